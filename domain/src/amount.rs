@@ -1,0 +1,148 @@
+//! Exact decimal amounts.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// A decimal number `mantissa / 10^scale`, exact, with up to 18 digits before the point and up to 10
+/// after it. Zeros after the point stay as they were written, up to ten of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Amount {
+    mantissa: i128,
+    scale: u8,
+}
+
+impl Amount {
+    pub const MAX_SCALE: u8 = 10;
+
+    /// `scale` is at most [`Self::MAX_SCALE`], and |mantissa| below 10^28.
+    pub(crate) const fn new(mantissa: i128, scale: u8) -> Self {
+        Self { mantissa, scale }
+    }
+
+    pub const fn mantissa(self) -> i128 {
+        self.mantissa
+    }
+
+    /// Digits after the point.
+    pub const fn scale(self) -> u8 {
+        self.scale
+    }
+
+    /// Below 0, or above 50000: worth a person's look.
+    pub const fn is_suspicious(self) -> bool {
+        self.mantissa < 0 || self.mantissa > 50_000 * 10_i128.pow(self.scale as u32)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.mantissa < 0 { "-" } else { "" };
+        let digits = self.mantissa.unsigned_abs();
+        let unit = 10_u128.pow(u32::from(self.scale));
+        match self.scale {
+            0 => write!(f, "{sign}{digits}"),
+            scale => write!(
+                f,
+                "{sign}{}.{:0width$}",
+                digits / unit,
+                digits % unit,
+                width = usize::from(scale)
+            ),
+        }
+    }
+}
+
+/// Reads what [`Amount`]'s `Display` writes, as the database and the API hand it back. A file's
+/// amounts are read by the rules for rows, not by this.
+impl FromStr for Amount {
+    type Err = NotAnAmount;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = whole.strip_prefix('-').unwrap_or(whole);
+        let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        let scale = u8::try_from(fraction.len()).map_err(|_| NotAnAmount)?;
+        if digits.is_empty()
+            || digits.len() > 18
+            || scale > Self::MAX_SCALE
+            || !all_digits(digits)
+            || !all_digits(fraction)
+        {
+            return Err(NotAnAmount);
+        }
+        let mantissa = format!("{whole}{fraction}");
+        Ok(Self::new(mantissa.parse().map_err(|_| NotAnAmount)?, scale))
+    }
+}
+
+#[derive(Debug)]
+pub struct NotAnAmount;
+
+impl fmt::Display for NotAnAmount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a decimal number in range")
+    }
+}
+
+impl std::error::Error for NotAnAmount {}
+
+/// A JSON number with exactly the digits of the decimal; only `serde_json` can write it so.
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.to_string())
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <Box<RawValue>>::deserialize(deserializer)?
+            .get()
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_its_digits() {
+        for text in [
+            "150.00",
+            "-50.00",
+            "0",
+            "0.0000000001",
+            "-0.5",
+            "999999999999999999.9999999999",
+        ] {
+            let amount: Amount = text.parse().unwrap();
+            assert_eq!(amount.to_string(), text);
+            assert_eq!(serde_json::to_string(&amount).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Amount>(text).unwrap(), amount);
+        }
+        for text in [
+            "",
+            "-",
+            ".5",
+            "1e5",
+            "+1",
+            "1.00000000000",
+            "1234567890123456789",
+            "1,5",
+        ] {
+            assert!(text.parse::<Amount>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn suspicious_below_zero_and_above_50000() {
+        let suspicious = |text: &str| text.parse::<Amount>().unwrap().is_suspicious();
+        assert!(suspicious("-0.01") && suspicious("50000.01") && suspicious("50001"));
+        assert!(!suspicious("0") && !suspicious("50000") && !suspicious("50000.00"));
+    }
+}

@@ -1,0 +1,261 @@
+//! The records of a text that comes in slices.
+
+use std::{borrow::Cow, ops::Range, str};
+
+use super::{
+    decode::Encoding,
+    scan::{Scanner, Step},
+};
+
+/// A record that is not skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    /// Where it starts in the stored file.
+    pub(super) start: u64,
+    /// Where its line end has ended in the stored file; if it is too large, where it became so.
+    pub(super) end: u64,
+    /// Without its line end; nothing if it is too large.
+    bytes: &'a [u8],
+    /// `bytes`, if they are UTF-8 without NUL.
+    text: Option<&'a str>,
+    /// Where each field ends in `bytes`.
+    ends: &'a [u32],
+    too_large: bool,
+}
+
+impl<'a> Record<'a> {
+    /// The first record of `text`, where it is known to end.
+    pub(super) fn first(bytes: &'a [u8], ends: &'a [u32]) -> Self {
+        Self {
+            start: 0,
+            end: bytes.len() as u64,
+            bytes,
+            text: clean(bytes),
+            ends,
+            too_large: false,
+        }
+    }
+
+    /// Longer than [`super::scan::MAX_RECORD_BYTES`]: nothing else is known of it.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.too_large
+    }
+
+    pub(crate) fn field_count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether its bytes as they stand, quotes and all, are UTF-8 without NUL. Then every value is
+    /// so too. The reverse may not hold: a quote can stand within a character.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.text.is_some()
+    }
+
+    pub(crate) fn contains_nul(&self) -> bool {
+        memchr::memchr(0, self.bytes).is_some()
+    }
+
+    /// The value of a field, after unquoting, as bytes.
+    pub(crate) fn value_bytes(&self, field: usize) -> Option<Cow<'a, [u8]>> {
+        let raw = &self.bytes[self.range(field)?];
+        Some(match *raw {
+            [b'"', ref inner @ ..] => match memchr::memchr(b'"', inner) {
+                None => Cow::Borrowed(inner),
+                Some(last) if last + 1 == inner.len() => Cow::Borrowed(&inner[..last]),
+                Some(_) => {
+                    let mut value = Vec::with_capacity(inner.len());
+                    unquote(inner, |piece| value.extend_from_slice(&inner[piece]));
+                    Cow::Owned(value)
+                }
+            },
+            _ => Cow::Borrowed(raw),
+        })
+    }
+
+    /// The value of a field, after unquoting; bytes that are not UTF-8 and NULs are U+FFFD. Where
+    /// it can't be borrowed it is put into `scratch`.
+    pub(crate) fn value<'s>(&'s self, field: usize, scratch: &'s mut String) -> Option<&'s str> {
+        let Some(text) = self.text else {
+            let bytes = self.value_bytes(field)?;
+            *scratch = String::from_utf8_lossy(&bytes).replace('\0', "\u{FFFD}");
+            return Some(scratch);
+        };
+        let raw = &text[self.range(field)?];
+        let Some(inner) = raw.strip_prefix('"') else {
+            return Some(raw);
+        };
+        match memchr::memchr(b'"', inner.as_bytes()) {
+            None => Some(inner),
+            Some(last) if last + 1 == inner.len() => Some(&inner[..last]),
+            Some(_) => {
+                scratch.clear();
+                unquote(inner.as_bytes(), |piece| scratch.push_str(&inner[piece]));
+                Some(scratch)
+            }
+        }
+    }
+
+    #[inline]
+    fn range(&self, field: usize) -> Option<Range<usize>> {
+        let end = *self.ends.get(field)? as usize;
+        let start = match field {
+            0 => 0,
+            _ => self.ends[field - 1] as usize + 1,
+        };
+        Some(start..end)
+    }
+}
+
+/// Hands on the pieces that the value of a quoted field consists of. `inner` is what follows the
+/// opening quote.
+fn unquote(inner: &[u8], mut piece: impl FnMut(Range<usize>)) {
+    let mut start = 0;
+    while let Some(quote) = memchr::memchr(b'"', &inner[start..]).map(|quote| start + quote) {
+        if inner.get(quote + 1) == Some(&b'"') {
+            piece(start..quote + 1);
+            start = quote + 2;
+        } else {
+            piece(start..quote);
+            piece(quote + 1..inner.len());
+            return;
+        }
+    }
+    piece(start..inner.len());
+}
+
+fn clean(bytes: &[u8]) -> Option<&str> {
+    str::from_utf8(bytes)
+        .ok()
+        .filter(|_| memchr::memchr(0, bytes).is_none())
+}
+
+/// As much of the beginning of `bytes` as is UTF-8 without NUL.
+fn clean_beginning(bytes: &[u8]) -> &str {
+    let bytes = memchr::memchr(0, bytes).map_or(bytes, |nul| &bytes[..nul]);
+    str::from_utf8(bytes)
+        .unwrap_or_else(|error| str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default())
+}
+
+/// What the end of the text is the end of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndOf {
+    File,
+    /// Such a part ends with a record that is not skipped, or within one that is too large.
+    Chunk,
+}
+
+/// Takes text in slices of any size and hands on each record that is not skipped. What it keeps
+/// between slices is never more than one record, and nothing of one that is too large.
+pub(super) struct Records {
+    scanner: Scanner,
+    /// How the stored file is encoded, to know the places of records in it.
+    encoding: Encoding,
+    /// What came of a record whose end has not come yet.
+    carry: Vec<u8>,
+    /// Where the current record starts in the stored file.
+    start: u64,
+    /// Where the text scanned so far ends in the stored file.
+    end: u64,
+    /// Where the current record became too large.
+    too_large_at: u64,
+}
+
+impl Records {
+    /// For text that starts at byte `start` of the stored file, at the beginning of a record.
+    pub(super) fn new(delimiter: u8, encoding: Encoding, start: u64) -> Self {
+        Self {
+            scanner: Scanner::new(delimiter),
+            encoding,
+            carry: Vec::new(),
+            start,
+            end: start,
+            too_large_at: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, text: &[u8], on_record: &mut impl FnMut(&Record<'_>)) {
+        let clean_beginning = clean_beginning(text);
+        let mut at = 0;
+        while at < text.len() {
+            let rest = &text[at..];
+            match self.scanner.scan(rest) {
+                Step::End(length) => {
+                    self.advance(&rest[..length]);
+                    let bytes = &rest[..length - 1];
+                    if !self.scanner.has_character() {
+                        // skipped
+                    } else if self.scanner.is_too_large() {
+                        on_record(&self.record(&[], None));
+                    } else if self.carry.is_empty() {
+                        let text = clean_beginning.get(at..at + bytes.len());
+                        on_record(&self.record(bytes, text.or_else(|| clean(bytes))));
+                    } else {
+                        self.carry.extend_from_slice(bytes);
+                        on_record(&self.record(&self.carry, clean(&self.carry)));
+                    }
+                    self.next_record();
+                    at += length;
+                }
+                Step::TooLarge(length) => {
+                    self.advance(&rest[..length]);
+                    self.too_large_at = self.end;
+                    self.carry.clear();
+                    at += length;
+                }
+                Step::More => {
+                    self.advance(rest);
+                    if !self.scanner.is_too_large() {
+                        self.carry.extend_from_slice(rest);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The text is over.
+    pub(super) fn finish(mut self, end_of: EndOf, on_record: &mut impl FnMut(&Record<'_>)) {
+        if !self.scanner.finish() {
+            return;
+        }
+        let is_skipped = match end_of {
+            EndOf::File => !self.scanner.has_character(),
+            EndOf::Chunk => !self.scanner.has_character() && !self.scanner.is_too_large(),
+        };
+        if !is_skipped {
+            on_record(&self.record(&self.carry, clean(&self.carry)));
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, text: &[u8]) {
+        self.end += self.encoding.stored_len(text);
+    }
+
+    #[inline]
+    fn next_record(&mut self) {
+        self.scanner.next_record();
+        self.carry.clear();
+        self.start = self.end;
+    }
+
+    #[inline]
+    fn record<'a>(&'a self, bytes: &'a [u8], text: Option<&'a str>) -> Record<'a> {
+        let too_large = self.scanner.is_too_large();
+        Record {
+            start: self.start,
+            end: if too_large {
+                self.too_large_at
+            } else {
+                self.end
+            },
+            bytes,
+            text,
+            ends: self.scanner.ends(),
+            too_large,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! The message that a running job sends to whoever watches it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Job, JobStatus};
+
+/// The state of a job at one moment, absolute: a missed message can't leave a reader wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobProgress {
+    /// Always `job_progress`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub job_id: i64,
+    pub user_id: i64,
+    pub status: JobStatus,
+    pub progress_percent: f64,
+    pub processed_records: u64,
+    pub total_records: u64,
+    pub valid_records: u64,
+    pub invalid_records: u64,
+    pub suspicious_records: u64,
+    pub batch_completed: u32,
+    pub total_batches: u32,
+    pub rows_per_second: Option<f64>,
+    pub eta_seconds: Option<f64>,
+    pub error: Option<String>,
+    pub run: u32,
+    /// As [`Job::version`]: ignore a message that is not newer than what is known.
+    pub version: u64,
+}
+
+impl From<&Job> for JobProgress {
+    fn from(job: &Job) -> Self {
+        Self {
+            kind: "job_progress".to_owned(),
+            job_id: job.id,
+            user_id: job.user_id,
+            status: job.status,
+            progress_percent: job.progress_percent,
+            processed_records: job.processed_records,
+            total_records: job.total_records,
+            valid_records: job.valid_records,
+            invalid_records: job.invalid_records,
+            suspicious_records: job.suspicious_records,
+            batch_completed: job.batch_completed,
+            total_batches: job.total_batches,
+            rows_per_second: job.rows_per_second,
+            eta_seconds: job.eta_seconds,
+            error: job.error.clone(),
+            run: job.run,
+            version: job.version,
+        }
+    }
+}
+
+impl JobProgress {
+    /// Brings `job` up to this state, unless it is already as new.
+    pub fn apply_to(&self, job: &mut Job) {
+        if self.job_id != job.id || self.version <= job.version {
+            return;
+        }
+        job.status = self.status;
+        job.progress_percent = self.progress_percent;
+        job.processed_records = self.processed_records;
+        job.total_records = self.total_records;
+        job.valid_records = self.valid_records;
+        job.invalid_records = self.invalid_records;
+        job.suspicious_records = self.suspicious_records;
+        job.batch_completed = self.batch_completed;
+        job.total_batches = self.total_batches;
+        job.rows_per_second = self.rows_per_second;
+        job.eta_seconds = self.eta_seconds;
+        job.error.clone_from(&self.error);
+        job.run = self.run;
+        job.version = self.version;
+    }
+}

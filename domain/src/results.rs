@@ -1,0 +1,94 @@
+//! Rows with their verdicts as CSV, as `results.csv` gives them back.
+
+use crate::{Layout, Row, number::has_number_form};
+
+/// The columns that follow the file's own.
+const VERDICT_COLUMNS: [&str; 5] = [
+    "row_number",
+    "is_valid",
+    "is_suspicious",
+    "errors",
+    "error_message",
+];
+
+/// Appends the header of `results.csv` to `out`.
+pub fn write_results_header(layout: &Layout, out: &mut Vec<u8>) {
+    let mut line = Line::new(out);
+    for name in layout.names() {
+        line.foreign_cell(name);
+    }
+    for name in VERDICT_COLUMNS {
+        line.cell(name);
+    }
+    line.end();
+}
+
+/// Appends a row of `results.csv` to `out`: the original cells, the verdict, and the cells that the
+/// header has no column for.
+pub fn write_results_row(layout: &Layout, row: &Row<'_>, out: &mut Vec<u8>) {
+    let columns = layout.names().len();
+    let mut scratch = String::new();
+    let mut line = Line::new(out);
+    for at in 0..columns {
+        line.foreign_cell(row.cell(at, &mut scratch).unwrap_or_default());
+    }
+    line.cell(&row.row_number.to_string());
+    line.cell(if row.is_valid() { "true" } else { "false" });
+    line.cell(if row.is_suspicious { "true" } else { "false" });
+    let codes: Vec<&str> = row.errors.iter().map(|error| error.code.as_str()).collect();
+    line.cell(&codes.join(";"));
+    line.cell(&row.error_message().unwrap_or_default());
+    for at in columns..row.cell_count() {
+        line.foreign_cell(row.cell(at, &mut scratch).unwrap_or_default());
+    }
+    line.end();
+}
+
+/// A line of RFC 4180, with a comma and CRLF.
+struct Line<'a> {
+    out: &'a mut Vec<u8>,
+    is_first: bool,
+}
+
+impl<'a> Line<'a> {
+    fn new(out: &'a mut Vec<u8>) -> Self {
+        Self {
+            out,
+            is_first: true,
+        }
+    }
+
+    /// A cell that somebody else wrote: it must not become a formula in a spreadsheet.
+    fn foreign_cell(&mut self, cell: &str) {
+        if is_formula(cell) {
+            self.cell(&format!("'{cell}"));
+        } else {
+            self.cell(cell);
+        }
+    }
+
+    fn cell(&mut self, cell: &str) {
+        if !std::mem::take(&mut self.is_first) {
+            self.out.push(b',');
+        }
+        if cell.contains([',', '"', '\r', '\n']) {
+            let quoted = format!("\"{}\"", cell.replace('"', "\"\""));
+            self.out.extend_from_slice(quoted.as_bytes());
+        } else {
+            self.out.extend_from_slice(cell.as_bytes());
+        }
+    }
+
+    fn end(self) {
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Whether a spreadsheet would run the cell.
+fn is_formula(cell: &str) -> bool {
+    match cell.as_bytes().first() {
+        Some(b'=' | b'@' | b'\t' | b'\r') => true,
+        Some(b'+' | b'-') => !has_number_form(cell),
+        _ => false,
+    }
+}

@@ -1,0 +1,151 @@
+//! A row of a file with its verdict.
+
+use std::{borrow::Cow, fmt};
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::Amount;
+
+/// The part of a row that an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    /// The row as a whole.
+    Row,
+    TransactionId,
+    Amount,
+    Date,
+}
+
+/// What is wrong with a row. The codes are stable: programs rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ErrorCode {
+    #[serde(rename = "row.too_large")]
+    RowTooLarge,
+    #[serde(rename = "row.encoding")]
+    RowEncoding,
+    #[serde(rename = "row.column_count")]
+    RowColumnCount,
+    #[serde(rename = "transaction_id.missing")]
+    TransactionIdMissing,
+    #[serde(rename = "transaction_id.too_long")]
+    TransactionIdTooLong,
+    #[serde(rename = "transaction_id.duplicate")]
+    TransactionIdDuplicate,
+    #[serde(rename = "amount.missing")]
+    AmountMissing,
+    #[serde(rename = "amount.not_a_number")]
+    AmountNotANumber,
+    #[serde(rename = "amount.out_of_range")]
+    AmountOutOfRange,
+    #[serde(rename = "date.missing")]
+    DateMissing,
+    #[serde(rename = "date.not_a_date")]
+    DateNotADate,
+    #[serde(rename = "date.out_of_range")]
+    DateOutOfRange,
+}
+
+impl ErrorCode {
+    /// Every code, in the order in which a row reports them.
+    pub const ALL: [Self; 12] = [
+        Self::RowTooLarge,
+        Self::RowEncoding,
+        Self::RowColumnCount,
+        Self::TransactionIdMissing,
+        Self::TransactionIdTooLong,
+        Self::TransactionIdDuplicate,
+        Self::AmountMissing,
+        Self::AmountNotANumber,
+        Self::AmountOutOfRange,
+        Self::DateMissing,
+        Self::DateNotADate,
+        Self::DateOutOfRange,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RowTooLarge => "row.too_large",
+            Self::RowEncoding => "row.encoding",
+            Self::RowColumnCount => "row.column_count",
+            Self::TransactionIdMissing => "transaction_id.missing",
+            Self::TransactionIdTooLong => "transaction_id.too_long",
+            Self::TransactionIdDuplicate => "transaction_id.duplicate",
+            Self::AmountMissing => "amount.missing",
+            Self::AmountNotANumber => "amount.not_a_number",
+            Self::AmountOutOfRange => "amount.out_of_range",
+            Self::DateMissing => "date.missing",
+            Self::DateNotADate => "date.not_a_date",
+            Self::DateOutOfRange => "date.out_of_range",
+        }
+    }
+
+    pub const fn field(self) -> Field {
+        match self {
+            Self::RowTooLarge | Self::RowEncoding | Self::RowColumnCount => Field::Row,
+            Self::TransactionIdMissing
+            | Self::TransactionIdTooLong
+            | Self::TransactionIdDuplicate => Field::TransactionId,
+            Self::AmountMissing | Self::AmountNotANumber | Self::AmountOutOfRange => Field::Amount,
+            Self::DateMissing | Self::DateNotADate | Self::DateOutOfRange => Field::Date,
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One error of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RowError {
+    pub field: Field,
+    pub code: ErrorCode,
+    /// A sentence for people.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub message: Cow<'static, str>,
+}
+
+impl RowError {
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            field: code.field(),
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// A stored row, as the REST API and the pages show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Transaction {
+    /// Counts the data rows of the file from 1.
+    pub row_number: u64,
+    pub transaction_id: Option<String>,
+    /// A JSON number with exactly these digits.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>))]
+    pub amount: Option<Amount>,
+    pub date: Option<NaiveDate>,
+    pub description: Option<String>,
+    pub is_valid: bool,
+    pub is_suspicious: bool,
+    /// In the order of the rules; empty for a valid row.
+    pub errors: Vec<RowError>,
+    /// The messages of `errors`, joined by `; `.
+    pub error_message: Option<String>,
+}
+
+impl Transaction {
+    /// The messages of `errors` joined by `; `; `None` without errors.
+    pub fn join_messages(errors: &[RowError]) -> Option<String> {
+        let messages: Vec<&str> = errors.iter().map(|error| &*error.message).collect();
+        (!messages.is_empty()).then(|| messages.join("; "))
+    }
+}

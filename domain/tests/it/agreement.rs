@@ -1,0 +1,167 @@
+//! One file, every way to its verdicts.
+
+use domain::{
+    Checker, ChunkRange, Counts, FileError, IdHasher, Layout, Plan, PlanSink, Planner, SeenIds,
+    Transaction, validate_chunk,
+};
+
+use crate::reference::{self, Verdict};
+
+const KEY: [u8; 16] = *b"0123456789abcdef";
+
+pub type Outcome = Result<(Layout, Counts, Vec<Transaction>), FileError>;
+
+/// Checks that the checker, the planner with its chunks, and the reference agree on `file`, however
+/// it is sliced and cut.
+pub fn agreed(file: &[u8]) -> Outcome {
+    let whole = [file.len().max(1)];
+    let outcome = checked(file, &whole);
+    let slicings: [&[usize]; 4] = match file.len() {
+        ..100_000 => [&whole, &[1], &[2, 3, 5, 0], &[4096, 1]],
+        _ => [&whole, &[65_536, 1], &[1021, 0], &[1_048_577, 1]],
+    };
+    for (slicing, target) in slicings.into_iter().zip([u64::MAX, 1, 64, 1_000_000]) {
+        assert_eq!(
+            checked(file, slicing),
+            outcome,
+            "checked in slices of {slicing:?}"
+        );
+        assert_eq!(
+            planned(file, slicing, target),
+            outcome,
+            "planned with a target of {target}"
+        );
+    }
+    assert_reference(file, &outcome);
+    outcome
+}
+
+pub fn assert_reference(file: &[u8], outcome: &Outcome) {
+    let outcome = match outcome {
+        Ok((_, _, rows)) => Ok(rows.iter().map(exact).collect::<Vec<_>>()),
+        Err(error) => Err(kind(error)),
+    };
+    assert_eq!(outcome, reference::verdicts(file), "reference");
+}
+
+pub fn kind(error: &FileError) -> reference::Failure {
+    match error {
+        FileError::Empty => "empty",
+        FileError::NoHeader { .. } => "no header",
+        FileError::NulInHeader { .. } => "nul",
+        FileError::MissingColumns { .. } => "missing",
+        FileError::RepeatedColumn { .. } => "repeated",
+    }
+}
+
+fn exact(row: &Transaction) -> Verdict {
+    Verdict {
+        row_number: row.row_number,
+        transaction_id: row.transaction_id.clone(),
+        amount: row.amount.map(|amount| amount.to_string()),
+        date: row.date.map(|date| date.to_string()),
+        description: row.description.clone(),
+        is_suspicious: row.is_suspicious,
+        codes: row.errors.iter().map(|error| error.code.as_str()).collect(),
+    }
+}
+
+/// Slices of these lengths, over and over.
+fn slices<'a>(file: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = file;
+    let mut lengths = lengths.iter().cycle();
+    std::iter::from_fn(move || {
+        let length = *lengths.next()?;
+        let (slice, after) = rest.split_at(length.min(rest.len()));
+        let more = !rest.is_empty();
+        rest = after;
+        more.then_some(slice)
+    })
+}
+
+pub fn checked(file: &[u8], slicing: &[usize]) -> Outcome {
+    let mut rows = Vec::new();
+    let mut on_row = |row: &domain::Row<'_>| rows.push(row.to_transaction());
+    let mut checker = Checker::new(KEY);
+    for slice in slices(file, slicing) {
+        checker.push(slice, &mut on_row)?;
+    }
+    let (layout, counts) = checker.finish(&mut on_row)?;
+    assert_counts(counts, &rows);
+    Ok((layout, counts, rows))
+}
+
+fn assert_counts(counts: Counts, rows: &[Transaction]) {
+    let of = |count: fn(&&Transaction) -> bool| rows.iter().filter(count).count() as u64;
+    let expect = Counts {
+        processed: rows.len() as u64,
+        valid: of(|row| row.is_valid),
+        invalid: of(|row| !row.is_valid),
+        suspicious: of(|row| row.is_suspicious),
+    };
+    assert_eq!(counts, expect);
+}
+
+struct Sink {
+    seen: SeenIds,
+    duplicates: Vec<u64>,
+    /// With the duplicates in each.
+    chunks: Vec<(ChunkRange, Vec<u64>)>,
+}
+
+impl PlanSink for Sink {
+    fn id(&mut self, row_number: u64, id: &[u8]) {
+        if !self.seen.insert(id) {
+            self.duplicates.push(row_number);
+        }
+    }
+
+    fn chunk(&mut self, chunk: ChunkRange) {
+        self.chunks
+            .push((chunk, std::mem::take(&mut self.duplicates)));
+    }
+}
+
+pub fn planned(file: &[u8], slicing: &[usize], target: u64) -> Outcome {
+    let mut sink = Sink {
+        seen: SeenIds::new(IdHasher::new(KEY)),
+        duplicates: Vec::new(),
+        chunks: Vec::new(),
+    };
+    let mut planner = Planner::new(target);
+    for slice in slices(file, slicing) {
+        planner.push(slice, &mut sink)?;
+    }
+    let Plan { layout, rows } = planner.finish(&mut sink)?;
+
+    let mut counts = Counts::default();
+    let mut transactions = Vec::new();
+    let mut end = 0;
+    for (number, (chunk, duplicates)) in sink.chunks.iter().enumerate() {
+        assert_eq!(chunk.number as usize, number);
+        assert_eq!(chunk.first_row, 1 + counts.processed);
+        assert!(end <= chunk.start && chunk.start < chunk.end, "{chunk:?}");
+        assert!(
+            chunk.end - chunk.start <= target || chunk.rows == 1,
+            "{chunk:?}"
+        );
+        // No row needs more than three bytes of text for two of UTF-16, or the other way round.
+        assert!(
+            chunk.rows > 1 || chunk.end - chunk.start <= 2 * 1_048_578,
+            "{chunk:?}"
+        );
+        end = chunk.end;
+        let bytes = &file[chunk.start as usize..chunk.end as usize];
+        let chunk_counts = validate_chunk(&layout, bytes, chunk.first_row, duplicates, |row| {
+            transactions.push(row.to_transaction());
+        });
+        assert_eq!(chunk_counts.processed, chunk.rows, "{chunk:?}");
+        counts.processed += chunk_counts.processed;
+        counts.valid += chunk_counts.valid;
+        counts.invalid += chunk_counts.invalid;
+        counts.suspicious += chunk_counts.suspicious;
+    }
+    assert_eq!(rows, counts.processed);
+    assert!(sink.duplicates.is_empty(), "ids after the last chunk");
+    Ok((layout, counts, transactions))
+}

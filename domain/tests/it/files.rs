@@ -1,0 +1,379 @@
+//! Every line of the rules for files.
+
+use domain::{Column, Encoding, FileError, Layout};
+
+use crate::agreement::{agreed, kind};
+
+const LIMIT: usize = 1_048_576;
+
+#[track_caller]
+fn layout(file: impl AsRef<[u8]>) -> Layout {
+    agreed(file.as_ref()).expect("a file that can be read").0
+}
+
+#[track_caller]
+fn fails(file: impl AsRef<[u8]>, expect: &str) -> String {
+    let error = agreed(file.as_ref()).expect_err("a file that can't be read");
+    assert_eq!(kind(&error), expect);
+    let message = error.to_string();
+    assert!(!message.contains(char::is_control), "{message}");
+    assert!(message.chars().count() <= 600, "{message}");
+    assert!(message.contains("expected"), "{message}");
+    message
+}
+
+#[track_caller]
+fn row_count(file: impl AsRef<[u8]>) -> usize {
+    agreed(file.as_ref())
+        .expect("a file that can be read")
+        .2
+        .len()
+}
+
+#[test]
+fn the_sample() {
+    let (layout, counts, rows) = agreed(
+        b"transaction_id,amount,date,description\n\
+          TXN001,150.00,2024-01-15,Monthly subscription\n\
+          TXN002,75.50,2024-01-16,Service fee\n\
+          TXN003,-50.00,2024-01-17,Refund\n\
+          TXN004,1000.00,2024-01-18,Product purchase\n",
+    )
+    .unwrap();
+    assert_eq!(
+        layout.names(),
+        ["transaction_id", "amount", "date", "description"]
+    );
+    assert_eq!(
+        (
+            counts.processed,
+            counts.valid,
+            counts.invalid,
+            counts.suspicious
+        ),
+        (4, 4, 0, 1)
+    );
+    let amounts: Vec<String> = rows
+        .iter()
+        .map(|row| row.amount.unwrap().to_string())
+        .collect();
+    assert_eq!(amounts, ["150.00", "75.50", "-50.00", "1000.00"]);
+}
+
+#[test]
+fn failures_in_their_order() {
+    // 1. empty
+    for empty in [&b""[..], b"\xEF\xBB\xBF", b"\xFE\xFF", b"\xFF\xFE"] {
+        fails(empty, "empty");
+    }
+    // 2. no header
+    for blank in [
+        &b"\n"[..],
+        b"\r\n\r\n",
+        b"\"\"\n",
+        b",,\n",
+        b"\"",
+        b"\xEF\xBB\xBF\n",
+        b"\xFF\xFE\n\0",
+        b"\"\",\"\"\n",
+    ] {
+        fails(blank, "no header");
+    }
+    fails("\n".repeat(3 * LIMIT), "no header");
+    fails(
+        "\"transaction_id,amount,date\n".to_owned() + &"x".repeat(LIMIT),
+        "no header",
+    );
+    fails(vec![0; LIMIT + 1], "no header");
+    // 3. NUL in the header, before missing columns
+    fails(b"a\0b\n", "nul");
+    fails(b"transaction_id,amount,date,\0\n", "nul");
+    fails(b"t\0r\0a\0n\0", "nul");
+    fails(vec![0; LIMIT], "nul");
+    assert_eq!(row_count(b"transaction_id,amount,date\n\0\n"), 1);
+    // 4. missing, before repeated
+    fails(b"amount,amount,transaction_id\n", "missing");
+    fails(b"\x89PNG\r\n\x1A\n", "missing");
+    fails(b"\xFF", "missing");
+    fails(b"\xFF\xFE\0", "missing");
+    fails(b" \n", "missing");
+    fails(b"TXN001,150.00,2024-01-15\n", "missing");
+    // 5. repeated
+    for repeated in [
+        "transaction_id,amount,date,Transaction-ID",
+        "transaction_id,amount,date,AMOUNT",
+        "transaction_id,amount,date,date",
+        "transaction_id,amount,timestamp,timestamp",
+        "transaction_id,amount,date,description,\" Description \"",
+        "date,timestamp,date,transaction_id,amount",
+    ] {
+        fails(repeated, "repeated");
+    }
+}
+
+#[test]
+fn failures_say_what_was_found_and_expected() {
+    assert!(fails("\n,\n", "no header").starts_with("The file contains only empty lines; "));
+    let open_quote = "\"transaction_id,amount,date\n".to_owned() + &"x".repeat(LIMIT);
+    assert!(fails(open_quote, "no header").contains("in its first 1,048,576 bytes no line"));
+    assert_eq!(
+        fails("", "empty"),
+        "The file is empty; a first line that names the columns transaction_id, amount and date (or timestamp) was expected."
+    );
+    assert_eq!(
+        fails("Sum,Datum,date\n1,2,3\n", "missing"),
+        "The columns transaction_id and amount are missing: the first line has \"Sum\", \"Datum\" and \"date\"; a first line \
+         that names the columns transaction_id, amount and date (or timestamp) was expected."
+    );
+    assert_eq!(
+        fails("transaction_id,Amount,date,\"amount \"\n", "repeated"),
+        "The column amount stands in the first line 2 times, as \"Amount\" and \"amount \"; it was expected once."
+    );
+    let names: Vec<String> = (0..100).map(|_| "\u{202E}x".repeat(100)).collect();
+    let message = fails(names.join(","), "missing");
+    assert!(
+        message.contains("and 92 more;") && message.contains('…'),
+        "{message}"
+    );
+    assert!(fails("a\0b,c\n", "nul").contains("starts with \"a␀b\" and \"c\""));
+}
+
+#[test]
+fn a_header_without_rows_has_no_rows() {
+    for file in [
+        "transaction_id,amount,date",
+        "transaction_id,amount,date\n",
+        "\n\ntransaction_id,amount,date\r\n\n,,\n",
+    ] {
+        assert_eq!(row_count(file), 0);
+    }
+}
+
+#[test]
+fn encodings_and_marks() {
+    let text = "transaction_id,amount,date\nA,1,2024-01-01\n";
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    };
+    assert_eq!(layout(text).encoding(), Encoding::Utf8);
+    assert_eq!(
+        layout(format!("\u{FEFF}{text}")).names()[0],
+        "transaction_id"
+    );
+    assert_eq!(
+        layout(utf16(&format!("\u{FEFF}{text}"), u16::to_le_bytes)).encoding(),
+        Encoding::Utf16Le
+    );
+    assert_eq!(
+        layout(utf16(&format!("\u{FEFF}{text}"), u16::to_be_bytes)).encoding(),
+        Encoding::Utf16Be
+    );
+    // Exactly one mark is skipped; without a mark UTF-16 is not recognised.
+    fails(format!("\u{FEFF}\u{FEFF}{text}"), "missing");
+    fails(
+        utf16(&format!("\u{FEFF}\u{FEFF}{text}"), u16::to_le_bytes),
+        "missing",
+    );
+    fails(utf16(text, u16::to_le_bytes), "nul");
+    // A quote after the mark opens a field.
+    assert_eq!(
+        layout("\u{FEFF}\"transaction_id\",amount,date\n").names()[0],
+        "transaction_id"
+    );
+    // A mark at the start of a row, and so of a chunk, is a character.
+    let (_, _, rows) =
+        agreed("transaction_id,amount,date\n\u{FEFF}A,1,2024-01-01\nA,1,2024-01-01\n".as_bytes())
+            .unwrap();
+    assert_eq!(rows[0].transaction_id.as_deref(), Some("\u{FEFF}A"));
+    assert!(rows[1].is_valid);
+    assert_eq!(row_count("transaction_id,amount,date\n\u{FEFF}\n"), 1);
+}
+
+#[test]
+fn line_ends() {
+    for (file, expect) in [
+        (
+            "transaction_id,amount,date\nA,1,2024-01-01\nB,1,2024-01-01",
+            2,
+        ),
+        (
+            "transaction_id,amount,date\r\nA,1,2024-01-01\r\nB,1,2024-01-01\r\n",
+            2,
+        ),
+        (
+            "transaction_id,amount,date\rA,1,2024-01-01\rB,1,2024-01-01\r",
+            2,
+        ),
+        (
+            "transaction_id,amount,date\n\rA,1,2024-01-01\n\r\n\rB,1,2024-01-01",
+            2,
+        ),
+        (
+            "transaction_id,amount,date\nA,1,2024-01-01\u{B}\u{C}\u{85}\u{2028}\u{2029}B",
+            1,
+        ),
+        (
+            "transaction_id,amount,date\n\"A\nB\r\nC\rD\",1,2024-01-01\n",
+            1,
+        ),
+        ("transaction_id,amount,date\nA\"\n\"B,1,2024-01-01\n", 2),
+        ("transaction_id,amount,date\n\"A\n\n\nB,1,2024-01-01\n", 1),
+    ] {
+        assert_eq!(row_count(file), expect, "{file:?}");
+    }
+}
+
+#[test]
+fn delimiters() {
+    for (file, delimiter) in [
+        ("transaction_id,amount,date\n", b','),
+        ("transaction_id;amount;date\n", b';'),
+        ("transaction_id\tamount\tdate\n", b'\t'),
+        ("transaction_id|amount|date\n", b'|'),
+        // The most known columns win, not the most columns.
+        ("a,b,c,d,e;transaction_id;amount;date\n", b';'),
+        (
+            "transaction_id,x;amount,x;date,description\tamount\tdate\ttransaction_id\n",
+            b'\t',
+        ),
+        ("description,\u{A0};transaction_id;amount;date\n", b';'),
+        // `timestamp` counts as date only where there is no date; a repeated one counts once.
+        ("transaction_id;amount;timestamp\n", b';'),
+        ("amount,date,amount,date|transaction_id|amount|date\n", b'|'),
+        ("date,timestamp,\"|transaction_id|amount|date\n", b'|'),
+        // Each candidate has its own first record.
+        (";;;\ntransaction_id;amount;date\n", b';'),
+        ("\"\"\n;;\n\ntransaction_id;amount;date\n", b';'),
+        ("x;\"\ntransaction_id\";\"\";amount;date;z;\"\n\"\n", b';'),
+    ] {
+        assert_eq!(layout(file).delimiter(), delimiter, "{file:?}");
+    }
+    // Under the semicolon the first record here is the commas.
+    fails(",,,\ntransaction_id;amount;date\n", "missing");
+    // On a tie the first: a comma, though nothing is known under it.
+    assert!(fails("a;b\n", "missing").contains("\"a;b\""));
+    assert!(fails("amount,x;amount\n", "missing").contains("\"amount\" and \"x;amount\""));
+    assert!(fails("x|y;amount|amount\n", "missing").contains("\"x\", \"y;amount\" and \"amount\""));
+}
+
+#[test]
+fn a_candidate_whose_first_record_ends_too_late_counts_none() {
+    // Under the comma the quote opens a field that ends beyond the limit.
+    let file = format!("x;transaction_id;amount;date,\"\n{}\"\n", "y".repeat(LIMIT));
+    fails(&file, "missing");
+    let file = format!("transaction_id;amount;date;x,\"\n{}\"\n", "y".repeat(LIMIT));
+    assert_eq!(layout(file).delimiter(), b';');
+    // Nothing is known under any, so the comma stands, and under it there is no header.
+    fails(format!("x;,\"\n{}\"\n", "y".repeat(LIMIT)), "no header");
+}
+
+#[test]
+fn the_header_ends_within_the_limit() {
+    let start = "transaction_id,amount,date,";
+    let header = |bytes: usize| format!("{start}{}", "x".repeat(bytes - start.len()));
+    for line_end in ["", "\n", "\r\nA,1,2024-01-01,\n"] {
+        layout(header(LIMIT) + line_end);
+        fails(header(LIMIT + 1) + line_end, "no header");
+    }
+    // Skipped records before it count, a mark does not.
+    layout("\n\n".to_owned() + &header(LIMIT - 2) + "\n");
+    fails("\n\n".to_owned() + &header(LIMIT - 1) + "\n", "no header");
+    layout("\u{FEFF}".to_owned() + &header(LIMIT) + "\n");
+    fails(
+        "\u{FEFF}".to_owned() + &header(LIMIT + 1) + "\n",
+        "no header",
+    );
+    // The limits count text as UTF-8.
+    for (pad, bytes) in [(0, "nothing over"), (1, "one over")] {
+        let text = format!(
+            "\u{FEFF}{start}{}{}\n",
+            "é".repeat((LIMIT - start.len()) / 2),
+            "x".repeat((LIMIT - start.len()) % 2 + pad)
+        );
+        let file: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(agreed(&file).is_err(), pad == 1, "{bytes}");
+    }
+}
+
+#[test]
+fn names() {
+    for header in [
+        "Transaction ID,Amount,DATE",
+        "transaction-id, amount ,\tdate\t",
+        "\"transaction_id\",\"amount\",\"date\"",
+        "TRANSACTION_id,\u{A0}amount\u{A0},timestamp",
+        "\"\ntransaction id\r\n\",amount,Timestamp",
+        "\"trans\"action_id,amount,date",
+    ] {
+        let layout = layout(header);
+        let at = |column| layout.position(column);
+        assert_eq!(
+            [
+                at(Column::TransactionId),
+                at(Column::Amount),
+                at(Column::Date)
+            ],
+            [Some(0), Some(1), Some(2)],
+            "{header:?}"
+        );
+        assert_eq!(at(Column::Description), None);
+    }
+    for header in [
+        "transactionid,amount,date",
+        "transaction__id,amount,date",
+        "transaction\u{A0}id,amount,date",
+        "transaction\nid,amount,date",
+        "\u{FEFF}\u{FEFF}transaction_id,amount,date",
+        "transaction_id\u{2003},amount,date",
+        "transaction_id,amount,dat\u{E9}",
+        "tran\u{17F}action_id,amount,date",
+        "transaction_id,amounts,date",
+    ] {
+        fails(header, "missing");
+    }
+    // A byte that is not UTF-8 makes a name unknown, no failure.
+    let layout = layout(b"transaction_id,\xFFamount,amount,date,\xC3\xA9\xFF\n");
+    assert_eq!(
+        layout.names(),
+        [
+            "transaction_id",
+            "\u{FFFD}amount",
+            "amount",
+            "date",
+            "é\u{FFFD}"
+        ]
+    );
+    assert_eq!(layout.position(Column::Amount), Some(2));
+}
+
+#[test]
+fn date_and_timestamp() {
+    let place = |header: &str| layout(header).position(Column::Date);
+    assert_eq!(place("transaction_id,amount,timestamp"), Some(2));
+    assert_eq!(place("timestamp,transaction_id,amount,date"), Some(3));
+    assert_eq!(
+        place("timestamp,date,transaction_id,amount,timestamp"),
+        Some(1)
+    );
+    let (_, counts, _) = agreed(
+        b"transaction_id,user_id,amount,timestamp\n1,7,60000,2025-01-01T10:00:00\n2,7,-100,2025-01-01T10:00:00\n",
+    )
+    .unwrap();
+    assert_eq!((counts.valid, counts.suspicious), (2, 2));
+}
+
+#[test]
+fn a_layout_survives_json() {
+    let layout = layout(
+        "\u{FEFF}description;transaction_id;amount;date;;\"a\nb\";description \n"
+            .replace(";description ", ""),
+    );
+    let json = serde_json::to_string(&layout).unwrap();
+    assert_eq!(serde_json::from_str::<Layout>(&json).unwrap(), layout);
+}
+
+#[test]
+fn an_error_is_an_error() {
+    let error: Box<dyn std::error::Error> = Box::new(FileError::Empty);
+    assert!(error.to_string().starts_with("The file is empty"));
+}

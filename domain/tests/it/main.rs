@@ -1,0 +1,12 @@
+//! The rules for files and rows, through the crate's public interface.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod agreement;
+mod chunks;
+mod files;
+mod properties;
+mod reference;
+mod results;
+mod rows;
+mod values;

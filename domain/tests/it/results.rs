@@ -1,0 +1,110 @@
+//! Every line of the rules for downloads.
+
+use domain::{Checker, Layout, write_results_header, write_results_row};
+
+use crate::agreement::agreed;
+
+/// `results.csv` of a whole file.
+fn results(file: &[u8]) -> String {
+    let layout: Layout = agreed(file).unwrap().0;
+    let mut out = Vec::new();
+    write_results_header(&layout, &mut out);
+    let mut checker = Checker::new([0; 16]);
+    let mut on_row = |row: &domain::Row<'_>| write_results_row(&layout, row, &mut out);
+    checker.push(file, &mut on_row).unwrap();
+    checker.finish(&mut on_row).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The lines of rows that `lines` become, under a header without a description.
+fn check(lines: &[u8], expect: &[&str]) {
+    let results = results(&[b"transaction_id,amount,date\n", lines].concat());
+    let mut found = results.split_terminator("\r\n");
+    assert_eq!(
+        found.next(),
+        Some("transaction_id,amount,date,row_number,is_valid,is_suspicious,errors,error_message")
+    );
+    assert_eq!(found.collect::<Vec<_>>(), expect);
+}
+
+#[test]
+fn original_columns_then_the_verdict() {
+    let file = "\u{FEFF}Note;\"Transaction ID\";amount;date;;Note\n a ;\u{A0}T1;-1.50;2024/01/15;\"x;y\";\"\"\"z\"\"\"\n";
+    assert_eq!(
+        results(file.as_bytes()),
+        "Note,Transaction ID,amount,date,,Note,row_number,is_valid,is_suspicious,errors,error_message\r\n\
+         \x20a ,\u{A0}T1,-1.50,2024/01/15,x;y,\"\"\"z\"\"\",1,true,true,,\r\n"
+    );
+}
+
+#[test]
+fn errors_and_their_messages() {
+    check(
+        b"A,x,2024-01-01\nA,\"1,5\",\n",
+        &[
+            "A,x,2024-01-01,1,false,false,amount.not_a_number,\"amount is not a number: \"\"x\"\"\"",
+            "A,\"1,5\",,2,false,false,transaction_id.duplicate;amount.not_a_number;date.missing,\
+         \"transaction_id stands in an earlier row too: \"\"A\"\"; amount is not a number: \"\"1,5\"\"; date is missing\"",
+        ],
+    );
+}
+
+#[test]
+fn short_long_and_too_large_rows() {
+    check(
+        b"A\nB,1,2024-01-01,\"=1\",\n",
+        &[
+            "A,,,1,false,false,row.column_count,\"row has 1 cell, but the header has 3 columns\"",
+            "B,1,2024-01-01,2,false,false,row.column_count,\"row has 5 cells, but the header has 3 columns\",'=1,",
+        ],
+    );
+    let too_large = format!("A,1,2024-01-01{}\n", ",".repeat(1_048_576));
+    check(
+        too_large.as_bytes(),
+        &[",,,1,false,false,row.too_large,\"row is longer than 1,048,576 bytes\""],
+    );
+}
+
+#[test]
+fn bytes_that_are_not_utf8() {
+    check(
+        b"A\xFF,\0,\xC3\xA9\n",
+        &[
+            "A\u{FFFD},\u{FFFD},é,1,false,false,row.encoding,\"row is not valid UTF-8 text in column \"\"transaction_id\"\"\"",
+        ],
+    );
+}
+
+#[test]
+fn cells_that_a_spreadsheet_would_run() {
+    for (cell, expect) in [
+        ("=1+1", "'=1+1"),
+        ("@x", "'@x"),
+        ("\tx", "'\tx"),
+        ("\"\rx\"", "\"'\rx\""),
+        ("+x", "'+x"),
+        ("-x", "'-x"),
+        ("+1", "+1"),
+        ("-1.5e3", "-1.5e3"),
+        ("-1e999", "-1e999"),
+        ("-1 ", "'-1 "),
+        ("+", "'+"),
+        ("-1+1", "'-1+1"),
+        (" =1", " =1"),
+        ("'=1", "'=1"),
+        ("\"\nx\"", "\"\nx\""),
+        ("\"=\"\"a\"", "\"'=\"\"a\""),
+        ("1=", "1="),
+    ] {
+        let results = results(
+            format!("transaction_id,amount,date,{cell}\nA,1,2024-01-01,{cell}\n").as_bytes(),
+        );
+        let columns = "row_number,is_valid,is_suspicious,errors,error_message";
+        let (header, row) = results.split_once(columns).unwrap();
+        assert_eq!(header, format!("transaction_id,amount,date,{expect},"));
+        assert_eq!(
+            row,
+            format!("\r\nA,1,2024-01-01,{expect},1,true,false,,\r\n")
+        );
+    }
+}
