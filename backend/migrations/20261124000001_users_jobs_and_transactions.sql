@@ -1,0 +1,82 @@
+create table users (
+    id bigint generated always as identity primary key,
+    name text not null,
+    email text not null,
+    created_at timestamptz not null default now()
+);
+
+-- Addresses that differ only in case reach the same person.
+create unique index users_email_key on users (lower(email));
+
+create table jobs (
+    id bigint generated always as identity primary key,
+    user_id bigint not null references users (id),
+    filename text not null,
+    bytes bigint not null,
+    -- lower-case hexadecimal
+    sha256 text not null,
+    -- where the file lies below STORAGE_URL
+    storage_key text not null,
+    status text not null default 'pending'
+        check (status in ('pending', 'processing', 'completed', 'failed')),
+    -- how the file is to be read (delimiter, encoding, columns); known once it was planned
+    layout jsonb,
+    total_records bigint not null default 0,
+    processed_records bigint not null default 0,
+    valid_records bigint not null default 0,
+    invalid_records bigint not null default 0,
+    suspicious_records bigint not null default 0,
+    batch_completed integer not null default 0,
+    total_batches integer not null default 0,
+    created_at timestamptz not null default now(),
+    started_at timestamptz,
+    finished_at timestamptz,
+    error text,
+    -- counts the starts; work for an older run can't commit
+    run integer not null default 0,
+    -- grows with every change, and tells readers which of two states is newer
+    version bigint not null default 1,
+    updated_at timestamptz not null default clock_timestamp(),
+    check (processed_records = valid_records + invalid_records),
+    check (processed_records <= total_records)
+);
+
+create index jobs_user_id_idx on jobs (user_id, id desc);
+
+-- The ledger that makes at-least-once activities exactly-once: a chunk's rows, its `committed_at` and
+-- the job's counts are written in one transaction.
+create table job_chunks (
+    job_id bigint not null references jobs (id) on delete cascade,
+    run integer not null,
+    number integer not null,
+    byte_start bigint not null,
+    byte_end bigint not null,
+    first_row bigint not null,
+    rows bigint not null,
+    -- rows whose id stands in an earlier row: row number less first_row, as little-endian u32
+    duplicates bytea not null,
+    valid_records bigint not null default 0,
+    invalid_records bigint not null default 0,
+    suspicious_records bigint not null default 0,
+    committed_at timestamptz,
+    primary key (job_id, run, number)
+);
+
+-- No foreign key to jobs: checking it for every row would slow the load, and the transaction that
+-- writes rows locks the job's row anyway.
+create table transactions (
+    job_id bigint not null,
+    row_number bigint not null,
+    transaction_id text,
+    amount numeric,
+    date date,
+    description text,
+    is_valid boolean not null,
+    is_suspicious boolean not null,
+    -- [{"field", "code", "message"}] in the order of the rules; null for a valid row
+    errors jsonb,
+    primary key (job_id, row_number)
+);
+
+create index transactions_invalid_idx on transactions (job_id, row_number) where not is_valid;
+create index transactions_suspicious_idx on transactions (job_id, row_number) where is_suspicious;

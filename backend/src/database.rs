@@ -1,0 +1,69 @@
+//! The connection pool and the migrations.
+
+use std::{str::FromStr, time::Duration};
+
+use anyhow::Context;
+use sqlx::{
+    ConnectOptions, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::BackendConfig;
+
+/// How long a start waits for a Postgres that doesn't answer yet.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(crate) async fn connect(config: &BackendConfig) -> anyhow::Result<PgPool> {
+    let options = parse_url(&config.database_url)?
+        .application_name("batchline")
+        .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
+    let pool = PgPoolOptions::new()
+        .max_connections(config.database_max_connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_lazy_with(options);
+
+    let deadline = tokio::time::Instant::now() + START_TIMEOUT;
+    while let Err(error) = pool.acquire().await {
+        if tokio::time::Instant::now() >= deadline {
+            return Err(error).context("PostgreSQL can't be reached at DATABASE_URL");
+        }
+        tracing::info!(%error, "waiting for PostgreSQL");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    sqlx::migrate!()
+        .run(&pool)
+        .await
+        .context("the database can't be brought up to date")?;
+    Ok(pool)
+}
+
+/// sqlx itself takes a URL of any scheme for PostgreSQL's.
+fn parse_url(url: &str) -> anyhow::Result<PgConnectOptions> {
+    url.split_once("://")
+        .filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
+        .and_then(|_| PgConnectOptions::from_str(url).ok())
+        .context("DATABASE_URL is not a URL like postgres://user:password@host/database")
+}
+
+pub(crate) async fn answers(pool: &PgPool) -> bool {
+    let answer = sqlx::query_scalar!("select 1 as one").fetch_one(pool);
+    matches!(
+        tokio::time::timeout(Duration::from_secs(2), answer).await,
+        Ok(Ok(_))
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_url;
+
+    #[test]
+    fn only_urls_of_postgresql() {
+        assert!(parse_url("postgres://localhost/x").is_ok());
+        assert!(parse_url("postgresql://me:secret@[::1]:5433/x").is_ok());
+        for url in ["mysql://localhost/x", "localhost", "", "postgres://:x:/"] {
+            let error = parse_url(url).unwrap_err().to_string();
+            assert!(error.starts_with("DATABASE_URL"), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The one error of all use cases. Its variants are what a caller can act on; `Display` of all but
+//! [`Error::Internal`] is a sentence for people.
+
+use domain::InvalidField;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `User` or `Job`.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// The state of things forbids it.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Invalid(InvalidField),
+    #[error("The file is larger than {limit} bytes, the most that is accepted here.")]
+    TooLarge { limit: u64 },
+    /// What came from the caller broke off or is malformed.
+    #[error("{0}")]
+    BadUpload(String),
+    /// A service behind us doesn't answer; trying again later can help.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Anything else: to be logged once, where it is answered, and never shown.
+    #[error("internal error")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl From<InvalidField> for Error {
+    fn from(invalid: InvalidField) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if !is_outage(&error) {
+            return Self::Internal(error.into());
+        }
+        tracing::warn!(%error, "PostgreSQL can't be reached");
+        Self::Unavailable("The database can't be reached. Try again in a moment.".to_owned())
+    }
+}
+
+impl From<object_store::Error> for Error {
+    fn from(error: object_store::Error) -> Self {
+        Self::Internal(anyhow::Error::new(error).context("file storage"))
+    }
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Internal(error)
+    }
+}
+
+/// Whether PostgreSQL is away, starting, stopping or full, rather than at odds with us.
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        // SQLSTATE classes 08, "connection exception", and 53, "insufficient resources"; 57P… is the
+        // server being shut down or not up yet.
+        // https://www.postgresql.org/docs/current/errcodes-appendix.html
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "53", "57P"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    }
+}
+
+/// Whether `error` is the violation of the constraint or unique index of this name.
+pub(crate) fn violates(error: &sqlx::Error, constraint: &str) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.constraint())
+        == Some(constraint)
+}

@@ -1,0 +1,39 @@
+//! Asks a process of ours whether it is well, for the health checks of containers.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Succeeds when `path` at this address answers with 200. For an address that stands for all of a
+/// machine's, the machine itself is asked.
+pub async fn probe(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let answer = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await?;
+        anyhow::ensure!(&status == b"HTTP/1.1 200", "it is not well");
+        Ok(())
+    };
+    tokio::time::timeout(TIMEOUT, answer)
+        .await
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in time")))
+        .with_context(|| format!("http://{address}{path}"))
+}

@@ -1,0 +1,86 @@
+//! The work on one run of a job: plan the file, validate its chunks, finish.
+//!
+//! Each step may be repeated at any time and from several places at once, as Temporal repeats what
+//! it isn't sure about. The database decides what counts: a chunk's rows, its entry in the ledger and
+//! the job's counts are committed in one transaction, once.
+
+mod copy;
+mod duplicates;
+mod finish;
+mod plan;
+mod validate;
+
+pub use finish::{complete, fail};
+pub use plan::plan;
+pub(crate) use plan::unpack;
+pub use validate::validate_chunk;
+
+use domain::FileError;
+
+/// Why a step did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The job is gone, finished, or in a later run: there is nothing left to do for this one.
+    #[error("the run is outdated")]
+    Outdated,
+    /// The file can't be processed, whoever tries: a sentence for the person who uploaded it.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Trying again can't help either, but the file is not to blame.
+    #[error("the step can't succeed: {0:#}")]
+    Defect(anyhow::Error),
+    /// Infrastructure: try again for as long as it lasts.
+    #[error("{0:#}")]
+    Retry(anyhow::Error),
+}
+
+impl From<FileError> for StepError {
+    fn from(error: FileError) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+impl From<sqlx::Error> for StepError {
+    fn from(error: sqlx::Error) -> Self {
+        // SQLSTATE class 22, "data exception": these very values will never be accepted.
+        // https://www.postgresql.org/docs/current/errcodes-appendix.html
+        let never = error
+            .as_database_error()
+            .and_then(|error| error.code())
+            .is_some_and(|code| code.starts_with("22"));
+        match never {
+            true => Self::Defect(error.into()),
+            false => Self::Retry(error.into()),
+        }
+    }
+}
+
+impl From<object_store::Error> for StepError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::Unreadable(
+                "The uploaded file is no longer in the storage. Upload it again.".to_owned(),
+            ),
+            error => Self::Retry(error.into()),
+        }
+    }
+}
+
+impl From<crate::Error> for StepError {
+    fn from(error: crate::Error) -> Self {
+        match error {
+            crate::Error::NotFound(_) => Self::Outdated,
+            error => Self::Retry(error.into()),
+        }
+    }
+}
+
+/// A blocking task that panicked is a defect of ours; one that was cancelled met the end of the program.
+impl From<tokio::task::JoinError> for StepError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        match error.is_panic() {
+            true => Self::Defect(error.into()),
+            false => Self::Retry(error.into()),
+        }
+    }
+}

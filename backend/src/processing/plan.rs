@@ -1,0 +1,220 @@
+//! The first step: one pass over the stored file that checks its header, cuts it into chunks at
+//! record boundaries, numbers the rows and finds the repeated ids.
+
+use domain::{ChunkRange, IdHasher, Layout, PlanSink, Planner};
+use sqlx::types::Json;
+
+use super::{StepError, duplicates::DuplicateFinder};
+use crate::{
+    Backend, Run,
+    jobs::{self, JobRow},
+    progress,
+};
+
+/// Bytes read from the storage at a time.
+const READ_BYTES: u64 = 4 << 20;
+
+/// A chunk is a 32nd of its file within these bounds: small enough that the progress moves several
+/// times a second and a crash costs little, large enough that the cost per chunk doesn't show.
+const CHUNK_BYTES: std::ops::RangeInclusive<u64> = (512 << 10)..=(4 << 20);
+
+/// Marks the run as started, plans it, and says how many chunks there are. Planning the same run
+/// again gives the same chunks and keeps what was committed.
+pub async fn plan(backend: &Backend, run: Run) -> Result<u32, StepError> {
+    jobs::mark_started(backend, run).await?;
+    let job = sqlx::query_as!(
+        JobRow,
+        "select * from jobs where id = $1 and run = $2 and status = 'processing'",
+        run.job_id,
+        run.run as i32
+    )
+    .fetch_optional(&backend.pool)
+    .await?
+    .ok_or(StepError::Outdated)?;
+    if job.layout.is_some() {
+        // An earlier attempt of this run got this far.
+        return Ok(job.total_batches as u32);
+    }
+    let planned = read(backend, &job.storage_key, job.bytes as u64).await?;
+    store(backend, run, &planned).await?;
+    Ok(planned.chunks.len() as u32)
+}
+
+struct Planned {
+    layout: Layout,
+    rows: u64,
+    chunks: Vec<ChunkRange>,
+    /// For each chunk its duplicates, as the ledger keeps them.
+    duplicates: Vec<Vec<u8>>,
+}
+
+struct Collector {
+    hasher: IdHasher,
+    finder: DuplicateFinder,
+    /// The sink can't fail; the first trouble with the temporary files waits here.
+    trouble: std::io::Result<()>,
+    chunks: Vec<ChunkRange>,
+}
+
+impl PlanSink for Collector {
+    fn id(&mut self, row_number: u64, id: &[u8]) {
+        if self.trouble.is_ok() {
+            self.trouble = self.finder.insert(self.hasher.hash(id), row_number);
+        }
+    }
+
+    fn chunk(&mut self, chunk: ChunkRange) {
+        self.chunks.push(chunk);
+    }
+}
+
+async fn read(backend: &Backend, key: &str, bytes: u64) -> Result<Planned, StepError> {
+    let chunk_bytes = (bytes / 32).clamp(*CHUNK_BYTES.start(), *CHUNK_BYTES.end());
+    let mut planner = Planner::new(chunk_bytes);
+    let mut collector = Collector {
+        // A key that nobody can guess: ids can't be chosen so that their hashes collide.
+        hasher: IdHasher::new(uuid::Uuid::new_v4().into_bytes()),
+        finder: DuplicateFinder::new(),
+        trouble: Ok(()),
+        chunks: Vec::new(),
+    };
+    let slice = |start: u64| start..(start + READ_BYTES).min(bytes);
+    let mut next = backend.storage.read(key, slice(0)).await?;
+    let mut offset = next.len() as u64;
+    while !next.is_empty() {
+        let current = next;
+        // The next slice is read while this one is scanned.
+        let scan = tokio::task::spawn_blocking(move || {
+            let scanned = planner.push(&current, &mut collector);
+            (planner, collector, scanned)
+        });
+        let (scanned, read) = tokio::join!(scan, backend.storage.read(key, slice(offset)));
+        let outcome;
+        (planner, collector, outcome) = scanned?;
+        outcome?;
+        next = read?;
+        offset += next.len() as u64;
+    }
+    tokio::task::spawn_blocking(move || {
+        let plan = planner.finish(&mut collector)?;
+        let spilled = |error: std::io::Error| {
+            StepError::Retry(anyhow::Error::new(error).context("temporary files of the planner"))
+        };
+        collector.trouble.map_err(spilled)?;
+        let duplicates = collector.finder.finish().map_err(spilled)?;
+        Ok(Planned {
+            layout: plan.layout,
+            rows: plan.rows,
+            duplicates: by_chunk(&collector.chunks, &duplicates),
+            chunks: collector.chunks,
+        })
+    })
+    .await?
+}
+
+/// Distributes ascending row numbers over their chunks, packed by [`pack`].
+fn by_chunk(chunks: &[ChunkRange], mut duplicates: &[u64]) -> Vec<Vec<u8>> {
+    chunks
+        .iter()
+        .map(|chunk| {
+            let end = duplicates.partition_point(|row| *row < chunk.first_row + chunk.rows);
+            let (inside, rest) = duplicates.split_at(end);
+            duplicates = rest;
+            pack(chunk.first_row, inside)
+        })
+        .collect()
+}
+
+/// Row numbers relative to the first row of their chunk, as little-endian u32.
+fn pack(first_row: u64, row_numbers: &[u64]) -> Vec<u8> {
+    row_numbers
+        .iter()
+        .flat_map(|row| ((row - first_row) as u32).to_le_bytes())
+        .collect()
+}
+
+/// Reads back what [`pack`] wrote.
+pub(crate) fn unpack(first_row: u64, packed: &[u8]) -> Vec<u64> {
+    packed
+        .as_chunks()
+        .0
+        .iter()
+        .map(|offset| first_row + u64::from(u32::from_le_bytes(*offset)))
+        .collect()
+}
+
+async fn store(backend: &Backend, run: Run, planned: &Planned) -> Result<(), StepError> {
+    let column = |value: fn(&ChunkRange) -> u64| -> Vec<i64> {
+        planned
+            .chunks
+            .iter()
+            .map(|chunk| value(chunk) as i64)
+            .collect()
+    };
+    let mut tx = backend.pool.begin().await?;
+    let job = sqlx::query_as!(
+        JobRow,
+        "update jobs set layout = $3, total_records = $4, total_batches = $5,
+                updated_at = clock_timestamp(), version = version + 1
+         where id = $1 and run = $2 and status = 'processing' and layout is null
+         returning *",
+        run.job_id,
+        run.run as i32,
+        Json(&planned.layout) as _,
+        planned.rows as i64,
+        planned.chunks.len() as i32
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    // Outdated, or another attempt was faster: the retry finds out which.
+    .ok_or_else(|| StepError::Retry(anyhow::anyhow!("the run was planned or ended meanwhile")))?;
+    sqlx::query!(
+        "insert into job_chunks
+            (job_id, run, number, byte_start, byte_end, first_row, rows, duplicates)
+         select $1, $2, number, byte_start, byte_end, first_row, rows, duplicates
+         from unnest($3::integer[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                     $8::bytea[])
+              as chunk (number, byte_start, byte_end, first_row, rows, duplicates)",
+        run.job_id,
+        run.run as i32,
+        &planned
+            .chunks
+            .iter()
+            .map(|chunk| chunk.number as i32)
+            .collect::<Vec<_>>(),
+        &column(|chunk| chunk.start),
+        &column(|chunk| chunk.end),
+        &column(|chunk| chunk.first_row),
+        &column(|chunk| chunk.rows),
+        &planned.duplicates
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(progress::commit(tx, job).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicates_go_to_their_chunk_and_come_back() {
+        let chunk = |first_row, rows| ChunkRange {
+            number: 0,
+            start: 0,
+            end: 0,
+            first_row,
+            rows,
+        };
+        let packed = by_chunk(
+            &[chunk(1, 10), chunk(11, 5), chunk(16, 1)],
+            &[2, 10, 11, 16],
+        );
+        let unpacked: Vec<_> = [1, 11, 16]
+            .iter()
+            .zip(&packed)
+            .map(|(first_row, packed)| unpack(*first_row, packed))
+            .collect();
+        assert_eq!(unpacked, [vec![2, 10], vec![11], vec![16]]);
+    }
+}

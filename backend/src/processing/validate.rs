@@ -1,0 +1,111 @@
+//! The second step, once for each chunk: validate its rows and commit them.
+
+use domain::{Counts, Layout};
+use sqlx::types::Json;
+
+use super::{StepError, copy::RowBuffer, plan::unpack};
+use crate::{Backend, Run, jobs::JobRow, progress};
+
+struct Chunk {
+    storage_key: String,
+    layout: Json<Layout>,
+    byte_start: i64,
+    byte_end: i64,
+    first_row: i64,
+    duplicates: Vec<u8>,
+    committed: bool,
+}
+
+/// Validates chunk `number` and commits its rows, its entry in the ledger and the job's counts in one
+/// transaction. A chunk that is committed already is left alone.
+pub async fn validate_chunk(backend: &Backend, run: Run, number: u32) -> Result<(), StepError> {
+    let chunk = sqlx::query_as!(
+        Chunk,
+        r#"select jobs.storage_key, jobs.layout as "layout!: Json<Layout>", byte_start, byte_end,
+                  first_row, duplicates, committed_at is not null as "committed!"
+           from job_chunks join jobs on jobs.id = job_chunks.job_id and jobs.run = job_chunks.run
+           where job_id = $1 and job_chunks.run = $2 and number = $3 and status = 'processing'"#,
+        run.job_id,
+        run.run as i32,
+        number as i32
+    )
+    .fetch_optional(&backend.pool)
+    .await?
+    .ok_or(StepError::Outdated)?;
+    if chunk.committed {
+        return Ok(());
+    }
+    let bytes = backend
+        .storage
+        .read(
+            &chunk.storage_key,
+            chunk.byte_start as u64..chunk.byte_end as u64,
+        )
+        .await?;
+    let (rows, counts) = tokio::task::spawn_blocking(move || {
+        let first_row = chunk.first_row as u64;
+        let duplicates = unpack(first_row, &chunk.duplicates);
+        let mut rows = RowBuffer::for_job(run.job_id, bytes.len());
+        let counts = domain::validate_chunk(&chunk.layout, &bytes, first_row, &duplicates, |row| {
+            rows.push(row);
+        });
+        (rows.finish(), counts)
+    })
+    .await?;
+    commit(backend, run, number, &rows, counts).await
+}
+
+async fn commit(
+    backend: &Backend,
+    run: Run,
+    number: u32,
+    rows: &[u8],
+    counts: Counts,
+) -> Result<(), StepError> {
+    let mut tx = backend.pool.begin().await?;
+    let mut copy = tx.copy_in_raw(RowBuffer::STATEMENT).await?;
+    copy.send(rows).await?;
+    copy.finish().await?;
+
+    // From here on the job's row is locked, so this comes last. A second attempt at the same chunk
+    // never gets here: its rows wait for ours, and then violate the primary key.
+    let recorded = sqlx::query!(
+        "update job_chunks
+         set valid_records = $4, invalid_records = $5, suspicious_records = $6,
+             committed_at = clock_timestamp()
+         where job_id = $1 and run = $2 and number = $3 and committed_at is null
+           and rows = $4::bigint + $5::bigint",
+        run.job_id,
+        run.run as i32,
+        number as i32,
+        counts.valid as i64,
+        counts.invalid as i64,
+        counts.suspicious as i64
+    )
+    .execute(&mut *tx)
+    .await?;
+    if recorded.rows_affected() != 1 {
+        return Err(StepError::Retry(anyhow::anyhow!(
+            "chunk {number} was committed meanwhile, or has not the rows that were planned"
+        )));
+    }
+    let job = sqlx::query_as!(
+        JobRow,
+        "update jobs
+         set processed_records = processed_records + $3 + $4, valid_records = valid_records + $3,
+             invalid_records = invalid_records + $4, suspicious_records = suspicious_records + $5,
+             batch_completed = batch_completed + 1, updated_at = clock_timestamp(),
+             version = version + 1
+         where id = $1 and run = $2 and status = 'processing'
+         returning *",
+        run.job_id,
+        run.run as i32,
+        counts.valid as i64,
+        counts.invalid as i64,
+        counts.suspicious as i64
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or(StepError::Outdated)?;
+    Ok(progress::commit(tx, job).await?)
+}

@@ -1,0 +1,85 @@
+//! Users: create, list, open, change, delete.
+
+use domain::{NewUser, User, UserChange};
+
+use crate::{Backend, Error, Result, error::violates, jobs};
+
+/// All users, newest first.
+pub async fn list(backend: &Backend) -> Result<Vec<User>> {
+    Ok(sqlx::query_as!(
+        User,
+        "select id, name, email, created_at from users order by id desc"
+    )
+    .fetch_all(&backend.pool)
+    .await?)
+}
+
+pub async fn get(backend: &Backend, user_id: i64) -> Result<User> {
+    sqlx::query_as!(
+        User,
+        "select id, name, email, created_at from users where id = $1",
+        user_id
+    )
+    .fetch_optional(&backend.pool)
+    .await?
+    .ok_or(Error::NotFound("User"))
+}
+
+/// Fails with [`Error::Conflict`] when the address is taken, whatever its case.
+pub async fn create(backend: &Backend, user: &NewUser) -> Result<User> {
+    sqlx::query_as!(
+        User,
+        "insert into users (name, email) values ($1, $2) returning id, name, email, created_at",
+        user.name.as_str(),
+        user.email.as_str()
+    )
+    .fetch_one(&backend.pool)
+    .await
+    .map_err(email_taken)
+}
+
+/// Fails with [`Error::Conflict`] when the new address belongs to somebody else.
+pub async fn update(backend: &Backend, user_id: i64, change: &UserChange) -> Result<User> {
+    sqlx::query_as!(
+        User,
+        "update users set name = coalesce($2, name), email = coalesce($3, email) where id = $1
+         returning id, name, email, created_at",
+        user_id,
+        change.name.as_ref().map(|name| name.as_str()),
+        change.email.as_ref().map(|email| email.as_str())
+    )
+    .fetch_optional(&backend.pool)
+    .await
+    .map_err(email_taken)?
+    .ok_or(Error::NotFound("User"))
+}
+
+/// Deletes the user with all jobs, rows and files. Work under way for them ends by itself: without
+/// its job it can't commit.
+pub async fn delete(backend: &Backend, user_id: i64) -> Result<()> {
+    let mut tx = backend.pool.begin().await?;
+    // Locks the user first: an upload that ends now waits, and then finds no user.
+    let user = sqlx::query_scalar!("select id from users where id = $1 for update", user_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if user.is_none() {
+        return Err(Error::NotFound("User"));
+    }
+    let job_ids = sqlx::query_scalar!("select id from jobs where user_id = $1", user_id)
+        .fetch_all(&mut *tx)
+        .await?;
+    let removed = jobs::delete_all(&mut tx, &job_ids).await?;
+    sqlx::query!("delete from users where id = $1", user_id)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    jobs::clean_up(backend, removed).await;
+    Ok(())
+}
+
+fn email_taken(error: sqlx::Error) -> Error {
+    if violates(&error, "users_email_key") {
+        return Error::Conflict("Email already registered".to_owned());
+    }
+    error.into()
+}
