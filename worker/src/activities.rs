@@ -1,0 +1,140 @@
+//! The activities: each is one call into `backend`, kept alive by heartbeats.
+
+use std::{sync::Arc, time::Duration};
+
+use backend::{
+    Backend, Run,
+    processing::{self, StepError},
+};
+use serde::{Deserialize, Serialize};
+use temporalio_macros::activities;
+use temporalio_sdk::{
+    ApplicationFailure,
+    activities::{ActivityContext, ActivityError},
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Without a sign of life for so long, an activity is given to another worker.
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The types of failures that trying again can't mend. The workflow tells them apart by these names.
+pub const OUTDATED: &str = "Outdated";
+pub const UNREADABLE: &str = "Unreadable";
+pub const DEFECT: &str = "Defect";
+
+pub struct Activities {
+    pub backend: Backend,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Chunk {
+    pub run: Run,
+    pub number: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Failure {
+    pub run: Run,
+    /// A sentence for the person who uploaded the file.
+    pub error: String,
+}
+
+#[activities]
+impl Activities {
+    /// Gives the number of chunks.
+    #[activity]
+    pub async fn plan(
+        self: Arc<Self>,
+        context: ActivityContext,
+        run: Run,
+    ) -> Result<u32, ActivityError> {
+        alive(&context, processing::plan(&self.backend, run)).await
+    }
+
+    #[activity]
+    pub async fn validate(
+        self: Arc<Self>,
+        context: ActivityContext,
+        chunk: Chunk,
+    ) -> Result<(), ActivityError> {
+        alive(
+            &context,
+            processing::validate_chunk(&self.backend, chunk.run, chunk.number),
+        )
+        .await
+    }
+
+    #[activity]
+    pub async fn complete(
+        self: Arc<Self>,
+        context: ActivityContext,
+        run: Run,
+    ) -> Result<(), ActivityError> {
+        alive(&context, processing::complete(&self.backend, run)).await
+    }
+
+    #[activity]
+    pub async fn fail(
+        self: Arc<Self>,
+        context: ActivityContext,
+        failure: Failure,
+    ) -> Result<(), ActivityError> {
+        alive(
+            &context,
+            processing::fail(&self.backend, failure.run, &failure.error),
+        )
+        .await
+    }
+}
+
+/// Runs a step with heartbeats. When the activity is cancelled the step is dropped, which rolls its
+/// transaction back.
+async fn alive<T>(
+    context: &ActivityContext,
+    step: impl Future<Output = Result<T, StepError>>,
+) -> Result<T, ActivityError> {
+    let mut heartbeat = interval(HEARTBEAT_INTERVAL);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(step);
+    loop {
+        tokio::select! {
+            result = &mut step => return result.map_err(|error| failure(context, &error)),
+            () = context.cancelled() => return Err(ActivityError::cancelled()),
+            _ = heartbeat.tick() => context.record_heartbeat(()).await?,
+        }
+    }
+}
+
+fn failure(context: &ActivityContext, error: &StepError) -> ActivityError {
+    let info = context.info();
+    let (kind, message) = match error {
+        StepError::Outdated => (OUTDATED, error.to_string()),
+        StepError::Unreadable(sentence) => (UNREADABLE, sentence.clone()),
+        StepError::Defect(cause) => {
+            tracing::error!(
+                activity = info.activity_type,
+                error = format!("{cause:#}"),
+                "a step can't succeed"
+            );
+            (DEFECT, error.to_string())
+        }
+        StepError::Retry(cause) => {
+            tracing::warn!(
+                activity = info.activity_type,
+                attempt = info.attempt,
+                error = format!("{cause:#}"),
+                "a step will be tried again"
+            );
+            return ActivityError::application(
+                ApplicationFailure::builder(error.to_string()).build(),
+            );
+        }
+    };
+    ActivityError::application(
+        ApplicationFailure::builder(message)
+            .type_name(kind.to_owned())
+            .non_retryable(true)
+            .build(),
+    )
+}

@@ -1,0 +1,43 @@
+//! The worker's settings.
+
+use std::{net::SocketAddr, thread};
+
+use backend::BackendConfig;
+use clap::{Args, Parser, Subcommand};
+
+/// Batchline's worker: validates the rows of started jobs. Start as many as you like.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    #[command(flatten)]
+    pub config: WorkerConfig,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask the worker that runs with these settings whether it is well; exit with 0 or 1
+    Healthcheck,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct WorkerConfig {
+    #[command(flatten)]
+    pub backend: BackendConfig,
+
+    /// Steps that this worker works on at the same time
+    #[arg(long, env = "WORKER_CONCURRENCY", default_value_t = default_concurrency(),
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub worker_concurrency: u16,
+
+    /// Where Prometheus figures are served, under /metrics; port 0 picks a free port
+    #[arg(long, env = "METRICS_ADDR", default_value = "127.0.0.1:9464")]
+    pub metrics_addr: SocketAddr,
+}
+
+/// While one step waits for the database another one computes.
+fn default_concurrency() -> u16 {
+    let cores = thread::available_parallelism().map_or(2, usize::from);
+    u16::try_from(2 * cores).unwrap_or(u16::MAX).clamp(2, 64)
+}

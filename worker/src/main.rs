@@ -1,0 +1,119 @@
+//! The worker process: Temporal's workflow and activities for Batchline's jobs.
+//!
+//! **Invariant.** It knows nothing of the server, and the server nothing of it: they meet in
+//! Postgres, in the storage and in Temporal.
+
+mod activities;
+mod config;
+mod workflow;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use backend::{Backend, program};
+use clap::Parser;
+use temporalio_client::Client;
+use temporalio_common::telemetry::{
+    PrometheusExporterOptions, TelemetryOptions, metrics::CoreMeter,
+    start_prometheus_metric_exporter,
+};
+use temporalio_sdk::{
+    Runtime, Worker, WorkerOptions,
+    runtime::{
+        PollerBehavior, RuntimeOptions,
+        worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
+    },
+};
+
+use crate::{
+    activities::{Activities, HEARTBEAT_INTERVAL},
+    config::{Cli, Command, WorkerConfig},
+    workflow::ProcessJob,
+};
+
+/// How long work under way may take to end when the worker is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    program::prepare();
+    let Cli { config, command } = Cli::parse();
+    program::exit_code(match command {
+        None => work(config).await,
+        Some(Command::Healthcheck) => backend::probe(config.metrics_addr, "/metrics").await,
+    })
+}
+
+async fn work(config: WorkerConfig) -> anyhow::Result<()> {
+    let backend = Backend::connect(&config.backend).await?;
+    let client = connect(&config).await?;
+    let exporter = start_prometheus_metric_exporter(
+        PrometheusExporterOptions::builder()
+            .socket_addr(config.metrics_addr)
+            .build(),
+    )
+    .with_context(|| {
+        format!(
+            "METRICS_ADDR {} can't be used; set it to a free port",
+            config.metrics_addr
+        )
+    })?;
+    let telemetry = TelemetryOptions::builder()
+        .metrics(exporter.meter as Arc<dyn CoreMeter>)
+        .build();
+    let runtime = Runtime::from_current_tokio(
+        RuntimeOptions::builder()
+            .telemetry_options(telemetry)
+            .build()
+            .map_err(anyhow::Error::msg)?,
+    )?;
+    let slots = usize::from(config.worker_concurrency);
+    let options = WorkerOptions::new(config.backend.temporal_task_queue.as_str())
+        .register_workflow::<ProcessJob>()?
+        .register_activities(Activities { backend })
+        .tuner(
+            TunerHolder::builder()
+                .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(20))
+                .activity_task_slot_supplier(FixedSizeSlotSupplier::new(slots))
+                .local_activity_task_slot_supplier(FixedSizeSlotSupplier::new(1))
+                .nexus_task_slot_supplier(FixedSizeSlotSupplier::new(1))
+                .build(),
+        )
+        .workflow_task_poller_behavior(PollerBehavior::SimpleMaximum(4))
+        .activity_task_poller_behavior(PollerBehavior::SimpleMaximum(slots.min(8)))
+        .max_heartbeat_throttle_interval(HEARTBEAT_INTERVAL)
+        .graceful_shutdown_period(GRACE)
+        .build();
+    let mut worker = Worker::new(&runtime, client, options)?;
+    let shutdown = worker.shutdown_handle();
+    tokio::spawn(async move {
+        if let Err(error) = program::asked_to_stop().await {
+            tracing::error!("{error:#}");
+        }
+        tracing::info!("worker stops");
+        shutdown();
+    });
+    tracing::info!(
+        task_queue = config.backend.temporal_task_queue,
+        concurrency = config.worker_concurrency,
+        metrics = %format_args!("http://{}/metrics", exporter.bound_addr),
+        "worker ready"
+    );
+    worker.run().await?;
+    Ok(())
+}
+
+/// Waits for Temporal, which may be starting too.
+async fn connect(config: &WorkerConfig) -> anyhow::Result<Client> {
+    const ATTEMPTS: u32 = 30;
+    let mut attempt = 1;
+    loop {
+        match backend::connect_to_temporal(&config.backend).await {
+            Ok(client) => return Ok(client),
+            Err(error) if attempt == ATTEMPTS => return Err(error),
+            Err(error) => tracing::info!("waiting for Temporal: {error:#}"),
+        }
+        attempt += 1;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}

@@ -1,0 +1,68 @@
+//! The worker as a process. What it does with jobs is tested over the server's API.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::{Command, Output};
+
+fn worker(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(env!("CARGO_BIN_EXE_worker"))
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .envs(environment.iter().copied())
+        // No .env of the checkout.
+        .current_dir(std::env::temp_dir())
+        .output()
+        .unwrap();
+    let said = [stdout, stderr].concat();
+    (status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_with_a_sentence() {
+    for (variable, value) in [
+        ("WORKER_CONCURRENCY", "0"),
+        ("METRICS_ADDR", "nowhere"),
+        ("STORAGE_URL", "not a url"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+    ] {
+        // Settings are looked at in this order; a database is not needed to find a wrong one.
+        let (code, said) = worker(
+            &[],
+            &[
+                ("DATABASE_URL", "postgres://127.0.0.1:9/x"),
+                (variable, value),
+            ],
+        );
+        assert_ne!(code, Some(0), "{variable}");
+        assert!(
+            said.contains(variable) || said.contains(&variable.to_lowercase().replace('_', "-")),
+            "{variable}: {said}"
+        );
+    }
+}
+
+#[test]
+fn the_health_check_of_a_worker_that_is_not_there_fails() {
+    // Nothing listens on the discard port.
+    let (code, said) = worker(&["healthcheck"], &[("METRICS_ADDR", "127.0.0.1:9")]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("http://127.0.0.1:9/metrics"), "{said}");
+}
+
+#[test]
+fn help_names_every_variable() {
+    let (code, said) = worker(&["--help"], &[]);
+    assert_eq!(code, Some(0));
+    for variable in [
+        "DATABASE_URL",
+        "TEMPORAL_ADDRESS",
+        "STORAGE_URL",
+        "WORKER_CONCURRENCY",
+        "METRICS_ADDR",
+    ] {
+        assert!(said.contains(variable), "{variable}: {said}");
+    }
+}
