@@ -1,0 +1,34 @@
+//! The server functions. Each is the sibling of a REST handler: it parses what came, makes one call
+//! into the backend, and answers. A plain form may post to each that changes something; the browser
+//! is then sent back to the page that it came from, or to where `redirect` says.
+
+mod jobs;
+mod users;
+
+pub use jobs::*;
+pub use users::*;
+
+/// Runs the body of a server function. A failure also gets its HTTP status, unless it answers a
+/// browser that waits for a page: a posted form is redirected, and a page has a status of its own.
+#[cfg(feature = "ssr")]
+async fn respond<T>(
+    body: impl Future<Output = Result<T, crate::AppError>>,
+) -> Result<T, crate::AppError> {
+    use axum::http::{header::ACCEPT, request::Parts};
+    use leptos::prelude::use_context;
+
+    let result = body.await;
+    if let Err(error) = &result
+        && let Some(response) = use_context::<leptos_axum::ResponseOptions>()
+        && let Some(request) = use_context::<Parts>()
+    {
+        let accept = request
+            .headers
+            .get(ACCEPT)
+            .and_then(|value| value.to_str().ok());
+        if !accept.is_some_and(|accept| accept.contains("text/html")) {
+            response.set_status(crate::pages::status(error.kind));
+        }
+    }
+    result
+}

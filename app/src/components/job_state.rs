@@ -1,0 +1,97 @@
+use domain::{Job, JobStatus};
+use leptos::prelude::*;
+
+use crate::format;
+
+#[component]
+pub fn StatusBadge(#[prop(into)] status: Signal<JobStatus>) -> impl IntoView {
+    let name = move || match status.get() {
+        JobStatus::Pending => "Pending",
+        JobStatus::Processing => "Processing",
+        JobStatus::Completed => "Completed",
+        JobStatus::Failed => "Failed",
+    };
+    view! {
+        <span class="badge" data-status=move || status.get().as_str()>
+            {name}
+        </span>
+    }
+    .into_any()
+}
+
+#[component]
+pub fn JobProgressBar(#[prop(into)] job: Signal<Job>) -> impl IntoView {
+    let percent = Memo::new(move |_| job.with(|job| job.progress_percent));
+    let label = job.with_untracked(|job| format!("Progress of {}", job.filename));
+    view! {
+        <div class="progress" data-status=move || job.with(|job| job.status.as_str())>
+            <progress max="100" value=move || percent.get().to_string() aria-label=label></progress>
+            <span class="progress-percent">{move || format::percent(percent.get())}</span>
+        </div>
+    }
+    .into_any()
+}
+
+/// Says the state of jobs to screen readers: when it changes, and at each quarter of the work. Not
+/// at every message, which would drown everything else.
+#[derive(Clone, Copy)]
+pub struct Announcements(RwSignal<String>);
+
+impl Announcements {
+    pub fn new() -> Self {
+        Self(RwSignal::default())
+    }
+
+    /// Announces `job` from now on, for as long as the owner of the calling component lives.
+    pub fn follow(self, job: Signal<Job>) {
+        let step = Memo::new(move |_| {
+            job.with(|job| (job.status, job.run, (job.progress_percent / 25.0) as u8))
+        });
+        Effect::new(move |before: Option<(JobStatus, u32, u8)>| {
+            let now = step.get();
+            if before.is_some_and(|before| before != now) {
+                let sentence = job.with_untracked(sentence);
+                // The page may have been left.
+                let _ = self.0.try_set(sentence);
+            }
+            now
+        });
+    }
+
+    pub fn region(self) -> impl IntoView {
+        view! {
+            <p class="visually-hidden" role="status">
+                {self.0}
+            </p>
+        }
+    }
+}
+
+fn sentence(job: &Job) -> String {
+    let filename = &job.filename;
+    match job.status {
+        JobStatus::Pending => format!("{filename} waits for its start."),
+        JobStatus::Processing => {
+            format!("{filename}: {} percent.", job.progress_percent as u8)
+        }
+        JobStatus::Completed => format!(
+            "{filename} is completed: {}, {} valid, {} invalid, {} suspicious.",
+            format::counted(job.total_records, "row"),
+            format::count(job.valid_records),
+            format::count(job.invalid_records),
+            format::count(job.suspicious_records),
+        ),
+        JobStatus::Failed => format!("{filename} failed."),
+    }
+}
+
+/// Says, discreetly, that the live updates are interrupted.
+#[component]
+pub fn ConnectionState(lost: ReadSignal<bool>) -> impl IntoView {
+    view! {
+        <p class="connection" role="status">
+            {move || lost.get().then_some("Connection lost. Reconnecting…")}
+        </p>
+    }
+    .into_any()
+}

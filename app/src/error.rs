@@ -1,0 +1,158 @@
+//! The error of every server function: what a page can act on and show to a person.
+
+use domain::InvalidField;
+use leptos::{
+    prelude::{FromServerFnError, ServerFnErrorErr, use_context},
+    server::ServerActionError,
+    server_fn::{ServerFn, codec::JsonEncoding, error::ServerFnUrlError},
+};
+use serde::{Deserialize, Serialize};
+
+/// What a caller can act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErrorKind {
+    NotFound,
+    Conflict,
+    Invalid,
+    TooLarge,
+    /// Trying again later can help.
+    Unavailable,
+    Internal,
+}
+
+/// Crosses to the browser as JSON; after a form post without JavaScript, in the URL of the page
+/// that it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppError {
+    pub kind: ErrorKind,
+    /// A sentence for people.
+    pub message: String,
+    /// The fields of the form that are wrong, each with its sentence.
+    pub fields: Vec<InvalidField>,
+    /// What was typed, by field name, so that a form that comes back is not empty.
+    pub typed: Vec<(String, String)>,
+}
+
+const INTERNAL: &str = "Something went wrong on our side. Try again in a moment.";
+
+/// The most characters of one typed value that come back with an error: it travels in a URL.
+const MAX_TYPED_CHARS: usize = 300;
+
+impl AppError {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            fields: Vec::new(),
+            typed: Vec::new(),
+        }
+    }
+
+    pub fn invalid(fields: impl IntoIterator<Item = InvalidField>) -> Self {
+        let fields: Vec<InvalidField> = fields.into_iter().collect();
+        let messages: Vec<&str> = fields.iter().map(|field| field.message.as_str()).collect();
+        Self {
+            fields: fields.clone(),
+            ..Self::new(ErrorKind::Invalid, messages.join(" "))
+        }
+    }
+
+    /// The same error, shown beside `field` unless it names its fields already.
+    pub fn at(mut self, field: &str) -> Self {
+        if self.fields.is_empty() {
+            self.fields.push(InvalidField::new(field, &self.message));
+        }
+        self
+    }
+
+    pub fn with_typed(mut self, typed: &[(&str, &str)]) -> Self {
+        self.typed = typed
+            .iter()
+            .map(|(name, value)| {
+                let value = value.chars().take(MAX_TYPED_CHARS).collect();
+                ((*name).to_owned(), value)
+            })
+            .collect();
+        self
+    }
+
+    /// The sentence that belongs beside the field of this name.
+    pub fn field(&self, name: &str) -> Option<String> {
+        let field = self.fields.iter().find(|field| field.field == name)?;
+        Some(field.message.clone())
+    }
+
+    /// The sentence for the form as a whole, if the error is about no field.
+    pub fn form(&self) -> Option<String> {
+        self.fields.is_empty().then(|| self.message.clone())
+    }
+
+    pub fn typed(&self, name: &str) -> Option<String> {
+        let (_, value) = self.typed.iter().find(|(field, _)| field == name)?;
+        Some(value.clone())
+    }
+
+    /// The error that a form post without JavaScript to the server function `S` left in the URL.
+    pub fn posted<S: ServerFn<Error = Self>>() -> Option<Self> {
+        let error = use_context::<ServerActionError>()?;
+        (error.path() == S::PATH).then(|| ServerFnUrlError::decode_err(error.err()))
+    }
+}
+
+impl std::fmt::Display for AppError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for AppError {}
+
+impl From<InvalidField> for AppError {
+    fn from(invalid: InvalidField) -> Self {
+        Self::invalid([invalid])
+    }
+}
+
+impl FromServerFnError for AppError {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        match error {
+            ServerFnErrorErr::Request(_) => Self::new(
+                ErrorKind::Unavailable,
+                "The server can't be reached. Check the connection and try again.",
+            ),
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) => Self::new(
+                ErrorKind::Invalid,
+                "The form came incomplete. Reload the page and try again.",
+            ),
+            error => {
+                leptos::logging::error!("server function: {error}");
+                Self::new(ErrorKind::Internal, INTERNAL)
+            }
+        }
+    }
+}
+
+/// The boundary at which an internal error is logged, once, and turned into a sentence without its
+/// inside.
+#[cfg(feature = "ssr")]
+impl From<backend::Error> for AppError {
+    fn from(error: backend::Error) -> Self {
+        use backend::Error;
+
+        let kind = match error {
+            Error::NotFound(_) => ErrorKind::NotFound,
+            Error::Conflict(_) => ErrorKind::Conflict,
+            Error::Invalid(invalid) => return invalid.into(),
+            Error::TooLarge { .. } => ErrorKind::TooLarge,
+            Error::BadUpload(_) => ErrorKind::Invalid,
+            Error::Unavailable(_) => ErrorKind::Unavailable,
+            Error::Internal(error) => {
+                tracing::error!(error = format!("{error:#}"), "internal error");
+                return Self::new(ErrorKind::Internal, INTERNAL);
+            }
+        };
+        Self::new(kind, error.to_string())
+    }
+}

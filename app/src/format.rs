@@ -1,0 +1,139 @@
+//! Numbers and times as text. Always the same on the server and in the browser: no locale, no time
+//! zone but UTC, no clock. A page that is hydrated must say what the server said.
+
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+
+/// `1234567` as `1,234,567`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number with its noun: `1 row`, `2 rows`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(number))
+}
+
+/// A percentage with one digit after the point, `43.2 %`, or none where it is zero.
+pub fn percent(percent: f64) -> String {
+    let tenths = (percent * 10.0).round() as u64;
+    match tenths % 10 {
+        0 => format!("{}\u{a0}%", tenths / 10),
+        tenth => format!("{}.{tenth}\u{a0}%", tenths / 10),
+    }
+}
+
+/// Bytes in the largest decimal unit that leaves at least 1, with one digit after the point.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return counted(bytes, "byte");
+    }
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    // 999.95 would be shown as 1000.0.
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1}\u{a0}{}", UNITS[unit])
+}
+
+/// A span of time in its two largest units; under ten seconds with one digit after the point.
+pub fn seconds(seconds: f64) -> String {
+    if seconds < 9.95 {
+        return format!("{:.1}\u{a0}s", seconds.max(0.0));
+    }
+    let whole = seconds.round() as u64;
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}\u{a0}s"),
+        (0, _) => format!("{minutes}\u{a0}min {rest:02}\u{a0}s"),
+        _ => format!("{}\u{a0}h {minutes:02}\u{a0}min", count(hours)),
+    }
+}
+
+/// `2026-11-24 02:03:05 UTC`.
+pub fn time(at: DateTime<Utc>) -> String {
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
+        at.year(),
+        at.month(),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    )
+}
+
+/// For the `datetime` attribute of `<time>`.
+pub fn machine_time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// `text`, or its first `max` characters and how many there are in all.
+#[cfg_attr(
+    not(any(feature = "ssr", test)),
+    expect(dead_code, reason = "values are cut before they cross to the browser")
+)]
+pub fn shortened(text: &str, max: usize) -> Option<String> {
+    let (end, _) = text.char_indices().nth(max)?;
+    let all = text.chars().count() as u64;
+    Some(format!("{}… ({} characters)", &text[..end], count(all)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1000), "1,000");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(counted(0, "row"), "0 rows");
+    }
+
+    #[test]
+    fn percentages() {
+        assert_eq!(percent(0.0), "0\u{a0}%");
+        assert_eq!(percent(43.2), "43.2\u{a0}%");
+        assert_eq!(percent(99.9), "99.9\u{a0}%");
+        assert_eq!(percent(100.0), "100\u{a0}%");
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes(1), "1 byte");
+        assert_eq!(bytes(999), "999 bytes");
+        assert_eq!(bytes(1000), "1.0\u{a0}kB");
+        assert_eq!(bytes(999_960), "1.0\u{a0}MB");
+        assert_eq!(bytes(10_737_418_240), "10.7\u{a0}GB");
+        assert_eq!(bytes(u64::MAX), "18446744.1\u{a0}TB");
+    }
+
+    #[test]
+    fn spans() {
+        assert_eq!(seconds(0.04), "0.0\u{a0}s");
+        assert_eq!(seconds(9.94), "9.9\u{a0}s");
+        assert_eq!(seconds(9.96), "10\u{a0}s");
+        assert_eq!(seconds(59.6), "1\u{a0}min 00\u{a0}s");
+        assert_eq!(seconds(3725.0), "1\u{a0}h 02\u{a0}min");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shortened("äöü", 3), None);
+        assert_eq!(shortened("äöüß", 3), Some("äöü… (4 characters)".to_owned()));
+    }
+}

@@ -1,0 +1,149 @@
+//! The browser end of the live updates: one connection per page, which finds its way back by
+//! itself and closes when the page is left.
+
+use domain::JobProgress;
+use leptos::prelude::*;
+
+/// Watches the jobs of a user for as long as the owner of the calling component lives.
+///
+/// `on_progress` gets each message. `on_open` is called whenever the connection has come up, with
+/// whether one was lost before: the server then sends the state of the active jobs, and of nothing
+/// else, so the page asks for what may have changed meanwhile.
+///
+/// Gives whether the connection is lost at the moment; always `false` on the server.
+pub fn watch(
+    user_id: i64,
+    on_progress: impl Fn(JobProgress) + 'static,
+    on_open: impl Fn(bool) + 'static,
+) -> ReadSignal<bool> {
+    let (lost, set_lost) = signal(false);
+    #[cfg(feature = "hydrate")]
+    {
+        let (connection, handle) =
+            futures::future::abortable(connection::keep(user_id, on_progress, on_open, set_lost));
+        leptos::task::spawn_local(async move {
+            // An error says that the page was left.
+            let _ = connection.await;
+        });
+        on_cleanup(move || handle.abort());
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = (user_id, on_progress, on_open, set_lost);
+    lost
+}
+
+/// Calls `refetch` whenever the person comes back to this tab: what other tabs did meanwhile need not
+/// have been told here.
+pub fn on_return(refetch: impl Fn() + 'static) {
+    #[cfg(feature = "hydrate")]
+    {
+        let listener = window_event_listener_untyped("visibilitychange", move |_| {
+            if !document().hidden() {
+                refetch();
+            }
+        });
+        on_cleanup(move || listener.remove());
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = refetch;
+}
+
+#[cfg(feature = "hydrate")]
+mod connection {
+    use std::time::Duration;
+
+    use domain::JobProgress;
+    use futures::{FutureExt, SinkExt, StreamExt, select};
+    use gloo_net::websocket::{Message, State, futures::WebSocket};
+    use gloo_timers::future::sleep;
+    use leptos::{
+        prelude::{Set, WriteSignal, window},
+        web_sys::js_sys::Math,
+    };
+
+    /// How often the connection is tried out with a `ping`; one without any answer until the next
+    /// is given up.
+    const HEARTBEAT: Duration = Duration::from_secs(20);
+    const FIRST_DELAY: Duration = Duration::from_millis(500);
+    const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+    pub async fn keep(
+        user_id: i64,
+        on_progress: impl Fn(JobProgress),
+        on_open: impl Fn(bool),
+        set_lost: WriteSignal<bool>,
+    ) {
+        let mut attempt = 0;
+        let mut was_lost = false;
+        loop {
+            let opened = select! {
+                opened = open(user_id).boxed_local().fuse() => opened,
+                () = sleep(LONGEST_DELAY).fuse() => None,
+            };
+            if let Some(mut socket) = opened {
+                set_lost.set(false);
+                on_open(was_lost);
+                listen(&mut socket, || attempt = 0, &on_progress).await;
+            }
+            was_lost = true;
+            set_lost.set(true);
+            sleep(delay(attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    /// An open connection, if one can be had now.
+    async fn open(user_id: i64) -> Option<WebSocket> {
+        let location = window().location();
+        let scheme = match location.protocol().ok()?.as_str() {
+            "https:" => "wss",
+            _ => "ws",
+        };
+        let host = location.host().ok()?;
+        let mut socket = WebSocket::open(&format!("{scheme}://{host}/api/ws/{user_id}")).ok()?;
+        // Sending waits for the connection; after a failed one it returns too.
+        socket.send(Message::Text("ping".to_owned())).await.ok()?;
+        matches!(socket.state(), State::Open).then_some(socket)
+    }
+
+    /// Hands on what comes until the connection ends or falls silent.
+    async fn listen(
+        socket: &mut WebSocket,
+        mut on_sign_of_life: impl FnMut(),
+        on_progress: &impl Fn(JobProgress),
+    ) {
+        let mut alive = false;
+        let mut heartbeat = sleep(HEARTBEAT).fuse();
+        loop {
+            select! {
+                message = socket.next().fuse() => {
+                    let Some(Ok(message)) = message else { return };
+                    alive = true;
+                    on_sign_of_life();
+                    // Anything else, `pong` too, is only a sign of life.
+                    if let Message::Text(text) = message
+                        && let Ok(progress) = serde_json::from_str(&text)
+                    {
+                        on_progress(progress);
+                    }
+                }
+                () = heartbeat => {
+                    if !alive || socket.send(Message::Text("ping".to_owned())).await.is_err() {
+                        return;
+                    }
+                    alive = false;
+                    heartbeat = sleep(HEARTBEAT).fuse();
+                }
+            }
+        }
+    }
+
+    /// Exponential backoff, with half of it random, so that the pages of a restarted server don't
+    /// all come back at the same moment.
+    fn delay(attempt: i32) -> Duration {
+        let longest = FIRST_DELAY.mul_f64(2_f64.powi(attempt.min(10)));
+        longest
+            .min(LONGEST_DELAY)
+            .mul_f64(0.5 + Math::random() / 2.0)
+    }
+}

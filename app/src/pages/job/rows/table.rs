@@ -1,0 +1,117 @@
+use domain::{Amount, Field, Transaction};
+use leptos::prelude::*;
+
+/// On a narrow screen the style makes a card of each row, for which a browser may forget that it is
+/// a table: hence the explicit roles.
+#[component]
+pub fn RowTable(rows: Vec<Transaction>) -> impl IntoView {
+    let most_decimals = rows.iter().filter_map(|row| row.amount).map(decimals).max();
+    let most_decimals = most_decimals.unwrap_or(0);
+    view! {
+        <div class="table-frame">
+            <table role="table" aria-labelledby="rows">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col" class="number">
+                            "Row"
+                        </th>
+                        <th role="columnheader" scope="col">
+                            "ID"
+                        </th>
+                        <th role="columnheader" scope="col" class="number">
+                            "Amount"
+                        </th>
+                        <th role="columnheader" scope="col">
+                            "Date"
+                        </th>
+                        <th role="columnheader" scope="col">
+                            "Description"
+                        </th>
+                        <th role="columnheader" scope="col">
+                            "Verdict"
+                        </th>
+                    </tr>
+                </thead>
+                <tbody role="rowgroup">
+                    {rows
+                        .into_iter()
+                        .map(|row| view! { <Row row most_decimals /> })
+                        .collect_view()}
+                </tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Row(row: Transaction, most_decimals: usize) -> impl IntoView {
+    let sentences = |field: Field| {
+        row.errors
+            .iter()
+            .filter(|error| error.field == field)
+            .map(|error| view! { <p class="cell-error">{error.message.clone().into_owned()}</p> })
+            .collect_view()
+    };
+    let amount = row.amount.map(|amount| {
+        // The stylesheet sets so many digits' room after the amount that the points stand in line.
+        let missing = most_decimals - decimals(amount);
+        view! {
+            <span class="amount" data-room=missing.to_string()>
+                {amount.to_string()}
+            </span>
+        }
+    });
+    let date = row.date.map(|date| {
+        let date = date.to_string();
+        view! { <time datetime=date.clone()>{date.clone()}</time> }
+    });
+    let verdict = if row.is_valid { "valid" } else { "invalid" };
+    view! {
+        <tr role="row" data-verdict=verdict>
+            <td role="cell" class="number row-number" data-label="Row">
+                {row.row_number.to_string()}
+            </td>
+            <td role="cell" class="id" data-label="ID">
+                {row.transaction_id.clone()}
+                {sentences(Field::TransactionId)}
+            </td>
+            <td role="cell" class="number" data-label="Amount">
+                {amount}
+                {sentences(Field::Amount)}
+            </td>
+            <td role="cell" class="date" data-label="Date">
+                {date}
+                {sentences(Field::Date)}
+            </td>
+            <td role="cell" class="description" data-label="Description">
+                {row.description.clone()}
+            </td>
+            <td role="cell" class="verdict" data-label="Verdict">
+                <span class="badge" data-status=verdict>
+                    {if row.is_valid { "Valid" } else { "Invalid" }}
+                </span>
+                {row
+                    .is_suspicious
+                    .then(|| {
+                        view! {
+                            " "
+                            <span class="badge" data-status="suspicious">
+                                "Suspicious"
+                            </span>
+                        }
+                    })}
+                {sentences(Field::Row)}
+            </td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// The width of what follows the whole number, in digits: the point is as wide as one.
+fn decimals(amount: Amount) -> usize {
+    match amount.scale() {
+        0 => 0,
+        scale => usize::from(scale) + 1,
+    }
+}
