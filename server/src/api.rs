@@ -1,0 +1,21 @@
+//! The REST API: one module per resource. A handler parses, makes one call into `backend`, and
+//! responds.
+
+pub mod jobs;
+pub mod results;
+pub mod transactions;
+pub mod users;
+
+use axum::http::{HeaderValue, Uri, header};
+
+/// A `Location` header for an address below or beside the one that was asked for, so that it is right
+/// both at the root and under `/api`.
+fn location(path: String) -> [(header::HeaderName, HeaderValue); 1] {
+    let value = HeaderValue::try_from(path).expect("a request's path and digits are ASCII");
+    [(header::LOCATION, value)]
+}
+
+/// The path of a new resource in the collection that was posted to.
+fn created_in(collection: &Uri, id: i64) -> [(header::HeaderName, HeaderValue); 1] {
+    location(format!("{}/{id}", collection.path().trim_end_matches('/')))
+}

@@ -1,0 +1,149 @@
+//! `/jobs` and `/users/{user_id}/jobs`
+
+use axum::{
+    Json,
+    extract::{Multipart, OriginalUri, State, multipart::MultipartRejection},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use backend::{Backend, jobs};
+use domain::{InvalidField, Job, JobStatus};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{created_in, location};
+use crate::problem::{ApiPath, ApiQuery, Problem};
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct UploadQuery {
+    /// Whose job it becomes.
+    user_id: i64,
+}
+
+/// The form that `POST /jobs` takes; it is read as a stream.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the form; the fields are read from the stream"
+)]
+pub struct UploadForm {
+    /// The CSV file.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// A new job.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UploadedJob {
+    /// The same as `id`.
+    job_id: i64,
+    #[serde(flatten)]
+    job: Job,
+}
+
+/// The answer to a start.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Started {
+    /// Always `started`.
+    message: &'static str,
+    job_id: i64,
+    status: JobStatus,
+}
+
+/// List a user's jobs, newest first
+#[utoipa::path(get, path = "/users/{user_id}/jobs", tag = "jobs",
+    params(("user_id" = i64, Path)),
+    responses((status = 200, body = [Job]), (status = 404, body = Problem)))]
+pub async fn list_of_user(
+    State(backend): State<Backend>,
+    ApiPath(user_id): ApiPath<i64>,
+) -> Result<Json<Vec<Job>>, Problem> {
+    Ok(Json(jobs::list(&backend, user_id).await?))
+}
+
+/// Upload a CSV file
+///
+/// The file is stored as it is and becomes a pending job. What it says is looked at when the job is
+/// started.
+#[utoipa::path(post, path = "/jobs", tag = "jobs", params(UploadQuery),
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, body = UploadedJob, headers(("Location" = String))),
+        (status = 400, description = "the upload broke off", body = Problem),
+        (status = 404, body = Problem),
+        (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
+        (status = 422, description = "no form field `file`", body = Problem)))]
+pub async fn upload(
+    State(backend): State<Backend>,
+    OriginalUri(uri): OriginalUri,
+    ApiQuery(query): ApiQuery<UploadQuery>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<impl IntoResponse, Problem> {
+    let mut form = form?;
+    while let Some(field) = form.next_field().await? {
+        if field.name() != Some("file") {
+            continue;
+        }
+        let filename = field.file_name().unwrap_or_default().to_owned();
+        let job = jobs::upload(&backend, query.user_id, &filename, field).await?;
+        let uploaded = UploadedJob {
+            job_id: job.id,
+            job,
+        };
+        return Ok((
+            StatusCode::CREATED,
+            created_in(&uri, uploaded.job_id),
+            Json(uploaded),
+        ));
+    }
+    Err(InvalidField::new("file", "The form has no field “file” with a CSV file.").into())
+}
+
+/// Start a job
+///
+/// However often and from however many places at once it is asked for, the job is started once.
+#[utoipa::path(post, path = "/jobs/{job_id}/start", tag = "jobs",
+    params(("job_id" = i64, Path)),
+    responses(
+        (status = 202, body = Started, headers(("Location" = String))),
+        (status = 404, body = Problem),
+        (status = 409, description = "the job has failed", body = Problem),
+        (status = 503, description = "not started: the workflow service doesn't answer", body = Problem)))]
+pub async fn start(
+    State(backend): State<Backend>,
+    OriginalUri(uri): OriginalUri,
+    ApiPath(job_id): ApiPath<i64>,
+) -> Result<impl IntoResponse, Problem> {
+    let job = jobs::start(&backend, job_id).await?;
+    let path = uri.path();
+    let job_path = path.strip_suffix("/start").unwrap_or(path).to_owned();
+    let started = Started {
+        message: "started",
+        job_id,
+        status: job.status,
+    };
+    Ok((StatusCode::ACCEPTED, location(job_path), Json(started)))
+}
+
+/// Get a job
+#[utoipa::path(get, path = "/jobs/{job_id}", tag = "jobs",
+    params(("job_id" = i64, Path)),
+    responses((status = 200, body = Job), (status = 404, body = Problem)))]
+pub async fn get(
+    State(backend): State<Backend>,
+    ApiPath(job_id): ApiPath<i64>,
+) -> Result<Json<Job>, Problem> {
+    Ok(Json(jobs::get(&backend, job_id).await?))
+}
+
+/// Delete a job with its rows and its file
+#[utoipa::path(delete, path = "/jobs/{job_id}", tag = "jobs",
+    params(("job_id" = i64, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub async fn delete(
+    State(backend): State<Backend>,
+    ApiPath(job_id): ApiPath<i64>,
+) -> Result<StatusCode, Problem> {
+    jobs::delete(&backend, job_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

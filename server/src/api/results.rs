@@ -1,0 +1,82 @@
+//! `/jobs/{job_id}/results.csv`
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderValue, header},
+    response::IntoResponse,
+};
+use backend::{Backend, downloads};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::problem::{ApiPath, ApiQuery, Problem};
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct ResultsQuery {
+    /// `all`, `valid`, `invalid` or `suspicious`.
+    #[serde(default)]
+    filter: String,
+}
+
+/// Download a completed job's rows with their verdicts
+///
+/// The original columns in their original order, then `row_number`, `is_valid`, `is_suspicious`,
+/// `errors` (the codes, joined by `;`) and `error_message`.
+#[utoipa::path(get, path = "/jobs/{job_id}/results.csv", tag = "jobs",
+    params(("job_id" = i64, Path), ResultsQuery),
+    responses(
+        (status = 200, body = String, content_type = "text/csv"),
+        (status = 404, body = Problem),
+        (status = 409, description = "the job is not completed", body = Problem),
+        (status = 422, body = Problem)))]
+pub async fn download(
+    State(backend): State<Backend>,
+    ApiPath(job_id): ApiPath<i64>,
+    ApiQuery(query): ApiQuery<ResultsQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let filter = query.filter.parse()?;
+    let download = downloads::results(&backend, job_id, filter).await?;
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/csv; charset=utf-8"),
+        ),
+        (
+            header::CONTENT_DISPOSITION,
+            attachment(&format!("{}-{filter}.csv", stem(&download.filename))),
+        ),
+    ];
+    Ok((headers, Body::from_stream(download.content)))
+}
+
+/// A file name without its last extension.
+fn stem(filename: &str) -> &str {
+    match filename.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => filename,
+    }
+}
+
+/// `Content-Disposition` for a file of this name (RFC 6266).
+fn attachment(filename: &str) -> HeaderValue {
+    let encoded = utf8_percent_encode(filename, NON_ALPHANUMERIC);
+    HeaderValue::try_from(format!("attachment; filename*=UTF-8''{encoded}"))
+        .expect("percent-encoded text is ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_downloads() {
+        assert_eq!(stem("May.2024.csv"), "May.2024");
+        assert_eq!(stem(".csv"), ".csv");
+        assert_eq!(
+            attachment("Zahlungen \"März\".csv"),
+            "attachment; filename*=UTF-8''Zahlungen%20%22M%C3%A4rz%22%2Ecsv"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! The server process: pages, REST API, WebSocket, health.
+//!
+//! **Invariant.** It knows nothing of the worker, and the worker nothing of it: they meet in
+//! Postgres, in the storage and in Temporal. There is no SQL here, and no rule about rows.
+
+// The types of Leptos views nest deeply.
+#![recursion_limit = "512"]
+
+mod api;
+mod config;
+mod health;
+mod pages;
+mod problem;
+mod router;
+mod state;
+mod websocket;
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use axum::Router;
+use backend::{Backend, program, progress::ProgressHub};
+use clap::Parser;
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    config::{Cli, Command, ServerConfig},
+    state::{AppState, Stopping},
+};
+
+/// How long requests under way may take to end when the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    program::prepare();
+    let Cli { config, command } = Cli::parse();
+    program::exit_code(match command {
+        None => serve(config).await,
+        Some(Command::Healthcheck) => backend::probe(config.api_addr, "/health").await,
+    })
+}
+
+async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+    // First the addresses: a port in use is said before anything is waited for.
+    let web = bind(config.web_addr, "WEB_ADDR").await?;
+    let api = bind(config.api_addr, "API_ADDR").await?;
+    let (web_addr, api_addr) = (web.local_addr()?, api.local_addr()?);
+
+    let backend = Backend::connect(&config.backend).await?;
+    let hub = ProgressHub::start(&backend).await?;
+    let (stop, stopping) = watch::channel(false);
+    let stopping = Stopping(stopping);
+    let state = AppState::new(backend, hub, &config, stopping.clone());
+
+    let servers = async {
+        tokio::try_join!(
+            run(web, router::web(state.clone()), stopping.clone()),
+            run(api, router::api(state.clone()), stopping.clone()),
+        )
+    };
+    tracing::info!("server ready: web http://{web_addr}, api http://{api_addr}");
+
+    let stopped = async {
+        program::asked_to_stop().await?;
+        tracing::info!("server stops");
+        // An error only says that everything has ended already.
+        let _ = stop.send(true);
+        tokio::time::sleep(GRACE).await;
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        result = servers => result.map(|_| ()).context("serving"),
+        stopped = stopped => {
+            tracing::warn!("some requests were still under way");
+            stopped
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address} can't be used; set {variable} to a free address"))
+}
+
+async fn run(listener: TcpListener, router: Router, mut stopping: Stopping) -> std::io::Result<()> {
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move { stopping.wait().await })
+        .await
+}

@@ -1,0 +1,106 @@
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::harness::{TestApp, expect, problem};
+
+#[tokio::test]
+async fn the_api_describes_itself() {
+    let app = TestApp::start().await;
+    let description = app.get_json("/openapi.json").await;
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    for (path, method) in [
+        ("/users", "get"),
+        ("/users", "post"),
+        ("/users/{user_id}", "get"),
+        ("/users/{user_id}", "patch"),
+        ("/users/{user_id}", "delete"),
+        ("/users/{user_id}/jobs", "get"),
+        ("/jobs", "post"),
+        ("/jobs/{job_id}", "get"),
+        ("/jobs/{job_id}", "delete"),
+        ("/jobs/{job_id}/start", "post"),
+        ("/jobs/{job_id}/transactions", "get"),
+    ] {
+        assert!(
+            description["paths"][path][method].is_object(),
+            "{method} {path}"
+        );
+    }
+    assert!(description["components"]["schemas"]["JobProgress"].is_object());
+
+    let docs = app.get("/docs/").await.text().await.unwrap();
+    assert!(docs.contains("swagger"), "{docs}");
+    assert!(!docs.contains("https://"), "its files are served by us");
+    assert_eq!(
+        app.get("/docs/swagger-ui-bundle.js").await.status(),
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn the_same_api_stands_below_the_pages() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let web = |path: &str| reqwest::get(format!("{}{path}", app.web));
+    let user = expect(
+        web(&format!("/api/users/{user_id}")).await.unwrap(),
+        StatusCode::OK,
+    )
+    .await;
+    assert_eq!(user["id"], user_id);
+    let created = reqwest::Client::new()
+        .post(format!("{}/api/users", app.web))
+        .json(&json!({"name": "Bob", "email": "bob@example.com"}))
+        .send()
+        .await
+        .unwrap();
+    let location = created.headers()["location"].to_str().unwrap();
+    assert!(location.starts_with("/api/users/"), "{location}");
+    let description = expect(web("/api/openapi.json").await.unwrap(), StatusCode::OK).await;
+    assert_eq!(description["servers"][0]["url"], "/api");
+    problem(web("/api/nothing").await.unwrap(), StatusCode::NOT_FOUND).await;
+    let page = web("/").await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert_eq!(
+        web("/nothing").await.unwrap().status(),
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        web("/users/0").await.unwrap().status(),
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        web("/jobs/0").await.unwrap().status(),
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn every_answer_can_be_traced_and_every_error_is_a_problem() {
+    let app = TestApp::start().await;
+    let health = app.get("/health").await;
+    assert!(!health.headers()["x-request-id"].is_empty());
+    assert_eq!(
+        expect(health, StatusCode::OK).await,
+        json!({"status": "ok", "postgres": true, "temporal": true})
+    );
+    problem(app.get("/nothing").await, StatusCode::NOT_FOUND).await;
+    problem(app.delete("/users").await, StatusCode::METHOD_NOT_ALLOWED).await;
+
+    // Without a boundary the form can't be taken apart; server_fn 0.8 panics over it.
+    let form = reqwest::Client::new()
+        .post(format!("{}/rpc/upload-file", app.web))
+        .header("content-type", "multipart/form-data")
+        .send()
+        .await
+        .unwrap();
+    problem(form, StatusCode::INTERNAL_SERVER_ERROR).await;
+
+    // What only the database can find wrong with us is not shown.
+    sqlx::raw_sql("alter table users rename column name to broken")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let detail = problem(app.get("/users").await, StatusCode::INTERNAL_SERVER_ERROR).await;
+    assert!(!detail.contains("column"), "{detail}");
+}

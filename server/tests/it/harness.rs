@@ -1,0 +1,372 @@
+//! A Batchline of its own for each test: a fresh database, a directory for files, a task queue, one
+//! server and one worker as real processes on free ports.
+
+use std::{
+    fmt::Debug,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures::{SinkExt, StreamExt};
+use reqwest::{Client, Response, StatusCode, multipart};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgPoolOptions};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::Message};
+use url::Url;
+
+/// The longest that a test waits for anything.
+pub const DEADLINE: Duration = Duration::from_secs(180);
+
+/// The file that the README shows.
+pub const SAMPLE: &str = "transaction_id,amount,date,description\n\
+    TXN001,150.00,2024-01-15,Monthly subscription\n\
+    TXN002,75.50,2024-01-16,Service fee\n\
+    TXN003,-50.00,2024-01-17,Refund\n\
+    TXN004,1000.00,2024-01-18,Product purchase\n";
+
+pub struct TestApp {
+    pub web: String,
+    pub api: String,
+    pub pool: PgPool,
+    http: Client,
+    files: TempDir,
+    // Ended when dropped.
+    _processes: Vec<Process>,
+}
+
+/// What differs from the usual in a test.
+#[derive(Default)]
+pub struct Options {
+    pub max_upload_bytes: Option<u64>,
+    /// Instead of the Temporal that runs.
+    pub temporal_address: Option<String>,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        // The HTTP client wants to know whose TLS to use; an error says that it does already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let name = format!("test_{}", unique());
+        let admin_url = Url::parse(&required("DATABASE_URL")).unwrap();
+        let mut admin = PgConnection::connect(admin_url.as_str()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
+            .execute(&mut admin)
+            .await
+            .unwrap();
+        let mut database_url = admin_url;
+        database_url.set_path(&name);
+
+        let files = TempDir::new().unwrap();
+        let temporal_is_there = options.temporal_address.is_none();
+        let temporal = options
+            .temporal_address
+            .unwrap_or_else(|| required("TEMPORAL_ADDRESS"));
+        let mut environment = vec![
+            ("DATABASE_URL", database_url.to_string()),
+            ("TEMPORAL_ADDRESS", temporal),
+            ("TEMPORAL_TASK_QUEUE", name),
+            (
+                "STORAGE_URL",
+                Url::from_directory_path(files.path()).unwrap().to_string(),
+            ),
+            ("WEB_ADDR", "127.0.0.1:0".to_owned()),
+            ("API_ADDR", "127.0.0.1:0".to_owned()),
+            ("METRICS_ADDR", "127.0.0.1:0".to_owned()),
+        ];
+        if let Some(limit) = options.max_upload_bytes {
+            environment.push(("MAX_UPLOAD_BYTES", limit.to_string()));
+        }
+        let server = Path::new(env!("CARGO_BIN_EXE_server"));
+        let (server, ready) = Process::start(server, &environment, "server ready");
+        let address = |name: &str| {
+            let start = ready.find(name).unwrap() + name.len();
+            let rest = &ready[start..];
+            rest[..rest.find(',').unwrap_or(rest.len())]
+                .trim()
+                .to_owned()
+        };
+        let (web, api) = (address("web "), address("api "));
+        let pool = PgPoolOptions::new()
+            .max_connections(2)
+            .connect(database_url.as_str())
+            .await
+            .unwrap();
+        separate_workflow_ids(&pool).await;
+        let mut processes = vec![server];
+        if temporal_is_there {
+            processes.push(Process::start(&worker_binary(), &environment, "worker ready").0);
+        }
+        Self {
+            web,
+            api,
+            pool,
+            http: Client::builder().no_proxy().build().unwrap(),
+            files,
+            _processes: processes,
+        }
+    }
+
+    /// The files in the storage.
+    pub fn stored_files(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(self.files.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect()
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.http
+            .get(format!("{}{path}", self.api))
+            .send()
+            .await
+            .unwrap()
+    }
+
+    pub async fn get_json(&self, path: &str) -> Value {
+        expect(self.get(path).await, StatusCode::OK).await
+    }
+
+    pub async fn post(&self, path: &str) -> Response {
+        self.http
+            .post(format!("{}{path}", self.api))
+            .send()
+            .await
+            .unwrap()
+    }
+
+    pub async fn post_json(&self, path: &str, body: &Value) -> Response {
+        let request = self.http.post(format!("{}{path}", self.api));
+        request.json(body).send().await.unwrap()
+    }
+
+    pub async fn patch_json(&self, path: &str, body: &Value) -> Response {
+        let request = self.http.patch(format!("{}{path}", self.api));
+        request.json(body).send().await.unwrap()
+    }
+
+    pub async fn delete(&self, path: &str) -> Response {
+        self.http
+            .delete(format!("{}{path}", self.api))
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// A new user's id.
+    pub async fn user(&self) -> i64 {
+        let body = serde_json::json!({"name": "Ann", "email": format!("{}@example.com", unique())});
+        let user = expect(self.post_json("/users", &body).await, StatusCode::CREATED).await;
+        user["id"].as_i64().unwrap()
+    }
+
+    pub async fn upload_response(
+        &self,
+        user_id: i64,
+        filename: &str,
+        content: Vec<u8>,
+    ) -> Response {
+        let part = multipart::Part::bytes(content).file_name(filename.to_owned());
+        self.http
+            .post(format!("{}/jobs?user_id={user_id}", self.api))
+            .multipart(multipart::Form::new().part("file", part))
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// A new pending job's id.
+    pub async fn upload(&self, user_id: i64, content: impl Into<Vec<u8>>) -> i64 {
+        let response = self
+            .upload_response(user_id, "payments.csv", content.into())
+            .await;
+        let job = expect(response, StatusCode::CREATED).await;
+        job["job_id"].as_i64().unwrap()
+    }
+
+    pub async fn begin(&self, job_id: i64) -> Value {
+        let response = self.post(&format!("/jobs/{job_id}/start")).await;
+        expect(response, StatusCode::ACCEPTED).await
+    }
+
+    /// The job once it is completed or has failed.
+    pub async fn finished(&self, job_id: i64) -> Value {
+        eventually("the job to finish", async || {
+            let job = self.get_json(&format!("/jobs/{job_id}")).await;
+            matches!(job["status"].as_str(), Some("completed" | "failed")).then_some(job)
+        })
+        .await
+    }
+
+    /// Uploads, starts and waits for the end.
+    pub async fn process(&self, content: impl Into<Vec<u8>>) -> Value {
+        let user_id = self.user().await;
+        let job_id = self.upload(user_id, content).await;
+        self.begin(job_id).await;
+        self.finished(job_id).await
+    }
+
+    pub async fn socket(&self, user_id: i64) -> Socket {
+        let url = format!("{}/ws/{user_id}", self.api.replacen("http", "ws", 1));
+        Socket(tokio_tungstenite::connect_async(url).await.unwrap().0)
+    }
+}
+
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    pub async fn send(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    pub async fn text(&mut self) -> String {
+        let next = async {
+            loop {
+                match self.0.next().await.expect("the socket was closed").unwrap() {
+                    Message::Text(text) => return text.to_string(),
+                    Message::Ping(_) | Message::Pong(_) => {}
+                    other => panic!("unexpected {other:?}"),
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, next)
+            .await
+            .expect("no message came")
+    }
+
+    pub async fn json(&mut self) -> Value {
+        serde_json::from_str(&self.text().await).unwrap()
+    }
+
+    /// All messages up to the one that says that the job is over.
+    pub async fn until_finished(&mut self, job_id: i64) -> Vec<Value> {
+        let mut messages = Vec::new();
+        loop {
+            let message = self.json().await;
+            if message["job_id"] != job_id {
+                continue;
+            }
+            let over = matches!(message["status"].as_str(), Some("completed" | "failed"));
+            messages.push(message);
+            if over {
+                return messages;
+            }
+        }
+    }
+}
+
+/// The JSON body of a response with this status.
+pub async fn expect(response: Response, status: StatusCode) -> Value {
+    let (found, url) = (response.status(), response.url().to_string());
+    let body = response.text().await.unwrap();
+    assert_eq!(found, status, "{url}: {body}");
+    serde_json::from_str(&body).unwrap_or(Value::Null)
+}
+
+/// The sentence of a problem with this status.
+pub async fn problem(response: Response, status: StatusCode) -> String {
+    let kind = response.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(kind, "application/problem+json");
+    let body = expect(response, status).await;
+    assert_eq!(body["status"], status.as_u16());
+    body["detail"].as_str().unwrap().to_owned()
+}
+
+/// Asks again and again until there is an answer; fails after [`DEADLINE`].
+pub async fn eventually<T: Debug>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+struct Process(Child);
+
+impl Process {
+    /// Starts a program and gives the line that says that it is ready.
+    fn start(
+        program: &Path,
+        environment: &[(&str, String)],
+        ready: &'static str,
+    ) -> (Self, String) {
+        let mut child = Command::new(program)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .env("RUST_LOG", "info")
+            // No .env of the checkout.
+            .current_dir(std::env::temp_dir())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let process = Self(child);
+        let (send, receive) = mpsc::channel();
+        // Reads on, so that the program never waits for its output to be taken. What it prints is
+        // shown when the test fails.
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                println!("{line}");
+                if line.contains(ready) {
+                    let _ = send.send(line);
+                }
+            }
+        });
+        let line = receive
+            .recv_timeout(DEADLINE)
+            .unwrap_or_else(|error| panic!("{} is not ready: {error}", program.display()));
+        (process, line)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `worker` is another package, so cargo doesn't say where it is: beside `server`.
+fn worker_binary() -> PathBuf {
+    let worker = Path::new(env!("CARGO_BIN_EXE_server")).with_file_name("worker");
+    assert!(
+        worker.exists(),
+        "build the worker first: cargo build -p worker"
+    );
+    worker
+}
+
+/// All tests share one Temporal, where workflows are named after job ids, so these must differ.
+async fn separate_workflow_ids(pool: &PgPool) {
+    let first = i64::try_from(unique() % (1 << 40)).unwrap() * 1000;
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "alter table jobs alter column id restart with {first}"
+    )))
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+/// A number that no other test has.
+fn unique() -> u128 {
+    uuid::Uuid::new_v4().as_u128()
+}
+
+fn required(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run the tests by script/test"))
+}

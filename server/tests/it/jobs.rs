@@ -1,0 +1,218 @@
+use futures::future::join_all;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use crate::harness::{Options, SAMPLE, TestApp, eventually, expect, problem};
+
+#[tokio::test]
+async fn the_sample_is_processed() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let response = app
+        .upload_response(user_id, "C:\\data\\May payments.csv", SAMPLE.into())
+        .await;
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    let uploaded = expect(response, StatusCode::CREATED).await;
+    assert_eq!(location, format!("/jobs/{}", uploaded["id"]));
+    assert_eq!(uploaded["job_id"], uploaded["id"]);
+    assert_eq!(uploaded["filename"], "May payments.csv");
+    assert_eq!(uploaded["status"], "pending");
+    assert_eq!(uploaded["bytes"], SAMPLE.len());
+    // as sha256sum says
+    assert_eq!(
+        uploaded["sha256"],
+        "d02f2d3c3e163c99f6e38a266187071aefd4608907314b6094086624679793b0"
+    );
+
+    let job_id = uploaded["id"].as_i64().unwrap();
+    let response = app.post(&format!("/jobs/{job_id}/start")).await;
+    assert_eq!(response.headers()["location"], location.as_str());
+    let started = expect(response, StatusCode::ACCEPTED).await;
+    assert_eq!(
+        (&started["message"], &started["job_id"]),
+        (&json!("started"), &json!(job_id))
+    );
+
+    let job = app.finished(job_id).await;
+    for (field, value) in [
+        ("status", json!("completed")),
+        ("total_records", json!(4)),
+        ("processed_records", json!(4)),
+        ("valid_records", json!(4)),
+        ("invalid_records", json!(0)),
+        ("suspicious_records", json!(1)),
+        ("progress_percent", json!(100.0)),
+        ("error", Value::Null),
+        ("run", json!(1)),
+    ] {
+        assert_eq!(job[field], value, "{field}");
+    }
+    assert!(job["started_at"].as_str() < job["finished_at"].as_str());
+    assert_eq!(
+        app.get_json(&format!("/users/{user_id}/jobs")).await[0],
+        job
+    );
+
+    // As text: a JSON parser would read 150.00 as 150.0.
+    let rows = app
+        .get(&format!("/jobs/{job_id}/transactions"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert_eq!(
+        rows,
+        concat!(
+            r#"[{"row_number":1,"transaction_id":"TXN001","amount":150.00,"date":"2024-01-15","#,
+            r#""description":"Monthly subscription","is_valid":true,"is_suspicious":false,"errors":[],"error_message":null},"#,
+            r#"{"row_number":2,"transaction_id":"TXN002","amount":75.50,"date":"2024-01-16","#,
+            r#""description":"Service fee","is_valid":true,"is_suspicious":false,"errors":[],"error_message":null},"#,
+            r#"{"row_number":3,"transaction_id":"TXN003","amount":-50.00,"date":"2024-01-17","#,
+            r#""description":"Refund","is_valid":true,"is_suspicious":true,"errors":[],"error_message":null},"#,
+            r#"{"row_number":4,"transaction_id":"TXN004","amount":1000.00,"date":"2024-01-18","#,
+            r#""description":"Product purchase","is_valid":true,"is_suspicious":false,"errors":[],"error_message":null}]"#,
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_is_started_many_times_at_once_runs_once() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    join_all((0..10).map(|_| app.begin(job_id))).await;
+    let job = app.finished(job_id).await;
+    assert_eq!(
+        (&job["run"], &job["processed_records"]),
+        (&json!(1), &json!(4))
+    );
+    // Late is no different.
+    app.begin(job_id).await;
+    assert_eq!(app.get_json(&format!("/jobs/{job_id}")).await, job);
+}
+
+#[tokio::test]
+async fn a_start_without_temporal_changes_nothing() {
+    let app = TestApp::start_with(Options {
+        // Nothing listens on the discard port.
+        temporal_address: Some("127.0.0.1:9".to_owned()),
+        ..Options::default()
+    })
+    .await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    let response = app.post(&format!("/jobs/{job_id}/start")).await;
+    let detail = problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert!(detail.contains("Nothing was changed"), "{detail}");
+    let job = app.get_json(&format!("/jobs/{job_id}")).await;
+    assert_eq!(
+        (&job["status"], &job["run"]),
+        (&json!("pending"), &json!(0))
+    );
+    let health = expect(app.get("/health").await, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(
+        health,
+        json!({"status": "unavailable", "postgres": true, "temporal": false})
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_job_leaves_nothing() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    app.begin(job_id).await;
+    // While it may still be running.
+    let path = format!("/jobs/{job_id}");
+    expect(app.delete(&path).await, StatusCode::NO_CONTENT).await;
+    assert_eq!(
+        problem(app.get(&path).await, StatusCode::NOT_FOUND).await,
+        "Job not found"
+    );
+    problem(app.delete(&path).await, StatusCode::NOT_FOUND).await;
+    problem(
+        app.post(&format!("{path}/start")).await,
+        StatusCode::NOT_FOUND,
+    )
+    .await;
+    problem(
+        app.get(&format!("{path}/transactions")).await,
+        StatusCode::NOT_FOUND,
+    )
+    .await;
+    assert!(app.stored_files().is_empty());
+    let rows: i64 = sqlx::query_scalar(
+        "select (select count(*) from transactions) + (select count(*) from job_chunks)",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    assert_eq!(rows, 0);
+}
+
+#[tokio::test]
+async fn refused_uploads_leave_nothing() {
+    let app = TestApp::start_with(Options {
+        max_upload_bytes: Some(10_000_000),
+        ..Options::default()
+    })
+    .await;
+    let user_id = app.user().await;
+    let response = app
+        .upload_response(user_id, "big.csv", vec![b'x'; 10_000_001])
+        .await;
+    let detail = problem(response, StatusCode::PAYLOAD_TOO_LARGE).await;
+    assert!(detail.contains("10000000 bytes"), "{detail}");
+    // The answer arrives although much was still to be sent.
+    let response = app
+        .upload_response(user_id, "bigger.csv", vec![b'x'; 19_000_000])
+        .await;
+    problem(response, StatusCode::PAYLOAD_TOO_LARGE).await;
+    let response = app
+        .upload_response(user_id + 1, "a.csv", SAMPLE.into())
+        .await;
+    assert_eq!(
+        problem(response, StatusCode::NOT_FOUND).await,
+        "User not found"
+    );
+    let response = app.post(&format!("/jobs?user_id={user_id}")).await;
+    problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(app.stored_files().is_empty());
+    assert_eq!(
+        app.get_json(&format!("/users/{user_id}/jobs")).await,
+        json!([])
+    );
+
+    // Exactly the limit is fine.
+    app.upload(user_id, vec![b'x'; 10_000_000]).await;
+    assert_eq!(app.stored_files().len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_nothing() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let address = app.api.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /jobs?user_id={user_id} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 900000000\r\n\
+         Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n\
+         Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b'x'; 12 << 20]).await.unwrap();
+    eventually("the file to be begun", async || {
+        (!app.stored_files().is_empty()).then_some(())
+    })
+    .await;
+    drop(stream);
+    eventually("the file to be removed", async || {
+        app.stored_files().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(
+        app.get_json(&format!("/users/{user_id}/jobs")).await,
+        json!([])
+    );
+}

@@ -1,0 +1,13 @@
+//! Tests over HTTP and WebSocket against the built `server` and `worker`, a real PostgreSQL and a
+//! real Temporal. `script/test` starts those two and says where they are.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod api;
+mod files;
+mod harness;
+mod jobs;
+mod pages;
+mod progress;
+mod results;
+mod rows;
+mod users;

@@ -1,0 +1,34 @@
+use futures::{StreamExt, stream};
+use reqwest::StatusCode;
+
+use crate::harness::{SAMPLE, TestApp};
+
+/// Asks for a page many times at once and gives the title that all answers have.
+async fn title_under_load(app: &TestApp, path: &str) -> String {
+    let url = format!("{}{path}", app.web);
+    let mut titles = stream::iter(0..400)
+        .map(async |_| {
+            let response = reqwest::get(&url).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{url}");
+            let page = response.text().await.unwrap();
+            let (_, rest) = page.split_once("<title>").unwrap();
+            rest.split_once("</title>").unwrap().0.to_owned()
+        })
+        .buffer_unordered(16)
+        .collect::<Vec<_>>()
+        .await;
+    titles.dedup();
+    assert_eq!(titles.len(), 1, "{titles:?}");
+    titles.remove(0)
+}
+
+// leptos_meta asks for the title after the page is rendered, maybe on another thread.
+#[tokio::test]
+async fn a_page_is_rendered_whichever_threads_work_on_it() {
+    let app = TestApp::start().await;
+    let job = app.process(SAMPLE).await;
+    let title = title_under_load(&app, &format!("/jobs/{}", job["id"])).await;
+    assert_eq!(title, "100 % · payments.csv · Batchline");
+    let title = title_under_load(&app, &format!("/users/{}", job["user_id"])).await;
+    assert_eq!(title, "Ann · Batchline");
+}

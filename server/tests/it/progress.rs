@@ -1,0 +1,170 @@
+use std::fmt::Write;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{SAMPLE, TestApp, eventually, problem};
+
+/// A file whose verdicts are known, and what they are: valid, invalid, suspicious.
+fn generated(rows: u64) -> (String, [u64; 3]) {
+    let mut file = String::from("transaction_id,amount,date,description\n");
+    let [mut invalid, mut suspicious] = [0; 2];
+    for row in 1..=rows {
+        let (mut id, mut amount, mut date) = (row, "150.00", "2024-01-15");
+        match row % 100 {
+            7 => (amount, invalid) = ("12,50 EUR", invalid + 1),
+            31 => (date, invalid) = ("15.01.2024", invalid + 1),
+            // The id of a row in a much earlier chunk.
+            53 if row > 500_000 => (id, invalid) = (row - 500_000, invalid + 1),
+            77 => (amount, suspicious) = ("-50.00", suspicious + 1),
+            78 => (amount, suspicious) = ("50000.01", suspicious + 1),
+            _ => {}
+        }
+        let quote = if amount.contains(',') { "\"" } else { "" };
+        writeln!(
+            file,
+            "TXN{id:07},{quote}{amount}{quote},{date},Monthly subscription"
+        )
+        .unwrap();
+    }
+    (file, [rows - invalid, invalid, suspicious])
+}
+
+#[tokio::test]
+async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let (file, [valid, invalid, suspicious]) = generated(1_000_000);
+    let job_id = app.upload(user_id, file).await;
+    let mut watched = app.socket(user_id).await;
+    app.begin(job_id).await;
+    let messages = watched.until_finished(job_id).await;
+
+    let last = messages.last().unwrap();
+    let counts = |of: &Value| {
+        [
+            "processed_records",
+            "valid_records",
+            "invalid_records",
+            "suspicious_records",
+        ]
+        .map(|field| of[field].as_u64().unwrap())
+    };
+    assert_eq!(last["status"], "completed");
+    assert_eq!(counts(last), [1_000_000, valid, invalid, suspicious]);
+    assert_eq!(last["progress_percent"], 100.0);
+    assert_eq!(last["batch_completed"], last["total_batches"]);
+
+    assert!(messages.len() > 20, "{} messages", messages.len());
+    for pair in messages.windows(2) {
+        let (before, after) = (counts(&pair[0]), counts(&pair[1]));
+        assert!(
+            before
+                .iter()
+                .zip(&after)
+                .all(|(before, after)| before <= after)
+        );
+        assert!(pair[0]["version"].as_u64() < pair[1]["version"].as_u64());
+        assert!(pair[0]["progress_percent"].as_f64() <= pair[1]["progress_percent"].as_f64());
+    }
+    for message in &messages {
+        let [processed, valid, invalid, _] = counts(message);
+        assert_eq!(processed, valid + invalid);
+        assert_eq!(message["type"], "job_progress");
+        if processed > 0 {
+            assert!(message["rows_per_second"].as_f64().unwrap() > 0.0);
+        }
+    }
+
+    // An independent count over what was stored.
+    let stored: (i64, i64, i64, i64, i64) = sqlx::query_as(
+        "select count(*), count(*) filter (where is_valid), count(*) filter (where is_suspicious),
+                min(row_number), max(row_number)
+         from transactions where job_id = $1",
+    )
+    .bind(job_id)
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    assert_eq!(
+        stored,
+        (1_000_000, valid as i64, suspicious as i64, 1, 1_000_000)
+    );
+    let end = app
+        .get_json(&format!("/jobs/{job_id}/transactions?page=20000&size=50"))
+        .await;
+    assert_eq!(end[49]["row_number"], 1_000_000);
+}
+
+#[tokio::test]
+async fn sockets_agree_answer_pings_and_hear_only_of_their_user() {
+    let app = TestApp::start().await;
+    let (user_id, other_id) = (app.user().await, app.user().await);
+    let (mut first, mut second) = (app.socket(user_id).await, app.socket(user_id).await);
+    let mut other = app.socket(other_id).await;
+    first.send("ping").await;
+    assert_eq!(first.text().await, "pong");
+
+    let job_id = app.upload(user_id, SAMPLE).await;
+    app.begin(job_id).await;
+    let (first, second) = (
+        first.until_finished(job_id).await,
+        second.until_finished(job_id).await,
+    );
+    assert_eq!(first, second);
+    other.send("ping").await;
+    assert_eq!(other.text().await, "pong", "and nothing before it");
+
+    let nobody = app.get(&format!("/ws/{}", other_id + 1)).await;
+    assert_eq!(
+        problem(nobody, StatusCode::NOT_FOUND).await,
+        "User not found"
+    );
+    let no_socket = app.get(&format!("/ws/{user_id}")).await;
+    problem(no_socket, StatusCode::BAD_REQUEST).await;
+}
+
+#[tokio::test]
+async fn a_new_connection_first_gets_the_state_as_it_is() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, generated(1_000_000).0).await;
+    app.begin(job_id).await;
+    eventually("some progress", async || {
+        let job = app.get_json(&format!("/jobs/{job_id}")).await;
+        (job["processed_records"].as_u64() > Some(0)).then_some(())
+    })
+    .await;
+    let first = app.socket(user_id).await.json().await;
+    assert_eq!(
+        (&first["job_id"], &first["status"]),
+        (&json!(job_id), &json!("processing"))
+    );
+    assert!(first["processed_records"].as_u64() > Some(0));
+    app.finished(job_id).await;
+}
+
+#[tokio::test]
+async fn a_lost_listener_loses_no_end_state() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, generated(300_000).0).await;
+    let mut socket = app.socket(user_id).await;
+    app.begin(job_id).await;
+    let first = socket.json().await;
+    assert_eq!(first["job_id"], job_id);
+    // All that listen, which is the server.
+    let ended: i64 = sqlx::query_scalar(
+        "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
+         where datname = current_database() and query ilike 'listen%'",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    assert_eq!(ended, 1);
+    let last = socket.until_finished(job_id).await.pop().unwrap();
+    assert_eq!(
+        (&last["status"], &last["processed_records"]),
+        (&json!("completed"), &json!(300_000))
+    );
+}
