@@ -1,0 +1,61 @@
+// What a person does with Batchline, step by step; the specs put these steps together.
+
+import { expect, type Page } from '@playwright/test';
+
+export const SAMPLE = `transaction_id,amount,date,description
+TXN001,150.00,2024-01-15,Monthly subscription
+TXN002,75.50,2024-01-16,Service fee
+TXN003,-50.00,2024-01-17,Refund
+TXN004,1000.00,2024-01-18,Product purchase
+`;
+
+// A person whom no other test knows.
+export function somebody() {
+  const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
+  return { name: `Ann ${id}`, email: `ann-${id}@example.com` };
+}
+
+// Ends on the new user's page.
+export async function createUser(page: Page, user = somebody()) {
+  await page.goto('/');
+  await page.getByLabel('Name').fill(user.name);
+  await page.getByLabel('Email').fill(user.email);
+  await page.getByRole('button', { name: 'Create user' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: user.name })).toBeVisible();
+  return user;
+}
+
+// From the user's page; ends on the new job's page.
+export async function upload(page: Page, name: string, content: string | Buffer) {
+  await page.getByLabel('CSV file').setInputFiles({
+    name,
+    mimeType: name.endsWith('.png') ? 'image/png' : 'text/csv',
+    buffer: Buffer.from(content),
+  });
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await expect(page).toHaveURL(/\/jobs\/\d+$/);
+  await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
+}
+
+export async function start(page: Page) {
+  await page.getByRole('button', { name: 'Start processing' }).click();
+}
+
+// The number that stands under its name in the summary of a job's page.
+export function count(page: Page, name: string) {
+  return page
+    .getByRole('region', { name: 'Progress' })
+    .locator('dt', { hasText: new RegExp(`^${name}$`) })
+    .locator('xpath=following-sibling::dd');
+}
+
+export async function expectCounts(page: Page, counts: Record<string, string>) {
+  for (const [name, number] of Object.entries(counts)) {
+    await expect(count(page, name)).toHaveText(number);
+  }
+}
+
+// Waits for the end of the job: live with JavaScript, by the page's own refresh without.
+export async function completed(page: Page) {
+  await expect(page.getByText('Completed', { exact: true })).toBeVisible({ timeout: 120_000 });
+}

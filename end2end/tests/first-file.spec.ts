@@ -1,0 +1,67 @@
+import { expect, test } from '@playwright/test';
+import { SAMPLE, completed, createUser, expectCounts, start, upload } from './batchline';
+
+test('a new user uploads a file, starts it and reads the verdicts', async ({ page }) => {
+  await createUser(page);
+  await expect(page.getByText('No files yet')).toBeVisible();
+
+  await upload(page, 'payments.csv', SAMPLE);
+  await expect(page.getByText('Pending', { exact: true })).toBeVisible();
+
+  await start(page);
+  await completed(page);
+  await expect(page).toHaveTitle('100 % · payments.csv · Batchline');
+  await expect(page.getByRole('progressbar', { name: 'Progress of payments.csv' })).toHaveAttribute(
+    'value',
+    '100',
+  );
+  await expectCounts(page, {
+    'Total rows': '4',
+    Processed: '4',
+    Valid: '4',
+    Invalid: '0',
+    Suspicious: '1',
+  });
+
+  const rows = page.getByRole('table', { name: 'Transactions' }).getByRole('row');
+  await expect(rows).toHaveCount(5);
+  const expected = [
+    ['1', 'TXN001', '150.00', '2024-01-15', 'Monthly subscription', 'Valid'],
+    ['2', 'TXN002', '75.50', '2024-01-16', 'Service fee', 'Valid'],
+    ['3', 'TXN003', '-50.00', '2024-01-17', 'Refund', 'Valid Suspicious'],
+    ['4', 'TXN004', '1000.00', '2024-01-18', 'Product purchase', 'Valid'],
+  ];
+  for (const [index, cells] of expected.entries()) {
+    await expect(rows.nth(index + 1).getByRole('cell')).toHaveText(cells);
+  }
+
+  // No refresh any more: the page is at rest.
+  await expect(page.locator('meta[http-equiv=refresh]')).toHaveCount(0);
+
+  // The way back to the list of files, and forth again.
+  await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').last().click();
+  const file = page.getByRole('list', { name: 'Files' }).getByRole('listitem');
+  await expect(file).toContainText('Completed');
+  await page.goBack();
+  await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
+});
+
+test('progress comes in without loading the page anew @javascript', async ({ page }) => {
+  await createUser(page);
+  const rows = Array.from(
+    { length: 50_000 },
+    (_, row) => `ROW${row},${row % 7 ? '12.50' : 'twelve'},2024-02-03,Row ${row}`,
+  );
+  await upload(page, 'many.csv', `transaction_id,amount,date,description\n${rows.join('\n')}\n`);
+  // Before the page has taken over, the button is a plain form, and the browser loads the answer.
+  const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
+  await page.reload();
+  await listening;
+  await page.evaluate(() => Object.assign(window, { stayed: true }));
+
+  await start(page);
+  await completed(page);
+  await expectCounts(page, { 'Total rows': '50,000', Invalid: '7,143', Valid: '42,857' });
+  await expect(page.getByRole('table', { name: 'Transactions' }).getByRole('row')).toHaveCount(21);
+  expect(await page.evaluate(() => 'stayed' in window)).toBe(true);
+});

@@ -1,0 +1,79 @@
+import { expect, test } from '@playwright/test';
+import { SAMPLE, completed, createUser, expectCounts, start, upload } from './batchline';
+
+test('two tabs show the same progress @javascript', async ({ page, context }) => {
+  await createUser(page);
+  const dashboard = page.url();
+  await upload(page, 'payments.csv', SAMPLE);
+
+  const list = await context.newPage();
+  const listening = list.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
+  await list.goto(dashboard);
+  const file = list.getByRole('list', { name: 'Files' }).getByRole('listitem');
+  await expect(file).toContainText('Pending');
+  // Listening before the job begins.
+  await listening;
+
+  await start(page);
+  await completed(page);
+  await expect(file).toContainText('Completed');
+  await expect(file.getByRole('progressbar')).toHaveAttribute('value', '100');
+});
+
+test('started in two tabs, a job runs once', async ({ page, context }) => {
+  await createUser(page);
+  await upload(page, 'payments.csv', SAMPLE);
+  const other = await context.newPage();
+  await other.goto(page.url());
+  const button = { name: 'Start processing' };
+  await expect(other.getByRole('button', button)).toBeVisible();
+
+  await start(page);
+  // The other tab may have heard of it before the click: then there is no button left.
+  await other.getByRole('button', button).click({ timeout: 2_000 }).catch(() => {});
+
+  for (const tab of [page, other]) {
+    await completed(tab);
+    await expectCounts(tab, { 'Total rows': '4', Processed: '4', Valid: '4', Suspicious: '1' });
+  }
+  const id = page.url().match(/\/jobs\/(\d+)/)?.[1];
+  const job = await (await page.request.get(`/api/jobs/${id}`)).json();
+  expect(job).toMatchObject({ run: 1, processed_records: 4, status: 'completed' });
+});
+
+test('a lost connection is told, and comes back by itself @javascript', async ({ page, context }) => {
+  await createUser(page);
+  const lost = page.getByText('Connection lost. Reconnecting…');
+  await expect(lost).toHaveCount(0);
+
+  let serverGone = false;
+  let answered = false;
+  const sockets = new Set<{ close(): Promise<void> }>();
+  await page.routeWebSocket('**/api/ws/*', async (socket) => {
+    if (serverGone) {
+      await socket.close();
+      return;
+    }
+    const server = socket.connectToServer();
+    server.onMessage((message) => {
+      answered = true;
+      socket.send(message);
+    });
+    sockets.add(socket);
+  });
+  await page.reload();
+  await expect.poll(() => answered).toBe(true);
+
+  serverGone = true;
+  for (const socket of sockets) await socket.close();
+  await expect(lost).toBeVisible();
+
+  // What happens meanwhile, in another tab.
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await upload(other, 'meanwhile.csv', SAMPLE);
+
+  serverGone = false;
+  await expect(lost).toHaveCount(0);
+  await expect(page.getByRole('link', { name: 'meanwhile.csv' })).toBeVisible();
+});

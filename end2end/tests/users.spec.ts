@@ -1,0 +1,94 @@
+import { expect, test } from '@playwright/test';
+import { createUser, somebody } from './batchline';
+
+test('users are listed newest first', async ({ page }) => {
+  const older = await createUser(page);
+  const newer = await createUser(page);
+  await page.goto('/');
+  const names = await page
+    .getByRole('list', { name: 'Users' })
+    .getByRole('link')
+    .allTextContents();
+  expect(names).toContain(older.name);
+  expect(names.indexOf(newer.name)).toBeLessThan(names.indexOf(older.name));
+});
+
+test('an email address is taken whatever its case', async ({ page }) => {
+  const user = await createUser(page);
+  await page.goto('/');
+  await page.getByLabel('Name').fill('Somebody else');
+  await page.getByLabel('Email').fill(user.email.toUpperCase());
+  await page.getByRole('button', { name: 'Create user' }).click();
+
+  const email = page.getByLabel('Email');
+  await expect(email).toHaveAccessibleDescription('Email already registered');
+  await expect(email).toHaveAttribute('aria-invalid', 'true');
+  // What was typed is still there.
+  await expect(email).toHaveValue(user.email.toUpperCase());
+  await expect(page.getByLabel('Name')).toHaveValue('Somebody else');
+});
+
+test('an email address that is none is refused beside its field', async ({ page }) => {
+  await page.goto('/');
+  await page.getByLabel('Name').fill('Ann');
+  // The browser lets it pass: only the server asks for a dot.
+  await page.getByLabel('Email').fill('ann@example');
+  await page.getByRole('button', { name: 'Create user' }).click();
+  await expect(page.getByLabel('Email')).toHaveAccessibleDescription(
+    'Enter an email address like name@example.com.',
+  );
+  await expect(page.getByLabel('Name')).toHaveValue('Ann');
+});
+
+test('name and email can be changed', async ({ page }) => {
+  await createUser(page);
+  const changed = somebody();
+  await page.getByText('Edit name and email').click();
+  await page.getByLabel('Name').fill(changed.name);
+  await page.getByLabel('Email').fill(changed.email);
+  await page.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: changed.name })).toBeVisible();
+  await page.reload();
+  await expect(page.getByText(changed.email)).toBeVisible();
+});
+
+test('a change that is refused says so beside its field', async ({ page }) => {
+  const other = await createUser(page);
+  const user = await createUser(page);
+  await page.getByText('Edit name and email').click();
+  await page.getByLabel('Email').fill(other.email);
+  await page.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByLabel('Email')).toHaveAccessibleDescription('Email already registered');
+  await expect(page.getByRole('heading', { level: 1, name: user.name })).toBeVisible();
+});
+
+test('deleting a user asks first', async ({ page }) => {
+  const user = await createUser(page);
+  const url = page.url();
+  const dialog = page.getByRole('dialog', { name: 'Delete this user?' });
+
+  await page.getByRole('button', { name: 'Delete user…' }).click();
+  await expect(dialog).toBeVisible();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await expect(dialog).toBeHidden();
+
+  await page.getByRole('button', { name: 'Delete user…' }).click();
+  await dialog.getByRole('button', { name: 'Delete user' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: /^Check every/ })).toBeVisible();
+  await expect(page.getByText(user.email)).toHaveCount(0);
+
+  const gone = await page.goto(url);
+  expect(gone?.status()).toBe(404);
+  await expect(page.getByRole('heading', { level: 1, name: 'User not found' })).toBeVisible();
+  await page.getByRole('link', { name: 'Back to all users' }).click();
+  await expect(page.getByRole('button', { name: 'Create user' })).toBeVisible();
+});
+
+test('an address without a page says so and leads home', async ({ page }) => {
+  for (const path of ['/nowhere', '/users/abc', '/jobs/abc', '/jobs/999999999']) {
+    const response = await page.goto(path);
+    expect(response?.status(), path).toBe(404);
+    await expect(page.getByRole('heading', { level: 1, name: /not found$/ })).toBeVisible();
+    await expect(page.getByRole('link', { name: 'Back to all users' })).toBeVisible();
+  }
+});
