@@ -1,0 +1,73 @@
+# shellcheck shell=bash disable=SC2034
+# Where the tools are and which versions are wanted. Sourced by the scripts; prints nothing, installs nothing.
+# script/setup fills the directories named here; every other script only uses them.
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$project" || exit 1
+
+# One directory per user: clones share the tools, and a version in each name lets old clones keep theirs.
+cache=${BATCHLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/batchline}
+
+locked_version() { # CRATE: its version in Cargo.lock
+  awk -v want="name = \"$1\"" '$0 == want { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock
+}
+
+rust_version=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+cargo_leptos_version=0.3.10 # 0.3.11 wants a newer rustc than the one pinned in rust-toolchain.toml
+# cargo-leptos runs the wasm-bindgen program, which must have exactly the version of the crate.
+wasm_bindgen_version=$(locked_version wasm-bindgen)
+binaryen_version=132.0.0
+postgres_version=18.6
+temporal_version=1.9.1
+
+cargo_leptos_home=$cache/cargo-leptos-$cargo_leptos_version
+wasm_bindgen_home=$cache/wasm-bindgen-$wasm_bindgen_version
+binaryen_home=$cache/binaryen-$binaryen_version
+postgres_home=$cache/postgresql-${postgres_version%%.*} # a directory or a link to the machine's own PostgreSQL
+temporal_home=$cache/temporal-$temporal_version
+
+export PATH="$cargo_leptos_home/bin:$wasm_bindgen_home/bin:$binaryen_home/node_modules/.bin:$PATH"
+
+target=${CARGO_TARGET_DIR:-$project/target}
+
+say() { printf '%s\n' "$*"; }
+# A failure is one sentence that says what is wrong and what to do.
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# Reads .env as the programs do: what is already set in the environment wins.
+load_env_file() {
+  local line name value
+  [ -f .env ] || return 0
+  while IFS= read -r line || [ -n "$line" ]; do
+    [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*=[[:space:]]*(.*)$ ]] || continue
+    name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]%$'\r'}
+    case $value in
+      \"*\"*) value=${value#\"} value=${value%%\"*} ;;
+      \'*\'*) value=${value#\'} value=${value%%\'*} ;;
+      \#*) value= ;;
+      *)
+        value=${value%%[[:space:]]#*}
+        value=${value%"${value##*[![:space:]]}"}
+        ;;
+    esac
+    [ -n "${!name+set}" ] || export "$name=$value"
+  done <.env
+}
+
+# Sets CHROMIUM_PATH when a browser of the machine is there; otherwise Playwright's own must be, and it stays unset.
+find_chromium() {
+  local candidate
+  for candidate in "${CHROMIUM_PATH:-}" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome \
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+    if [ -n "$candidate" ] && [ -x "$candidate" ]; then
+      export CHROMIUM_PATH=$candidate
+      return
+    fi
+  done
+  unset CHROMIUM_PATH
+  candidate=$(cd end2end && node -p 'require("playwright").chromium.executablePath()' 2>/dev/null) &&
+    "$candidate" --version >/dev/null 2>&1
+}
