@@ -1,0 +1,50 @@
+# The images of docker-compose.yml: the targets `server`, `worker` and `temporal`.
+
+FROM rust:1.95-bookworm AS build
+# npm brings wasm-opt; Debian's own binaryen is too old.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends nodejs npm \
+    && rm -rf /var/lib/apt/lists/*
+RUN rustup target add wasm32-unknown-unknown
+WORKDIR /src
+COPY . .
+# The tools, the crates and what was compiled stay in caches of the builder, not in an image. The toolchain is the
+# image's own: rust-toolchain.toml would have rustup download one with what only the tests need.
+RUN --mount=type=cache,target=/tools,sharing=locked \
+    --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,target=/src/target,sharing=locked \
+    export BATCHLINE_CACHE=/tools RUSTUP_TOOLCHAIN="$(rustup default | cut -d" " -f1)" \
+    && script/setup --build \
+    && bash -c 'set -e; source script/lib/toolchain.sh; source script/lib/build.sh; build_release /out/site' \
+    && install --strip target/release/server target/release/worker /out/
+
+FROM debian:bookworm-slim AS runtime
+# The certificates are for s3://, gs:// and az:// storage and for Temporal over TLS.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 batchline \
+    && install --directory --owner=batchline /data/uploads \
+    && install --directory /empty
+ENV STORAGE_URL=file:///data/uploads
+WORKDIR /app
+USER batchline
+
+FROM runtime AS server
+COPY --from=build /out/server /usr/local/bin/server
+COPY --from=build /out/site /app/site
+ENV SITE_ROOT=/app/site WEB_ADDR=0.0.0.0:3000 API_ADDR=0.0.0.0:8000
+EXPOSE 3000 8000
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["server", "healthcheck"]
+CMD ["server"]
+
+FROM runtime AS worker
+COPY --from=build /out/worker /usr/local/bin/worker
+ENV METRICS_ADDR=0.0.0.0:9464
+EXPOSE 9464
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["worker", "healthcheck"]
+CMD ["worker"]
+
+FROM temporalio/temporal:1.9.1 AS temporal
+# A new volume takes over the owner of the directory it is mounted on; the image's user could not write to it else.
+COPY --from=runtime --chown=1000:1000 /empty /data
