@@ -31,8 +31,11 @@ export default defineConfig({
   timeout: 180_000,
   expect: { timeout: 60_000 },
   reporter: [['list'], ['html', { open: 'never' }]],
-  // Pictures are taken only where somebody says where to put them.
-  grepInvert: process.env.SCREENSHOTS_DIR ? undefined : /@screenshots/,
+  // Pictures are taken only where somebody says where to put them, and script/chaos brings its own job.
+  grepInvert: [
+    ...(process.env.SCREENSHOTS_DIR ? [] : [/@screenshots/]),
+    ...(process.env.CHAOS_JOB ? [] : [/@chaos/]),
+  ],
   use: {
     baseURL: process.env.BATCHLINE_URL ?? 'http://127.0.0.1:3000',
     trace: 'retain-on-failure',

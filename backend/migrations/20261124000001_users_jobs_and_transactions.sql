@@ -8,6 +8,10 @@ create table users (
 -- Addresses that differ only in case reach the same person.
 create unique index users_email_key on users (lower(email));
 
+-- A result is what one pass over a file gives: its chunks and its rows. A retry gets a new one, so that
+-- readers see the old rows or the new ones, never a mixture, however many there are to be removed.
+create sequence result_ids as bigint;
+
 create table jobs (
     id bigint generated always as identity primary key,
     user_id bigint not null references users (id),
@@ -18,7 +22,9 @@ create table jobs (
     -- where the file lies below STORAGE_URL
     storage_key text not null,
     status text not null default 'pending'
-        check (status in ('pending', 'processing', 'completed', 'failed')),
+        check (status in ('pending', 'processing', 'completed', 'failed', 'paused', 'cancelled')),
+    -- whose chunks and rows are shown; null until the first start
+    result_id bigint unique,
     -- how the file is to be read (delimiter, encoding, columns); known once it was planned
     layout jsonb,
     total_records bigint not null default 0,
@@ -31,8 +37,11 @@ create table jobs (
     created_at timestamptz not null default now(),
     started_at timestamptz,
     finished_at timestamptz,
+    paused_at timestamptz,
+    -- seconds between start and finish in which the job was paused
+    paused_seconds double precision not null default 0,
     error text,
-    -- counts the starts; work for an older run can't commit
+    -- grows with each start, pause, resume, cancel and retry; work for an older run can't commit
     run integer not null default 0,
     -- grows with every change, and tells readers which of two states is newer
     version bigint not null default 1,
@@ -46,8 +55,7 @@ create index jobs_user_id_idx on jobs (user_id, id desc);
 -- The ledger that makes at-least-once activities exactly-once: a chunk's rows, its `committed_at` and
 -- the job's counts are written in one transaction.
 create table job_chunks (
-    job_id bigint not null references jobs (id) on delete cascade,
-    run integer not null,
+    result_id bigint not null,
     number integer not null,
     byte_start bigint not null,
     byte_end bigint not null,
@@ -59,13 +67,13 @@ create table job_chunks (
     invalid_records bigint not null default 0,
     suspicious_records bigint not null default 0,
     committed_at timestamptz,
-    primary key (job_id, run, number)
+    primary key (result_id, number)
 );
 
 -- No foreign key to jobs: checking it for every row would slow the load, and the transaction that
 -- writes rows locks the job's row anyway.
 create table transactions (
-    job_id bigint not null,
+    result_id bigint not null,
     row_number bigint not null,
     transaction_id text,
     amount numeric,
@@ -75,8 +83,19 @@ create table transactions (
     is_suspicious boolean not null,
     -- [{"field", "code", "message"}] in the order of the rules; null for a valid row
     errors jsonb,
-    primary key (job_id, row_number)
+    primary key (result_id, row_number)
 );
 
-create index transactions_invalid_idx on transactions (job_id, row_number) where not is_valid;
-create index transactions_suspicious_idx on transactions (job_id, row_number) where is_suspicious;
+create index transactions_invalid_idx on transactions (result_id, row_number) where not is_valid;
+create index transactions_suspicious_idx on transactions (result_id, row_number) where is_suspicious;
+
+-- What nobody can see any more and what is still to be removed: the file of a deleted job or of an upload
+-- that broke off, and the chunks and rows of a result. Written in the transaction that makes them
+-- invisible, removed at leisure, by whoever comes first.
+create table removals (
+    id bigint generated always as identity primary key,
+    storage_key text unique,
+    result_id bigint,
+    -- an upload under way keeps moving it into the future
+    due_at timestamptz not null default now()
+);

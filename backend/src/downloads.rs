@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::{JobStatus, Layout, Row, RowFilter};
 use futures::{Stream, stream};
 
-use crate::{Backend, Error, Result, Run, jobs, processing::unpack};
+use crate::{Backend, Error, Result, jobs, processing::unpack};
 
 /// A completed job's file with the verdicts, as it streams.
 pub struct Download<S> {
@@ -25,7 +25,7 @@ struct StoredChunk {
 /// What is the same for all chunks of a download.
 struct Source {
     backend: Backend,
-    run: Run,
+    result_id: i64,
     storage_key: String,
     layout: Layout,
     filter: RowFilter,
@@ -39,7 +39,7 @@ pub async fn results(
     job_id: i64,
     filter: RowFilter,
 ) -> Result<Download<impl Stream<Item = Result<Bytes>> + use<>>> {
-    let row = jobs::row(backend, job_id).await?;
+    let row = jobs::row(&backend.pool, job_id).await?;
     if row.status != JobStatus::Completed.as_str() {
         return Err(Error::Conflict(format!(
             "The results can be downloaded once the job is completed; it is {}.",
@@ -50,10 +50,7 @@ pub async fn results(
         serde_json::from_value(row.layout.unwrap_or_default()).map_err(anyhow::Error::new)?;
     let source = Source {
         backend: backend.clone(),
-        run: Run {
-            job_id,
-            run: row.run as u32,
-        },
+        result_id: row.result_id.ok_or(Error::NotFound("Result"))?,
         storage_key: row.storage_key,
         layout,
         filter,
@@ -81,14 +78,13 @@ impl Source {
         Ok(sqlx::query_as!(
             StoredChunk,
             "select number, byte_start, byte_end, first_row, duplicates from job_chunks
-             where job_id = $1 and run = $2 and number > $3
-               and case $4::text when 'valid' then valid_records
+             where result_id = $1 and number > $2
+               and case $3::text when 'valid' then valid_records
                                  when 'invalid' then invalid_records
                                  when 'suspicious' then suspicious_records
                                  else rows end > 0
              order by number limit 1",
-            self.run.job_id,
-            self.run.run as i32,
+            self.result_id,
             last,
             self.filter.as_str()
         )

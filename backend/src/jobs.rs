@@ -1,4 +1,4 @@
-//! Jobs: upload, list, open, start, delete.
+//! Jobs: upload, list, open, delete.
 
 use std::fmt::Display;
 
@@ -6,10 +6,16 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{Job, JobStatus};
 use futures::Stream;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
+use tokio::time::interval;
 use uuid::Uuid;
 
-use crate::{Backend, Error, Result, Run, error::violates, progress};
+use crate::{
+    Backend, Error, Result, Run,
+    error::violates,
+    removals::{self, UPLOAD_LEASE},
+    storage::StoredFile,
+};
 
 /// The table's row, column by column.
 pub(crate) struct JobRow {
@@ -20,6 +26,7 @@ pub(crate) struct JobRow {
     pub sha256: String,
     pub storage_key: String,
     pub status: String,
+    pub result_id: Option<i64>,
     pub layout: Option<serde_json::Value>,
     pub total_records: i64,
     pub processed_records: i64,
@@ -31,6 +38,8 @@ pub(crate) struct JobRow {
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub paused_seconds: f64,
     pub error: Option<String>,
     pub run: i32,
     pub version: i64,
@@ -45,8 +54,8 @@ impl TryFrom<JobRow> for Job {
         let processed = row.processed_records as u64;
         let total = row.total_records as u64;
         let seconds = row.started_at.map(|started| {
-            let until = row.finished_at.unwrap_or(row.updated_at);
-            (until - started).as_seconds_f64()
+            let until = row.paused_at.or(row.finished_at).unwrap_or(row.updated_at);
+            (until - started).as_seconds_f64() - row.paused_seconds
         });
         let rows_per_second = seconds
             .filter(|seconds| *seconds > 0.0 && processed > 0)
@@ -96,19 +105,19 @@ pub async fn list(backend: &Backend, user_id: i64) -> Result<Vec<Job>> {
 }
 
 pub async fn get(backend: &Backend, job_id: i64) -> Result<Job> {
-    row(backend, job_id).await?.try_into()
+    row(&backend.pool, job_id).await?.try_into()
 }
 
 /// With what the use cases need and nobody is shown.
-pub(crate) async fn row(backend: &Backend, job_id: i64) -> Result<JobRow> {
+pub(crate) async fn row(database: impl PgExecutor<'_>, job_id: i64) -> Result<JobRow> {
     sqlx::query_as!(JobRow, "select * from jobs where id = $1", job_id)
-        .fetch_optional(&backend.pool)
+        .fetch_optional(database)
         .await?
         .ok_or(Error::NotFound("Job"))
 }
 
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
-/// when the job is started. Without success nothing is left behind.
+/// when the job is started. Without success nothing is left behind, not even if this process dies.
 pub async fn upload<E: Display>(
     backend: &Backend,
     user_id: i64,
@@ -117,11 +126,52 @@ pub async fn upload<E: Display>(
 ) -> Result<Job> {
     crate::users::get(backend, user_id).await?;
     let key = format!("{}.csv", Uuid::new_v4());
-    let file = backend
+    removals::expect_file(backend, &key).await?;
+    let job = async {
+        let file = store(backend, &key, content).await?;
+        insert(backend, user_id, filename, &key, &file).await
+    }
+    .await;
+    if job.is_err() {
+        removals::discard_file(backend, &key).await;
+    }
+    job
+}
+
+/// Writes the file, and keeps its lease while it comes in.
+async fn store<E: Display>(
+    backend: &Backend,
+    key: &str,
+    content: impl Stream<Item = Result<Bytes, E>> + Unpin,
+) -> Result<StoredFile> {
+    let write = backend
         .storage
-        .write(key, content, backend.max_upload_bytes)
-        .await?;
-    let inserted = sqlx::query_as!(
+        .write(key, content, backend.max_upload_bytes);
+    tokio::pin!(write);
+    let mut lease = interval(UPLOAD_LEASE / 4);
+    loop {
+        tokio::select! {
+            file = &mut write => return file,
+            _ = lease.tick() => {
+                // Where it fails, the next one may succeed.
+                if let Err(error) = removals::expect_file(backend, key).await {
+                    tracing::warn!(%error, "the lease of an upload could not be renewed");
+                }
+            }
+        }
+    }
+}
+
+async fn insert(
+    backend: &Backend,
+    user_id: i64,
+    filename: &str,
+    key: &str,
+    file: &StoredFile,
+) -> Result<Job> {
+    let mut tx = backend.pool.begin().await?;
+    removals::keep_file(&mut tx, key).await?;
+    let row = sqlx::query_as!(
         JobRow,
         "insert into jobs (user_id, filename, bytes, sha256, storage_key)
          values ($1, $2, $3, $4, $5) returning *",
@@ -129,27 +179,16 @@ pub async fn upload<E: Display>(
         shown_filename(filename),
         file.bytes as i64,
         file.sha256,
-        file.key
+        key
     )
-    .fetch_one(&backend.pool)
-    .await;
-    match inserted {
-        Ok(row) => row.try_into(),
-        Err(error) => {
-            clean_up(
-                backend,
-                vec![Removed {
-                    job_id: None,
-                    storage_key: file.key,
-                }],
-            )
-            .await;
-            Err(match violates(&error, "jobs_user_id_fkey") {
-                true => Error::NotFound("User"),
-                false => error.into(),
-            })
-        }
-    }
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(|error| match violates(&error, "jobs_user_id_fkey") {
+        true => Error::NotFound("User"),
+        false => error.into(),
+    })?;
+    tx.commit().await?;
+    row.try_into()
 }
 
 /// The last part of a path, without control characters, at most 255 characters.
@@ -168,102 +207,53 @@ fn shown_filename(raw: &str) -> String {
     }
 }
 
-/// Starts the work on a pending job. However often it is asked for, and from however many places at
-/// once, there is one run; a job that runs or is completed is given back as it is.
-///
-/// Temporal takes the workflow first, and only then does the job look started: if Temporal is down,
-/// nothing changed. If this process dies in between, the workflow's first step does the rest.
-pub async fn start(backend: &Backend, job_id: i64) -> Result<Job> {
-    let job = get(backend, job_id).await?;
-    match job.status {
-        JobStatus::Pending => {}
-        JobStatus::Processing | JobStatus::Completed => return Ok(job),
-        JobStatus::Failed => {
-            return Err(Error::Conflict(
-                "This job has failed and can't be started again. Upload the repaired file as a new job."
-                    .to_owned(),
-            ));
-        }
-    }
-    let run = Run {
-        job_id,
-        run: job.run + 1,
-    };
-    backend.temporal.start(run).await?;
-    mark_started(backend, run).await?;
-    get(backend, job_id).await
-}
-
-/// Lets a pending job look started; for a job that is past that, nothing changes.
-pub(crate) async fn mark_started(backend: &Backend, run: Run) -> Result<()> {
-    let mut tx = backend.pool.begin().await?;
-    let started = sqlx::query_as!(
-        JobRow,
-        "update jobs set status = 'processing', run = $2, started_at = clock_timestamp(),
-                updated_at = clock_timestamp(), version = version + 1
-         where id = $1 and status = 'pending' and run = $2 - 1
-         returning *",
-        run.job_id,
-        run.run as i32
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    match started {
-        Some(started) => progress::commit(tx, started).await,
-        None => Ok(()),
-    }
-}
-
-/// Deletes a job with its rows and its file. Work under way for it ends by itself: without its job
-/// it can't commit.
+/// Deletes a job with its rows and its file, which vanish at once and are removed in the background.
+/// Work under way for it ends by itself: without its job it can't commit.
 pub async fn delete(backend: &Backend, job_id: i64) -> Result<()> {
     let mut tx = backend.pool.begin().await?;
-    let removed = delete_all(&mut tx, &[job_id]).await?;
-    if removed.is_empty() {
+    let deleted = delete_all(&mut tx, &[job_id]).await?;
+    if deleted.is_empty() {
         return Err(Error::NotFound("Job"));
     }
     tx.commit().await?;
-    clean_up(backend, removed).await;
+    clean_up(backend, deleted);
     Ok(())
 }
 
-/// What is to be removed outside of the database once a deletion is committed.
-pub(crate) struct Removed {
-    job_id: Option<i64>,
-    storage_key: String,
-}
-
-pub(crate) async fn delete_all(tx: &mut PgConnection, job_ids: &[i64]) -> Result<Vec<Removed>> {
-    // The jobs first: this waits for a chunk that is being committed, and fences all later ones, so
-    // that no rows can appear after the next statement.
-    let removed = sqlx::query_as!(
-        Removed,
-        r#"delete from jobs where id = any($1) returning id as "job_id?", storage_key"#,
+/// Deletes these jobs in the caller's transaction and gives their last runs, for [`clean_up`].
+pub(crate) async fn delete_all(tx: &mut PgConnection, job_ids: &[i64]) -> Result<Vec<Run>> {
+    // Waits for a chunk that is being committed, and fences all later ones: no rows appear after this.
+    let deleted = sqlx::query!(
+        "with deleted as (
+             delete from jobs where id = any($1) returning id, run, storage_key, result_id
+         ), removal as (
+             insert into removals (storage_key, result_id) select storage_key, result_id from deleted
+         )
+         select id, run from deleted",
         job_ids
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
-    sqlx::query!("delete from transactions where job_id = any($1)", job_ids)
-        .execute(&mut *tx)
-        .await?;
-    Ok(removed)
+    let run = |job_id, run: i32| Run {
+        job_id,
+        run: run as u32,
+    };
+    Ok(deleted
+        .into_iter()
+        .map(|job| run(job.id, job.run))
+        .collect())
 }
 
-/// Removes the files and workflows of deleted jobs. The deletion stands whatever happens here, so
-/// trouble is only logged.
-pub(crate) async fn clean_up(backend: &Backend, removed: Vec<Removed>) {
-    for Removed {
-        job_id,
-        storage_key,
-    } in removed
-    {
-        if let Err(error) = backend.storage.delete(&storage_key).await {
-            tracing::warn!(job_id, storage_key, %error, "the file of a deleted job could not be removed");
+/// Begins to remove what deleted jobs have left, and ends their workflows. The deletion stands, whatever
+/// becomes of this.
+pub(crate) fn clean_up(backend: &Backend, deleted: Vec<Run>) {
+    removals::sweep_soon(backend);
+    let temporal = backend.temporal.clone();
+    tokio::spawn(async move {
+        for run in deleted {
+            temporal.terminate(run, "the job was deleted").await;
         }
-        if let Some(job_id) = job_id {
-            backend.temporal.terminate(job_id).await;
-        }
-    }
+    });
 }
 
 #[cfg(test)]

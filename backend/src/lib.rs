@@ -4,6 +4,7 @@
 //! the server, the pages and the worker each call one function here and translate the result.
 
 pub mod config;
+pub mod control;
 mod database;
 pub mod downloads;
 mod error;
@@ -12,6 +13,8 @@ mod probe;
 pub mod processing;
 pub mod program;
 pub mod progress;
+pub mod reconcile;
+pub mod removals;
 mod storage;
 mod temporal;
 pub mod transactions;
@@ -24,7 +27,7 @@ pub use config::BackendConfig;
 pub use error::{Error, Result};
 pub use probe::probe;
 pub use storage::Storage;
-pub use temporal::{ProcessJob, Run, Temporal, connect as connect_to_temporal};
+pub use temporal::{Assignment, ProcessJob, Run, Temporal, connect as connect_to_temporal};
 
 /// What every use case works on. Cheap to clone.
 #[derive(Clone)]

@@ -13,15 +13,15 @@ use crate::{Backend, Result, jobs::JobRow};
 const CHANNEL: &str = "job_progress";
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Commits a transaction that changed a job, and thereby tells all servers its new state.
-pub(crate) async fn commit(mut tx: PgTransaction<'_>, changed: JobRow) -> Result<()> {
+/// Commits a transaction that changed a job, thereby tells all servers its new state, and gives it.
+pub(crate) async fn commit(mut tx: PgTransaction<'_>, changed: JobRow) -> Result<Job> {
     let job = Job::try_from(changed)?;
     let message = serde_json::to_string(&JobProgress::from(&job)).map_err(anyhow::Error::new)?;
     sqlx::query!("select pg_notify($1, $2)", CHANNEL, message)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok(())
+    Ok(job)
 }
 
 /// What a subscriber gets.
@@ -110,7 +110,7 @@ pub async fn states(backend: &Backend, user_id: i64, also: &[i64]) -> Result<Vec
     sqlx::query_as!(
         JobRow,
         "select * from jobs
-         where user_id = $1 and (status = 'processing' or id = any($2))
+         where user_id = $1 and (status in ('processing', 'paused') or id = any($2))
          order by id",
         user_id,
         also

@@ -22,11 +22,12 @@ const PARTS_IN_FLIGHT: usize = 2;
 #[derive(Clone)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
+    /// Where the files are, if they are on a disk.
+    directory: Option<Arc<std::path::Path>>,
 }
 
 /// A file that was stored whole.
 pub(crate) struct StoredFile {
-    pub key: String,
     pub bytes: u64,
     /// Lower-case hexadecimal.
     pub sha256: String,
@@ -37,35 +38,39 @@ impl Storage {
     /// from the environment by their own standard variables.
     pub fn open(url: &str) -> anyhow::Result<Self> {
         let url = Url::parse(url).context("it is not a URL like file:///var/lib/batchline")?;
-        let store: Arc<dyn ObjectStore> = if url.scheme() == "file" {
+        if url.scheme() == "file" {
             let directory = url
                 .to_file_path()
                 .map_err(|()| anyhow::anyhow!("it has no absolute path"))?;
             std::fs::create_dir_all(&directory)
                 .with_context(|| format!("{} can't be created", directory.display()))?;
             // An upload that was answered must outlive a power cut.
-            Arc::new(LocalFileSystem::new_with_prefix(directory)?.with_fsync(true))
-        } else {
-            let variables =
-                std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value));
-            let (store, path) = object_store::parse_url_opts(&url, variables)?;
-            Arc::new(PrefixStore::new(store, path))
-        };
-        Ok(Self { store })
+            let store = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(true);
+            return Ok(Self {
+                store: Arc::new(store),
+                directory: Some(directory.into()),
+            });
+        }
+        let variables = std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value));
+        let (store, path) = object_store::parse_url_opts(&url, variables)?;
+        Ok(Self {
+            store: Arc::new(PrefixStore::new(store, path)),
+            directory: None,
+        })
     }
 
     /// Stores `content` under `key`, never holding more than a few parts of it in memory. Whatever
     /// goes wrong, nothing is left behind.
     pub(crate) async fn write<E>(
         &self,
-        key: String,
+        key: &str,
         mut content: impl Stream<Item = Result<Bytes, E>> + Unpin,
         limit: u64,
     ) -> Result<StoredFile>
     where
         E: std::fmt::Display,
     {
-        let path = Path::from(key.as_str());
+        let path = Path::from(key);
         let mut hasher = Sha256::new();
         let mut bytes = 0_u64;
         // Object stores refuse a multipart upload without parts, so a small file goes in one piece.
@@ -112,7 +117,6 @@ impl Storage {
             None => self.store.put(&path, head.freeze().into()).await?,
         };
         Ok(StoredFile {
-            key,
             bytes,
             sha256: format!("{:x}", HexDigest(&hasher.finalize())),
         })
@@ -126,13 +130,31 @@ impl Storage {
         self.store.get_range(&Path::from(key), range).await
     }
 
-    /// Removes a file; that it is not there is fine.
-    pub(crate) async fn delete(&self, key: &str) -> object_store::Result<()> {
+    /// Removes a file, whole or half written; that it is not there is fine. The parts of an upload to an
+    /// object store that broke off with this process are for a lifecycle rule of the bucket to remove.
+    pub(crate) async fn delete(&self, key: &str) -> anyhow::Result<()> {
         match self.store.delete(&Path::from(key)).await {
-            Err(object_store::Error::NotFound { .. }) => Ok(()),
-            result => result,
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(directory) = self.directory.clone() {
+            let key = key.to_owned();
+            tokio::task::spawn_blocking(move || delete_staged(&directory, &key)).await??;
+        }
+        Ok(())
+    }
+}
+
+/// While `object_store` writes the file `key` it is called `key#1` or with another number.
+fn delete_staged(directory: &std::path::Path, key: &str) -> std::io::Result<()> {
+    let staged = format!("{key}#");
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&staged) {
+            std::fs::remove_file(entry.path())?;
         }
     }
+    Ok(())
 }
 
 /// Reads on without keeping anything: a sender that is still sending would see its connection reset

@@ -1,14 +1,16 @@
-//! The Temporal client: starts a job's workflow, and ends it.
+//! The Temporal client: starts the workflow of a run, asks after it, and ends it.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
+use domain::JobStatus;
 use serde::{Deserialize, Serialize};
 use temporalio_client::{
     Client, ClientOptions, Connection, GrpcCompression, RetryOptions, UntypedWorkflow,
-    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStartOptions,
-    WorkflowTerminateOptions, envconfig::LoadClientConfigProfileOptions, grpc::WorkflowService,
-    tonic::IntoRequest,
+    WorkflowDescribeOptions, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, WorkflowStartOptions, WorkflowTerminateOptions,
+    envconfig::LoadClientConfigProfileOptions, errors::WorkflowInteractionError,
+    grpc::WorkflowService, tonic::IntoRequest,
 };
 use temporalio_common::{
     HasWorkflowDefinition, WorkflowDefinition,
@@ -26,19 +28,38 @@ pub struct Run {
     pub run: u32,
 }
 
+impl Run {
+    pub fn next(self) -> Self {
+        Self {
+            run: self.run + 1,
+            ..self
+        }
+    }
+
+    /// One workflow for each run: a later one never meets what is left of an earlier one.
+    fn workflow_id(self) -> String {
+        format!("job-{}-run-{}", self.job_id, self.run)
+    }
+}
+
+/// What the workflow of a run is started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    #[serde(flatten)]
+    pub run: Run,
+    /// Size of the file: a small one is processed in a shorter way.
+    pub bytes: u64,
+}
+
 /// The contract of the workflow that the worker implements: its name, its input, its output.
 pub struct ProcessJob;
 
 impl ProcessJob {
     pub const NAME: &'static str = "ProcessJob";
-
-    fn workflow_id(job_id: i64) -> String {
-        format!("job-{job_id}")
-    }
 }
 
 impl WorkflowDefinition for ProcessJob {
-    type Input = Run;
+    type Input = Assignment;
     type Output = ();
 
     fn name(&self) -> &str {
@@ -120,19 +141,19 @@ impl Temporal {
     /// Starts the workflow of this run, unless it is running already. Fails with
     /// [`Error::Unavailable`] when Temporal doesn't take it; then nothing was started, or it was and
     /// the answer was lost: starting again is safe either way.
-    pub(crate) async fn start(&self, run: Run) -> Result<()> {
+    pub(crate) async fn start(&self, run: Run, bytes: u64) -> Result<()> {
         let started = async {
             let options = WorkflowStartOptions::new(
                 self.config.temporal_task_queue.clone(),
-                ProcessJob::workflow_id(run.job_id),
+                run.workflow_id(),
             )
             .id_conflict_policy(WorkflowIdConflictPolicy::UseExisting)
-            // A later run of the same job is a new execution; an older one finds itself outdated.
+            // One that was ended from outside before it did anything can be started again.
             .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
             .build();
             self.client()
                 .await?
-                .start_workflow(ProcessJob, run, options)
+                .start_workflow(ProcessJob, Assignment { run, bytes }, options)
                 .await?;
             anyhow::Ok(())
         };
@@ -153,27 +174,60 @@ impl Temporal {
             })
     }
 
-    /// Ends the job's workflow if one is running. A courtesy: without its job it would end by itself.
-    pub(crate) async fn terminate(&self, job_id: i64) {
+    /// Ends the run's workflow if it is running. A courtesy that frees workers: its steps would find
+    /// themselves outdated anyway.
+    pub(crate) async fn terminate(&self, run: Run, reason: &str) {
         let terminated = async {
-            self.client()
+            self.handle(run)
                 .await?
-                .get_workflow_handle::<UntypedWorkflow>(ProcessJob::workflow_id(job_id))
-                .terminate(
-                    WorkflowTerminateOptions::builder()
-                        .reason("the job was deleted")
-                        .build(),
-                )
+                .terminate(WorkflowTerminateOptions::builder().reason(reason).build())
                 .await?;
             anyhow::Ok(())
         };
         if let Err(error) = terminated.await {
             tracing::debug!(
-                job_id,
+                job_id = run.job_id,
                 error = format!("{error:#}"),
                 "no workflow was ended"
             );
         }
+    }
+
+    /// [`Self::terminate`], without anybody waiting for it.
+    pub(crate) fn terminate_soon(&self, run: Run, status: JobStatus) {
+        let temporal = self.clone();
+        tokio::spawn(async move {
+            temporal
+                .terminate(run, &format!("the job is {status}"))
+                .await;
+        });
+    }
+
+    /// How the run's workflow has ended: `None` while it is running, or goes on in another execution.
+    pub(crate) async fn ended(&self, run: Run) -> anyhow::Result<Option<&'static str>> {
+        let described = self
+            .handle(run)
+            .await?
+            .describe(WorkflowDescribeOptions::default())
+            .await;
+        let status = match described {
+            Ok(description) => description.status(),
+            Err(WorkflowInteractionError::NotFound(_)) => return Ok(Some("has vanished")),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(match status {
+            WorkflowExecutionStatus::Completed => Some("has ended before its time"),
+            WorkflowExecutionStatus::Failed => Some("has failed"),
+            WorkflowExecutionStatus::Canceled => Some("was cancelled from outside"),
+            WorkflowExecutionStatus::Terminated => Some("was terminated from outside"),
+            WorkflowExecutionStatus::TimedOut => Some("has timed out"),
+            _ => None,
+        })
+    }
+
+    async fn handle(&self, run: Run) -> anyhow::Result<WorkflowHandle<Client, UntypedWorkflow>> {
+        let client = self.client().await?;
+        Ok(client.get_workflow_handle::<UntypedWorkflow>(run.workflow_id()))
     }
 
     pub(crate) async fn answers(&self) -> bool {

@@ -68,12 +68,12 @@ pub async fn delete(backend: &Backend, user_id: i64) -> Result<()> {
     let job_ids = sqlx::query_scalar!("select id from jobs where user_id = $1", user_id)
         .fetch_all(&mut *tx)
         .await?;
-    let removed = jobs::delete_all(&mut tx, &job_ids).await?;
+    let deleted = jobs::delete_all(&mut tx, &job_ids).await?;
     sqlx::query!("delete from users where id = $1", user_id)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    jobs::clean_up(backend, removed).await;
+    jobs::clean_up(backend, deleted);
     Ok(())
 }
 

@@ -14,17 +14,32 @@ pub enum JobStatus {
     Pending,
     Processing,
     Completed,
-    /// The file can't be read; `Job::error` says why.
+    /// The file can't be read, or the work was ended from outside; `Job::error` says why.
     Failed,
+    /// Stopped by a person, to go on later.
+    Paused,
+    /// Stopped by a person for good; what was done is kept.
+    Cancelled,
 }
 
 impl JobStatus {
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Processing,
+        Self::Completed,
+        Self::Failed,
+        Self::Paused,
+        Self::Cancelled,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Failed => "failed",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -44,15 +59,10 @@ impl FromStr for JobStatus {
     type Err = UnknownStatus;
 
     fn from_str(status: &str) -> Result<Self, Self::Err> {
-        [
-            Self::Pending,
-            Self::Processing,
-            Self::Completed,
-            Self::Failed,
-        ]
-        .into_iter()
-        .find(|known| known.as_str() == status)
-        .ok_or_else(|| UnknownStatus(status.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|known| known.as_str() == status)
+            .ok_or_else(|| UnknownStatus(status.to_owned()))
     }
 }
 
@@ -100,7 +110,7 @@ pub struct Job {
     /// Chunks of the file that are committed, and how many there are.
     pub batch_completed: u32,
     pub total_batches: u32,
-    /// Mean rows a second since the start; `null` before the first commit.
+    /// Mean rows a second since the start, without pauses; `null` before the first commit.
     pub rows_per_second: Option<f64>,
     /// Seconds that the rest takes at that rate; `null` unless processing.
     pub eta_seconds: Option<f64>,
@@ -109,7 +119,8 @@ pub struct Job {
     pub finished_at: Option<DateTime<Utc>>,
     /// Why the job failed, as a sentence.
     pub error: Option<String>,
-    /// How often the job was started.
+    /// Grows with each start, pause, resume, cancel and retry. Work that was begun under an earlier number
+    /// can't commit any more.
     pub run: u32,
     /// Grows with every change of this job: of two states, the one with the larger version is newer.
     pub version: u64,

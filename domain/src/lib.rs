@@ -5,6 +5,7 @@
 //! run this very code.
 
 mod amount;
+mod command;
 mod date;
 mod duplicates;
 mod file;
@@ -20,6 +21,7 @@ mod trim;
 mod user;
 
 pub use amount::Amount;
+pub use command::{Command, Effect, Forbidden};
 pub use duplicates::{IdHasher, SeenIds};
 pub use file::{
     Checker, ChunkRange, Column, Encoding, FileError, Layout, Plan, PlanSink, Planner,

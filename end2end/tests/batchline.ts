@@ -56,6 +56,6 @@ export async function expectCounts(page: Page, counts: Record<string, string>) {
 }
 
 // Waits for the end of the job: live with JavaScript, by the page's own refresh without.
-export async function completed(page: Page) {
-  await expect(page.getByText('Completed', { exact: true })).toBeVisible({ timeout: 120_000 });
+export async function completed(page: Page, timeout = 120_000) {
+  await expect(page.getByText('Completed', { exact: true })).toBeVisible({ timeout });
 }

@@ -26,7 +26,7 @@ for (const { title, name, content, says } of files) {
     await start(page);
     await expect(page.getByText('Failed', { exact: true })).toBeVisible();
     await expect(page).toHaveTitle(`Failed · ${name} · Batchline`);
-    await expect(page.getByText("This file can't be processed.")).toBeVisible();
+    await expect(page.getByText('This file was not processed.')).toBeVisible();
     await expect(page.getByRole('region', { name: 'Progress' })).toContainText(says);
 
     await page.getByRole('link', { name: 'upload it as a new file' }).click();

@@ -1,33 +1,22 @@
 """Measures \\copy and a job on the same rows, in turn, and prints both with their ratio. See script/bench."""
 
 import argparse
-import datetime
-import http.client
-import json
 import os
 import statistics
 import subprocess
 import sys
 import time
 
-DESCRIPTIONS = ["Monthly subscription", "Service fee", "Product purchase", "Consulting, hours", "Refund of deposit"]
+from rows import Api, valid_fields, write_upload
+
 JOB_ROUND_LIMIT = 600  # seconds
 
 
-def write_rows(rows, upload_path, table_path):
-    """The rows as a user uploads them, and the same as the table `transactions` takes them."""
-    first_day = datetime.date(2024, 1, 1)
-    days = [(first_day + datetime.timedelta(days=day)).isoformat() for day in range(366)]
-    with open(upload_path, "w", newline="") as upload, open(table_path, "w", newline="") as table:
-        upload.write("transaction_id,amount,date,description\n")
+def write_table(rows, path):
+    """The rows of the upload as the table `transactions` takes them."""
+    with open(path, "w", newline="") as table:
         for row in range(1, rows + 1):
-            cents = row * 7919 % 5_000_000  # up to 50000: valid and not suspicious
-            fields = (
-                f"TXN{row:07d},{cents // 100}.{cents % 100:02d},{days[row * 31 % 366]},"
-                f'"{DESCRIPTIONS[row % 5]} {row % 1_000_000:06d}"'
-            )
-            upload.write(fields + "\n")
-            table.write(f"0,{row},{fields},t,f,\n")
+            table.write(f"0,{row},{','.join(valid_fields(row))},t,f,\n")
 
 
 def run_sql(options, *commands):
@@ -37,39 +26,6 @@ def run_sql(options, *commands):
         check=True,
         env={**os.environ, "PGOPTIONS": "--client-min-messages=warning"},
     )
-
-
-def call(options, method, path, body=None, headers=None):
-    connection = http.client.HTTPConnection(options.api, timeout=JOB_ROUND_LIMIT)
-    connection.request(method, path, body, headers or {})
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    connection.close()
-    if answer.status >= 400:
-        sys.exit(f"{method} {path} answered {answer.status}: {text}")
-    return json.loads(text)
-
-
-def upload(options, user_id, path):
-    boundary = "batchline-bench"
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="bench.csv"\r\n'
-        "Content-Type: text/csv\r\n\r\n"
-    ).encode()
-    tail = f"\r\n--{boundary}--\r\n".encode()
-
-    def parts():
-        yield head
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                yield block
-        yield tail
-
-    headers = {
-        "Content-Type": f"multipart/form-data; boundary={boundary}",
-        "Content-Length": str(len(head) + os.path.getsize(path) + len(tail)),
-    }
-    return call(options, "POST", f"/jobs?user_id={user_id}", parts(), headers)["id"]
 
 
 def time_copy(options, table_path):
@@ -82,12 +38,12 @@ def time_copy(options, table_path):
 
 
 def time_job(options, user_id, upload_path):
-    job_id = upload(options, user_id, upload_path)
+    job_id = options.api.upload(user_id, upload_path)
     run_sql(options, "truncate transactions", "checkpoint")
     begin = time.perf_counter()
-    call(options, "POST", f"/jobs/{job_id}/start")
+    options.api.command(job_id, "start")
     while True:
-        job = call(options, "GET", f"/jobs/{job_id}")
+        job = options.api.job(job_id)
         seconds = time.perf_counter() - begin
         if job["status"] in ("completed", "failed"):
             break
@@ -111,12 +67,13 @@ def main():
 
     upload_path = os.path.join(options.directory, "upload.csv")
     table_path = os.path.join(options.directory, "table.csv")
-    write_rows(options.rows, upload_path, table_path)
+    write_upload(upload_path, options.rows)
+    write_table(options.rows, table_path)
     size = os.path.getsize(upload_path)
     print(f"\n{options.rows:,} rows, {size / 1e6:.1f} MB, {size / options.rows:.0f} bytes each; {os.cpu_count()} cores", flush=True)
 
-    person = json.dumps({"name": "Bench", "email": "bench@example.com"})
-    user_id = call(options, "POST", "/users", person, {"Content-Type": "application/json"})["id"]
+    options.api = Api(options.api, JOB_ROUND_LIMIT)
+    user_id = options.api.create_user()
     copies, jobs = [], []
     for number in range(1, options.rounds + 1):
         copies.append(time_copy(options, table_path))

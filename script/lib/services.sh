@@ -73,10 +73,37 @@ stop_service() { # PID NAME
   wait "$pid" 2>/dev/null || true
 }
 
+service_index() { # NAME
+  local i
+  for i in "${!service_names[@]}"; do
+    if [ "${service_names[i]}" = "$1" ]; then
+      printf '%s\n' "$i"
+      return
+    fi
+  done
+  die "no service is called $1."
+}
+
+signal_service() { # NAME SIGNAL
+  kill -s "$2" "${service_pids[$(service_index "$1")]}"
+}
+
+# NAME SIGNAL: ends one service in this way, and waits until it is gone
+end_service() {
+  local i pid
+  i=$(service_index "$1")
+  pid=${service_pids[i]}
+  kill -s "$2" "$pid"
+  wait "$pid" 2>/dev/null || true
+  unset "service_names[i]" "service_pids[i]" "service_logs[i]"
+}
+
 stop_services() {
   local i
   trap '' INT TERM HUP # a second Ctrl-C must not leave anything behind
-  for ((i = ${#service_pids[@]} - 1; i >= 0; i--)); do
+  local newest_first
+  newest_first=$(printf '%s\n' "${!service_pids[@]}" | sort --numeric-sort --reverse)
+  for i in $newest_first; do
     stop_service "${service_pids[i]}" "${service_names[i]}"
   done
   service_names=() service_pids=() service_logs=()

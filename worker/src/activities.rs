@@ -1,6 +1,6 @@
 //! The activities: each is one call into `backend`, kept alive by heartbeats.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use backend::{
     Backend, Run,
@@ -42,13 +42,13 @@ pub struct Failure {
 
 #[activities]
 impl Activities {
-    /// Gives the number of chunks.
+    /// Gives the numbers of the chunks that are to be validated.
     #[activity]
     pub async fn plan(
         self: Arc<Self>,
         context: ActivityContext,
         run: Run,
-    ) -> Result<u32, ActivityError> {
+    ) -> Result<Vec<Range<u32>>, ActivityError> {
         alive(&context, processing::plan(&self.backend, run)).await
     }
 

@@ -10,7 +10,7 @@ mod workflow;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use backend::{Backend, program};
+use backend::{Backend, program, reconcile, removals};
 use clap::Parser;
 use temporalio_client::Client;
 use temporalio_common::telemetry::{
@@ -25,6 +25,8 @@ use temporalio_sdk::{
     },
 };
 
+use tokio::time::MissedTickBehavior;
+
 use crate::{
     activities::{Activities, HEARTBEAT_INTERVAL},
     config::{Cli, Command, WorkerConfig},
@@ -33,6 +35,9 @@ use crate::{
 
 /// How long work under way may take to end when the worker is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often the worker looks for what is to be removed or put right.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -70,12 +75,14 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     let slots = usize::from(config.worker_concurrency);
     let options = WorkerOptions::new(config.backend.temporal_task_queue.as_str())
         .register_workflow::<ProcessJob>()?
-        .register_activities(Activities { backend })
+        .register_activities(Activities {
+            backend: backend.clone(),
+        })
         .tuner(
             TunerHolder::builder()
                 .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(20))
                 .activity_task_slot_supplier(FixedSizeSlotSupplier::new(slots))
-                .local_activity_task_slot_supplier(FixedSizeSlotSupplier::new(1))
+                .local_activity_task_slot_supplier(FixedSizeSlotSupplier::new(slots))
                 .nexus_task_slot_supplier(FixedSizeSlotSupplier::new(1))
                 .build(),
         )
@@ -99,8 +106,28 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         metrics = %format_args!("http://{}/metrics", exporter.bound_addr),
         "worker ready"
     );
+    let housekeeping = tokio::spawn(keep_house(backend));
     worker.run().await?;
+    housekeeping.abort();
     Ok(())
+}
+
+/// Removes what was deleted, and finds jobs that nothing works on any more. Every worker does it, so that
+/// it is done as long as there is one.
+async fn keep_house(backend: Backend) {
+    let mut due = tokio::time::interval(HOUSEKEEPING_INTERVAL);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        for result in [
+            removals::sweep(&backend).await,
+            reconcile::reconcile(&backend).await,
+        ] {
+            if let Err(error) = result {
+                tracing::warn!(error = %anyhow::Error::new(error), "housekeeping is put off");
+            }
+        }
+    }
 }
 
 /// Waits for Temporal, which may be starting too.

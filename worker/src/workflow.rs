@@ -3,15 +3,17 @@
 //! **Invariant.** Deterministic: no I/O, no clock, no tokio. The database is the truth; the workflow
 //! only sees to it that every chunk is asked for until it is committed.
 
-use std::time::Duration;
+use std::{collections::VecDeque, ops::Range, time::Duration};
 
-use backend::Run;
+use backend::{Assignment, Run};
 use serde::{Deserialize, Serialize};
-use temporalio_common::{RetryPolicy, error::IncomingError};
+use temporalio_common::{
+    ActivityDefinition, RetryPolicy, protos::temporal::api::failure::v1::failure::FailureInfo,
+};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityExecutionError, ActivityOptions, ContinueAsNewOptions, WorkflowContext,
-    WorkflowContextView, WorkflowResult, WorkflowTermination, workflows::join_all,
+    ActivityExecutionError, ActivityOptions, ContinueAsNewOptions, LocalActivityOptions,
+    WorkflowContext, WorkflowContextView, WorkflowResult, WorkflowTermination, workflows::join_all,
 };
 
 use crate::activities::{
@@ -26,64 +28,66 @@ const LANES: usize = 8;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const SLOWEST_RETRY: Duration = Duration::from_secs(5);
 
-/// The workflow's input: a run, and how far an earlier execution got that continued as this one.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// For one attempt of a step that is a single transaction.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// The steps of a file of at most so many bytes run within the worker that has its workflow: a fraction of
+/// a second of work for which a way through Temporal and its queue would take longer than the work. So a
+/// small job doesn't wait behind a large one either.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// The workflow's input: what it was started with, and what an earlier execution has left that goes on as
+/// this one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Input {
     #[serde(flatten)]
-    run: Run,
+    assignment: Assignment,
     #[serde(default)]
-    resume: Option<Position>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Position {
-    chunks: u32,
-    next_chunk: u32,
+    resume: Option<VecDeque<Range<u32>>>,
 }
 
 #[workflow]
 pub struct ProcessJob {
-    input: Input,
-    position: Position,
+    assignment: Assignment,
+    /// Numbers of the chunks that nobody was asked for yet; `None` before the file is planned.
+    remaining: Option<VecDeque<Range<u32>>>,
 }
 
 #[workflow_methods]
 impl ProcessJob {
     #[init]
     pub fn new(_context: &WorkflowContextView, input: Input) -> Self {
-        let position = input.resume.unwrap_or(Position {
-            chunks: 0,
-            next_chunk: 0,
-        });
-        Self { input, position }
+        Self {
+            assignment: input.assignment,
+            remaining: input.resume,
+        }
     }
 
     #[run(name = "ProcessJob")]
     pub async fn run(context: &mut WorkflowContext<Self>) -> WorkflowResult<()> {
-        let run = context.state(|state| state.input.run);
+        let run = context.state(|state| state.assignment.run);
         let error = match Self::process(context, run).await {
             Ok(()) => return Ok(()),
             Err(Stop::Workflow(termination)) => return Err(termination),
             Err(Stop::Step(error)) => *error,
         };
-        let sentence = match kind(&error) {
+        let sentence = match own_failure(&error) {
             // The job was deleted, or a later run took over.
-            Some(OUTDATED) => return Ok(()),
-            Some(UNREADABLE) => message(&error),
-            Some(DEFECT) => "Something went wrong inside Batchline while this file was processed. \
+            Some((OUTDATED, _)) => return Ok(()),
+            Some((UNREADABLE, sentence)) => sentence.to_owned(),
+            Some((DEFECT, _)) => {
+                "Something went wrong inside Batchline while this file was processed. \
                              It was recorded; please tell your administrator."
-                .to_owned(),
+                    .to_owned()
+            }
             _ => return Err(error.into()),
         };
         let failure = Failure {
             run,
             error: sentence,
         };
-        match context
-            .execute_activity(Activities::fail, failure, step(Duration::from_secs(60)))
-            .await
-        {
-            Err(error) if kind(&error) == Some(OUTDATED) => Ok(()),
+        match Self::step(context, Activities::fail, failure, SHORT).await {
+            Err(error) if matches!(own_failure(&error), Some((OUTDATED, _))) => Ok(()),
             result => Ok(result?),
         }
     }
@@ -104,30 +108,28 @@ impl From<ActivityExecutionError> for Stop {
 
 impl ProcessJob {
     async fn process(context: &WorkflowContext<Self>, run: Run) -> Result<(), Stop> {
-        if context.state(|state| state.input.resume.is_none()) {
+        if context.state(|state| state.remaining.is_none()) {
             // Reading the largest file takes minutes; an hour says that something is stuck.
-            let chunks = context
-                .execute_activity(Activities::plan, run, step(Duration::from_secs(3600)))
-                .await?;
-            context.state_mut(|state| state.position.chunks = chunks);
+            let chunks =
+                Self::step(context, Activities::plan, run, Duration::from_secs(3600)).await?;
+            context.state_mut(|state| state.remaining = Some(chunks.into()));
         }
         let lanes = (0..LANES).map(|_| Self::validate_chunks(context.clone(), run));
         for lane in join_all(lanes).await {
             lane?;
         }
-        let position = context.state(|state| state.position);
-        if position.next_chunk < position.chunks {
+        let (assignment, remaining) =
+            context.state(|state| (state.assignment, state.remaining.clone()));
+        if remaining.as_ref().is_some_and(|chunks| !chunks.is_empty()) {
             let input = Input {
-                run,
-                resume: Some(position),
+                assignment,
+                resume: remaining,
             };
             context
                 .continue_as_new(input, ContinueAsNewOptions::default())
                 .map_err(Stop::Workflow)?;
         }
-        context
-            .execute_activity(Activities::complete, run, step(Duration::from_secs(60)))
-            .await?;
+        Self::step(context, Activities::complete, run, SHORT).await?;
         Ok(())
     }
 
@@ -138,53 +140,73 @@ impl ProcessJob {
         run: Run,
     ) -> Result<(), ActivityExecutionError> {
         while !context.continue_as_new_suggested() {
-            let next = context.state_mut(|state| {
-                let number = state.position.next_chunk;
-                (number < state.position.chunks).then(|| {
-                    state.position.next_chunk += 1;
-                    number
-                })
-            });
-            let Some(number) = next else { break };
-            context
-                .execute_activity(
-                    Activities::validate,
-                    Chunk { run, number },
-                    step(Duration::from_secs(600)),
-                )
-                .await?;
+            let Some(number) = context.state_mut(Self::next_chunk) else {
+                break;
+            };
+            let chunk = Chunk { run, number };
+            Self::step(
+                &context,
+                Activities::validate,
+                chunk,
+                Duration::from_secs(600),
+            )
+            .await?;
         }
         Ok(())
     }
-}
 
-/// The type of an activity's own failure, one of the names in `activities`.
-fn kind(error: &ActivityExecutionError) -> Option<&str> {
-    match error.reason()? {
-        IncomingError::Application(failure) => failure.type_name(),
-        _ => None,
+    fn next_chunk(&mut self) -> Option<u32> {
+        let remaining = self.remaining.as_mut()?;
+        let number = remaining.front_mut()?.next()?;
+        if remaining.front().is_some_and(Range::is_empty) {
+            remaining.pop_front();
+        }
+        Some(number)
+    }
+
+    /// A step that is tried again until it succeeds or fails for good. `limit` is for one attempt.
+    async fn step<A>(
+        context: &WorkflowContext<Self>,
+        activity: A,
+        input: A::Input,
+        limit: Duration,
+    ) -> Result<A::Output, ActivityExecutionError>
+    where
+        A: ActivityDefinition,
+    {
+        let retry = RetryPolicy::builder()
+            .initial_interval(FIRST_RETRY)
+            .backoff_coefficient(2.0)
+            .maximum_interval(SLOWEST_RETRY)
+            // 0 is without limit.
+            .maximum_attempts(0)
+            .build();
+        if context.state(|state| state.assignment.bytes <= SMALL_BYTES) {
+            let options = LocalActivityOptions::builder()
+                .start_to_close_timeout(limit)
+                .retry_policy(retry)
+                .build();
+            return context
+                .execute_local_activity(activity, input, options)
+                .await;
+        }
+        let options = ActivityOptions::with_start_to_close_timeout(limit)
+            .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+            .retry_policy(retry)
+            .build();
+        context.execute_activity(activity, input, options).await
     }
 }
 
-/// What an activity's own failure says.
-fn message(error: &ActivityExecutionError) -> String {
-    error
-        .reason()
-        .map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-/// A step that is tried again until it succeeds or fails for good. `limit` is for one attempt.
-fn step(limit: Duration) -> ActivityOptions {
-    ActivityOptions::with_start_to_close_timeout(limit)
-        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
-        .retry_policy(
-            RetryPolicy::builder()
-                .initial_interval(FIRST_RETRY)
-                .backoff_coefficient(2.0)
-                .maximum_interval(SLOWEST_RETRY)
-                // 0 is without limit.
-                .maximum_attempts(0)
-                .build(),
-        )
-        .build()
+/// The type of a step's own failure, one of the names in `activities`, and what it says.
+fn own_failure(error: &ActivityExecutionError) -> Option<(&str, &str)> {
+    // That of a local activity comes as it is, any other as the cause of one that speaks of the activity.
+    std::iter::successors(error.failure(), |failure| failure.cause.as_deref()).find_map(|failure| {
+        match &failure.failure_info {
+            Some(FailureInfo::ApplicationFailureInfo(info)) => {
+                Some((info.r#type.as_str(), failure.message.as_str()))
+            }
+            _ => None,
+        }
+    })
 }

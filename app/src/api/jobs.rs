@@ -1,4 +1,4 @@
-use domain::{Job, RowFilter, Transaction, User};
+use domain::{Command, Job, RowFilter, Transaction, User};
 use leptos::{
     prelude::*,
     server_fn::codec::{MultipartData, MultipartFormData},
@@ -130,10 +130,18 @@ fn broken_off() -> AppError {
     )
 }
 
-/// Starts a job; asking twice starts it once.
-#[server(prefix = "/rpc", endpoint = "start-job")]
-pub async fn start_job(job_id: i64) -> Result<Job, AppError> {
-    respond(async { Ok(backend::jobs::start(&expect_context::<Backend>(), job_id).await?) }).await
+/// Starts, pauses, resumes, cancels or retries a job; asking twice does it once.
+#[server(prefix = "/rpc", endpoint = "command-job")]
+pub async fn command_job(job_id: i64, command: Command) -> Result<Job, AppError> {
+    respond(async {
+        let backend = expect_context::<Backend>();
+        Ok(backend::control::command(&backend, job_id, command).await?)
+    })
+    .await
+    .map_err(|error: AppError| {
+        let id = job_id.to_string();
+        error.with_typed(&[("job_id", &id), ("command", command.as_str())])
+    })
 }
 
 /// Leads to the page of `user_id`, whose job it was.

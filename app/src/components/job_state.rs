@@ -10,6 +10,8 @@ pub fn StatusBadge(#[prop(into)] status: Signal<JobStatus>) -> impl IntoView {
         JobStatus::Processing => "Processing",
         JobStatus::Completed => "Completed",
         JobStatus::Failed => "Failed",
+        JobStatus::Paused => "Paused",
+        JobStatus::Cancelled => "Cancelled",
     };
     view! {
         <span class="badge" data-status=move || status.get().as_str()>
@@ -82,6 +84,8 @@ fn sentence(job: &Job) -> String {
             format::count(job.suspicious_records),
         ),
         JobStatus::Failed => format!("{filename} failed."),
+        JobStatus::Paused => format!("{filename} is paused."),
+        JobStatus::Cancelled => format!("{filename} is cancelled."),
     }
 }
 

@@ -110,6 +110,8 @@ fn JobView(loaded: JobDetails, rows: Rows) -> impl IntoView {
             job.with(|job| match job.status {
                 domain::JobStatus::Pending => filename.clone(),
                 domain::JobStatus::Failed => format!("Failed · {filename}"),
+                domain::JobStatus::Paused => format!("Paused · {filename}"),
+                domain::JobStatus::Cancelled => format!("Cancelled · {filename}"),
                 _ => format!("{} % · {filename}", job.progress_percent as u8),
             })
         }

@@ -14,27 +14,27 @@ const NULL: i32 = -1;
 
 /// The rows of one chunk as the bytes of a `COPY`.
 pub(super) struct RowBuffer {
-    job_id: i64,
+    result_id: i64,
     bytes: Vec<u8>,
 }
 
 impl RowBuffer {
-    pub const STATEMENT: &str = "copy transactions (job_id, row_number, transaction_id, amount, \
+    pub const STATEMENT: &str = "copy transactions (result_id, row_number, transaction_id, amount, \
          date, description, is_valid, is_suspicious, errors) from stdin (format binary)";
 
     /// `chunk_bytes` is the size of the text that the rows come from.
-    pub fn for_job(job_id: i64, chunk_bytes: usize) -> Self {
+    pub fn new(result_id: i64, chunk_bytes: usize) -> Self {
         // A row of 57 bytes takes about 135.
         let mut bytes = Vec::with_capacity(chunk_bytes * 5 / 2 + 64);
         bytes.extend_from_slice(SIGNATURE);
         // No flags, no header extension.
         bytes.extend_from_slice(&[0; 8]);
-        Self { job_id, bytes }
+        Self { result_id, bytes }
     }
 
     pub fn push(&mut self, row: &Row<'_>) {
         self.bytes.extend_from_slice(&COLUMNS.to_be_bytes());
-        self.value(&self.job_id.to_be_bytes());
+        self.value(&self.result_id.to_be_bytes());
         self.value(&(row.row_number as i64).to_be_bytes());
         self.nullable(row.transaction_id, Self::text);
         self.nullable(row.amount, Self::numeric);

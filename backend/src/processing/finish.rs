@@ -19,7 +19,10 @@ pub async fn complete(backend: &Backend, run: Run) -> Result<(), StepError> {
     .fetch_optional(&mut *tx)
     .await?;
     match job {
-        Some(job) => Ok(progress::commit(tx, job).await?),
+        Some(job) => {
+            progress::commit(tx, job).await?;
+            Ok(())
+        }
         None => Err(unfinished(backend, run).await?),
     }
 }
@@ -56,5 +59,6 @@ pub async fn fail(backend: &Backend, run: Run, error: &str) -> Result<(), StepEr
     .fetch_optional(&mut *tx)
     .await?
     .ok_or(StepError::Outdated)?;
-    Ok(progress::commit(tx, job).await?)
+    progress::commit(tx, job).await?;
+    Ok(())
 }

@@ -1,15 +1,13 @@
 //! The first step: one pass over the stored file that checks its header, cuts it into chunks at
 //! record boundaries, numbers the rows and finds the repeated ids.
 
+use std::ops::Range;
+
 use domain::{ChunkRange, IdHasher, Layout, PlanSink, Planner};
 use sqlx::types::Json;
 
 use super::{StepError, duplicates::DuplicateFinder};
-use crate::{
-    Backend, Run,
-    jobs::{self, JobRow},
-    progress,
-};
+use crate::{Backend, Run, control, jobs::JobRow, progress};
 
 /// Bytes read from the storage at a time.
 const READ_BYTES: u64 = 4 << 20;
@@ -18,10 +16,10 @@ const READ_BYTES: u64 = 4 << 20;
 /// times a second and a crash costs little, large enough that the cost per chunk doesn't show.
 const CHUNK_BYTES: std::ops::RangeInclusive<u64> = (512 << 10)..=(4 << 20);
 
-/// Marks the run as started, plans it, and says how many chunks there are. Planning the same run
-/// again gives the same chunks and keeps what was committed.
-pub async fn plan(backend: &Backend, run: Run) -> Result<u32, StepError> {
-    jobs::mark_started(backend, run).await?;
+/// Lets the run begin, plans its file unless that was done before, and gives the numbers of the chunks
+/// that are to be validated: all but those that are committed already.
+pub async fn plan(backend: &Backend, run: Run) -> Result<Vec<Range<u32>>, StepError> {
+    control::begin(backend, run).await?;
     let job = sqlx::query_as!(
         JobRow,
         "select * from jobs where id = $1 and run = $2 and status = 'processing'",
@@ -31,13 +29,32 @@ pub async fn plan(backend: &Backend, run: Run) -> Result<u32, StepError> {
     .fetch_optional(&backend.pool)
     .await?
     .ok_or(StepError::Outdated)?;
+    let result_id = job.result_id.ok_or(StepError::Outdated)?;
     if job.layout.is_some() {
-        // An earlier attempt of this run got this far.
-        return Ok(job.total_batches as u32);
+        // An earlier attempt got this far, or the run before a pause.
+        return remaining(backend, result_id).await;
     }
     let planned = read(backend, &job.storage_key, job.bytes as u64).await?;
-    store(backend, run, &planned).await?;
-    Ok(planned.chunks.len() as u32)
+    store(backend, run, result_id, &planned).await?;
+    let chunks = planned.chunks.len() as u32;
+    Ok(Vec::from_iter((chunks > 0).then_some(0..chunks)))
+}
+
+/// The chunks without verdicts, neighbours put together.
+async fn remaining(backend: &Backend, result_id: i64) -> Result<Vec<Range<u32>>, StepError> {
+    let ranges = sqlx::query!(
+        r#"select min(number) as "first!", max(number) as "last!"
+           from (select number, number - row_number() over (order by number) as island
+                 from job_chunks where result_id = $1 and committed_at is null) as remaining
+           group by island order by 1"#,
+        result_id
+    )
+    .fetch_all(&backend.pool)
+    .await?;
+    Ok(ranges
+        .into_iter()
+        .map(|range| range.first as u32..range.last as u32 + 1)
+        .collect())
 }
 
 struct Planned {
@@ -143,7 +160,12 @@ pub(crate) fn unpack(first_row: u64, packed: &[u8]) -> Vec<u64> {
         .collect()
 }
 
-async fn store(backend: &Backend, run: Run, planned: &Planned) -> Result<(), StepError> {
+async fn store(
+    backend: &Backend,
+    run: Run,
+    result_id: i64,
+    planned: &Planned,
+) -> Result<(), StepError> {
     let column = |value: fn(&ChunkRange) -> u64| -> Vec<i64> {
         planned
             .chunks
@@ -170,13 +192,12 @@ async fn store(backend: &Backend, run: Run, planned: &Planned) -> Result<(), Ste
     .ok_or_else(|| StepError::Retry(anyhow::anyhow!("the run was planned or ended meanwhile")))?;
     sqlx::query!(
         "insert into job_chunks
-            (job_id, run, number, byte_start, byte_end, first_row, rows, duplicates)
-         select $1, $2, number, byte_start, byte_end, first_row, rows, duplicates
-         from unnest($3::integer[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                     $8::bytea[])
+            (result_id, number, byte_start, byte_end, first_row, rows, duplicates)
+         select $1, number, byte_start, byte_end, first_row, rows, duplicates
+         from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                     $7::bytea[])
               as chunk (number, byte_start, byte_end, first_row, rows, duplicates)",
-        run.job_id,
-        run.run as i32,
+        result_id,
         &planned
             .chunks
             .iter()
@@ -190,7 +211,8 @@ async fn store(backend: &Backend, run: Run, planned: &Planned) -> Result<(), Ste
     )
     .execute(&mut *tx)
     .await?;
-    Ok(progress::commit(tx, job).await?)
+    progress::commit(tx, job).await?;
+    Ok(())
 }
 
 #[cfg(test)]

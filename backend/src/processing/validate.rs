@@ -7,6 +7,7 @@ use super::{StepError, copy::RowBuffer, plan::unpack};
 use crate::{Backend, Run, jobs::JobRow, progress};
 
 struct Chunk {
+    result_id: i64,
     storage_key: String,
     layout: Json<Layout>,
     byte_start: i64,
@@ -21,10 +22,10 @@ struct Chunk {
 pub async fn validate_chunk(backend: &Backend, run: Run, number: u32) -> Result<(), StepError> {
     let chunk = sqlx::query_as!(
         Chunk,
-        r#"select jobs.storage_key, jobs.layout as "layout!: Json<Layout>", byte_start, byte_end,
-                  first_row, duplicates, committed_at is not null as "committed!"
-           from job_chunks join jobs on jobs.id = job_chunks.job_id and jobs.run = job_chunks.run
-           where job_id = $1 and job_chunks.run = $2 and number = $3 and status = 'processing'"#,
+        r#"select job_chunks.result_id, storage_key, layout as "layout!: Json<Layout>", byte_start,
+                  byte_end, first_row, duplicates, committed_at is not null as "committed!"
+           from job_chunks join jobs on jobs.result_id = job_chunks.result_id
+           where jobs.id = $1 and jobs.run = $2 and number = $3 and status = 'processing'"#,
         run.job_id,
         run.run as i32,
         number as i32
@@ -42,22 +43,24 @@ pub async fn validate_chunk(backend: &Backend, run: Run, number: u32) -> Result<
             chunk.byte_start as u64..chunk.byte_end as u64,
         )
         .await?;
+    let result_id = chunk.result_id;
     let (rows, counts) = tokio::task::spawn_blocking(move || {
         let first_row = chunk.first_row as u64;
         let duplicates = unpack(first_row, &chunk.duplicates);
-        let mut rows = RowBuffer::for_job(run.job_id, bytes.len());
+        let mut rows = RowBuffer::new(result_id, bytes.len());
         let counts = domain::validate_chunk(&chunk.layout, &bytes, first_row, &duplicates, |row| {
             rows.push(row);
         });
         (rows.finish(), counts)
     })
     .await?;
-    commit(backend, run, number, &rows, counts).await
+    commit(backend, run, result_id, number, &rows, counts).await
 }
 
 async fn commit(
     backend: &Backend,
     run: Run,
+    result_id: i64,
     number: u32,
     rows: &[u8],
     counts: Counts,
@@ -71,12 +74,11 @@ async fn commit(
     // never gets here: its rows wait for ours, and then violate the primary key.
     let recorded = sqlx::query!(
         "update job_chunks
-         set valid_records = $4, invalid_records = $5, suspicious_records = $6,
+         set valid_records = $3, invalid_records = $4, suspicious_records = $5,
              committed_at = clock_timestamp()
-         where job_id = $1 and run = $2 and number = $3 and committed_at is null
-           and rows = $4::bigint + $5::bigint",
-        run.job_id,
-        run.run as i32,
+         where result_id = $1 and number = $2 and committed_at is null
+           and rows = $3::bigint + $4::bigint",
+        result_id,
         number as i32,
         counts.valid as i64,
         counts.invalid as i64,
@@ -107,5 +109,6 @@ async fn commit(
     .fetch_optional(&mut *tx)
     .await?
     .ok_or(StepError::Outdated)?;
-    Ok(progress::commit(tx, job).await?)
+    progress::commit(tx, job).await?;
+    Ok(())
 }

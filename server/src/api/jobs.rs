@@ -3,11 +3,11 @@
 use axum::{
     Json,
     extract::{Multipart, OriginalUri, State, multipart::MultipartRejection},
-    http::StatusCode,
+    http::{StatusCode, Uri},
     response::IntoResponse,
 };
-use backend::{Backend, jobs};
-use domain::{InvalidField, Job, JobStatus};
+use backend::{Backend, control, jobs};
+use domain::{Command, InvalidField, Job, JobStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -41,10 +41,10 @@ pub struct UploadedJob {
     job: Job,
 }
 
-/// The answer to a start.
+/// The answer to a command.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Started {
-    /// Always `started`.
+pub struct Accepted {
+    /// `started`, `paused`, `resumed` or `cancelled`.
     message: &'static str,
     job_id: i64,
     status: JobStatus,
@@ -99,30 +99,83 @@ pub async fn upload(
     Err(InvalidField::new("file", "The form has no field “file” with a CSV file.").into())
 }
 
-/// Start a job
-///
-/// However often and from however many places at once it is asked for, the job is started once.
-#[utoipa::path(post, path = "/jobs/{job_id}/start", tag = "jobs",
-    params(("job_id" = i64, Path)),
-    responses(
-        (status = 202, body = Started, headers(("Location" = String))),
-        (status = 404, body = Problem),
-        (status = 409, description = "the job has failed", body = Problem),
-        (status = 503, description = "not started: the workflow service doesn't answer", body = Problem)))]
-pub async fn start(
-    State(backend): State<Backend>,
-    OriginalUri(uri): OriginalUri,
-    ApiPath(job_id): ApiPath<i64>,
-) -> Result<impl IntoResponse, Problem> {
-    let job = jobs::start(&backend, job_id).await?;
+/// A handler of one command. What the commands have in common they have here.
+macro_rules! command {
+    ($name:ident, $path:literal, $command:expr, $message:literal, $summary:literal, $description:literal) => {
+        #[utoipa::path(post, path = $path, tag = "jobs", summary = $summary, description = $description,
+            params(("job_id" = i64, Path)),
+            responses(
+                (status = 202, body = Accepted, headers(("Location" = String))),
+                (status = 404, body = Problem),
+                (status = 409, description = "the state of the job forbids it", body = Problem),
+                (status = 503, description = "nothing was changed: a service behind this one doesn't answer",
+                    body = Problem)))]
+        pub async fn $name(
+            State(backend): State<Backend>,
+            OriginalUri(uri): OriginalUri,
+            ApiPath(job_id): ApiPath<i64>,
+        ) -> Result<impl IntoResponse, Problem> {
+            let job = control::command(&backend, job_id, $command).await?;
+            Ok(accepted(&uri, $message, job))
+        }
+    };
+}
+
+command!(
+    start,
+    "/jobs/{job_id}/start",
+    Command::Start,
+    "started",
+    "Start a job",
+    "However often and from however many places at once it is asked for, the job is started once."
+);
+command!(
+    pause,
+    "/jobs/{job_id}/pause",
+    Command::Pause,
+    "paused",
+    "Pause a job",
+    "No chunk is committed any more; what is committed stays. Asking twice is fine."
+);
+command!(
+    resume,
+    "/jobs/{job_id}/resume",
+    Command::Resume,
+    "resumed",
+    "Resume a paused job",
+    "It goes on with the chunks that are not committed yet."
+);
+command!(
+    cancel,
+    "/jobs/{job_id}/cancel",
+    Command::Cancel,
+    "cancelled",
+    "Cancel a job",
+    "Keeps the rows that are done. The job can be retried, from its first row."
+);
+command!(
+    retry,
+    "/jobs/{job_id}/retry",
+    Command::Retry,
+    "started",
+    "Retry a failed or cancelled job",
+    "Processes the file anew; its old rows are replaced at once."
+);
+
+/// The answer to a command: it has taken effect.
+fn accepted(uri: &Uri, message: &'static str, job: Job) -> impl IntoResponse + use<> {
     let path = uri.path();
-    let job_path = path.strip_suffix("/start").unwrap_or(path).to_owned();
-    let started = Started {
-        message: "started",
-        job_id,
+    let job_path = path.rsplit_once('/').map_or(path, |(job, _)| job);
+    let body = Accepted {
+        message,
+        job_id: job.id,
         status: job.status,
     };
-    Ok((StatusCode::ACCEPTED, location(job_path), Json(started)))
+    (
+        StatusCode::ACCEPTED,
+        location(job_path.to_owned()),
+        Json(body),
+    )
 }
 
 /// Get a job

@@ -19,6 +19,11 @@ async fn the_api_describes_itself() {
         ("/jobs/{job_id}", "get"),
         ("/jobs/{job_id}", "delete"),
         ("/jobs/{job_id}/start", "post"),
+        ("/jobs/{job_id}/pause", "post"),
+        ("/jobs/{job_id}/resume", "post"),
+        ("/jobs/{job_id}/cancel", "post"),
+        ("/jobs/{job_id}/retry", "post"),
+        ("/jobs/{job_id}/results.csv", "get"),
         ("/jobs/{job_id}/transactions", "get"),
     ] {
         assert!(

@@ -2,11 +2,11 @@
 //! server and one worker as real processes on free ports.
 
 use std::{
-    fmt::Debug,
+    fmt::{Debug, Write},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -30,14 +30,41 @@ pub const SAMPLE: &str = "transaction_id,amount,date,description\n\
     TXN003,-50.00,2024-01-17,Refund\n\
     TXN004,1000.00,2024-01-18,Product purchase\n";
 
+/// A file whose verdicts are known, and what they are: valid, invalid, suspicious.
+pub fn generated(rows: u64) -> (String, [u64; 3]) {
+    let mut file = String::from("transaction_id,amount,date,description\n");
+    let [mut invalid, mut suspicious] = [0; 2];
+    for row in 1..=rows {
+        let (mut id, mut amount, mut date) = (row, "150.00", "2024-01-15");
+        match row % 100 {
+            7 => (amount, invalid) = ("12,50 EUR", invalid + 1),
+            31 => (date, invalid) = ("15.01.2024", invalid + 1),
+            // The id of a row in a much earlier chunk.
+            53 if row > 500_000 => (id, invalid) = (row - 500_000, invalid + 1),
+            77 => (amount, suspicious) = ("-50.00", suspicious + 1),
+            78 => (amount, suspicious) = ("50000.01", suspicious + 1),
+            _ => {}
+        }
+        let quote = if amount.contains(',') { "\"" } else { "" };
+        writeln!(
+            file,
+            "TXN{id:07},{quote}{amount}{quote},{date},Monthly subscription"
+        )
+        .unwrap();
+    }
+    (file, [rows - invalid, invalid, suspicious])
+}
+
 pub struct TestApp {
     pub web: String,
     pub api: String,
     pub pool: PgPool,
     http: Client,
     files: TempDir,
+    environment: Vec<(&'static str, String)>,
     // Ended when dropped.
-    _processes: Vec<Process>,
+    _server: Process,
+    worker: Mutex<Option<Process>>,
 }
 
 /// What differs from the usual in a test.
@@ -102,18 +129,60 @@ impl TestApp {
             .await
             .unwrap();
         separate_workflow_ids(&pool).await;
-        let mut processes = vec![server];
-        if temporal_is_there {
-            processes.push(Process::start(&worker_binary(), &environment, "worker ready").0);
-        }
-        Self {
+        let app = Self {
             web,
             api,
             pool,
             http: Client::builder().no_proxy().build().unwrap(),
             files,
-            _processes: processes,
+            environment,
+            _server: server,
+            worker: Mutex::new(None),
+        };
+        if temporal_is_there {
+            app.restart_worker();
         }
+        app
+    }
+
+    /// Kills the worker outright.
+    pub fn stop_worker(&self) {
+        *self.worker.lock().unwrap() = None;
+    }
+
+    pub fn restart_worker(&self) {
+        self.stop_worker();
+        let (worker, _) = Process::start(&worker_binary(), &self.environment, "worker ready");
+        *self.worker.lock().unwrap() = Some(worker);
+    }
+
+    /// Ends the workflow of a job's run as an operator would, by Temporal's command line.
+    pub async fn terminate_workflow(&self, job_id: i64, run: u32) {
+        let address = required("TEMPORAL_ADDRESS").replace("http://", "");
+        let ended = Command::new(required("TEMPORAL_CLI"))
+            .args([
+                "workflow",
+                "terminate",
+                "--address",
+                &address,
+                "--workflow-id",
+            ])
+            .arg(format!("job-{job_id}-run-{run}"))
+            .status()
+            .unwrap();
+        assert!(ended.success());
+    }
+
+    /// How many rows of the job's result are stored, and how many different row numbers they have.
+    pub async fn stored_rows(&self, job_id: i64) -> (i64, i64) {
+        sqlx::query_as(
+            "select count(*), count(distinct row_number) from transactions
+             where result_id = (select result_id from jobs where id = $1)",
+        )
+        .bind(job_id)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
     }
 
     /// The files in the storage.
@@ -308,6 +377,8 @@ impl Process {
         let mut child = Command::new(program)
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("RUST_LOG", "info")
+            // One test makes the server panic on purpose.
+            .env("RUST_BACKTRACE", "0")
             // No .env of the checkout.
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::piped())

@@ -1,7 +1,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::harness::{SAMPLE, TestApp, expect, problem};
+use crate::harness::{SAMPLE, TestApp, eventually, expect, problem};
 
 #[tokio::test]
 async fn a_user_is_created_listed_changed_and_deleted() {
@@ -113,12 +113,14 @@ async fn deleting_a_user_removes_jobs_rows_and_files() {
         StatusCode::NO_CONTENT,
     )
     .await;
-    assert_eq!(app.stored_files().len(), 1);
-    let rows: i64 = sqlx::query_scalar("select count(*) from transactions")
-        .fetch_one(&app.pool)
-        .await
-        .unwrap();
-    assert_eq!(rows, 4);
+    eventually("the rows and the file to be removed", async || {
+        let rows: i64 = sqlx::query_scalar("select count(*) from transactions")
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
+        (rows == 4 && app.stored_files().len() == 1).then_some(())
+    })
+    .await;
     let jobs = app.get_json(&format!("/users/{stays}/jobs")).await;
     assert_eq!(jobs.as_array().unwrap().len(), 1);
     problem(

@@ -290,7 +290,9 @@ fn NoRows(page: RowPage, job: Signal<Job>, address: Address) -> impl IntoView {
             JobStatus::Pending => "Rows appear here once the file is being processed.",
             JobStatus::Processing => "The first rows appear here in a moment.",
             JobStatus::Completed => "The file has a header but no rows.",
-            JobStatus::Failed => "No row of this file was read.",
+            JobStatus::Failed | JobStatus::Paused | JobStatus::Cancelled => {
+                "No row of this file was read."
+            }
         };
         (sentence, None)
     };

@@ -2,7 +2,7 @@ use domain::{Job, JobStatus};
 use leptos::prelude::*;
 
 use crate::{
-    components::{JobProgressBar, Start},
+    components::{Controls, JobProgressBar, state_sentence},
     format,
 };
 
@@ -11,26 +11,27 @@ use crate::{
 pub fn Summary(job: RwSignal<Job>, status: Memo<JobStatus>) -> impl IntoView {
     view! {
         <section class="panel summary" aria-label="Progress">
-            {move || match status.get() {
-                JobStatus::Pending => {
-                    view! {
-                        <p>
-                            "The file is stored. Start it to have every row checked; this page may be closed meanwhile."
-                        </p>
-                        <Start job />
+            {move || {
+                let status = status.get();
+                let sentence = state_sentence(status).map(|sentence| view! { <p>{sentence}</p> });
+                match status {
+                    JobStatus::Pending => sentence.into_any(),
+                    JobStatus::Failed => view! { <Failed job /> }.into_any(),
+                    JobStatus::Processing
+                    | JobStatus::Completed
+                    | JobStatus::Paused
+                    | JobStatus::Cancelled => {
+                        view! {
+                            {sentence}
+                            <JobProgressBar job />
+                            <p class="pace">{move || job.with(pace)}</p>
+                            <Counts job />
+                        }
+                            .into_any()
                     }
-                        .into_any()
-                }
-                JobStatus::Failed => view! { <Failed job /> }.into_any(),
-                JobStatus::Processing | JobStatus::Completed => {
-                    view! {
-                        <JobProgressBar job />
-                        <p class="pace">{move || job.with(pace)}</p>
-                        <Counts job />
-                    }
-                        .into_any()
                 }
             }}
+            <Controls job with_cancel=true />
         </section>
     }
     .into_any()
@@ -96,12 +97,12 @@ fn Failed(job: RwSignal<Job>) -> impl IntoView {
     view! {
         <div class="notice notice-bad">
             <p>
-                <strong>"This file can't be processed. "</strong>
+                <strong>"This file was not processed. "</strong>
                 {move || job.with(|job| job.error.clone())}
             </p>
         </div>
         <p>
-            "Repair the file, then "
+            "If the file is to blame, repair it and "
             <a href=format!("/users/{user_id}#upload")>"upload it as a new file"</a>
             ". This one is kept as it came until you delete it."
         </p>

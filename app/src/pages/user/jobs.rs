@@ -2,7 +2,7 @@ use domain::{Job, JobProgress, JobStatus};
 use leptos::prelude::*;
 
 use crate::{
-    components::{Announcements, JobProgressBar, Start, StatusBadge, Time},
+    components::{Announcements, Controls, JobProgressBar, StatusBadge, Time},
     format,
 };
 
@@ -123,12 +123,15 @@ fn JobItem(id: i64, job: RwSignal<Job>, announcements: Announcements) -> impl In
                 {format::bytes(bytes)} " · uploaded " <Time at=created_at />
             </p>
             {move || match status.get() {
-                JobStatus::Pending => view! { <Start job /> }.into_any(),
+                JobStatus::Pending => ().into_any(),
                 JobStatus::Failed => {
                     view! { <p class="notice notice-bad">{move || job.with(|job| job.error.clone())}</p> }
                         .into_any()
                 }
-                JobStatus::Processing | JobStatus::Completed => {
+                JobStatus::Processing
+                | JobStatus::Completed
+                | JobStatus::Paused
+                | JobStatus::Cancelled => {
                     view! {
                         <JobProgressBar job />
                         <dl class="counts counts-small">
@@ -147,6 +150,7 @@ fn JobItem(id: i64, job: RwSignal<Job>, announcements: Announcements) -> impl In
                         .into_any()
                 }
             }}
+            <Controls job />
         </li>
     }
     .into_any()

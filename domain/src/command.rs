@@ -1,0 +1,138 @@
+//! What may be asked of a job, and when.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::JobStatus;
+
+/// What a person or a program may ask of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Command {
+    /// Begin the work on an uploaded file.
+    Start,
+    /// Stop after the chunks that are committed, to go on later.
+    Pause,
+    /// Go on where a pause has stopped.
+    Resume,
+    /// Stop for good, and keep what is done.
+    Cancel,
+    /// Begin anew from the first row.
+    Retry,
+}
+
+/// What a command means for a job in some state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The job gets this status.
+    Change(JobStatus),
+    /// It was asked for before: nothing is left to be done.
+    Nothing,
+}
+
+/// A command that the state of the job forbids. Its `Display` is a sentence for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forbidden {
+    command: Command,
+    status: JobStatus,
+}
+
+impl Command {
+    pub const ALL: [Self; 5] = [
+        Self::Start,
+        Self::Pause,
+        Self::Resume,
+        Self::Cancel,
+        Self::Retry,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+            Self::Retry => "retry",
+        }
+    }
+
+    /// What it does to a job of this status. Asking for the same thing twice is no mistake: a page may
+    /// be open twice, a button pressed twice, an answer lost.
+    pub const fn effect_on(self, status: JobStatus) -> Result<Effect, Forbidden> {
+        use JobStatus::{Cancelled, Completed, Failed, Paused, Pending, Processing};
+        Ok(match (self, status) {
+            (Self::Start, Pending) | (Self::Resume, Paused) | (Self::Retry, Failed | Cancelled) => {
+                Effect::Change(Processing)
+            }
+            (Self::Pause, Processing) => Effect::Change(Paused),
+            (Self::Cancel, Processing | Paused) => Effect::Change(Cancelled),
+            (Self::Start, Processing | Completed)
+            | (Self::Pause, Paused)
+            | (Self::Resume | Self::Retry, Processing)
+            | (Self::Cancel, Cancelled) => Effect::Nothing,
+            (command, status) => return Err(Forbidden { command, status }),
+        })
+    }
+
+    /// Whether it would change a job of this status: then a page offers it.
+    pub const fn is_offered_for(self, status: JobStatus) -> bool {
+        matches!(self.effect_on(status), Ok(Effect::Change(_)))
+    }
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = match self.command {
+            Command::Start => "Only a pending job can be started",
+            Command::Pause => "Only a job that is being processed can be paused",
+            Command::Resume => "Only a paused job can be resumed",
+            Command::Cancel => "Only a job that is being processed or paused can be cancelled",
+            Command::Retry => "Only a failed or cancelled job can be retried",
+        };
+        write!(f, "{rule}; this one is {}.", self.status)
+    }
+}
+
+impl std::error::Error for Forbidden {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_on_every_status() {
+        use Command::{Cancel, Pause, Resume, Retry, Start};
+        use JobStatus::{Cancelled, Completed, Failed, Paused, Pending, Processing};
+        // Start, pause, resume, cancel, retry: the status they lead to, `=` for nothing, `-` for forbidden.
+        for (status, expect) in [
+            (Pending, ["processing", "-", "-", "-", "-"]),
+            (Processing, ["=", "paused", "=", "cancelled", "="]),
+            (Paused, ["-", "=", "processing", "cancelled", "-"]),
+            (Completed, ["=", "-", "-", "-", "-"]),
+            (Failed, ["-", "-", "-", "-", "processing"]),
+            (Cancelled, ["-", "-", "-", "=", "processing"]),
+        ] {
+            let effect = |command: Command| match command.effect_on(status) {
+                Ok(Effect::Change(status)) => status.as_str(),
+                Ok(Effect::Nothing) => "=",
+                Err(_) => "-",
+            };
+            assert_eq!(
+                [Start, Pause, Resume, Cancel, Retry].map(effect),
+                expect,
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_forbidden_is_a_sentence() {
+        let forbidden = Command::Pause.effect_on(JobStatus::Completed);
+        assert_eq!(
+            forbidden.unwrap_err().to_string(),
+            "Only a job that is being processed can be paused; this one is completed."
+        );
+    }
+}

@@ -1,0 +1,36 @@
+import { expect, test } from '@playwright/test';
+import { completed, count, createUser, expectCounts, start, upload } from './batchline';
+
+// Long enough to be interrupted.
+const ROWS = 900_000;
+const FILE = ['transaction_id,amount,date', ...Array.from({ length: ROWS }, (_, row) => `R${row},1.5,2024-01-01`)].join(
+  '\n',
+);
+
+test('a job is paused, goes on, is cancelled, and is retried', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'long.csv', FILE);
+  await start(page);
+
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await expect(page.getByText('Paused', { exact: true })).toBeVisible();
+  await expect(page.getByText(/^Paused\. It goes on/)).toBeVisible();
+  await page.reload();
+  const processed = await count(page, 'Processed').textContent();
+  await expect(page).toHaveTitle('Paused · long.csv · Batchline');
+  // A page at rest doesn't refresh itself.
+  await expect(page.locator('meta[http-equiv=refresh]')).toHaveCount(0);
+  await page.reload();
+  await expect(count(page, 'Processed')).toHaveText(processed!);
+
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await page.getByRole('button', { name: 'Cancel…' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Cancel the processing?' });
+  await dialog.getByRole('button', { name: 'Cancel processing' }).click();
+  await expect(page.getByText('Cancelled', { exact: true })).toBeVisible();
+  await expect(page).toHaveTitle('Cancelled · long.csv · Batchline');
+
+  await page.getByRole('button', { name: 'Retry' }).click();
+  await completed(page);
+  await expectCounts(page, { 'Total rows': '900,000', Processed: '900,000', Valid: '900,000' });
+});

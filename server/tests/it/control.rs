@@ -1,0 +1,180 @@
+use futures::future::join_all;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{SAMPLE, TestApp, eventually, expect, generated, problem};
+
+impl TestApp {
+    async fn command(&self, job_id: i64, command: &str) -> Value {
+        let response = self.post(&format!("/jobs/{job_id}/{command}")).await;
+        expect(response, StatusCode::ACCEPTED).await
+    }
+
+    /// Waits until some rows are committed.
+    async fn under_way(&self, job_id: i64) -> Value {
+        eventually("some progress", async || {
+            let job = self.get_json(&format!("/jobs/{job_id}")).await;
+            (job["processed_records"].as_u64() > Some(0)).then_some(job)
+        })
+        .await
+    }
+
+    async fn refused(&self, job_id: i64, command: &str) -> String {
+        let response = self.post(&format!("/jobs/{job_id}/{command}")).await;
+        problem(response, StatusCode::CONFLICT).await
+    }
+}
+
+#[tokio::test]
+async fn a_paused_job_stands_still_and_goes_on() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let (file, [valid, invalid, suspicious]) = generated(600_000);
+    let job_id = app.upload(user_id, file).await;
+    app.begin(job_id).await;
+    app.under_way(job_id).await;
+
+    let paused = app.command(job_id, "pause").await;
+    assert_eq!(
+        (&paused["message"], &paused["status"]),
+        (&json!("paused"), &json!("paused"))
+    );
+    let path = format!("/jobs/{job_id}");
+    let then = app.get_json(&path).await;
+    assert!(then["processed_records"].as_u64() < then["total_records"].as_u64());
+    // Asking again changes nothing.
+    app.command(job_id, "pause").await;
+    // A worker that starts anew while the job is paused leaves it alone.
+    app.restart_worker();
+    // Another job's whole life is time enough for a late chunk to show up.
+    let other = app.upload(user_id, SAMPLE).await;
+    app.begin(other).await;
+    assert_eq!(app.finished(other).await["status"], "completed");
+    assert_eq!(app.get_json(&path).await, then);
+
+    let mut socket = app.socket(user_id).await;
+    assert_eq!(socket.json().await["status"], "paused");
+    join_all((0..5).map(|_| app.command(job_id, "resume"))).await;
+    let job = app.finished(job_id).await;
+    assert_eq!(job["status"], "completed");
+    assert_eq!(
+        [
+            &job["valid_records"],
+            &job["invalid_records"],
+            &job["suspicious_records"]
+        ],
+        [&json!(valid), &json!(invalid), &json!(suspicious)]
+    );
+    assert_eq!(
+        socket.until_finished(job_id).await.last().unwrap()["processed_records"],
+        600_000
+    );
+    assert_eq!(app.stored_rows(job_id).await, (600_000, 600_000));
+}
+
+#[tokio::test]
+async fn a_cancelled_job_keeps_what_is_done_and_can_be_retried() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let (file, [valid, ..]) = generated(400_000);
+    let job_id = app.upload(user_id, file).await;
+    app.begin(job_id).await;
+    app.under_way(job_id).await;
+
+    app.command(job_id, "cancel").await;
+    let path = format!("/jobs/{job_id}");
+    let cancelled = app.get_json(&path).await;
+    let done = cancelled["processed_records"].as_i64().unwrap();
+    assert_eq!(cancelled["status"], "cancelled");
+    assert!(cancelled["finished_at"].is_string());
+    assert!(done > 0 && done < 400_000);
+    assert_eq!(app.stored_rows(job_id).await, (done, done));
+    let first = app.get_json(&format!("{path}/transactions?size=1")).await;
+    assert_eq!(
+        first[0]["row_number"].as_i64().map(|row| row > 0),
+        Some(true)
+    );
+
+    join_all((0..5).map(|_| app.command(job_id, "retry"))).await;
+    let job = app.finished(job_id).await;
+    assert_eq!(
+        (
+            &job["status"],
+            &job["valid_records"],
+            &job["processed_records"]
+        ),
+        (&json!("completed"), &json!(valid), &json!(400_000))
+    );
+    assert_eq!(app.stored_rows(job_id).await, (400_000, 400_000));
+    // The rows of the first run are gone.
+    eventually("the old rows to be removed", async || {
+        let rows: i64 = sqlx::query_scalar("select count(*) from transactions")
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
+        (rows == 400_000).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_state_forbids_is_refused_with_a_sentence() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    for command in ["pause", "resume", "cancel", "retry"] {
+        let detail = app.refused(job_id, command).await;
+        assert!(detail.ends_with("this one is pending."), "{detail}");
+    }
+    app.begin(job_id).await;
+    let job = app.finished(job_id).await;
+    for command in ["pause", "resume", "cancel", "retry"] {
+        let detail = app.refused(job_id, command).await;
+        assert!(detail.ends_with("this one is completed."), "{detail}");
+    }
+    assert_eq!(app.get_json(&format!("/jobs/{job_id}")).await, job);
+
+    let failed = app.process("nothing,of,use\n").await;
+    let failed_id = failed["id"].as_i64().unwrap();
+    let detail = app.refused(failed_id, "start").await;
+    assert_eq!(
+        detail,
+        "Only a pending job can be started; this one is failed."
+    );
+    // It fails again, for the same reason.
+    app.command(failed_id, "retry").await;
+    let again = app.finished(failed_id).await;
+    assert_eq!(
+        (&again["status"], &again["error"], &again["run"]),
+        (&json!("failed"), &failed["error"], &json!(2))
+    );
+    let response = app.post("/jobs/0/pause").await;
+    assert_eq!(
+        problem(response, StatusCode::NOT_FOUND).await,
+        "Job not found"
+    );
+}
+
+#[tokio::test]
+async fn a_job_whose_workflow_was_ended_from_outside_fails_and_can_be_retried() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    // Started as Temporal's pages or its command line would end it: nobody tells Batchline.
+    app.stop_worker();
+    let (file, [valid, ..]) = generated(50_000);
+    let job_id = app.upload(user_id, file).await;
+    app.begin(job_id).await;
+    app.terminate_workflow(job_id, 1).await;
+    app.restart_worker();
+    let job = app.finished(job_id).await;
+    assert_eq!(job["status"], "failed");
+    let error = job["error"].as_str().unwrap();
+    assert!(error.contains("was terminated from outside"), "{error}");
+
+    app.command(job_id, "retry").await;
+    let job = app.finished(job_id).await;
+    assert_eq!(
+        (&job["status"], &job["valid_records"], &job["error"]),
+        (&json!("completed"), &json!(valid), &Value::Null)
+    );
+}
