@@ -70,8 +70,8 @@ create table job_chunks (
     primary key (result_id, number)
 );
 
--- No foreign key to jobs: checking it for every row would slow the load, and the transaction that
--- writes rows locks the job's row anyway.
+-- No key and no foreign key: that each row is there once is the ledger's doing, and checking it again for
+-- every row would take longer than all the rest of the load.
 create table transactions (
     result_id bigint not null,
     row_number bigint not null,
@@ -82,10 +82,14 @@ create table transactions (
     is_valid boolean not null,
     is_suspicious boolean not null,
     -- [{"field", "code", "message"}] in the order of the rules; null for a valid row
-    errors jsonb,
-    primary key (result_id, row_number)
+    errors jsonb
 );
 
+-- Where the rows of a result lie. A chunk's rows are written one after the other, so it is enough to know
+-- for each 32 pages which they hold: the index has a few bytes where a B-tree has a hundred kilobytes.
+-- Several chunks are written at a time and may share such a range, hence the "multi".
+create index transactions_place_idx on transactions
+    using brin (result_id, row_number int8_minmax_multi_ops) with (pages_per_range = 32);
 create index transactions_invalid_idx on transactions (result_id, row_number) where not is_valid;
 create index transactions_suspicious_idx on transactions (result_id, row_number) where is_suspicious;
 

@@ -13,9 +13,19 @@ use crate::BackendConfig;
 /// How long a start waits for a Postgres that doesn't answer yet.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What Postgres does about one of our processes that is frozen or cut off from it: nobody must wait for
+/// its locks for long. Its work is done again elsewhere, and what it hasn't committed doesn't count.
+const SESSION: [(&str, &str); 4] = [
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+];
+
 pub(crate) async fn connect(config: &BackendConfig) -> anyhow::Result<PgPool> {
     let options = parse_url(&config.database_url)?
         .application_name("batchline")
+        .options(SESSION)
         .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
     let pool = PgPoolOptions::new()
         .max_connections(config.database_max_connections)

@@ -12,7 +12,7 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// Looks at all jobs that are being processed and haven't moved for a while. One of which Temporal can't
 /// say anything at the moment is left for the next time.
-pub async fn reconcile(backend: &Backend) -> Result<()> {
+pub(crate) async fn reconcile(backend: &Backend) -> Result<()> {
     let quiet = sqlx::query!(
         "select id, run from jobs
          where status = 'processing' and updated_at < clock_timestamp() - $1 * interval '1 second'

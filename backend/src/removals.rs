@@ -8,9 +8,6 @@ use sqlx::PgConnection;
 
 use crate::{Backend, Result};
 
-/// Rows deleted in one transaction: a fraction of a second of work.
-const ROWS_AT_A_TIME: i64 = 20_000;
-
 /// For so long an upload that has been heard of is taken to be under way.
 pub(crate) const UPLOAD_LEASE: Duration = Duration::from_secs(60);
 
@@ -73,7 +70,7 @@ pub(crate) fn sweep_soon(backend: &Backend) {
 }
 
 /// Removes all that is due.
-pub async fn sweep(backend: &Backend) -> Result<()> {
+pub(crate) async fn sweep(backend: &Backend) -> Result<()> {
     while step(backend).await? {}
     Ok(())
 }
@@ -92,24 +89,10 @@ async fn step(backend: &Backend) -> Result<bool> {
     let Some(removal) = removal else {
         return Ok(false);
     };
-    let mut more = false;
-    if let Some(result_id) = removal.result_id {
-        let deleted = sqlx::query!(
-            "delete from transactions where ctid = any (array(
-                 select ctid from transactions where result_id = $1 limit $2))",
-            result_id,
-            ROWS_AT_A_TIME
-        )
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        more = deleted > 0;
-        if !more {
-            sqlx::query!("delete from job_chunks where result_id = $1", result_id)
-                .execute(&mut *tx)
-                .await?;
-        }
-    }
+    let more = match removal.result_id {
+        Some(result_id) => remove_chunk(&mut tx, result_id).await?,
+        None => false,
+    };
     if !more {
         let removed = match &removal.storage_key {
             Some(key) => backend.storage.delete(key).await,
@@ -135,5 +118,31 @@ async fn step(backend: &Backend) -> Result<bool> {
         }
     }
     tx.commit().await?;
+    Ok(true)
+}
+
+/// Removes one chunk of the result with its rows; gives whether there was one.
+async fn remove_chunk(tx: &mut PgConnection, result_id: i64) -> Result<bool> {
+    let chunk = sqlx::query!(
+        "delete from job_chunks
+         where result_id = $1
+           and number = (select min(number) from job_chunks where result_id = $1)
+         returning first_row, rows",
+        result_id
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(chunk) = chunk else {
+        return Ok(false);
+    };
+    sqlx::query!(
+        "delete from transactions
+         where result_id = $1 and row_number >= $2 and row_number < $2 + $3",
+        result_id,
+        chunk.first_row,
+        chunk.rows
+    )
+    .execute(tx)
+    .await?;
     Ok(true)
 }

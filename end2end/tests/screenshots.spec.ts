@@ -1,5 +1,5 @@
 // Pictures of the pages for a person to look at:
-// SCREENSHOTS_DIR=/some/where npx playwright test --project chromium screenshots
+// SCREENSHOTS_DIR=/some/where npx playwright test screenshots --project chromium
 
 import { expect, test } from '@playwright/test';
 import { completed, createUser, start, upload } from './batchline';

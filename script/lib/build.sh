@@ -11,10 +11,12 @@ build_site() {
   fi
   local begin
   begin=$(mktemp)
-  if ! LEPTOS_SITE_ROOT=$site cargo leptos build --frontend-only "$@"; then
+  if ! LEPTOS_SITE_ROOT=$site cargo leptos build --frontend-only --precompress "$@"; then
     rm -f "$begin"
     return 1
   fi
+  # The server sends what is compressed beforehand rather than compress it at each request.
+  case " $* " in *" --release "*) ;; *) python3 -m gzip --fast "$site"/pkg/*.wasm "$site"/pkg/*.js ;; esac
   touch -r "$begin" "$site/.built" # what was edited meanwhile is newer
   rm -f "$begin"
 }

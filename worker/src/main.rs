@@ -10,7 +10,7 @@ mod workflow;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use backend::{Backend, program, reconcile, removals};
+use backend::{Backend, housekeeping, program};
 use clap::Parser;
 use temporalio_client::Client;
 use temporalio_common::telemetry::{
@@ -36,7 +36,7 @@ use crate::{
 /// How long work under way may take to end when the worker is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How often the worker looks for what is to be removed or put right.
+/// How often the worker looks for what is to be tidied up.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3);
 
 #[tokio::main]
@@ -112,20 +112,14 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes what was deleted, and finds jobs that nothing works on any more. Every worker does it, so that
-/// it is done as long as there is one.
+/// Every worker does it, so that it is done as long as there is one.
 async fn keep_house(backend: Backend) {
     let mut due = tokio::time::interval(HOUSEKEEPING_INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;
-        for result in [
-            removals::sweep(&backend).await,
-            reconcile::reconcile(&backend).await,
-        ] {
-            if let Err(error) = result {
-                tracing::warn!(error = %anyhow::Error::new(error), "housekeeping is put off");
-            }
+        if let Err(error) = housekeeping::round(&backend).await {
+            tracing::warn!(error = %anyhow::Error::new(error), "housekeeping is put off");
         }
     }
 }

@@ -45,7 +45,7 @@ fn CommandButton(job: RwSignal<Job>, command: Command) -> impl IntoView {
         Command::Retry => "Retry",
     };
     let class = match command {
-        Command::Pause => "button",
+        Command::Pause | Command::Retry => "button",
         _ => "button button-primary",
     };
     view! {

@@ -70,8 +70,9 @@ async fn commit(
     copy.send(rows).await?;
     copy.finish().await?;
 
-    // From here on the job's row is locked, so this comes last. A second attempt at the same chunk
-    // never gets here: its rows wait for ours, and then violate the primary key.
+    // Of several attempts at the same chunk the first to get here wins: another one waits for its commit,
+    // then finds the chunk committed, and its own rows are rolled back. This comes last, because other
+    // chunks wait from here on for the job's row.
     let recorded = sqlx::query!(
         "update job_chunks
          set valid_records = $3, invalid_records = $4, suspicious_records = $5,
