@@ -35,7 +35,7 @@ def broken(row, fields):
         case 3:
             return transaction_id, amount, "2024-02-30", description
         case 4:
-            return valid_fields(row // 2)[0], amount, date, description  # the id of a row long before
+            return valid_fields(row // 2 + 1)[0], amount, date, description  # the id of a valid row long before
         case _:
             return transaction_id, amount, date, description, "one cell too many"
 

@@ -8,7 +8,7 @@ use std::{
 
 const PARTITIONS: usize = 256;
 /// Memory for ids that are not on disk, in bytes.
-const BUDGET: usize = 48 << 20;
+const BUDGET: usize = 32 << 20;
 const ENTRY_BYTES: usize = 24;
 
 /// An id's hash and its row number, packed so that they sort by both.
