@@ -74,6 +74,9 @@ impl HasWorkflowDefinition for ProcessJob {
 /// How long a person waits at most for a Temporal that doesn't answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// For so long Temporal waits for a worker that is at a workflow, which may be dead.
+const WORKFLOW_TASK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Connects when it is first needed, so that the server starts and shows everything while Temporal
 /// is down. A connection that was made heals by itself.
 #[derive(Clone)]
@@ -150,6 +153,7 @@ impl Temporal {
             .id_conflict_policy(WorkflowIdConflictPolicy::UseExisting)
             // One that was ended from outside before it did anything can be started again.
             .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
+            .task_timeout(WORKFLOW_TASK_TIMEOUT)
             .build();
             self.client()
                 .await?

@@ -6,8 +6,9 @@ import { completed, count } from './batchline';
 
 test('a page that is open all along shows the end @javascript @chaos', async ({ page }) => {
   test.setTimeout(900_000);
+  const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
   await page.goto(`/jobs/${process.env.CHAOS_JOB}`);
-  await expect(count(page, 'Processed')).toBeVisible();
+  await listening;
   await page.evaluate(() => Object.assign(window, { stayed: true }));
   await writeFile(process.env.CHAOS_WATCHING!, '');
 

@@ -1,14 +1,18 @@
-"""The load and the judge of script/chaos: begins a job, waits for its progress, and counts what became of it.
+"""The load and the judge of script/chaos: runs a job, waits for its progress, and counts what became of it.
 
     chaos.py generate FILE ROWS           writes a file
-    chaos.py begin FILE                   uploads it, starts the job, prints its id
+    chaos.py upload FILE                  uploads it, prints the id of its job
+    chaos.py start JOB                    starts the job
     chaos.py advance JOB                  waits until more of it is done than at the last call, prints its status
+    chaos.py hang                         begins an upload that doesn't go on, prints a line, and keeps it open
+    chaos.py orphans                      waits until the storage has no file but those of jobs
     chaos.py judge JOB FILE               waits for its end and counts; fails unless everything is exact
 """
 
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -45,11 +49,13 @@ def generate(path, rows):
         json.dump({"rows": int(rows), "invalid": invalid}, file)
 
 
-def begin(path):
+def upload(path):
     user_id = eventually("a user", api.create_user)
-    job_id = eventually("the upload", lambda: api.upload(user_id, path))
+    print(eventually("the upload", lambda: api.upload(user_id, path)))
+
+
+def start(job_id):
     eventually("the start", lambda: api.command(job_id, "start"))
-    print(job_id)
 
 
 def advance(job_id):
@@ -64,6 +70,34 @@ def advance(job_id):
     with open(memory, "w") as file:
         file.write(str(job["batch_completed"]))
     print(job["status"])
+
+
+def hang():
+    user_id = api.create_user()
+    with socket.create_connection(tuple(api.address.rsplit(":", 1))) as connection:
+        head = (
+            f"POST /jobs?user_id={user_id} HTTP/1.1\r\nHost: {api.address}\r\nContent-Length: 900000000\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+            'Content-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+        )
+        connection.sendall(head.encode() + b"x" * (12 << 20))
+        eventually("the file to be begun", lambda: stored_files() or None)
+        print("begun", flush=True)
+        try:
+            connection.recv(1)  # until the server is gone
+        except ConnectionError:
+            pass
+
+
+def stored_files():
+    uploads = os.path.join(directory, "uploads")
+    return [name for name in os.listdir(uploads) if "#" in name or name.endswith(".csv")]
+
+
+def orphans():
+    eventually("the file of a broken upload to be removed",
+               lambda: True if query("select count(*) from jobs") == [len(stored_files())] else None)
+    print("  nothing is left of the upload that broke off")
 
 
 def query(sql):
@@ -106,7 +140,8 @@ def judge(job_id, path):
 
 def main():
     command, *arguments = sys.argv[1:]
-    {"generate": generate, "begin": begin, "advance": advance, "judge": judge}[command](*arguments)
+    {"generate": generate, "upload": upload, "start": start, "advance": advance,
+     "hang": hang, "orphans": orphans, "judge": judge}[command](*arguments)
 
 
 main()

@@ -36,6 +36,10 @@ use crate::{
 /// How long work under way may take to end when the worker is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a workflow waits for the worker that has it in its memory, which may be dead, before another
+/// one takes it up.
+const STICKY_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How often the worker looks for what is to be tidied up.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -89,6 +93,7 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         .workflow_task_poller_behavior(PollerBehavior::SimpleMaximum(4))
         .activity_task_poller_behavior(PollerBehavior::SimpleMaximum(slots.min(8)))
         .max_heartbeat_throttle_interval(HEARTBEAT_INTERVAL)
+        .sticky_queue_schedule_to_start_timeout(STICKY_TIMEOUT)
         .graceful_shutdown_period(GRACE)
         .build();
     let mut worker = Worker::new(&runtime, client, options)?;
