@@ -17,8 +17,8 @@ pub async fn round(backend: &Backend) -> Result<()> {
     results.into_iter().collect()
 }
 
-/// Brings the index of rows up to date: rows that were written to new pages are in it only after that.
-/// Until then they are found by reading all such pages. Vacuum does the same, but comes late.
+/// Brings the BRIN indexes of rows up to date: rows that were written to new pages are in them only after
+/// that. Until then they are found by reading all such pages. Vacuum does the same, but comes late.
 async fn summarize(backend: &Backend) -> Result<()> {
     let mut tx = backend.pool.begin().await?;
     let written = sqlx::query_scalar!(
@@ -31,14 +31,17 @@ async fn summarize(backend: &Backend) -> Result<()> {
     if !written {
         return Ok(());
     }
-    // Whoever else works on the index, another worker or vacuum, is not to be waited for: a vacuum that
+    // Whoever else works on an index, another worker or vacuum, is not to be waited for: a vacuum that
     // is waited for gives up.
     sqlx::query!("set local lock_timeout = '100ms'")
         .execute(&mut *tx)
         .await?;
-    let summarized = sqlx::query!("select brin_summarize_new_values('transactions_place_idx')")
-        .fetch_one(&mut *tx)
-        .await;
+    let summarized = sqlx::query!(
+        "select brin_summarize_new_values('transactions_place_idx') as place,
+                brin_summarize_new_values('transactions_id_idx') as id"
+    )
+    .fetch_one(&mut *tx)
+    .await;
     match summarized {
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => Ok(()),
         Err(error) => Err(error.into()),

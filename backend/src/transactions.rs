@@ -24,6 +24,41 @@ struct StoredRow {
     errors: Option<Json<Vec<RowError>>>,
 }
 
+/// Runs `select … where result_id = $1 and` the condition, in the order of the file, without the first $2
+/// rows and with at most $3. The condition is a part of the statement, not a parameter: the planner must
+/// see it to use the index that is made for it.
+macro_rules! select_rows {
+    ($tx:expr, $result_id:expr, $skip:expr, $limit:expr, $condition:literal $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            StoredRow,
+            r#"select row_number, transaction_id, amount::text as amount, date, description, is_valid,
+                      is_suspicious, errors as "errors: Json<Vec<RowError>>"
+               from transactions where result_id = $1 and "#
+                + $condition
+                + " order by row_number offset $2 limit $3",
+            $result_id,
+            $skip as i64,
+            i64::from($limit)
+            $(, $argument)*
+        )
+        .fetch_all(&mut *$tx)
+        .await?
+    };
+}
+
+/// Counts the rows of a result that meet the condition.
+macro_rules! count_rows {
+    ($tx:expr, $result_id:expr, $condition:literal $(, $argument:expr)*) => {
+        sqlx::query_scalar!(
+            r#"select count(*) as "count!" from transactions where result_id = $1 and "# + $condition,
+            $result_id
+            $(, $argument)*
+        )
+        .fetch_one(&mut *$tx)
+        .await? as u64
+    };
+}
+
 /// A page of a job's rows in the order of the file. While the job is being processed these are the
 /// rows committed so far.
 pub async fn page(backend: &Backend, job_id: i64, request: &PageRequest) -> Result<RowPage> {
@@ -33,34 +68,17 @@ pub async fn page(backend: &Backend, job_id: i64, request: &PageRequest) -> Resu
         .begin_with("begin isolation level repeatable read read only")
         .await?;
     let job = jobs::row(&mut *tx, job_id).await?;
-    let filter = request.filter();
     let (total, rows) = match (job.result_id, request.query()) {
         (None, _) => (0, Vec::new()),
+        (Some(result_id), Some(query)) => search(&mut tx, result_id, request, query).await?,
         (Some(result_id), None) => {
-            let total = match filter {
+            let total = match request.filter() {
                 RowFilter::All => job.processed_records,
                 RowFilter::Valid => job.valid_records,
                 RowFilter::Invalid => job.invalid_records,
                 RowFilter::Suspicious => job.suspicious_records,
             };
-            let rows = match locate(&mut tx, result_id, request).await? {
-                Some(span) => rows(&mut tx, result_id, filter, None, span).await?,
-                None => Vec::new(),
-            };
-            (total as u64, rows)
-        }
-        (Some(result_id), Some(query)) => {
-            let pattern = containing(query);
-            let span = Span {
-                from: 1,
-                until: i64::MAX,
-                skip: request.offset() as i64,
-                limit: request.size().into(),
-            };
-            (
-                matching(&mut tx, result_id, filter, &pattern).await?,
-                rows(&mut tx, result_id, filter, Some(&pattern), span).await?,
-            )
+            (total as u64, filtered(&mut tx, result_id, request).await?)
         }
     };
     Ok(RowPage {
@@ -72,24 +90,14 @@ pub async fn page(backend: &Backend, job_id: i64, request: &PageRequest) -> Resu
     })
 }
 
-/// Some of the rows that a filter lets through.
-struct Span {
-    /// Row numbers between which they stand; `until` is exclusive.
-    from: i64,
-    until: i64,
-    /// How many of those that are let through come before.
-    skip: i64,
-    limit: i64,
-}
-
-/// Finds out from the ledger's counts in which chunks a page stands, so that the last page of a long file
-/// is as quick as the first, whatever the filter.
-async fn locate(
+/// The rows of the page without a search. The ledger's counts tell in which chunks they stand, so the
+/// last page of a long file is as quick as the first, whatever the filter.
+async fn filtered(
     tx: &mut PgConnection,
     result_id: i64,
     request: &PageRequest,
-) -> Result<Option<Span>> {
-    let found = sqlx::query!(
+) -> Result<Vec<StoredRow>> {
+    let place = sqlx::query!(
         r#"select min(first_row) as "first_row?", max(first_row + rows) as "until?",
                   min(before)::bigint as "before?"
            from (select first_row, rows, matches, sum(matches) over (order by number) - matches as before
@@ -106,85 +114,109 @@ async fn locate(
         request.offset() as i64,
         i64::from(request.size())
     )
-    .fetch_one(tx)
+    .fetch_one(&mut *tx)
     .await?;
-    let (Some(first_row), Some(until), Some(before)) = (found.first_row, found.until, found.before)
+    let (Some(first_row), Some(until), Some(before)) = (place.first_row, place.until, place.before)
     else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    let skip = request.offset() as i64 - before;
-    // Without a filter each row counts: the place is known to the row.
-    let (from, skip) = match request.filter() {
-        RowFilter::All => (first_row + skip, 0),
-        _ => (first_row, skip),
-    };
-    Ok(Some(Span {
-        from,
-        until,
-        skip,
-        limit: request.size().into(),
-    }))
-}
-
-async fn rows(
-    tx: &mut PgConnection,
-    result_id: i64,
-    filter: RowFilter,
-    pattern: Option<&str>,
-    span: Span,
-) -> Result<Vec<StoredRow>> {
-    // One statement per filter: with the filter as a parameter the planner could not use the partial
-    // indexes.
-    macro_rules! select_where {
-        ($condition:literal) => {
-            sqlx::query_as!(
-                StoredRow,
-                r#"select row_number, transaction_id, amount::text as amount, date, description,
-                          is_valid, is_suspicious, errors as "errors: Json<Vec<RowError>>"
-                   from transactions
-                   where result_id = $1 and row_number >= $2 and row_number < $3
-                     and ($4::text is null or transaction_id ilike $4 or description ilike $4)
-                     and "#
-                    + $condition
-                    + " order by row_number limit $6 offset $5",
+    let (skip, size) = (request.offset() as i64 - before, request.size());
+    Ok(match request.filter() {
+        RowFilter::All => {
+            // Each row counts: the place is known to the row.
+            let from = first_row + skip;
+            select_rows!(
+                tx,
                 result_id,
-                span.from,
-                span.until,
-                pattern,
-                span.skip,
-                span.limit
+                0,
+                size,
+                "row_number >= $4 and row_number < $5",
+                from,
+                until
             )
-            .fetch_all(tx)
-            .await?
-        };
-    }
-    Ok(match filter {
-        RowFilter::All => select_where!("true"),
-        RowFilter::Valid => select_where!("is_valid"),
-        RowFilter::Invalid => select_where!("not is_valid"),
-        RowFilter::Suspicious => select_where!("is_suspicious"),
+        }
+        RowFilter::Valid => select_rows!(
+            tx,
+            result_id,
+            skip,
+            size,
+            "row_number >= $4 and row_number < $5 and is_valid",
+            first_row,
+            until
+        ),
+        RowFilter::Invalid => select_rows!(
+            tx,
+            result_id,
+            skip,
+            size,
+            "row_number >= $4 and row_number < $5 and not is_valid",
+            first_row,
+            until
+        ),
+        RowFilter::Suspicious => select_rows!(
+            tx,
+            result_id,
+            skip,
+            size,
+            "row_number >= $4 and row_number < $5 and is_suspicious",
+            first_row,
+            until
+        ),
     })
 }
 
-async fn matching(
+/// The rows with exactly this transaction id; if there are none, those whose id or description contains
+/// the text, whatever the case, for which all rows are read.
+async fn search(
     tx: &mut PgConnection,
     result_id: i64,
-    filter: RowFilter,
-    pattern: &str,
-) -> Result<u64> {
-    let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from transactions
-           where result_id = $1
-             and (transaction_id ilike $2 or description ilike $2)
-             and ($3 = 'all' or ($3 = 'valid' and is_valid) or ($3 = 'invalid' and not is_valid)
-                  or ($3 = 'suspicious' and is_suspicious))"#,
+    request: &PageRequest,
+    query: &str,
+) -> Result<(u64, Vec<StoredRow>)> {
+    let (skip, size, filter) = (request.offset(), request.size(), request.filter().as_str());
+    let total = count_rows!(
+        tx,
         result_id,
+        "transaction_id = $2 and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
+                                  or $3 = 'suspicious' and is_suspicious)",
+        query,
+        filter
+    );
+    if total > 0 {
+        let rows = select_rows!(
+            tx,
+            result_id,
+            skip,
+            size,
+            "transaction_id = $4 and ($5 = 'all' or is_valid = ($5 = 'valid') and $5 <> 'suspicious'
+                                      or $5 = 'suspicious' and is_suspicious)",
+            query,
+            filter
+        );
+        return Ok((total, rows));
+    }
+    let pattern = containing(query);
+    let total = count_rows!(
+        tx,
+        result_id,
+        "(transaction_id ilike $2 or description ilike $2)
+         and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
+              or $3 = 'suspicious' and is_suspicious)",
         pattern,
-        filter.as_str()
-    )
-    .fetch_one(tx)
-    .await?;
-    Ok(count as u64)
+        filter
+    );
+    let rows = select_rows!(
+        tx,
+        result_id,
+        skip,
+        size,
+        "(transaction_id ilike $4 or description ilike $4)
+         and ($5 = 'all' or is_valid = ($5 = 'valid') and $5 <> 'suspicious'
+              or $5 = 'suspicious' and is_suspicious)",
+        pattern,
+        filter
+    );
+    Ok((total, rows))
 }
 
 /// A pattern for `like` that finds `text` anywhere.

@@ -62,7 +62,8 @@ pub struct PageRequest {
     page: u64,
     size: u32,
     filter: RowFilter,
-    /// Only rows whose transaction id or description contains this, whatever the case. Never empty.
+    /// Only rows with exactly this transaction id; if there are none, those whose id or description contains
+    /// it, whatever the case. Never empty.
     query: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-"""Measures \\copy and a job on the same rows, in turn, and prints both with their ratio. See script/bench."""
+"""Measures jobs beside PostgreSQL's own \\copy of the same rows, in turn, and prints ratios. See script/bench."""
 
 import argparse
 import os
@@ -7,54 +7,163 @@ import subprocess
 import sys
 import time
 
-from rows import Api, valid_fields, write_upload
+from rows import Api, write_upload
 
-JOB_ROUND_LIMIT = 600  # seconds
+JOB_LIMIT = 600  # seconds
 
-
-def write_table(rows, path):
-    """The rows of the upload as the table `transactions` takes them."""
-    with open(path, "w", newline="") as table:
-        for row in range(1, rows + 1):
-            table.write(f"0,{row},{','.join(valid_fields(row))},t,f,\n")
+COLUMNS = "result_id, row_number, transaction_id, amount, date, description, is_valid, is_suspicious, errors"
 
 
-def run_sql(options, *commands):
-    arguments = [options.psql, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={options.database}"]
-    subprocess.run(
-        arguments + [f"--command={command}" for command in commands],
-        check=True,
-        env={**os.environ, "PGOPTIONS": "--client-min-messages=warning"},
-    )
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.api = Api(options.api, JOB_LIMIT)
+        self.user_id = self.api.create_user()
+
+    def path(self, name):
+        return os.path.join(self.options.directory, name)
+
+    def sql(self, *commands):
+        command = [self.options.psql, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={self.options.database}"]
+        subprocess.run(
+            command + [f"--command={command}" for command in commands],
+            check=True,
+            env={**os.environ, "PGOPTIONS": "--client-min-messages=warning"},
+        )
+
+    def finished(self, job_id, began):
+        """The job once it is over, and the seconds since `began`."""
+        while True:
+            job = self.api.job(job_id)
+            seconds = time.perf_counter() - began
+            if job["status"] not in ("pending", "processing"):
+                return job, seconds
+            if seconds > JOB_LIMIT:
+                sys.exit(f"the job was not done after {JOB_LIMIT} s: {job}")
+            time.sleep(0.01)
+
+    def job(self, path, rows, invalid):
+        """Seconds from the request to start until the job is completed."""
+        job_id = self.api.upload(self.user_id, path)
+        self.sql("truncate transactions, job_chunks", "checkpoint")
+        began = time.perf_counter()
+        self.api.command(job_id, "start")
+        job, seconds = self.finished(job_id, began)
+        found = (job["status"], job["valid_records"], job["invalid_records"])
+        if found != ("completed", rows - invalid, invalid):
+            sys.exit(f"the job did not find what was planted: {job}")
+        return seconds
+
+    def copy(self, path, with_key):
+        """Seconds of \\copy into a table like the job's, with a primary key besides if wanted."""
+        key = ["alter table copied add primary key (result_id, row_number)"] if with_key else []
+        self.sql("drop table if exists copied", "create table copied (like transactions including all)", *key, "checkpoint")
+        began = time.perf_counter()
+        self.sql(f"\\copy copied ({COLUMNS}) from '{path}' with (format csv)")
+        seconds = time.perf_counter() - began
+        self.sql("drop table copied")
+        return seconds
+
+    def beside_copy(self, name, with_errors):
+        """A job beside \\copy of the very rows that it has stored."""
+        rows = self.options.rows
+        upload, table = self.path("upload.csv"), self.path("table.csv")
+        invalid = write_upload(upload, rows, with_errors)
+        self.job(upload, rows, invalid)
+        self.sql(f"\\copy (select {COLUMNS} from transactions order by row_number) to '{table}' with (format csv)")
+        print(f"\n{name}: {rows:,} rows, {os.path.getsize(upload) / 1e6:.0f} MB", flush=True)
+        keyed, plain, jobs = [], [], []
+        for _ in range(self.options.rounds):
+            keyed.append(self.copy(table, with_key=True))
+            plain.append(self.copy(table, with_key=False))
+            jobs.append(self.job(upload, rows, invalid))
+        for what, seconds in [("psql copy, with a key", keyed), ("psql copy, same table", plain), ("job", jobs)]:
+            median = statistics.median(seconds)
+            ratio = statistics.median(job / other for job, other in zip(jobs, seconds))
+            print(f"  {what:24}{median:>8.2f} s{rows / median:>12,.0f} rows/s   the job takes {ratio:.2f} of it", flush=True)
+        return statistics.median(jobs)
+
+    def many_jobs(self, one_job):
+        """Many small jobs started at once beside one with all of their rows."""
+        rows = self.options.rows // 100
+        upload = self.path("small.csv")
+        write_upload(upload, rows)
+        job_ids = [self.api.upload(self.user_id, upload) for _ in range(100)]
+        self.sql("truncate transactions, job_chunks", "checkpoint")
+        began = time.perf_counter()
+        for job_id in job_ids:
+            self.api.command(job_id, "start")
+        started = time.perf_counter() - began
+        seconds = max(self.finished(job_id, began)[1] for job_id in job_ids)
+        print(f"\n100 jobs of {rows:,} rows: {seconds:.2f} s, {seconds / one_job:.2f} of one job with all rows "
+              f"(the requests to start them took {started:.2f} s)", flush=True)
+
+    def sample(self):
+        """The smallest job, start to end."""
+        upload = self.path("sample.csv")
+        write_upload(upload, 4)
+        seconds = []
+        for _ in range(30):
+            job_id = self.api.upload(self.user_id, upload)
+            began = time.perf_counter()
+            self.api.command(job_id, "start")
+            seconds.append(self.finished(job_id, began)[1])
+        print(f"\n4 rows: {1000 * statistics.median(seconds):.0f} ms from the request to start to the end (median of 30)", flush=True)
+
+    def long_job(self, one_job):
+        """Ten times the rows: time, the worker's memory, and pages of rows."""
+        rows = 10 * self.options.rows
+        worker = self.options.worker
+        one_peak = peak_memory(worker)
+        forget_peak(worker)
+        upload = self.path("long.csv")
+        invalid = write_upload(upload, rows, with_errors=True)
+        seconds = self.job(upload, rows, invalid)
+        print(f"\n{rows:,} rows: {seconds:.2f} s, {seconds / (10 * one_job):.2f} of ten times the job above", flush=True)
+        print(f"  the worker's memory at its peak: {peak_memory(worker)} MB, after the jobs above {one_peak} MB", flush=True)
+        job_id = self.api.call("GET", f"/users/{self.user_id}/jobs")[0]["id"]
+        time.sleep(10)  # two rounds of housekeeping, which brings the index up to date
+        for name, query in [
+            ("the last page", f"page={rows // 50}&size=50"),
+            ("the last page of valid rows", f"page={(rows - invalid) // 50}&size=50&filter=valid"),
+            ("the last page of invalid rows", f"page={invalid // 50}&size=50&filter=invalid"),
+            ("one transaction id", f"size=50&q=TXN{rows - 1:08d}"),
+        ]:
+            path = f"/jobs/{job_id}/transactions?{query}"
+            if not self.api.call("GET", path):
+                sys.exit(f"{name} is empty")
+            times = []
+            for _ in range(5):
+                began = time.perf_counter()
+                self.api.call("GET", path)
+                times.append(time.perf_counter() - began)
+            print(f"  {name}: {1000 * statistics.median(times):.1f} ms by the API", flush=True)
+
+    def upload_memory(self):
+        """What a long upload adds to the server's memory."""
+        upload, server = self.path("gigabyte.csv"), self.options.server
+        block = b"x" * (1 << 20)
+        with open(upload, "wb") as file:
+            for _ in range(1000):
+                file.write(block)
+        forget_peak(server)
+        before = peak_memory(server)
+        began = time.perf_counter()
+        self.api.upload(self.user_id, upload)
+        seconds = time.perf_counter() - began
+        print(f"\nan upload of 1 GB: {seconds:.1f} s, {peak_memory(server) - before} MB above the {before} MB before", flush=True)
+        os.remove(upload)
 
 
-def time_copy(options, table_path, with_key):
-    """Into a table with the same columns and indexes as the job's, and with a primary key if wanted."""
-    key = ["alter table copied add primary key (result_id, row_number)"] if with_key else []
-    run_sql(options, "drop table if exists copied", "create table copied (like transactions including all)", *key, "checkpoint")
-    begin = time.perf_counter()
-    run_sql(options, f"\\copy copied from '{table_path}' with (format csv)")
-    seconds = time.perf_counter() - begin
-    run_sql(options, "drop table copied")
-    return seconds
+def peak_memory(pid):
+    """MB that the process had resident at most."""
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
 
 
-def time_job(options, user_id, upload_path):
-    job_id = options.api.upload(user_id, upload_path)
-    run_sql(options, "truncate transactions", "checkpoint")
-    begin = time.perf_counter()
-    options.api.command(job_id, "start")
-    while True:
-        job = options.api.job(job_id)
-        seconds = time.perf_counter() - begin
-        if job["status"] in ("completed", "failed"):
-            break
-        if seconds > JOB_ROUND_LIMIT:
-            sys.exit(f"the job was not done after {JOB_ROUND_LIMIT} s: {job}")
-        time.sleep(0.02)
-    if (job["status"], job["valid_records"], job["suspicious_records"]) != ("completed", options.rows, 0):
-        sys.exit(f"the job did not find every row valid: {job}")
-    return seconds
+def forget_peak(pid):
+    with open(f"/proc/{pid}/clear_refs", "w") as file:
+        file.write("5")  # https://www.kernel.org/doc/html/latest/filesystems/proc.html
 
 
 def main():
@@ -63,34 +172,21 @@ def main():
     parser.add_argument("--database", required=True)
     parser.add_argument("--api", required=True)
     parser.add_argument("--directory", required=True)
+    parser.add_argument("--worker", required=True)
+    parser.add_argument("--server", required=True)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    parser.add_argument("--long", action="store_true", help="also ten times the rows, and an upload of a gigabyte")
+    bench = Bench(parser.parse_args())
 
-    upload_path = os.path.join(options.directory, "upload.csv")
-    table_path = os.path.join(options.directory, "table.csv")
-    write_upload(upload_path, options.rows)
-    write_table(options.rows, table_path)
-    size = os.path.getsize(upload_path)
-    print(f"\n{options.rows:,} rows, {size / 1e6:.1f} MB, {size / options.rows:.0f} bytes each; {os.cpu_count()} cores", flush=True)
-
-    options.api = Api(options.api, JOB_ROUND_LIMIT)
-    user_id = options.api.create_user()
-    keyed, plain, jobs = [], [], []
-    for number in range(1, options.rounds + 1):
-        keyed.append(time_copy(options, table_path, with_key=True))
-        plain.append(time_copy(options, table_path, with_key=False))
-        jobs.append(time_job(options, user_id, upload_path))
-        print(
-            f"round {number}: \\copy with a key {keyed[-1]:.2f} s, without {plain[-1]:.2f} s, job {jobs[-1]:.2f} s",
-            flush=True,
-        )
-
-    print(f"\n{'':24}{'median':>10}{'rows/s':>12}{'job is':>8}")
-    for name, seconds in [("psql copy, with a key", keyed), ("psql copy, same table", plain), ("job", jobs)]:
-        median = statistics.median(seconds)
-        ratio = statistics.median(j / s for j, s in zip(jobs, seconds))
-        print(f"{name:24}{median:>8.2f} s{options.rows / median:>12,.0f}{ratio:>7.2f} ×")
+    print(f"{os.cpu_count()} cores", flush=True)
+    one_job = bench.beside_copy("all valid", with_errors=False)
+    bench.beside_copy("5 % invalid", with_errors=True)
+    bench.many_jobs(one_job)
+    bench.sample()
+    if bench.options.long:
+        bench.long_job(one_job)
+        bench.upload_memory()
 
 
 main()

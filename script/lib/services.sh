@@ -84,8 +84,12 @@ service_index() { # NAME
   die "no service is called $1."
 }
 
+service_pid() { # NAME
+  printf '%s\n' "${service_pids[$(service_index "$1")]}"
+}
+
 signal_service() { # NAME SIGNAL
-  kill -s "$2" "${service_pids[$(service_index "$1")]}"
+  kill -s "$2" "$(service_pid "$1")"
 }
 
 # NAME SIGNAL: ends one service in this way, and waits until it is gone

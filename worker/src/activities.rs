@@ -12,7 +12,9 @@ use temporalio_sdk::{
     ApplicationFailure,
     activities::{ActivityContext, ActivityError},
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::figures::Figures;
 
 /// Without a sign of life for so long, an activity is given to another worker.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +27,7 @@ pub const DEFECT: &str = "Defect";
 
 pub struct Activities {
     pub backend: Backend,
+    pub figures: Figures,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -49,7 +52,8 @@ impl Activities {
         context: ActivityContext,
         run: Run,
     ) -> Result<Vec<Range<u32>>, ActivityError> {
-        alive(&context, processing::plan(&self.backend, run)).await
+        self.alive(&context, processing::plan(&self.backend, run))
+            .await
     }
 
     #[activity]
@@ -58,11 +62,11 @@ impl Activities {
         context: ActivityContext,
         chunk: Chunk,
     ) -> Result<(), ActivityError> {
-        alive(
-            &context,
-            processing::validate_chunk(&self.backend, chunk.run, chunk.number),
-        )
-        .await
+        let step = processing::validate_chunk(&self.backend, chunk.run, chunk.number);
+        if let Some(counts) = self.alive(&context, step).await? {
+            self.figures.committed(counts);
+        }
+        Ok(())
     }
 
     #[activity]
@@ -71,7 +75,8 @@ impl Activities {
         context: ActivityContext,
         run: Run,
     ) -> Result<(), ActivityError> {
-        alive(&context, processing::complete(&self.backend, run)).await
+        self.alive(&context, processing::complete(&self.backend, run))
+            .await
     }
 
     #[activity]
@@ -80,29 +85,35 @@ impl Activities {
         context: ActivityContext,
         failure: Failure,
     ) -> Result<(), ActivityError> {
-        alive(
-            &context,
-            processing::fail(&self.backend, failure.run, &failure.error),
-        )
-        .await
+        let step = processing::fail(&self.backend, failure.run, &failure.error);
+        self.alive(&context, step).await
     }
 }
 
-/// Runs a step with heartbeats. When the activity is cancelled the step is dropped, which rolls its
-/// transaction back.
-async fn alive<T>(
-    context: &ActivityContext,
-    step: impl Future<Output = Result<T, StepError>>,
-) -> Result<T, ActivityError> {
-    let mut heartbeat = interval(HEARTBEAT_INTERVAL);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    tokio::pin!(step);
-    loop {
-        tokio::select! {
-            result = &mut step => return result.map_err(|error| failure(context, &error)),
-            () = context.cancelled() => return Err(ActivityError::cancelled()),
-            _ = heartbeat.tick() => context.record_heartbeat(()).await?,
-        }
+impl Activities {
+    /// Runs a step with heartbeats. When the activity is cancelled the step is dropped, which rolls its
+    /// transaction back.
+    async fn alive<T>(
+        &self,
+        context: &ActivityContext,
+        step: impl Future<Output = Result<T, StepError>>,
+    ) -> Result<T, ActivityError> {
+        let began = Instant::now();
+        let mut heartbeat = interval(HEARTBEAT_INTERVAL);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(step);
+        let result = loop {
+            tokio::select! {
+                result = &mut step => break result,
+                () = context.cancelled() => return Err(ActivityError::cancelled()),
+                _ = heartbeat.tick() => context.record_heartbeat(()).await?,
+            }
+        };
+        // The type is `Activities::validate`.
+        let name = context.info().activity_type.rsplit(':').next();
+        self.figures
+            .step(name.unwrap_or_default(), result.is_ok(), began.elapsed());
+        result.map_err(|error| failure(context, &error))
     }
 }
 

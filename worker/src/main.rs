@@ -5,6 +5,7 @@
 
 mod activities;
 mod config;
+mod figures;
 mod workflow;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -14,7 +15,7 @@ use backend::{Backend, housekeeping, program};
 use clap::Parser;
 use temporalio_client::Client;
 use temporalio_common::telemetry::{
-    PrometheusExporterOptions, TelemetryOptions, metrics::CoreMeter,
+    HistogramBucketOverrides, PrometheusExporterOptions, TelemetryOptions, metrics::CoreMeter,
     start_prometheus_metric_exporter,
 };
 use temporalio_sdk::{
@@ -30,6 +31,7 @@ use tokio::time::MissedTickBehavior;
 use crate::{
     activities::{Activities, HEARTBEAT_INTERVAL},
     config::{Cli, Command, WorkerConfig},
+    figures::{Figures, STEP_BUCKETS, STEP_SECONDS},
     workflow::ProcessJob,
 };
 
@@ -59,6 +61,9 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     let exporter = start_prometheus_metric_exporter(
         PrometheusExporterOptions::builder()
             .socket_addr(config.metrics_addr)
+            .histogram_bucket_overrides(HistogramBucketOverrides {
+                overrides: [(STEP_SECONDS.to_owned(), STEP_BUCKETS.to_vec())].into(),
+            })
             .build(),
     )
     .with_context(|| {
@@ -67,9 +72,8 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
             config.metrics_addr
         )
     })?;
-    let telemetry = TelemetryOptions::builder()
-        .metrics(exporter.meter as Arc<dyn CoreMeter>)
-        .build();
+    let meter: Arc<dyn CoreMeter> = exporter.meter;
+    let telemetry = TelemetryOptions::builder().metrics(meter.clone()).build();
     let runtime = Runtime::from_current_tokio(
         RuntimeOptions::builder()
             .telemetry_options(telemetry)
@@ -81,6 +85,7 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         .register_workflow::<ProcessJob>()?
         .register_activities(Activities {
             backend: backend.clone(),
+            figures: Figures::new(meter),
         })
         .tuner(
             TunerHolder::builder()

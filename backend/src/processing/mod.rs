@@ -15,6 +15,7 @@ pub use plan::plan;
 pub(crate) use plan::unpack;
 pub use validate::validate_chunk;
 
+pub use domain::Counts;
 use domain::FileError;
 
 /// Why a step did not succeed.

@@ -18,8 +18,12 @@ struct Chunk {
 }
 
 /// Validates chunk `number` and commits its rows, its entry in the ledger and the job's counts in one
-/// transaction. A chunk that is committed already is left alone.
-pub async fn validate_chunk(backend: &Backend, run: Run, number: u32) -> Result<(), StepError> {
+/// transaction; gives the counts. A chunk that is committed already is left alone.
+pub async fn validate_chunk(
+    backend: &Backend,
+    run: Run,
+    number: u32,
+) -> Result<Option<Counts>, StepError> {
     let chunk = sqlx::query_as!(
         Chunk,
         r#"select job_chunks.result_id, storage_key, layout as "layout!: Json<Layout>", byte_start,
@@ -34,7 +38,7 @@ pub async fn validate_chunk(backend: &Backend, run: Run, number: u32) -> Result<
     .await?
     .ok_or(StepError::Outdated)?;
     if chunk.committed {
-        return Ok(());
+        return Ok(None);
     }
     let bytes = backend
         .storage
@@ -54,7 +58,8 @@ pub async fn validate_chunk(backend: &Backend, run: Run, number: u32) -> Result<
         (rows.finish(), counts)
     })
     .await?;
-    commit(backend, run, result_id, number, &rows, counts).await
+    commit(backend, run, result_id, number, &rows, counts).await?;
+    Ok(Some(counts))
 }
 
 async fn commit(

@@ -27,7 +27,8 @@ pub struct RowsQuery {
     /// `all`, `valid`, `invalid` or `suspicious`.
     #[serde(default)]
     filter: String,
-    /// Only rows whose transaction id or description contains this, whatever the case.
+    /// Only rows with exactly this transaction id; if there are none, those whose id or description contains
+    /// it, whatever the case.
     q: Option<String>,
 }
 

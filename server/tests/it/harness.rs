@@ -1,24 +1,25 @@
 //! A Batchline of its own for each test: a fresh database, a directory for files, a task queue, one
 //! server and one worker as real processes on free ports.
 
+mod process;
+mod socket;
+
 use std::{
     fmt::{Debug, Write},
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Mutex, mpsc},
-    thread,
+    process::Command,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
-use futures::{SinkExt, StreamExt};
 use reqwest::{Client, Response, StatusCode, multipart};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::Message};
 use url::Url;
+
+use self::process::Process;
+pub use self::socket::Socket;
 
 /// The longest that a test waits for anything.
 pub const DEADLINE: Duration = Duration::from_secs(180);
@@ -65,6 +66,8 @@ pub struct TestApp {
     // Ended when dropped.
     _server: Process,
     worker: Mutex<Option<Process>>,
+    /// Where the worker serves its figures.
+    metrics: Mutex<String>,
 }
 
 /// What differs from the usual in a test.
@@ -138,6 +141,7 @@ impl TestApp {
             environment,
             _server: server,
             worker: Mutex::new(None),
+            metrics: Mutex::default(),
         };
         if temporal_is_there {
             app.restart_worker();
@@ -152,8 +156,17 @@ impl TestApp {
 
     pub fn restart_worker(&self) {
         self.stop_worker();
-        let (worker, _) = Process::start(&worker_binary(), &self.environment, "worker ready");
+        let (worker, ready) = Process::start(&worker_binary(), &self.environment, "worker ready");
         *self.worker.lock().unwrap() = Some(worker);
+        let (_, metrics) = ready.split_once("metrics=").unwrap();
+        *self.metrics.lock().unwrap() = metrics.trim().to_owned();
+    }
+
+    /// The worker's Prometheus figures.
+    pub async fn figures(&self) -> String {
+        let url = self.metrics.lock().unwrap().clone();
+        let response = self.http.get(url).send().await.unwrap();
+        response.text().await.unwrap()
     }
 
     /// Ends the workflow of a job's run as an operator would, by Temporal's command line.
@@ -286,50 +299,7 @@ impl TestApp {
 
     pub async fn socket(&self, user_id: i64) -> Socket {
         let url = format!("{}/ws/{user_id}", self.api.replacen("http", "ws", 1));
-        Socket(tokio_tungstenite::connect_async(url).await.unwrap().0)
-    }
-}
-
-pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Socket {
-    pub async fn send(&mut self, text: &str) {
-        self.0.send(Message::text(text)).await.unwrap();
-    }
-
-    pub async fn text(&mut self) -> String {
-        let next = async {
-            loop {
-                match self.0.next().await.expect("the socket was closed").unwrap() {
-                    Message::Text(text) => return text.to_string(),
-                    Message::Ping(_) | Message::Pong(_) => {}
-                    other => panic!("unexpected {other:?}"),
-                }
-            }
-        };
-        tokio::time::timeout(DEADLINE, next)
-            .await
-            .expect("no message came")
-    }
-
-    pub async fn json(&mut self) -> Value {
-        serde_json::from_str(&self.text().await).unwrap()
-    }
-
-    /// All messages up to the one that says that the job is over.
-    pub async fn until_finished(&mut self, job_id: i64) -> Vec<Value> {
-        let mut messages = Vec::new();
-        loop {
-            let message = self.json().await;
-            if message["job_id"] != job_id {
-                continue;
-            }
-            let over = matches!(message["status"].as_str(), Some("completed" | "failed"));
-            messages.push(message);
-            if over {
-                return messages;
-            }
-        }
+        Socket::connect(&url).await
     }
 }
 
@@ -362,52 +332,6 @@ pub async fn eventually<T: Debug>(what: &str, mut ask: impl AsyncFnMut() -> Opti
         }
         assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-struct Process(Child);
-
-impl Process {
-    /// Starts a program and gives the line that says that it is ready.
-    fn start(
-        program: &Path,
-        environment: &[(&str, String)],
-        ready: &'static str,
-    ) -> (Self, String) {
-        let mut child = Command::new(program)
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .env("RUST_LOG", "info")
-            // One test makes the server panic on purpose.
-            .env("RUST_BACKTRACE", "0")
-            // No .env of the checkout.
-            .current_dir(std::env::temp_dir())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let process = Self(child);
-        let (send, receive) = mpsc::channel();
-        // Reads on, so that the program never waits for its output to be taken. What it prints is
-        // shown when the test fails.
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                println!("{line}");
-                if line.contains(ready) {
-                    let _ = send.send(line);
-                }
-            }
-        });
-        let line = receive
-            .recv_timeout(DEADLINE)
-            .unwrap_or_else(|error| panic!("{} is not ready: {error}", program.display()));
-        (process, line)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

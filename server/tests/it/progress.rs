@@ -140,3 +140,22 @@ async fn a_lost_listener_loses_no_end_state() {
         (&json!("completed"), &json!(300_000))
     );
 }
+
+#[tokio::test]
+async fn the_worker_tells_what_it_has_done() {
+    let app = TestApp::start().await;
+    let (file, [valid, invalid, _]) = generated(1_000);
+    let job = app.process(file).await;
+    assert_eq!(job["status"], "completed");
+    let figures = app.figures().await;
+    for line in [
+        format!("batchline_rows{{verdict=\"valid\"}} {valid}"),
+        format!("batchline_rows{{verdict=\"invalid\"}} {invalid}"),
+        "batchline_chunks 1".to_owned(),
+        "batchline_step_seconds_count{outcome=\"success\",step=\"plan\"} 1".to_owned(),
+    ] {
+        assert!(figures.contains(&line), "{line}: {figures}");
+    }
+    // Those of the SDK stand beside them.
+    assert!(figures.contains("temporal_"));
+}

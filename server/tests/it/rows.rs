@@ -73,6 +73,27 @@ async fn rows_are_paged_filtered_and_searched() {
     );
     assert_eq!(search("q=t0&filter=invalid").await.0, [10, 20, 30, 40, 50]);
     assert_eq!(search("q=nothing").await.1, 0);
+    // An id that is there as it stands wins over what only contains it.
+    let file = "transaction_id,amount,date,description\n\
+                A1,1,2024-01-01,x\nA10,1,2024-01-01,see A1\na1,x,2024-01-01,\nA1,1,2024-01-01,again\n";
+    let job = app.process(file).await;
+    let rows = format!("/jobs/{}/transactions", job["id"]);
+    for (query, expected) in [
+        ("q=A1", vec![1, 4]),
+        ("q=A1&filter=valid", vec![1]),
+        ("q=A1&filter=invalid", vec![4]),
+        ("q=a1", vec![3]),
+        ("q=A1&filter=suspicious", vec![]),
+        ("q=1&filter=invalid", vec![3, 4]),
+        ("q=see", vec![2]),
+    ] {
+        assert_eq!(
+            page(&app, &format!("{rows}?{query}")).await.0,
+            expected,
+            "{query}"
+        );
+    }
+    let rows = format!("/jobs/{}/transactions", job["id"]);
 
     for bad in ["page=0", "size=0", "size=1001", "filter=broken", "page=x"] {
         problem(

@@ -1,0 +1,115 @@
+//! The validator beside the `csv` crate, on one core and in memory: `cargo bench -p domain`.
+//!
+//! Both go over the same bytes, in turn. The `csv` crate only iterates over the records; the validator
+//! judges every row and finds repeated ids.
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+use std::{fmt::Write, hint::black_box, time::Instant};
+
+use domain::{Checker, ChunkRange, Layout, Plan, PlanSink, Planner, Row, validate_chunk};
+
+const ROWS: u32 = 1_000_000;
+const ROUNDS: usize = 7;
+
+fn file() -> Vec<u8> {
+    let mut file = String::from("transaction_id,amount,date,description\n");
+    for row in 0..ROWS {
+        let (cents, day) = (u64::from(row) * 7919 % 5_000_000, row % 28 + 1);
+        writeln!(
+            file,
+            "TXN{row:08},{}.{:02},2024-01-{day:02},\"Monthly subscription {row:06}\"",
+            cents / 100,
+            cents % 100
+        )
+        .unwrap();
+    }
+    file.into_bytes()
+}
+
+/// What the server and the worker do: the plan, then each chunk.
+struct Chunks(Vec<ChunkRange>);
+
+impl PlanSink for Chunks {
+    fn id(&mut self, _row_number: u64, id: &[u8]) {
+        black_box(id);
+    }
+
+    fn chunk(&mut self, chunk: ChunkRange) {
+        self.0.push(chunk);
+    }
+}
+
+fn plan(file: &[u8]) -> (Layout, Vec<ChunkRange>) {
+    let mut chunks = Chunks(Vec::new());
+    let mut planner = Planner::new(1 << 21);
+    planner.push(file, &mut chunks).unwrap();
+    let Plan { layout, .. } = planner.finish(&mut chunks).unwrap();
+    (layout, chunks.0)
+}
+
+fn keep(row: &Row<'_>) {
+    black_box(row);
+}
+
+fn seconds(work: impl FnOnce() -> u64) -> f64 {
+    let start = Instant::now();
+    assert_eq!(work(), u64::from(ROWS));
+    start.elapsed().as_secs_f64()
+}
+
+fn main() {
+    let file = file();
+    let (layout, chunks) = plan(&file);
+    let mut found: [Vec<f64>; 4] = Default::default();
+    for _ in 0..ROUNDS {
+        found[0].push(seconds(|| {
+            let mut reader = csv::ReaderBuilder::new().from_reader(&file[..]);
+            let mut record = csv::ByteRecord::new();
+            let mut records = 0;
+            while reader.read_byte_record(&mut record).unwrap() {
+                records += 1;
+            }
+            records
+        }));
+        found[1].push(seconds(|| {
+            let mut rows = 0;
+            for chunk in &chunks {
+                let bytes = &file[chunk.start as usize..chunk.end as usize];
+                let counts = validate_chunk(&layout, bytes, chunk.first_row, &[], keep);
+                rows += counts.valid;
+            }
+            rows
+        }));
+        found[2].push(seconds(|| {
+            plan(&file).1.iter().map(|chunk| chunk.rows).sum()
+        }));
+        found[3].push(seconds(|| {
+            let mut checker = Checker::new([7; 16]);
+            checker.push(&file, &mut keep).unwrap();
+            checker.finish(&mut keep).unwrap().1.valid
+        }));
+    }
+    let megabytes = file.len() as f64 / 1e6;
+    println!("{ROWS} rows, {megabytes:.0} MB, one core; median of {ROUNDS}");
+    let names = [
+        "csv crate, records only",
+        "validate (worker)",
+        "plan (worker)",
+        "check (browser)",
+    ];
+    let reference = found[0].clone();
+    for (name, mut times) in names.into_iter().zip(found) {
+        let mut throughput: Vec<f64> = reference
+            .iter()
+            .zip(&times)
+            .map(|(csv, own)| csv / own)
+            .collect();
+        throughput.sort_by(f64::total_cmp);
+        times.sort_by(f64::total_cmp);
+        println!(
+            "  {name:24} {:>6.0} MB/s  {:.2} of the csv crate's throughput",
+            megabytes / times[ROUNDS / 2],
+            throughput[ROUNDS / 2]
+        );
+    }
+}

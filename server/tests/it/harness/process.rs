@@ -1,0 +1,58 @@
+//! A program of ours as a process.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+use super::DEADLINE;
+
+/// Killed outright when dropped.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts a program and gives the line that says that it is ready.
+    pub fn start(
+        program: &Path,
+        environment: &[(&str, String)],
+        ready: &'static str,
+    ) -> (Self, String) {
+        let mut child = Command::new(program)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .env("RUST_LOG", "info")
+            // One test makes the server panic on purpose.
+            .env("RUST_BACKTRACE", "0")
+            // No .env of the checkout.
+            .current_dir(std::env::temp_dir())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let process = Self(child);
+        let (send, receive) = mpsc::channel();
+        // Reads on, so that the program never waits for its output to be taken. What it prints is
+        // shown when the test fails.
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                println!("{line}");
+                if line.contains(ready) {
+                    let _ = send.send(line);
+                }
+            }
+        });
+        let line = receive
+            .recv_timeout(DEADLINE)
+            .unwrap_or_else(|error| panic!("{} is not ready: {error}", program.display()));
+        (process, line)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,55 @@
+//! The client's end of `/ws/{user_id}`.
+
+use futures::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::Message};
+
+use super::DEADLINE;
+
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    pub async fn connect(url: &str) -> Self {
+        Self(tokio_tungstenite::connect_async(url).await.unwrap().0)
+    }
+
+    pub async fn send(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    pub async fn text(&mut self) -> String {
+        let next = async {
+            loop {
+                match self.0.next().await.expect("the socket was closed").unwrap() {
+                    Message::Text(text) => return text.to_string(),
+                    Message::Ping(_) | Message::Pong(_) => {}
+                    other => panic!("unexpected {other:?}"),
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, next)
+            .await
+            .expect("no message came")
+    }
+
+    pub async fn json(&mut self) -> Value {
+        serde_json::from_str(&self.text().await).unwrap()
+    }
+
+    /// All messages up to the one that says that the job is over.
+    pub async fn until_finished(&mut self, job_id: i64) -> Vec<Value> {
+        let mut messages = Vec::new();
+        loop {
+            let message = self.json().await;
+            if message["job_id"] != job_id {
+                continue;
+            }
+            let over = matches!(message["status"].as_str(), Some("completed" | "failed"));
+            messages.push(message);
+            if over {
+                return messages;
+            }
+        }
+    }
+}
