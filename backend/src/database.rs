@@ -13,13 +13,16 @@ use crate::BackendConfig;
 /// How long a start waits for a Postgres that doesn't answer yet.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What Postgres does about one of our processes that is frozen or cut off from it: nobody must wait for
-/// its locks for long. Its work is done again elsewhere, and what it hasn't committed doesn't count.
-const SESSION: [(&str, &str); 4] = [
+/// Settings of each session. The first are about a process of ours that is frozen or cut off from Postgres:
+/// nobody must wait for its locks for long. Its work is done again elsewhere, and what it hasn't committed
+/// doesn't count.
+const SESSION: [(&str, &str); 5] = [
     ("idle_in_transaction_session_timeout", "10s"),
     ("tcp_keepalives_idle", "10"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
+    // Not for our statements, which are short: compiling one takes longer than running it.
+    ("jit", "off"),
 ];
 
 pub(crate) async fn connect(config: &BackendConfig) -> anyhow::Result<PgPool> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use crate::{Backend, Result};
+use crate::{Backend, Result, transactions};
 
 /// For so long an upload that has been heard of is taken to be under way.
 pub(crate) const UPLOAD_LEASE: Duration = Duration::from_secs(60);
@@ -135,6 +135,7 @@ async fn remove_chunk(tx: &mut PgConnection, result_id: i64) -> Result<bool> {
     let Some(chunk) = chunk else {
         return Ok(false);
     };
+    transactions::prefer_indexes(tx).await?;
     sqlx::query!(
         "delete from transactions
          where result_id = $1 and row_number >= $2 and row_number < $2 + $3",

@@ -24,8 +24,8 @@ struct StoredRow {
     errors: Option<Json<Vec<RowError>>>,
 }
 
-/// Runs `select … where result_id = $1 and` the condition, in the order of the file, without the first $2
-/// rows and with at most $3. The condition is a part of the statement, not a parameter: the planner must
+/// The rows that meet the condition, in the order of the file, without the first $2 and at most $3 of them.
+/// $1 is the result. The condition is a part of the statement, not a parameter: the planner must
 /// see it to use the index that is made for it.
 macro_rules! select_rows {
     ($tx:expr, $result_id:expr, $skip:expr, $limit:expr, $condition:literal $(, $argument:expr)*) => {
@@ -33,7 +33,7 @@ macro_rules! select_rows {
             StoredRow,
             r#"select row_number, transaction_id, amount::text as amount, date, description, is_valid,
                       is_suspicious, errors as "errors: Json<Vec<RowError>>"
-               from transactions where result_id = $1 and "#
+               from transactions where "#
                 + $condition
                 + " order by row_number offset $2 limit $3",
             $result_id,
@@ -46,11 +46,11 @@ macro_rules! select_rows {
     };
 }
 
-/// Counts the rows of a result that meet the condition.
+/// How many rows meet the condition, in which $1 is the result.
 macro_rules! count_rows {
     ($tx:expr, $result_id:expr, $condition:literal $(, $argument:expr)*) => {
         sqlx::query_scalar!(
-            r#"select count(*) as "count!" from transactions where result_id = $1 and "# + $condition,
+            r#"select count(*) as "count!" from transactions where "# + $condition,
             $result_id
             $(, $argument)*
         )
@@ -67,6 +67,7 @@ pub async fn page(backend: &Backend, job_id: i64, request: &PageRequest) -> Resu
         .pool
         .begin_with("begin isolation level repeatable read read only")
         .await?;
+    prefer_indexes(&mut tx).await?;
     let job = jobs::row(&mut *tx, job_id).await?;
     let (total, rows) = match (job.result_id, request.query()) {
         (None, _) => (0, Vec::new()),
@@ -88,6 +89,18 @@ pub async fn page(backend: &Backend, job_id: i64, request: &PageRequest) -> Resu
             .collect::<anyhow::Result<_>>()?,
         total,
     })
+}
+
+/// Has the planner use the BRIN indexes in this transaction. It doesn't know how well they fit the order in
+/// which rows are written, at the latest while a result is so new that it has no statistics.
+pub(crate) async fn prefer_indexes(tx: &mut PgConnection) -> Result<()> {
+    sqlx::query!(
+        "select set_config('enable_seqscan', 'off', true) as seqscan,
+                set_config('max_parallel_workers_per_gather', '0', true) as workers"
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(())
 }
 
 /// The rows of the page without a search. The ledger's counts tell in which chunks they stand, so the
@@ -130,7 +143,7 @@ async fn filtered(
                 result_id,
                 0,
                 size,
-                "row_number >= $4 and row_number < $5",
+                "result_id = $1 and row_number >= $4 and row_number < $5",
                 from,
                 until
             )
@@ -140,7 +153,7 @@ async fn filtered(
             result_id,
             skip,
             size,
-            "row_number >= $4 and row_number < $5 and is_valid",
+            "result_id = $1 and row_number >= $4 and row_number < $5 and is_valid",
             first_row,
             until
         ),
@@ -149,7 +162,7 @@ async fn filtered(
             result_id,
             skip,
             size,
-            "row_number >= $4 and row_number < $5 and not is_valid",
+            "result_id = $1 and row_number >= $4 and row_number < $5 and not is_valid",
             first_row,
             until
         ),
@@ -158,7 +171,7 @@ async fn filtered(
             result_id,
             skip,
             size,
-            "row_number >= $4 and row_number < $5 and is_suspicious",
+            "result_id = $1 and row_number >= $4 and row_number < $5 and is_suspicious",
             first_row,
             until
         ),
@@ -174,10 +187,11 @@ async fn search(
     query: &str,
 ) -> Result<(u64, Vec<StoredRow>)> {
     let (skip, size, filter) = (request.offset(), request.size(), request.filter().as_str());
+    // The sum keeps the planner from the index of places, which would have it read the whole result.
     let total = count_rows!(
         tx,
         result_id,
-        "transaction_id = $2 and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
+        "result_id + 0 = $1 and transaction_id = $2 and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
                                   or $3 = 'suspicious' and is_suspicious)",
         query,
         filter
@@ -188,18 +202,22 @@ async fn search(
             result_id,
             skip,
             size,
-            "transaction_id = $4 and ($5 = 'all' or is_valid = ($5 = 'valid') and $5 <> 'suspicious'
+            "result_id + 0 = $1 and transaction_id = $4 and ($5 = 'all' or is_valid = ($5 = 'valid') and $5 <> 'suspicious'
                                       or $5 = 'suspicious' and is_suspicious)",
             query,
             filter
         );
         return Ok((total, rows));
     }
+    // Everything is to be read: the more help the better.
+    sqlx::query!("reset max_parallel_workers_per_gather")
+        .execute(&mut *tx)
+        .await?;
     let pattern = containing(query);
     let total = count_rows!(
         tx,
         result_id,
-        "(transaction_id ilike $2 or description ilike $2)
+        "result_id = $1 and (transaction_id ilike $2 or description ilike $2)
          and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
               or $3 = 'suspicious' and is_suspicious)",
         pattern,
@@ -210,7 +228,7 @@ async fn search(
         result_id,
         skip,
         size,
-        "(transaction_id ilike $4 or description ilike $4)
+        "result_id = $1 and (transaction_id ilike $4 or description ilike $4)
          and ($5 = 'all' or is_valid = ($5 = 'valid') and $5 <> 'suspicious'
               or $5 = 'suspicious' and is_suspicious)",
         pattern,
