@@ -14,7 +14,7 @@ use std::{
 
 use reqwest::{Client, Response, StatusCode, multipart};
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
 use url::Url;
 
@@ -89,7 +89,7 @@ impl TestApp {
         let name = format!("test_{}", unique());
         let admin_url = Url::parse(&required("DATABASE_URL")).unwrap();
         let mut admin = PgConnection::connect(admin_url.as_str()).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
+        sqlx::raw_sql(&format!("create database {name}"))
             .execute(&mut admin)
             .await
             .unwrap();
@@ -348,9 +348,9 @@ fn worker_binary() -> PathBuf {
 /// All tests share one Temporal, where workflows are named after job ids, so these must differ.
 async fn separate_workflow_ids(pool: &PgPool) {
     let first = i64::try_from(unique() % (1 << 40)).unwrap() * 1000;
-    sqlx::raw_sql(AssertSqlSafe(format!(
+    sqlx::raw_sql(&format!(
         "alter table jobs alter column id restart with {first}"
-    )))
+    ))
     .execute(pool)
     .await
     .unwrap();
