@@ -188,25 +188,31 @@ async fn search(
 ) -> Result<(u64, Vec<StoredRow>)> {
     let (skip, size, filter) = (request.offset(), request.size(), request.filter().as_str());
     // The sum keeps the planner from the index of places, which would have it read the whole result.
-    let total = count_rows!(
+    let rows = select_rows!(
         tx,
         result_id,
-        "result_id + 0 = $1 and transaction_id = $2 and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
-                                  or $3 = 'suspicious' and is_suspicious)",
+        skip,
+        size,
+        "result_id + 0 = $1 and transaction_id = $4
+         and ($5 = 'all' or is_valid = ($5 = 'valid') and $5 <> 'suspicious'
+              or $5 = 'suspicious' and is_suspicious)",
         query,
         filter
     );
-    if total > 0 {
-        let rows = select_rows!(
+    let total = if skip == 0 && rows.len() < size as usize {
+        rows.len() as u64
+    } else {
+        count_rows!(
             tx,
             result_id,
-            skip,
-            size,
-            "result_id + 0 = $1 and transaction_id = $4 and ($5 = 'all' or is_valid = ($5 = 'valid') and $5 <> 'suspicious'
-                                      or $5 = 'suspicious' and is_suspicious)",
+            "result_id + 0 = $1 and transaction_id = $2
+             and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
+                  or $3 = 'suspicious' and is_suspicious)",
             query,
             filter
-        );
+        )
+    };
+    if total > 0 {
         return Ok((total, rows));
     }
     // Everything is to be read: the more help the better.

@@ -1,4 +1,4 @@
-use leptos::{html, prelude::*};
+use leptos::{html, prelude::*, web_sys::MouseEvent};
 
 use super::FormError;
 use crate::AppError;
@@ -6,14 +6,17 @@ use crate::AppError;
 /// A button, and the question that is asked before what it says is done.
 ///
 /// The browser opens and closes the dialog itself, JavaScript or not (the invoker commands of the
-/// HTML standard). The click handlers do the same for browsers that don't know them yet; where the
-/// browser does, its turn comes after theirs and finds nothing to do.
+/// HTML standard). With JavaScript the click handlers do the same, for browsers that don't know them yet,
+/// and spare the others their turn.
 #[component]
 pub fn Confirm(
     /// Of the dialog; unique in the page.
     id: &'static str,
     button: &'static str,
     question: &'static str,
+    /// The button that leaves everything as it is.
+    #[prop(default = "Cancel")]
+    dismiss: &'static str,
     /// Why it could not be done. Shown beside the button, where it is seen without JavaScript too.
     #[prop(into)]
     error: Signal<Option<AppError>>,
@@ -21,12 +24,11 @@ pub fn Confirm(
     children: Children,
 ) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
-    let open = move |_| {
-        if let Some(dialog) = dialog.get_untracked()
-            && !dialog.open()
-        {
-            // Fails only for a dialog that is in no document.
+    let open = move |event: MouseEvent| {
+        if let Some(dialog) = dialog.get_untracked() {
+            // Fails only for a dialog that is in no document, or open already.
             let _ = dialog.show_modal();
+            event.prevent_default();
         }
     };
     let close = move || {
@@ -62,7 +64,7 @@ pub fn Confirm(
                 command="close"
                 on:click=move |_| close()
             >
-                "Cancel"
+                {dismiss}
             </button>
         </dialog>
     }

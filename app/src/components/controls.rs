@@ -65,7 +65,13 @@ fn Cancel(job: RwSignal<Job>) -> impl IntoView {
     let (action, error) = command_action(job, Command::Cancel);
     view! {
         <div>
-            <Confirm id="cancel-job" button="Cancel…" question="Cancel the processing?" error>
+            <Confirm
+                id="cancel-job"
+                button="Cancel…"
+                question="Cancel the processing?"
+                dismiss="Don't cancel"
+                error
+            >
                 <p>
                     "Rows that have their verdict are kept. To process the others the file must be retried from its first row."
                 </p>

@@ -14,7 +14,7 @@ const READ_BYTES: u64 = 4 << 20;
 
 /// A chunk is a 32nd of its file within these bounds: small enough that the progress moves several
 /// times a second and a crash costs little, large enough that the cost per chunk doesn't show.
-const CHUNK_BYTES: std::ops::RangeInclusive<u64> = (512 << 10)..=(2 << 20);
+const CHUNK_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(2 << 20);
 
 /// Lets the run begin, plans its file unless that was done before, and gives the numbers of the chunks
 /// that are to be validated: all but those that are committed already.
