@@ -2,7 +2,7 @@ import { expect, test } from '@playwright/test';
 import { completed, count, createUser, expectCounts, start, upload } from './batchline';
 
 // Long enough to be interrupted.
-const ROWS = 900_000;
+const ROWS = 1_800_000;
 const FILE = ['transaction_id,amount,date', ...Array.from({ length: ROWS }, (_, row) => `R${row},1.5,2024-01-01`)].join(
   '\n',
 );
@@ -32,5 +32,5 @@ test('a job is paused, goes on, is cancelled, and is retried', async ({ page }) 
 
   await page.getByRole('button', { name: 'Retry' }).click();
   await completed(page);
-  await expectCounts(page, { 'Total rows': '900,000', Processed: '900,000', Valid: '900,000' });
+  await expectCounts(page, { 'Total rows': '1,800,000', Processed: '1,800,000', Valid: '1,800,000' });
 });
