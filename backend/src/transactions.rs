@@ -24,39 +24,49 @@ struct StoredRow {
     errors: Option<Json<Vec<RowError>>>,
 }
 
-/// The rows that meet the condition, in the order of the file, without the first $2 and at most $3 of them.
-/// $1 is the result. The condition is a part of the statement, not a parameter: the planner must
-/// see it to use the index that is made for it.
+/// The rows that meet the condition, in the order of the file, without the first `$skip` and at most `$limit`
+/// of them. In the condition $1 is the result, $2 and $3 are the two arguments. It is a part of the
+/// statement, not a parameter: the planner must see it to use the index that is made for it.
 macro_rules! select_rows {
-    ($tx:expr, $result_id:expr, $skip:expr, $limit:expr, $condition:literal $(, $argument:expr)*) => {
+    ($tx:expr, $result_id:expr, $skip:expr, $limit:expr, $condition:literal, $second:expr, $third:expr) => {
         sqlx::query_as!(
             StoredRow,
             r#"select row_number, transaction_id, amount::text as amount, date, description, is_valid,
                       is_suspicious, errors as "errors: Json<Vec<RowError>>"
                from transactions where "#
                 + $condition
-                + " order by row_number offset $2 limit $3",
+                + " order by row_number offset $4 limit $5",
             $result_id,
+            $second,
+            $third,
             $skip as i64,
             i64::from($limit)
-            $(, $argument)*
         )
         .fetch_all(&mut *$tx)
         .await?
     };
 }
 
-/// How many rows meet the condition, in which $1 is the result.
-macro_rules! count_rows {
-    ($tx:expr, $result_id:expr, $condition:literal $(, $argument:expr)*) => {
-        sqlx::query_scalar!(
-            r#"select count(*) as "count!" from transactions where "# + $condition,
-            $result_id
-            $(, $argument)*
-        )
-        .fetch_one(&mut *$tx)
-        .await? as u64
-    };
+/// The rows of the page that meet the condition, and how many there are on all pages. They are only counted
+/// where the page doesn't tell.
+macro_rules! search_rows {
+    ($tx:expr, $result_id:expr, $request:expr, $condition:literal, $text:expr, $filter:expr) => {{
+        let (skip, size) = ($request.offset(), $request.size());
+        let rows = select_rows!($tx, $result_id, skip, size, $condition, $text, $filter);
+        let total = if skip == 0 && rows.len() < size as usize {
+            rows.len() as u64
+        } else {
+            sqlx::query_scalar!(
+                r#"select count(*) as "count!" from transactions where "# + $condition,
+                $result_id,
+                $text,
+                $filter
+            )
+            .fetch_one(&mut *$tx)
+            .await? as u64
+        };
+        (total, rows)
+    }};
 }
 
 /// A page of a job's rows in the order of the file. While the job is being processed these are the
@@ -143,7 +153,7 @@ async fn filtered(
                 result_id,
                 0,
                 size,
-                "result_id = $1 and row_number >= $4 and row_number < $5",
+                "result_id = $1 and row_number >= $2 and row_number < $3",
                 from,
                 until
             )
@@ -153,7 +163,7 @@ async fn filtered(
             result_id,
             skip,
             size,
-            "result_id = $1 and row_number >= $4 and row_number < $5 and is_valid",
+            "result_id = $1 and row_number >= $2 and row_number < $3 and is_valid",
             first_row,
             until
         ),
@@ -162,7 +172,7 @@ async fn filtered(
             result_id,
             skip,
             size,
-            "result_id = $1 and row_number >= $4 and row_number < $5 and not is_valid",
+            "result_id = $1 and row_number >= $2 and row_number < $3 and not is_valid",
             first_row,
             until
         ),
@@ -171,7 +181,7 @@ async fn filtered(
             result_id,
             skip,
             size,
-            "result_id = $1 and row_number >= $4 and row_number < $5 and is_suspicious",
+            "result_id = $1 and row_number >= $2 and row_number < $3 and is_suspicious",
             first_row,
             until
         ),
@@ -186,32 +196,18 @@ async fn search(
     request: &PageRequest,
     query: &str,
 ) -> Result<(u64, Vec<StoredRow>)> {
-    let (skip, size, filter) = (request.offset(), request.size(), request.filter().as_str());
+    let filter = request.filter().as_str();
     // The sum keeps the planner from the index of places, which would have it read the whole result.
-    let rows = select_rows!(
+    let (total, rows) = search_rows!(
         tx,
         result_id,
-        skip,
-        size,
-        "result_id + 0 = $1 and transaction_id = $4
-         and ($5 = 'all' or is_valid = ($5 = 'valid') and $5 <> 'suspicious'
-              or $5 = 'suspicious' and is_suspicious)",
+        request,
+        "result_id + 0 = $1 and transaction_id = $2
+         and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
+              or $3 = 'suspicious' and is_suspicious)",
         query,
         filter
     );
-    let total = if skip == 0 && rows.len() < size as usize {
-        rows.len() as u64
-    } else {
-        count_rows!(
-            tx,
-            result_id,
-            "result_id + 0 = $1 and transaction_id = $2
-             and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
-                  or $3 = 'suspicious' and is_suspicious)",
-            query,
-            filter
-        )
-    };
     if total > 0 {
         return Ok((total, rows));
     }
@@ -220,27 +216,16 @@ async fn search(
         .execute(&mut *tx)
         .await?;
     let pattern = containing(query);
-    let total = count_rows!(
+    Ok(search_rows!(
         tx,
         result_id,
+        request,
         "result_id = $1 and (transaction_id ilike $2 or description ilike $2)
          and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
               or $3 = 'suspicious' and is_suspicious)",
         pattern,
         filter
-    );
-    let rows = select_rows!(
-        tx,
-        result_id,
-        skip,
-        size,
-        "result_id = $1 and (transaction_id ilike $4 or description ilike $4)
-         and ($5 = 'all' or is_valid = ($5 = 'valid') and $5 <> 'suspicious'
-              or $5 = 'suspicious' and is_suspicious)",
-        pattern,
-        filter
-    );
-    Ok((total, rows))
+    ))
 }
 
 /// A pattern for `like` that finds `text` anywhere.

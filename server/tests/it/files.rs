@@ -179,12 +179,7 @@ async fn values_come_back_as_the_file_has_them() {
         text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
     ] {
         let job = app.process(file).await;
-        let rows = app
-            .get(&format!("/jobs/{}/transactions", job["id"]))
-            .await
-            .text()
-            .await
-            .unwrap();
+        let rows = app.rows_as_text(&job["id"]).await;
         assert_eq!(
             rows,
             concat!(

@@ -218,6 +218,12 @@ impl TestApp {
         expect(self.get(path).await, StatusCode::OK).await
     }
 
+    /// The first page of a job's rows as text: a JSON parser would read 150.00 as 150.0.
+    pub async fn rows_as_text(&self, job_id: &Value) -> String {
+        let response = self.get(&format!("/jobs/{job_id}/transactions")).await;
+        response.text().await.unwrap()
+    }
+
     pub async fn post(&self, path: &str) -> Response {
         self.http
             .post(format!("{}{path}", self.api))

@@ -54,13 +54,7 @@ async fn the_sample_is_processed() {
         job
     );
 
-    // As text: a JSON parser would read 150.00 as 150.0.
-    let rows = app
-        .get(&format!("/jobs/{job_id}/transactions"))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let rows = app.rows_as_text(&job["id"]).await;
     assert_eq!(
         rows,
         concat!(
