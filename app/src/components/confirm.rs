@@ -62,7 +62,10 @@ pub fn Confirm(
                 autofocus
                 commandfor=id
                 command="close"
-                on:click=move |_| close()
+                on:click=move |event: MouseEvent| {
+                    close();
+                    event.prevent_default();
+                }
             >
                 {dismiss}
             </button>
