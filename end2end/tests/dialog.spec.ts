@@ -1,0 +1,29 @@
+import { expect, test } from '@playwright/test';
+import { createUser } from './batchline';
+
+// The browser opens and closes dialogs itself, and complains when somebody has done so before it.
+test('a dialog opens and closes without a complaint of the browser @javascript', async ({ page }) => {
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  await createUser(page);
+  const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
+  await page.reload();
+  await listening;
+
+  const open = page.getByRole('button', { name: 'Delete user…' });
+  const dialog = page.getByRole('dialog', { name: 'Delete this user?' });
+  for (let round = 0; round < 2; round++) {
+    await open.click();
+    await expect(dialog).toBeVisible();
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await expect(dialog).toBeHidden();
+  }
+  await open.click();
+  await expect(dialog).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(dialog).toBeHidden();
+  expect(complaints).toEqual([]);
+});
