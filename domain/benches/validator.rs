@@ -75,8 +75,8 @@ fn main() {
             let mut rows = 0;
             for chunk in &chunks {
                 let bytes = &file[chunk.start as usize..chunk.end as usize];
-                let counts = validate_chunk(&layout, bytes, chunk.first_row, &[], keep);
-                rows += counts.valid;
+                let findings = validate_chunk(&layout, bytes, chunk.first_row, &[], keep);
+                rows += findings.counts.valid;
             }
             rows
         }));
@@ -86,7 +86,7 @@ fn main() {
         found[3].push(seconds(|| {
             let mut checker = Checker::new([7; 16]);
             checker.push(&file, &mut keep).unwrap();
-            checker.finish(&mut keep).unwrap().1.valid
+            checker.finish(&mut keep).unwrap().1.counts.valid
         }));
     }
     let megabytes = file.len() as f64 / 1e6;

@@ -9,6 +9,7 @@ mod command;
 mod date;
 mod duplicates;
 mod file;
+mod findings;
 mod job;
 mod number;
 mod page;
@@ -27,6 +28,7 @@ pub use file::{
     Checker, ChunkRange, Column, Encoding, FileError, Layout, Plan, PlanSink, Planner,
     validate_chunk,
 };
+pub use findings::{AmountSum, DateSpan, Findings, Problems};
 pub use job::{Counts, Job, JobStatus};
 pub use page::{PageRequest, RowFilter};
 pub use progress::JobProgress;

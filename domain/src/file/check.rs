@@ -9,7 +9,7 @@ use super::{
     records::{EndOf, Record, Records},
 };
 use crate::{
-    Counts,
+    Findings,
     duplicates::{IdHasher, SeenIds},
     row::{Judge, Row},
 };
@@ -23,19 +23,19 @@ pub fn validate_chunk(
     first_row: u64,
     duplicates: &[u64],
     mut on_row: impl FnMut(&Row<'_>),
-) -> Counts {
+) -> Findings {
     let mut judge = Judge::default();
-    let mut counts = Counts::default();
+    let mut findings = Findings::default();
     let mut duplicates = duplicates.iter().copied().peekable();
     let mut on_record = |record: &Record<'_>| {
-        let row_number = first_row + counts.processed;
+        let row_number = first_row + findings.counts.processed;
         while duplicates
             .next_if(|&duplicate| duplicate < row_number)
             .is_some()
         {}
         let is_duplicate = |_: &str| duplicates.peek() == Some(&row_number);
         let row = judge.judge(layout, record, row_number, is_duplicate);
-        count(&mut counts, &row);
+        findings.add(&row);
         on_row(&row);
     };
 
@@ -48,7 +48,7 @@ pub fn validate_chunk(
     let Ok(()) = decoder.push(bytes, &mut on_text);
     let Ok(()) = decoder.finish(&mut on_text);
     records.finish(EndOf::Chunk, &mut on_record);
-    counts
+    findings
 }
 
 /// The same verdicts in a single pass over a file that is fed in slices of any size, with the seen
@@ -62,7 +62,7 @@ pub struct Checker {
 struct Verdicts {
     seen: SeenIds,
     judge: Judge,
-    counts: Counts,
+    findings: Findings,
 }
 
 impl Checker {
@@ -73,14 +73,14 @@ impl Checker {
             verdicts: Verdicts {
                 seen: SeenIds::new(IdHasher::new(hash_key)),
                 judge: Judge::default(),
-                counts: Counts::default(),
+                findings: Findings::default(),
             },
         }
     }
 
-    /// The rows that were read so far.
-    pub fn counts(&self) -> Counts {
-        self.verdicts.counts
+    /// Of the rows that were read so far.
+    pub fn findings(&self) -> &Findings {
+        &self.verdicts.findings
     }
 
     pub fn push(
@@ -94,31 +94,24 @@ impl Checker {
         })
     }
 
-    pub fn finish(self, on_row: &mut impl FnMut(&Row<'_>)) -> Result<(Layout, Counts), FileError> {
+    pub fn finish(
+        self,
+        on_row: &mut impl FnMut(&Row<'_>),
+    ) -> Result<(Layout, Findings), FileError> {
         let mut verdicts = self.verdicts;
         let layout = self.reader.finish(&mut |layout, record| {
             verdicts.row(layout, record, on_row);
         })?;
-        Ok((layout, verdicts.counts))
+        Ok((layout, verdicts.findings))
     }
 }
 
 impl Verdicts {
     fn row(&mut self, layout: &Layout, record: &Record<'_>, on_row: &mut impl FnMut(&Row<'_>)) {
-        let row_number = self.counts.processed + 1;
+        let row_number = self.findings.counts.processed + 1;
         let is_duplicate = |id: &str| !self.seen.insert(id.as_bytes());
         let row = self.judge.judge(layout, record, row_number, is_duplicate);
-        count(&mut self.counts, &row);
+        self.findings.add(&row);
         on_row(&row);
     }
-}
-
-fn count(counts: &mut Counts, row: &Row<'_>) {
-    counts.processed += 1;
-    if row.is_valid() {
-        counts.valid += 1;
-    } else {
-        counts.invalid += 1;
-    }
-    counts.suspicious += u64::from(row.is_suspicious);
 }

@@ -1,8 +1,8 @@
 //! One file, every way to its verdicts.
 
 use domain::{
-    Checker, ChunkRange, Counts, FileError, IdHasher, Layout, Plan, PlanSink, Planner, SeenIds,
-    Transaction, validate_chunk,
+    Checker, ChunkRange, Counts, ErrorCode, FileError, Findings, IdHasher, Layout, Plan, PlanSink,
+    Planner, SeenIds, Transaction, validate_chunk,
 };
 
 use crate::reference::{self, Verdict};
@@ -86,20 +86,40 @@ pub fn checked(file: &[u8], slicing: &[usize]) -> Outcome {
     for slice in slices(file, slicing) {
         checker.push(slice, &mut on_row)?;
     }
-    let (layout, counts) = checker.finish(&mut on_row)?;
-    assert_counts(counts, &rows);
-    Ok((layout, counts, rows))
+    let (layout, findings) = checker.finish(&mut on_row)?;
+    assert_findings(&findings, &rows);
+    Ok((layout, findings.counts, rows))
 }
 
-fn assert_counts(counts: Counts, rows: &[Transaction]) {
-    let of = |count: fn(&&Transaction) -> bool| rows.iter().filter(count).count() as u64;
+/// Checks the findings against the rows that they are about.
+fn assert_findings(findings: &Findings, rows: &[Transaction]) {
+    let count = |counts: fn(&&Transaction) -> bool| rows.iter().filter(counts).count() as u64;
     let expect = Counts {
         processed: rows.len() as u64,
-        valid: of(|row| row.is_valid),
-        invalid: of(|row| !row.is_valid),
-        suspicious: of(|row| row.is_suspicious),
+        valid: count(|row| row.is_valid),
+        invalid: count(|row| !row.is_valid),
+        suspicious: count(|row| row.is_suspicious),
     };
-    assert_eq!(counts, expect);
+    assert_eq!(findings.counts, expect);
+    for code in ErrorCode::ALL {
+        let has_it = |row: &&Transaction| row.errors.iter().any(|error| error.code == code);
+        let rows = rows.iter().filter(has_it).count() as u64;
+        assert_eq!(findings.problems.rows(code), rows, "{code}");
+    }
+    let valid = || rows.iter().filter(|row| row.is_valid);
+    let scale = valid().filter_map(|row| Some(row.amount?.scale())).max();
+    let scale = scale.unwrap_or(0);
+    let sum: i128 = valid()
+        .filter_map(|row| row.amount)
+        .map(|amount| amount.mantissa() * 10_i128.pow(u32::from(scale - amount.scale())))
+        .sum();
+    let digits = findings.valid_amount.to_string().replace('.', "");
+    assert_eq!(digits.parse(), Ok(sum));
+    let dates = || valid().filter_map(|row| row.date);
+    assert_eq!(
+        findings.valid_dates.map(|span| (span.first, span.last)),
+        dates().min().zip(dates().max())
+    );
 }
 
 struct Sink {
@@ -152,9 +172,12 @@ pub fn planned(file: &[u8], slicing: &[usize], target: u64) -> Outcome {
         );
         end = chunk.end;
         let bytes = &file[chunk.start as usize..chunk.end as usize];
-        let chunk_counts = validate_chunk(&layout, bytes, chunk.first_row, duplicates, |row| {
+        let already = transactions.len();
+        let findings = validate_chunk(&layout, bytes, chunk.first_row, duplicates, |row| {
             transactions.push(row.to_transaction());
         });
+        assert_findings(&findings, &transactions[already..]);
+        let chunk_counts = findings.counts;
         assert_eq!(chunk_counts.processed, chunk.rows, "{chunk:?}");
         counts.processed += chunk_counts.processed;
         counts.valid += chunk_counts.valid;

@@ -1,0 +1,206 @@
+//! What the rows of a file, or of a part of it, amount to.
+
+use std::fmt;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
+
+use crate::{Amount, Counts, ErrorCode, Row};
+
+/// Rows by verdict and by kind of problem, and the sum and the dates of the valid ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    pub counts: Counts,
+    pub problems: Problems,
+    pub valid_amount: AmountSum,
+    pub valid_dates: Option<DateSpan>,
+}
+
+impl Findings {
+    pub(crate) fn add(&mut self, row: &Row<'_>) {
+        let counts = &mut self.counts;
+        counts.processed += 1;
+        counts.suspicious += u64::from(row.is_suspicious);
+        if row.is_valid() {
+            counts.valid += 1;
+            // A valid row has both.
+            if let (Some(amount), Some(date)) = (row.amount, row.date) {
+                self.valid_amount.add(amount);
+                self.valid_dates = Some(match self.valid_dates {
+                    Some(span) => span.with(date),
+                    None => DateSpan::of(date),
+                });
+            }
+        } else {
+            counts.invalid += 1;
+            for error in &row.errors {
+                self.problems.0[error.code as usize] += 1;
+            }
+        }
+    }
+}
+
+/// How many rows have each kind of error; a row with two kinds counts for both. In JSON an object with the
+/// codes that occur.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Problems([u64; ErrorCode::ALL.len()]);
+
+impl Problems {
+    pub fn rows(&self, code: ErrorCode) -> u64 {
+        self.0[code as usize]
+    }
+
+    /// The kinds that occur, the most frequent first.
+    pub fn ranked(&self) -> Vec<(ErrorCode, u64)> {
+        let mut ranked: Vec<_> = self.iter().collect();
+        // Stable: equally many stay in the order of the rules.
+        ranked.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+        ranked
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
+        ErrorCode::ALL
+            .into_iter()
+            .zip(self.0)
+            .filter(|(_, rows)| *rows > 0)
+    }
+}
+
+impl FromIterator<(ErrorCode, u64)> for Problems {
+    fn from_iter<I: IntoIterator<Item = (ErrorCode, u64)>>(rows: I) -> Self {
+        let mut problems = Self::default();
+        for (code, rows) in rows {
+            problems.0[code as usize] += rows;
+        }
+        problems
+    }
+}
+
+impl Serialize for Problems {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (code, rows) in self.iter() {
+            map.serialize_entry(&code, &rows)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Problems {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let rows = std::collections::BTreeMap::<ErrorCode, u64>::deserialize(deserializer)?;
+        Ok(rows.into_iter().collect())
+    }
+}
+
+/// An exact sum of amounts, with as many digits after the point as the amount that has the most. More
+/// rows than fit into a file would be needed to overflow it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AmountSum {
+    /// In units of 10^-[`Amount::MAX_SCALE`].
+    units: i128,
+    scale: u8,
+}
+
+impl AmountSum {
+    fn add(&mut self, amount: Amount) {
+        self.units += amount.mantissa() * POWERS[usize::from(Amount::MAX_SCALE - amount.scale())];
+        self.scale = self.scale.max(amount.scale());
+    }
+}
+
+const POWERS: [i128; Amount::MAX_SCALE as usize + 1] = {
+    let mut powers = [1; Amount::MAX_SCALE as usize + 1];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = 10 * powers[at - 1];
+        at += 1;
+    }
+    powers
+};
+
+impl fmt::Display for AmountSum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mantissa = self.units / POWERS[usize::from(Amount::MAX_SCALE - self.scale)];
+        Amount::new(mantissa, self.scale).fmt(f)
+    }
+}
+
+/// From the earliest to the latest day, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DateSpan {
+    pub first: NaiveDate,
+    pub last: NaiveDate,
+}
+
+impl DateSpan {
+    fn of(date: NaiveDate) -> Self {
+        Self {
+            first: date,
+            last: date,
+        }
+    }
+
+    fn with(self, date: NaiveDate) -> Self {
+        Self {
+            first: self.first.min(date),
+            last: self.last.max(date),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(amounts: &[&str]) -> String {
+        let mut sum = AmountSum::default();
+        for amount in amounts {
+            sum.add(amount.parse().unwrap());
+        }
+        sum.to_string()
+    }
+
+    #[test]
+    fn sums_are_exact_and_keep_the_longest_fraction() {
+        assert_eq!(sum(&[]), "0");
+        assert_eq!(sum(&["1", "2"]), "3");
+        assert_eq!(sum(&["0.10", "0.2"]), "0.30");
+        assert_eq!(sum(&["-1.005", "1"]), "-0.005");
+        assert_eq!(sum(&["0.0000000001", "-5"]), "-4.9999999999");
+        assert_eq!(
+            sum(&["999999999999999999.9999999999"; 3]),
+            "2999999999999999999.9999999997"
+        );
+    }
+
+    #[test]
+    fn problems_are_ranked_and_cross_as_json() {
+        let problems: Problems = [
+            (ErrorCode::DateMissing, 2),
+            (ErrorCode::AmountMissing, 2),
+            (ErrorCode::RowEncoding, 5),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(
+            problems.ranked(),
+            [
+                (ErrorCode::RowEncoding, 5),
+                (ErrorCode::AmountMissing, 2),
+                (ErrorCode::DateMissing, 2)
+            ]
+        );
+        let json = serde_json::to_string(&problems).unwrap();
+        assert_eq!(
+            json,
+            r#"{"row.encoding":5,"amount.missing":2,"date.missing":2}"#
+        );
+        assert_eq!(serde_json::from_str::<Problems>(&json).unwrap(), problems);
+        assert_eq!(
+            ErrorCode::ALL.map(|code| code as usize),
+            std::array::from_fn(|at| at)
+        );
+    }
+}
