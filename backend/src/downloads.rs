@@ -1,7 +1,7 @@
 //! The result of a job as a CSV file.
 
 use bytes::Bytes;
-use domain::{JobStatus, Layout, Row, RowFilter};
+use domain::{JobStatus, Layout, RowFilter};
 use futures::{Stream, stream};
 
 use crate::{Backend, Error, Result, jobs, processing::unpack};
@@ -82,7 +82,8 @@ impl Source {
                and case $3::text when 'valid' then valid_records
                                  when 'invalid' then invalid_records
                                  when 'suspicious' then suspicious_records
-                                 else rows end > 0
+                                 when 'all' then rows
+                                 else (problems ->> $3::text)::bigint end > 0
              order by number limit 1",
             self.result_id,
             last,
@@ -101,7 +102,7 @@ impl Source {
             let duplicates = unpack(first_row, &chunk.duplicates);
             let mut csv = Vec::with_capacity(2 * bytes.len());
             domain::validate_chunk(&self.layout, &bytes, first_row, &duplicates, |row| {
-                if lets_through(self.filter, row) {
+                if self.filter.lets_through(row) {
                     domain::write_results_row(&self.layout, row, &mut csv);
                 }
             });
@@ -109,14 +110,5 @@ impl Source {
         })
         .await
         .map_err(|error| Error::Internal(error.into()))
-    }
-}
-
-fn lets_through(filter: RowFilter, row: &Row<'_>) -> bool {
-    match filter {
-        RowFilter::All => true,
-        RowFilter::Valid => row.is_valid(),
-        RowFilter::Invalid => !row.is_valid(),
-        RowFilter::Suspicious => row.is_suspicious,
     }
 }

@@ -16,6 +16,7 @@ pub mod program;
 pub mod progress;
 mod reconcile;
 mod removals;
+pub mod reports;
 mod storage;
 mod temporal;
 pub mod transactions;

@@ -1,7 +1,7 @@
 //! The rows of a job, page by page.
 
 use chrono::NaiveDate;
-use domain::{Amount, PageRequest, RowError, RowFilter, Transaction};
+use domain::{Amount, ErrorCode, PageRequest, RowError, RowFilter, Transaction};
 use sqlx::{PgConnection, types::Json};
 
 use crate::{Backend, Result, jobs};
@@ -9,6 +9,8 @@ use crate::{Backend, Result, jobs};
 /// Some rows, and how many there are in all under the same filter.
 #[derive(Debug, Clone)]
 pub struct RowPage {
+    /// Which page it is, from 1.
+    pub page: u64,
     pub rows: Vec<Transaction>,
     pub total: u64,
 }
@@ -24,21 +26,24 @@ struct StoredRow {
     errors: Option<Json<Vec<RowError>>>,
 }
 
-/// The rows that meet the condition, in the order of the file, without the first `$skip` and at most `$limit`
-/// of them. In the condition $1 is the result, $2 and $3 are the two arguments. It is a part of the
-/// statement, not a parameter: the planner must see it to use the index that is made for it.
+/// The rows that meet the condition and have the problem, if one is asked for, in the order of the file, without
+/// the first `$skip` and at most `$limit` of them. In the condition $1 is the result, $2 and $3 are the two
+/// arguments. It is a part of the statement, not a parameter: the planner must see it to use the index that is made
+/// for it.
 macro_rules! select_rows {
-    ($tx:expr, $result_id:expr, $skip:expr, $limit:expr, $condition:literal, $second:expr, $third:expr) => {
+    ($tx:expr, $result_id:expr, $problem:expr, $skip:expr, $limit:expr, $condition:literal, $second:expr, $third:expr) => {
         sqlx::query_as!(
             StoredRow,
             r#"select row_number, transaction_id, amount::text as amount, date, description, is_valid,
                       is_suspicious, errors as "errors: Json<Vec<RowError>>"
-               from transactions where "#
+               from transactions
+               where ($4::text is null or errors @> jsonb_build_array(jsonb_build_object('code', $4::text))) and "#
                 + $condition
-                + " order by row_number offset $4 limit $5",
+                + " order by row_number offset $5 limit $6",
             $result_id,
             $second,
             $third,
+            $problem,
             $skip as i64,
             i64::from($limit)
         )
@@ -50,23 +55,46 @@ macro_rules! select_rows {
 /// The rows of the page that meet the condition, and how many there are on all pages. They are only counted
 /// where the page doesn't tell.
 macro_rules! search_rows {
-    ($tx:expr, $result_id:expr, $request:expr, $condition:literal, $text:expr, $filter:expr) => {{
-        let (skip, size) = ($request.offset(), $request.size());
-        let rows = select_rows!($tx, $result_id, skip, size, $condition, $text, $filter);
+    ($tx:expr, $result_id:expr, $place:expr, $condition:literal, $text:expr) => {{
+        let Place { filter, skip, size } = $place;
+        let problem = filter.problem().map(ErrorCode::as_str);
+        let verdict = verdict(filter);
+        let rows = select_rows!(
+            $tx,
+            $result_id,
+            problem,
+            skip,
+            size,
+            $condition,
+            $text,
+            verdict
+        );
         let total = if skip == 0 && rows.len() < size as usize {
             rows.len() as u64
         } else {
             sqlx::query_scalar!(
-                r#"select count(*) as "count!" from transactions where "# + $condition,
+                r#"select count(*) as "count!" from transactions
+                   where ($4::text is null or errors @> jsonb_build_array(jsonb_build_object('code', $4::text))) and "#
+                    + $condition,
                 $result_id,
                 $text,
-                $filter
+                verdict,
+                problem
             )
             .fetch_one(&mut *$tx)
             .await? as u64
         };
         (total, rows)
     }};
+}
+
+/// Which of the rows under the filter are asked for.
+#[derive(Clone, Copy)]
+struct Place {
+    filter: RowFilter,
+    /// Rows before the first.
+    skip: u64,
+    size: u32,
 }
 
 /// A page of a job's rows in the order of the file. While the job is being processed these are the
@@ -79,26 +107,47 @@ pub async fn page(backend: &Backend, job_id: i64, request: &PageRequest) -> Resu
         .await?;
     prefer_indexes(&mut tx).await?;
     let job = jobs::row(&mut *tx, job_id).await?;
-    let (total, rows) = match (job.result_id, request.query()) {
-        (None, _) => (0, Vec::new()),
-        (Some(result_id), Some(query)) => search(&mut tx, result_id, request, query).await?,
-        (Some(result_id), None) => {
-            let total = match request.filter() {
-                RowFilter::All => job.processed_records,
-                RowFilter::Valid => job.valid_records,
-                RowFilter::Invalid => job.invalid_records,
-                RowFilter::Suspicious => job.suspicious_records,
-            };
-            (total as u64, filtered(&mut tx, result_id, request).await?)
-        }
+    let Some(result_id) = job.result_id else {
+        return Ok(RowPage {
+            page: request.page(),
+            rows: Vec::new(),
+            total: 0,
+        });
+    };
+    let page = match request.row() {
+        Some(row) => 1 + rows_before(&mut tx, result_id, row).await? / u64::from(request.size()),
+        None => request.page(),
+    };
+    let place = Place {
+        filter: request.filter(),
+        skip: (page - 1) * u64::from(request.size()),
+        size: request.size(),
+    };
+    let (total, rows) = match request.query() {
+        Some(query) => search(&mut tx, result_id, place, query).await?,
+        None => filtered(&mut tx, result_id, place).await?,
     };
     Ok(RowPage {
+        page,
         rows: rows
             .into_iter()
             .map(Transaction::try_from)
             .collect::<anyhow::Result<_>>()?,
         total,
     })
+}
+
+/// How many of the rows before this one have their verdict.
+async fn rows_before(tx: &mut PgConnection, result_id: i64, row: u64) -> Result<u64> {
+    let before = sqlx::query_scalar!(
+        r#"select coalesce(sum(least(rows, $2 - first_row)), 0)::bigint as "before!"
+           from job_chunks where result_id = $1 and committed_at is not null and first_row < $2"#,
+        result_id,
+        row as i64
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(before as u64)
 }
 
 /// Has the planner use the BRIN indexes in this transaction. It doesn't know how well they fit the order in
@@ -113,44 +162,53 @@ pub(crate) async fn prefer_indexes(tx: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// The rows of the page without a search. The ledger's counts tell in which chunks they stand, so the
-/// last page of a long file is as quick as the first, whatever the filter.
+/// The rows of the page without a search, and how many there are. The ledger's counts tell in which chunks they
+/// stand, so the last page of a long file is as quick as the first, whatever the filter.
 async fn filtered(
     tx: &mut PgConnection,
     result_id: i64,
-    request: &PageRequest,
-) -> Result<Vec<StoredRow>> {
-    let place = sqlx::query!(
-        r#"select min(first_row) as "first_row?", max(first_row + rows) as "until?",
-                  min(before)::bigint as "before?"
-           from (select first_row, rows, matches, sum(matches) over (order by number) - matches as before
-                 from (select number, first_row, rows,
-                              case $2 when 'valid' then valid_records
-                                      when 'invalid' then invalid_records
-                                      when 'suspicious' then suspicious_records
-                                      else rows end as matches
-                       from job_chunks where result_id = $1 and committed_at is not null) as chunk
-                ) as counted
-           where matches > 0 and before + matches > $3 and before < $3::bigint + $4::bigint"#,
+    place: Place,
+) -> Result<(u64, Vec<StoredRow>)> {
+    let Place { filter, skip, size } = place;
+    let found = sqlx::query!(
+        r#"select coalesce(max(before + matches), 0)::bigint as "total!",
+                  min(first_row) filter (where is_shown) as "first_row?",
+                  max(first_row + rows) filter (where is_shown) as "until?",
+                  (min(before) filter (where is_shown))::bigint as "before?"
+           from (select *, before + matches > $3 and before < $3::bigint + $4::bigint as is_shown
+                 from (select first_row, rows, matches,
+                              sum(matches) over (order by number) - matches as before
+                       from (select number, first_row, rows,
+                                    case $2 when 'all' then rows
+                                            when 'valid' then valid_records
+                                            when 'invalid' then invalid_records
+                                            when 'suspicious' then suspicious_records
+                                            else coalesce((problems ->> $2)::bigint, 0) end as matches
+                             from job_chunks where result_id = $1 and committed_at is not null) as chunk
+                      ) as counted
+                 where matches > 0) as placed"#,
         result_id,
-        request.filter().as_str(),
-        request.offset() as i64,
-        i64::from(request.size())
+        filter.as_str(),
+        skip as i64,
+        i64::from(size)
     )
     .fetch_one(&mut *tx)
     .await?;
-    let (Some(first_row), Some(until), Some(before)) = (place.first_row, place.until, place.before)
+    let total = found.total as u64;
+    let (Some(first_row), Some(until), Some(before)) = (found.first_row, found.until, found.before)
     else {
-        return Ok(Vec::new());
+        return Ok((total, Vec::new()));
     };
-    let (skip, size) = (request.offset() as i64 - before, request.size());
-    Ok(match request.filter() {
+    let skip = skip as i64 - before;
+    let problem = filter.problem().map(ErrorCode::as_str);
+    let rows = match filter {
         RowFilter::All => {
             // Each row counts: the place is known to the row.
             let from = first_row + skip;
             select_rows!(
                 tx,
                 result_id,
+                problem,
                 0,
                 size,
                 "result_id = $1 and row_number >= $2 and row_number < $3",
@@ -161,15 +219,17 @@ async fn filtered(
         RowFilter::Valid => select_rows!(
             tx,
             result_id,
+            problem,
             skip,
             size,
             "result_id = $1 and row_number >= $2 and row_number < $3 and is_valid",
             first_row,
             until
         ),
-        RowFilter::Invalid => select_rows!(
+        RowFilter::Invalid | RowFilter::Problem(_) => select_rows!(
             tx,
             result_id,
+            problem,
             skip,
             size,
             "result_id = $1 and row_number >= $2 and row_number < $3 and not is_valid",
@@ -179,13 +239,15 @@ async fn filtered(
         RowFilter::Suspicious => select_rows!(
             tx,
             result_id,
+            problem,
             skip,
             size,
             "result_id = $1 and row_number >= $2 and row_number < $3 and is_suspicious",
             first_row,
             until
         ),
-    })
+    };
+    Ok((total, rows))
 }
 
 /// The rows with exactly this transaction id; if there are none, those whose id or description contains
@@ -193,20 +255,18 @@ async fn filtered(
 async fn search(
     tx: &mut PgConnection,
     result_id: i64,
-    request: &PageRequest,
+    place: Place,
     query: &str,
 ) -> Result<(u64, Vec<StoredRow>)> {
-    let filter = request.filter().as_str();
     // The sum keeps the planner from the index of places, which would have it read the whole result.
     let (total, rows) = search_rows!(
         tx,
         result_id,
-        request,
+        place,
         "result_id + 0 = $1 and transaction_id = $2
          and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
               or $3 = 'suspicious' and is_suspicious)",
-        query,
-        filter
+        query
     );
     if total > 0 {
         return Ok((total, rows));
@@ -219,13 +279,20 @@ async fn search(
     Ok(search_rows!(
         tx,
         result_id,
-        request,
+        place,
         "result_id = $1 and (transaction_id ilike $2 or description ilike $2)
          and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
               or $3 = 'suspicious' and is_suspicious)",
-        pattern,
-        filter
+        pattern
     ))
+}
+
+/// The filter without its kind of problem, which invalid rows alone have.
+fn verdict(filter: RowFilter) -> &'static str {
+    match filter {
+        RowFilter::Problem(_) => RowFilter::Invalid.as_str(),
+        filter => filter.as_str(),
+    }
 }
 
 /// A pattern for `like` that finds `text` anywhere.

@@ -91,19 +91,32 @@ impl std::error::Error for NotAnAmount {}
 /// A JSON number with exactly the digits of the decimal; only `serde_json` can write it so.
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.to_string())
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
+        serialize_digits(self, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <Box<RawValue>>::deserialize(deserializer)?
-            .get()
-            .parse()
-            .map_err(serde::de::Error::custom)
+        deserialize_digits(deserializer)
     }
+}
+
+pub(crate) fn serialize_digits<S: Serializer>(
+    number: &impl fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    RawValue::from_string(number.to_string())
+        .map_err(serde::ser::Error::custom)?
+        .serialize(serializer)
+}
+
+pub(crate) fn deserialize_digits<'de, D: Deserializer<'de>, T: FromStr<Err = NotAnAmount>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    <Box<RawValue>>::deserialize(deserializer)?
+        .get()
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! What the rows of a file, or of a part of it, amount to.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
-use crate::{Amount, Counts, ErrorCode, Row};
+use crate::{
+    Amount, Counts, ErrorCode, Row,
+    amount::{self, NotAnAmount},
+};
 
 /// Rows by verdict and by kind of problem, and the sum and the dates of the valid ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -150,6 +153,37 @@ impl DateSpan {
     }
 }
 
+/// Reads what `Display` writes.
+impl FromStr for AmountSum {
+    type Err = NotAnAmount;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let scale = u8::try_from(fraction.len()).map_err(|_| NotAnAmount)?;
+        let padding = Amount::MAX_SCALE.checked_sub(scale).ok_or(NotAnAmount)?;
+        let mantissa: i128 = format!("{whole}{fraction}")
+            .parse()
+            .map_err(|_| NotAnAmount)?;
+        let units = mantissa
+            .checked_mul(POWERS[usize::from(padding)])
+            .ok_or(NotAnAmount)?;
+        Ok(Self { units, scale })
+    }
+}
+
+/// A JSON number with exactly the digits of the decimal; only `serde_json` can write it so.
+impl Serialize for AmountSum {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        amount::serialize_digits(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for AmountSum {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        amount::deserialize_digits(deserializer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +199,15 @@ mod tests {
     #[test]
     fn sums_are_exact_and_keep_the_longest_fraction() {
         assert_eq!(sum(&[]), "0");
+        for text in ["0", "-0.5", "0.00", "2999999999999999999.9999999997"] {
+            let sum: AmountSum = text.parse().unwrap();
+            assert_eq!(sum.to_string(), text);
+            assert_eq!(serde_json::to_string(&sum).unwrap(), text);
+            assert_eq!(serde_json::from_str::<AmountSum>(text).unwrap(), sum);
+        }
+        for text in ["", "-", "1.00000000000", "x", "1e5"] {
+            assert!(text.parse::<AmountSum>().is_err(), "{text}");
+        }
         assert_eq!(sum(&["1", "2"]), "3");
         assert_eq!(sum(&["0.10", "0.2"]), "0.30");
         assert_eq!(sum(&["-1.005", "1"]), "-0.005");

@@ -2,23 +2,24 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::InvalidField;
+use crate::{ErrorCode, InvalidField, Row};
 
-/// Rows by verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Rows by verdict, or by one kind of error. As text: `all`, `valid`, `invalid`, `suspicious`, or an error code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RowFilter {
     #[default]
     All,
     Valid,
     Invalid,
     Suspicious,
+    /// Invalid rows with this error, maybe among others.
+    Problem(ErrorCode),
 }
 
 impl RowFilter {
-    pub const ALL: [Self; 4] = [Self::All, Self::Valid, Self::Invalid, Self::Suspicious];
+    const BY_VERDICT: [Self; 4] = [Self::All, Self::Valid, Self::Invalid, Self::Suspicious];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,6 +27,24 @@ impl RowFilter {
             Self::Valid => "valid",
             Self::Invalid => "invalid",
             Self::Suspicious => "suspicious",
+            Self::Problem(code) => code.as_str(),
+        }
+    }
+
+    pub const fn problem(self) -> Option<ErrorCode> {
+        match self {
+            Self::Problem(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    pub fn lets_through(self, row: &Row<'_>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Valid => row.is_valid(),
+            Self::Invalid => !row.is_valid(),
+            Self::Suspicious => row.is_suspicious,
+            Self::Problem(code) => row.errors.iter().any(|error| error.code == code),
         }
     }
 }
@@ -44,15 +63,29 @@ impl FromStr for RowFilter {
         if filter.is_empty() {
             return Ok(Self::All);
         }
-        Self::ALL
+        Self::BY_VERDICT
             .into_iter()
+            .chain(ErrorCode::ALL.map(Self::Problem))
             .find(|known| known.as_str() == filter)
             .ok_or_else(|| {
                 InvalidField::new(
                     "filter",
-                    "filter is one of all, valid, invalid, suspicious.",
+                    "filter is one of all, valid, invalid, suspicious, or an error code.",
                 )
             })
+    }
+}
+
+impl Serialize for RowFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for RowFilter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let filter = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        filter.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -65,6 +98,8 @@ pub struct PageRequest {
     /// Only rows with exactly this transaction id; if there are none, those whose id or description contains
     /// it, whatever the case. Never empty.
     query: Option<String>,
+    /// Instead of `page`: the page that holds this row.
+    row: Option<u64>,
 }
 
 impl PageRequest {
@@ -100,9 +135,23 @@ impl PageRequest {
             size,
             filter,
             query: query.map(str::to_owned),
+            row: None,
         })
     }
 
+    /// The page of all rows that holds the row of this number, from 1, or the next one that has its verdict.
+    pub fn around(row: u64, size: u32) -> Result<Self, InvalidField> {
+        if row == 0 || row > i64::MAX as u64 {
+            return Err(InvalidField::new("row", "row is a number from 1."));
+        }
+        let row = Some(row);
+        Ok(Self {
+            row,
+            ..Self::parse(1, size, RowFilter::All, None)?
+        })
+    }
+
+    /// From 1; says nothing where [`Self::row`] does.
     pub fn page(&self) -> u64 {
         self.page
     }
@@ -119,9 +168,8 @@ impl PageRequest {
         self.query.as_deref()
     }
 
-    /// Rows before this page.
-    pub fn offset(&self) -> u64 {
-        (self.page - 1) * u64::from(self.size)
+    pub fn row(&self) -> Option<u64> {
+        self.row
     }
 
     /// Pages that `total` rows fill; at least 1.
@@ -140,8 +188,24 @@ mod tests {
         assert!(PageRequest::parse(1, 0, RowFilter::All, None).is_err());
         assert!(PageRequest::parse(1, 1001, RowFilter::All, None).is_err());
         let page = PageRequest::parse(3, 20, "invalid".parse().unwrap(), Some("  ")).unwrap();
-        assert_eq!((page.offset(), page.query(), page.pages(41)), (40, None, 3));
+        assert_eq!((page.page(), page.query(), page.pages(41)), (3, None, 3));
         assert_eq!(page.pages(0), 1);
+        assert!(PageRequest::around(0, 20).is_err());
+        assert!(PageRequest::around(u64::MAX, 20).is_err());
+        assert_eq!(PageRequest::around(7, 20).unwrap().row(), Some(7));
+    }
+
+    #[test]
+    fn filters_as_text() {
+        let filters = RowFilter::BY_VERDICT
+            .into_iter()
+            .chain(ErrorCode::ALL.map(RowFilter::Problem));
+        for filter in filters {
+            assert_eq!(filter.as_str().parse::<RowFilter>().unwrap(), filter);
+            let json = serde_json::to_string(&filter).unwrap();
+            assert_eq!(serde_json::from_str::<RowFilter>(&json).unwrap(), filter);
+        }
+        assert_eq!("".parse::<RowFilter>().unwrap(), RowFilter::All);
         assert!("broken".parse::<RowFilter>().is_err());
     }
 }

@@ -77,6 +77,7 @@ fn rest() -> (Router<AppState>, Description) {
         .routes(routes!(jobs::list_of_user))
         .routes(routes!(jobs::upload))
         .routes(routes!(jobs::get, jobs::delete))
+        .routes(routes!(jobs::report))
         .routes(routes!(jobs::start))
         .routes(routes!(jobs::pause))
         .routes(routes!(jobs::resume))

@@ -1,6 +1,6 @@
 //! The second step, once for each chunk: validate its rows and commit them.
 
-use domain::{Counts, Layout};
+use domain::{Counts, DateSpan, Findings, Layout};
 use sqlx::types::Json;
 
 use super::{StepError, copy::RowBuffer, plan::unpack};
@@ -48,18 +48,19 @@ pub async fn validate_chunk(
         )
         .await?;
     let result_id = chunk.result_id;
-    let (rows, counts) = tokio::task::spawn_blocking(move || {
+    let (rows, findings) = tokio::task::spawn_blocking(move || {
         let first_row = chunk.first_row as u64;
         let duplicates = unpack(first_row, &chunk.duplicates);
         let mut rows = RowBuffer::new(result_id, bytes.len());
-        let counts = domain::validate_chunk(&chunk.layout, &bytes, first_row, &duplicates, |row| {
-            rows.push(row);
-        });
-        (rows.finish(), counts)
+        let findings =
+            domain::validate_chunk(&chunk.layout, &bytes, first_row, &duplicates, |row| {
+                rows.push(row);
+            });
+        (rows.finish(), findings)
     })
     .await?;
-    commit(backend, run, result_id, number, &rows, counts).await?;
-    Ok(Some(counts))
+    commit(backend, run, result_id, number, &rows, &findings).await?;
+    Ok(Some(findings.counts))
 }
 
 async fn commit(
@@ -68,8 +69,9 @@ async fn commit(
     result_id: i64,
     number: u32,
     rows: &[u8],
-    counts: Counts,
+    findings: &Findings,
 ) -> Result<(), StepError> {
+    let counts = findings.counts;
     let mut tx = backend.pool.begin().await?;
     let mut copy = tx.copy_in_raw(RowBuffer::STATEMENT).await?;
     copy.send(rows).await?;
@@ -80,7 +82,8 @@ async fn commit(
     // chunks wait from here on for the job's row.
     let recorded = sqlx::query!(
         "update job_chunks
-         set valid_records = $3, invalid_records = $4, suspicious_records = $5,
+         set valid_records = $3, invalid_records = $4, suspicious_records = $5, problems = $6,
+             valid_amount = $7::text::numeric, first_date = $8, last_date = $9,
              committed_at = clock_timestamp()
          where result_id = $1 and number = $2 and committed_at is null
            and rows = $3::bigint + $4::bigint",
@@ -88,7 +91,11 @@ async fn commit(
         number as i32,
         counts.valid as i64,
         counts.invalid as i64,
-        counts.suspicious as i64
+        counts.suspicious as i64,
+        Json(&findings.problems) as _,
+        findings.valid_amount.to_string(),
+        findings.valid_dates.map(|DateSpan { first, .. }| first),
+        findings.valid_dates.map(|DateSpan { last, .. }| last)
     )
     .execute(&mut *tx)
     .await?;

@@ -6,8 +6,8 @@ use axum::{
     http::{StatusCode, Uri},
     response::IntoResponse,
 };
-use backend::{Backend, control, jobs};
-use domain::{Command, InvalidField, Job, JobStatus};
+use backend::{Backend, control, jobs, reports};
+use domain::{Command, InvalidField, Job, JobReport, JobStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -187,6 +187,17 @@ pub async fn get(
     ApiPath(job_id): ApiPath<i64>,
 ) -> Result<Json<Job>, Problem> {
     Ok(Json(jobs::get(&backend, job_id).await?))
+}
+
+/// Get the report on a job: problems by kind, sums, throughput
+#[utoipa::path(get, path = "/jobs/{job_id}/report", tag = "jobs",
+    params(("job_id" = i64, Path)),
+    responses((status = 200, body = JobReport), (status = 404, body = Problem)))]
+pub async fn report(
+    State(backend): State<Backend>,
+    ApiPath(job_id): ApiPath<i64>,
+) -> Result<Json<JobReport>, Problem> {
+    Ok(Json(reports::get(&backend, job_id).await?))
 }
 
 /// Delete a job with its rows and its file

@@ -15,7 +15,7 @@ use crate::problem::{ApiPath, ApiQuery, Problem};
 
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct ResultsQuery {
-    /// `all`, `valid`, `invalid` or `suspicious`.
+    /// `all`, `valid`, `invalid`, `suspicious`, or the code of an error that the rows have.
     #[serde(default)]
     filter: String,
 }

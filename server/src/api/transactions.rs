@@ -24,12 +24,15 @@ pub struct RowsQuery {
     #[param(default = 20, minimum = 1, maximum = 1000)]
     #[serde(default = "default_size")]
     size: u32,
-    /// `all`, `valid`, `invalid` or `suspicious`.
+    /// `all`, `valid`, `invalid`, `suspicious`, or the code of an error that the rows have.
     #[serde(default)]
     filter: String,
     /// Only rows with exactly this transaction id; if there are none, those whose id or description contains
     /// it, whatever the case.
     q: Option<String>,
+    /// Instead of `page`, `filter` and `q`: the page that holds the row of this number.
+    #[param(minimum = 1)]
+    row: Option<u64>,
 }
 
 fn first_page() -> u64 {
@@ -55,14 +58,17 @@ pub async fn list(
     ApiPath(job_id): ApiPath<i64>,
     ApiQuery(query): ApiQuery<RowsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    let filter = query.filter.parse()?;
-    let request = PageRequest::parse(query.page, query.size, filter, query.q.as_deref())?;
+    let request = match query.row {
+        Some(row) => PageRequest::around(row, query.size)?,
+        None => {
+            let filter = query.filter.parse()?;
+            PageRequest::parse(query.page, query.size, filter, query.q.as_deref())?
+        }
+    };
     let found = transactions::page(&backend, job_id, &request).await?;
     let mut headers = HeaderMap::new();
     headers.insert(TOTAL_COUNT, found.total.into());
-    if let Ok(links) =
-        HeaderValue::try_from(links(&uri, request.page(), request.pages(found.total)))
-    {
+    if let Ok(links) = HeaderValue::try_from(links(&uri, found.page, request.pages(found.total))) {
         headers.insert(header::LINK, links);
     }
     Ok((headers, Json(found.rows)))
@@ -74,7 +80,7 @@ fn links(uri: &Uri, page: u64, pages: u64) -> String {
         .query()
         .unwrap_or_default()
         .split('&')
-        .filter(|pair| !pair.is_empty() && !pair.starts_with("page="))
+        .filter(|pair| !["", "page", "row"].contains(&pair.split('=').next().unwrap_or_default()))
         .collect();
     let link = |relation: &str, page: u64| {
         let page = format!("page={page}");
@@ -108,5 +114,7 @@ mod tests {
              </api/jobs/7/transactions?filter=valid&size=5&page=3>; rel=\"next\""
         );
         assert!(!links(&uri, 1, 1).contains("next"));
+        let uri = "/jobs/7/transactions?row=30".parse().unwrap();
+        assert!(links(&uri, 2, 2).starts_with("</jobs/7/transactions?page=1>"));
     }
 }
