@@ -8,7 +8,7 @@ use leptos_router::{
 };
 
 use crate::{
-    components::Logo,
+    components::{Logo, Shortcuts},
     pages::{HomePage, JobPage, NotFound, UserPage},
 };
 
@@ -47,11 +47,12 @@ pub fn App() -> impl IntoView {
         </a>
         <Router>
             <header class="site-header">
-                <a class="wordmark" href="/">
+                <a class="wordmark" href="/" aria-keyshortcuts="h">
                     <Logo />
                     "Batchline"
                 </a>
                 <nav aria-label="Site">
+                    <Shortcuts />
                     // Not a page of this router.
                     <a href="/api/docs" rel="external">
                         "API"

@@ -5,15 +5,25 @@ use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 
 /// `1234567` as `1,234,567`.
 pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+    decimal(&number.to_string())
+}
+
+/// A decimal with its whole part grouped: `-1234567.50` as `-1,234,567.50`.
+pub fn decimal(number: &str) -> String {
+    let (sign, digits) = match number.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", number),
+    };
+    let whole = digits.split('.').next().unwrap_or_default();
+    let (first, groups) = whole.split_at(whole.len() % 3);
+    let mut text = format!("{sign}{first}");
+    for (index, digit) in groups.chars().enumerate() {
+        if index % 3 == 0 && !(first.is_empty() && index == 0) {
             text.push(',');
         }
         text.push(digit);
     }
-    text
+    text + &digits[whole.len()..]
 }
 
 /// A number with its noun: `1 row`, `2 rows`.
@@ -29,6 +39,11 @@ pub fn percent(percent: f64) -> String {
         0 => format!("{}\u{a0}%", tenths / 10),
         tenth => format!("{}.{tenth}\u{a0}%", tenths / 10),
     }
+}
+
+/// Percent of `total` that `part` is, rounded down: `100 %` means all.
+pub fn share(part: u64, total: u64) -> String {
+    percent((u128::from(part) * 1000 / u128::from(total.max(1))) as f64 / 10.0)
 }
 
 /// Bytes in the largest decimal unit that leaves at least 1, with one digit after the point.
@@ -100,6 +115,9 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(1000), "1,000");
         assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(decimal("-1234567.5000"), "-1,234,567.5000");
+        assert_eq!(decimal("0.1234"), "0.1234");
+        assert_eq!(decimal("-123"), "-123");
         assert_eq!(counted(1, "row"), "1 row");
         assert_eq!(counted(0, "row"), "0 rows");
     }
@@ -110,6 +128,8 @@ mod tests {
         assert_eq!(percent(43.2), "43.2\u{a0}%");
         assert_eq!(percent(99.9), "99.9\u{a0}%");
         assert_eq!(percent(100.0), "100\u{a0}%");
+        assert_eq!(share(199_999, 200_000), "99.9\u{a0}%");
+        assert_eq!(share(3, 3), "100\u{a0}%");
     }
 
     #[test]

@@ -1,8 +1,13 @@
 //! The browser end of the live updates: one connection per page, which finds its way back by
 //! itself and closes when the page is left.
 
-use domain::JobProgress;
+use std::time::Duration;
+
+use domain::{Job, JobProgress, JobStatus};
 use leptos::prelude::*;
+
+/// At most how often [`follow`] has something of a running job fetched anew.
+const REFETCH_EVERY: Duration = Duration::from_secs(2);
 
 /// Watches the jobs of a user for as long as the owner of the calling component lives.
 ///
@@ -46,6 +51,104 @@ pub fn on_return(refetch: impl Fn() + 'static) {
     }
     #[cfg(not(feature = "hydrate"))]
     let _ = refetch;
+}
+
+/// Calls `refetch` as `job` moves on: at once when its status changes, else now and then. For what is not in
+/// the messages.
+pub fn follow(job: Signal<Job>, refetch: impl Fn() + Clone + 'static) {
+    let state = Memo::new(move |_| job.with(|job| (job.status, job.run, job.processed_records)));
+    let waiting = StoredValue::new(None::<TimeoutHandle>);
+    Effect::new(move |before: Option<(JobStatus, u32, u64)>| {
+        let now = state.get();
+        let Some(before) = before else { return now };
+        if (before.0, before.1) != (now.0, now.1) {
+            refetch();
+        } else if before != now && waiting.with_value(Option::is_none) {
+            let refetch = refetch.clone();
+            let fetch = move || {
+                waiting.set_value(None);
+                refetch();
+            };
+            waiting.set_value(set_timeout_with_handle(fetch, REFETCH_EVERY).ok());
+        }
+        now
+    });
+    on_cleanup(move || {
+        if let Some(handle) = waiting.try_get_value().flatten() {
+            handle.clear();
+        }
+    });
+}
+
+/// A number that runs to its new value instead of jumping there, unless the person prefers no motion. Where it
+/// falls, it is at its new value at once: something began anew.
+pub fn smooth(number: Signal<u64>) -> Signal<u64> {
+    #[cfg(feature = "hydrate")]
+    return smoothing::smooth(number);
+    #[cfg(not(feature = "hydrate"))]
+    number
+}
+
+#[cfg(feature = "hydrate")]
+mod smoothing {
+    use leptos::prelude::*;
+
+    const MILLISECONDS: f64 = 300.0;
+
+    pub fn smooth(number: Signal<u64>) -> Signal<u64> {
+        let shown = RwSignal::new(number.get_untracked());
+        // Which run is the present one: a newer value takes over from where the one before has got to.
+        let present = StoredValue::new(0_u32);
+        Effect::new(move |_| {
+            let (from, to) = (shown.get_untracked(), number.get());
+            present.update_value(|run| *run += 1);
+            if to <= from || prefers_no_motion() {
+                shown.set(to);
+                return;
+            }
+            let run = Run {
+                number: present.get_value(),
+                from,
+                to,
+                began: now(),
+            };
+            step(run, present, shown);
+        });
+        shown.into()
+    }
+
+    #[derive(Clone, Copy)]
+    struct Run {
+        number: u32,
+        from: u64,
+        to: u64,
+        began: f64,
+    }
+
+    fn step(run: Run, present: StoredValue<u32>, shown: RwSignal<u64>) {
+        // The page may have been left.
+        if present.try_get_value() != Some(run.number) {
+            return;
+        }
+        let share = ((now() - run.began) / MILLISECONDS).clamp(0.0, 1.0);
+        let way = (run.to - run.from) as f64 * share;
+        shown.set(run.from + way as u64);
+        if share < 1.0 {
+            request_animation_frame(move || step(run, present, shown));
+        }
+    }
+
+    fn now() -> f64 {
+        window().performance().map_or(0.0, |clock| clock.now())
+    }
+
+    fn prefers_no_motion() -> bool {
+        window()
+            .match_media("(prefers-reduced-motion: reduce)")
+            .ok()
+            .flatten()
+            .is_some_and(|query| query.matches())
+    }
 }
 
 #[cfg(feature = "hydrate")]

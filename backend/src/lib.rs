@@ -6,6 +6,7 @@
 pub mod config;
 pub mod control;
 mod database;
+pub mod demo;
 pub mod downloads;
 mod error;
 pub mod housekeeping;

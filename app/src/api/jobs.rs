@@ -1,4 +1,4 @@
-use domain::{Command, Job, RowFilter, Transaction, User};
+use domain::{Command, Job, JobReport, RowFilter, Transaction, User};
 use leptos::{
     prelude::*,
     server_fn::codec::{MultipartData, MultipartFormData},
@@ -19,18 +19,21 @@ use {
 pub struct JobDetails {
     pub job: Job,
     pub user: User,
+    pub report: JobReport,
 }
 
 /// One page of rows, and how many rows the filter and the search let through.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowPage {
+    /// Which page it is, from 1.
+    pub page: u64,
     pub rows: Vec<Transaction>,
     pub total: u64,
 }
 
-/// The most characters of a description that a page shows; a download has them all.
+/// The most characters of a description that a page has; a download has them all.
 #[cfg(feature = "ssr")]
-const MAX_DESCRIPTION_CHARS: usize = 500;
+const MAX_DESCRIPTION_CHARS: usize = 2000;
 
 #[server(prefix = "/rpc", endpoint = "get-job")]
 pub async fn get_job(job_id: i64) -> Result<JobDetails, AppError> {
@@ -38,11 +41,13 @@ pub async fn get_job(job_id: i64) -> Result<JobDetails, AppError> {
         let backend = expect_context::<Backend>();
         let job = backend::jobs::get(&backend, job_id).await?;
         let user = backend::users::get(&backend, job.user_id).await?;
-        Ok(JobDetails { job, user })
+        let report = backend::reports::get(&backend, job_id).await?;
+        Ok(JobDetails { job, user, report })
     })
     .await
 }
 
+/// The page of this number, or, with `row`, the page of all rows that holds that row.
 #[server(prefix = "/rpc", endpoint = "get-rows")]
 pub async fn get_rows(
     job_id: i64,
@@ -50,9 +55,13 @@ pub async fn get_rows(
     size: u32,
     filter: RowFilter,
     q: String,
+    row: Option<u64>,
 ) -> Result<RowPage, AppError> {
     respond(async {
-        let request = PageRequest::parse(page, size, filter, Some(&q))?;
+        let request = match row {
+            Some(row) => PageRequest::around(row, size)?,
+            None => PageRequest::parse(page, size, filter, Some(&q))?,
+        };
         let page =
             backend::transactions::page(&expect_context::<Backend>(), job_id, &request).await?;
         let mut rows = page.rows;
@@ -64,6 +73,7 @@ pub async fn get_rows(
             }
         }
         Ok(RowPage {
+            page: page.page,
             rows,
             total: page.total,
         })
@@ -128,6 +138,17 @@ fn broken_off() -> AppError {
         ErrorKind::Invalid,
         "The upload broke off before the file was complete. Try again.",
     )
+}
+
+/// Uploads the demonstration file for the user and starts it; leads to the page of the new job.
+#[server(prefix = "/rpc", endpoint = "create-demo-job")]
+pub async fn create_demo_job(user_id: i64) -> Result<(), AppError> {
+    respond(async {
+        let job = backend::demo::create_job(&expect_context::<Backend>(), user_id).await?;
+        leptos_axum::redirect(&format!("/jobs/{}", job.id));
+        Ok(())
+    })
+    .await
 }
 
 /// Starts, pauses, resumes, cancels or retries a job; asking twice does it once.

@@ -37,13 +37,14 @@ pub fn Controls(
 #[component]
 fn CommandButton(job: RwSignal<Job>, command: Command) -> impl IntoView {
     let (action, error) = command_action(job, command);
-    let name = match command {
-        Command::Start => "Start processing",
-        Command::Pause => "Pause",
-        Command::Resume => "Resume",
-        Command::Cancel => "Cancel",
-        Command::Retry => "Retry",
+    let (name, under_way) = match command {
+        Command::Start => ("Start processing", "Starting…"),
+        Command::Pause => ("Pause", "Pausing…"),
+        Command::Resume => ("Resume", "Resuming…"),
+        Command::Cancel => ("Cancel", "Cancelling…"),
+        Command::Retry => ("Retry", "Retrying…"),
     };
+    let pending = action.pending();
     let class = match command {
         Command::Pause | Command::Retry => "button",
         _ => "button button-primary",
@@ -52,8 +53,8 @@ fn CommandButton(job: RwSignal<Job>, command: Command) -> impl IntoView {
         <ActionForm action>
             <FormError error />
             <CommandFields job command />
-            <button class=class disabled=action.pending()>
-                {name}
+            <button class=class disabled=pending aria-keyshortcuts="s">
+                {move || if pending.get() { under_way } else { name }}
             </button>
         </ActionForm>
     }

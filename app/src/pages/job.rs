@@ -2,6 +2,7 @@
 
 mod details;
 mod downloads;
+mod report;
 mod rows;
 mod summary;
 
@@ -11,6 +12,7 @@ use leptos_router::hooks::use_params_map;
 use self::{
     details::Details,
     downloads::Downloads,
+    report::Report,
     rows::{Rows, use_rows},
     summary::Summary,
 };
@@ -57,9 +59,10 @@ pub fn JobPage() -> impl IntoView {
 /// Owns the page's state and its live updates; what it shows only reads them.
 #[component]
 fn JobView(loaded: JobDetails, rows: Rows) -> impl IntoView {
-    let JobDetails { job, user } = loaded;
+    let JobDetails { job, user, report } = loaded;
     let (job_id, filename) = (job.id, job.filename.clone());
     let job = RwSignal::new(job);
+    let report = RwSignal::new(report);
     let status = Memo::new(move |_| job.with(|job| job.status));
     let announcements = Announcements::new();
     announcements.follow(job.into());
@@ -68,6 +71,7 @@ fn JobView(loaded: JobDetails, rows: Rows) -> impl IntoView {
         // Where it fails, the page stays as it is; the next sign of the server tries again.
         if let Ok(now) = get_job(job_id).await {
             // The page may have been left. An equal version has the times, which no message has.
+            let _ = report.try_set(now.report);
             let _ = job.try_update(|job| {
                 if now.job.version >= job.version {
                     *job = now.job;
@@ -95,14 +99,10 @@ fn JobView(loaded: JobDetails, rows: Rows) -> impl IntoView {
         },
     );
     live::on_return(refetch);
-    Effect::new(move |before: Option<domain::JobStatus>| {
-        let now = status.get();
-        if before.is_some_and(|before| before != now) {
-            refetch();
-        }
-        now
+    live::follow(job.into(), move || {
+        refetch();
+        rows.refetch();
     });
-    rows.follow(job.into());
 
     let title = {
         let filename = filename.clone();
@@ -122,7 +122,9 @@ fn JobView(loaded: JobDetails, rows: Rows) -> impl IntoView {
         <nav class="crumbs" aria-label="Breadcrumb">
             <a href="/">"Users"</a>
             <span aria-hidden="true">"/"</span>
-            <a href=format!("/users/{}", user.id)>{user.name}</a>
+            <a href=format!("/users/{}", user.id) aria-keyshortcuts="b">
+                {user.name}
+            </a>
             <span aria-hidden="true">"/"</span>
             <span aria-current="page">{filename.clone()}</span>
         </nav>
@@ -130,7 +132,8 @@ fn JobView(loaded: JobDetails, rows: Rows) -> impl IntoView {
             <h1>{filename}</h1>
             <StatusBadge status />
         </div>
-        <Summary job status />
+        <Summary job status report />
+        <Report job report />
         <rows::Table job=job.into() rows />
         <div class="columns columns-even">
             <Details job />

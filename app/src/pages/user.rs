@@ -94,7 +94,9 @@ fn DashboardView(loaded: Dashboard) -> impl IntoView {
         <StateTitle text=title />
         {move || jobs.active().map(|_| refresh_without_javascript())}
         <nav class="crumbs" aria-label="Breadcrumb">
-            <a href="/">"Users"</a>
+            <a href="/" aria-keyshortcuts="b">
+                "Users"
+            </a>
             <span aria-hidden="true">"/"</span>
             <span aria-current="page">{move || user.with(|user| user.name.clone())}</span>
         </nav>
@@ -105,7 +107,7 @@ fn DashboardView(loaded: Dashboard) -> impl IntoView {
             </p>
         </div>
         <div class="columns">
-            <JobList jobs announcements />
+            <JobList user_id jobs announcements />
             <div class="stack">
                 <UploadForm user_id />
                 <Settings user jobs=Signal::derive(move || jobs.count()) />

@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use domain::Job;
 use leptos::prelude::*;
 
@@ -10,7 +11,6 @@ pub fn Details(job: RwSignal<Job>) -> impl IntoView {
         job.with_untracked(|job| (job.bytes, job.sha256.clone(), job.created_at));
     let started_at = Memo::new(move |_| job.with(|job| job.started_at));
     let finished_at = Memo::new(move |_| job.with(|job| job.finished_at));
-    let took = Memo::new(move |_| Some(finished_at.get()? - started_at.get()?));
     view! {
         <section class="panel" aria-labelledby="details">
             <h2 id="details">"Details"</h2>
@@ -31,48 +31,23 @@ pub fn Details(job: RwSignal<Job>) -> impl IntoView {
                         <Time at=created_at />
                     </dd>
                 </div>
-                {move || {
-                    started_at
-                        .get()
-                        .map(|at| {
-                            view! {
-                                <div>
-                                    <dt>"Started"</dt>
-                                    <dd>
-                                        <Time at />
-                                    </dd>
-                                </div>
-                            }
-                        })
-                }}
-                {move || {
-                    finished_at
-                        .get()
-                        .map(|at| {
-                            view! {
-                                <div>
-                                    <dt>"Finished"</dt>
-                                    <dd>
-                                        <Time at />
-                                    </dd>
-                                </div>
-                            }
-                        })
-                }}
-                {move || {
-                    took.get()
-                        .map(|took| {
-                            let seconds = took.num_milliseconds() as f64 / 1000.0;
-                            view! {
-                                <div>
-                                    <dt>"Duration"</dt>
-                                    <dd>{format::seconds(seconds)}</dd>
-                                </div>
-                            }
-                        })
-                }}
+                {move || happened("Started", started_at.get())}
+                {move || happened("Finished", finished_at.get())}
             </dl>
         </section>
     }
     .into_any()
+}
+
+fn happened(what: &'static str, at: Option<DateTime<Utc>>) -> impl IntoView {
+    at.map(|at| {
+        view! {
+            <div>
+                <dt>{what}</dt>
+                <dd>
+                    <Time at />
+                </dd>
+            </div>
+        }
+    })
 }

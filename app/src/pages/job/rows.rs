@@ -1,24 +1,25 @@
 //! The rows of a job: filter, search and paging stand in the URL.
 
 mod address;
+mod pager;
 mod table;
+mod tools;
 
-use std::time::Duration;
-
-use domain::{InvalidField, Job, JobStatus, PageRequest, RowFilter};
+use domain::{InvalidField, Job, JobStatus, PageRequest};
 use leptos::prelude::*;
-use leptos_router::{components::Form, hooks::use_query_map};
+use leptos_router::hooks::use_query_map;
 
-use self::{address::Address, table::RowTable};
+pub use self::address::Address;
+use self::{
+    pager::Pager,
+    table::RowTable,
+    tools::{Filters, Jump, Search},
+};
 use crate::{
     AppError, ErrorKind,
     api::{RowPage, get_rows},
-    format,
     pages::failure::set_status,
 };
-
-/// At most how often the table of a running job is fetched anew.
-const RELOAD_EVERY: Duration = Duration::from_secs(2);
 
 /// The rows that the URL asks for.
 #[derive(Clone, Copy)]
@@ -46,6 +47,7 @@ pub fn use_rows(job_id: Memo<Option<i64>>) -> Rows {
                 request.size(),
                 request.filter(),
                 query,
+                request.row(),
             )
             .await
         },
@@ -58,32 +60,9 @@ pub fn use_rows(job_id: Memo<Option<i64>>) -> Rows {
 }
 
 impl Rows {
-    /// Fetches the rows anew as `job` commits some: at once when its status changes, else now and
-    /// then.
-    pub fn follow(self, job: Signal<Job>) {
-        let state =
-            Memo::new(move |_| job.with(|job| (job.status, job.run, job.processed_records)));
-        let waiting = StoredValue::new(None::<TimeoutHandle>);
-        let reload = self.reload;
-        Effect::new(move |before: Option<(JobStatus, u32, u64)>| {
-            let now = state.get();
-            let Some(before) = before else { return now };
-            if (before.0, before.1) != (now.0, now.1) {
-                reload.update(|reload| *reload += 1);
-            } else if before != now && waiting.with_value(Option::is_none) {
-                let fetch = move || {
-                    waiting.set_value(None);
-                    reload.update(|reload| *reload += 1);
-                };
-                waiting.set_value(set_timeout_with_handle(fetch, RELOAD_EVERY).ok());
-            }
-            now
-        });
-        on_cleanup(move || {
-            if let Some(handle) = waiting.try_get_value().flatten() {
-                handle.clear();
-            }
-        });
+    pub fn refetch(self) {
+        // The page may have been left.
+        let _ = self.reload.try_update(|reload| *reload += 1);
     }
 }
 
@@ -96,7 +75,10 @@ pub fn Table(job: Signal<Job>, rows: Rows) -> impl IntoView {
             <h2 id="rows">"Transactions"</h2>
             <div class="rows-tools">
                 <Filters job address />
-                <Search address />
+                <div class="rows-forms">
+                    <Search address />
+                    <Jump address />
+                </div>
             </div>
             <Transition fallback=|| {
                 view! { <p class="loading">"Loading rows…"</p> }
@@ -114,159 +96,13 @@ pub fn Table(job: Signal<Job>, rows: Rows) -> impl IntoView {
 }
 
 #[component]
-fn Filters(job: Signal<Job>, address: Memo<Address>) -> impl IntoView {
-    let filters = [
-        (
-            RowFilter::All,
-            "All",
-            (|job: &Job| job.processed_records) as fn(&Job) -> u64,
-        ),
-        (RowFilter::Valid, "Valid", |job| job.valid_records),
-        (RowFilter::Invalid, "Invalid", |job| job.invalid_records),
-        (RowFilter::Suspicious, "Suspicious", |job| {
-            job.suspicious_records
-        }),
-    ];
-    view! {
-        <nav class="filters" aria-label="Filter by verdict">
-            {filters
-                .map(|(filter, name, count)| {
-                    view! {
-                        <a
-                            href=move || address.with(|address| address.filtered(filter))
-                            aria-current=move || {
-                                address.with(|address| address.filter() == filter).then_some("true")
-                            }
-                        >
-                            {name}
-                            " "
-                            <span class="tally">{move || format::count(job.with(count))}</span>
-                        </a>
-                    }
-                })
-                .collect_view()}
-        </nav>
-    }
-    .into_any()
-}
-
-/// Keeps the filter and starts at the first page.
-#[component]
-fn Search(address: Memo<Address>) -> impl IntoView {
-    const SIZES: [u32; 4] = [20, 50, 100, 500];
-    let query = move || address.with(|address| address.query().to_owned());
-    let filter = move || address.with(|address| address.filter().as_str());
-    let size = Memo::new(move |_| address.with(|address| address.size()));
-    // A size that somebody wrote into the URL is an option too.
-    let sizes = move || {
-        let mut sizes = SIZES.to_vec();
-        if !sizes.contains(&size.get()) {
-            sizes.push(size.get());
-            sizes.sort_unstable();
-        }
-        sizes
-    };
-    view! {
-        <search>
-            <Form
-                method="get"
-                action=address.with_untracked(|address| address.path())
-                attr:class="search"
-            >
-                <input type="hidden" name="filter" value=filter />
-                <label class="visually-hidden" for="q">
-                    "Search in id and description"
-                </label>
-                <input
-                    id="q"
-                    type="search"
-                    name="q"
-                    value=query
-                    prop:value=query
-                    maxlength=PageRequest::MAX_QUERY_CHARS.to_string()
-                    placeholder="Search id or description"
-                />
-                <label class="visually-hidden" for="size">
-                    "Rows per page"
-                </label>
-                <select id="size" name="size">
-                    {move || {
-                        sizes()
-                            .into_iter()
-                            .map(|option| {
-                                view! {
-                                    <option value=option.to_string() selected=option == size.get()>
-                                        {format!("{option} rows")}
-                                    </option>
-                                }
-                            })
-                            .collect_view()
-                    }}
-                </select>
-                <button class="button">"Search"</button>
-            </Form>
-        </search>
-    }
-    .into_any()
-}
-
-#[component]
 fn Page(page: RowPage, job: Signal<Job>, address: Address) -> impl IntoView {
     if page.rows.is_empty() {
         return view! { <NoRows page job address /> }.into_any();
     }
     view! {
-        <RowTable rows=page.rows />
-        <Pager total=page.total address />
-    }
-    .into_any()
-}
-
-#[component]
-fn Pager(total: u64, address: Address) -> impl IntoView {
-    let (page, size) = (address.page(), u64::from(address.size()));
-    let pages = total.div_ceil(size).max(1);
-    let first = (page - 1) * size + 1;
-    let last = total.min(page * size);
-    let link = |to: Option<u64>, rel: Option<&'static str>, name: &'static str| match to {
-        Some(to) => view! {
-            <a class="button" href=address.paged(to) rel=rel>
-                {name}
-            </a>
-        }
-        .into_any(),
-        // In its place, so that the others don't move.
-        None => view! {
-            <span class="button" aria-disabled="true">
-                {name}
-            </span>
-        }
-        .into_any(),
-    };
-    view! {
-        <nav class="pager" aria-label="Pages">
-            <p class="muted">
-                {format!(
-                    "{}–{} of {}",
-                    format::count(first),
-                    format::count(last),
-                    format::counted(total, "row"),
-                )}
-            </p>
-            {(pages > 1)
-                .then(|| {
-                    view! {
-                        <div class="pager-links">
-                            {link((page > 1).then_some(1), None, "First")}
-                            {link((page > 1).then(|| page - 1), Some("prev"), "Previous")}
-                            <span class="pager-page">
-                                {format!("Page {} of {}", format::count(page), format::count(pages))}
-                            </span> {link((page < pages).then(|| page + 1), Some("next"), "Next")}
-                            {link((page < pages).then_some(pages), None, "Last")}
-                        </div>
-                    }
-                })}
-        </nav>
+        <RowTable rows=page.rows sought=address.row() />
+        <Pager page=page.page total=page.total address />
     }
     .into_any()
 }

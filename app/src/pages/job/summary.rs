@@ -1,14 +1,18 @@
-use domain::{Job, JobStatus};
+use domain::{Job, JobReport, JobStatus};
 use leptos::prelude::*;
 
 use crate::{
-    components::{Controls, JobProgressBar, state_sentence},
+    components::{Controls, Counts, JobProgressBar, state_sentence},
     format,
 };
 
-/// What the state of the job calls for: its start, its progress, or why it failed.
+/// What the state of the job calls for: its start, its progress, its result, or why it failed.
 #[component]
-pub fn Summary(job: RwSignal<Job>, status: Memo<JobStatus>) -> impl IntoView {
+pub fn Summary(
+    job: RwSignal<Job>,
+    status: Memo<JobStatus>,
+    report: RwSignal<JobReport>,
+) -> impl IntoView {
     view! {
         <section class="panel summary" aria-label="Progress">
             {move || {
@@ -17,15 +21,20 @@ pub fn Summary(job: RwSignal<Job>, status: Memo<JobStatus>) -> impl IntoView {
                 match status {
                     JobStatus::Pending => sentence.into_any(),
                     JobStatus::Failed => view! { <Failed job /> }.into_any(),
-                    JobStatus::Processing
-                    | JobStatus::Completed
-                    | JobStatus::Paused
-                    | JobStatus::Cancelled => {
+                    JobStatus::Processing | JobStatus::Paused | JobStatus::Cancelled => {
                         view! {
                             {sentence}
                             <JobProgressBar job />
                             <p class="pace">{move || job.with(pace)}</p>
                             <Counts job />
+                        }
+                            .into_any()
+                    }
+                    JobStatus::Completed => {
+                        view! {
+                            <JobProgressBar job />
+                            <Counts job />
+                            <Result job report />
                         }
                             .into_any()
                     }
@@ -39,56 +48,62 @@ pub fn Summary(job: RwSignal<Job>, status: Memo<JobStatus>) -> impl IntoView {
 
 /// How fast it goes and how long it takes.
 fn pace(job: &Job) -> String {
-    let rate = job
-        .rows_per_second
-        .map(|rate| format!("{} rows per second", format::count(rate.round() as u64)));
-    let time = match job.status {
-        JobStatus::Processing => job
-            .eta_seconds
-            .map(|left| format!("about {} left", format::seconds(left.ceil().max(1.0)))),
-        _ => job
-            .started_at
-            .zip(job.finished_at)
-            .map(|(started, finished)| {
-                let took = (finished - started).num_milliseconds() as f64 / 1000.0;
-                format!("took {}", format::seconds(took))
-            }),
-    };
-    let parts: Vec<String> = [rate, time].into_iter().flatten().collect();
+    let rate = job.rows_per_second.map(rate);
+    let left = job
+        .eta_seconds
+        .map(|left| format!("about {} left", format::seconds(left.ceil().max(1.0))));
+    let parts: Vec<String> = [rate, left].into_iter().flatten().collect();
     match (parts.is_empty(), job.status) {
         (true, JobStatus::Processing) => "Reading the file…".to_owned(),
         _ => parts.join(" · "),
     }
 }
 
+fn rate(rows_per_second: f64) -> String {
+    format!(
+        "{} rows per second",
+        format::count(rows_per_second.round() as u64)
+    )
+}
+
+/// What a completed job has come to.
 #[component]
-fn Counts(job: RwSignal<Job>) -> impl IntoView {
-    let counts = [
-        (
-            "Total rows",
-            "total",
-            (|job: &Job| job.total_records) as fn(&Job) -> u64,
-        ),
-        ("Processed", "processed", |job| job.processed_records),
-        ("Valid", "valid", |job| job.valid_records),
-        ("Invalid", "invalid", |job| job.invalid_records),
-        ("Suspicious", "suspicious", |job| job.suspicious_records),
-    ];
-    view! {
-        <dl class="counts">
-            {counts
-                .map(|(name, kind, count)| {
-                    view! {
-                        <div data-kind=kind>
-                            <dt>{name}</dt>
-                            <dd>{move || format::count(job.with(count))}</dd>
-                        </div>
-                    }
-                })
-                .collect_view()}
-        </dl>
-    }
-    .into_any()
+fn Result(job: RwSignal<Job>, report: RwSignal<JobReport>) -> impl IntoView {
+    let facts = move || {
+        let share = job.with(|job| {
+            (job.total_records > 0)
+                .then(|| format::share(job.valid_records, job.total_records))
+                .map(|share| ("Share valid", share))
+        });
+        let (amount, dates) = report
+            .with(|report| {
+                let dates = report.valid_dates?;
+                let amount = format::decimal(&report.valid_amount.to_string());
+                Some((
+                    ("Sum of valid amounts", amount),
+                    ("Dates", format!("{} – {}", dates.first, dates.last)),
+                ))
+            })
+            .unzip();
+        let took = job.with(|job| {
+            let took = (job.finished_at? - job.started_at?).num_milliseconds() as f64 / 1000.0;
+            Some(("Duration", format::seconds(took)))
+        });
+        let rate = job.with(|job| Some(("Speed", rate(job.rows_per_second?))));
+        [share, amount, dates, took, rate]
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| {
+                view! {
+                    <div>
+                        <dt>{name}</dt>
+                        <dd>{value}</dd>
+                    </div>
+                }
+            })
+            .collect_view()
+    };
+    view! { <dl class="counts counts-small result">{facts}</dl> }.into_any()
 }
 
 #[component]

@@ -2,7 +2,8 @@ use domain::{Job, JobProgress, JobStatus};
 use leptos::prelude::*;
 
 use crate::{
-    components::{Announcements, Controls, JobProgressBar, StatusBadge, Time},
+    api::CreateDemoJob,
+    components::{Announcements, Controls, Counts, FormError, JobProgressBar, StatusBadge, Time},
     format,
 };
 
@@ -68,7 +69,7 @@ impl Jobs {
 }
 
 #[component]
-pub fn JobList(jobs: Jobs, announcements: Announcements) -> impl IntoView {
+pub fn JobList(user_id: i64, jobs: Jobs, announcements: Announcements) -> impl IntoView {
     view! {
         <section aria-labelledby="files">
             <h2 id="files">
@@ -77,14 +78,9 @@ pub fn JobList(jobs: Jobs, announcements: Announcements) -> impl IntoView {
             </h2>
             <Show
                 when=move || { jobs.count() > 0 }
-                fallback=|| {
+                fallback=move || {
                     view! {
-                        <div class="empty">
-                            <h3>"No files yet"</h3>
-                            <p>
-                                "Upload a CSV file with the columns transaction_id, amount and date; a description is optional. Then start it, and watch each row get its verdict."
-                            </p>
-                        </div>
+                        <NoJobs user_id />
                     }
                 }
             >
@@ -99,18 +95,50 @@ pub fn JobList(jobs: Jobs, announcements: Announcements) -> impl IntoView {
     .into_any()
 }
 
+/// What to do first, with a file of one's own or without.
+#[component]
+fn NoJobs(user_id: i64) -> impl IntoView {
+    let demo = ServerAction::<CreateDemoJob>::new();
+    let error = Signal::derive(move || {
+        demo.value()
+            .with(|result| result.as_ref()?.as_ref().err().cloned())
+    });
+    view! {
+        <div class="empty">
+            <h3>"No files yet"</h3>
+            <ol>
+                <li>
+                    "Upload a CSV file with the columns transaction_id, amount and date; a description is optional. "
+                    <a href="/sample.csv" rel="external" download>
+                        "Here is a small one"
+                    </a> "."
+                </li>
+                <li>"Start it: every row gets its verdict while you watch, or while you don't."</li>
+                <li>
+                    "Look at the problems by kind, and download the invalid rows with their reasons."
+                </li>
+            </ol>
+            <p>"No file at hand? A demonstration has 200,000 rows, and problems of many kinds."</p>
+            <ActionForm action=demo>
+                <FormError error />
+                <input type="hidden" name="user_id" value=user_id.to_string() />
+                <button class="button" disabled=demo.pending()>
+                    {move || {
+                        if demo.pending().get() { "Preparing it…" } else { "Try the demonstration" }
+                    }}
+                </button>
+            </ActionForm>
+        </div>
+    }
+    .into_any()
+}
+
 #[component]
 fn JobItem(id: i64, job: RwSignal<Job>, announcements: Announcements) -> impl IntoView {
     announcements.follow(job.into());
     let (filename, created_at, bytes) =
         job.with_untracked(|job| (job.filename.clone(), job.created_at, job.bytes));
     let status = Memo::new(move |_| job.with(|job| job.status));
-    let counts = [
-        ("Rows", (|job: &Job| job.total_records) as fn(&Job) -> u64),
-        ("Valid", |job| job.valid_records),
-        ("Invalid", |job| job.invalid_records),
-        ("Suspicious", |job| job.suspicious_records),
-    ];
     view! {
         <li class="card">
             <div class="card-head">
@@ -134,18 +162,7 @@ fn JobItem(id: i64, job: RwSignal<Job>, announcements: Announcements) -> impl In
                 | JobStatus::Cancelled => {
                     view! {
                         <JobProgressBar job />
-                        <dl class="counts counts-small">
-                            {counts
-                                .map(|(name, count)| {
-                                    view! {
-                                        <div>
-                                            <dt>{name}</dt>
-                                            <dd>{move || format::count(job.with(count))}</dd>
-                                        </div>
-                                    }
-                                })
-                                .collect_view()}
-                        </dl>
+                        <Counts job compact=true />
                     }
                         .into_any()
                 }

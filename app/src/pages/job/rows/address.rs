@@ -1,5 +1,5 @@
-//! The address of a page of rows: `/jobs/7?filter=invalid&q=refund&size=50&page=3`. What is not in
-//! it is the default.
+//! The address of a page of rows: `/jobs/7?filter=invalid&q=refund&size=50&page=3`, or of the page that holds
+//! a row: `/jobs/7?row=1234&size=50`. What is not in it is the default.
 
 use domain::{InvalidField, PageRequest, RowFilter};
 use leptos_router::params::ParamsMap;
@@ -18,6 +18,10 @@ pub fn parse(query: &ParamsMap) -> Result<PageRequest, InvalidField> {
             .parse()
             .map_err(|_| InvalidField::new("size", "size is a number from 1 to 1000."))?,
     };
+    if let Some(row) = query.get_str("row").filter(|row| !row.is_empty()) {
+        // A number that is too large for its type is beyond every file too.
+        return PageRequest::around(row.trim().parse().unwrap_or(0), size);
+    }
     let filter = query.get_str("filter").unwrap_or_default().parse()?;
     PageRequest::parse(page, size, filter, query.get_str("q"))
 }
@@ -40,8 +44,9 @@ impl Address {
         format!("/jobs/{}", self.job_id)
     }
 
-    pub fn page(&self) -> u64 {
-        self.request.as_ref().map_or(1, PageRequest::page)
+    /// The row that is looked for.
+    pub fn row(&self) -> Option<u64> {
+        self.request.as_ref().and_then(PageRequest::row)
     }
 
     pub fn size(&self) -> u32 {
@@ -135,9 +140,13 @@ mod tests {
         let address = Address::new(7, Some(request.clone()));
         assert!(address.is_narrowed());
         assert_eq!(
-            (address.page(), address.size(), address.query()),
+            (request.page(), address.size(), address.query()),
             (3, 50, "a&b=ü%")
         );
+        let asked = parse(&query(&[("row", "70"), ("size", "50")])).unwrap();
+        let address_of_row = Address::new(7, Some(asked));
+        assert_eq!(address_of_row.row(), Some(70));
+        assert_eq!(address_of_row.paged(1), "/jobs/7?size=50#rows");
         assert!(
             address
                 .paged(3)
@@ -154,6 +163,8 @@ mod tests {
             ("size", "0"),
             ("size", "1001"),
             ("filter", "odd"),
+            ("row", "0"),
+            ("row", "x"),
         ] {
             let error = parse(&query(&[wrong])).unwrap_err();
             assert_eq!(error.field, wrong.0);

@@ -1,10 +1,14 @@
 use domain::{Amount, Field, Transaction};
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 
 /// On a narrow screen the style makes a card of each row, for which a browser may forget that it is
 /// a table: hence the explicit roles.
 #[component]
-pub fn RowTable(rows: Vec<Transaction>) -> impl IntoView {
+pub fn RowTable(
+    rows: Vec<Transaction>,
+    /// The number of the row that is looked for.
+    sought: Option<u64>,
+) -> impl IntoView {
     let most_decimals = rows.iter().filter_map(|row| row.amount).map(decimals).max();
     let most_decimals = most_decimals.unwrap_or(0);
     view! {
@@ -35,7 +39,10 @@ pub fn RowTable(rows: Vec<Transaction>) -> impl IntoView {
                 <tbody role="rowgroup">
                     {rows
                         .into_iter()
-                        .map(|row| view! { <Row row most_decimals /> })
+                        .map(|row| {
+                            let is_sought = sought == Some(row.row_number);
+                            view! { <Row row most_decimals is_sought /> }
+                        })
                         .collect_view()}
                 </tbody>
             </table>
@@ -45,7 +52,15 @@ pub fn RowTable(rows: Vec<Transaction>) -> impl IntoView {
 }
 
 #[component]
-fn Row(row: Transaction, most_decimals: usize) -> impl IntoView {
+fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView {
+    let element = NodeRef::<html::Tr>::new();
+    if is_sought {
+        Effect::new(move |_| {
+            if let Some(row) = element.get() {
+                row.scroll_into_view();
+            }
+        });
+    }
     let sentences = |field: Field| {
         row.errors
             .iter()
@@ -68,7 +83,12 @@ fn Row(row: Transaction, most_decimals: usize) -> impl IntoView {
     });
     let verdict = if row.is_valid { "valid" } else { "invalid" };
     view! {
-        <tr role="row" data-verdict=verdict>
+        <tr
+            role="row"
+            data-verdict=verdict
+            aria-current=is_sought.then_some("true")
+            node_ref=element
+        >
             <td role="cell" class="number row-number" data-label="Row">
                 {row.row_number.to_string()}
             </td>
@@ -85,7 +105,7 @@ fn Row(row: Transaction, most_decimals: usize) -> impl IntoView {
                 {sentences(Field::Date)}
             </td>
             <td role="cell" class="description" data-label="Description">
-                {row.description.clone()}
+                {row.description.map(|description| view! { <LongText text=description /> })}
             </td>
             <td role="cell" class="verdict" data-label="Verdict">
                 <span class="badge" data-status=verdict>
@@ -106,6 +126,25 @@ fn Row(row: Transaction, most_decimals: usize) -> impl IntoView {
         </tr>
     }
     .into_any()
+}
+
+/// A text of which only the beginning is shown until somebody asks for the whole.
+#[component]
+fn LongText(text: String) -> impl IntoView {
+    const CHARS: usize = 160;
+    match text.char_indices().nth(CHARS) {
+        None => text.into_any(),
+        Some((end, _)) => {
+            let beginning = format!("{}…", &text[..end]);
+            view! {
+                <details class="long-text">
+                    <summary>{beginning}</summary>
+                    {text}
+                </details>
+            }
+            .into_any()
+        }
+    }
 }
 
 /// The width of what follows the whole number, in digits: the point is as wide as one.

@@ -1,0 +1,73 @@
+//! A job for those who have no file at hand.
+
+use std::{convert::Infallible, fmt::Write};
+
+use bytes::Bytes;
+use domain::{Command, Job};
+use futures::stream;
+
+use crate::{Backend, Error, Result, control, jobs};
+
+const FILENAME: &str = "demo.csv";
+/// Enough that the progress can be seen.
+const ROWS: u32 = 200_000;
+const ROWS_PER_PIECE: u32 = 5_000;
+
+/// Uploads a file with problems of many kinds for the user and starts it. Where Temporal doesn't take it, the
+/// job stays pending, to be started by hand.
+pub async fn create_job(backend: &Backend, user_id: i64) -> Result<Job> {
+    let pieces = (0..ROWS).step_by(ROWS_PER_PIECE as usize).map(piece);
+    let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
+    let job = jobs::upload(backend, user_id, FILENAME, content).await?;
+    match control::command(backend, job.id, Command::Start).await {
+        Err(Error::Unavailable(_)) => Ok(job),
+        started => started,
+    }
+}
+
+/// Some rows from number `first` on, and the header before the first of all.
+fn piece(first: u32) -> String {
+    let mut text = String::new();
+    if first == 0 {
+        text += "transaction_id,amount,date,description\n";
+    }
+    for row in first..first + ROWS_PER_PIECE {
+        // Writing to a string doesn't fail.
+        let _ = writeln!(text, "{}", line(row));
+    }
+    text
+}
+
+fn line(row: u32) -> String {
+    const WHAT: [&str; 7] = [
+        "Monthly subscription",
+        "Service fee",
+        "\"Hardware, two parts\"",
+        "Consulting",
+        "Travel",
+        "Café Zürich",
+        "Refund",
+    ];
+    let id = match row {
+        row if row % 1_301 == 13 => String::new(),
+        row if row % 907 == 100 => format!("DEMO-{:06}", row - 50),
+        row => format!("DEMO-{row:06}"),
+    };
+    let cents = u64::from(row) * 7_919 % 4_000_000;
+    let amount = match row {
+        row if row % 401 == 7 => "n/a".to_owned(),
+        row if row % 1_009 == 3 => String::new(),
+        row if row % 83 == 5 => format!("-{}.{:02}", cents / 100, cents % 100),
+        row if row % 1_511 == 9 => format!("{}.{:02}", 50_000 + cents, cents % 100),
+        _ => format!("{}.{:02}", cents / 100, cents % 100),
+    };
+    let (month, day) = (row / 28 % 12 + 1, row % 28 + 1);
+    let date = match row {
+        row if row % 601 == 2 => format!("2024-{month:02}-32"),
+        row if row % 1_201 == 4 => "yesterday".to_owned(),
+        _ => format!("2024-{month:02}-{day:02}"),
+    };
+    let description = WHAT[row as usize % WHAT.len()];
+    let surplus = if row % 5_003 == 8 { ",,surplus" } else { "" };
+    format!("{id},{amount},{date},{description}{surplus}")
+}
