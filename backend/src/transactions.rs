@@ -115,7 +115,12 @@ pub async fn page(backend: &Backend, job_id: i64, request: &PageRequest) -> Resu
         });
     };
     let page = match request.row() {
-        Some(row) => 1 + rows_before(&mut tx, result_id, row).await? / u64::from(request.size()),
+        Some(row) => {
+            let before = rows_before(&mut tx, result_id, row).await?;
+            // Beyond the end, the last page.
+            let last = (job.processed_records as u64).saturating_sub(1);
+            1 + before.min(last) / u64::from(request.size())
+        }
         None => request.page(),
     };
     let place = Place {

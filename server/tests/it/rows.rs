@@ -1,5 +1,5 @@
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{TestApp, problem};
 
@@ -64,6 +64,38 @@ async fn rows_are_paged_filtered_and_searched() {
         45
     );
 
+    let code = "amount.not_a_number";
+    let (numbers, total, _) = page(&app, &format!("{rows}?filter={code}&page=2&size=2")).await;
+    assert_eq!((numbers, total), (vec![30, 40], 5));
+    assert_eq!(
+        page(&app, &format!("{rows}?filter=date.missing")).await.1,
+        0
+    );
+    assert_eq!(
+        page(&app, &format!("{rows}?filter={code}&q=T030")).await.0,
+        [30]
+    );
+
+    // The page that holds a row; beyond the last, the last one.
+    for (row, first, relations) in [
+        (1, 1, vec!["first", "last", "next"]),
+        (21, 21, vec!["first", "last", "prev", "next"]),
+        (50, 41, vec!["first", "last", "prev"]),
+        (51, 41, vec!["first", "last", "prev"]),
+        (9_999_999_999_u64, 41, vec!["first", "last", "prev"]),
+    ] {
+        let found = page(&app, &format!("{rows}?row={row}&size=20")).await;
+        assert_eq!(
+            (found.0[0], found.1, found.2),
+            (
+                first,
+                50,
+                relations.iter().map(ToString::to_string).collect()
+            ),
+            "{row}"
+        );
+    }
+
     let search = async |query: &str| page(&app, &format!("{rows}?{query}")).await;
     assert_eq!(search("q=t00").await.1, 9);
     assert_eq!(
@@ -95,11 +127,54 @@ async fn rows_are_paged_filtered_and_searched() {
     }
     let rows = format!("/jobs/{}/transactions", job["id"]);
 
-    for bad in ["page=0", "size=0", "size=1001", "filter=broken", "page=x"] {
+    for bad in [
+        "page=0",
+        "size=0",
+        "size=1001",
+        "filter=broken",
+        "page=x",
+        "row=0",
+        "row=x",
+    ] {
         problem(
             app.get(&format!("{rows}?{bad}")).await,
             StatusCode::UNPROCESSABLE_ENTITY,
         )
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_report_sums_up_the_rows() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let pending = app
+        .upload(user_id, "transaction_id,amount,date\nA,1,2024-01-01\n")
+        .await;
+    let nothing = app.get_json(&format!("/jobs/{pending}/report")).await;
+    assert_eq!(nothing["problems"], json!({}));
+    assert_eq!(nothing["valid_dates"], Value::Null);
+
+    let job = app
+        .process(
+            "transaction_id,amount,date\nA,1.10,2024-03-01\nB,-0.205,2023-01-02\nA,5,2020-01-01\nC,x,\n,9,2025-01-01\n",
+        )
+        .await;
+    let text = app
+        .get(&format!("/jobs/{}/report", job["id"]))
+        .await
+        .text()
+        .await
+        .unwrap();
+    let found: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        found["problems"],
+        json!({"transaction_id.duplicate": 1, "amount.not_a_number": 1, "date.missing": 1, "transaction_id.missing": 1})
+    );
+    assert!(text.contains("\"valid_amount\":0.895,"), "{text}");
+    assert_eq!(
+        found["valid_dates"],
+        json!({"first": "2023-01-02", "last": "2024-03-01"})
+    );
+    problem(app.get("/jobs/999999/report").await, StatusCode::NOT_FOUND).await;
 }

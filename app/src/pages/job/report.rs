@@ -15,34 +15,43 @@ pub fn Report(job: RwSignal<Job>, report: RwSignal<JobReport>) -> impl IntoView 
             job.status == JobStatus::Completed && job.total_records > 0 && job.invalid_records == 0
         })
     });
-    let has_problems = move || problems.with(|problems| !problems.is_empty());
-    let has_throughput = move || throughput.with(|found| found.rows_per_second.len() > 1);
-    let is_shown = move || has_problems() || is_clean.get() || has_throughput();
-    view! {
-        <Show when=is_shown>
-            <div class="columns columns-even report">
-                <section class="panel" aria-labelledby="problems">
-                    <h2 id="problems">"Problems by kind"</h2>
-                    {move || match problems.get() {
-                        problems if !problems.is_empty() => {
-                            view! { <Problems job_id problems /> }.into_any()
-                        }
-                        _ if is_clean.get() => {
-                            view! { <p class="muted">"None: every row is valid."</p> }.into_any()
-                        }
-                        _ => view! { <p class="muted">"None so far."</p> }.into_any(),
-                    }}
+    let has_throughput =
+        Memo::new(move |_| throughput.with(|found| found.rows_per_second.len() > 1));
+    let is_shown = Memo::new(move |_| {
+        is_clean.get() || has_throughput.get() || problems.with(|problems| !problems.is_empty())
+    });
+    let kinds = move || match problems.get() {
+        problems if !problems.is_empty() => view! { <Problems job_id problems /> }.into_any(),
+        _ if is_clean.get() => {
+            view! { <p class="muted">"None: every row is valid."</p> }.into_any()
+        }
+        _ => view! { <p class="muted">"None so far."</p> }.into_any(),
+    };
+    let pace = move || {
+        has_throughput.get().then(|| {
+            view! {
+                <section class="panel" aria-labelledby="throughput">
+                    <h2 id="throughput">"Rows per second"</h2>
+                    {move || throughput.with(chart)}
                 </section>
-                <Show when=has_throughput>
-                    <section class="panel" aria-labelledby="throughput">
-                        <h2 id="throughput">"Rows per second"</h2>
-                        {move || throughput.with(chart)}
+            }
+            .into_any()
+        })
+    };
+    move || {
+        is_shown.get().then(|| {
+            view! {
+                <div class="columns columns-even report">
+                    <section class="panel" aria-labelledby="problems">
+                        <h2 id="problems">"Problems by kind"</h2>
+                        {kinds}
                     </section>
-                </Show>
-            </div>
-        </Show>
+                    {pace}
+                </div>
+            }
+            .into_any()
+        })
     }
-    .into_any()
 }
 
 /// A bar for each kind, as long as its share of the most frequent one. It leads to the rows.
@@ -66,7 +75,7 @@ fn Problems(job_id: i64, problems: Vec<(ErrorCode, u64)>) -> impl IntoView {
 }
 
 /// A bar for each part of the time.
-fn chart(throughput: &Throughput) -> impl IntoView + use<> {
+fn chart(throughput: &Throughput) -> AnyView {
     let rates = &throughput.rows_per_second;
     let peak = rates.iter().copied().fold(0.0, f64::max);
     let lowest = rates.iter().copied().fold(peak, f64::min);
@@ -110,4 +119,5 @@ fn chart(throughput: &Throughput) -> impl IntoView + use<> {
             </figcaption>
         </figure>
     }
+    .into_any()
 }

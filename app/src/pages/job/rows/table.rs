@@ -139,7 +139,7 @@ fn LongText(text: String) -> impl IntoView {
             view! {
                 <details class="long-text">
                     <summary>{beginning}</summary>
-                    {text}
+                    <p>{text}</p>
                 </details>
             }
             .into_any()

@@ -1,8 +1,11 @@
 //! What chooses the rows: filters, a search, and the way to one row.
 
 use domain::{Job, PageRequest, RowFilter};
-use leptos::prelude::*;
-use leptos_router::components::Form;
+use leptos::{
+    prelude::*,
+    web_sys::{SubmitEvent, UrlSearchParams},
+};
+use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use super::Address;
 use crate::format;
@@ -76,11 +79,7 @@ pub fn Search(address: Memo<Address>) -> impl IntoView {
     };
     view! {
         <search>
-            <Form
-                method="get"
-                action=address.with_untracked(|address| address.path())
-                attr:class="search"
-            >
+            <ChoiceForm address class="search">
                 <input type="hidden" name="filter" value=filter prop:value=filter />
                 <label class="visually-hidden" for="q">
                     "Search in id and description"
@@ -113,7 +112,7 @@ pub fn Search(address: Memo<Address>) -> impl IntoView {
                     }}
                 </select>
                 <button class="button">"Search"</button>
-            </Form>
+            </ChoiceForm>
         </search>
     }
     .into_any()
@@ -125,11 +124,7 @@ pub fn Jump(address: Memo<Address>) -> impl IntoView {
     let size = move || address.with(|address| address.size().to_string());
     let row = move || address.with(|address| address.row().map(|row| row.to_string()));
     view! {
-        <Form
-            method="get"
-            action=address.with_untracked(|address| address.path())
-            attr:class="jump"
-        >
+        <ChoiceForm address class="jump">
             <input type="hidden" name="size" value=size prop:value=size />
             <label class="visually-hidden" for="row">
                 "Row number"
@@ -147,7 +142,34 @@ pub fn Jump(address: Memo<Address>) -> impl IntoView {
                 prop:value=move || row().unwrap_or_default()
             />
             <button class="button">"Go to row"</button>
-        </Form>
+        </ChoiceForm>
+    }
+    .into_any()
+}
+
+/// A form whose fields are the query of the page's address. It leads to the table, which is what somebody wants
+/// to see who chooses rows.
+#[component]
+fn ChoiceForm(address: Memo<Address>, class: &'static str, children: Children) -> impl IntoView {
+    let action = address.with_untracked(|address| format!("{}#rows", address.path()));
+    let navigate = use_navigate();
+    let submit = move |event: SubmitEvent| {
+        // A browser that doesn't tell what stands in the form sends it itself.
+        let Ok(data) = leptos::form::form_data_from_event(&event) else {
+            return;
+        };
+        let Ok(query) = UrlSearchParams::new_with_str_sequence_sequence(&data) else {
+            return;
+        };
+        event.prevent_default();
+        let path = address.with_untracked(Address::path);
+        let query = String::from(query.to_string());
+        navigate(&format!("{path}?{query}#rows"), NavigateOptions::default());
+    };
+    view! {
+        <form method="get" action=action class=class on:submit=submit>
+            {children()}
+        </form>
     }
     .into_any()
 }

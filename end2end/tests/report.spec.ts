@@ -1,0 +1,82 @@
+import { expect, test } from '@playwright/test';
+import { completed, createUser, expectCounts, start, upload } from './batchline';
+
+const FILE = [
+  'transaction_id,amount,date,description',
+  ...Array.from({ length: 95 }, (_, row) => `GOOD${row + 1},10.50,2024-03-${String((row % 28) + 1).padStart(2, '0')},Ordinary`),
+  'BAD1,ten,2024-02-30,Wrong twice',
+  'BAD2,eleven,2024-03-02,Wrong once',
+  'BAD3,,2024-03-02,Nothing',
+  'GOOD1,1,2024-03-02,Again',
+  `LONG,1,2024-04-01,${'long '.repeat(100)}END`,
+].join('\n');
+
+test('a finished file is summed up, and its problems lead to their rows', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'mixed.csv', FILE);
+  await start(page);
+  await completed(page);
+  const progress = page.getByRole('region', { name: 'Progress' });
+  const fact = (name: string) => progress.locator('dt', { hasText: name }).locator('xpath=following-sibling::dd');
+  await expect(fact('Share valid')).toHaveText('96 %');
+  await expect(fact('Sum of valid amounts')).toHaveText('998.50');
+  await expect(fact('Dates')).toHaveText('2024-03-01 – 2024-04-01');
+  await expect(fact('Duration')).toHaveText(/s$/);
+
+  const problems = page.getByRole('region', { name: 'Problems by kind' });
+  await expect(problems.getByRole('listitem')).toHaveText([
+    'Amount is not a number2',
+    'ID is repeated1',
+    'Amount is missing1',
+    'Date does not exist1',
+  ]);
+  await problems.getByRole('link', { name: 'Amount is not a number' }).click();
+  await expect(page).toHaveURL(/\?filter=amount\.not_a_number/);
+  const rows = page.getByRole('table', { name: 'Transactions' }).locator('tbody').getByRole('row');
+  await expect(rows).toHaveCount(2);
+  await expect(rows.first()).toContainText('BAD1');
+  // The kind stands among the filters, and the link can be passed on.
+  const filters = page.getByRole('navigation', { name: 'Filter by verdict' });
+  await expect(filters.getByRole('link', { name: 'Amount is not a number' })).toHaveAttribute('aria-current', 'true');
+  await page.reload();
+  await expect(rows).toHaveCount(2);
+  await page.goBack();
+  await expect(rows).toHaveCount(20);
+});
+
+test('a row is found by its number', async ({ page, javaScriptEnabled }) => {
+  await createUser(page);
+  await upload(page, 'mixed.csv', FILE);
+  await start(page);
+  await completed(page);
+  await page.getByRole('spinbutton', { name: 'Row number' }).fill('77');
+  await page.getByRole('button', { name: 'Go to row' }).click();
+  await expect(page).toHaveURL(/row=77/);
+  const sought = page.getByRole('table', { name: 'Transactions' }).locator('tr[aria-current]');
+  await expect(sought).toContainText('GOOD77');
+  // Without JavaScript the table's top is.
+  if (javaScriptEnabled) await expect(sought).toBeInViewport();
+  else await expect(page.getByRole('heading', { name: 'Transactions' })).toBeInViewport();
+  await expect(page.getByText('61–80 of 100 rows')).toBeVisible();
+  await page.getByRole('link', { name: 'Next' }).click();
+  await expect(page.getByText('81–100 of 100 rows')).toBeVisible();
+  await page.goBack();
+  await expect(sought).toContainText('GOOD77');
+  // Beyond the end there is the end; the whole of a long text is there on demand.
+  await page.getByRole('spinbutton', { name: 'Row number' }).fill('5000');
+  await page.getByRole('button', { name: 'Go to row' }).click();
+  await expect(page.getByText('81–100 of 100 rows')).toBeVisible();
+  await expect(page.getByText(/^(long )+END$/)).toBeHidden();
+  await page.locator('.long-text summary').click();
+  await expect(page.getByText(/^(long )+END$/)).toBeVisible();
+});
+
+test('who has no file tries the demonstration', async ({ page }) => {
+  await createUser(page);
+  await page.getByRole('button', { name: 'Try the demonstration' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'demo.csv' })).toBeVisible();
+  await completed(page);
+  await expectCounts(page, { 'Total rows': '200,000' });
+  await expect(page.getByRole('region', { name: 'Problems by kind' }).getByRole('listitem')).toHaveCount(7);
+  await expect(page.getByRole('img', { name: /^Between [\d,]+ and [\d,]+ rows per second/ })).toBeVisible();
+});
