@@ -33,7 +33,7 @@ pub async fn get(backend: &Backend, job_id: i64) -> Result<JobReport> {
     .await?;
     let chunks = sqlx::query!(
         r#"select extract(epoch from committed_at - $2)::double precision as "seconds!", rows
-           from job_chunks where result_id = $1 and committed_at is not null"#,
+           from job_chunks where result_id = $1 and committed_at is not null order by committed_at"#,
         job.result_id,
         job.started_at
     )
@@ -45,7 +45,7 @@ pub async fn get(backend: &Backend, job_id: i64) -> Result<JobReport> {
         .collect();
     let seconds = match job.started_at.zip(job.finished_at) {
         Some((started, finished)) => (finished - started).as_seconds_f64(),
-        None => chunks.iter().fold(0.0, |last, (at, _)| at.max(last)),
+        None => chunks.last().map_or(0.0, |(at, _)| *at),
     };
     Ok(JobReport {
         job_id,

@@ -34,25 +34,44 @@ pub struct Throughput {
 impl Throughput {
     /// The most parts: more can't be told apart in a small chart.
     pub const MAX_PARTS: usize = 60;
-    /// A part is long enough that several chunks are committed in it: otherwise the chart would show the chunks,
-    /// not the speed.
-    const CHUNKS_PER_PART: usize = 4;
 
-    /// From the chunks that are committed: seconds since the start, and rows. `seconds` is the whole time.
+    /// From the chunks that are committed, in the order of their commits: seconds since the start, and rows.
+    /// `seconds` is the whole time. As a chunk's rows become known all at once, they are spread over the time since
+    /// the commit before: otherwise this would show the chunks, not the speed.
     pub fn new(chunks: &[(f64, u64)], seconds: f64) -> Self {
-        let parts = (chunks.len() / Self::CHUNKS_PER_PART).min(Self::MAX_PARTS);
+        let parts = chunks.len().min(Self::MAX_PARTS);
         if parts == 0 || seconds <= 0.0 {
             return Self::default();
         }
         let part_seconds = seconds / parts as f64;
-        let mut rows_per_second = vec![0.0; parts];
-        for (at, rows) in chunks {
-            let part = ((at / part_seconds) as usize).min(parts - 1);
-            rows_per_second[part] += *rows as f64 / part_seconds;
+        let mut rows = vec![0.0; parts];
+        let mut from = 0.0;
+        for (until, chunk_rows) in chunks {
+            let (first, last) = (from / part_seconds, until / part_seconds);
+            // The last part also takes what a clock that was set back has left behind the end.
+            let part_of = |place: f64| (place as usize).min(parts - 1);
+            let inside = part_of(first)..=part_of(last);
+            for (part, rows) in rows
+                .iter_mut()
+                .enumerate()
+                .filter(|(part, _)| inside.contains(part))
+            {
+                let begin = first.max(part as f64);
+                let end = match part + 1 < parts {
+                    true => last.min(part as f64 + 1.0),
+                    false => last,
+                };
+                let share = match last > first {
+                    true => (end - begin) / (last - first),
+                    false => 1.0,
+                };
+                *rows += *chunk_rows as f64 * share;
+            }
+            from = *until;
         }
         Self {
             part_seconds,
-            rows_per_second,
+            rows_per_second: rows.into_iter().map(|rows| rows / part_seconds).collect(),
         }
     }
 }
@@ -62,16 +81,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throughput_counts_each_chunk_in_its_part() {
-        let chunks: Vec<(f64, u64)> = (1..=8).map(|at| (f64::from(at) / 2.0, 100)).collect();
-        let throughput = Throughput::new(&chunks, 4.0);
-        assert_eq!(throughput.part_seconds, 2.0);
-        // The chunk that ends with the first part stands in the second.
-        assert_eq!(throughput.rows_per_second, [150.0, 250.0]);
-        assert_eq!(Throughput::new(&chunks[..3], 4.0), Throughput::default());
-        let many = vec![(1.0, 1); 1000];
-        let throughput = Throughput::new(&many, 2.0);
+    fn throughput_spreads_the_rows_over_the_time() {
+        assert_eq!(Throughput::new(&[], 4.0), Throughput::default());
+        // 100 rows in the first second, 300 in the next three, and nothing in the last four.
+        let throughput = Throughput::new(&[(1.0, 100), (4.0, 300)], 8.0);
+        assert_eq!(throughput.part_seconds, 4.0);
+        assert_eq!(throughput.rows_per_second, [100.0, 0.0]);
+        let throughput = Throughput::new(&[(1.0, 100), (3.0, 400), (3.0, 100)], 3.0);
+        let [first, second, third] = throughput.rows_per_second[..] else {
+            panic!("three parts");
+        };
+        assert_eq!((first, second), (100.0, 200.0));
+        // Two commits at the same moment.
+        assert!((third - 300.0).abs() < 1.0, "{third}");
+    }
+
+    #[test]
+    fn throughput_loses_no_row() {
+        let chunks: Vec<(f64, u64)> = (1..500_u32).map(|at| (f64::from(at).sqrt(), 7)).collect();
+        let throughput = Throughput::new(&chunks, 23.0);
         assert_eq!(throughput.rows_per_second.len(), Throughput::MAX_PARTS);
-        assert_eq!(throughput.rows_per_second[30], 30_000.0);
+        let rows: f64 = throughput.rows_per_second.iter().sum::<f64>() * throughput.part_seconds;
+        assert!((rows - 499.0 * 7.0).abs() < 1e-6, "{rows}");
     }
 }

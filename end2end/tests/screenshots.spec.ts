@@ -34,8 +34,15 @@ test('pictures of the pages @screenshots', async ({ page }) => {
   await start(page);
   await completed(page);
   const job = page.url();
+  await createUser(page, { name: 'Eve Empty', email: `eve-${Date.now()}@example.com` });
+  const empty = page.url();
+  await page.getByRole('button', { name: 'Try the demonstration' }).click();
+  await completed(page);
+  const demo = page.url();
+  await createUser(page, { name: 'Eve Empty', email: `eva-${Date.now()}@example.com` });
+  const first = page.url();
 
-  const pages = { home: '/', user: dashboard, job, pending, failed, missing: '/nowhere' };
+  const pages = { home: '/', user: dashboard, empty: first, busy: empty, job, demo, sought: `${demo}?row=3521`, pending, failed, missing: '/nowhere' };
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const width of [1280, 390]) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });

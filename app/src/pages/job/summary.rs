@@ -1,4 +1,5 @@
-use domain::{Job, JobReport, JobStatus};
+use chrono::NaiveDate;
+use domain::{DateSpan, Job, JobReport, JobStatus};
 use leptos::prelude::*;
 
 use crate::{
@@ -73,23 +74,23 @@ fn Result(job: RwSignal<Job>, report: RwSignal<JobReport>) -> impl IntoView {
         let share = job.with(|job| {
             (job.total_records > 0)
                 .then(|| format::share(job.valid_records, job.total_records))
-                .map(|share| ("Share valid", share))
+                .map(|share| ("Share valid", share.into_any()))
         });
         let (amount, dates) = report
             .with(|report| {
                 let dates = report.valid_dates?;
                 let amount = format::decimal(&report.valid_amount.to_string());
                 Some((
-                    ("Sum of valid amounts", amount),
-                    ("Dates", format!("{} – {}", dates.first, dates.last)),
+                    ("Sum of valid amounts", amount.into_any()),
+                    ("Dates", span(dates)),
                 ))
             })
             .unzip();
         let took = job.with(|job| {
             let took = (job.finished_at? - job.started_at?).num_milliseconds() as f64 / 1000.0;
-            Some(("Duration", format::seconds(took)))
+            Some(("Duration", format::seconds(took).into_any()))
         });
-        let rate = job.with(|job| Some(("Speed", rate(job.rows_per_second?))));
+        let rate = job.with(|job| Some(("Speed", rate(job.rows_per_second?).into_any())));
         [share, amount, dates, took, rate]
             .into_iter()
             .flatten()
@@ -104,6 +105,15 @@ fn Result(job: RwSignal<Job>, report: RwSignal<JobReport>) -> impl IntoView {
             .collect_view()
     };
     view! { <dl class="counts counts-small result">{facts}</dl> }.into_any()
+}
+
+fn span(dates: DateSpan) -> AnyView {
+    let day = |date: NaiveDate| {
+        let date = date.to_string();
+        view! { <time datetime=date.clone()>{date.clone()}</time> }
+    };
+    let last = (dates.last != dates.first).then(|| (" – ", day(dates.last)));
+    (day(dates.first), last).into_any()
 }
 
 #[component]

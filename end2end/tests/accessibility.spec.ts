@@ -1,0 +1,87 @@
+import AxeBuilder from '@axe-core/playwright';
+import { expect, test, type Page } from '@playwright/test';
+import { SAMPLE, completed, createUser, start, upload } from './batchline';
+
+const FILE = [
+  'transaction_id,amount,date,description',
+  'TXN001,150.00,2024-01-15,Monthly subscription',
+  'TXN002,60000,2024-01-16,Service fee',
+  'TXN003,abc,2024-02-30,Wrong twice',
+  `TXN001,1,2024-01-19,${'The same id again. '.repeat(30)}`,
+  ...Array.from({ length: 30 }, (_, row) => `MORE${row},${row}.95,2024-02-01,More of the same`),
+].join('\n');
+
+// In both themes, wide and narrow. What axe finds is listed by rule and element.
+async function expectAccessible(page: Page, what: string) {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    for (const width of [1280, 320]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.setViewportSize({ width, height: 900 });
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
+      expect(found, `${what}, ${colorScheme}, ${width} pixels wide`).toEqual([]);
+      const overflow = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      expect(overflow, `${what} at ${width} pixels is wider than the screen`).toBeLessThanOrEqual(0);
+    }
+  }
+}
+
+test('axe finds nothing on any page @javascript', async ({ page }) => {
+  const errors: string[] = [];
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  page.on('pageerror', (error) => errors.push(error.message));
+
+  await createUser(page);
+  const dashboard = page.url();
+  await expectAccessible(page, 'a new user');
+  await upload(page, 'broken.csv', 'id,value\n1,2\n');
+  await expectAccessible(page, 'a pending job');
+  await start(page);
+  await expect(page.getByText('Failed', { exact: true })).toBeVisible();
+  await expectAccessible(page, 'a failed job');
+  await page.goto(dashboard);
+  await upload(page, 'march.csv', FILE);
+  await start(page);
+  await completed(page);
+  await expectAccessible(page, 'a completed job');
+  await page.goto(`${page.url()}?filter=invalid`);
+  await page.locator('.long-text summary').click();
+  await expectAccessible(page, 'invalid rows');
+  await page.getByRole('button', { name: 'Delete file…' }).click();
+  await expect(page.getByRole('dialog')).toBeVisible();
+  await expectAccessible(page, 'a question');
+  await page.goto(dashboard);
+  await expect(page.getByRole('listitem')).toHaveCount(2);
+  await expectAccessible(page, 'a user with files');
+  await page.getByRole('button', { name: 'Shortcuts' }).click();
+  await expectAccessible(page, 'the shortcuts');
+  await page.goto('/');
+  await expectAccessible(page, 'the users');
+  expect(errors).toEqual([]);
+  await page.goto('/nowhere');
+  await expectAccessible(page, 'no page');
+});
+
+test('a form that comes back with an error is accessible', async ({ page }) => {
+  await page.goto('/');
+  await page.getByLabel('Name').fill('   ');
+  await page.getByLabel('Email').fill('ann@example.com');
+  await page.getByRole('button', { name: 'Create user' }).click();
+  await expect(page.getByLabel('Name')).toHaveAttribute('aria-invalid', 'true');
+  await expectAccessible(page, 'a form with an error');
+});
+
+test('a job on paper shows what it came to, and nothing to click', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'payments.csv', SAMPLE);
+  await start(page);
+  await completed(page);
+  await page.emulateMedia({ media: 'print' });
+  await expect(page.getByText('Sum of valid amounts')).toBeVisible();
+  await expect(page.getByRole('table', { name: 'Transactions' })).toBeVisible();
+  for (const role of ['button', 'searchbox', 'navigation'] as const) {
+    await expect(page.getByRole(role)).toHaveCount(0);
+  }
+});
