@@ -19,27 +19,41 @@ impl IdHasher {
     }
 }
 
-/// The ids of a file that were seen so far, as their hashes: about 20 to 40 bytes for each.
+/// The ids of a file that were seen so far, as their hashes.
 pub struct SeenIds {
     hasher: IdHasher,
-    hashes: HashTable<u128>,
+    hashes: SeenHashes,
 }
 
 impl SeenIds {
     pub fn new(hasher: IdHasher) -> Self {
         Self {
             hasher,
-            hashes: HashTable::new(),
+            hashes: SeenHashes::with_capacity(0),
         }
     }
 
     /// Remembers a trimmed id. `false` if it was seen before.
     pub fn insert(&mut self, id: &[u8]) -> bool {
+        self.hashes.insert(self.hasher.hash(id))
+    }
+}
+
+/// Hashes by [`IdHasher`] that were seen so far: about 20 to 40 bytes for each.
+pub struct SeenHashes(HashTable<u128>);
+
+impl SeenHashes {
+    /// Takes so many before it grows.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(HashTable::with_capacity(capacity))
+    }
+
+    /// Remembers a hash. `false` if it was seen before.
+    pub fn insert(&mut self, hash: u128) -> bool {
         // A half of a good hash is one too.
         let table_hash = |hash: &u128| *hash as u64;
-        let hash = self.hasher.hash(id);
         match self
-            .hashes
+            .0
             .entry(table_hash(&hash), |seen| *seen == hash, table_hash)
         {
             Entry::Occupied(_) => false,

@@ -24,7 +24,7 @@ mod user;
 
 pub use amount::Amount;
 pub use command::{Command, Effect, Forbidden};
-pub use duplicates::{IdHasher, SeenIds};
+pub use duplicates::{IdHasher, SeenHashes, SeenIds};
 pub use file::{
     Checker, ChunkRange, Column, Encoding, FileError, Layout, Plan, PlanSink, Planner,
     validate_chunk,

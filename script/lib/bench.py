@@ -3,6 +3,7 @@
 import argparse
 import concurrent.futures
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -107,7 +108,11 @@ class Bench:
             began = time.perf_counter()
             self.api.command(job_id, "start")
             seconds.append(self.finished(job_id, began)[1])
-        print(f"\n4 rows: {1000 * statistics.median(seconds):.0f} ms from the request to start to the end (median of 30)", flush=True)
+        sample = 1000 * statistics.median(seconds)
+        # Nothing but Temporal: a workflow with the same steps, none of which does anything.
+        noop = float(subprocess.run([self.options.noop], check=True, stdout=subprocess.PIPE, text=True).stdout)
+        print(f"\n4 rows: {sample:.0f} ms from the request to start to the end (median of 30)", flush=True)
+        print(f"  {sample / noop:.2f} of a workflow with as many local activities that do nothing, {noop:.0f} ms", flush=True)
 
     def long_job(self, one_job):
         """Ten times the rows: time, the worker's memory, and pages of rows."""
@@ -122,21 +127,40 @@ class Bench:
         print(f"  the worker's memory at its peak: {peak_memory(worker)} MB, after the jobs above {one_peak} MB", flush=True)
         job_id = self.api.call("GET", f"/users/{self.user_id}/jobs")[0]["id"]
         time.sleep(10)  # two rounds of housekeeping, which brings the index up to date
+        self.log_statements(True)
         for name, query in [
             ("the last page", f"page={rows // 50}&size=50"),
             ("the last page of valid rows", f"page={(rows - invalid) // 50}&size=50&filter=valid"),
             ("the last page of invalid rows", f"page={invalid // 50}&size=50&filter=invalid"),
             ("one transaction id", f"size=50&q=TXN{rows - 1:08d}"),
+            ("a text that a few descriptions contain", "size=50&q=deposit%20999999"),
         ]:
             path = f"/jobs/{job_id}/transactions?{query}"
             if not self.api.call("GET", path):
                 sys.exit(f"{name} is empty")
-            times = []
+            times, in_database = [], []
             for _ in range(5):
+                logged = os.path.getsize(self.options.postgres_log)
                 began = time.perf_counter()
                 self.api.call("GET", path)
                 times.append(time.perf_counter() - began)
-            print(f"  {name}: {1000 * statistics.median(times):.1f} ms by the API", flush=True)
+                in_database.append(self.statement_milliseconds(logged))
+            print(
+                f"  {name}: {1000 * statistics.median(times):.1f} ms by the API, "
+                f"{statistics.median(in_database):.1f} ms of it in PostgreSQL",
+                flush=True,
+            )
+        self.log_statements(False)
+
+    def log_statements(self, wanted):
+        self.sql(f"alter system set log_min_duration_statement = {0 if wanted else -1}", "do $$ begin perform pg_reload_conf(); end $$")
+        time.sleep(1)  # each session hears of it with its next statement
+
+    def statement_milliseconds(self, offset):
+        """What the statements took that PostgreSQL has logged since its log had so many bytes."""
+        with open(self.options.postgres_log) as log:
+            log.seek(offset)
+            return sum(float(found) for found in re.findall(r"duration: ([0-9.]+) ms", log.read()))
 
     def upload_memory(self):
         """What a long upload adds to the server's memory."""
@@ -173,6 +197,8 @@ def main():
     parser.add_argument("--directory", required=True)
     parser.add_argument("--worker", required=True)
     parser.add_argument("--server", required=True)
+    parser.add_argument("--postgres-log", required=True)
+    parser.add_argument("--noop", required=True)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--long", action="store_true", help="also ten times the rows, and an upload of a gigabyte")

@@ -30,10 +30,10 @@ pub struct Activities {
     pub figures: Figures,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Chunk {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Chunks {
     pub run: Run,
-    pub number: u32,
+    pub numbers: Range<u32>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,17 +56,23 @@ impl Activities {
             .await
     }
 
+    /// Validates and commits one chunk after the other. A later attempt goes on where an earlier one stopped.
     #[activity]
     pub async fn validate(
         self: Arc<Self>,
         context: ActivityContext,
-        chunk: Chunk,
+        chunks: Chunks,
     ) -> Result<(), ActivityError> {
-        let step = processing::validate_chunk(&self.backend, chunk.run, chunk.number);
-        if let Some(counts) = self.alive(&context, step).await? {
-            self.figures.committed(counts);
-        }
-        Ok(())
+        let step = async {
+            for number in chunks.numbers {
+                let counts = processing::validate_chunk(&self.backend, chunks.run, number).await?;
+                if let Some(counts) = counts {
+                    self.figures.committed(counts);
+                }
+            }
+            Ok(())
+        };
+        self.alive(&context, step).await
     }
 
     #[activity]

@@ -17,11 +17,15 @@ use temporalio_sdk::{
 };
 
 use crate::activities::{
-    Activities, Chunk, DEFECT, Failure, HEARTBEAT_TIMEOUT, OUTDATED, UNREADABLE,
+    Activities, Chunks, DEFECT, Failure, HEARTBEAT_TIMEOUT, OUTDATED, UNREADABLE,
 };
 
-/// Chunks of one job that are asked for at the same time, over all workers.
+/// Activities of one job that validate its chunks at the same time, over all workers.
 const LANES: usize = 8;
+
+/// Chunks that one activity validates at most. Several, because Temporal's work for an activity takes as
+/// long as PostgreSQL's for half a chunk; few, because the steps of other jobs wait for it to end.
+const CHUNKS_AT_A_TIME: usize = 4;
 
 /// How often a step that met trouble with the infrastructure is tried again: for ever, and at least
 /// every few seconds.
@@ -133,21 +137,21 @@ impl ProcessJob {
         Ok(())
     }
 
-    /// One of [`LANES`] loops: takes the next chunk until none is left, or until the history is long
+    /// One of [`LANES`] loops: takes the next chunks until none are left, or until the history is long
     /// enough to go on in a new execution.
     async fn validate_chunks(
         context: WorkflowContext<Self>,
         run: Run,
     ) -> Result<(), ActivityExecutionError> {
         while !context.continue_as_new_suggested() {
-            let Some(number) = context.state_mut(Self::next_chunk) else {
+            let Some(numbers) = context.state_mut(Self::next_chunks) else {
                 break;
             };
-            let chunk = Chunk { run, number };
+            let chunks = Chunks { run, numbers };
             Self::step(
                 &context,
                 Activities::validate,
-                chunk,
+                chunks,
                 Duration::from_secs(600),
             )
             .await?;
@@ -155,13 +159,19 @@ impl ProcessJob {
         Ok(())
     }
 
-    fn next_chunk(&mut self) -> Option<u32> {
+    /// Takes chunks for one activity: towards the end single ones, so that no lane is left with several
+    /// when the others have none.
+    fn next_chunks(&mut self) -> Option<Range<u32>> {
         let remaining = self.remaining.as_mut()?;
-        let number = remaining.front_mut()?.next()?;
+        let left: usize = remaining.iter().map(ExactSizeIterator::len).sum();
+        let range = remaining.front_mut()?;
+        let count = (left / 4).clamp(1, CHUNKS_AT_A_TIME).min(range.len());
+        let numbers = range.start..range.start + count as u32;
+        range.start = numbers.end;
         if remaining.front().is_some_and(Range::is_empty) {
             remaining.pop_front();
         }
-        Some(number)
+        Some(numbers)
     }
 
     /// A step that is tried again until it succeeds or fails for good. `limit` is for one attempt.

@@ -6,12 +6,14 @@ use std::{
     io::{self, BufWriter, Read, Seek, Write},
 };
 
+use domain::SeenHashes;
+
 const PARTITIONS: usize = 256;
 /// Memory for ids that are not on disk, in bytes.
 const BUDGET: usize = 32 << 20;
 const ENTRY_BYTES: usize = 24;
 
-/// An id's hash and its row number, packed so that they sort by both.
+/// An id's hash and its row number.
 type Entry = [u8; ENTRY_BYTES];
 
 pub(super) struct DuplicateFinder {
@@ -40,10 +42,14 @@ impl DuplicateFinder {
         }
     }
 
-    pub fn insert(&mut self, hash: u128, row_number: u64) -> io::Result<()> {
-        let mut entry = [0; ENTRY_BYTES];
-        entry[..16].copy_from_slice(&hash.to_be_bytes());
-        entry[16..].copy_from_slice(&row_number.to_be_bytes());
+    /// Takes the hashed ids of the next rows, in the order of the file.
+    pub fn insert(&mut self, ids: &[(u128, u64)]) -> io::Result<()> {
+        ids.iter()
+            .try_for_each(|(hash, row_number)| self.insert_one(*hash, *row_number))
+    }
+
+    fn insert_one(&mut self, hash: u128, row_number: u64) -> io::Result<()> {
+        let entry = pack(hash, row_number);
         self.partitions[usize::from(entry[0])].entries.push(entry);
         self.entries_in_memory += 1;
         if self.entries_in_memory >= self.budget_entries {
@@ -59,15 +65,7 @@ impl DuplicateFinder {
     pub fn finish(self) -> io::Result<Vec<u64>> {
         let mut duplicates = Vec::new();
         for partition in self.partitions {
-            let mut entries = partition.into_entries()?;
-            entries.sort_unstable();
-            for pair in entries.windows(2) {
-                if pair[0][..16] == pair[1][..16] {
-                    let mut row_number = [0; 8];
-                    row_number.copy_from_slice(&pair[1][16..]);
-                    duplicates.push(u64::from_be_bytes(row_number));
-                }
-            }
+            partition.find_duplicates(&mut duplicates)?;
         }
         duplicates.sort_unstable();
         Ok(duplicates)
@@ -85,17 +83,38 @@ impl Partition {
         Ok(())
     }
 
-    fn into_entries(mut self) -> io::Result<Vec<Entry>> {
-        let Some(spilled) = self.spilled else {
-            return Ok(self.entries);
-        };
-        let mut file = spilled.into_inner().map_err(|error| error.into_error())?;
-        file.rewind()?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        self.entries.extend_from_slice(bytes.as_chunks().0);
-        Ok(self.entries)
+    fn find_duplicates(self, duplicates: &mut Vec<u64>) -> io::Result<()> {
+        let mut spilled = Vec::new();
+        if let Some(file) = self.spilled {
+            let mut file = file.into_inner().map_err(|error| error.into_error())?;
+            file.rewind()?;
+            file.read_to_end(&mut spilled)?;
+        }
+        let (spilled, _) = spilled.as_chunks::<ENTRY_BYTES>();
+        let mut seen = SeenHashes::with_capacity(spilled.len() + self.entries.len());
+        // In the order of the file: the first of equal ids is no duplicate.
+        for entry in spilled.iter().chain(&self.entries) {
+            let (hash, row_number) = unpack(entry);
+            if !seen.insert(hash) {
+                duplicates.push(row_number);
+            }
+        }
+        Ok(())
     }
+}
+
+fn pack(hash: u128, row_number: u64) -> Entry {
+    let mut entry = [0; ENTRY_BYTES];
+    entry[..16].copy_from_slice(&hash.to_be_bytes());
+    entry[16..].copy_from_slice(&row_number.to_be_bytes());
+    entry
+}
+
+fn unpack(entry: &Entry) -> (u128, u64) {
+    let (mut hash, mut row_number) = ([0; 16], [0; 8]);
+    hash.copy_from_slice(&entry[..16]);
+    row_number.copy_from_slice(&entry[16..]);
+    (u128::from_be_bytes(hash), u64::from_be_bytes(row_number))
 }
 
 #[cfg(test)]
@@ -115,9 +134,8 @@ mod tests {
         let expected: Vec<u64> = (1..=5_000).filter(|row| !seen.insert(hash(*row))).collect();
         for budget in [1, 700 * ENTRY_BYTES, BUDGET] {
             let mut finder = DuplicateFinder::with_budget(budget);
-            for row in 1..=5_000 {
-                finder.insert(hash(row), row).unwrap();
-            }
+            let ids: Vec<_> = (1..=5_000).map(|row| (hash(row), row)).collect();
+            finder.insert(&ids).unwrap();
             assert_eq!(finder.finish().unwrap(), expected, "budget {budget}");
         }
     }
@@ -125,10 +143,8 @@ mod tests {
     #[test]
     fn the_first_of_equal_ids_is_no_duplicate() {
         let mut finder = DuplicateFinder::new();
-        for row in [1, 2, 3] {
-            finder.insert(7, row).unwrap();
-        }
-        finder.insert(8, 4).unwrap();
+        finder.insert(&[(7, 1), (7, 2)]).unwrap();
+        finder.insert(&[(7, 3), (8, 4)]).unwrap();
         assert_eq!(finder.finish().unwrap(), [2, 3]);
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use domain::{ChunkRange, IdHasher, Layout, PlanSink, Planner};
 use sqlx::types::Json;
+use tokio::task::spawn_blocking;
 
 use super::{StepError, duplicates::DuplicateFinder};
 use crate::{Backend, Run, control, jobs::JobRow, progress};
@@ -67,17 +68,14 @@ struct Planned {
 
 struct Collector {
     hasher: IdHasher,
-    finder: DuplicateFinder,
-    /// The sink can't fail; the first trouble with the temporary files waits here.
-    trouble: std::io::Result<()>,
+    /// The hashed ids of the slice that is scanned.
+    ids: Vec<(u128, u64)>,
     chunks: Vec<ChunkRange>,
 }
 
 impl PlanSink for Collector {
     fn id(&mut self, row_number: u64, id: &[u8]) {
-        if self.trouble.is_ok() {
-            self.trouble = self.finder.insert(self.hasher.hash(id), row_number);
-        }
+        self.ids.push((self.hasher.hash(id), row_number));
     }
 
     fn chunk(&mut self, chunk: ChunkRange) {
@@ -91,34 +89,39 @@ async fn read(backend: &Backend, key: &str, bytes: u64) -> Result<Planned, StepE
     let mut collector = Collector {
         // A key that nobody can guess: ids can't be chosen so that their hashes collide.
         hasher: IdHasher::new(uuid::Uuid::new_v4().into_bytes()),
-        finder: DuplicateFinder::new(),
-        trouble: Ok(()),
+        ids: Vec::new(),
         chunks: Vec::new(),
     };
+    let mut finder = DuplicateFinder::new();
     let slice = |start: u64| start..(start + READ_BYTES).min(bytes);
     let mut next = backend.storage.read(key, slice(0)).await?;
     let mut offset = next.len() as u64;
     while !next.is_empty() {
         let current = next;
-        // The next slice is read while this one is scanned.
-        let scan = tokio::task::spawn_blocking(move || {
+        let ids = std::mem::take(&mut collector.ids);
+        // While one slice is scanned, the next one is read and the ids of the one before are taken in.
+        let scan = spawn_blocking(move || {
             let scanned = planner.push(&current, &mut collector);
             (planner, collector, scanned)
         });
-        let (scanned, read) = tokio::join!(scan, backend.storage.read(key, slice(offset)));
-        let outcome;
+        let insert = spawn_blocking(move || {
+            let inserted = finder.insert(&ids);
+            (finder, inserted)
+        });
+        let read = backend.storage.read(key, slice(offset));
+        let (scanned, inserted, read) = tokio::join!(scan, insert, read);
+        let (outcome, trouble);
         (planner, collector, outcome) = scanned?;
+        (finder, trouble) = inserted?;
         outcome?;
+        trouble.map_err(spilled)?;
         next = read?;
         offset += next.len() as u64;
     }
-    tokio::task::spawn_blocking(move || {
+    spawn_blocking(move || {
         let plan = planner.finish(&mut collector)?;
-        let spilled = |error: std::io::Error| {
-            StepError::Retry(anyhow::Error::new(error).context("temporary files of the planner"))
-        };
-        collector.trouble.map_err(spilled)?;
-        let duplicates = collector.finder.finish().map_err(spilled)?;
+        finder.insert(&collector.ids).map_err(spilled)?;
+        let duplicates = finder.finish().map_err(spilled)?;
         Ok(Planned {
             layout: plan.layout,
             rows: plan.rows,
@@ -127,6 +130,10 @@ async fn read(backend: &Backend, key: &str, bytes: u64) -> Result<Planned, StepE
         })
     })
     .await?
+}
+
+fn spilled(error: std::io::Error) -> StepError {
+    StepError::Retry(anyhow::Error::new(error).context("temporary files of the planner"))
 }
 
 /// Distributes ascending row numbers over their chunks, packed by [`pack`].

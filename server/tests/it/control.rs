@@ -10,15 +10,6 @@ impl TestApp {
         expect(response, StatusCode::ACCEPTED).await
     }
 
-    /// Waits until some rows are committed.
-    async fn under_way(&self, job_id: i64) -> Value {
-        eventually("some progress", async || {
-            let job = self.get_json(&format!("/jobs/{job_id}")).await;
-            (job["processed_records"].as_u64() > Some(0)).then_some(job)
-        })
-        .await
-    }
-
     async fn refused(&self, job_id: i64, command: &str) -> String {
         let response = self.post(&format!("/jobs/{job_id}/{command}")).await;
         problem(response, StatusCode::CONFLICT).await

@@ -286,6 +286,15 @@ impl TestApp {
         expect(response, StatusCode::ACCEPTED).await
     }
 
+    /// The job once some of its rows are committed.
+    pub async fn under_way(&self, job_id: i64) -> Value {
+        eventually("some progress", async || {
+            let job = self.get_json(&format!("/jobs/{job_id}")).await;
+            (job["processed_records"].as_u64() > Some(0)).then_some(job)
+        })
+        .await
+    }
+
     /// The job once it is completed or has failed.
     pub async fn finished(&self, job_id: i64) -> Value {
         eventually("the job to finish", async || {

@@ -3,7 +3,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::harness::{Options, SAMPLE, TestApp, eventually, expect, problem};
+use crate::harness::{Options, SAMPLE, TestApp, eventually, expect, generated, problem};
 
 #[tokio::test]
 async fn the_sample_is_processed() {
@@ -84,6 +84,44 @@ async fn a_job_that_is_started_many_times_at_once_runs_once() {
     // Late is no different.
     app.begin(job_id).await;
     assert_eq!(app.get_json(&format!("/jobs/{job_id}")).await, job);
+}
+
+#[tokio::test]
+async fn small_jobs_do_not_wait_for_a_large_one() {
+    /// Seconds from start to end that none may take, with the machine shared with other tests.
+    const LIMIT: f64 = 30.0;
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let large = app.upload(user_id, generated(2_000_000).0).await;
+    // 1.5 MB, whose steps go the way of those of the large one; the others take a shorter one.
+    let mut others = vec![app.upload(user_id, generated(30_000).0).await];
+    for _ in 0..30 {
+        others.push(app.upload(user_id, generated(1_000).0).await);
+    }
+    app.begin(large).await;
+    app.under_way(large).await;
+    join_all(others.iter().map(|job_id| app.begin(*job_id))).await;
+    let finished = join_all(others.iter().map(|job_id| app.finished(*job_id))).await;
+    let large_then = app.get_json(&format!("/jobs/{large}")).await;
+    for job in finished {
+        assert_eq!(job["status"], "completed");
+        assert_eq!(job["processed_records"], job["total_records"]);
+    }
+    assert_eq!(large_then["status"], "processing");
+    let slowest: f64 = sqlx::query_scalar(
+        "select max(extract(epoch from finished_at - started_at))::float8 from jobs where id <> $1",
+    )
+    .bind(large)
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    assert!(slowest < LIMIT, "{slowest} s");
+    // Nor does the large one for them.
+    let large = app.finished(large).await;
+    assert_eq!(
+        (&large["status"], &large["processed_records"]),
+        (&json!("completed"), &json!(2_000_000))
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{SAMPLE, TestApp, eventually, generated, problem};
+use crate::harness::{SAMPLE, TestApp, generated, problem};
 
 #[tokio::test]
 async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
@@ -102,11 +102,7 @@ async fn a_new_connection_first_gets_the_state_as_it_is() {
     let user_id = app.user().await;
     let job_id = app.upload(user_id, generated(1_000_000).0).await;
     app.begin(job_id).await;
-    eventually("some progress", async || {
-        let job = app.get_json(&format!("/jobs/{job_id}")).await;
-        (job["processed_records"].as_u64() > Some(0)).then_some(())
-    })
-    .await;
+    app.under_way(job_id).await;
     let first = app.socket(user_id).await.json().await;
     assert_eq!(
         (&first["job_id"], &first["status"]),
