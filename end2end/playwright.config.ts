@@ -41,12 +41,19 @@ export default defineConfig({
     trace: 'retain-on-failure',
     screenshot: 'only-on-failure',
   },
+  // The stories with and without JavaScript, wide and narrow, light and dark. What is tagged @once
+  // doesn't depend on it, and what is tagged @large isn't worth the time.
   projects: [
     { name: 'chromium', use: chromium },
     {
+      name: 'phone',
+      use: { ...chromium, viewport: { width: 390, height: 844 }, colorScheme: 'dark' },
+      grepInvert: /@once|@large|@screenshots|@chaos/,
+    },
+    {
       name: 'no-javascript',
-      use: { ...chromium, javaScriptEnabled: false },
-      grepInvert: /@javascript|@screenshots/,
+      use: { ...chromium, javaScriptEnabled: false, colorScheme: 'dark' },
+      grepInvert: /@once|@javascript|@screenshots/,
     },
   ],
 });

@@ -11,27 +11,25 @@ const FILE = [
   ...Array.from({ length: 30 }, (_, row) => `MORE${row},${row}.95,2024-02-01,More of the same`),
 ].join('\n');
 
-// In both themes, wide and narrow. What axe finds is listed by rule and element.
+// In both themes, one wide and one narrow. What axe finds is listed by rule and element.
 async function expectAccessible(page: Page, what: string) {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    for (const width of [1280, 320]) {
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 900 });
-      const { violations } = await new AxeBuilder({ page }).analyze();
-      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
-      expect(found, `${what}, ${colorScheme}, ${width} pixels wide`).toEqual([]);
-      const overflow = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      expect(overflow, `${what} at ${width} pixels is wider than the screen`).toBeLessThanOrEqual(0);
-    }
+  for (const [colorScheme, width] of [['light', 1280], ['dark', 320]] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 900 });
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
+    expect(found, `${what}, ${colorScheme}, ${width} pixels wide`).toEqual([]);
+    const overflow = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    expect(overflow, `${what} at ${width} pixels is wider than the screen`).toBeLessThanOrEqual(0);
   }
 }
 
 // A color on its way to another has not the contrast of either.
 test.use({ contextOptions: { reducedMotion: 'reduce' } });
 
-test('axe finds nothing on any page @javascript', async ({ page }) => {
+test('axe finds nothing on any page @javascript @once', async ({ page }) => {
   const errors: string[] = [];
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
   page.on('pageerror', (error) => errors.push(error.message));
@@ -67,7 +65,7 @@ test('axe finds nothing on any page @javascript', async ({ page }) => {
   await expectAccessible(page, 'no page');
 });
 
-test('a form that comes back with an error is accessible @javascript', async ({ page }) => {
+test('a form that comes back with an error is accessible @javascript @once', async ({ page }) => {
   await page.goto('/');
   await page.getByLabel('Name').fill('   ');
   await page.getByLabel('Email').fill('ann@example.com');
@@ -76,7 +74,7 @@ test('a form that comes back with an error is accessible @javascript', async ({ 
   await expectAccessible(page, 'a form with an error');
 });
 
-test('a job on paper shows what it came to, and nothing to click', async ({ page }) => {
+test('a job on paper shows what it came to, and nothing to click @once', async ({ page }) => {
   await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);
   await start(page);

@@ -7,7 +7,7 @@ const FILE = ['transaction_id,amount,date', ...Array.from({ length: ROWS }, (_, 
   '\n',
 );
 
-test('a job is paused, goes on, is cancelled, and is retried', async ({ page }) => {
+test('a job is paused, goes on, is cancelled, and is retried @large', async ({ page }) => {
   await createUser(page);
   await upload(page, 'long.csv', FILE);
   await start(page);
