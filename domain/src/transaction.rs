@@ -83,6 +83,24 @@ impl ErrorCode {
         }
     }
 
+    /// What it is called where many rows have it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::RowTooLarge => "Row is too large",
+            Self::RowEncoding => "Row is not text",
+            Self::RowColumnCount => "Wrong number of cells",
+            Self::TransactionIdMissing => "ID is missing",
+            Self::TransactionIdTooLong => "ID is too long",
+            Self::TransactionIdDuplicate => "ID is repeated",
+            Self::AmountMissing => "Amount is missing",
+            Self::AmountNotANumber => "Amount is not a number",
+            Self::AmountOutOfRange => "Amount is out of range",
+            Self::DateMissing => "Date is missing",
+            Self::DateNotADate => "Date is not a date",
+            Self::DateOutOfRange => "Date does not exist",
+        }
+    }
+
     pub const fn field(self) -> Field {
         match self {
             Self::RowTooLarge | Self::RowEncoding | Self::RowColumnCount => Field::Row,
