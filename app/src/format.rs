@@ -95,10 +95,6 @@ pub fn machine_time(at: DateTime<Utc>) -> String {
 }
 
 /// `text`, or its first `max` characters and how many there are in all.
-#[cfg_attr(
-    not(any(feature = "ssr", test)),
-    expect(dead_code, reason = "values are cut before they cross to the browser")
-)]
 pub fn shortened(text: &str, max: usize) -> Option<String> {
     let (end, _) = text.char_indices().nth(max)?;
     let all = text.chars().count() as u64;

@@ -6,6 +6,7 @@
 
 mod api;
 mod app;
+mod check;
 mod components;
 mod error;
 mod format;

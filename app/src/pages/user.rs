@@ -106,12 +106,10 @@ fn DashboardView(loaded: Dashboard) -> impl IntoView {
                 {move || user.with(|user| user.email.clone())} " · created " <Time at=created_at />
             </p>
         </div>
+        <UploadForm user_id />
         <div class="columns">
             <JobList user_id jobs announcements />
-            <div class="stack">
-                <UploadForm user_id />
-                <Settings user jobs=Signal::derive(move || jobs.count()) />
-            </div>
+            <Settings user jobs=Signal::derive(move || jobs.count()) />
         </div>
         {announcements.region()}
         <ConnectionState lost />

@@ -78,6 +78,11 @@ impl Checker {
         }
     }
 
+    /// `None` until enough was fed to decide on the header.
+    pub fn layout(&self) -> Option<&Layout> {
+        self.reader.layout()
+    }
+
     /// Of the rows that were read so far.
     pub fn findings(&self) -> &Findings {
         &self.verdicts.findings
@@ -86,7 +91,7 @@ impl Checker {
     pub fn push(
         &mut self,
         bytes: &[u8],
-        on_row: &mut impl FnMut(&Row<'_>),
+        on_row: &mut impl FnMut(&Layout, &Row<'_>),
     ) -> Result<(), FileError> {
         let verdicts = &mut self.verdicts;
         self.reader.push(bytes, &mut |layout, record| {
@@ -96,7 +101,7 @@ impl Checker {
 
     pub fn finish(
         self,
-        on_row: &mut impl FnMut(&Row<'_>),
+        on_row: &mut impl FnMut(&Layout, &Row<'_>),
     ) -> Result<(Layout, Findings), FileError> {
         let mut verdicts = self.verdicts;
         let layout = self.reader.finish(&mut |layout, record| {
@@ -107,11 +112,16 @@ impl Checker {
 }
 
 impl Verdicts {
-    fn row(&mut self, layout: &Layout, record: &Record<'_>, on_row: &mut impl FnMut(&Row<'_>)) {
+    fn row(
+        &mut self,
+        layout: &Layout,
+        record: &Record<'_>,
+        on_row: &mut impl FnMut(&Layout, &Row<'_>),
+    ) {
         let row_number = self.findings.counts.processed + 1;
         let is_duplicate = |id: &str| !self.seen.insert(id.as_bytes());
         let row = self.judge.judge(layout, record, row_number, is_duplicate);
         self.findings.add(&row);
-        on_row(&row);
+        on_row(layout, &row);
     }
 }

@@ -28,6 +28,13 @@ impl Reader {
         }
     }
 
+    pub(super) fn layout(&self) -> Option<&Layout> {
+        match &self.stage {
+            Stage::Head(_) => None,
+            Stage::Rows(rows) => Some(&rows.0),
+        }
+    }
+
     pub(super) fn push(
         &mut self,
         bytes: &[u8],

@@ -81,7 +81,7 @@ fn slices<'a>(file: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a 
 
 pub fn checked(file: &[u8], slicing: &[usize]) -> Outcome {
     let mut rows = Vec::new();
-    let mut on_row = |row: &domain::Row<'_>| rows.push(row.to_transaction());
+    let mut on_row = |_: &Layout, row: &domain::Row<'_>| rows.push(row.to_transaction());
     let mut checker = Checker::new(KEY);
     for slice in slices(file, slicing) {
         checker.push(slice, &mut on_row)?;

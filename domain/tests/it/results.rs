@@ -10,7 +10,8 @@ fn results(file: &[u8]) -> String {
     let mut out = Vec::new();
     write_results_header(&layout, &mut out);
     let mut checker = Checker::new([0; 16]);
-    let mut on_row = |row: &domain::Row<'_>| write_results_row(&layout, row, &mut out);
+    let mut on_row =
+        |layout: &Layout, row: &domain::Row<'_>| write_results_row(layout, row, &mut out);
     checker.push(file, &mut on_row).unwrap();
     checker.finish(&mut on_row).unwrap();
     String::from_utf8(out).unwrap()

@@ -1,60 +1,89 @@
+//! Choosing a file, its check in the browser, and its upload.
+
+mod check;
+mod choice;
+mod download;
+mod report;
+mod sending;
+mod task;
+
 use leptos::{
+    html,
     prelude::*,
     server_fn::ServerFn,
-    wasm_bindgen::JsCast,
     web_sys::{FormData, HtmlFormElement, SubmitEvent},
 };
+use leptos_router::hooks::use_navigate;
+use wasm_bindgen::JsCast;
 
-use crate::{
-    AppError, ErrorKind,
-    api::{UploadFile, upload_file},
+use self::{
+    check::{CheckPanel, FileCheck},
+    choice::{FileField, chosen_file},
+    sending::{Sent, send},
+    task::Task,
 };
+use crate::{AppError, ErrorKind, api::UploadFile, format};
 
-/// Without JavaScript the browser posts the form; with it the same form is sent from here, which
-/// can say that it is being sent. Both end on the page of the new job.
+/// Without JavaScript the browser posts the form; with it the file is checked when it is chosen, and the
+/// same form is sent from here, which can show how far that is. Both end on the page of the new job.
 #[component]
 pub fn UploadForm(user_id: i64) -> impl IntoView {
-    let upload = Action::new_local(|form: &FormData| upload_file(form.clone().into()));
-    let posted = AppError::posted::<UploadFile>();
-    let error = move || {
-        upload
-            .value()
-            .with(|result| match result {
-                Some(result) => result.as_ref().err().cloned(),
-                None => posted.clone(),
-            })
-            .map(|error| error.message)
-    };
-    let error = Memo::new(move |_| error());
-    let pending = upload.pending();
-    let unreadable = RwSignal::new(None::<String>);
+    let input = NodeRef::<html::Input>::new();
+    let button = NodeRef::<html::Button>::new();
+    let check = FileCheck::new();
+    let error = RwSignal::new(AppError::posted::<UploadFile>());
+    // `None` while nothing is being sent.
+    let sent = RwSignal::new(None::<Sent>);
+    let is_sending = Memo::new(move |_| sent.with(Option::is_some));
+    let task = Task::new();
+    let navigate = use_navigate();
 
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        if pending.get_untracked() {
+        if is_sending.get_untracked() {
             return;
         }
         let form = event
             .target()
             .and_then(|target| target.dyn_into::<HtmlFormElement>().ok())
             .and_then(|form| FormData::new_with_form(&form).ok());
-        match form {
-            Some(form) => {
-                unreadable.set(None);
-                upload.dispatch_local(form);
+        let (Some(form), Some(file)) = (form, chosen_file(input)) else {
+            return;
+        };
+        error.set(None);
+        sent.set(Some(Sent::default()));
+        let navigate = navigate.clone();
+        task.start(async move {
+            let result = send(&form, &file, |now| {
+                sent.try_set(Some(now));
+            });
+            match result.await {
+                Ok(job) => navigate(&format!("/jobs/{}", job.id), Default::default()),
+                Err(failed) => {
+                    error.try_set(Some(failed));
+                    sent.try_set(None);
+                }
             }
-            None => unreadable.set(Some(
-                AppError::new(
-                    ErrorKind::Internal,
-                    "The file can't be read. Choose it again.",
-                )
-                .message,
-            )),
+        });
+    };
+    let cancel = move |_| {
+        task.stop();
+        sent.set(None);
+        if let Some(button) = button.get_untracked() {
+            // The button that had the focus is gone.
+            let _ = button.focus();
         }
     };
-    let sentence = move || unreadable.get().or_else(|| error.get());
+    let name = move || {
+        let is_worth_another_try = error
+            .with(|error| matches!(error, Some(error) if error.kind == ErrorKind::Unavailable));
+        match is_worth_another_try {
+            true => "Try again",
+            false => "Upload",
+        }
+    };
     view! {
-        <section class="panel" aria-labelledby="upload">
+        <section class="panel upload" aria-labelledby="upload">
             <h2 id="upload">"Upload a file"</h2>
             <form
                 method="post"
@@ -63,35 +92,54 @@ pub fn UploadForm(user_id: i64) -> impl IntoView {
                 on:submit=submit
             >
                 <input type="hidden" name="user_id" value=user_id.to_string() />
-                <div class="field">
-                    <label for="file">"CSV file"</label>
-                    <input
-                        id="file"
-                        type="file"
-                        name="file"
-                        accept=".csv,text/csv"
-                        required
-                        aria-invalid=move || sentence().map(|_| "true")
-                        aria-describedby="file-error file-hint"
-                    />
-                    <p class="field-error" id="file-error" aria-live="polite">
-                        {sentence}
-                    </p>
-                    <p class="hint" id="file-hint">
-                        "Columns: transaction_id, amount, date and, if you like, description. "
-                        <a href="/sample.csv" download>
-                            "Download a sample"
-                        </a>
-                    </p>
+                <FileField input check error is_sending />
+                <div class="controls">
+                    <button
+                        class="button button-primary"
+                        node_ref=button
+                        aria-disabled=move || is_sending.get().then_some("true")
+                    >
+                        {name}
+                    </button>
+                    <Show when=move || is_sending.get()>
+                        <button class="button" type="button" on:click=cancel>
+                            "Cancel the upload"
+                        </button>
+                    </Show>
                 </div>
-                <button class="button button-primary" disabled=pending>
-                    {move || if pending.get() { "Sending…" } else { "Upload" }}
-                </button>
-                <Show when=move || pending.get()>
-                    <progress class="sending" aria-label="Sending the file"></progress>
+                <Show when=move || is_sending.get()>
+                    <SendingProgress sent />
                 </Show>
             </form>
+            <CheckPanel check input />
         </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn SendingProgress(sent: RwSignal<Option<Sent>>) -> impl IntoView {
+    let sent = move || sent.get().unwrap_or_default();
+    let percent = Memo::new(move |_| sent().percent());
+    let pace = move || {
+        let Sent { bytes, total } = sent();
+        if total > 0 && bytes >= total {
+            return "Storing the file…".to_owned();
+        }
+        format!("{} of {}", format::bytes(bytes), format::bytes(total))
+    };
+    view! {
+        <div class="sending">
+            <div class="progress">
+                <progress
+                    max="100"
+                    value=move || percent.get().to_string()
+                    aria-label="Sent part of the file"
+                ></progress>
+                <span class="progress-percent">{move || format::percent(percent.get())}</span>
+            </div>
+            <p class="pace">{pace}</p>
+        </div>
     }
     .into_any()
 }

@@ -1,0 +1,295 @@
+//! What runs in the thread: the file is read slice by slice, so it may be larger than the memory.
+
+use domain::{
+    Checker, Counts, ErrorCode, FileError, Findings, Layout, Row, RowFilter, write_results_header,
+    write_results_row,
+};
+use leptos::web_sys::js_sys::{Array, Uint8Array, global};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use web_sys::{Blob, DedicatedWorkerGlobalScope, File, FileReaderSync, Performance};
+
+use super::{Example, Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report};
+
+/// The check ends here: the ids of so many rows take up to a gigabyte, and WebAssembly has four.
+const MAX_ROWS: u64 = 25_000_000;
+
+/// Bytes that are read at once.
+const SLICE: f64 = (1 << 21) as f64;
+
+/// Milliseconds between two messages about the progress.
+const INTERVAL: f64 = 150.0;
+
+/// Bytes of kept rows that are handed to the browser at once.
+const PART: usize = 1 << 20;
+
+/// Rows that are shown of each kind of problem.
+const EXAMPLES: usize = 3;
+
+/// Checks a file and posts what it finds. `keep` is a [`RowFilter`].
+#[wasm_bindgen]
+pub fn check_file(file: &File, keep: Option<String>) {
+    console_error_panic_hook::set_once();
+    let scope: DedicatedWorkerGlobalScope = global().unchecked_into();
+    let keep = keep.and_then(|filter| filter.parse().ok());
+    let message = match check(&scope, file, keep) {
+        Ok((report, kept)) => {
+            if let Some(rows) = kept {
+                post(&scope, &rows);
+            }
+            Message::Done(Box::new(report))
+        }
+        Err(failure) => Message::Failed(failure),
+    };
+    tell(&scope, &message);
+}
+
+fn tell(scope: &DedicatedWorkerGlobalScope, message: &Message) {
+    let json = serde_json::to_string(message).expect("a message has no map with odd keys");
+    post(scope, &json.into());
+}
+
+fn post(scope: &DedicatedWorkerGlobalScope, data: &JsValue) {
+    scope
+        .post_message(data)
+        .expect("texts and blobs can be posted");
+}
+
+fn check(
+    scope: &DedicatedWorkerGlobalScope,
+    file: &File,
+    keep: Option<RowFilter>,
+) -> Result<(Report, Option<Blob>), Failure> {
+    let clock = Clock::start(scope)?;
+    let mut checker = Checker::new(random(scope)?);
+    let mut gathered = Gathered::new(keep);
+    let mut slices = Slices::new(file)?;
+    let mut told_at = 0.0;
+    while let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)? {
+        checker
+            .push(slice, &mut |layout, row| gathered.add(layout, row))
+            .map_err(refused)?;
+        let counts = checker.findings().counts;
+        if gathered.is_full() {
+            return Err(Failure::TooLarge);
+        }
+        if counts.processed >= MAX_ROWS {
+            break;
+        }
+        if clock.milliseconds() >= told_at + INTERVAL {
+            told_at = clock.milliseconds();
+            tell(scope, &Message::Progress(clock.progress(&slices, counts)));
+        }
+    }
+
+    let is_whole = slices.is_at_end();
+    let (layout, findings) = if is_whole {
+        checker
+            .finish(&mut |layout, row| gathered.add(layout, row))
+            .map_err(refused)?
+    } else if keep.is_some() {
+        return Err(Failure::TooLarge);
+    } else {
+        let layout = checker.layout().cloned();
+        (layout.ok_or(Failure::Broken)?, checker.findings().clone())
+    };
+    let kept = gathered.kept.map(|kept| kept.finish(&layout)).transpose()?;
+    let report = Report {
+        progress: clock.progress(&slices, findings.counts),
+        problems: gathered.examples.of(&findings),
+        valid_amount: findings.valid_amount.to_string(),
+        valid_dates: findings.valid_dates,
+        layout,
+        is_whole,
+    };
+    Ok((report, kept))
+}
+
+fn refused(error: FileError) -> Failure {
+    Failure::Refused(error.to_string())
+}
+
+fn random(scope: &DedicatedWorkerGlobalScope) -> Result<[u8; 16], Failure> {
+    let mut bytes = [0; 16];
+    scope
+        .crypto()
+        .and_then(|crypto| crypto.get_random_values_with_u8_array(&mut bytes))
+        .map_err(|_| Failure::Broken)?;
+    Ok(bytes)
+}
+
+struct Clock {
+    performance: Performance,
+    start: f64,
+}
+
+impl Clock {
+    fn start(scope: &DedicatedWorkerGlobalScope) -> Result<Self, Failure> {
+        let performance = scope.performance().ok_or(Failure::Broken)?;
+        let start = performance.now();
+        Ok(Self { performance, start })
+    }
+
+    fn milliseconds(&self) -> f64 {
+        self.performance.now() - self.start
+    }
+
+    fn progress(&self, slices: &Slices<'_>, counts: Counts) -> Progress {
+        Progress {
+            bytes: slices.read as u64,
+            seconds: self.milliseconds() / 1000.0,
+            counts,
+        }
+    }
+}
+
+/// A file from its beginning to its end.
+struct Slices<'a> {
+    file: &'a File,
+    reader: FileReaderSync,
+    size: f64,
+    read: f64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Slices<'a> {
+    fn new(file: &'a File) -> Result<Self, Failure> {
+        Ok(Self {
+            file,
+            reader: FileReaderSync::new().map_err(|_| Failure::Broken)?,
+            size: file.size(),
+            read: 0.0,
+            bytes: Vec::new(),
+        })
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.read >= self.size
+    }
+
+    fn next(&mut self) -> Result<Option<&[u8]>, JsValue> {
+        if self.is_at_end() {
+            return Ok(None);
+        }
+        let end = (self.read + SLICE).min(self.size);
+        let slice = self.file.slice_with_f64_and_f64(self.read, end)?;
+        let slice = Uint8Array::new(&self.reader.read_as_array_buffer(&slice)?.into());
+        self.bytes.resize(slice.length() as usize, 0);
+        slice.copy_to(&mut self.bytes);
+        self.read = end;
+        Ok(Some(&self.bytes))
+    }
+}
+
+/// What is remembered of the rows.
+struct Gathered {
+    examples: Examples,
+    kept: Option<Kept>,
+}
+
+impl Gathered {
+    fn new(keep: Option<RowFilter>) -> Self {
+        Self {
+            examples: Examples::default(),
+            kept: keep.map(Kept::new),
+        }
+    }
+
+    fn add(&mut self, layout: &Layout, row: &Row<'_>) {
+        self.examples.add(row);
+        if let Some(kept) = &mut self.kept {
+            kept.add(layout, row);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.kept.as_ref().is_some_and(Kept::is_full)
+    }
+}
+
+/// The first rows of each kind of problem, by code.
+#[derive(Default)]
+struct Examples([Vec<Example>; ErrorCode::ALL.len()]);
+
+impl Examples {
+    fn add(&mut self, row: &Row<'_>) {
+        for error in &row.errors {
+            let examples = &mut self.0[error.code as usize];
+            if examples.len() < EXAMPLES {
+                examples.push(Example {
+                    row_number: row.row_number,
+                    message: error.message.to_string(),
+                });
+            }
+        }
+    }
+
+    fn of(mut self, findings: &Findings) -> Vec<Problem> {
+        let problem = |(code, rows): (ErrorCode, u64)| Problem {
+            code,
+            rows,
+            examples: std::mem::take(&mut self.0[code as usize]),
+        };
+        findings
+            .problems
+            .ranked()
+            .into_iter()
+            .map(problem)
+            .collect()
+    }
+}
+
+/// `results.csv` of the rows that a filter lets through, in parts, so that it never has to be moved.
+struct Kept {
+    filter: RowFilter,
+    /// Of `Uint8Array`.
+    parts: Array,
+    part: Vec<u8>,
+    bytes: u64,
+}
+
+impl Kept {
+    fn new(filter: RowFilter) -> Self {
+        Self {
+            filter,
+            parts: Array::new(),
+            part: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes > MAX_KEPT_BYTES
+    }
+
+    fn add(&mut self, layout: &Layout, row: &Row<'_>) {
+        if self.is_full() || !self.filter.lets_through(row) {
+            return;
+        }
+        self.begin(layout);
+        write_results_row(layout, row, &mut self.part);
+        if self.part.len() >= PART {
+            self.end_part();
+        }
+    }
+
+    fn begin(&mut self, layout: &Layout) {
+        if self.bytes == 0 && self.part.is_empty() {
+            write_results_header(layout, &mut self.part);
+        }
+    }
+
+    fn end_part(&mut self) {
+        self.bytes += self.part.len() as u64;
+        self.parts.push(&Uint8Array::from(&self.part[..]));
+        self.part.clear();
+    }
+
+    fn finish(mut self, layout: &Layout) -> Result<Blob, Failure> {
+        self.begin(layout);
+        self.end_part();
+        if self.is_full() {
+            return Err(Failure::TooLarge);
+        }
+        Blob::new_with_u8_array_sequence(&self.parts).map_err(|_| Failure::Broken)
+    }
+}

@@ -1,0 +1,267 @@
+use leptos::{html, prelude::*};
+use web_sys::File;
+
+use super::{choice::chosen_file, report::ReportView, task::Task};
+use crate::{
+    check::{self, Failure, Progress, Report},
+    format,
+};
+
+/// The check of the chosen file. There is one at a time: a new one ends the former.
+#[derive(Clone, Copy)]
+pub struct FileCheck {
+    chosen: RwSignal<Option<Chosen>>,
+    progress: RwSignal<Progress>,
+    /// `None` while it runs.
+    end: RwSignal<Option<End>>,
+    task: Task,
+}
+
+#[derive(Clone, PartialEq)]
+struct Chosen {
+    name: String,
+    bytes: u64,
+}
+
+#[derive(Clone, PartialEq)]
+enum End {
+    Done(Report),
+    Failed(Failure),
+    Stopped,
+}
+
+impl FileCheck {
+    pub fn new() -> Self {
+        Self {
+            chosen: RwSignal::new(None),
+            progress: RwSignal::new(Progress::default()),
+            end: RwSignal::new(None),
+            task: Task::new(),
+        }
+    }
+
+    pub fn start(self, file: File) {
+        self.chosen.set(Some(Chosen {
+            name: file.name(),
+            bytes: file.size() as u64,
+        }));
+        self.progress.set(Progress::default());
+        self.end.set(None);
+        self.task.start(async move {
+            let result = check::check(&file, None, |progress| {
+                self.progress.try_set(progress);
+            })
+            .await;
+            let end = match result {
+                Ok((report, _)) => {
+                    self.progress.try_set(report.progress);
+                    End::Done(report)
+                }
+                Err(failure) => End::Failed(failure),
+            };
+            self.end.try_set(Some(end));
+        });
+    }
+
+    fn stop(self) {
+        self.task.stop();
+        self.end.set(Some(End::Stopped));
+    }
+
+    /// No file is chosen any more.
+    pub fn clear(self) {
+        self.task.stop();
+        self.chosen.set(None);
+        self.end.set(None);
+    }
+}
+
+/// What the check of the chosen file says, while it runs and at its end.
+#[component]
+pub fn CheckPanel(check: FileCheck, input: NodeRef<html::Input>) -> impl IntoView {
+    // A second check of the same file leaves everything in its place.
+    let chosen = Memo::new(move |_| check.chosen.get());
+    let panel = move || {
+        chosen
+            .get()
+            .map(|chosen| view! { <Check check chosen input /> })
+    };
+    let announcement = move || check.end.with(|end| end.as_ref().map(sentence));
+    view! {
+        {panel}
+        <p class="visually-hidden" role="status">
+            {announcement}
+        </p>
+    }
+    .into_any()
+}
+
+#[component]
+fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl IntoView {
+    let Chosen { name, bytes } = chosen;
+    let is_running = Memo::new(move |_| check.end.with(Option::is_none));
+    let toggle = move |_| match chosen_file(input) {
+        _ if is_running.get_untracked() => check.stop(),
+        Some(file) => check.start(file),
+        None => {}
+    };
+    let status = move || {
+        check.end.with(|end| match end {
+            None => "processing",
+            Some(End::Done(_)) => "completed",
+            Some(End::Failed(_) | End::Stopped) => "failed",
+        })
+    };
+    let percent = Memo::new(move |_| match bytes {
+        0 => 100.0,
+        bytes => check.progress.get().bytes as f64 / bytes as f64 * 100.0,
+    });
+    let pace = move || pace(check.progress.get(), bytes, is_running.get());
+    let end_name = name.clone();
+    view! {
+        <section class="check" aria-labelledby="check">
+            <div class="check-head">
+                <h3 id="check">
+                    {name} " " <span class="tally">{format::bytes(bytes)}</span>
+                </h3>
+                <button class="button button-small" type="button" on:click=toggle>
+                    {move || if is_running.get() { "Stop the check" } else { "Check again" }}
+                </button>
+            </div>
+            <div class="progress" data-status=status>
+                <progress
+                    max="100"
+                    value=move || percent.get().to_string()
+                    aria-label="Checked part of the file"
+                ></progress>
+                <span class="progress-percent">{move || format::percent(percent.get())}</span>
+            </div>
+            <p class="pace">{pace}</p>
+            <Counts progress=check.progress />
+            {move || {
+                check
+                    .end
+                    .with(|end| end.as_ref().map(|end| end_view(end, &end_name, input)))
+            }}
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Counts(progress: RwSignal<Progress>) -> impl IntoView {
+    let counts = [
+        (
+            "Rows",
+            (|progress: &Progress| progress.counts.processed) as fn(&Progress) -> u64,
+        ),
+        ("Valid", |progress| progress.counts.valid),
+        ("Invalid", |progress| progress.counts.invalid),
+        ("Suspicious", |progress| progress.counts.suspicious),
+    ];
+    view! {
+        <dl class="counts">
+            {counts
+                .map(|(name, count)| {
+                    view! {
+                        <div>
+                            <dt>{name}</dt>
+                            <dd>{move || format::count(progress.with(count))}</dd>
+                        </div>
+                    }
+                })
+                .collect_view()}
+        </dl>
+    }
+    .into_any()
+}
+
+fn end_view(end: &End, name: &str, input: NodeRef<html::Input>) -> AnyView {
+    match end {
+        End::Done(report) => view! {
+            <p>{sentence(end)}</p>
+            <ReportView report=report.clone() name=name.to_owned() input />
+        }
+        .into_any(),
+        End::Failed(_) => view! { <p class="notice notice-bad">{sentence(end)}</p> }.into_any(),
+        End::Stopped => view! { <p class="muted">{sentence(end)}</p> }.into_any(),
+    }
+}
+
+/// How far and how fast it goes. Of less than a tenth of a second there is no speed to tell.
+fn pace(progress: Progress, total: u64, is_running: bool) -> String {
+    let Progress {
+        bytes,
+        seconds,
+        counts,
+    } = progress;
+    let mut parts = vec![match is_running {
+        true => format!("{} of {}", format::bytes(bytes), format::bytes(total)),
+        false => format!("checked in {}", format::seconds(seconds)),
+    }];
+    if seconds >= 0.1 {
+        let per_second = |number: u64| (number as f64 / seconds).round() as u64;
+        parts.push(format!("{}/s", format::bytes(per_second(bytes))));
+        let rows = format::count(per_second(counts.processed));
+        parts.push(format!("{rows} rows per second"));
+    }
+    parts.join(" · ")
+}
+
+/// What there is to say at the end, also to who doesn't see it.
+fn sentence(end: &End) -> String {
+    match end {
+        End::Done(report) => verdict(report),
+        End::Failed(failure) => failure_sentence(failure),
+        End::Stopped => {
+            "The check was stopped. The file can be uploaded all the same: processing checks every row."
+                .to_owned()
+        }
+    }
+}
+
+fn verdict(report: &Report) -> String {
+    let counts = report.progress.counts;
+    let rows = format::counted(counts.processed, "row");
+    let are = |number: u64| if number == 1 { "is" } else { "are" };
+    let mut sentences = vec![match (counts.processed, counts.invalid) {
+        (0, _) => "The file has a header and no rows.".to_owned(),
+        (_, 0) => format!("No problems in {rows}."),
+        (_, invalid) => format!(
+            "{} of {rows} {} invalid.",
+            format::count(invalid),
+            are(invalid)
+        ),
+    }];
+    if counts.suspicious > 0 {
+        sentences.push(format!(
+            "{} {} suspicious: the amount is below 0 or above 50,000.",
+            format::counted(counts.suspicious, "row"),
+            are(counts.suspicious)
+        ));
+    }
+    if !report.is_whole {
+        sentences.push(format!(
+            "Only the first {rows} were checked here, as a browser has memory for no more; processing checks all of them."
+        ));
+    }
+    sentences.join(" ")
+}
+
+pub fn failure_sentence(failure: &Failure) -> String {
+    match failure {
+        Failure::Refused(sentence) => format!("Processing this file would fail. {sentence}"),
+        Failure::Unreadable => {
+            "The file can't be read: it was changed, moved or removed after it was chosen, or it is a folder. Choose it again."
+                .to_owned()
+        }
+        Failure::TooLarge => format!(
+            "These rows are more than {}, too many to be put together in a browser. Upload and process the file: its page has them for download.",
+            format::bytes(check::MAX_KEPT_BYTES)
+        ),
+        Failure::Broken => {
+            "The check broke off; perhaps the browser ran out of memory. The file can be uploaded all the same: processing checks every row."
+                .to_owned()
+        }
+    }
+}

@@ -1,0 +1,133 @@
+use leptos::{html, prelude::*, web_sys::DragEvent};
+use wasm_bindgen::JsCast;
+use web_sys::{DataTransfer, File, FileList, Node};
+
+use super::check::FileCheck;
+use crate::{AppError, ErrorKind};
+
+/// The file that the input holds.
+pub fn chosen_file(input: NodeRef<html::Input>) -> Option<File> {
+    input.get_untracked()?.files()?.get(0)
+}
+
+/// Takes a file by choosing or by dropping it, and begins its check.
+#[component]
+pub fn FileField(
+    input: NodeRef<html::Input>,
+    check: FileCheck,
+    /// What is wrong with the file or with its upload.
+    error: RwSignal<Option<AppError>>,
+    is_sending: Memo<bool>,
+) -> impl IntoView {
+    let is_over = RwSignal::new(false);
+    let choose = move || match chosen_file(input) {
+        Some(file) => {
+            error.set(None);
+            check.start(file);
+        }
+        None => check.clear(),
+    };
+    // It may have been chosen before the page was taken over.
+    Effect::new(move |_| {
+        if let Some(file) = chosen_file(input) {
+            check.start(file);
+        }
+    });
+
+    let over = move |event: DragEvent| {
+        if carries_files(&event) && !is_sending.get_untracked() {
+            event.prevent_default();
+            is_over.set(true);
+        }
+    };
+    let leave = move |event: DragEvent| {
+        if !stays_within(&event) {
+            is_over.set(false);
+        }
+    };
+    let drop = move |event: DragEvent| {
+        if !carries_files(&event) {
+            return;
+        }
+        // Else the browser would open the file in place of the page.
+        event.prevent_default();
+        is_over.set(false);
+        if is_sending.get_untracked() {
+            return;
+        }
+        match dropped_file(&event) {
+            Some(file) => {
+                if let Some(input) = input.get_untracked() {
+                    input.set_files(Some(&file));
+                }
+                choose();
+            }
+            None => error.set(Some(AppError::new(
+                ErrorKind::Invalid,
+                "Drop one file at a time.",
+            ))),
+        }
+    };
+    let sentence = move || error.with(|error| Some(error.as_ref()?.message.clone()));
+    view! {
+        <div
+            class="field drop"
+            class:drop-over=is_over
+            on:dragenter=over
+            on:dragover=over
+            on:dragleave=leave
+            on:drop=drop
+        >
+            <label for="file">"CSV file"</label>
+            <input
+                id="file"
+                type="file"
+                name="file"
+                accept=".csv,text/csv"
+                aria-keyshortcuts="u"
+                required
+                node_ref=input
+                disabled=is_sending
+                aria-invalid=move || sentence().map(|_| "true")
+                aria-describedby="file-error file-hint"
+                on:change=move |_| choose()
+            />
+            <p class="field-error" id="file-error" aria-live="polite">
+                {sentence}
+            </p>
+            <p class="hint" id="file-hint">
+                "Choose a file, or drop it here. Columns: transaction_id, amount, date and, if you like, description. "
+                <a href="/sample.csv" download>
+                    "Download a sample"
+                </a>
+            </p>
+        </div>
+    }
+    .into_any()
+}
+
+fn carries_files(event: &DragEvent) -> bool {
+    event
+        .data_transfer()
+        .is_some_and(|data| data.types().includes(&"Files".into(), 0))
+}
+
+/// Whether what the pointer is over now stands within the field too.
+fn stays_within(event: &DragEvent) -> bool {
+    let field = event
+        .current_target()
+        .and_then(|field| field.dyn_into::<Node>().ok());
+    let entered = event
+        .related_target()
+        .and_then(|entered| entered.dyn_into::<Node>().ok());
+    field.is_some_and(|field| field.contains(entered.as_ref()))
+}
+
+/// In the form in which an input takes it; `None` unless it is one alone.
+fn dropped_file(event: &DragEvent) -> Option<FileList> {
+    let files = event.data_transfer()?.files()?;
+    let file = files.get(0).filter(|_| files.length() == 1)?;
+    let data = DataTransfer::new().ok()?;
+    data.items().add_with_file(&file).ok()?;
+    data.files()
+}

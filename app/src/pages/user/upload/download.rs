@@ -1,0 +1,88 @@
+use domain::RowFilter;
+use leptos::{html, prelude::*, web_sys::HtmlAnchorElement};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::Blob;
+
+use super::{check::failure_sentence, choice::chosen_file, task::Task};
+use crate::{
+    check::{self, Failure, ObjectUrl},
+    format,
+};
+
+/// A button that gives rows with their verdicts as the page of the processed job will give them, byte for
+/// byte. They are put together when they are asked for, by checking the file once more.
+#[component]
+pub fn Download(
+    input: NodeRef<html::Input>,
+    filter: RowFilter,
+    label: String,
+    /// Of the checked file.
+    file_name: String,
+) -> impl IntoView {
+    let task = Task::new();
+    // Percent of the file; `None` while nothing is being put together.
+    let progress = RwSignal::new(None::<f64>);
+    let failure = RwSignal::new(None::<Failure>);
+    // The browser may still be reading it when the next one is made.
+    let saved = StoredValue::new(None::<ObjectUrl>);
+    let save_as = format!("{}-{filter}.csv", stem(&file_name));
+
+    let start = move |_| {
+        let Some(file) = chosen_file(input).filter(|_| progress.get_untracked().is_none()) else {
+            return;
+        };
+        progress.set(Some(0.0));
+        failure.set(None);
+        let save_as = save_as.clone();
+        task.start(async move {
+            let size = file.size();
+            let result = check::check(&file, Some(filter), |now| {
+                progress.try_set(Some(now.bytes as f64 / size * 100.0));
+            })
+            .await;
+            let result = result.and_then(|(_, rows)| {
+                let url = rows.and_then(|rows| save(&rows, &save_as).ok());
+                saved.try_set_value(Some(url.ok_or(Failure::Broken)?));
+                Ok(())
+            });
+            failure.try_set(result.err());
+            progress.try_set(None);
+        });
+    };
+    let text = move || match progress.get() {
+        Some(percent) => format!("Preparing… {}", format::percent(percent)),
+        None => label.clone(),
+    };
+    view! {
+        <button
+            class="button"
+            type="button"
+            aria-disabled=move || progress.get().map(|_| "true")
+            on:click=start
+        >
+            {text}
+        </button>
+        <p class="field-error" aria-live="polite">
+            {move || failure.with(|failure| failure.as_ref().map(failure_sentence))}
+        </p>
+    }
+    .into_any()
+}
+
+/// As the server names its downloads.
+fn stem(file_name: &str) -> &str {
+    match file_name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => file_name,
+    }
+}
+
+/// Hands `rows` to the browser as a download.
+fn save(rows: &Blob, file_name: &str) -> Result<ObjectUrl, JsValue> {
+    let url = ObjectUrl::new(rows)?;
+    let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
+    link.set_href(url.as_str());
+    link.set_download(file_name);
+    link.click();
+    Ok(url)
+}

@@ -1,0 +1,157 @@
+use domain::Job;
+use futures::{
+    StreamExt,
+    channel::mpsc::{UnboundedReceiver, unbounded},
+};
+use leptos::{
+    prelude::FromServerFnError,
+    server_fn::{ServerFn, error::ServerFnErrorErr},
+    web_sys::{FormData, ProgressEvent},
+};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use web_sys::{File, XmlHttpRequest};
+
+use crate::{AppError, ErrorKind, api::UploadFile};
+
+/// How much of an upload is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sent {
+    pub bytes: u64,
+    /// 0 until it is known.
+    pub total: u64,
+}
+
+impl Sent {
+    pub fn percent(self) -> f64 {
+        self.bytes as f64 / self.total.max(1) as f64 * 100.0
+    }
+}
+
+/// Posts the form, which carries `file`, to [`UploadFile`]. It is aborted when the future is dropped.
+///
+/// [`ErrorKind::Unavailable`] says that trying again can help.
+pub async fn send(
+    form: &FormData,
+    file: &File,
+    mut on_progress: impl FnMut(Sent),
+) -> Result<Job, AppError> {
+    let mut request = Request::send(form).map_err(|_| unreachable_server())?;
+    while let Some(told) = request.told.next().await {
+        match told {
+            Told::Progress(sent) => on_progress(sent),
+            Told::Answered => return request.answer(),
+            Told::Failed => break,
+        }
+    }
+    match is_readable(file).await {
+        true => Err(connection_lost()),
+        false => Err(unreadable()),
+    }
+}
+
+enum Told {
+    Progress(Sent),
+    Answered,
+    Failed,
+}
+
+/// `fetch` doesn't tell how much is sent.
+struct Request {
+    request: XmlHttpRequest,
+    told: UnboundedReceiver<Told>,
+    _listeners: [Closure<dyn FnMut(ProgressEvent)>; 3],
+}
+
+impl Request {
+    fn send(form: &FormData) -> Result<Self, JsValue> {
+        let (tell, told) = unbounded();
+        let listener = |read: fn(&ProgressEvent) -> Told| {
+            let tell = tell.clone();
+            Closure::<dyn FnMut(ProgressEvent)>::new(move |event: ProgressEvent| {
+                // Nobody listens any more once there is an answer.
+                let _ = tell.unbounded_send(read(&event));
+            })
+        };
+        let on_progress = listener(|event| {
+            Told::Progress(Sent {
+                bytes: event.loaded() as u64,
+                total: event.total() as u64,
+            })
+        });
+        let on_answer = listener(|_| Told::Answered);
+        let on_failure = listener(|_| Told::Failed);
+
+        let request = XmlHttpRequest::new()?;
+        request
+            .upload()?
+            .set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
+        request.set_onload(Some(on_answer.as_ref().unchecked_ref()));
+        request.set_onerror(Some(on_failure.as_ref().unchecked_ref()));
+        request.open("POST", UploadFile::PATH)?;
+        // Who accepts HTML is sent to a page.
+        request.set_request_header("accept", "application/json")?;
+        request.send_with_opt_form_data(Some(form))?;
+        Ok(Self {
+            request,
+            told,
+            _listeners: [on_progress, on_answer, on_failure],
+        })
+    }
+
+    fn answer(&self) -> Result<Job, AppError> {
+        let status = self.request.status().unwrap_or_default();
+        let body = self.request.response_text().ok().flatten();
+        let body = body.unwrap_or_default();
+        if status == 200 {
+            return serde_json::from_str(&body).map_err(|error| {
+                AppError::from_server_fn_error(ServerFnErrorErr::Deserialization(error.to_string()))
+            });
+        }
+        // Not every answer is ours: there may be a proxy.
+        Err(serde_json::from_str(&body).unwrap_or_else(|_| foreign_answer(status)))
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        // Nothing to abort is no failure.
+        let _ = self.request.abort();
+    }
+}
+
+/// The browser tells no reason when a request fails; that the file was changed is one.
+async fn is_readable(file: &File) -> bool {
+    match file.slice_with_i32_and_i32(0, 1) {
+        Ok(start) => start.array_buffer().await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+fn unreachable_server() -> AppError {
+    AppError::from_server_fn_error(ServerFnErrorErr::Request(String::new()))
+}
+
+fn connection_lost() -> AppError {
+    AppError::new(
+        ErrorKind::Unavailable,
+        "The connection was lost before the file was stored. The file is still chosen: check the connection and try again.",
+    )
+}
+
+fn unreadable() -> AppError {
+    AppError::new(
+        ErrorKind::Invalid,
+        "The file can't be read any more: it was changed, moved or removed after it was chosen. Choose it again.",
+    )
+}
+
+fn foreign_answer(status: u16) -> AppError {
+    match status {
+        413 => AppError::new(
+            ErrorKind::TooLarge,
+            "The file is larger than what is accepted here.",
+        ),
+        502..=504 => unreachable_server(),
+        _ => AppError::from_server_fn_error(ServerFnErrorErr::Response(format!("status {status}"))),
+    }
+}
