@@ -34,10 +34,14 @@ impl AppState {
         config: &ServerConfig,
         stopping: Stopping,
     ) -> Self {
+        // Leptos looks for a relative path beside the program. Without a site, as in tests, there is no such file.
+        let names = config.site_root.join("hash.txt").canonicalize();
         let leptos_options = LeptosOptions::builder()
             .output_name("batchline")
             .site_root(config.site_root.to_string_lossy().into_owned())
             .site_addr(config.web_addr)
+            .hash_files(names.is_ok())
+            .hash_file(names.unwrap_or_default().to_string_lossy().into())
             .build();
         Self {
             backend,
