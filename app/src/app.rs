@@ -29,6 +29,10 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <HashedStylesheet id="style" options=options.clone() />
                 <AutoReload options=options.clone() />
                 <HydrationScripts options />
+                // What only JavaScript could do is not there without it.
+                <noscript>
+                    <style>".scripted { display: none; }"</style>
+                </noscript>
                 <MetaTags />
             </head>
             <body>

@@ -9,10 +9,14 @@ pub fn Confirm(
     /// Of the dialog; unique in the page.
     id: &'static str,
     button: &'static str,
+    #[prop(default = "button button-quiet-danger")] button_class: &'static str,
     question: &'static str,
     /// The button that leaves everything as it is.
     #[prop(default = "Cancel")]
     dismiss: &'static str,
+    /// Whether the question is asked from the start.
+    #[prop(optional)]
+    open: bool,
     /// Why it could not be done. Shown beside the button, where it is seen without JavaScript too.
     #[prop(into)]
     error: Signal<Option<AppError>>,
@@ -28,7 +32,8 @@ pub fn Confirm(
         <Dialog
             id
             button
-            button_class="button button-quiet-danger"
+            button_class
+            open
             heading=question
             dismiss
             close=failures

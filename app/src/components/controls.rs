@@ -8,9 +8,9 @@ use crate::{AppError, api::CommandJob};
 #[component]
 pub fn Controls(
     job: RwSignal<Job>,
-    /// Whether the job may be cancelled here; once in a page, as it asks first.
-    #[prop(optional)]
-    with_cancel: bool,
+    /// Whether the job may be cancelled here, once in a page, as it asks first; and whether the question is open.
+    #[prop(default = None)]
+    cancel: Option<bool>,
 ) -> impl IntoView {
     let status = Memo::new(move |_| job.with(|job| job.status));
     move || {
@@ -19,14 +19,14 @@ pub fn Controls(
             .into_iter()
             .filter(|command| *command != Command::Cancel && command.is_offered_for(status))
             .collect();
-        let cancel = with_cancel && Command::Cancel.is_offered_for(status);
-        (cancel || !offered.is_empty()).then(|| {
+        let cancel = cancel.filter(|_| Command::Cancel.is_offered_for(status));
+        (cancel.is_some() || !offered.is_empty()).then(|| {
             view! {
                 <div class="controls">
                     {offered
                         .into_iter()
                         .map(|command| view! { <CommandButton job command /> })
-                        .collect_view()} {cancel.then(|| view! { <Cancel job /> })}
+                        .collect_view()} {cancel.map(|open| view! { <Cancel job open /> })}
                 </div>
             }
             .into_any()
@@ -62,13 +62,21 @@ fn CommandButton(job: RwSignal<Job>, command: Command) -> impl IntoView {
 }
 
 #[component]
-fn Cancel(job: RwSignal<Job>) -> impl IntoView {
+fn Cancel(job: RwSignal<Job>, open: bool) -> impl IntoView {
     let (action, error) = command_action(job, Command::Cancel);
+    // Without JavaScript the page of a running job fetches itself again and again, which would close the question.
+    let id = job.with_untracked(|job| job.id);
+    let ask = format!(
+        r#"<a class="button button-quiet-danger" href="/jobs/{id}?ask=cancel">Cancel…</a>"#
+    );
     view! {
         <div>
+            <noscript inner_html=ask></noscript>
             <Confirm
+                open
                 id="cancel-job"
                 button="Cancel…"
+                button_class="button button-quiet-danger scripted"
                 question="Cancel the processing?"
                 dismiss="Don't cancel"
                 error

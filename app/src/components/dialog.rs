@@ -17,13 +17,16 @@ pub fn Dialog(
     heading: &'static str,
     /// The button that leaves everything as it is.
     dismiss: &'static str,
+    /// Whether it is open from the start; then the rest of the page can be used too.
+    #[prop(optional)]
+    open: bool,
     /// Closes the dialog where it grows.
     #[prop(optional, into)]
     close: Signal<u32>,
     children: Children,
 ) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
-    let open = move |event: MouseEvent| {
+    let show = move |event: MouseEvent| {
         if let Some(dialog) = dialog.get_untracked() {
             // Fails only for a dialog that is in no document, or open already.
             let _ = dialog.show_modal();
@@ -50,11 +53,11 @@ pub fn Dialog(
             commandfor=id
             command="show-modal"
             aria-keyshortcuts=shortcut
-            on:click=open
+            on:click=show
         >
             {button}
         </button>
-        <dialog id=id node_ref=dialog aria-labelledby=heading_id closedby="any">
+        <dialog id=id open=open node_ref=dialog aria-labelledby=heading_id closedby="any">
             <h2 id=heading_id.clone()>{heading}</h2>
             {children()}
             <button

@@ -6,8 +6,8 @@ mod report;
 mod rows;
 mod summary;
 
-use leptos::prelude::*;
-use leptos_router::hooks::use_params_map;
+use leptos::{either::Either, prelude::*};
+use leptos_router::hooks::{use_params_map, use_query_map};
 
 use self::{
     details::Details,
@@ -18,7 +18,7 @@ use self::{
 };
 use super::{
     failure::{Failure, NotFound},
-    refresh_without_javascript,
+    refresh_after_question, refresh_without_javascript,
 };
 use crate::{
     api::{DeleteJob, JobDetails, get_job},
@@ -104,6 +104,15 @@ fn JobView(loaded: JobDetails, rows: Rows) -> impl IntoView {
         rows.refetch();
     });
 
+    let is_question_open =
+        use_query_map().with_untracked(|query| query.get_str("ask") == Some("cancel"));
+    let refresh = move || {
+        status.get().is_active().then(|| match is_question_open {
+            true => Either::Left(refresh_after_question(&format!("/jobs/{job_id}"))),
+            false => Either::Right(refresh_without_javascript()),
+        })
+    };
+
     let title = {
         let filename = filename.clone();
         move || {
@@ -118,7 +127,7 @@ fn JobView(loaded: JobDetails, rows: Rows) -> impl IntoView {
     };
     view! {
         <StateTitle text=title />
-        {move || status.get().is_active().then(refresh_without_javascript)}
+        {refresh}
         <nav class="crumbs" aria-label="Breadcrumb">
             <a href="/">"Users"</a>
             <span aria-hidden="true">"/"</span>
@@ -132,7 +141,7 @@ fn JobView(loaded: JobDetails, rows: Rows) -> impl IntoView {
             <h1>{filename}</h1>
             <StatusBadge status />
         </div>
-        <Summary job status report />
+        <Summary job status report is_question_open />
         <Report job report />
         <rows::Table job=job.into() rows />
         <div class="columns columns-even">

@@ -13,6 +13,7 @@ pub fn Summary(
     job: RwSignal<Job>,
     status: Memo<JobStatus>,
     report: RwSignal<JobReport>,
+    is_question_open: bool,
 ) -> impl IntoView {
     view! {
         <section class="panel summary" aria-label="Progress">
@@ -41,7 +42,7 @@ pub fn Summary(
                     }
                 }
             }}
-            <Controls job with_cancel=true />
+            <Controls job cancel=Some(is_question_open) />
         </section>
     }
     .into_any()
