@@ -59,17 +59,22 @@ pub async fn validate_chunk(
         (rows.finish(), findings)
     })
     .await?;
-    commit(backend, run, result_id, number, &rows, &findings).await?;
-    Ok(Some(findings.counts))
+    // A task of its own, so that it runs to its end when this step is dropped, as it is when a job is paused.
+    // A `COPY` that is dropped leaves answers behind that sqlx takes for those of the connection's next statements:
+    // from then on they belong to one another's askers. What comes too late is refused by the ledger.
+    let counts = findings.counts;
+    let commit = commit(backend.clone(), run, result_id, number, rows, findings);
+    tokio::spawn(commit).await??;
+    Ok(Some(counts))
 }
 
 async fn commit(
-    backend: &Backend,
+    backend: Backend,
     run: Run,
     result_id: i64,
     number: u32,
-    rows: &[u8],
-    findings: &Findings,
+    rows: Vec<u8>,
+    findings: Findings,
 ) -> Result<(), StepError> {
     let counts = findings.counts;
     let mut tx = backend.pool.begin().await?;
