@@ -105,12 +105,11 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
         Some(file) => check.start(file),
         None => {}
     };
-    let status = move || {
-        check.end.with(|end| match end {
-            None => "processing",
-            Some(End::Done(_)) => "completed",
-            Some(End::Failed(_) | End::Stopped) => "failed",
-        })
+    let has_numbers =
+        Memo::new(move |_| check.end.with(|end| !matches!(end, Some(End::Failed(_)))));
+    let status = move || match check.end.with(|end| matches!(end, Some(End::Done(_)))) {
+        true => "completed",
+        false => "processing",
     };
     let percent = Memo::new(move |_| match bytes {
         0 => 100.0,
@@ -128,16 +127,18 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
                     {move || if is_running.get() { "Stop the check" } else { "Check again" }}
                 </button>
             </div>
-            <div class="progress" data-status=status>
-                <progress
-                    max="100"
-                    value=move || percent.get().to_string()
-                    aria-label="Checked part of the file"
-                ></progress>
-                <span class="progress-percent">{move || format::percent(percent.get())}</span>
-            </div>
-            <p class="pace">{pace}</p>
-            <Counts progress=check.progress />
+            <Show when=move || has_numbers.get()>
+                <div class="progress" data-status=status>
+                    <progress
+                        max="100"
+                        value=move || percent.get().to_string()
+                        aria-label="Checked part of the file"
+                    ></progress>
+                    <span class="progress-percent">{move || format::percent(percent.get())}</span>
+                </div>
+                <p class="pace">{pace}</p>
+                <Counts progress=check.progress />
+            </Show>
             {move || {
                 check
                     .end
@@ -188,7 +189,10 @@ fn end_view(end: &End, name: &str, input: NodeRef<html::Input>) -> AnyView {
     }
 }
 
-/// How far and how fast it goes. Of less than a tenth of a second there is no speed to tell.
+/// From less there is no speed to tell.
+const LEAST_SECONDS: f64 = 0.1;
+
+/// How far and how fast it goes.
 fn pace(progress: Progress, total: u64, is_running: bool) -> String {
     let Progress {
         bytes,
@@ -197,9 +201,10 @@ fn pace(progress: Progress, total: u64, is_running: bool) -> String {
     } = progress;
     let mut parts = vec![match is_running {
         true => format!("{} of {}", format::bytes(bytes), format::bytes(total)),
+        false if seconds < LEAST_SECONDS => "checked in less than 0.1\u{a0}s".to_owned(),
         false => format!("checked in {}", format::seconds(seconds)),
     }];
-    if seconds >= 0.1 {
+    if seconds >= LEAST_SECONDS {
         let per_second = |number: u64| (number as f64 / seconds).round() as u64;
         parts.push(format!("{}/s", format::bytes(per_second(bytes))));
         let rows = format::count(per_second(counts.processed));

@@ -110,15 +110,15 @@ fn Reading(layout: Layout, valid_amount: String, valid_dates: Option<DateSpan>) 
         (column.as_str(), place)
     };
     let ignored = ignored_names(&layout);
-    let others = (!ignored.is_empty()).then_some(("Kept, not checked", ignored));
+    let others = (!ignored.is_empty()).then_some(("Not checked", ignored));
     let sums = valid_dates.map(|DateSpan { first, last }| {
         let days = match first == last {
             true => first.to_string(),
             false => format!("{first} to {last}"),
         };
         [
-            ("Sum of valid rows", valid_amount),
-            ("Dates of valid rows", days),
+            ("Sum, valid rows", valid_amount),
+            ("Dates, valid rows", days),
         ]
     });
     let facts = Column::ALL

@@ -1,0 +1,99 @@
+// The browser's check of a file of a million rows, in Chromium: what `cargo bench -p domain` measures
+// natively as "check (browser)", on the same bytes.
+//
+//   node bench/check.mjs SITE [ROUNDS]
+//
+// SITE is the directory that cargo-leptos built: release, or the figure says little. Prints one line of JSON.
+
+import { createServer } from 'node:http';
+import { readFile, readdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { chromium } from '@playwright/test';
+
+const [site, rounds = '5'] = process.argv.slice(2);
+const ROWS = 1_000_000;
+
+// The same as in domain/benches/validator.rs.
+function file() {
+  const lines = ['transaction_id,amount,date,description'];
+  const pad = (number, digits) => String(number).padStart(digits, '0');
+  for (let row = 0; row < ROWS; row++) {
+    const cents = (row * 7919) % 5_000_000;
+    const amount = `${Math.floor(cents / 100)}.${pad(cents % 100, 2)}`;
+    const text = `"Monthly subscription ${pad(row, 6)}"`;
+    lines.push(`TXN${pad(row, 8)},${amount},2024-01-${pad((row % 28) + 1, 2)},${text}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+// Runs in the page. As the page of a user does it: the module that is compiled already, in a worker.
+async function check({ script, wasm, text, rounds }) {
+  const url = new URL(script, location.href).href;
+  const loader = `import { initSync, check_file } from ${JSON.stringify(url)};
+    onmessage = ({ data: [module, file] }) => { initSync({ module }); check_file(file); };`;
+  const blob = new Blob([loader], { type: 'text/javascript' });
+  const module = await WebAssembly.compileStreaming(fetch(wasm));
+  const file = new File([text], 'million.csv');
+  const seconds = [];
+  for (let round = 0; round < rounds; round++) {
+    const worker = new Worker(URL.createObjectURL(blob), { type: 'module' });
+    const report = await new Promise((resolve, reject) => {
+      worker.onerror = () => reject(new Error('the check broke off'));
+      worker.onmessage = ({ data }) => {
+        const message = JSON.parse(data);
+        if (message.Done) resolve(message.Done);
+        if (message.Failed) reject(new Error(JSON.stringify(message.Failed)));
+      };
+      worker.postMessage([module, file]);
+    });
+    worker.terminate();
+    if (report.progress.counts.valid !== 1_000_000) throw new Error('not every row is valid');
+    seconds.push(report.progress.seconds);
+  }
+  return { bytes: file.size, seconds };
+}
+
+const TYPES = { js: 'text/javascript', wasm: 'application/wasm', '': 'text/html' };
+const text = file();
+const server = createServer(async (request, response) => {
+  const name = basename(request.url);
+  const type = TYPES[name.includes('.') ? name.split('.').pop() : ''];
+  try {
+    const body = name ? await readFile(join(site, 'pkg', name)) : '<!DOCTYPE html>';
+    response.writeHead(200, { 'content-type': type }).end(body);
+  } catch {
+    response.writeHead(404).end();
+  }
+});
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+
+const built = await readdir(join(site, 'pkg'));
+const named = (pattern) => `/pkg/${built.find((name) => pattern.test(name))}`;
+const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium'].find(
+  (path) => path && existsSync(path),
+);
+const browser = await chromium.launch({
+  executablePath,
+  args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+});
+const page = await browser.newPage();
+await page.goto(`http://127.0.0.1:${server.address().port}/`);
+const { bytes, seconds } = await page.evaluate(check, {
+  script: named(/^batchline.*\.js$/),
+  wasm: named(/^batchline.*\.wasm$/),
+  text,
+  rounds: Number(rounds),
+});
+await browser.close();
+server.close();
+
+const median = seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)];
+console.log(
+  JSON.stringify({
+    rows: ROWS,
+    seconds: Number(median.toFixed(3)),
+    rows_per_second: Math.round(ROWS / median),
+    megabytes_per_second: Number((bytes / 1e6 / median).toFixed(1)),
+  }),
+);

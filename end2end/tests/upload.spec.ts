@@ -1,0 +1,160 @@
+import { type Page, expect, test } from '@playwright/test';
+import { SAMPLE, createUser } from './batchline';
+
+const UPLOAD = '**/rpc/upload-file';
+
+const choose = (page: Page, name: string, content: string | Buffer) =>
+  page.getByLabel('CSV file').setInputFiles({
+    name,
+    mimeType: 'text/csv',
+    buffer: Buffer.from(content),
+  });
+
+// The page has taken over once it checks the file.
+const takenOver = (page: Page) =>
+  expect(page.getByRole('button', { name: 'Check again' })).toBeVisible();
+
+const jobs = async (page: Page) => {
+  const user = new URL(page.url()).pathname.split('/').pop();
+  return (await page.request.get(`/api/users/${user}/jobs`)).json();
+};
+
+async function throttle(page: Page, bytesPerSecond: number) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.enable');
+  await session.send('Network.emulateNetworkConditions', {
+    offline: false,
+    latency: 0,
+    downloadThroughput: -1,
+    uploadThroughput: bytesPerSecond,
+  });
+}
+
+const BIG = `transaction_id,amount,date\n${Array.from({ length: 200_000 }, (_, row) => `ROW${row},1.00,2024-01-15`).join('\n')}`;
+
+test('an upload shows its progress and can be cancelled @javascript', async ({ page }) => {
+  await createUser(page);
+  await choose(page, 'big.csv', BIG);
+  await takenOver(page);
+  await throttle(page, 500_000);
+  const upload = page.getByRole('button', { name: 'Upload' });
+  await upload.click();
+  const progress = page.getByRole('progressbar', { name: 'Sent part of the file' });
+  await expect
+    .poll(async () => Number(await progress.getAttribute('value')), { timeout: 20_000 })
+    .toBeGreaterThan(5);
+  expect(Number(await progress.getAttribute('value'))).toBeLessThan(100);
+  await expect(page.getByText(/kB of 5\.\d\sMB/)).toBeVisible();
+
+  const aborted = page.waitForEvent('requestfailed');
+  await page.getByRole('button', { name: 'Cancel the upload' }).click();
+  await aborted;
+  await expect(progress).toHaveCount(0);
+  await expect(upload).toBeFocused();
+  expect(await jobs(page)).toEqual([]);
+
+  await throttle(page, -1);
+  await upload.click();
+  await expect(page.getByRole('heading', { level: 1, name: 'big.csv' })).toBeVisible();
+});
+
+test('leaving the page ends the upload @javascript', async ({ page }) => {
+  await createUser(page);
+  await choose(page, 'big.csv', BIG);
+  await takenOver(page);
+  await throttle(page, 100_000);
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await expect(page.getByRole('button', { name: 'Cancel the upload' })).toBeVisible();
+  const aborted = page.waitForEvent('requestfailed', (request) => request.url().includes('/rpc/'));
+  await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').first().click();
+  await aborted;
+  await expect(page).toHaveURL('/');
+});
+
+test('after a lost connection the file is still chosen @javascript', async ({ page }) => {
+  await createUser(page);
+  await choose(page, 'payments.csv', SAMPLE);
+  await takenOver(page);
+  await page.route(UPLOAD, (route) => route.abort('connectionreset'));
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await expect(page.getByText('The connection was lost before the file was stored.')).toBeVisible();
+  await page.unroute(UPLOAD);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
+});
+
+test('each refusal is a sentence @javascript', async ({ page }) => {
+  await createUser(page);
+  await choose(page, 'payments.csv', SAMPLE);
+  await takenOver(page);
+  const error = (kind: string, message: string) =>
+    JSON.stringify({ kind, message, fields: [], typed: [] });
+  const answers = [
+    { status: 413, body: error('TooLarge', 'The file is larger than 5 bytes.'), says: 'The file is larger than 5 bytes.' },
+    { status: 413, body: '<html>nginx</html>', says: 'The file is larger than what is accepted here.' },
+    { status: 503, body: error('Unavailable', 'The database can\'t be reached.'), says: 'The database can\'t be reached.' },
+    { status: 500, body: 'oops', says: 'Something went wrong on our side.' },
+  ];
+  for (const { says, ...answer } of answers) {
+    await page.route(UPLOAD, (route) => route.fulfill(answer));
+    await page.getByRole('button', { name: /Upload|Try again/ }).click();
+    await expect(page.getByText(says)).toBeVisible();
+    await page.unroute(UPLOAD);
+  }
+  await choose(page, 'payments.csv', SAMPLE);
+  await expect(page.getByText('Something went wrong')).toHaveCount(0);
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
+});
+
+test('a file can be dropped, one at a time @javascript', async ({ page }) => {
+  await createUser(page);
+  await choose(page, 'other.csv', SAMPLE);
+  await takenOver(page);
+  const drop = async (names: string[]) => {
+    const dataTransfer = await page.evaluateHandle(
+      ([names, content]) => {
+        const data = new DataTransfer();
+        for (const name of names) data.items.add(new File([content], name, { type: 'text/csv' }));
+        return data;
+      },
+      [names, SAMPLE] as const,
+    );
+    const field = page.getByText('Choose a file, or drop it here.');
+    await field.dispatchEvent('dragenter', { dataTransfer });
+    await field.dispatchEvent('dragover', { dataTransfer });
+    await field.dispatchEvent('drop', { dataTransfer });
+  };
+  await drop(['one.csv', 'two.csv']);
+  await expect(page.getByText('Drop one file at a time.')).toBeVisible();
+  await drop(['dropped.csv']);
+  await expect(page.getByText('Drop one file at a time.')).toHaveCount(0);
+  await expect(page.getByRole('region', { name: 'dropped.csv' })).toContainText('No problems in 4 rows.');
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'dropped.csv' })).toBeVisible();
+});
+
+test('a double click sends once @javascript', async ({ page }) => {
+  await createUser(page);
+  await choose(page, 'payments.csv', SAMPLE);
+  await takenOver(page);
+  let sent = 0;
+  page.on('request', (request) => {
+    if (request.url().endsWith('/rpc/upload-file')) sent += 1;
+  });
+  await page.getByRole('button', { name: 'Upload' }).dblclick();
+  await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
+  expect(sent).toBe(1);
+});
+
+test('without JavaScript there is no check, and the upload works', async ({
+  page,
+  javaScriptEnabled,
+}) => {
+  test.skip(javaScriptEnabled, 'about the page without JavaScript');
+  await createUser(page);
+  await choose(page, 'payments.csv', SAMPLE);
+  await expect(page.getByRole('region', { name: 'payments.csv' })).toHaveCount(0);
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
+});
