@@ -42,7 +42,18 @@ test('pictures of the pages @screenshots', async ({ page }) => {
   await createUser(page, { name: 'Eve Empty', email: `eva-${Date.now()}@example.com` });
   const first = page.url();
 
-  const pages = { home: '/', user: dashboard, empty: first, busy: empty, job, demo, sought: `${demo}?row=3521`, pending, failed, missing: '/nowhere' };
+  const pages = {
+    home: '/',
+    user: dashboard,
+    empty: first,
+    checked: first,
+    job,
+    demo,
+    sought: `${demo}?row=3521`,
+    pending,
+    failed,
+    missing: '/nowhere',
+  };
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const width of [1280, 390]) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
@@ -50,6 +61,10 @@ test('pictures of the pages @screenshots', async ({ page }) => {
       for (const [name, url] of Object.entries(pages)) {
         await page.goto(url);
         await page.waitForLoadState('networkidle');
+        if (name === 'checked') {
+          await page.getByLabel('CSV file').setInputFiles({ name: 'march.csv', mimeType: 'text/csv', buffer: Buffer.from(FILE) });
+          await expect(page.getByRole('button', { name: 'Check again' })).toBeVisible();
+        }
         // Nothing may be wider than the screen.
         const overflow = await page.evaluate(
           () => document.documentElement.scrollWidth - document.documentElement.clientWidth,

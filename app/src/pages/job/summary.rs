@@ -62,10 +62,7 @@ fn pace(job: &Job) -> String {
 }
 
 fn rate(rows_per_second: f64) -> String {
-    format!(
-        "{} rows per second",
-        format::count(rows_per_second.round() as u64)
-    )
+    format!("{} rows/s", format::count(rows_per_second.round() as u64))
 }
 
 /// What a completed job has come to.

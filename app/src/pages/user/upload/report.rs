@@ -117,7 +117,7 @@ fn Reading(layout: Layout, valid_amount: String, valid_dates: Option<DateSpan>) 
             false => format!("{first} to {last}"),
         };
         [
-            ("Sum, valid rows", valid_amount),
+            ("Sum, valid rows", format::decimal(&valid_amount)),
             ("Dates, valid rows", days),
         ]
     });
