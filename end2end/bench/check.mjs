@@ -1,9 +1,9 @@
 // The browser's check of a file of a million rows, in Chromium: what `cargo bench -p domain` measures
 // natively as "check (browser)", on the same bytes.
 //
-//   node bench/check.mjs SITE [ROUNDS]
+//   node bench/check.mjs SITE NATIVE
 //
-// SITE is the directory that cargo-leptos built: release, or the figure says little. Prints one line of JSON.
+// SITE is the directory that cargo-leptos built: release, or the figure says little. NATIVE is the other figure, in MB/s.
 
 import { createServer } from 'node:http';
 import { readFile, readdir } from 'node:fs/promises';
@@ -11,8 +11,9 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { chromium } from '@playwright/test';
 
-const [site, rounds = '5'] = process.argv.slice(2);
+const [site, native] = process.argv.slice(2);
 const ROWS = 1_000_000;
+const ROUNDS = 5;
 
 // The same as in domain/benches/validator.rs.
 function file() {
@@ -83,17 +84,14 @@ const { bytes, seconds } = await page.evaluate(check, {
   script: named(/^batchline.*\.js$/),
   wasm: named(/^batchline.*\.wasm$/),
   text,
-  rounds: Number(rounds),
+  rounds: ROUNDS,
 });
 await browser.close();
 server.close();
 
 const median = seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)];
+const throughput = bytes / 1e6 / median;
 console.log(
-  JSON.stringify({
-    rows: ROWS,
-    seconds: Number(median.toFixed(3)),
-    rows_per_second: Math.round(ROWS / median),
-    megabytes_per_second: Number((bytes / 1e6 / median).toFixed(1)),
-  }),
+  `  ${'check in Chromium'.padEnd(24)} ${throughput.toFixed(0).padStart(6)} MB/s  ` +
+    `${(throughput / Number(native)).toFixed(2)} of the same code on this machine itself`,
 );
