@@ -66,6 +66,11 @@ impl Backend {
         })
     }
 
+    /// Larger files are refused.
+    pub fn max_upload_bytes(&self) -> u64 {
+        self.max_upload_bytes
+    }
+
     pub async fn health(&self) -> Health {
         let (postgres, temporal) =
             tokio::join!(database::answers(&self.pool), self.temporal.answers());

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Page, expect, test } from '@playwright/test';
 import { SAMPLE, createUser } from './batchline';
 
@@ -105,6 +108,25 @@ test('each refusal is a sentence @javascript', async ({ page }) => {
   await expect(page.getByText('Something went wrong')).toHaveCount(0);
   await page.getByRole('button', { name: 'Upload' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
+});
+
+test('a file that is too large is not even sent @javascript @once', async ({ page }) => {
+  const directory = await mkdtemp(join(tmpdir(), 'batchline-'));
+  const large = join(directory, 'large.csv');
+  await writeFile(large, 'transaction_id,amount,date\n');
+  // A hole: it takes no room. script/test starts the server with a limit of 200 MB.
+  await truncate(large, 250_000_000);
+  await createUser(page);
+  await page.getByLabel('CSV file').setInputFiles(large);
+  await takenOver(page);
+  let sent = 0;
+  page.on('request', (request) => {
+    if (request.url().endsWith('/rpc/upload-file')) sent += 1;
+  });
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await expect(page.getByText('The file has 250.0\u00a0MB, and at most 200.0\u00a0MB are accepted here.')).toBeVisible();
+  expect(sent).toBe(0);
+  await rm(directory, { recursive: true });
 });
 
 test('a file can be dropped, one at a time @javascript', async ({ page }) => {

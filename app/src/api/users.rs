@@ -17,6 +17,8 @@ pub struct Dashboard {
     pub user: User,
     /// Newest first.
     pub jobs: Vec<Job>,
+    /// Larger files are refused.
+    pub max_upload_bytes: u64,
 }
 
 #[server(prefix = "/rpc", endpoint = "list-users")]
@@ -31,6 +33,7 @@ pub async fn get_dashboard(user_id: i64) -> Result<Dashboard, AppError> {
         Ok(Dashboard {
             user: backend::users::get(&backend, user_id).await?,
             jobs: backend::jobs::list(&backend, user_id).await?,
+            max_upload_bytes: backend.max_upload_bytes(),
         })
     })
     .await

@@ -106,7 +106,7 @@ fn DashboardView(loaded: Dashboard) -> impl IntoView {
                 {move || user.with(|user| user.email.clone())} " · created " <Time at=created_at />
             </p>
         </div>
-        <UploadForm user_id />
+        <UploadForm user_id max_bytes=loaded.max_upload_bytes />
         <div class="columns">
             <JobList user_id jobs announcements />
             <Settings user jobs=Signal::derive(move || jobs.count()) />

@@ -27,7 +27,11 @@ use crate::{AppError, ErrorKind, api::UploadFile, format};
 /// Without JavaScript the browser posts the form; with it the file is checked when it is chosen, and the
 /// same form is sent from here, which can show how far that is. Both end on the page of the new job.
 #[component]
-pub fn UploadForm(user_id: i64) -> impl IntoView {
+pub fn UploadForm(
+    user_id: i64,
+    /// The server refuses larger files; so they are not sent.
+    max_bytes: u64,
+) -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
     let button = NodeRef::<html::Button>::new();
     let check = FileCheck::new();
@@ -50,6 +54,15 @@ pub fn UploadForm(user_id: i64) -> impl IntoView {
         let (Some(form), Some(file)) = (form, chosen_file(input)) else {
             return;
         };
+        if file.size() as u64 > max_bytes {
+            let sentence = format!(
+                "The file has {}, and at most {} are accepted here.",
+                format::bytes(file.size() as u64),
+                format::bytes(max_bytes)
+            );
+            error.set(Some(AppError::new(ErrorKind::TooLarge, sentence)));
+            return;
+        }
         error.set(None);
         sent.set(Some(Sent::default()));
         let navigate = navigate.clone();
