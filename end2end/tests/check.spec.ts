@@ -49,7 +49,7 @@ async function process(request: APIRequestContext, user: string, name: string, c
 
 const userId = (page: Page) => new URL(page.url()).pathname.split('/').pop() ?? '';
 
-test('the browser and the worker agree on every byte @javascript', async ({ page, request }) => {
+test('the browser and the worker agree on every byte @javascript @once', async ({ page, request }) => {
   test.setTimeout(300_000);
   await createUser(page);
   for (const [title, content] of FILES) {
@@ -77,7 +77,7 @@ test('the browser and the worker agree on every byte @javascript', async ({ page
   }
 });
 
-test('a file that would fail says why, as its job does @javascript', async ({ page, request }) => {
+test('a file that would fail says why, as its job does @javascript @once', async ({ page, request }) => {
   await createUser(page);
   for (const [title, content] of REFUSED) {
     await test.step(title, async () => {
@@ -131,7 +131,7 @@ test('problems are shown by kind, with the first rows, and how the file is read 
   await expect(check(page, 'header.csv')).toHaveCount(0);
 });
 
-test.describe('a check of a file on disk', () => {
+test.describe('a check of a file on disk @once', () => {
   let directory: string;
   let large: string;
 
@@ -205,7 +205,7 @@ test.describe('a check of a file on disk', () => {
   });
 });
 
-test('a check that breaks off says so @javascript', async ({ page }) => {
+test('a check that breaks off says so @javascript @once', async ({ page }) => {
   await createUser(page);
   await choose(page, 'payments.csv', SAMPLE);
   await ended(page, 'payments.csv');

@@ -61,7 +61,7 @@ test('an upload shows its progress and can be cancelled @javascript', async ({ p
   await expect(page.getByRole('heading', { level: 1, name: 'big.csv' })).toBeVisible();
 });
 
-test('leaving the page ends the upload @javascript', async ({ page }) => {
+test('leaving the page ends the upload @javascript @once', async ({ page }) => {
   await createUser(page);
   await choose(page, 'big.csv', BIG);
   await takenOver(page);
@@ -86,7 +86,7 @@ test('after a lost connection the file is still chosen @javascript', async ({ pa
   await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
 });
 
-test('each refusal is a sentence @javascript', async ({ page }) => {
+test('each refusal is a sentence @javascript @once', async ({ page }) => {
   await createUser(page);
   await choose(page, 'payments.csv', SAMPLE);
   await takenOver(page);
