@@ -208,7 +208,7 @@ fn pace(progress: Progress, total: u64, is_running: bool) -> String {
         let per_second = |number: u64| (number as f64 / seconds).round() as u64;
         parts.push(format!("{}/s", format::bytes(per_second(bytes))));
         let rows = format::count(per_second(counts.processed));
-        parts.push(format!("{rows} rows per second"));
+        parts.push(format!("{rows} rows/s"));
     }
     parts.join(" · ")
 }
