@@ -16,6 +16,8 @@ test('the keys of the sheet do what it says @javascript', async ({ page }) => {
   await page.keyboard.press('s');
   await completed(page);
 
+  // A key can only press what is there.
+  await expect(page.getByText('1–20 of 30 rows')).toBeVisible();
   await page.keyboard.press('j');
   await expect(page.getByText('21–30 of 30 rows')).toBeVisible();
   await page.keyboard.press('k');
