@@ -34,7 +34,7 @@ pub use job::{Counts, Job, JobStatus};
 pub use page::{PageRequest, RowFilter};
 pub use progress::JobProgress;
 pub use report::{JobReport, Throughput};
-pub use results::{write_results_header, write_results_row};
+pub use results::{results_filename, write_results_header, write_results_row};
 pub use row::Row;
 pub use transaction::{ErrorCode, Field, RowError, Transaction};
 pub use user::{Email, InvalidField, NewUser, User, UserChange, UserName};

@@ -37,6 +37,11 @@ test('the keys of the sheet do what it says @javascript', async ({ page }) => {
   await page.getByRole('heading', { level: 1 }).click();
   await page.keyboard.press('b');
   await expect(page).toHaveURL(/\/users\/\d+$/);
+  // Among several files no key starts one.
+  await upload(page, 'second.csv', SAMPLE);
+  await expect(page.getByRole('button', { name: 'Start processing' })).toHaveAttribute('aria-keyshortcuts', 's');
+  await page.keyboard.press('b');
+  await expect(page.getByRole('button', { name: 'Start processing' })).not.toHaveAttribute('aria-keyshortcuts');
   await page.keyboard.press('h');
   await expect(page).toHaveURL(/\/$/);
 });

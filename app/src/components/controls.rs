@@ -19,13 +19,15 @@ pub fn Controls(
             .into_iter()
             .filter(|command| *command != Command::Cancel && command.is_offered_for(status))
             .collect();
+        // In a list it would be one of many jobs that a key starts.
+        let has_shortcut = cancel.is_some();
         let cancel = cancel.filter(|_| Command::Cancel.is_offered_for(status));
         (cancel.is_some() || !offered.is_empty()).then(|| {
             view! {
                 <div class="controls">
                     {offered
                         .into_iter()
-                        .map(|command| view! { <CommandButton job command /> })
+                        .map(|command| view! { <CommandButton job command has_shortcut /> })
                         .collect_view()} {cancel.map(|open| view! { <Cancel job open /> })}
                 </div>
             }
@@ -35,7 +37,9 @@ pub fn Controls(
 }
 
 #[component]
-fn CommandButton(job: RwSignal<Job>, command: Command) -> impl IntoView {
+fn CommandButton(job: RwSignal<Job>, command: Command, has_shortcut: bool) -> impl IntoView {
+    // A retry replaces what is there: not by a slip of a finger.
+    let shortcut = (has_shortcut && command != Command::Retry).then_some("s");
     let (action, error) = command_action(job, command);
     let (name, under_way) = match command {
         Command::Start => ("Start processing", "Starting…"),
@@ -53,7 +57,7 @@ fn CommandButton(job: RwSignal<Job>, command: Command) -> impl IntoView {
         <ActionForm action>
             <FormError error />
             <CommandFields job command />
-            <button class=class disabled=pending aria-keyshortcuts="s">
+            <button class=class disabled=pending aria-keyshortcuts=shortcut>
                 {move || if pending.get() { under_way } else { name }}
             </button>
         </ActionForm>

@@ -7,6 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{Backend, downloads};
+use domain::results_filename;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -45,18 +46,10 @@ pub async fn download(
         ),
         (
             header::CONTENT_DISPOSITION,
-            attachment(&format!("{}-{filter}.csv", stem(&download.filename))),
+            attachment(&results_filename(&download.filename, filter)),
         ),
     ];
     Ok((headers, Body::from_stream(download.content)))
-}
-
-/// A file name without its last extension.
-fn stem(filename: &str) -> &str {
-    match filename.rsplit_once('.') {
-        Some((stem, _)) if !stem.is_empty() => stem,
-        _ => filename,
-    }
 }
 
 /// `Content-Disposition` for a file of this name (RFC 6266).
@@ -72,8 +65,6 @@ mod tests {
 
     #[test]
     fn names_of_downloads() {
-        assert_eq!(stem("May.2024.csv"), "May.2024");
-        assert_eq!(stem(".csv"), ".csv");
         assert_eq!(
             attachment("Zahlungen \"März\".csv"),
             "attachment; filename*=UTF-8''Zahlungen%20%22M%C3%A4rz%22%2Ecsv"

@@ -19,7 +19,7 @@ pub fn parse(query: &ParamsMap) -> Result<PageRequest, InvalidField> {
             .map_err(|_| InvalidField::new("size", "size is a number from 1 to 1000."))?,
     };
     if let Some(row) = query.get_str("row").filter(|row| !row.is_empty()) {
-        // A number that is too large for its type is beyond every file too.
+        // What is no number is refused as 0 is.
         return PageRequest::around(row.trim().parse().unwrap_or(0), size);
     }
     let filter = query.get_str("filter").unwrap_or_default().parse()?;

@@ -1,4 +1,4 @@
-use domain::RowFilter;
+use domain::{RowFilter, results_filename};
 use leptos::{html, prelude::*, web_sys::HtmlAnchorElement};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
@@ -25,7 +25,8 @@ pub fn Download(
     let failure = RwSignal::new(None::<Failure>);
     // The browser may still be reading it when the next one is made.
     let saved = StoredValue::new(None::<ObjectUrl>);
-    let save_as = format!("{}-{filter}.csv", stem(&file_name));
+    // As the server names its downloads.
+    let save_as = results_filename(&file_name, filter);
 
     let start = move |_| {
         let Some(file) = chosen_file(input).filter(|_| progress.get_untracked().is_none()) else {
@@ -67,14 +68,6 @@ pub fn Download(
         </p>
     }
     .into_any()
-}
-
-/// As the server names its downloads.
-fn stem(file_name: &str) -> &str {
-    match file_name.rsplit_once('.') {
-        Some((stem, _)) if !stem.is_empty() => stem,
-        _ => file_name,
-    }
 }
 
 /// Hands `rows` to the browser as a download.
