@@ -80,13 +80,13 @@ pub fn follow(job: Signal<Job>, refetch: impl Fn() + Clone + 'static) {
     });
 }
 
-/// A number that runs to its new value instead of jumping there, unless the person prefers no motion. Where it
-/// falls, it is at its new value at once: something began anew.
-pub fn smooth(number: Signal<u64>) -> Signal<u64> {
+/// Numbers that run to their new values instead of jumping there, all at the same pace, unless the person prefers
+/// no motion. Where one falls, all are at their new values at once: something began anew.
+pub fn smooth<const N: usize>(numbers: Signal<[u64; N]>) -> Signal<[u64; N]> {
     #[cfg(feature = "hydrate")]
-    return smoothing::smooth(number);
+    return smoothing::smooth(numbers);
     #[cfg(not(feature = "hydrate"))]
-    number
+    numbers
 }
 
 #[cfg(feature = "hydrate")]
@@ -95,14 +95,15 @@ mod smoothing {
 
     const MILLISECONDS: f64 = 300.0;
 
-    pub fn smooth(number: Signal<u64>) -> Signal<u64> {
-        let shown = RwSignal::new(number.get_untracked());
-        // Which run is the present one: a newer value takes over from where the one before has got to.
+    pub fn smooth<const N: usize>(numbers: Signal<[u64; N]>) -> Signal<[u64; N]> {
+        let shown = RwSignal::new(numbers.get_untracked());
+        // Which run is the present one: newer values take over from where the ones before have got to.
         let present = StoredValue::new(0_u32);
         Effect::new(move |_| {
-            let (from, to) = (shown.get_untracked(), number.get());
+            let (from, to) = (shown.get_untracked(), numbers.get());
             present.update_value(|run| *run += 1);
-            if to <= from || prefers_no_motion() {
+            let falls = to.iter().zip(&from).any(|(to, from)| to < from);
+            if from == to || falls || prefers_no_motion() {
                 shown.set(to);
                 return;
             }
@@ -118,21 +119,24 @@ mod smoothing {
     }
 
     #[derive(Clone, Copy)]
-    struct Run {
+    struct Run<const N: usize> {
         number: u32,
-        from: u64,
-        to: u64,
+        from: [u64; N],
+        to: [u64; N],
         began: f64,
     }
 
-    fn step(run: Run, present: StoredValue<u32>, shown: RwSignal<u64>) {
+    fn step<const N: usize>(run: Run<N>, present: StoredValue<u32>, shown: RwSignal<[u64; N]>) {
         // The page may have been left.
         if present.try_get_value() != Some(run.number) {
             return;
         }
         let share = ((now() - run.began) / MILLISECONDS).clamp(0.0, 1.0);
-        let way = (run.to - run.from) as f64 * share;
-        shown.set(run.from + way as u64);
+        let on_its_way = |at: usize| {
+            let (from, to) = (run.from[at], run.to[at]);
+            from + ((to - from) as f64 * share) as u64
+        };
+        shown.set(std::array::from_fn(on_its_way));
         if share < 1.0 {
             request_animation_frame(move || step(run, present, shown));
         }

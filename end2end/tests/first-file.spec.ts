@@ -59,8 +59,23 @@ test('progress comes in without loading the page anew @javascript', async ({ pag
   await listening;
   await page.evaluate(() => Object.assign(window, { stayed: true }));
 
+  // In every picture that the browser paints the numbers agree.
+  await page.evaluate(() => {
+    const number = (kind: string) =>
+      Number(document.querySelector(`[data-kind=${kind}] dd`)?.textContent?.replaceAll(',', ''));
+    const odd: string[] = [];
+    Object.assign(window, { odd });
+    const look = () => {
+      const [processed, valid, invalid] = ['processed', 'valid', 'invalid'].map(number);
+      // They are NaN before the start.
+      if (processed < valid + invalid || processed > valid + invalid) odd.push(`${processed}, ${valid}, ${invalid}`);
+      requestAnimationFrame(look);
+    };
+    look();
+  });
   await start(page);
   await completed(page);
+  expect(await page.evaluate(() => 'odd' in window && window.odd)).toEqual([]);
   await expectCounts(page, { 'Total rows': '50,000', Invalid: '7,143', Valid: '42,857' });
   await expect(page.getByRole('table', { name: 'Transactions' }).getByRole('row')).toHaveCount(21);
   expect(await page.evaluate(() => 'stayed' in window)).toBe(true);

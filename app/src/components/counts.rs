@@ -3,16 +3,6 @@ use leptos::prelude::*;
 
 use crate::{format, live};
 
-type Count = fn(&Job) -> u64;
-
-const COUNTS: [(&str, &str, Count); 5] = [
-    ("Total rows", "total", |job| job.total_records),
-    ("Processed", "processed", |job| job.processed_records),
-    ("Valid", "valid", |job| job.valid_records),
-    ("Invalid", "invalid", |job| job.invalid_records),
-    ("Suspicious", "suspicious", |job| job.suspicious_records),
-];
-
 /// The job's rows by verdict.
 #[component]
 pub fn Counts(
@@ -21,22 +11,34 @@ pub fn Counts(
     #[prop(optional)]
     compact: bool,
 ) -> impl IntoView {
-    let shown = COUNTS
-        .into_iter()
-        .filter(|(_, kind, _)| !compact || *kind != "processed")
-        .map(|(name, kind, count)| {
-            let number = live::smooth(Memo::new(move |_| job.with(count)).into());
-            view! {
-                <div data-kind=kind>
-                    <dt>{name}</dt>
-                    <dd>{move || format::count(number.get())}</dd>
-                </div>
-            }
+    let numbers = Memo::new(move |_| {
+        job.with(|job| {
+            [
+                job.total_records,
+                job.valid_records,
+                job.invalid_records,
+                job.suspicious_records,
+            ]
         })
-        .collect_view();
+    });
+    let numbers = live::smooth(numbers.into());
+    let count = move |name: &'static str, kind: &'static str, number: fn([u64; 4]) -> u64| {
+        view! {
+            <div data-kind=kind>
+                <dt>{name}</dt>
+                <dd>{move || format::count(number(numbers.get()))}</dd>
+            </div>
+        }
+    };
     view! {
         <dl class="counts" class:counts-small=compact>
-            {shown}
+            {count("Total rows", "total", |[total, ..]| total)}
+            // A sum, so that the numbers agree on their way too.
+            {(!compact)
+                .then(|| count("Processed", "processed", |[_, valid, invalid, _]| valid + invalid))}
+            {count("Valid", "valid", |[_, valid, ..]| valid)}
+            {count("Invalid", "invalid", |[_, _, invalid, _]| invalid)}
+            {count("Suspicious", "suspicious", |[.., suspicious]| suspicious)}
         </dl>
     }
     .into_any()

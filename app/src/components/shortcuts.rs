@@ -59,7 +59,7 @@ pub fn Shortcuts() -> impl IntoView {
                         })
                         .collect_view()}
                 </dl>
-                <label class="check">
+                <label class="choice">
                     <input type="checkbox" prop:checked=are_on on:change=toggle />
                     "Use single-key shortcuts in this browser"
                 </label>
