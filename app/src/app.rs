@@ -28,7 +28,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
                 <HashedStylesheet id="style" options=options.clone() />
                 <AutoReload options=options.clone() />
-                <HydrationScripts options />
+                // After the page is painted: links and forms work before.
+                <HydrationScripts options defer=true />
                 // What only JavaScript could do is not there without it.
                 <noscript>
                     <style>".scripted { display: none; }"</style>
