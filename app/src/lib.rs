@@ -8,12 +8,16 @@ mod api;
 mod app;
 mod check;
 mod components;
+#[cfg(feature = "ssr")]
+mod document;
 mod error;
 mod format;
 mod live;
 mod pages;
 
-pub use app::{App, shell};
+pub use app::App;
+#[cfg(feature = "ssr")]
+pub use document::shell;
 pub use error::{AppError, ErrorKind};
 
 /// Takes over the page that the server rendered.

@@ -1,0 +1,20 @@
+// Loads the page's WebAssembly once the page is painted, so that it takes nothing from what is to be seen first. Until
+// then, and where it fails, links and forms work as they do without it.
+((script, module) => {
+  let begun = false;
+  const load = async () => {
+    if (begun) return;
+    begun = true;
+    const compiled = fetch(module);
+    const app = await import(script);
+    await app.default({ module_or_path: compiled });
+    app.hydrate();
+  };
+  if (document.hidden) {
+    // Nothing is painted in the background, but the title tells of the progress there too.
+    load();
+  } else {
+    new PerformanceObserver(load).observe({ type: 'paint', buffered: true });
+    addEventListener('visibilitychange', load);
+  }
+})
