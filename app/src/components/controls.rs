@@ -25,10 +25,11 @@ pub fn Controls(
         (cancel.is_some() || !offered.is_empty()).then(|| {
             view! {
                 <div class="controls">
-                    {offered
-                        .into_iter()
-                        .map(|command| view! { <CommandButton job command has_shortcut /> })
-                        .collect_view()} {cancel.map(|open| view! { <Cancel job open /> })}
+                    // By key, so that no button becomes another one under somebody's pointer.
+                    <For each=move || offered.clone() key=|command| *command let(command)>
+                        <CommandButton job command has_shortcut />
+                    </For>
+                    {cancel.map(|open| view! { <Cancel job open /> })}
                 </div>
             }
             .into_any()
