@@ -1,11 +1,13 @@
-//! The server functions. Each is the sibling of a REST handler: it parses what came, makes one call
-//! into the backend, and answers. A plain form may post to each that changes something; the browser
-//! is then sent back to the page that it came from, or to where `redirect` says.
+//! What the pages read, and the server functions to which their forms post. Each is the sibling of a REST handler: it
+//! parses what came, makes one call into the backend, and answers. After a plain post the browser is sent back to the
+//! page that it came from, or to where `redirect` says.
 
 mod jobs;
+#[cfg(feature = "ssr")]
 mod users;
 
 pub use jobs::*;
+#[cfg(feature = "ssr")]
 pub use users::*;
 
 /// Runs the body of a server function. A failure also gets its HTTP status, unless it answers a
@@ -27,7 +29,7 @@ async fn respond<T>(
             .get(ACCEPT)
             .and_then(|value| value.to_str().ok());
         if !accept.is_some_and(|accept| accept.contains("text/html")) {
-            response.set_status(crate::pages::status(error.kind));
+            response.set_status(error.kind.status());
         }
     }
     result

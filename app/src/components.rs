@@ -1,4 +1,4 @@
-//! What several pages show.
+//! What several pages and islands show.
 
 mod confirm;
 mod controls;
@@ -7,7 +7,7 @@ mod dialog;
 mod field;
 mod job_state;
 mod logo;
-mod shortcuts;
+mod text;
 mod time;
 mod title;
 
@@ -15,9 +15,12 @@ pub use confirm::Confirm;
 pub use controls::{Controls, state_sentence};
 pub use counts::Counts;
 pub use dialog::Dialog;
-pub use field::{FormError, TextField};
+pub use field::FormError;
+#[cfg(feature = "ssr")]
+pub use field::TextField;
 pub use job_state::{Announcements, ConnectionState, JobProgressBar, StatusBadge};
+#[cfg(feature = "ssr")]
 pub use logo::Logo;
-pub use shortcuts::Shortcuts;
+pub use text::{some_text, text};
 pub use time::Time;
-pub use title::StateTitle;
+pub use title::document_title;

@@ -2,9 +2,8 @@
 
 use domain::InvalidField;
 use leptos::{
-    prelude::{FromServerFnError, ServerFnErrorErr, use_context},
-    server::ServerActionError,
-    server_fn::{ServerFn, codec::JsonEncoding, error::ServerFnUrlError},
+    prelude::{FromServerFnError, ServerFnErrorErr},
+    server_fn::codec::JsonEncoding,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +19,23 @@ pub enum ErrorKind {
     Internal,
 }
 
-/// Crosses to the browser as JSON; after a form post without JavaScript, in the URL of the page
-/// that it came from.
+#[cfg(feature = "ssr")]
+impl ErrorKind {
+    pub fn status(self) -> axum::http::StatusCode {
+        use axum::http::StatusCode;
+
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// Crosses to a script of the page as JSON; after a plain form post, in the address of the page that it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppError {
     pub kind: ErrorKind,
@@ -32,8 +46,6 @@ pub struct AppError {
     /// What was typed, by field name, so that a form that comes back is not empty.
     pub typed: Vec<(String, String)>,
 }
-
-const INTERNAL: &str = "Something went wrong on our side. Try again in a moment.";
 
 /// The most characters of one typed value that come back with an error: it travels in a URL.
 const MAX_TYPED_CHARS: usize = 300;
@@ -46,6 +58,20 @@ impl AppError {
             fields: Vec::new(),
             typed: Vec::new(),
         }
+    }
+
+    pub fn internal() -> Self {
+        Self::new(
+            ErrorKind::Internal,
+            "Something went wrong on our side. Try again in a moment.",
+        )
+    }
+
+    pub fn unreachable() -> Self {
+        Self::new(
+            ErrorKind::Unavailable,
+            "The server can't be reached. Check the connection and try again.",
+        )
     }
 
     pub fn invalid(fields: impl IntoIterator<Item = InvalidField>) -> Self {
@@ -91,12 +117,6 @@ impl AppError {
         let (_, value) = self.typed.iter().find(|(field, _)| field == name)?;
         Some(value.clone())
     }
-
-    /// The error that a form post without JavaScript to the server function `S` left in the URL.
-    pub fn posted<S: ServerFn<Error = Self>>() -> Option<Self> {
-        let error = use_context::<ServerActionError>()?;
-        (error.path() == S::PATH).then(|| ServerFnUrlError::decode_err(error.err()))
-    }
 }
 
 impl std::fmt::Display for AppError {
@@ -118,17 +138,13 @@ impl FromServerFnError for AppError {
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {
-            ServerFnErrorErr::Request(_) => Self::new(
-                ErrorKind::Unavailable,
-                "The server can't be reached. Check the connection and try again.",
-            ),
             ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) => Self::new(
                 ErrorKind::Invalid,
                 "The form came incomplete. Reload the page and try again.",
             ),
             error => {
                 leptos::logging::error!("server function: {error}");
-                Self::new(ErrorKind::Internal, INTERNAL)
+                Self::internal()
             }
         }
     }
@@ -150,7 +166,7 @@ impl From<backend::Error> for AppError {
             Error::Unavailable(_) => ErrorKind::Unavailable,
             Error::Internal(error) => {
                 tracing::error!(error = format!("{error:#}"), "internal error");
-                return Self::new(ErrorKind::Internal, INTERNAL);
+                return Self::internal();
             }
         };
         Self::new(kind, error.to_string())

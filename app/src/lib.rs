@@ -1,59 +1,38 @@
 //! The pages: rendered on the server, working without JavaScript, live with it.
 //!
-//! **Invariant.** `app[ssr] -> backend -> domain`, `app[hydrate] -> domain`: no tokio, sqlx or axum
-//! is reachable from what is compiled for the browser. A page talks to the backend through the
-//! server functions in [`api`] only, which parse, make one call and answer.
+//! A page is plain HTML; only what lives in it is an *island*, which the browser takes over. So the browser loads the
+//! code of the islands and not that of the pages.
+//!
+//! **Invariant.** `app[ssr] -> backend -> domain`, `app[hydrate] -> domain`: no tokio, sqlx or axum is reachable from
+//! what is compiled for the browser. Pages read through the functions in [`api`], forms post to the server functions
+//! there; each parses, makes one call and answers.
+
+// The types of views nest deeply.
+#![recursion_limit = "512"]
 
 mod api;
-mod app;
-mod check;
+#[cfg(feature = "hydrate")]
+mod browser;
 mod components;
 #[cfg(feature = "ssr")]
 mod document;
 mod error;
-mod format;
+mod islands;
 mod live;
-mod pages;
-
-pub use app::App;
 #[cfg(feature = "ssr")]
-pub use document::shell;
+pub mod pages;
+mod request;
+
+#[cfg(feature = "ssr")]
+pub use document::{Page, Query, Site};
 pub use error::{AppError, ErrorKind};
 
-/// Takes over the page that the server rendered.
+/// Makes the page that the server rendered live, all but its islands: the loader hands these over, each to the
+/// function of its name.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
-    if is_of_another_address() {
-        // Fails only where a document must not navigate itself; then it is as well to go on.
-        let _ = leptos::prelude::window().location().reload();
-        return;
-    }
-    leptos::mount::hydrate_body(App);
-}
-
-/// Whether the document was fetched for another address than the present one. Who goes back before
-/// the page has been taken over gets the address of the step before, but no new document, when that
-/// step was taken without one.
-#[cfg(feature = "hydrate")]
-fn is_of_another_address() -> bool {
-    use wasm_bindgen::JsCast;
-
-    let window = leptos::prelude::window();
-    let fetched = window
-        .performance()
-        .and_then(|performance| {
-            performance
-                .get_entries_by_type("navigation")
-                .get(0)
-                .dyn_into()
-                .ok()
-        })
-        .map(|entry: web_sys::PerformanceEntry| entry.name());
-    let without_hash = |url: String| url.split('#').next().unwrap_or_default().to_owned();
-    match (fetched, window.location().href()) {
-        (Some(fetched), Ok(shown)) => without_hash(fetched) != without_hash(shown),
-        _ => false,
-    }
+    leptos::mount::hydrate_islands();
+    browser::start();
 }

@@ -1,21 +1,17 @@
-//! The browser end of the live updates: one connection per page, which finds its way back by
-//! itself and closes when the page is left.
+//! What keeps a page up to date: messages about its jobs, and the page itself, fetched anew. On the server all of this
+//! does nothing.
 
-use std::time::Duration;
-
-use domain::{Job, JobProgress, JobStatus};
+use domain::JobProgress;
 use leptos::prelude::*;
+use serde::de::DeserializeOwned;
 
-/// At most how often [`follow`] has something of a running job fetched anew.
-const REFETCH_EVERY: Duration = Duration::from_secs(2);
-
-/// Watches the jobs of a user for as long as the owner of the calling component lives.
+/// Watches the jobs of a user for as long as the page is there.
 ///
 /// `on_progress` gets each message. `on_open` is called whenever the connection has come up, with
 /// whether one was lost before: the server then sends the state of the active jobs, and of nothing
 /// else, so the page asks for what may have changed meanwhile.
 ///
-/// Gives whether the connection is lost at the moment; always `false` on the server.
+/// Gives whether the connection is lost at the moment.
 pub fn watch(
     user_id: i64,
     on_progress: impl Fn(JobProgress) + 'static,
@@ -23,61 +19,73 @@ pub fn watch(
 ) -> ReadSignal<bool> {
     let (lost, set_lost) = signal(false);
     #[cfg(feature = "hydrate")]
-    {
-        let (connection, handle) =
-            futures::future::abortable(connection::keep(user_id, on_progress, on_open, set_lost));
-        leptos::task::spawn_local(async move {
-            // An error says that the page was left.
-            let _ = connection.await;
-        });
-        on_cleanup(move || handle.abort());
-    }
+    leptos::task::spawn_local(connection::keep(user_id, on_progress, on_open, set_lost));
     #[cfg(not(feature = "hydrate"))]
     let _ = (user_id, on_progress, on_open, set_lost);
     lost
 }
 
-/// Calls `refetch` whenever the person comes back to this tab: what other tabs did meanwhile need not
-/// have been told here.
-pub fn on_return(refetch: impl Fn() + 'static) {
+/// Fetches the page anew: its parts and its islands follow, and nothing that the person does in them is lost. Where
+/// it fails the page stays as it is; the next sign of the server tries again.
+pub fn refresh() {
     #[cfg(feature = "hydrate")]
-    {
-        let listener = window_event_listener_untyped("visibilitychange", move |_| {
-            if !document().hidden() {
-                refetch();
-            }
-        });
-        on_cleanup(move || listener.remove());
-    }
-    #[cfg(not(feature = "hydrate"))]
-    let _ = refetch;
+    crate::browser::parts::refresh();
 }
 
-/// Calls `refetch` as `job` moves on: at once when its status changes, else now and then. For what is not in
+/// Calls `take` with the props of the island of this name whenever the page was fetched anew.
+pub fn on_refresh<Props: DeserializeOwned>(island: &'static str, take: impl Fn(Props) + 'static) {
+    #[cfg(feature = "hydrate")]
+    crate::browser::parts::on_refresh(island, move |props| {
+        // What can't be read comes from a server that has been upgraded meanwhile.
+        if let Ok(props) = serde_json::from_str(props) {
+            take(props);
+        }
+    });
+    #[cfg(not(feature = "hydrate"))]
+    let _ = (island, take);
+}
+
+/// Fetches the page anew as `job` moves on: at once when its status changes, else now and then. For what is not in
 /// the messages.
-pub fn follow(job: Signal<Job>, refetch: impl Fn() + Clone + 'static) {
-    let state = Memo::new(move |_| job.with(|job| (job.status, job.run, job.processed_records)));
-    let waiting = StoredValue::new(None::<TimeoutHandle>);
-    Effect::new(move |before: Option<(JobStatus, u32, u64)>| {
-        let now = state.get();
-        let Some(before) = before else { return now };
-        if (before.0, before.1) != (now.0, now.1) {
-            refetch();
-        } else if before != now && waiting.with_value(Option::is_none) {
-            let refetch = refetch.clone();
-            let fetch = move || {
-                waiting.set_value(None);
-                refetch();
-            };
-            waiting.set_value(set_timeout_with_handle(fetch, REFETCH_EVERY).ok());
-        }
-        now
-    });
-    on_cleanup(move || {
-        if let Some(handle) = waiting.try_get_value().flatten() {
-            handle.clear();
-        }
-    });
+pub fn follow(job: Signal<JobProgress>) {
+    #[cfg(feature = "hydrate")]
+    following::follow(job);
+    #[cfg(not(feature = "hydrate"))]
+    let _ = job;
+}
+
+#[cfg(feature = "hydrate")]
+mod following {
+    use std::time::Duration;
+
+    use domain::{JobProgress, JobStatus};
+    use leptos::prelude::*;
+
+    use super::refresh;
+
+    /// At most how often the page of a running job is fetched anew.
+    const REFRESH_EVERY: Duration = Duration::from_secs(2);
+
+    pub fn follow(job: Signal<JobProgress>) {
+        let state =
+            Memo::new(move |_| job.with(|job| (job.status, job.run, job.processed_records)));
+        let is_due = StoredValue::new(false);
+        Effect::new(move |before: Option<(JobStatus, u32, u64)>| {
+            let now = state.get();
+            let Some(before) = before else { return now };
+            if (before.0, before.1) != (now.0, now.1) {
+                refresh();
+            } else if before != now && !is_due.get_value() {
+                is_due.set_value(true);
+                let fetch = move || {
+                    is_due.set_value(false);
+                    refresh();
+                };
+                set_timeout(fetch, REFRESH_EVERY);
+            }
+            now
+        });
+    }
 }
 
 /// Numbers that run to their new values instead of jumping there, all at the same pace, unless the person prefers
@@ -127,7 +135,7 @@ mod smoothing {
     }
 
     fn step<const N: usize>(run: Run<N>, present: StoredValue<u32>, shown: RwSignal<[u64; N]>) {
-        // The page may have been left.
+        // What shows the numbers may be gone.
         if present.try_get_value() != Some(run.number) {
             return;
         }

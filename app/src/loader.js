@@ -9,6 +9,11 @@
     const app = await import(script);
     await app.default({ module_or_path: compiled });
     app.hydrate();
+    for (const island of document.querySelectorAll('leptos-island')) {
+      // Whoever clicks or scrolls meanwhile comes first.
+      await new Promise((resolve) => setTimeout(resolve));
+      app[island.dataset.component](island);
+    }
   };
   if (document.hidden) {
     // Nothing is painted in the background, but the title tells of the progress there too.

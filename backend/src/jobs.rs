@@ -104,6 +104,44 @@ pub async fn list(backend: &Backend, user_id: i64) -> Result<Vec<Job>> {
     .collect()
 }
 
+/// A page of a user's jobs, newest first.
+pub struct JobPage {
+    /// Which one it is, from 1.
+    pub page: u64,
+    pub jobs: Vec<Job>,
+    /// All of the user's.
+    pub total: u64,
+}
+
+impl JobPage {
+    pub const SIZE: u64 = 50;
+}
+
+/// The page of this number, or the last one where there are fewer.
+pub async fn page(backend: &Backend, user_id: i64, page: u64) -> Result<JobPage> {
+    crate::users::get(backend, user_id).await?;
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from jobs where user_id = $1"#,
+        user_id
+    )
+    .fetch_one(&backend.pool)
+    .await? as u64;
+    let page = page.clamp(1, total.div_ceil(JobPage::SIZE).max(1));
+    let jobs = sqlx::query_as!(
+        JobRow,
+        "select * from jobs where user_id = $1 order by id desc limit $2 offset $3",
+        user_id,
+        JobPage::SIZE as i64,
+        ((page - 1) * JobPage::SIZE) as i64
+    )
+    .fetch_all(&backend.pool)
+    .await?
+    .into_iter()
+    .map(Job::try_from)
+    .collect::<Result<_>>()?;
+    Ok(JobPage { page, jobs, total })
+}
+
 pub async fn get(backend: &Backend, job_id: i64) -> Result<Job> {
     row(&backend.pool, job_id).await?.try_into()
 }

@@ -10,6 +10,7 @@ mod date;
 mod duplicates;
 mod file;
 mod findings;
+pub mod format;
 mod job;
 mod number;
 mod page;

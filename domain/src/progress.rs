@@ -55,24 +55,12 @@ impl From<&Job> for JobProgress {
 }
 
 impl JobProgress {
-    /// Brings `job` up to this state, unless it is already as new.
-    pub fn apply_to(&self, job: &mut Job) {
-        if self.job_id != job.id || self.version <= job.version {
-            return;
+    /// Takes over another state of the same job, unless it is no newer; gives whether it was.
+    pub fn renew(&mut self, told: Self) -> bool {
+        let is_newer = told.job_id == self.job_id && told.version > self.version;
+        if is_newer {
+            *self = told;
         }
-        job.status = self.status;
-        job.progress_percent = self.progress_percent;
-        job.processed_records = self.processed_records;
-        job.total_records = self.total_records;
-        job.valid_records = self.valid_records;
-        job.invalid_records = self.invalid_records;
-        job.suspicious_records = self.suspicious_records;
-        job.batch_completed = self.batch_completed;
-        job.total_batches = self.total_batches;
-        job.rows_per_second = self.rows_per_second;
-        job.eta_seconds = self.eta_seconds;
-        job.error.clone_from(&self.error);
-        job.run = self.run;
-        job.version = self.version;
+        is_newer
     }
 }

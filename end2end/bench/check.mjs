@@ -3,7 +3,7 @@
 //
 //   node bench/check.mjs SITE NATIVE
 //
-// SITE is the directory that cargo-leptos built: release, or the figure says little. NATIVE is the other figure, in MB/s.
+// SITE is the directory that was built: release, or the figure says little. NATIVE is the other figure, in MB/s.
 
 import { createServer } from 'node:http';
 import { readFile, readdir } from 'node:fs/promises';
@@ -28,13 +28,12 @@ function file() {
   return `${lines.join('\n')}\n`;
 }
 
-// Runs in the page. As the page of a user does it: the module that is compiled already, in a worker.
+// Runs in the page. As the page of a user does it: in a worker.
 async function check({ script, wasm, text, rounds }) {
-  const url = new URL(script, location.href).href;
-  const loader = `import { initSync, check_file } from ${JSON.stringify(url)};
-    onmessage = ({ data: [module, file] }) => { initSync({ module }); check_file(file); };`;
+  const url = (path) => JSON.stringify(new URL(path, location.href).href);
+  const loader = `import init, { check_file } from ${url(script)};
+    onmessage = ({ data: [file] }) => init({ module_or_path: ${url(wasm)} }).then(() => check_file(file));`;
   const blob = new Blob([loader], { type: 'text/javascript' });
-  const module = await WebAssembly.compileStreaming(fetch(wasm));
   const file = new File([text], 'million.csv');
   const seconds = [];
   for (let round = 0; round < rounds; round++) {
@@ -46,7 +45,7 @@ async function check({ script, wasm, text, rounds }) {
         if (message.Done) resolve(message.Done);
         if (message.Failed) reject(new Error(JSON.stringify(message.Failed)));
       };
-      worker.postMessage([module, file]);
+      worker.postMessage([file]);
     });
     worker.terminate();
     if (report.progress.counts.valid !== 1_000_000) throw new Error('not every row is valid');
@@ -81,8 +80,8 @@ const browser = await chromium.launch({
 const page = await browser.newPage();
 await page.goto(`http://127.0.0.1:${server.address().port}/`);
 const { bytes, seconds } = await page.evaluate(check, {
-  script: named(/^batchline.*\.js$/),
-  wasm: named(/^batchline.*\.wasm$/),
+  script: named(/^check.*\.js$/),
+  wasm: named(/^check.*\.wasm$/),
   text,
   rounds: ROUNDS,
 });

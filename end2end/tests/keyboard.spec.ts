@@ -39,8 +39,11 @@ test('the keys of the sheet do what it says @javascript', async ({ page }) => {
   await expect(page).toHaveURL(/\/users\/\d+$/);
   // Among several files no key starts one.
   await upload(page, 'second.csv', SAMPLE);
+  await live(page);
   await expect(page.getByRole('button', { name: 'Start processing' })).toHaveAttribute('aria-keyshortcuts', 's');
   await page.keyboard.press('b');
+  await expect(page).toHaveURL(/\/users\/\d+$/);
+  await live(page);
   await expect(page.getByRole('button', { name: 'Start processing' })).not.toHaveAttribute('aria-keyshortcuts');
   await page.keyboard.press('h');
   await expect(page).toHaveURL(/\/$/);

@@ -1,4 +1,5 @@
 import { expect, test } from '@playwright/test';
+import { SAMPLE, createUser } from './batchline';
 
 // A telephone with a slow connection shows the page before it has loaded what makes it live.
 test('the WebAssembly is loaded once the page is painted @javascript @once', async ({ page }) => {
@@ -12,6 +13,19 @@ test('the WebAssembly is loaded once the page is painted @javascript @once', asy
     expect(loaded).toHaveLength(1);
     expect(loaded[0].startTime).toBeGreaterThanOrEqual(painted);
   }
+});
+
+test('what checks a file is loaded when the first one is chosen @javascript @once', async ({ page }) => {
+  const loaded: string[] = [];
+  page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
+  const modules = () => loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.split('.')[0]);
+  await createUser(page);
+  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  expect(new Set(modules())).toEqual(new Set(['/pkg/batchline']));
+  const file = { name: 'payments.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) };
+  await page.getByLabel('CSV file').setInputFiles(file);
+  await expect(page.getByRole('region', { name: 'payments.csv' })).toContainText('No problems in 4 rows.');
+  expect(modules()).toContain('/pkg/check');
 });
 
 test('a page that is opened in the background becomes live there @javascript @once', async ({ page }) => {

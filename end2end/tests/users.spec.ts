@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { createUser, somebody } from './batchline';
+import { SAMPLE, createUser, somebody } from './batchline';
 
 test('users are listed newest first', async ({ page }) => {
   const older = await createUser(page);
@@ -60,6 +60,31 @@ test('a change that is refused says so beside its field', async ({ page }) => {
   await page.getByRole('button', { name: 'Save' }).click();
   await expect(page.getByLabel('Email')).toHaveAccessibleDescription('Email already registered');
   await expect(page.getByRole('heading', { level: 1, name: user.name })).toBeVisible();
+});
+
+test('many files come in pages', async ({ page, request }) => {
+  await createUser(page);
+  const userId = page.url().match(/\/users\/(\d+)/)![1];
+  for (let number = 1; number <= 60; number++) {
+    const file = { name: `file-${number}.csv`, mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) };
+    const answer = await request.post(`/api/jobs?user_id=${userId}`, { multipart: { file } });
+    expect(answer.status()).toBe(201);
+  }
+  await page.reload();
+  const files = page.getByRole('list', { name: 'Files' }).getByRole('listitem');
+  await expect(page.getByRole('heading', { name: 'Files 60' })).toBeVisible();
+  await expect(files).toHaveCount(50);
+  await expect(files.first()).toContainText('file-60.csv');
+  await page.getByRole('link', { name: 'Next' }).click();
+  await expect(page).toHaveURL(/\?page=2/);
+  await expect(page.getByText('51–60 of 60 files')).toBeVisible();
+  await expect(files).toHaveCount(10);
+  await expect(files.last()).toContainText('file-1.csv');
+  await page.goBack();
+  await expect(files).toHaveCount(50);
+  // The last page, when there is no such.
+  await page.goto(`/users/${userId}?page=9`);
+  await expect(files).toHaveCount(10);
 });
 
 test('deleting a user asks first', async ({ page }) => {

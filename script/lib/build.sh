@@ -10,23 +10,33 @@ build_site() {
   local site=$1
   shift
   # cargo-leptos begins by emptying the directory and optimises again each time: seconds that a second start can spare.
-  if [ -e "$site/.built" ] && [ -z "$(find app domain style public Cargo.toml Cargo.lock -newer "$site/.built" -print -quit)" ]; then
+  if [ -e "$site/.built" ] &&
+    [ -z "$(find app check domain style public Cargo.toml Cargo.lock -newer "$site/.built" -print -quit)" ]; then
     return
   fi
-  local begin
-  begin=$(mktemp)
+  local scratch
+  scratch=$(mktemp -d)
+  touch "$scratch/begin"
   # The server reads from the site how its files are named; cargo-leptos would put that beside the program.
-  if ! LEPTOS_SITE_ROOT=$site LEPTOS_HASH_FILE_NAME=$(absolute "$site")/hash.txt cargo leptos build --frontend-only --precompress "$@"; then
-    rm -f "$begin"
+  if ! LEPTOS_SITE_ROOT=$site LEPTOS_HASH_FILE_NAME=$(absolute "$site")/hash.txt cargo leptos build --frontend-only "$@" ||
+    ! build_check "$scratch" "$@" ||
+    ! node script/lib/publish.mjs "$site" "$scratch/check.js" "$scratch/check.wasm"; then
+    rm -rf "$scratch"
     return 1
   fi
-  # The server sends what is compressed beforehand rather than compress it at each request. What --precompress makes of a
-  # release is a sixth larger as gzip than it need be; of other builds it makes nothing.
-  local effort=--fast
-  case " $* " in *" --release "*) effort=--best ;; esac
-  gzip --keep --force "$effort" "$site"/pkg/*.wasm "$site"/pkg/*.js "$site"/pkg/*.css
-  touch -r "$begin" "$site/.built" # what was edited meanwhile is newer
-  rm -f "$begin"
+  touch -r "$scratch/begin" "$site/.built" # what was edited meanwhile is newer
+  rm -rf "$scratch"
+}
+
+# DIRECTORY [--release]: check.js and check.wasm, what checks a file in the browser
+build_check() {
+  local profile=dev built=debug
+  if [ "${2:-}" = --release ]; then profile=wasm-release built=wasm-release; fi
+  cargo build --locked -p check --features thread --target wasm32-unknown-unknown --profile "$profile" &&
+    wasm-bindgen --target web --no-typescript --out-dir "$1" "$target/wasm32-unknown-unknown/$built/check.wasm" &&
+    mv "$1/check_bg.wasm" "$1/check.wasm" || return 1
+  if [ "$built" = debug ]; then return; fi
+  wasm-opt -O3 "$1/check.wasm" -o "$1/check.wasm"
 }
 
 build_release_programs() {

@@ -1,34 +1,70 @@
-//! The Leptos pages, their server functions, and the static files.
+//! The pages, the server functions to which their forms post, and the static files.
 
-use app::{App, shell};
+use app::{Page, Query, pages};
 use axum::{
     Router,
-    extract::Request,
+    extract::{Path, RawQuery, Request, State},
     http::{
         HeaderValue,
         header::{ACCEPT_ENCODING, CACHE_CONTROL, LAST_MODIFIED, VARY},
     },
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
+    routing::{get, post},
 };
 use leptos::prelude::provide_context;
-use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
+use tower_http::services::ServeDir;
 
 use crate::state::AppState;
 
 pub fn router(state: &AppState) -> Router<AppState> {
-    let routes = generate_route_list(App);
-    let backend = state.backend.clone();
-    let context = move || provide_context(backend.clone());
-    let options = state.leptos_options.clone();
+    let files = ServeDir::new(&state.site_root)
+        .append_index_html_on_directories(false)
+        .precompressed_br()
+        .precompressed_gzip()
+        .fallback(get(not_found).with_state(state.clone()));
     Router::new()
-        .leptos_routes_with_context(state, routes, context.clone(), move || {
-            shell(options.clone())
-        })
-        .fallback(file_and_error_handler_with_context::<AppState, _>(
-            context, shell,
-        ))
+        .route("/", get(home))
+        .route("/users/{id}", get(user))
+        .route("/jobs/{id}", get(job))
+        .route("/rpc/{name}", post(server_function))
+        .fallback_service(files)
         .layer(middleware::from_fn(say_how_long_files_keep))
+}
+
+async fn home(State(state): State<AppState>, RawQuery(query): RawQuery) -> Page {
+    pages::home(&state.site, &state.backend, &parse(query)).await
+}
+
+async fn user(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Page {
+    pages::user(&state.site, &state.backend, &id, &parse(query)).await
+}
+
+async fn job(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Page {
+    pages::job(&state.site, &state.backend, &id, &parse(query)).await
+}
+
+fn parse(query: Option<String>) -> Query {
+    Query::parse(&query.unwrap_or_default())
+}
+
+async fn not_found(State(state): State<AppState>) -> Page {
+    pages::not_found(&state.site)
+}
+
+async fn server_function(State(state): State<AppState>, request: Request) -> Response {
+    let context = move || provide_context(state.backend.clone());
+    leptos_axum::handle_server_fns_with_context(context, request)
+        .await
+        .into_response()
 }
 
 /// What is named after its content is good for ever; any other file is asked for each time.

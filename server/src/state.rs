@@ -1,8 +1,10 @@
 //! What the handlers share.
 
+use std::path::PathBuf;
+
+use app::Site;
 use axum::extract::FromRef;
 use backend::{Backend, progress::ProgressHub};
-use leptos::config::LeptosOptions;
 use tokio::sync::watch;
 
 use crate::config::ServerConfig;
@@ -11,7 +13,9 @@ use crate::config::ServerConfig;
 pub struct AppState {
     pub backend: Backend,
     pub hub: ProgressHub,
-    pub leptos_options: LeptosOptions,
+    pub site: Site,
+    /// Directory of the site's files.
+    pub site_root: PathBuf,
     pub stopping: Stopping,
 }
 
@@ -34,19 +38,11 @@ impl AppState {
         config: &ServerConfig,
         stopping: Stopping,
     ) -> Self {
-        // Leptos looks for a relative path beside the program. Without a site, as in tests, there is no such file.
-        let names = config.site_root.join("hash.txt").canonicalize();
-        let leptos_options = LeptosOptions::builder()
-            .output_name("batchline")
-            .site_root(config.site_root.to_string_lossy().into_owned())
-            .site_addr(config.web_addr)
-            .hash_files(names.is_ok())
-            .hash_file(names.unwrap_or_default().to_string_lossy().into())
-            .build();
         Self {
             backend,
             hub,
-            leptos_options,
+            site: Site::new(&config.site_root),
+            site_root: config.site_root.clone(),
             stopping,
         }
     }

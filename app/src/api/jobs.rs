@@ -1,90 +1,60 @@
-use domain::{Command, Job, JobReport, RowFilter, Transaction, User};
+use domain::{Command, JobProgress};
 use leptos::{
     prelude::*,
     server_fn::codec::{MultipartData, MultipartFormData},
 };
-use serde::{Deserialize, Serialize};
 
 use crate::AppError;
 #[cfg(feature = "ssr")]
 use {
     super::respond,
-    crate::{ErrorKind, format},
+    crate::ErrorKind,
     backend::Backend,
-    domain::{InvalidField, PageRequest},
+    backend::transactions::RowPage,
+    domain::{InvalidField, Job, JobReport, PageRequest, User, format},
 };
 
 /// What the page of a job shows, except its rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg(feature = "ssr")]
 pub struct JobDetails {
     pub job: Job,
     pub user: User,
     pub report: JobReport,
 }
 
-/// One page of rows, and how many rows the filter and the search let through.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RowPage {
-    /// Which page it is, from 1.
-    pub page: u64,
-    pub rows: Vec<Transaction>,
-    pub total: u64,
-}
-
 /// The most characters of a description that a page has; a download has them all.
 #[cfg(feature = "ssr")]
 const MAX_DESCRIPTION_CHARS: usize = 2000;
 
-#[server(prefix = "/rpc", endpoint = "get-job")]
-pub async fn get_job(job_id: i64) -> Result<JobDetails, AppError> {
-    respond(async {
-        let backend = expect_context::<Backend>();
-        let job = backend::jobs::get(&backend, job_id).await?;
-        let user = backend::users::get(&backend, job.user_id).await?;
-        let report = backend::reports::get(&backend, job_id).await?;
-        Ok(JobDetails { job, user, report })
-    })
-    .await
+#[cfg(feature = "ssr")]
+pub async fn job(backend: &Backend, job_id: i64) -> Result<JobDetails, AppError> {
+    let job = backend::jobs::get(backend, job_id).await?;
+    let user = backend::users::get(backend, job.user_id).await?;
+    let report = backend::reports::get(backend, job_id).await?;
+    Ok(JobDetails { job, user, report })
 }
 
-/// The page of this number, or, with `row`, the page of all rows that holds that row.
-#[server(prefix = "/rpc", endpoint = "get-rows")]
-pub async fn get_rows(
+#[cfg(feature = "ssr")]
+pub async fn rows(
+    backend: &Backend,
     job_id: i64,
-    page: u64,
-    size: u32,
-    filter: RowFilter,
-    q: String,
-    row: Option<u64>,
+    request: &PageRequest,
 ) -> Result<RowPage, AppError> {
-    respond(async {
-        let request = match row {
-            Some(row) => PageRequest::around(row, size)?,
-            None => PageRequest::parse(page, size, filter, Some(&q))?,
-        };
-        let page =
-            backend::transactions::page(&expect_context::<Backend>(), job_id, &request).await?;
-        let mut rows = page.rows;
-        for row in &mut rows {
-            if let Some(description) = &mut row.description
-                && let Some(short) = format::shortened(description, MAX_DESCRIPTION_CHARS)
-            {
-                *description = short;
-            }
+    let mut page = backend::transactions::page(backend, job_id, request).await?;
+    for row in &mut page.rows {
+        if let Some(description) = &mut row.description
+            && let Some(short) = format::shortened(description, MAX_DESCRIPTION_CHARS)
+        {
+            *description = short;
         }
-        Ok(RowPage {
-            page: page.page,
-            rows,
-            total: page.total,
-        })
-    })
-    .await
+    }
+    Ok(page)
 }
 
-/// Stores the field `file` for the user of the field `user_id`, which comes first, and leads to the
-/// page of the new job. The file goes to the storage piece by piece as it comes in.
+/// Stores the field `file` for the user of the field `user_id`, which comes first; gives the id of the new job, and
+/// leads to its page. The file goes to the storage piece by piece as it comes in.
 #[server(prefix = "/rpc", endpoint = "upload-file", input = MultipartFormData)]
-pub async fn upload_file(data: MultipartData) -> Result<Job, AppError> {
+pub async fn upload_file(data: MultipartData) -> Result<i64, AppError> {
     respond(async {
         let mut form = data.into_inner().ok_or_else(incomplete)?;
         let mut user_id: Option<i64> = None;
@@ -113,7 +83,7 @@ pub async fn upload_file(data: MultipartData) -> Result<Job, AppError> {
                     let backend = expect_context::<Backend>();
                     let job = backend::jobs::upload(&backend, user_id, &filename, field).await?;
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
-                    return Ok(job);
+                    return Ok(job.id);
                 }
                 _ => {}
             }
@@ -153,10 +123,11 @@ pub async fn create_demo_job(user_id: i64) -> Result<(), AppError> {
 
 /// Starts, pauses, resumes, cancels or retries a job; asking twice does it once.
 #[server(prefix = "/rpc", endpoint = "command-job")]
-pub async fn command_job(job_id: i64, command: Command) -> Result<Job, AppError> {
+pub async fn command_job(job_id: i64, command: Command) -> Result<JobProgress, AppError> {
     respond(async {
         let backend = expect_context::<Backend>();
-        Ok(backend::control::command(&backend, job_id, command).await?)
+        let job = backend::control::command(&backend, job_id, command).await?;
+        Ok(JobProgress::from(&job))
     })
     .await
     .map_err(|error: AppError| {

@@ -1,42 +1,21 @@
-use domain::{Job, User};
+use backend::{Backend, jobs::JobPage};
+use domain::{Email, NewUser, User, UserChange, UserName};
 use leptos::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use crate::AppError;
-#[cfg(feature = "ssr")]
-use {
-    super::respond,
-    crate::ErrorKind,
-    backend::Backend,
-    domain::{Email, NewUser, UserChange, UserName},
-};
+use super::respond;
+use crate::{AppError, ErrorKind};
 
 /// What the page of a user shows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dashboard {
     pub user: User,
-    /// Newest first.
-    pub jobs: Vec<Job>,
-    /// Larger files are refused.
-    pub max_upload_bytes: u64,
+    pub jobs: JobPage,
 }
 
-#[server(prefix = "/rpc", endpoint = "list-users")]
-pub async fn list_users() -> Result<Vec<User>, AppError> {
-    respond(async { Ok(backend::users::list(&expect_context::<Backend>()).await?) }).await
-}
-
-#[server(prefix = "/rpc", endpoint = "get-dashboard")]
-pub async fn get_dashboard(user_id: i64) -> Result<Dashboard, AppError> {
-    respond(async {
-        let backend = expect_context::<Backend>();
-        Ok(Dashboard {
-            user: backend::users::get(&backend, user_id).await?,
-            jobs: backend::jobs::list(&backend, user_id).await?,
-            max_upload_bytes: backend.max_upload_bytes(),
-        })
+pub async fn dashboard(backend: &Backend, user_id: i64, page: u64) -> Result<Dashboard, AppError> {
+    Ok(Dashboard {
+        user: backend::users::get(backend, user_id).await?,
+        jobs: backend::jobs::page(backend, user_id, page).await?,
     })
-    .await
 }
 
 /// Leads to the new user's page.
@@ -79,7 +58,6 @@ pub async fn delete_user(user_id: i64) -> Result<(), AppError> {
 }
 
 /// Both fields, or what is wrong with each of them.
-#[cfg(feature = "ssr")]
 fn parse(name: &str, email: &str) -> Result<(UserName, Email), AppError> {
     match (UserName::parse(name), Email::parse(email)) {
         (Ok(name), Ok(email)) => Ok((name, email)),
@@ -90,7 +68,6 @@ fn parse(name: &str, email: &str) -> Result<(UserName, Email), AppError> {
 }
 
 /// The only conflict among users is about their email address.
-#[cfg(feature = "ssr")]
 fn at_its_field(error: AppError, name: &str, email: &str) -> AppError {
     let error = match error.kind {
         ErrorKind::Conflict => error.at("email"),

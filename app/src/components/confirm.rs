@@ -1,11 +1,11 @@
 use leptos::prelude::*;
 
-use super::{Dialog, FormError};
+use super::{Dialog, FormError, dialog};
 use crate::AppError;
 
 /// A button, and the question that is asked before what it says is done.
 #[component]
-pub fn Confirm(
+pub fn Confirm<C: IntoView + 'static>(
     /// Of the dialog; unique in the page.
     id: &'static str,
     button: &'static str,
@@ -21,24 +21,15 @@ pub fn Confirm(
     #[prop(into)]
     error: Signal<Option<AppError>>,
     /// What will happen, and the form that does it.
-    children: Children,
+    children: TypedChildren<C>,
 ) -> impl IntoView {
-    let failures = Memo::new(move |before: Option<&u32>| {
-        let failures = before.copied().unwrap_or(0);
-        failures + u32::from(error.with(|error| error.is_some()))
+    Effect::new(move |before: Option<()>| {
+        if error.with(|error| error.is_some()) && before.is_some() {
+            dialog::close(id);
+        }
     });
     view! {
         <FormError error />
-        <Dialog
-            id
-            button
-            button_class
-            open
-            heading=question
-            dismiss
-            close=failures
-            children
-        />
+        <Dialog id button button_class open heading=question dismiss children />
     }
-    .into_any()
 }

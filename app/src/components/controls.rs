@@ -1,13 +1,16 @@
-use domain::{Command, Job, JobStatus};
-use leptos::prelude::*;
+use domain::{Command, JobProgress, JobStatus};
+use leptos::{prelude::*, server_fn::ServerFn, web_sys::SubmitEvent};
+use wasm_bindgen::JsCast;
 
-use super::{Confirm, FormError};
-use crate::{AppError, api::CommandJob};
+use super::{Confirm, FormError, text};
+use crate::{AppError, api::CommandJob, request};
 
 /// What can be asked of the job as it is. Where it destroys nothing, a button does it at once.
 #[component]
 pub fn Controls(
-    job: RwSignal<Job>,
+    job: RwSignal<JobProgress>,
+    /// The error of a command that was posted without JavaScript, to this job or another.
+    posted: Option<AppError>,
     /// Whether the job may be cancelled here, once in a page, as it asks first; and whether the question is open.
     #[prop(default = None)]
     cancel: Option<bool>,
@@ -22,55 +25,117 @@ pub fn Controls(
         // In a list it would be one of many jobs that a key starts.
         let has_shortcut = cancel.is_some();
         let cancel = cancel.filter(|_| Command::Cancel.is_offered_for(status));
+        let posted = posted.clone();
         (cancel.is_some() || !offered.is_empty()).then(|| {
+            let order = |command| Order::new(job, command, posted.as_ref());
+            let cancel = cancel.map(|open| view! { <Cancel order=order(Command::Cancel) open /> });
+            let orders: Vec<_> = offered.into_iter().map(order).collect();
             view! {
                 <div class="controls">
                     // By key, so that no button becomes another one under somebody's pointer.
-                    <For each=move || offered.clone() key=|command| *command let(command)>
-                        <CommandButton job command has_shortcut />
+                    <For each=move || orders.clone() key=|order| order.command let(order)>
+                        <CommandButton order has_shortcut />
                     </For>
-                    {cancel.map(|open| view! { <Cancel job open /> })}
+                    {cancel}
                 </div>
             }
-            .into_any()
         })
     }
 }
 
+/// A command that can be given by a form.
+#[derive(Clone, Copy)]
+struct Order {
+    job: RwSignal<JobProgress>,
+    command: Command,
+    is_under_way: RwSignal<bool>,
+    /// What was wrong with its last try.
+    error: RwSignal<Option<AppError>>,
+}
+
+impl Order {
+    fn new(job: RwSignal<JobProgress>, command: Command, posted: Option<&AppError>) -> Self {
+        let id = job.with_untracked(|job| job.job_id).to_string();
+        // Every form of the page finds the error: it is for one of them.
+        let is_ours = |error: &&AppError| {
+            let typed =
+                |name: &str, ours: &str| error.typed(name).is_none_or(|typed| typed == ours);
+            typed("job_id", &id) && typed("command", command.as_str())
+        };
+        Self {
+            job,
+            command,
+            is_under_way: RwSignal::new(false),
+            error: RwSignal::new(posted.filter(is_ours).cloned()),
+        }
+    }
+
+    /// Sends the form in place of the browser. The job follows the answer.
+    fn send(self, event: &SubmitEvent) {
+        event.prevent_default();
+        let form = event.target().and_then(|form| form.dyn_into().ok());
+        let Some(form) = form.filter(|_| !self.is_under_way.get_untracked()) else {
+            return;
+        };
+        self.is_under_way.set(true);
+        self.error.set(None);
+        leptos::task::spawn_local(async move {
+            let answer = request::post::<JobProgress>(&form).await;
+            // A message may have told of the change before, which has other controls.
+            let _ = self.is_under_way.try_set(false);
+            match answer {
+                Ok(now) => {
+                    let _ = self.job.try_update(|job| job.renew(now));
+                }
+                Err(error) => {
+                    let _ = self.error.try_set(Some(error));
+                }
+            }
+        });
+    }
+}
+
 #[component]
-fn CommandButton(job: RwSignal<Job>, command: Command, has_shortcut: bool) -> impl IntoView {
+fn OrderForm<C: IntoView + 'static>(order: Order, children: TypedChildren<C>) -> impl IntoView {
+    let id = order.job.with_untracked(|job| job.job_id);
+    view! {
+        <form method="post" action=CommandJob::PATH on:submit=move |event| order.send(&event)>
+            <input type="hidden" name="job_id" value=id.to_string() />
+            <input type="hidden" name="command" value=order.command.as_str() />
+            {children.into_inner()()}
+        </form>
+    }
+}
+
+#[component]
+fn CommandButton(order: Order, has_shortcut: bool) -> impl IntoView {
     // A retry replaces what is there: not by a slip of a finger.
-    let shortcut = (has_shortcut && command != Command::Retry).then_some("s");
-    let (action, error) = command_action(job, command);
-    let (name, under_way) = match command {
+    let shortcut = (has_shortcut && order.command != Command::Retry).then_some("s");
+    let (name, under_way) = match order.command {
         Command::Start => ("Start processing", "Starting…"),
         Command::Pause => ("Pause", "Pausing…"),
         Command::Resume => ("Resume", "Resuming…"),
         Command::Cancel => ("Cancel", "Cancelling…"),
         Command::Retry => ("Retry", "Retrying…"),
     };
-    let pending = action.pending();
-    let class = match command {
+    let class = match order.command {
         Command::Pause | Command::Retry => "button",
         _ => "button button-primary",
     };
     view! {
-        <ActionForm action>
-            <FormError error />
-            <CommandFields job command />
-            <button class=class disabled=pending aria-keyshortcuts=shortcut>
-                {move || if pending.get() { under_way } else { name }}
+        <OrderForm order>
+            <FormError error=order.error />
+            <button class=class disabled=order.is_under_way aria-keyshortcuts=shortcut>
+                {text(move || if order.is_under_way.get() { under_way } else { name })}
             </button>
-        </ActionForm>
+        </OrderForm>
     }
-    .into_any()
 }
 
 #[component]
-fn Cancel(job: RwSignal<Job>, open: bool) -> impl IntoView {
-    let (action, error) = command_action(job, Command::Cancel);
+fn Cancel(order: Order, open: bool) -> impl IntoView {
     // Without JavaScript the page of a running job fetches itself again and again, which would close the question.
-    let id = job.with_untracked(|job| job.id);
+    let id = order.job.with_untracked(|job| job.job_id);
     let ask = format!(
         r#"<a class="button button-quiet-danger" href="/jobs/{id}?ask=cancel">Cancel…</a>"#
     );
@@ -84,58 +149,19 @@ fn Cancel(job: RwSignal<Job>, open: bool) -> impl IntoView {
                 button_class="button button-quiet-danger scripted"
                 question="Cancel the processing?"
                 dismiss="Don't cancel"
-                error
+                error=order.error
             >
                 <p>
                     "Rows that have their verdict are kept. To process the others the file must be retried from its first row."
                 </p>
-                <ActionForm action>
-                    <CommandFields job command=Command::Cancel />
-                    <button class="button button-danger" disabled=action.pending()>
+                <OrderForm order>
+                    <button class="button button-danger" disabled=order.is_under_way>
                         "Cancel processing"
                     </button>
-                </ActionForm>
+                </OrderForm>
             </Confirm>
         </div>
     }
-    .into_any()
-}
-
-#[component]
-fn CommandFields(job: RwSignal<Job>, command: Command) -> impl IntoView {
-    let id = job.with_untracked(|job| job.id);
-    view! {
-        <input type="hidden" name="job_id" value=id.to_string() />
-        <input type="hidden" name="command" value=command.as_str() />
-    }
-}
-
-/// The action that gives the command, and what is wrong with its last try. The job follows the answer.
-fn command_action(
-    job: RwSignal<Job>,
-    command: Command,
-) -> (ServerAction<CommandJob>, Signal<Option<AppError>>) {
-    let action = ServerAction::<CommandJob>::new();
-    Effect::new(move |_| {
-        if let Some(Ok(now)) = action.value().get()
-            && job.with_untracked(|job| job.version < now.version)
-        {
-            job.set(now);
-        }
-    });
-    let id = job.with_untracked(|job| job.id).to_string();
-    let error = Signal::derive(move || {
-        let error = action
-            .value()
-            .with(|result| result.as_ref()?.as_ref().err().cloned())?;
-        // After a post without JavaScript every form of the page finds the error: it is for one of them.
-        let is_ours = error.typed("job_id").is_none_or(|typed| typed == id)
-            && error
-                .typed("command")
-                .is_none_or(|typed| typed == command.as_str());
-        is_ours.then_some(error)
-    });
-    (action, error)
 }
 
 /// Says of a job at rest what its state means, where its numbers don't.

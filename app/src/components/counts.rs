@@ -1,12 +1,13 @@
-use domain::Job;
+use domain::{JobProgress, format};
 use leptos::prelude::*;
 
-use crate::{format, live};
+use super::text;
+use crate::live;
 
 /// The job's rows by verdict.
 #[component]
 pub fn Counts(
-    #[prop(into)] job: Signal<Job>,
+    #[prop(into)] job: Signal<JobProgress>,
     /// Smaller, and without those that only matter while one waits.
     #[prop(optional)]
     compact: bool,
@@ -26,7 +27,7 @@ pub fn Counts(
         view! {
             <div data-kind=kind>
                 <dt>{name}</dt>
-                <dd>{move || format::count(number(numbers.get()))}</dd>
+                <dd>{text(move || format::count(number(numbers.get())))}</dd>
             </div>
         }
     };
@@ -41,5 +42,4 @@ pub fn Counts(
             {count("Suspicious", "suspicious", |[.., suspicious]| suspicious)}
         </dl>
     }
-    .into_any()
 }

@@ -1,12 +1,10 @@
-use leptos::{html, prelude::*, web_sys::MouseEvent};
+use leptos::{prelude::*, web_sys::HtmlDialogElement};
+use wasm_bindgen::JsCast;
 
-/// A button, and the dialog that it opens.
-///
-/// The browser opens and closes the dialog itself, JavaScript or not (the invoker commands of the
-/// HTML standard). With JavaScript the click handlers do the same, for browsers that don't know them yet,
-/// and spare the others their turn.
+/// A button, and the dialog that it opens. The browser opens and closes it by itself (the invoker commands of the HTML
+/// standard), JavaScript or not.
 #[component]
-pub fn Dialog(
+pub fn Dialog<C: IntoView + 'static>(
     /// Of the dialog; unique in the page.
     id: &'static str,
     button: &'static str,
@@ -20,31 +18,8 @@ pub fn Dialog(
     /// Whether it is open from the start; then the rest of the page can be used too.
     #[prop(optional)]
     open: bool,
-    /// Closes the dialog where it grows.
-    #[prop(optional, into)]
-    close: Signal<u32>,
-    children: Children,
+    children: TypedChildren<C>,
 ) -> impl IntoView {
-    let dialog = NodeRef::<html::Dialog>::new();
-    let show = move |event: MouseEvent| {
-        if let Some(dialog) = dialog.get_untracked() {
-            // Fails only for a dialog that is in no document, or open already.
-            let _ = dialog.show_modal();
-            event.prevent_default();
-        }
-    };
-    let shut = move || {
-        if let Some(dialog) = dialog.get_untracked() {
-            dialog.close();
-        }
-    };
-    Effect::new(move |before: Option<u32>| {
-        let now = close.get();
-        if before.is_some_and(|before| before < now) {
-            shut();
-        }
-        now
-    });
     let heading_id = format!("{id}-heading");
     view! {
         <button
@@ -53,27 +28,29 @@ pub fn Dialog(
             commandfor=id
             command="show-modal"
             aria-keyshortcuts=shortcut
-            on:click=show
         >
             {button}
         </button>
-        <dialog id=id open=open node_ref=dialog aria-labelledby=heading_id closedby="any">
+        <dialog id=id open=open aria-labelledby=heading_id closedby="any">
             <h2 id=heading_id.clone()>{heading}</h2>
-            {children()}
+            {children.into_inner()()}
             <button
                 type="button"
                 class="button dialog-cancel"
                 autofocus
                 commandfor=id
                 command="close"
-                on:click=move |event: MouseEvent| {
-                    shut();
-                    event.prevent_default();
-                }
             >
                 {dismiss}
             </button>
         </dialog>
     }
-    .into_any()
+}
+
+/// Closes the dialog of this id in the browser, if it is there.
+pub fn close(id: &str) {
+    let dialog = document().get_element_by_id(id);
+    if let Some(dialog) = dialog.and_then(|found| found.dyn_into::<HtmlDialogElement>().ok()) {
+        dialog.close();
+    }
 }

@@ -3,8 +3,9 @@ use leptos::prelude::*;
 use crate::AppError;
 
 /// A text field with its label, and beside it what is wrong with its value.
+#[cfg(feature = "ssr")]
 #[component]
-pub fn TextField(
+pub fn TextField<'a>(
     /// Unique in the page.
     id: &'static str,
     /// Of the form field; errors name it.
@@ -13,22 +14,15 @@ pub fn TextField(
     #[prop(default = "text")] kind: &'static str,
     autocomplete: &'static str,
     maxlength: usize,
-    /// What stands in it at first, unless an error brings back what was typed.
+    /// What stands in it, unless an error brings back what was typed.
     #[prop(optional, into)]
-    value: Signal<String>,
-    #[prop(into)] error: Signal<Option<AppError>>,
-) -> impl IntoView {
+    value: String,
+    error: Option<&'a AppError>,
+) -> impl IntoView + use<> {
     let error_id = format!("{id}-error");
-    let sentence = move || error.with(|error| error.as_ref()?.field(name));
-    let described_by = {
-        let error_id = error_id.clone();
-        move || sentence().map(|_| error_id.clone())
-    };
-    let initial = move || {
-        error
-            .with(|error| error.as_ref()?.typed(name))
-            .unwrap_or_else(|| value.get())
-    };
+    let sentence = error.and_then(|error| error.field(name));
+    let described_by = sentence.is_some().then(|| error_id.clone());
+    let value = error.and_then(|error| error.typed(name)).unwrap_or(value);
     view! {
         <div class="field">
             <label for=id>{label}</label>
@@ -36,19 +30,18 @@ pub fn TextField(
                 id=id
                 name=name
                 type=kind
-                value=initial
+                value=value
                 required
                 maxlength=maxlength.to_string()
                 autocomplete=autocomplete
-                aria-invalid=move || sentence().map(|_| "true")
+                aria-invalid=sentence.is_some().then_some("true")
                 aria-describedby=described_by
             />
-            <p class="field-error" id=error_id aria-live="polite">
+            <p class="field-error" id=error_id>
                 {sentence}
             </p>
         </div>
     }
-    .into_any()
 }
 
 /// What is wrong with a form as a whole, when it is about no field.
@@ -62,5 +55,4 @@ pub fn FormError(#[prop(into)] error: Signal<Option<AppError>>) -> impl IntoView
             }}
         </div>
     }
-    .into_any()
 }

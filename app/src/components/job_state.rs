@@ -1,37 +1,35 @@
-use domain::{Job, JobStatus};
+use domain::{JobProgress, JobStatus, format};
 use leptos::prelude::*;
 
-use crate::format;
+use super::{some_text, text};
 
 #[component]
 pub fn StatusBadge(#[prop(into)] status: Signal<JobStatus>) -> impl IntoView {
-    let name = move || match status.get() {
+    let name = text(move || match status.get() {
         JobStatus::Pending => "Pending",
         JobStatus::Processing => "Processing",
         JobStatus::Completed => "Completed",
         JobStatus::Failed => "Failed",
         JobStatus::Paused => "Paused",
         JobStatus::Cancelled => "Cancelled",
-    };
+    });
     view! {
-        <span class="badge" data-status=move || status.get().as_str()>
+        <span class="badge" data-status=text(move || status.get().as_str())>
             {name}
         </span>
     }
-    .into_any()
 }
 
 #[component]
-pub fn JobProgressBar(#[prop(into)] job: Signal<Job>) -> impl IntoView {
+pub fn JobProgressBar(#[prop(into)] job: Signal<JobProgress>, filename: String) -> impl IntoView {
+    let label = format!("Progress of {filename}");
     let percent = Memo::new(move |_| job.with(|job| job.progress_percent));
-    let label = job.with_untracked(|job| format!("Progress of {}", job.filename));
     view! {
-        <div class="progress" data-status=move || job.with(|job| job.status.as_str())>
-            <progress max="100" value=move || percent.get().to_string() aria-label=label></progress>
-            <span class="progress-percent">{move || format::percent(percent.get())}</span>
+        <div class="progress" data-status=text(move || job.with(|job| job.status.as_str()))>
+            <progress max="100" value=text(move || format::short(percent.get())) aria-label=label></progress>
+            <span class="progress-percent">{text(move || format::percent(percent.get()))}</span>
         </div>
     }
-    .into_any()
 }
 
 /// Says the state of jobs to screen readers: when it changes, and at each quarter of the work. Not
@@ -45,16 +43,15 @@ impl Announcements {
     }
 
     /// Announces `job` from now on, for as long as the owner of the calling component lives.
-    pub fn follow(self, job: Signal<Job>) {
+    pub fn follow(self, job: Signal<JobProgress>, filename: String) {
         let step = Memo::new(move |_| {
             job.with(|job| (job.status, job.run, (job.progress_percent / 25.0) as u8))
         });
         Effect::new(move |before: Option<(JobStatus, u32, u8)>| {
             let now = step.get();
             if before.is_some_and(|before| before != now) {
-                let sentence = job.with_untracked(sentence);
-                // The page may have been left.
-                let _ = self.0.try_set(sentence);
+                let sentence = job.with_untracked(|job| sentence(job, &filename));
+                self.0.set(sentence);
             }
             now
         });
@@ -69,8 +66,7 @@ impl Announcements {
     }
 }
 
-fn sentence(job: &Job) -> String {
-    let filename = &job.filename;
+fn sentence(job: &JobProgress, filename: &str) -> String {
     match job.status {
         JobStatus::Pending => format!("{filename} waits for its start."),
         JobStatus::Processing => {
@@ -94,8 +90,7 @@ fn sentence(job: &Job) -> String {
 pub fn ConnectionState(lost: ReadSignal<bool>) -> impl IntoView {
     view! {
         <p class="connection" role="status">
-            {move || lost.get().then_some("Connection lost. Reconnecting…")}
+            {some_text(move || lost.get().then_some("Connection lost. Reconnecting…"))}
         </p>
     }
-    .into_any()
 }

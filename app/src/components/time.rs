@@ -1,9 +1,12 @@
-use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 
-use crate::format;
+use domain::format;
 
 #[component]
-pub fn Time(at: DateTime<Utc>) -> impl IntoView {
-    view! { <time datetime=format::machine_time(at)>{format::time(at)}</time> }
+pub fn Time(
+    /// As [`format::machine_time`] has it.
+    at: String,
+) -> impl IntoView {
+    let text = format::time(&at);
+    view! { <time datetime=at>{text}</time> }
 }

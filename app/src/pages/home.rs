@@ -1,43 +1,36 @@
 //! `/`: the users, and a form to create one.
 
-use domain::{Email, User, UserName};
-use leptos::prelude::*;
-use leptos_meta::Title;
+use axum::http::StatusCode;
+use backend::Backend;
+use domain::{Email, User, UserName, format};
+use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::failure::Failure;
+use super::failure::failure;
 use crate::{
-    api::{CreateUser, list_users},
+    AppError, Page, Query, Site,
+    api::CreateUser,
     components::{FormError, TextField, Time},
-    format,
 };
 
-#[component]
-pub fn HomePage() -> impl IntoView {
-    let users = Resource::new(|| (), |()| list_users());
-    view! {
-        <Title text="" />
-        <div class="page-head">
-            <h1>"Check every transaction before it counts"</h1>
-            <p class="lead">
-                "Batchline takes CSV files of transactions, checks every row in the background, and gives each one back with its verdict."
-            </p>
-        </div>
-        <div class="columns">
-            <Suspense fallback=|| {
-                view! { <p class="loading">"Loading users…"</p> }
-            }>
-                {move || Suspend::new(async move {
-                    users
-                        .await
-                        .map(|users| view! { <UserList users /> })
-                        .map_err(|error| view! { <Failure error /> })
-                        .map_or_else(|failure| failure.into_any(), |list| list.into_any())
-                })}
-            </Suspense>
-            <CreateUserForm />
-        </div>
-    }
-    .into_any()
+pub async fn home(site: &Site, backend: &Backend, query: &Query) -> Page {
+    let users = match backend::users::list(backend).await {
+        Ok(users) => users,
+        Err(error) => return failure(site, error.into()),
+    };
+    site.page(StatusCode::OK, "", || {
+        view! {
+            <div class="page-head">
+                <h1>"Check every transaction before it counts"</h1>
+                <p class="lead">
+                    "Batchline takes CSV files of transactions, checks every row in the background, and gives each one back with its verdict."
+                </p>
+            </div>
+            <div class="columns">
+                <UserList users />
+                <CreateUserForm error={query.posted::<CreateUser>()} />
+            </div>
+        }
+    })
 }
 
 /// Newest first, as they come.
@@ -63,7 +56,7 @@ fn UserList(users: Vec<User>) -> impl IntoView {
         .into_any()
     };
     view! {
-        <section aria-labelledby="users">
+        <section aria-labelledby="users" id="user-list" data-part>
             <h2 id="users">
                 "Users " {(count > 0).then(|| view! { <span class="tally">{format::count(count)}</span> })}
             </h2>
@@ -81,32 +74,26 @@ fn UserItem(user: User) -> impl IntoView {
                 {user.name}
             </a>
             <span class="muted">{user.email}</span>
-            <span class="muted card-aside">"Created " <Time at=user.created_at /></span>
+            <span class="muted card-aside">"Created " <Time at=format::machine_time(user.created_at) /></span>
         </li>
     }
     .into_any()
 }
 
 #[component]
-fn CreateUserForm() -> impl IntoView {
-    let create = ServerAction::<CreateUser>::new();
-    let error = Signal::derive(move || {
-        create
-            .value()
-            .with(|result| result.as_ref()?.as_ref().err().cloned())
-    });
+fn CreateUserForm(error: Option<AppError>) -> impl IntoView {
     view! {
         <section class="panel" aria-labelledby="new-user">
             <h2 id="new-user">"New user"</h2>
-            <ActionForm action=create>
-                <FormError error />
+            <form method="post" action=CreateUser::PATH>
+                <FormError error=error.clone() />
                 <TextField
                     id="new-user-name"
                     name="name"
                     label="Name"
                     autocomplete="name"
                     maxlength=UserName::MAX_CHARS
-                    error
+                    error=error.as_ref()
                 />
                 <TextField
                     id="new-user-email"
@@ -115,12 +102,10 @@ fn CreateUserForm() -> impl IntoView {
                     kind="email"
                     autocomplete="email"
                     maxlength=Email::MAX_CHARS
-                    error
+                    error=error.as_ref()
                 />
-                <button class="button button-primary" disabled=create.pending()>
-                    "Create user"
-                </button>
-            </ActionForm>
+                <button class="button button-primary">"Create user"</button>
+            </form>
         </section>
     }
     .into_any()

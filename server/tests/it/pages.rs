@@ -22,7 +22,6 @@ async fn title_under_load(app: &TestApp, path: &str) -> String {
     titles.remove(0)
 }
 
-// leptos_meta asks for the title after the page is rendered, maybe on another thread.
 #[tokio::test]
 async fn a_page_is_rendered_whichever_threads_work_on_it() {
     let app = TestApp::start().await;

@@ -1,38 +1,34 @@
 use chrono::{DateTime, Utc};
-use domain::Job;
+use domain::{Job, format};
 use leptos::prelude::*;
 
-use crate::{components::Time, format};
+use crate::components::Time;
 
 /// The file as it was uploaded, and when what happened to it.
 #[component]
-pub fn Details(job: RwSignal<Job>) -> impl IntoView {
-    let (bytes, sha256, created_at) =
-        job.with_untracked(|job| (job.bytes, job.sha256.clone(), job.created_at));
-    let started_at = Memo::new(move |_| job.with(|job| job.started_at));
-    let finished_at = Memo::new(move |_| job.with(|job| job.finished_at));
+pub fn Details<'a>(job: &'a Job) -> impl IntoView + use<> {
     view! {
         <section class="panel" aria-labelledby="details">
             <h2 id="details">"Details"</h2>
-            <dl class="details">
+            <dl class="details" id="times" data-part>
                 <div>
                     <dt>"Size"</dt>
-                    <dd>{format::bytes(bytes)}</dd>
+                    <dd>{format::bytes(job.bytes)}</dd>
                 </div>
                 <div>
                     <dt>"SHA-256"</dt>
                     <dd>
-                        <code>{sha256}</code>
+                        <code>{job.sha256.clone()}</code>
                     </dd>
                 </div>
                 <div>
                     <dt>"Uploaded"</dt>
                     <dd>
-                        <Time at=created_at />
+                        <Time at=format::machine_time(job.created_at) />
                     </dd>
                 </div>
-                {move || happened("Started", started_at.get())}
-                {move || happened("Finished", finished_at.get())}
+                {happened("Started", job.started_at)}
+                {happened("Finished", job.finished_at)}
             </dl>
         </section>
     }
@@ -45,7 +41,7 @@ fn happened(what: &'static str, at: Option<DateTime<Utc>>) -> impl IntoView {
             <div>
                 <dt>{what}</dt>
                 <dd>
-                    <Time at />
+                    <Time at=format::machine_time(at) />
                 </dd>
             </div>
         }

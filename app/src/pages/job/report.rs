@@ -1,57 +1,48 @@
-use domain::{ErrorCode, Job, JobReport, JobStatus, RowFilter, Throughput};
+use domain::{ErrorCode, Job, JobReport, JobStatus, RowFilter, Throughput, format};
 use leptos::prelude::*;
 
 use super::rows::Address;
-use crate::format;
 
-/// What the rows amount to: the problems by kind, and how fast it went. Nothing before there is something to say.
+/// What the rows amount to: the problems by kind, and how fast it went. Empty before there is something to say.
 #[component]
-pub fn Report(job: RwSignal<Job>, report: RwSignal<JobReport>) -> impl IntoView {
-    let job_id = job.with_untracked(|job| job.id);
-    let problems = Memo::new(move |_| report.with(|report| report.problems.ranked()));
-    let throughput = Memo::new(move |_| report.with(|report| report.throughput.clone()));
-    let is_clean = Memo::new(move |_| {
-        job.with(|job| {
-            job.status == JobStatus::Completed && job.total_records > 0 && job.invalid_records == 0
-        })
-    });
-    let has_throughput =
-        Memo::new(move |_| throughput.with(|found| found.rows_per_second.len() > 1));
-    let is_shown = Memo::new(move |_| {
-        is_clean.get() || has_throughput.get() || problems.with(|problems| !problems.is_empty())
-    });
-    let kinds = move || match problems.get() {
-        problems if !problems.is_empty() => view! { <Problems job_id problems /> }.into_any(),
-        _ if is_clean.get() => {
-            view! { <p class="muted">"None: every row is valid."</p> }.into_any()
+pub fn Report<'a>(job: &'a Job, report: JobReport) -> impl IntoView + use<> {
+    let problems = report.problems.ranked();
+    let is_clean =
+        job.status == JobStatus::Completed && job.total_records > 0 && job.invalid_records == 0;
+    let has_throughput = report.throughput.rows_per_second.len() > 1;
+    let is_shown = is_clean || has_throughput || !problems.is_empty();
+    let kinds = if !problems.is_empty() {
+        view! { <Problems job_id=job.id problems /> }.into_any()
+    } else if is_clean {
+        view! { <p class="muted">"None: every row is valid."</p> }.into_any()
+    } else {
+        view! { <p class="muted">"None so far."</p> }.into_any()
+    };
+    let pace = has_throughput.then(|| {
+        view! {
+            <section class="panel" aria-labelledby="throughput">
+                <h2 id="throughput">"Rows per second"</h2>
+                {chart(&report.throughput)}
+            </section>
         }
-        _ => view! { <p class="muted">"None so far."</p> }.into_any(),
-    };
-    let pace = move || {
-        has_throughput.get().then(|| {
-            view! {
-                <section class="panel" aria-labelledby="throughput">
-                    <h2 id="throughput">"Rows per second"</h2>
-                    {move || throughput.with(chart)}
+    });
+    let panels = is_shown.then(|| {
+        view! {
+            <div class="columns columns-even report">
+                <section class="panel" aria-labelledby="problems">
+                    <h2 id="problems">"Problems by kind"</h2>
+                    {kinds}
                 </section>
-            }
-            .into_any()
-        })
-    };
-    move || {
-        is_shown.get().then(|| {
-            view! {
-                <div class="columns columns-even report">
-                    <section class="panel" aria-labelledby="problems">
-                        <h2 id="problems">"Problems by kind"</h2>
-                        {kinds}
-                    </section>
-                    {pace}
-                </div>
-            }
-            .into_any()
-        })
+                {pace}
+            </div>
+        }
+    });
+    view! {
+        <div id="report" data-part>
+            {panels}
+        </div>
     }
+    .into_any()
 }
 
 /// A bar for each kind, as long as its share of the most frequent one. It leads to the rows.

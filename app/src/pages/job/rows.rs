@@ -1,117 +1,90 @@
 //! The rows of a job: filter, search and paging stand in the URL.
 
 mod address;
-mod pager;
 mod table;
 mod tools;
 
-use domain::{InvalidField, Job, JobStatus, PageRequest};
+use backend::{Backend, transactions::RowPage};
+use domain::{Job, JobStatus};
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
 
 pub use self::address::Address;
 use self::{
-    pager::Pager,
     table::RowTable,
     tools::{Filters, Jump, Search},
 };
-use crate::{
-    AppError, ErrorKind,
-    api::{RowPage, get_rows},
-    pages::failure::set_status,
-};
+use crate::{AppError, Query, api, pages::pager::Pager};
 
 /// The rows that the URL asks for.
-#[derive(Clone, Copy)]
 pub struct Rows {
-    request: Memo<Result<PageRequest, InvalidField>>,
-    page: Resource<Result<RowPage, AppError>>,
-    /// Grows when the rows are to be fetched anew.
-    reload: RwSignal<u32>,
-}
-
-pub fn use_rows(job_id: Memo<Option<i64>>) -> Rows {
-    let query = use_query_map();
-    let request = Memo::new(move |_| query.with(address::parse));
-    let reload = RwSignal::new(0);
-    let page = Resource::new(
-        move || (job_id.get(), request.get(), reload.get()),
-        async |(job_id, request, _)| {
-            let request = request?;
-            let job_id =
-                job_id.ok_or_else(|| AppError::new(ErrorKind::NotFound, "Job not found"))?;
-            let query = request.query().unwrap_or_default().to_owned();
-            get_rows(
-                job_id,
-                request.page(),
-                request.size(),
-                request.filter(),
-                query,
-                request.row(),
-            )
-            .await
-        },
-    );
-    Rows {
-        request,
-        page,
-        reload,
-    }
+    address: Address,
+    page: Result<RowPage, AppError>,
 }
 
 impl Rows {
-    pub fn refetch(self) {
-        // The page may have been left.
-        let _ = self.reload.try_update(|reload| *reload += 1);
+    pub async fn read(backend: &Backend, job_id: i64, query: &Query) -> Self {
+        let request = address::parse(query);
+        let address = Address::new(job_id, request.clone().ok());
+        let page = match request {
+            Ok(request) => api::rows(backend, job_id, &request).await,
+            Err(error) => Err(error.into()),
+        };
+        Self { address, page }
+    }
+
+    pub fn error(&self) -> Option<&AppError> {
+        self.page.as_ref().err()
     }
 }
 
 #[component]
-pub fn Table(job: Signal<Job>, rows: Rows) -> impl IntoView {
-    let job_id = job.with_untracked(|job| job.id);
-    let address = Memo::new(move |_| Address::new(job_id, rows.request.get().ok()));
+pub fn Table<'a>(job: &'a Job, rows: Rows) -> impl IntoView + use<> {
+    let Rows { address, page } = rows;
+    let page = match page {
+        Ok(page) => view! { <Page page status=job.status address=&address /> }.into_any(),
+        Err(error) => view! { <NoPage error address=&address /> }.into_any(),
+    };
     view! {
         <section class="rows" aria-labelledby="rows">
             <h2 id="rows">"Transactions"</h2>
-            <div class="rows-tools">
-                <Filters job address />
+            <div class="rows-tools" id="rows-tools" data-part>
+                <Filters job address=&address />
                 <div class="rows-forms">
-                    <Search address />
-                    <Jump address />
+                    <Search address=&address />
+                    <Jump address=&address />
                 </div>
             </div>
-            <Transition fallback=|| {
-                view! { <p class="loading">"Loading rows…"</p> }
-            }>
-                {move || Suspend::new(async move {
-                    match rows.page.await {
-                        Ok(page) => view! { <Page page job address=address.get_untracked() /> }.into_any(),
-                        Err(error) => view! { <NoPage error address=address.get_untracked() /> }.into_any(),
-                    }
-                })}
-            </Transition>
+            <div class="rows-page" id="rows-page" data-part>
+                {page}
+            </div>
         </section>
     }
     .into_any()
 }
 
 #[component]
-fn Page(page: RowPage, job: Signal<Job>, address: Address) -> impl IntoView {
+fn Page<'a>(page: RowPage, status: JobStatus, address: &'a Address) -> impl IntoView + use<> {
     if page.rows.is_empty() {
-        return view! { <NoRows page job address /> }.into_any();
+        return view! { <NoRows total=page.total status address /> }.into_any();
     }
+    let pages = address.clone();
     view! {
         <RowTable rows=page.rows sought=address.row() />
-        <Pager page=page.page total=page.total address />
+        <Pager
+            page=page.page
+            size=u64::from(address.size())
+            total=page.total
+            noun="row"
+            href=move |page| pages.paged(page)
+        />
     }
     .into_any()
 }
 
 /// Says why there is nothing to see, and where there is something.
 #[component]
-fn NoRows(page: RowPage, job: Signal<Job>, address: Address) -> impl IntoView {
-    let status = job.with_untracked(|job| job.status);
-    let (sentence, link) = if page.total > 0 {
+fn NoRows<'a>(total: u64, status: JobStatus, address: &'a Address) -> impl IntoView + use<> {
+    let (sentence, link) = if total > 0 {
         (
             "There is no such page.",
             Some((address.paged(1), "Go to the first page")),
@@ -149,8 +122,7 @@ fn NoRows(page: RowPage, job: Signal<Job>, address: Address) -> impl IntoView {
 }
 
 #[component]
-fn NoPage(error: AppError, address: Address) -> impl IntoView {
-    set_status(error.kind);
+fn NoPage<'a>(error: AppError, address: &'a Address) -> impl IntoView + use<> {
     view! {
         <div class="notice notice-bad" role="alert">
             <p>{error.message}</p>

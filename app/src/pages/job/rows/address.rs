@@ -2,28 +2,34 @@
 //! a row: `/jobs/7?row=1234&size=50`. What is not in it is the default.
 
 use domain::{InvalidField, PageRequest, RowFilter};
-use leptos_router::params::ParamsMap;
+use url::form_urlencoded;
+
+use crate::Query;
 
 /// What the query of the URL asks for.
-pub fn parse(query: &ParamsMap) -> Result<PageRequest, InvalidField> {
-    let page = match query.get_str("page").unwrap_or_default() {
+pub fn parse(query: &Query) -> Result<PageRequest, InvalidField> {
+    let page = match query.get("page") {
         "" => 1,
         page => page
             .parse()
             .map_err(|_| InvalidField::new("page", "page is a number from 1."))?,
     };
-    let size = match query.get_str("size").unwrap_or_default() {
+    let size = match query.get("size") {
         "" => PageRequest::DEFAULT_SIZE,
         size => size
             .parse()
             .map_err(|_| InvalidField::new("size", "size is a number from 1 to 1000."))?,
     };
-    if let Some(row) = query.get_str("row").filter(|row| !row.is_empty()) {
+    match query.get("row") {
+        "" => PageRequest::parse(
+            page,
+            size,
+            query.get("filter").parse()?,
+            Some(query.get("q")),
+        ),
         // What is no number is refused as 0 is.
-        return PageRequest::around(row.trim().parse().unwrap_or(0), size);
+        row => PageRequest::around(row.trim().parse().unwrap_or(0), size),
     }
-    let filter = query.get_str("filter").unwrap_or_default().parse()?;
-    PageRequest::parse(page, size, filter, query.get_str("q"))
 }
 
 /// Where the rows stand that are shown, and the ones next to them.
@@ -83,38 +89,33 @@ impl Address {
     }
 
     fn href(&self, filter: RowFilter, page: u64) -> String {
-        let mut query = ParamsMap::new();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if filter != RowFilter::All {
+            query.append_pair("filter", filter.as_str());
+        }
         if !self.query().is_empty() {
-            query.insert("q", self.query().to_owned());
+            query.append_pair("q", self.query());
         }
         if self.size() != PageRequest::DEFAULT_SIZE {
-            query.insert("size", self.size().to_string());
+            query.append_pair("size", &self.size().to_string());
         }
         if page != 1 {
-            query.insert("page", page.to_string());
+            query.append_pair("page", &page.to_string());
         }
-        let mut query = query.to_query_string();
-        if filter != RowFilter::All {
-            // By hand: the router would escape the point of an error code, which nobody has to.
-            let rest = query.strip_prefix('?').unwrap_or_default();
-            let separator = if rest.is_empty() { "" } else { "&" };
-            query = format!("?filter={filter}{separator}{rest}");
-        }
+        let query = query.finish();
+        let separator = if query.is_empty() { "" } else { "?" };
         // The table, not the top of the page, is what somebody wants to see who pages on.
-        format!("{}{query}#rows", self.path())
+        format!("{}{separator}{query}#rows", self.path())
     }
 }
 
-// Without `ssr` the router escapes by the browser's functions, which a test has not.
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn query(pairs: &[(&str, &str)]) -> ParamsMap {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+    fn query(pairs: &[(&str, &str)]) -> Query {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        Query::parse(&query.extend_pairs(pairs).finish())
     }
 
     #[test]

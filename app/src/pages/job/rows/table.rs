@@ -1,5 +1,5 @@
 use domain::{Amount, Field, Transaction};
-use leptos::{html, prelude::*};
+use leptos::prelude::*;
 
 /// On a narrow screen the style makes a card of each row, for which a browser may forget that it is
 /// a table: hence the explicit roles.
@@ -53,14 +53,6 @@ pub fn RowTable(
 
 #[component]
 fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView {
-    let element = NodeRef::<html::Tr>::new();
-    if is_sought {
-        Effect::new(move |_| {
-            if let Some(row) = element.get() {
-                row.scroll_into_view();
-            }
-        });
-    }
     let sentences = |field: Field| {
         row.errors
             .iter()
@@ -83,11 +75,12 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
     });
     let verdict = if row.is_valid { "valid" } else { "invalid" };
     view! {
+        // By its id, the browser tells one row from another when the page is brought up to date.
         <tr
+            id=format!("row-{}", row.row_number)
             role="row"
             data-verdict=verdict
             aria-current=is_sought.then_some("true")
-            node_ref=element
         >
             <td role="cell" class="number row-number" data-label="Row">
                 {row.row_number.to_string()}

@@ -1,32 +1,30 @@
 //! What chooses the rows: filters, a search, and the way to one row.
 
-use domain::{Job, PageRequest, RowFilter};
-use leptos::{
-    prelude::*,
-    web_sys::{SubmitEvent, UrlSearchParams},
-};
-use leptos_router::{NavigateOptions, hooks::use_navigate};
+use domain::{Job, PageRequest, RowFilter, format};
+use leptos::prelude::*;
 
 use super::Address;
-use crate::format;
 
 #[component]
-pub fn Filters(job: Signal<Job>, address: Memo<Address>) -> impl IntoView {
+pub fn Filters<'a>(job: &'a Job, address: &'a Address) -> impl IntoView + use<> {
     let filters = [
+        (RowFilter::All, "1", "All", job.processed_records),
+        (RowFilter::Valid, "2", "Valid", job.valid_records),
+        (RowFilter::Invalid, "3", "Invalid", job.invalid_records),
         (
-            RowFilter::All,
-            "1",
-            "All",
-            (|job: &Job| job.processed_records) as fn(&Job) -> u64,
+            RowFilter::Suspicious,
+            "4",
+            "Suspicious",
+            job.suspicious_records,
         ),
-        (RowFilter::Valid, "2", "Valid", |job| job.valid_records),
-        (RowFilter::Invalid, "3", "Invalid", |job| {
-            job.invalid_records
-        }),
-        (RowFilter::Suspicious, "4", "Suspicious", |job| {
-            job.suspicious_records
-        }),
     ];
+    let problem = address.filter().problem().map(|problem| {
+        view! {
+            <a href=address.paged(1) aria-current="true">
+                {problem.title()}
+            </a>
+        }
+    });
     view! {
         <nav class="filters" aria-label="Filter by verdict">
             {filters
@@ -34,28 +32,17 @@ pub fn Filters(job: Signal<Job>, address: Memo<Address>) -> impl IntoView {
                     view! {
                         <a
                             aria-keyshortcuts=key
-                            href=move || address.with(|address| address.filtered(filter))
-                            aria-current=move || {
-                                address.with(|address| address.filter() == filter).then_some("true")
-                            }
+                            href=address.filtered(filter)
+                            aria-current=(address.filter() == filter).then_some("true")
                         >
                             {name}
                             " "
-                            <span class="tally">{move || format::count(job.with(count))}</span>
+                            <span class="tally">{format::count(count)}</span>
                         </a>
                     }
                 })
                 .collect_view()}
-            {move || {
-                let problem = address.with(Address::filter).problem()?;
-                Some(
-                    view! {
-                        <a href=address.with(|address| address.paged(1)) aria-current="true">
-                            {problem.title()}
-                        </a>
-                    },
-                )
-            }}
+            {problem}
         </nav>
     }
     .into_any()
@@ -63,24 +50,19 @@ pub fn Filters(job: Signal<Job>, address: Memo<Address>) -> impl IntoView {
 
 /// Keeps the filter and starts at the first page.
 #[component]
-pub fn Search(address: Memo<Address>) -> impl IntoView {
+pub fn Search<'a>(address: &'a Address) -> impl IntoView + use<> {
     const SIZES: [u32; 4] = [20, 50, 100, 500];
-    let query = move || address.with(|address| address.query().to_owned());
-    let filter = move || address.with(|address| address.filter().as_str());
-    let size = Memo::new(move |_| address.with(|address| address.size()));
+    let size = address.size();
     // A size that somebody wrote into the URL is an option too.
-    let sizes = move || {
-        let mut sizes = SIZES.to_vec();
-        if !sizes.contains(&size.get()) {
-            sizes.push(size.get());
-            sizes.sort_unstable();
-        }
-        sizes
-    };
+    let mut sizes = SIZES.to_vec();
+    if !sizes.contains(&size) {
+        sizes.push(size);
+        sizes.sort_unstable();
+    }
     view! {
         <search>
-            <ChoiceForm address class="search">
-                <input type="hidden" name="filter" value=filter prop:value=filter />
+            <form method="get" action=action(address) class="search">
+                <input type="hidden" name="filter" value=address.filter().as_str() />
                 <label class="visually-hidden" for="q">
                     "Search in id and description"
                 </label>
@@ -89,8 +71,7 @@ pub fn Search(address: Memo<Address>) -> impl IntoView {
                     type="search"
                     name="q"
                     aria-keyshortcuts="/"
-                    value=query
-                    prop:value=query
+                    value=address.query().to_owned()
                     maxlength=PageRequest::MAX_QUERY_CHARS.to_string()
                     placeholder="Search id or description"
                 />
@@ -98,21 +79,19 @@ pub fn Search(address: Memo<Address>) -> impl IntoView {
                     "Rows per page"
                 </label>
                 <select id="size" name="size">
-                    {move || {
-                        sizes()
-                            .into_iter()
-                            .map(|option| {
-                                view! {
-                                    <option value=option.to_string() selected=option == size.get()>
-                                        {format!("{option} rows")}
-                                    </option>
-                                }
-                            })
-                            .collect_view()
-                    }}
+                    {sizes
+                        .into_iter()
+                        .map(|option| {
+                            view! {
+                                <option value=option.to_string() selected=option == size>
+                                    {format!("{option} rows")}
+                                </option>
+                            }
+                        })
+                        .collect_view()}
                 </select>
                 <button class="button">"Search"</button>
-            </ChoiceForm>
+            </form>
         </search>
     }
     .into_any()
@@ -120,12 +99,10 @@ pub fn Search(address: Memo<Address>) -> impl IntoView {
 
 /// Leads to the page of all rows that holds a certain one.
 #[component]
-pub fn Jump(address: Memo<Address>) -> impl IntoView {
-    let size = move || address.with(|address| address.size().to_string());
-    let row = move || address.with(|address| address.row().map(|row| row.to_string()));
+pub fn Jump<'a>(address: &'a Address) -> impl IntoView + use<> {
     view! {
-        <ChoiceForm address class="jump">
-            <input type="hidden" name="size" value=size prop:value=size />
+        <form method="get" action=action(address) class="jump">
+            <input type="hidden" name="size" value=address.size().to_string() />
             <label class="visually-hidden" for="row">
                 "Row number"
             </label>
@@ -138,38 +115,15 @@ pub fn Jump(address: Memo<Address>) -> impl IntoView {
                 inputmode="numeric"
                 aria-keyshortcuts="g"
                 placeholder="Row number"
-                value=row
-                prop:value=move || row().unwrap_or_default()
+                value=address.row().map(|row| row.to_string())
             />
             <button class="button">"Go to row"</button>
-        </ChoiceForm>
+        </form>
     }
     .into_any()
 }
 
-/// A form whose fields are the query of the page's address. It leads to the table, which is what somebody wants
-/// to see who chooses rows.
-#[component]
-fn ChoiceForm(address: Memo<Address>, class: &'static str, children: Children) -> impl IntoView {
-    let action = address.with_untracked(|address| format!("{}#rows", address.path()));
-    let navigate = use_navigate();
-    let submit = move |event: SubmitEvent| {
-        // A browser that doesn't tell what stands in the form sends it itself.
-        let Ok(data) = leptos::form::form_data_from_event(&event) else {
-            return;
-        };
-        let Ok(query) = UrlSearchParams::new_with_str_sequence_sequence(&data) else {
-            return;
-        };
-        event.prevent_default();
-        let path = address.with_untracked(Address::path);
-        let query = String::from(query.to_string());
-        navigate(&format!("{path}?{query}#rows"), NavigateOptions::default());
-    };
-    view! {
-        <form method="get" action=action class=class on:submit=submit>
-            {children()}
-        </form>
-    }
-    .into_any()
+/// The table is what somebody wants to see who chooses rows.
+fn action(address: &Address) -> String {
+    format!("{}#rows", address.path())
 }

@@ -1,17 +1,19 @@
-use domain::Job;
 use futures::{
     StreamExt,
     channel::mpsc::{UnboundedReceiver, unbounded},
 };
 use leptos::{
-    prelude::FromServerFnError,
-    server_fn::{ServerFn, error::ServerFnErrorErr},
+    server_fn::ServerFn,
     web_sys::{FormData, ProgressEvent},
 };
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{File, XmlHttpRequest};
 
-use crate::{AppError, ErrorKind, api::UploadFile};
+use crate::{
+    AppError, ErrorKind,
+    api::UploadFile,
+    request::{self, JSON},
+};
 
 /// How much of an upload is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -27,15 +29,15 @@ impl Sent {
     }
 }
 
-/// Posts the form, which carries `file`, to [`UploadFile`]. It is aborted when the future is dropped.
+/// Posts the form, which carries `file`, to [`UploadFile`]; gives the id of the new job. It is aborted when the future is dropped.
 ///
 /// [`ErrorKind::Unavailable`] says that trying again can help.
 pub async fn send(
     form: &FormData,
     file: &File,
     mut on_progress: impl FnMut(Sent),
-) -> Result<Job, AppError> {
-    let mut request = Request::send(form).map_err(|_| unreachable_server())?;
+) -> Result<i64, AppError> {
+    let mut request = Request::send(form).map_err(|_| AppError::unreachable())?;
     while let Some(told) = request.told.next().await {
         match told {
             Told::Progress(sent) => on_progress(sent),
@@ -88,8 +90,7 @@ impl Request {
         request.set_onload(Some(on_answer.as_ref().unchecked_ref()));
         request.set_onerror(Some(on_failure.as_ref().unchecked_ref()));
         request.open("POST", UploadFile::PATH)?;
-        // Who accepts HTML is sent to a page.
-        request.set_request_header("accept", "application/json")?;
+        request.set_request_header("accept", JSON)?;
         request.send_with_opt_form_data(Some(form))?;
         Ok(Self {
             request,
@@ -98,17 +99,10 @@ impl Request {
         })
     }
 
-    fn answer(&self) -> Result<Job, AppError> {
+    fn answer(&self) -> Result<i64, AppError> {
         let status = self.request.status().unwrap_or_default();
         let body = self.request.response_text().ok().flatten();
-        let body = body.unwrap_or_default();
-        if status == 200 {
-            return serde_json::from_str(&body).map_err(|error| {
-                AppError::from_server_fn_error(ServerFnErrorErr::Deserialization(error.to_string()))
-            });
-        }
-        // Not every answer is ours: there may be a proxy.
-        Err(serde_json::from_str(&body).unwrap_or_else(|_| foreign_answer(status)))
+        request::answer(status, &body.unwrap_or_default())
     }
 }
 
@@ -127,10 +121,6 @@ async fn is_readable(file: &File) -> bool {
     }
 }
 
-fn unreachable_server() -> AppError {
-    AppError::from_server_fn_error(ServerFnErrorErr::Request(String::new()))
-}
-
 fn connection_lost() -> AppError {
     AppError::new(
         ErrorKind::Unavailable,
@@ -143,15 +133,4 @@ fn unreadable() -> AppError {
         ErrorKind::Invalid,
         "The file can't be read any more: it was changed, moved or removed after it was chosen. Choose it again.",
     )
-}
-
-fn foreign_answer(status: u16) -> AppError {
-    match status {
-        413 => AppError::new(
-            ErrorKind::TooLarge,
-            "The file is larger than what is accepted here.",
-        ),
-        502..=504 => unreachable_server(),
-        _ => AppError::from_server_fn_error(ServerFnErrorErr::Response(format!("status {status}"))),
-    }
 }

@@ -1,21 +1,24 @@
 //! The page's end of a check.
 
+use ::check::{Failure, Message, Progress, Report};
 use domain::RowFilter;
 use futures::{
     StreamExt,
     channel::mpsc::{UnboundedReceiver, unbounded},
 };
-use leptos::web_sys::js_sys::Array;
-use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
+use leptos::{prelude::window, web_sys::js_sys::Array};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{Blob, File, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-use super::{Failure, Message, ObjectUrl, Progress, Report};
+use super::object_url::ObjectUrl;
 
-#[wasm_bindgen]
-extern "C" {
-    /// The address of the script that belongs to this WebAssembly, whatever its name is.
-    #[wasm_bindgen(thread_local_v2, js_namespace = ["import", "meta"], js_name = url)]
-    static SCRIPT_URL: String;
+/// Where the browser finds what runs in the thread.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckModule {
+    /// Path of the script that belongs to the WebAssembly.
+    pub script: String,
+    pub wasm: String,
 }
 
 /// Checks a file in a thread of its own, which ends when the future does or is dropped.
@@ -23,11 +26,12 @@ extern "C" {
 /// With `keep` it also gives the rows that this filter lets through, as `results.csv` has them; then a file
 /// that can't be checked to its end is [`Failure::TooLarge`].
 pub async fn check(
+    module: &CheckModule,
     file: &File,
     keep: Option<RowFilter>,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<(Report, Option<Blob>), Failure> {
-    let mut thread = Thread::start(file, keep).map_err(|_| Failure::Broken)?;
+    let mut thread = Thread::start(module, file, keep).map_err(|_| Failure::Broken)?;
     let mut kept = None;
     while let Some(told) = thread.told.next().await {
         match told {
@@ -56,8 +60,8 @@ struct Thread {
 }
 
 impl Thread {
-    fn start(file: &File, keep: Option<RowFilter>) -> Result<Self, JsValue> {
-        let script = ObjectUrl::of_script(&SCRIPT_URL.with(|url| script(url)))?;
+    fn start(module: &CheckModule, file: &File, keep: Option<RowFilter>) -> Result<Self, JsValue> {
+        let script = ObjectUrl::of_script(&script(module)?)?;
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(script.as_str(), &options)?;
@@ -75,7 +79,7 @@ impl Thread {
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
 
         let keep = keep.map(|filter| filter.as_str()).into();
-        worker.post_message(&Array::of3(&wasm_bindgen::module(), file, &keep))?;
+        worker.post_message(&Array::of2(file, &keep))?;
         Ok(Self {
             worker,
             told,
@@ -92,16 +96,19 @@ impl Drop for Thread {
     }
 }
 
-/// What a thread begins with: it takes the page's script and its compiled WebAssembly. What `check_file`
-/// throws becomes an error of the worker.
-fn script(url: &str) -> String {
-    format!(
-        "import {{ initSync, check_file }} from {url:?};
-onmessage = ({{ data: [module, file, keep] }}) => {{
-  initSync({{ module }});
-  check_file(file, keep);
+/// What a thread begins with. What goes wrong there becomes an error of the worker.
+fn script(module: &CheckModule) -> Result<String, JsValue> {
+    // A script without an address of its own needs whole ones.
+    let origin = window().location().origin()?;
+    let CheckModule { script, wasm } = module;
+    Ok(format!(
+        "import init, {{ check_file }} from '{origin}{script}';
+onmessage = ({{ data: [file, keep] }}) => {{
+  init({{ module_or_path: '{origin}{wasm}' }})
+    .then(() => check_file(file, keep))
+    .catch((error) => setTimeout(() => {{ throw error; }}));
 }};"
-    )
+    ))
 }
 
 fn read(data: JsValue) -> Told {

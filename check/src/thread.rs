@@ -4,11 +4,13 @@ use domain::{
     Checker, Counts, ErrorCode, FileError, Findings, Layout, Row, RowFilter, write_results_header,
     write_results_row,
 };
-use leptos::web_sys::js_sys::{Array, Uint8Array, global};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use web_sys::{Blob, DedicatedWorkerGlobalScope, File, FileReaderSync, Performance};
+use web_sys::{
+    Blob, DedicatedWorkerGlobalScope, File, FileReaderSync, Performance,
+    js_sys::{Array, Uint8Array, global},
+};
 
-use super::{Example, Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report};
+use crate::{Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report, facts::facts};
 
 /// The check ends here: the ids of so many rows take up to a gigabyte, and WebAssembly has four.
 const MAX_ROWS: u64 = 25_000_000;
@@ -96,9 +98,7 @@ fn check(
     let report = Report {
         progress: clock.progress(&slices, findings.counts),
         problems: gathered.examples.of(&findings),
-        valid_amount: findings.valid_amount.to_string(),
-        valid_dates: findings.valid_dates,
-        layout,
+        facts: facts(&layout, &findings),
         is_whole,
     };
     Ok((report, kept))
@@ -208,24 +208,21 @@ impl Gathered {
 
 /// The first rows of each kind of problem, by code.
 #[derive(Default)]
-struct Examples([Vec<Example>; ErrorCode::ALL.len()]);
+struct Examples([Vec<(u64, String)>; ErrorCode::ALL.len()]);
 
 impl Examples {
     fn add(&mut self, row: &Row<'_>) {
         for error in &row.errors {
             let examples = &mut self.0[error.code as usize];
             if examples.len() < EXAMPLES {
-                examples.push(Example {
-                    row_number: row.row_number,
-                    message: error.message.to_string(),
-                });
+                examples.push((row.row_number, error.message.to_string()));
             }
         }
     }
 
     fn of(mut self, findings: &Findings) -> Vec<Problem> {
         let problem = |(code, rows): (ErrorCode, u64)| Problem {
-            code,
+            title: code.title().to_owned(),
             rows,
             examples: std::mem::take(&mut self.0[code as usize]),
         };

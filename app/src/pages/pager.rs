@@ -1,12 +1,19 @@
+use domain::format;
 use leptos::prelude::*;
-
-use super::Address;
-use crate::format;
 
 /// Where the page stands among the others, and the ways to them.
 #[component]
-pub fn Pager(page: u64, total: u64, address: Address) -> impl IntoView {
-    let size = u64::from(address.size());
+pub fn Pager<Href: Fn(u64) -> String + 'static>(
+    page: u64,
+    /// Of a page.
+    size: u64,
+    /// Of what is on all pages.
+    total: u64,
+    /// What one of them is called.
+    noun: &'static str,
+    /// The address of a page.
+    href: Href,
+) -> impl IntoView + use<Href> {
     let pages = total.div_ceil(size).max(1);
     let first = (page - 1) * size + 1;
     let last = total.min(page * size);
@@ -15,7 +22,7 @@ pub fn Pager(page: u64, total: u64, address: Address) -> impl IntoView {
                 key: Option<&'static str>,
                 name: &'static str| match to {
         Some(to) => view! {
-            <a class="button" href=address.paged(to) rel=rel aria-keyshortcuts=key>
+            <a class="button" href=href(to) rel=rel aria-keyshortcuts=key>
                 {name}
             </a>
         }
@@ -35,7 +42,7 @@ pub fn Pager(page: u64, total: u64, address: Address) -> impl IntoView {
                     "{}–{} of {}",
                     format::count(first),
                     format::count(last),
-                    format::counted(total, "row"),
+                    format::counted(total, noun),
                 )}
             </p>
             {(pages > 1)

@@ -3,7 +3,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{DataTransfer, File, FileList, Node};
 
 use super::check::FileCheck;
-use crate::{AppError, ErrorKind};
+use crate::{AppError, ErrorKind, components::some_text};
 
 /// The file that the input holds.
 pub fn chosen_file(input: NodeRef<html::Input>) -> Option<File> {
@@ -68,7 +68,7 @@ pub fn FileField(
             ))),
         }
     };
-    let sentence = move || error.with(|error| Some(error.as_ref()?.message.clone()));
+    let sentence = some_text(move || error.with(|error| Some(error.as_ref()?.message.clone())));
     view! {
         <div
             class="field drop"
@@ -88,7 +88,7 @@ pub fn FileField(
                 required
                 node_ref=input
                 disabled=is_sending
-                aria-invalid=move || sentence().map(|_| "true")
+                aria-invalid=some_text(move || sentence.get().map(|_| "true"))
                 aria-describedby="file-error file-hint"
                 on:change=move |_| choose()
             />
@@ -103,7 +103,6 @@ pub fn FileField(
             </p>
         </div>
     }
-    .into_any()
 }
 
 fn carries_files(event: &DragEvent) -> bool {

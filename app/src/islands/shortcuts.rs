@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-use super::Dialog;
+use crate::components::Dialog;
 
 /// Each page marks what a key does by `aria-keyshortcuts`; this is what the sheet says of them.
 const KEYS: [(&str, &str); 10] = [
@@ -18,7 +18,7 @@ const KEYS: [(&str, &str); 10] = [
 
 /// Keyboard shortcuts and the sheet that explains them; nothing without JavaScript. Single keys can be in the
 /// way of speech input, so they can be turned off (WCAG 2.1.4).
-#[component]
+#[island]
 pub fn Shortcuts() -> impl IntoView {
     let is_live = RwSignal::new(false);
     let are_on = RwSignal::new(true);
@@ -35,8 +35,8 @@ pub fn Shortcuts() -> impl IntoView {
         #[cfg(feature = "hydrate")]
         keys::remember(are_on.get_untracked());
     };
-    view! {
-        <Show when=move || is_live.get()>
+    let sheet = move || {
+        view! {
             <Dialog
                 id="shortcuts"
                 button="Shortcuts"
@@ -64,9 +64,9 @@ pub fn Shortcuts() -> impl IntoView {
                     "Use single-key shortcuts in this browser"
                 </label>
             </Dialog>
-        </Show>
-    }
-    .into_any()
+        }
+    };
+    move || is_live.get().then(sheet)
 }
 
 #[cfg(feature = "hydrate")]
@@ -98,12 +98,11 @@ mod keys {
     }
 
     pub fn listen(are_on: Signal<bool>) {
-        let listener = window_event_listener(keydown, move |event| {
+        let _ = window_event_listener(keydown, move |event| {
             if (are_on.get_untracked() || event.key() == "?") && is_free(&event) {
                 press(&event);
             }
         });
-        on_cleanup(move || listener.remove());
     }
 
     /// Whether nothing else waits for the key: no field, no dialog, no shortcut of the browser.

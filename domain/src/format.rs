@@ -1,7 +1,7 @@
 //! Numbers and times as text. Always the same on the server and in the browser: no locale, no time
 //! zone but UTC, no clock. A page that is hydrated must say what the server said.
 
-use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 /// `1234567` as `1,234,567`.
 pub fn count(number: u64) -> String {
@@ -34,11 +34,21 @@ pub fn counted(number: u64, noun: &str) -> String {
 
 /// A percentage with one digit after the point, `43.2 %`, or none where it is zero.
 pub fn percent(percent: f64) -> String {
-    let tenths = (percent * 10.0).round() as u64;
-    match tenths % 10 {
-        0 => format!("{}\u{a0}%", tenths / 10),
-        tenth => format!("{}.{tenth}\u{a0}%", tenths / 10),
-    }
+    format!("{}\u{a0}%", short(percent))
+}
+
+/// A number that isn't negative, with one digit after the point, or none where that is zero.
+pub fn short(number: f64) -> String {
+    let text = tenths(number);
+    text.strip_suffix(".0")
+        .map_or_else(|| text.clone(), str::to_owned)
+}
+
+/// A number that isn't negative, with one digit after the point. The standard library's way is exact to any digit, and
+/// several kilobytes long.
+fn tenths(number: f64) -> String {
+    let tenths = (number * 10.0).round() as u64;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// Percent of `total` that `part` is, rounded down: `100 %` means all.
@@ -59,13 +69,13 @@ pub fn bytes(bytes: u64) -> String {
         value /= 1000.0;
         unit += 1;
     }
-    format!("{value:.1}\u{a0}{}", UNITS[unit])
+    format!("{}\u{a0}{}", tenths(value), UNITS[unit])
 }
 
 /// A span of time in its two largest units; under ten seconds with one digit after the point.
 pub fn seconds(seconds: f64) -> String {
     if seconds < 9.95 {
-        return format!("{:.1}\u{a0}s", seconds.max(0.0));
+        return format!("{}\u{a0}s", tenths(seconds.max(0.0)));
     }
     let whole = seconds.round() as u64;
     let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
@@ -76,22 +86,14 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
-/// `2026-11-24 02:03:05 UTC`.
-pub fn time(at: DateTime<Utc>) -> String {
-    format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
-        at.year(),
-        at.month(),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    )
-}
-
-/// For the `datetime` attribute of `<time>`.
+/// `2026-11-24T02:03:05Z`, for the `datetime` attribute of `<time>`.
 pub fn machine_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// What [`machine_time`] gives, for people: `2026-11-24 02:03:05 UTC`.
+pub fn time(machine_time: &str) -> String {
+    machine_time.replace('T', " ").replace('Z', " UTC")
 }
 
 /// `text`, or its first `max` characters and how many there are in all.

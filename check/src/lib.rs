@@ -1,18 +1,15 @@
 //! The check of a file before its upload: the worker's validator, in a thread of the browser.
 //!
-//! [`check`] starts that thread and listens to it. What runs there is `check_file` in `worker`: the very
-//! module that the page has loaded, in a memory of its own.
+//! With the feature `thread` this is the WebAssembly that runs there, and that the browser loads when the first file
+//! is chosen; without it, what the thread tells to the page.
 
-mod object_url;
+#[cfg(feature = "thread")]
+mod facts;
+#[cfg(feature = "thread")]
 mod thread;
-#[cfg(feature = "hydrate")]
-mod worker;
 
-use domain::{Counts, DateSpan, ErrorCode, Layout};
+use domain::Counts;
 use serde::{Deserialize, Serialize};
-
-pub use object_url::ObjectUrl;
-pub use thread::check;
 
 /// The most bytes of rows that are kept for a download.
 pub const MAX_KEPT_BYTES: u64 = 100_000_000;
@@ -30,13 +27,10 @@ pub struct Progress {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     pub progress: Progress,
-    pub layout: Layout,
     /// The most frequent first.
     pub problems: Vec<Problem>,
-    /// The sum over the valid rows, as exact as the file has it.
-    pub valid_amount: String,
-    /// Of the valid rows.
-    pub valid_dates: Option<DateSpan>,
+    /// How the file is read, and what its valid rows amount to: names and what there is to say.
+    pub facts: Vec<(String, String)>,
     /// `false` if there are more rows than a browser has memory for.
     pub is_whole: bool,
 }
@@ -44,17 +38,10 @@ pub struct Report {
 /// A kind of error that occurs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
-    pub code: ErrorCode,
+    pub title: String,
     pub rows: u64,
-    /// The first few rows that have it.
-    pub examples: Vec<Example>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Example {
-    pub row_number: u64,
-    /// A sentence for people.
-    pub message: String,
+    /// The first few rows that have it: their numbers, and a sentence for people.
+    pub examples: Vec<(u64, String)>,
 }
 
 /// Why a check has no report.
@@ -72,7 +59,7 @@ pub enum Failure {
 
 /// What the thread tells, as JSON.
 #[derive(Debug, Serialize, Deserialize)]
-enum Message {
+pub enum Message {
     Progress(Progress),
     Done(Box<Report>),
     Failed(Failure),

@@ -3,44 +3,55 @@
 mod check;
 mod choice;
 mod download;
+mod object_url;
 mod report;
 mod sending;
 mod task;
+mod thread;
 
+use domain::format;
 use leptos::{
     html,
     prelude::*,
     server_fn::ServerFn,
     web_sys::{FormData, HtmlFormElement, SubmitEvent},
 };
-use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 
+pub use self::thread::CheckModule;
 use self::{
     check::{CheckPanel, FileCheck},
     choice::{FileField, chosen_file},
     sending::{Sent, send},
     task::Task,
 };
-use crate::{AppError, ErrorKind, api::UploadFile, format};
+use crate::{
+    AppError, ErrorKind,
+    api::UploadFile,
+    components::{some_text, text},
+};
 
 /// Without JavaScript the browser posts the form; with it the file is checked when it is chosen, and the
 /// same form is sent from here, which can show how far that is. Both end on the page of the new job.
-#[component]
+#[island]
 pub fn UploadForm(
     user_id: i64,
     /// The server refuses larger files; so they are not sent.
     max_bytes: u64,
+    /// What checks a file in the browser.
+    module: CheckModule,
+    /// Of an upload without JavaScript.
+    posted: Option<AppError>,
 ) -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
     let button = NodeRef::<html::Button>::new();
-    let check = FileCheck::new();
-    let error = RwSignal::new(AppError::posted::<UploadFile>());
+    provide_context(module.clone());
+    let check = FileCheck::new(module);
+    let error = RwSignal::new(posted);
     // `None` while nothing is being sent.
     let sent = RwSignal::new(None::<Sent>);
     let is_sending = Memo::new(move |_| sent.with(Option::is_some));
     let task = Task::new();
-    let navigate = use_navigate();
 
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
@@ -65,13 +76,13 @@ pub fn UploadForm(
         }
         error.set(None);
         sent.set(Some(Sent::default()));
-        let navigate = navigate.clone();
         task.start(async move {
             let result = send(&form, &file, |now| {
                 sent.try_set(Some(now));
             });
             match result.await {
-                Ok(job) => navigate(&format!("/jobs/{}", job.id), Default::default()),
+                // Fails only where a document must not navigate itself; then there is nothing else to do.
+                Ok(id) => drop(window().location().set_href(&format!("/jobs/{id}"))),
                 Err(failed) => {
                     error.try_set(Some(failed));
                     sent.try_set(None);
@@ -87,14 +98,14 @@ pub fn UploadForm(
             let _ = button.focus();
         }
     };
-    let name = move || {
+    let name = text(move || {
         let is_worth_another_try = error
             .with(|error| matches!(error, Some(error) if error.kind == ErrorKind::Unavailable));
         match is_worth_another_try {
             true => "Try again",
             false => "Upload",
         }
-    };
+    });
     view! {
         <section class="panel upload" aria-labelledby="upload">
             <h2 id="upload">"Upload a file"</h2>
@@ -110,49 +121,51 @@ pub fn UploadForm(
                     <button
                         class="button button-primary"
                         node_ref=button
-                        aria-disabled=move || is_sending.get().then_some("true")
+                        aria-disabled=some_text(move || is_sending.get().then_some("true"))
                     >
                         {name}
                     </button>
-                    <Show when=move || is_sending.get()>
-                        <button class="button" type="button" on:click=cancel>
-                            "Cancel the upload"
-                        </button>
-                    </Show>
+                    {move || {
+                        is_sending
+                            .get()
+                            .then(|| {
+                                view! {
+                                    <button class="button" type="button" on:click=cancel>
+                                        "Cancel the upload"
+                                    </button>
+                                }
+                            })
+                    }}
                 </div>
-                <Show when=move || is_sending.get()>
-                    <SendingProgress sent />
-                </Show>
+                {move || is_sending.get().then(|| view! { <SendingProgress sent /> })}
             </form>
             <CheckPanel check input />
         </section>
     }
-    .into_any()
 }
 
 #[component]
 fn SendingProgress(sent: RwSignal<Option<Sent>>) -> impl IntoView {
     let sent = move || sent.get().unwrap_or_default();
     let percent = Memo::new(move |_| sent().percent());
-    let pace = move || {
+    let pace = text(move || {
         let Sent { bytes, total } = sent();
         if total > 0 && bytes >= total {
             return "Storing the file…".to_owned();
         }
         format!("{} of {}", format::bytes(bytes), format::bytes(total))
-    };
+    });
     view! {
         <div class="sending">
             <div class="progress">
                 <progress
                     max="100"
-                    value=move || percent.get().to_string()
+                    value=text(move || format::short(percent.get()))
                     aria-label="Sent part of the file"
                 ></progress>
-                <span class="progress-percent">{move || format::percent(percent.get())}</span>
+                <span class="progress-percent">{text(move || format::percent(percent.get()))}</span>
             </div>
             <p class="pace">{pace}</p>
         </div>
     }
-    .into_any()
 }

@@ -1,13 +1,17 @@
-use domain::{RowFilter, results_filename};
+use ::check::Failure;
+use domain::{RowFilter, format, results_filename};
 use leptos::{html, prelude::*, web_sys::HtmlAnchorElement};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
-use super::{check::failure_sentence, choice::chosen_file, task::Task};
-use crate::{
-    check::{self, Failure, ObjectUrl},
-    format,
+use super::{
+    check::failure_sentence,
+    choice::chosen_file,
+    object_url::ObjectUrl,
+    task::Task,
+    thread::{self, CheckModule},
 };
+use crate::components::{some_text, text};
 
 /// A button that gives rows with their verdicts as the page of the processed job will give them, byte for
 /// byte. They are put together when they are asked for, by checking the file once more.
@@ -19,6 +23,7 @@ pub fn Download(
     /// Of the checked file.
     file_name: String,
 ) -> impl IntoView {
+    let module = expect_context::<CheckModule>();
     let task = Task::new();
     // Percent of the file; `None` while nothing is being put together.
     let progress = RwSignal::new(None::<f64>);
@@ -34,10 +39,10 @@ pub fn Download(
         };
         progress.set(Some(0.0));
         failure.set(None);
-        let save_as = save_as.clone();
+        let (module, save_as) = (module.clone(), save_as.clone());
         task.start(async move {
             let size = file.size();
-            let result = check::check(&file, Some(filter), |now| {
+            let result = thread::check(&module, &file, Some(filter), |now| {
                 progress.try_set(Some(now.bytes as f64 / size * 100.0));
             })
             .await;
@@ -50,24 +55,23 @@ pub fn Download(
             progress.try_set(None);
         });
     };
-    let text = move || match progress.get() {
+    let name = text(move || match progress.get() {
         Some(percent) => format!("Preparing… {}", format::percent(percent)),
         None => label.clone(),
-    };
+    });
     view! {
         <button
             class="button"
             type="button"
-            aria-disabled=move || progress.get().map(|_| "true")
+            aria-disabled=some_text(move || progress.get().map(|_| "true"))
             on:click=start
         >
-            {text}
+            {name}
         </button>
         <p class="field-error" aria-live="polite">
-            {move || failure.with(|failure| failure.as_ref().map(failure_sentence))}
+            {some_text(move || failure.with(|failure| failure.as_ref().map(failure_sentence)))}
         </p>
     }
-    .into_any()
 }
 
 /// Hands `rows` to the browser as a download.

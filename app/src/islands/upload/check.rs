@@ -1,11 +1,15 @@
-use leptos::{html, prelude::*};
+use ::check::{Failure, MAX_KEPT_BYTES, Progress, Report};
+use domain::format;
+use leptos::{either::Either, html, prelude::*};
 use web_sys::File;
 
-use super::{choice::chosen_file, report::ReportView, task::Task};
-use crate::{
-    check::{self, Failure, Progress, Report},
-    format,
+use super::{
+    choice::chosen_file,
+    report::ReportView,
+    task::Task,
+    thread::{self, CheckModule},
 };
+use crate::components::{some_text, text};
 
 /// The check of the chosen file. There is one at a time: a new one ends the former.
 #[derive(Clone, Copy)]
@@ -15,6 +19,7 @@ pub struct FileCheck {
     /// `None` while it runs.
     end: RwSignal<Option<End>>,
     task: Task,
+    module: StoredValue<CheckModule>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -31,12 +36,13 @@ enum End {
 }
 
 impl FileCheck {
-    pub fn new() -> Self {
+    pub fn new(module: CheckModule) -> Self {
         Self {
             chosen: RwSignal::new(None),
             progress: RwSignal::new(Progress::default()),
             end: RwSignal::new(None),
             task: Task::new(),
+            module: StoredValue::new(module),
         }
     }
 
@@ -48,7 +54,8 @@ impl FileCheck {
         self.progress.set(Progress::default());
         self.end.set(None);
         self.task.start(async move {
-            let result = check::check(&file, None, |progress| {
+            let module = self.module.get_value();
+            let result = thread::check(&module, &file, None, |progress| {
                 self.progress.try_set(progress);
             })
             .await;
@@ -86,14 +93,13 @@ pub fn CheckPanel(check: FileCheck, input: NodeRef<html::Input>) -> impl IntoVie
             .get()
             .map(|chosen| view! { <Check check chosen input /> })
     };
-    let announcement = move || check.end.with(|end| end.as_ref().map(sentence));
+    let announcement = some_text(move || check.end.with(|end| end.as_ref().map(sentence)));
     view! {
         {panel}
         <p class="visually-hidden" role="status">
             {announcement}
         </p>
     }
-    .into_any()
 }
 
 #[component]
@@ -107,15 +113,27 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
     };
     let has_numbers =
         Memo::new(move |_| check.end.with(|end| !matches!(end, Some(End::Failed(_)))));
-    let status = move || match check.end.with(|end| matches!(end, Some(End::Done(_)))) {
-        true => "completed",
-        false => "processing",
-    };
+    let is_done = move || check.end.with(|end| matches!(end, Some(End::Done(_))));
+    let status = text(move || if is_done() { "completed" } else { "processing" });
     let percent = Memo::new(move |_| match bytes {
         0 => 100.0,
         bytes => check.progress.get().bytes as f64 / bytes as f64 * 100.0,
     });
-    let pace = move || pace(check.progress.get(), bytes, is_running.get());
+    let pace = text(move || pace(check.progress.get(), bytes, is_running.get()));
+    let numbers = move || {
+        view! {
+            <div class="progress" data-status=status>
+                <progress
+                    max="100"
+                    value=text(move || format::short(percent.get()))
+                    aria-label="Checked part of the file"
+                ></progress>
+                <span class="progress-percent">{text(move || format::percent(percent.get()))}</span>
+            </div>
+            <p class="pace">{pace}</p>
+            <Counts progress=check.progress />
+        }
+    };
     let end_name = name.clone();
     view! {
         <section class="check" aria-labelledby="check">
@@ -124,21 +142,10 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
                     {name} " " <span class="tally">{format::bytes(bytes)}</span>
                 </h3>
                 <button class="button button-small" type="button" on:click=toggle>
-                    {move || if is_running.get() { "Stop the check" } else { "Check again" }}
+                    {text(move || if is_running.get() { "Stop the check" } else { "Check again" })}
                 </button>
             </div>
-            <Show when=move || has_numbers.get()>
-                <div class="progress" data-status=status>
-                    <progress
-                        max="100"
-                        value=move || percent.get().to_string()
-                        aria-label="Checked part of the file"
-                    ></progress>
-                    <span class="progress-percent">{move || format::percent(percent.get())}</span>
-                </div>
-                <p class="pace">{pace}</p>
-                <Counts progress=check.progress />
-            </Show>
+            {move || has_numbers.get().then(numbers)}
             {move || {
                 check
                     .end
@@ -146,7 +153,6 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
             }}
         </section>
     }
-    .into_any()
 }
 
 #[component]
@@ -167,25 +173,23 @@ fn Counts(progress: RwSignal<Progress>) -> impl IntoView {
                     view! {
                         <div>
                             <dt>{name}</dt>
-                            <dd>{move || format::count(progress.with(count))}</dd>
+                            <dd>{text(move || format::count(progress.with(count)))}</dd>
                         </div>
                     }
                 })
                 .collect_view()}
         </dl>
     }
-    .into_any()
 }
 
-fn end_view(end: &End, name: &str, input: NodeRef<html::Input>) -> AnyView {
+fn end_view(end: &End, name: &str, input: NodeRef<html::Input>) -> impl IntoView + use<> {
     match end {
-        End::Done(report) => view! {
+        End::Done(report) => Either::Left(view! {
             <p>{sentence(end)}</p>
             <ReportView report=report.clone() name=name.to_owned() input />
-        }
-        .into_any(),
-        End::Failed(_) => view! { <p class="notice notice-bad">{sentence(end)}</p> }.into_any(),
-        End::Stopped => view! { <p class="muted">{sentence(end)}</p> }.into_any(),
+        }),
+        End::Failed(_) => Either::Right(view! { <p class="notice notice-bad">{sentence(end)}</p> }),
+        End::Stopped => Either::Right(view! { <p class="muted">{sentence(end)}</p> }),
     }
 }
 
@@ -262,7 +266,7 @@ pub fn failure_sentence(failure: &Failure) -> String {
         }
         Failure::TooLarge => format!(
             "These rows are more than {}, too many to be put together in a browser. Upload and process the file: its page has them for download.",
-            format::bytes(check::MAX_KEPT_BYTES)
+            format::bytes(MAX_KEPT_BYTES)
         ),
         Failure::Broken => {
             "The check broke off; perhaps the browser ran out of memory. The file can be uploaded all the same: processing checks every row."

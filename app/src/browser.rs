@@ -1,0 +1,40 @@
+//! What is done in the browser for the page as a whole. Everything here makes better what works without it.
+
+mod dialogs;
+mod forms;
+mod morph;
+pub mod parts;
+
+use leptos::prelude::{document, window};
+use wasm_bindgen::JsCast;
+use web_sys::PerformanceNavigationTiming;
+
+pub fn start() {
+    let navigation = navigation();
+    let fetched = navigation.as_ref().map(|navigation| navigation.name());
+    if fetched.is_some_and(|fetched| parts::is_other_page(&fetched)) {
+        // Who goes back before the page is live gets the address of the step before, but no new document, when that
+        // step was taken without one. It fails only where a document must not navigate itself.
+        let _ = window().location().reload();
+        return;
+    }
+    dialogs::listen();
+    forms::listen();
+    parts::listen();
+    if navigation.is_some_and(|navigation| is_from_history(&navigation)) {
+        parts::refresh();
+    }
+    if let Ok(Some(row)) = document().query_selector("tr[aria-current]") {
+        row.scroll_into_view();
+    }
+}
+
+fn navigation() -> Option<PerformanceNavigationTiming> {
+    let entries = window().performance()?.get_entries_by_type("navigation");
+    entries.get(0).dyn_into().ok()
+}
+
+/// Whether the document may be as old as the browser's memory of it.
+fn is_from_history(navigation: &PerformanceNavigationTiming) -> bool {
+    navigation.type_() == web_sys::NavigationType::BackForward
+}

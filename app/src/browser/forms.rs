@@ -1,0 +1,67 @@
+//! Plain forms: sent once, however often they are submitted, and their errors kept out of the address.
+
+use leptos::{
+    ev,
+    prelude::{document, window, window_event_listener},
+    web_sys::{HtmlFormElement, SubmitEvent},
+};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::Url;
+
+/// Marks a form that was sent, and keeps what its button says.
+const SENT: &str = "data-sent";
+
+pub fn listen() {
+    // Fails only in a document without an address of its own.
+    let _ = forget_error();
+    let _ = window_event_listener(ev::submit, send_once);
+    // A page that comes back as it was left is not being left any more.
+    let _ = window_event_listener(ev::pageshow, |_| {
+        while let Ok(Some(form)) = document().query_selector(&format!("form[{SENT}]")) {
+            let name = form.get_attribute(SENT).unwrap_or_default();
+            if let Ok(Some(button)) = form.query_selector("button[data-under-way]") {
+                button.set_text_content(Some(&name));
+            }
+            if form.remove_attribute(SENT).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+fn send_once(event: SubmitEvent) {
+    let form = event.target().and_then(|form| form.dyn_into().ok());
+    let Some(form): Option<HtmlFormElement> = form else {
+        return;
+    };
+    // A script sends it, or it only leads somewhere.
+    if event.default_prevented() || form.method() != "post" {
+        return;
+    }
+    if form.has_attribute(SENT) {
+        event.prevent_default();
+        return;
+    }
+    let button = event.submitter();
+    let name = button.as_ref().and_then(|button| button.text_content());
+    // The button isn't disabled, which would take the focus from it.
+    let _ = form.set_attribute(SENT, &name.unwrap_or_default());
+    if let Some(button) = button
+        && let Some(under_way) = button.get_attribute("data-under-way")
+    {
+        button.set_text_content(Some(&under_way));
+    }
+}
+
+/// The error is in the page, where it belongs: who reloads it or shares its address starts afresh.
+fn forget_error() -> Result<(), JsValue> {
+    let url = Url::new(&window().location().href()?)?;
+    let query = url.search_params();
+    if query.has("__err") {
+        query.delete("__err");
+        query.delete("__path");
+        let history = window().history()?;
+        history.replace_state_with_url(&JsValue::NULL, "", Some(&url.href()))?;
+    }
+    Ok(())
+}

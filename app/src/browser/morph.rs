@@ -1,0 +1,83 @@
+//! Makes one piece of a page equal to another one by changing what differs: what has the focus, is being typed, or was
+//! opened stays as it is.
+
+use leptos::web_sys::{Element, HtmlInputElement, HtmlOptionElement};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// Makes `old` equal to `new`, an element of another document with the same name.
+pub fn morph(old: &Element, new: &Element) -> Result<(), JsValue> {
+    let (value, is_selected) = (old.get_attribute("value"), old.has_attribute("selected"));
+    morph_attributes(old, new)?;
+    morph_children(old, new)?;
+    // What somebody has typed or chosen stays, unless the new page says something else than the old one.
+    if let Some(input) = old.dyn_ref::<HtmlInputElement>()
+        && value != new.get_attribute("value")
+    {
+        input.set_value(&new.get_attribute("value").unwrap_or_default());
+    }
+    if let Some(option) = old.dyn_ref::<HtmlOptionElement>()
+        && is_selected != new.has_attribute("selected")
+    {
+        option.set_selected(new.has_attribute("selected"));
+    }
+    Ok(())
+}
+
+fn morph_attributes(old: &Element, new: &Element) -> Result<(), JsValue> {
+    for name in names(old) {
+        // Whether it is open is up to the person.
+        if !new.has_attribute(&name) && name != "open" {
+            old.remove_attribute(&name)?;
+        }
+    }
+    for name in names(new) {
+        let value = new.get_attribute(&name).unwrap_or_default();
+        if name != "open" && old.get_attribute(&name).as_ref() != Some(&value) {
+            old.set_attribute(&name, &value)?;
+        }
+    }
+    Ok(())
+}
+
+fn names(element: &Element) -> Vec<String> {
+    let names = element.get_attribute_names();
+    names.iter().filter_map(|name| name.as_string()).collect()
+}
+
+fn morph_children(old: &Element, new: &Element) -> Result<(), JsValue> {
+    let mut next_old = old.first_child();
+    let mut next_new = new.first_child();
+    while let Some(new_child) = next_new {
+        // Before it may be moved.
+        next_new = new_child.next_sibling();
+        let Some(old_child) = next_old else {
+            old.append_child(&new_child)?;
+            continue;
+        };
+        next_old = old_child.next_sibling();
+        match (
+            old_child.dyn_ref::<Element>(),
+            new_child.dyn_ref::<Element>(),
+        ) {
+            (Some(old_child), Some(new_child)) if is_same(old_child, new_child) => {
+                morph(old_child, new_child)?;
+            }
+            (None, None) if old_child.node_type() == new_child.node_type() => {
+                if old_child.node_value() != new_child.node_value() {
+                    old_child.set_node_value(new_child.node_value().as_deref());
+                }
+            }
+            _ => drop(old.replace_child(&new_child, &old_child)?),
+        }
+    }
+    while let Some(rest) = next_old {
+        next_old = rest.next_sibling();
+        old.remove_child(&rest)?;
+    }
+    Ok(())
+}
+
+/// Whether the one can become the other. What has an id is something of its own.
+fn is_same(old: &Element, new: &Element) -> bool {
+    old.tag_name() == new.tag_name() && old.id() == new.id()
+}

@@ -1,0 +1,235 @@
+//! The parts of a page that are fetched anew: elements with an id and `data-part`. The server renders the whole page;
+//! here its parts are brought up to date, and each island is given its new props.
+//!
+//! Links and search forms that lead to the same page with another query are followed in this way, too.
+
+use std::cell::{Cell, RefCell};
+
+use leptos::{
+    ev,
+    prelude::{document, window, window_event_listener, window_event_listener_untyped},
+    web_sys::{
+        Document, Element, FormData, HtmlAnchorElement, HtmlFormElement, MouseEvent, Response,
+        SubmitEvent, UrlSearchParams,
+    },
+};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{DomParser, SupportedType, Url};
+
+use super::morph::morph;
+
+type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
+
+thread_local! {
+    static ISLANDS: RefCell<Vec<OnRefresh>> = const { RefCell::new(Vec::new()) };
+    /// Grows with each fetch: what an earlier one brings is out of date.
+    static FETCH: Cell<u32> = const { Cell::new(0) };
+    static IS_FETCHING: Cell<bool> = const { Cell::new(false) };
+    /// Whether something has changed since the present fetch began.
+    static IS_STALE: Cell<bool> = const { Cell::new(false) };
+    /// Path and query of what is shown, or on its way.
+    static SHOWN: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Calls `take` with the new props of the island, as JSON.
+pub fn on_refresh(island: &'static str, take: impl Fn(&str) + 'static) {
+    ISLANDS.with_borrow_mut(|islands| islands.push((island, Box::new(take))));
+}
+
+/// Brings the page up to date. At most one fetch more is begun while one is under way.
+pub fn refresh() {
+    if IS_FETCHING.get() {
+        IS_STALE.set(true);
+    } else {
+        leptos::task::spawn_local(async {
+            // The page stays as it is.
+            let _ = load().await;
+        });
+    }
+}
+
+/// Whether `url` is that of another page than the present one: the hash doesn't matter.
+pub fn is_other_page(url: &str) -> bool {
+    path_and_query(url) != here()
+}
+
+pub fn listen() {
+    SHOWN.set(here());
+    let _ = window_event_listener(ev::click, |event| {
+        if let Some(url) = followed(&event).filter(is_within) {
+            event.prevent_default();
+            go(&url);
+        }
+    });
+    let _ = window_event_listener(ev::submit, |event| {
+        if let Some(url) = searched(&event).filter(is_within) {
+            event.prevent_default();
+            go(&url);
+        }
+    });
+    let _ = window_event_listener_untyped("popstate", |_| {
+        // Where only the hash has changed, the browser does all there is to do.
+        if SHOWN.with_borrow(|shown| *shown != here()) {
+            show(false);
+        }
+    });
+    // What other tabs did meanwhile need not have been told here.
+    let _ = window_event_listener_untyped("visibilitychange", |_| {
+        if !document().hidden() {
+            refresh();
+        }
+    });
+    // Nor what happened while another page stood in place of this one.
+    let _ = window_event_listener(ev::pageshow, |event| {
+        if event.persisted() {
+            refresh();
+        }
+    });
+}
+
+/// Where a click leads that the browser would follow in this tab.
+fn followed(event: &MouseEvent) -> Option<Url> {
+    let has_modifier = event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
+    if event.default_prevented() || event.button() != 0 || has_modifier {
+        return None;
+    }
+    let clicked: Element = event.target()?.dyn_into().ok()?;
+    let link = clicked
+        .closest("a[href]:not([download], [target])")
+        .ok()??;
+    let link: HtmlAnchorElement = link.dyn_into().ok()?;
+    Url::new(&link.href()).ok()
+}
+
+/// Where a form leads whose fields are a query.
+fn searched(event: &SubmitEvent) -> Option<Url> {
+    let form: HtmlFormElement = event.target()?.dyn_into().ok()?;
+    if event.default_prevented() || form.method() != "get" {
+        return None;
+    }
+    let fields = FormData::new_with_form(&form).ok()?;
+    let query = UrlSearchParams::new_with_str_sequence_sequence(&fields).ok()?;
+    let url = Url::new(&form.action()).ok()?;
+    url.set_search(&String::from(query.to_string()));
+    Some(url)
+}
+
+/// Whether `url` is this page with another query.
+fn is_within(url: &Url) -> bool {
+    let location = window().location();
+    location.origin() == Ok(url.origin())
+        && location.pathname() == Ok(url.pathname())
+        && is_other_page(&url.href())
+}
+
+fn go(url: &Url) {
+    let pushed = window()
+        .history()
+        .and_then(|history| history.push_state_with_url(&JsValue::NULL, "", Some(&url.href())));
+    match pushed {
+        Ok(()) => show(true),
+        Err(_) => drop(window().location().set_href(&url.href())),
+    }
+}
+
+/// Shows what the address says. `is_new` tells whether somebody goes there, or back.
+fn show(is_new: bool) {
+    SHOWN.set(here());
+    leptos::task::spawn_local(async move {
+        set_busy(true);
+        match load().await {
+            Ok(true) if is_new => scroll(),
+            // Shows the browser's own page of what is wrong.
+            Err(_) => drop(window().location().reload()),
+            // Done, or something else is shown by now.
+            Ok(_) => {}
+        }
+    });
+}
+
+/// Fetches the page at the present address; gives whether it is still wanted.
+async fn load() -> Result<bool, JsValue> {
+    loop {
+        let number = FETCH.get() + 1;
+        FETCH.set(number);
+        IS_FETCHING.set(true);
+        IS_STALE.set(false);
+        let fetched = fetch().await;
+        if FETCH.get() != number {
+            return Ok(false);
+        }
+        IS_FETCHING.set(false);
+        set_busy(false);
+        apply(&fetched?)?;
+        if !IS_STALE.get() {
+            return Ok(true);
+        }
+    }
+}
+
+async fn fetch() -> Result<Document, JsValue> {
+    let response: Response = window().fetch_with_str(&here()).await?.dyn_into()?;
+    let html = response.text()?.await?.as_string().unwrap_or_default();
+    DomParser::new()?.parse_from_string(&html, SupportedType::TextHtml)
+}
+
+fn apply(fetched: &Document) -> Result<(), JsValue> {
+    let parts = document().query_selector_all("[data-part]")?;
+    let found: Vec<(Element, Element)> = (0..parts.length())
+        .filter_map(|at| {
+            let part: Element = parts.get(at)?.dyn_into().ok()?;
+            let fetched = fetched.get_element_by_id(&part.id())?;
+            Some((part, fetched))
+        })
+        .collect();
+    if found.is_empty() && parts.length() > 0 {
+        // It is gone, or can't be shown now: what is there is better than nothing.
+        return Err(JsValue::NULL);
+    }
+    for (part, fetched) in found {
+        morph(&part, &fetched)?;
+    }
+    ISLANDS.with_borrow(|islands| {
+        for (name, take) in islands {
+            let island = fetched.query_selector(&format!("[data-component^='{name}_']"))?;
+            if let Some(props) = island.and_then(|island| island.get_attribute("data-props")) {
+                take(&props);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// To what somebody wants to see who follows a link: a row, or what the hash names.
+fn scroll() {
+    let hash = window().location().hash().unwrap_or_default();
+    let named = || document().get_element_by_id(hash.strip_prefix('#')?);
+    let row = document().query_selector("tr[aria-current]").ok().flatten();
+    if let Some(target) = row.or_else(named) {
+        target.scroll_into_view();
+    }
+}
+
+/// Tells the style sheet and who listens that the page is about to change.
+fn set_busy(is_busy: bool) {
+    if let Some(main) = document().get_element_by_id("main") {
+        let _ = match is_busy {
+            true => main.set_attribute("aria-busy", "true"),
+            false => main.remove_attribute("aria-busy"),
+        };
+    }
+}
+
+fn here() -> String {
+    window()
+        .location()
+        .href()
+        .map_or_else(|_| String::new(), |href| path_and_query(&href))
+}
+
+fn path_and_query(url: &str) -> String {
+    Url::new(url).map_or_else(
+        |_| String::new(),
+        |url| format!("{}{}", url.pathname(), url.search()),
+    )
+}

@@ -1,0 +1,23 @@
+//! The parts of a page that live in the browser. The server renders them as any other part, and writes their props
+//! beside them as JSON.
+
+mod job_list;
+mod job_summary;
+mod shortcuts;
+mod upload;
+
+use domain::JobProgress;
+use leptos::prelude::*;
+
+#[cfg(feature = "ssr")]
+pub use self::{
+    job_list::{JobList, ListedJob, title as list_title},
+    job_summary::{JobSummary, rate, title as job_title},
+    shortcuts::Shortcuts,
+    upload::{CheckModule, UploadForm},
+};
+
+/// Takes over a state that was told, if it is newer; else nothing is made anew.
+fn renew(job: impl Update<Value = JobProgress>, told: JobProgress) {
+    job.maybe_update(|job| job.renew(told));
+}

@@ -1,0 +1,263 @@
+use domain::{JobProgress, JobStatus, format};
+use leptos::{
+    either::{Either, EitherOf3},
+    prelude::*,
+    server_fn::ServerFn,
+};
+use serde::{Deserialize, Serialize};
+
+use super::renew;
+use crate::{
+    AppError,
+    api::CreateDemoJob,
+    components::{
+        Announcements, ConnectionState, Controls, Counts, FormError, JobProgressBar, StatusBadge,
+        Time, document_title, some_text, text,
+    },
+    live,
+};
+
+/// One of a user's files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListedJob {
+    pub job: JobProgress,
+    pub filename: String,
+    pub bytes: u64,
+    /// As [`format::machine_time`] has it.
+    pub created_at: String,
+}
+
+/// A page of a user's files, newest first. Keeps the rest of the page up to date as well.
+#[island]
+pub fn JobList(
+    user_id: i64,
+    user_name: String,
+    jobs: Vec<ListedJob>,
+    /// How many files there are on all pages.
+    total: u64,
+    /// The error of a command that was posted without JavaScript.
+    posted: Option<AppError>,
+    /// Why there is no demonstration.
+    demo_error: Option<AppError>,
+) -> impl IntoView {
+    #[derive(Deserialize)]
+    struct Fresh {
+        user_name: String,
+        jobs: Vec<ListedJob>,
+        total: u64,
+    }
+
+    let user_name = RwSignal::new(user_name);
+    let jobs = Jobs::new(jobs);
+    let total = RwSignal::new(total);
+    // The jobs of which a message told that are not on this page.
+    let others = StoredValue::new(Vec::new());
+    let announcements = Announcements::new();
+    live::on_refresh("JobList", move |fresh: Fresh| {
+        user_name.set(fresh.user_name);
+        jobs.update(fresh.jobs);
+        total.set(fresh.total);
+    });
+    let lost = live::watch(
+        user_id,
+        move |told| {
+            let job_id = told.job_id;
+            if !jobs.apply(told) && !others.with_value(|others| others.contains(&job_id)) {
+                others.update_value(|others| others.push(job_id));
+                live::refresh();
+            }
+        },
+        move |was_lost| {
+            if was_lost || untrack(|| jobs.active()).is_some() {
+                live::refresh();
+            }
+        },
+    );
+    Effect::new(move |_| {
+        let active = jobs.active();
+        let active = active
+            .as_ref()
+            .map(|(job, filename)| (job, filename.as_str()));
+        let title = title(active, &user_name.read());
+        document().set_title(&document_title(&title));
+    });
+    let has_jobs = Memo::new(move |_| total.get() > 0);
+    let list = move || {
+        let posted = posted.clone();
+        view! {
+            <ul class="cards" aria-label="Files">
+                <For each=move || jobs.0.get() key=|entry| entry.job_id let(entry)>
+                    <JobItem entry posted=posted.clone() announcements />
+                </For>
+            </ul>
+        }
+    };
+    view! {
+        <section aria-labelledby="files">
+            <h2 id="files">
+                "Files "
+                <span class="tally">{text(move || format::count(total.get()))}</span>
+            </h2>
+            {move || match has_jobs.get() {
+                true => Either::Left(list()),
+                false => Either::Right(view! { <NoJobs user_id error=demo_error.clone() /> }),
+            }}
+        </section>
+        {announcements.region()}
+        <ConnectionState lost />
+    }
+}
+
+/// What the page is called: how far the newest job under way is, and its file.
+pub fn title(active: Option<(&JobProgress, &str)>, user_name: &str) -> String {
+    match active {
+        Some((job, filename)) => format!("{} % · {filename}", job.progress_percent as u8),
+        None => user_name.to_owned(),
+    }
+}
+
+/// The jobs that the page shows, newest first.
+#[derive(Clone, Copy)]
+struct Jobs(RwSignal<Vec<Entry>>);
+
+/// Each has a signal of its own: a message touches nothing but its job.
+#[derive(Clone)]
+struct Entry {
+    job_id: i64,
+    job: ArcRwSignal<JobProgress>,
+    filename: String,
+    bytes: u64,
+    created_at: String,
+}
+
+impl From<ListedJob> for Entry {
+    fn from(listed: ListedJob) -> Self {
+        Self {
+            job_id: listed.job.job_id,
+            job: ArcRwSignal::new(listed.job),
+            filename: listed.filename,
+            bytes: listed.bytes,
+            created_at: listed.created_at,
+        }
+    }
+}
+
+impl Jobs {
+    fn new(jobs: Vec<ListedJob>) -> Self {
+        Self(RwSignal::new(jobs.into_iter().map(Entry::from).collect()))
+    }
+
+    /// Takes in a newly fetched list. A job of which a message has told something newer keeps it.
+    fn update(self, fetched: Vec<ListedJob>) {
+        self.0.update(|entries| {
+            let known = std::mem::take(entries);
+            let entry = |listed: ListedJob| {
+                let id = listed.job.job_id;
+                match known.iter().find(|entry| entry.job_id == id) {
+                    Some(entry) => {
+                        renew(entry.job.clone(), listed.job);
+                        entry.clone()
+                    }
+                    None => listed.into(),
+                }
+            };
+            *entries = fetched.into_iter().map(entry).collect();
+        });
+    }
+
+    /// Applies a message; gives whether its job is in the list.
+    fn apply(self, told: JobProgress) -> bool {
+        self.0.with_untracked(|entries| {
+            let entry = entries.iter().find(|entry| entry.job_id == told.job_id);
+            let is_listed = entry.is_some();
+            if let Some(entry) = entry {
+                renew(entry.job.clone(), told);
+            }
+            is_listed
+        })
+    }
+
+    /// The newest job under way, and its file.
+    fn active(self) -> Option<(JobProgress, String)> {
+        self.0.with(|entries| {
+            entries
+                .iter()
+                .find(|entry| entry.job.with(|job| job.status.is_active()))
+                .map(|entry| (entry.job.get(), entry.filename.clone()))
+        })
+    }
+}
+
+/// What to do first, with a file of one's own or without.
+#[component]
+fn NoJobs(user_id: i64, error: Option<AppError>) -> impl IntoView {
+    view! {
+        <div class="empty">
+            <h3>"No files yet"</h3>
+            <ol>
+                <li>
+                    "Upload a CSV file with the columns transaction_id, amount and date; a description is optional. "
+                    <a href="/sample.csv" download>
+                        "Here is a small one"
+                    </a> "."
+                </li>
+                <li>"Start it: every row gets its verdict while you watch, or while you don't."</li>
+                <li>
+                    "Look at the problems by kind, and download the invalid rows with their reasons."
+                </li>
+            </ol>
+            <p>"No file at hand? A demonstration has 200,000 rows, and problems of many kinds."</p>
+            <form method="post" action=CreateDemoJob::PATH>
+                <FormError error />
+                <input type="hidden" name="user_id" value=user_id.to_string() />
+                <button class="button" data-under-way="Preparing it…">
+                    "Try the demonstration"
+                </button>
+            </form>
+        </div>
+    }
+}
+
+#[component]
+fn JobItem(entry: Entry, posted: Option<AppError>, announcements: Announcements) -> impl IntoView {
+    let Entry {
+        job_id,
+        job,
+        filename,
+        bytes,
+        created_at,
+    } = entry;
+    let job = RwSignal::from(job);
+    announcements.follow(job.into(), filename.clone());
+    let status = Memo::new(move |_| job.with(|job| job.status));
+    view! {
+        <li class="card">
+            <div class="card-head">
+                <a class="card-title" href=format!("/jobs/{job_id}")>
+                    {filename.clone()}
+                </a>
+                <StatusBadge status />
+            </div>
+            <p class="muted">{format::bytes(bytes)} " · uploaded " <Time at=created_at /></p>
+            {move || match status.get() {
+                JobStatus::Pending => EitherOf3::A(()),
+                JobStatus::Failed => {
+                    let error = some_text(move || job.with(|job| job.error.clone()));
+                    EitherOf3::B(view! { <p class="notice notice-bad">{error}</p> })
+                }
+                JobStatus::Processing
+                | JobStatus::Completed
+                | JobStatus::Paused
+                | JobStatus::Cancelled => {
+                    EitherOf3::C(
+                        view! {
+                            <JobProgressBar job filename=filename.clone() />
+                            <Counts job compact=true />
+                        },
+                    )
+                }
+            }}
+            <Controls job posted />
+        </li>
+    }
+}

@@ -1,0 +1,55 @@
+//! Posting to a server function from a script of the page.
+
+use leptos::{
+    prelude::window,
+    web_sys::{FormData, HtmlFormElement, Response, UrlSearchParams},
+};
+use serde::de::DeserializeOwned;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Headers, RequestInit};
+
+use crate::{AppError, ErrorKind};
+
+/// Who accepts HTML is sent to a page; a script wants the answer itself.
+pub const JSON: &str = "application/json";
+
+/// Posts what stands in the form, which has no files, to where it would go without a script.
+pub async fn post<T: DeserializeOwned>(form: &HtmlFormElement) -> Result<T, AppError> {
+    // A browser tells no reason when a request fails.
+    let response = send(form).await.map_err(|_| AppError::unreachable())?;
+    let body = match response.text() {
+        Ok(text) => text.await,
+        Err(error) => Err(error),
+    };
+    let body = body.map_err(|_| AppError::unreachable())?;
+    answer(response.status(), &body.as_string().unwrap_or_default())
+}
+
+async fn send(form: &HtmlFormElement) -> Result<Response, JsValue> {
+    let fields = FormData::new_with_form(form)?;
+    let fields = UrlSearchParams::new_with_str_sequence_sequence(&fields)?;
+    let headers = Headers::new()?;
+    headers.set("accept", JSON)?;
+    let options = RequestInit::new();
+    options.set_method("POST");
+    options.set_headers(&headers);
+    options.set_body(&fields);
+    let response = window().fetch_with_str_and_init(&form.action(), &options);
+    response.await?.dyn_into()
+}
+
+/// What a server function has answered.
+pub fn answer<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, AppError> {
+    if status == 200 {
+        return serde_json::from_str(body).map_err(|_| AppError::internal());
+    }
+    // Not every answer is ours: there may be a proxy.
+    Err(serde_json::from_str(body).unwrap_or_else(|_| match status {
+        413 => AppError::new(
+            ErrorKind::TooLarge,
+            "The file is larger than what is accepted here.",
+        ),
+        502..=504 => AppError::unreachable(),
+        _ => AppError::internal(),
+    }))
+}
