@@ -7,9 +7,9 @@
 use domain::{Command, Effect, Job, JobStatus};
 
 use crate::{
-    Backend, Error, Result, Run,
+    Assignment, Backend, Error, Result, Run,
     jobs::{self, JobRow},
-    progress, removals,
+    processing, progress, removals,
 };
 
 /// Does what is asked for, and gives the job as it is then. However often a command comes, and from
@@ -18,11 +18,10 @@ use crate::{
 /// nothing has changed.
 pub async fn command(backend: &Backend, job_id: i64, command: Command) -> Result<Job> {
     loop {
-        let job = jobs::get(backend, job_id).await?;
-        let present = Run {
-            job_id,
-            run: job.run,
-        };
+        let row = jobs::row(&backend.pool, job_id).await?;
+        let goes_whole = processing::goes_whole(&row);
+        let job = Job::try_from(row)?;
+        let present = Run::of(&job);
         let status = match command.effect_on(job.status) {
             Ok(Effect::Change(status)) => status,
             Ok(Effect::Nothing) => return Ok(job),
@@ -32,9 +31,17 @@ pub async fn command(backend: &Backend, job_id: i64, command: Command) -> Result
             JobStatus::Processing => {
                 // Temporal takes the workflow first, and only then does the job look started. If this
                 // process dies in between, the workflow's first step does the rest.
-                let next = present.next();
-                backend.temporal.start(next, job.bytes).await?;
-                begin(backend, next).await?
+                let run = present.next();
+                if goes_whole {
+                    backend.starter.start(backend, run).await?
+                } else {
+                    let assignment = Assignment {
+                        run,
+                        bytes: job.bytes,
+                    };
+                    backend.temporal.start(assignment).await?;
+                    begin(backend, &[run], None).await?.pop()
+                }
             }
             status => {
                 let stopped = stop(backend, present, status).await?;
@@ -51,60 +58,57 @@ pub async fn command(backend: &Backend, job_id: i64, command: Command) -> Result
     }
 }
 
-/// Lets the job be processed in this run, if it is at rest in the run before; otherwise nothing changes.
-/// A paused job goes on where it was; any other begins with a new, empty result.
-pub(crate) async fn begin(backend: &Backend, run: Run) -> Result<Option<Job>> {
+/// Lets these jobs be processed in these runs, and gives those that have begun. A job that isn't at rest in the
+/// run before stays as it is. A paused job goes on where it was; any other begins with a new, empty result.
+/// `shared_workflow_id` names the workflow unless each has one of its own.
+pub(crate) async fn begin(
+    backend: &Backend,
+    runs: &[Run],
+    shared_workflow_id: Option<&str>,
+) -> Result<Vec<Job>> {
     let mut tx = backend.pool.begin().await?;
-    let at_rest = sqlx::query!(
-        "select status, result_id from jobs
-         where id = $1 and run = $2 - 1 and status in ('pending', 'paused', 'failed', 'cancelled')
-         for update",
-        run.job_id,
-        run.run as i32
+    let begun = sqlx::query_as!(
+        JobRow,
+        "with at_rest as (
+             select id, result_id, status = 'paused' as paused
+             from jobs join unnest($1::bigint[], $2::integer[]) as next (job_id, run)
+                 on id = next.job_id and jobs.run = next.run - 1
+             where status in ('pending', 'paused', 'failed', 'cancelled')
+             order by id for update of jobs
+         ), removal as (
+             insert into removals (result_id)
+             select result_id from at_rest where not paused and result_id is not null
+         )
+         update jobs
+         set status = 'processing', run = run + 1, shared_workflow_id = $3,
+             result_id = case when paused then jobs.result_id else nextval('result_ids') end,
+             layout = case when paused then layout end,
+             total_records = case when paused then total_records else 0 end,
+             processed_records = case when paused then processed_records else 0 end,
+             valid_records = case when paused then valid_records else 0 end,
+             invalid_records = case when paused then invalid_records else 0 end,
+             suspicious_records = case when paused then suspicious_records else 0 end,
+             batch_completed = case when paused then batch_completed else 0 end,
+             total_batches = case when paused then total_batches else 0 end,
+             started_at = case when paused then started_at else clock_timestamp() end,
+             paused_seconds = case when paused then paused_seconds
+                 + extract(epoch from clock_timestamp() - paused_at) else 0 end,
+             finished_at = null, paused_at = null, error = null, updated_at = clock_timestamp(),
+             version = version + 1
+         from at_rest where jobs.id = at_rest.id
+         returning jobs.*",
+        &runs.iter().map(|run| run.job_id).collect::<Vec<_>>(),
+        &runs.iter().map(|run| run.run as i32).collect::<Vec<_>>(),
+        shared_workflow_id
     )
-    .fetch_optional(&mut *tx)
+    .fetch_all(&mut *tx)
     .await?;
-    let Some(at_rest) = at_rest else {
-        return Ok(None);
-    };
-    let begun = if at_rest.status == JobStatus::Paused.as_str() {
-        sqlx::query_as!(
-            JobRow,
-            "update jobs
-             set status = 'processing', run = run + 1,
-                 paused_seconds = paused_seconds + extract(epoch from clock_timestamp() - paused_at),
-                 paused_at = null, updated_at = clock_timestamp(), version = version + 1
-             where id = $1 returning *",
-            run.job_id
-        )
-        .fetch_one(&mut *tx)
-        .await?
-    } else {
-        if let Some(result_id) = at_rest.result_id {
-            sqlx::query!("insert into removals (result_id) values ($1)", result_id)
-                .execute(&mut *tx)
-                .await?;
-        }
-        sqlx::query_as!(
-            JobRow,
-            "update jobs
-             set status = 'processing', run = run + 1, result_id = nextval('result_ids'), layout = null,
-                 total_records = 0, processed_records = 0, valid_records = 0, invalid_records = 0,
-                 suspicious_records = 0, batch_completed = 0, total_batches = 0,
-                 started_at = clock_timestamp(), finished_at = null, paused_at = null,
-                 paused_seconds = 0, error = null, updated_at = clock_timestamp(),
-                 version = version + 1
-             where id = $1 returning *",
-            run.job_id
-        )
-        .fetch_one(&mut *tx)
-        .await?
-    };
-    let job = progress::commit(tx, begun).await?;
-    if at_rest.result_id.is_some() {
+    let jobs = progress::commit(tx, begun).await?;
+    // A first run has no earlier result.
+    if jobs.iter().any(|job| job.run > 1) {
         removals::sweep_soon(backend);
     }
-    Ok(Some(job))
+    Ok(jobs)
 }
 
 /// Pauses or cancels the job, if it is still in this run.
@@ -127,8 +131,5 @@ async fn stop(backend: &Backend, run: Run, status: JobStatus) -> Result<Option<J
     )
     .fetch_optional(&mut *tx)
     .await?;
-    match stopped {
-        Some(stopped) => Ok(Some(progress::commit(tx, stopped).await?)),
-        None => Ok(None),
-    }
+    Ok(progress::commit(tx, stopped).await?.pop())
 }

@@ -44,6 +44,7 @@ pub(crate) struct JobRow {
     pub run: i32,
     pub version: i64,
     pub updated_at: DateTime<Utc>,
+    pub shared_workflow_id: Option<String>,
 }
 
 impl TryFrom<JobRow> for Job {

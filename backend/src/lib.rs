@@ -18,6 +18,7 @@ pub mod progress;
 mod reconcile;
 mod removals;
 pub mod reports;
+mod starter;
 mod storage;
 mod temporal;
 pub mod transactions;
@@ -26,11 +27,15 @@ pub mod users;
 use anyhow::Context;
 use sqlx::PgPool;
 
+use crate::starter::Starter;
+
 pub use config::BackendConfig;
 pub use error::{Error, Result};
 pub use probe::probe;
 pub use storage::Storage;
-pub use temporal::{Assignment, ProcessJob, Run, Temporal, connect as connect_to_temporal};
+pub use temporal::{
+    Assignment, ProcessJob, ProcessSmallJobs, Run, Temporal, connect as connect_to_temporal,
+};
 
 /// What every use case works on. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +43,7 @@ pub struct Backend {
     pub(crate) pool: PgPool,
     pub(crate) storage: Storage,
     pub(crate) temporal: Temporal,
+    pub(crate) starter: Starter,
     pub(crate) max_upload_bytes: u64,
 }
 
@@ -62,6 +68,7 @@ impl Backend {
             pool: database::connect(config).await?,
             storage,
             temporal: Temporal::new(config),
+            starter: Starter::new(),
             max_upload_bytes: config.max_upload_bytes,
         })
     }

@@ -13,15 +13,29 @@ use crate::{Backend, Result, jobs::JobRow};
 const CHANNEL: &str = "job_progress";
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Commits a transaction that changed a job, thereby tells all servers its new state, and gives it.
-pub(crate) async fn commit(mut tx: PgTransaction<'_>, changed: JobRow) -> Result<Job> {
-    let job = Job::try_from(changed)?;
-    let message = serde_json::to_string(&JobProgress::from(&job)).map_err(anyhow::Error::new)?;
-    sqlx::query!("select pg_notify($1, $2)", CHANNEL, message)
-        .execute(&mut *tx)
-        .await?;
+/// Commits a transaction that changed these jobs, thereby tells all servers their new states, and gives them.
+pub(crate) async fn commit(
+    mut tx: PgTransaction<'_>,
+    changed: impl IntoIterator<Item = JobRow>,
+) -> Result<Vec<Job>> {
+    let jobs: Vec<Job> = changed
+        .into_iter()
+        .map(Job::try_from)
+        .collect::<Result<_>>()?;
+    let messages: Vec<String> = jobs
+        .iter()
+        .map(|job| serde_json::to_string(&JobProgress::from(job)))
+        .collect::<Result<_, _>>()
+        .map_err(anyhow::Error::new)?;
+    sqlx::query!(
+        "select pg_notify($1, message) from unnest($2::text[]) as message",
+        CHANNEL,
+        &messages
+    )
+    .execute(&mut *tx)
+    .await?;
     tx.commit().await?;
-    Ok(job)
+    Ok(jobs)
 }
 
 /// What a subscriber gets.

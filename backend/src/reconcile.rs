@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{Backend, Result, Run, processing};
+use crate::{Backend, Result, Run, jobs::JobRow, processing};
 
 /// A job that has changed within this time is taken to be worked on.
 const QUIET: Duration = Duration::from_secs(10);
@@ -13,8 +13,9 @@ const QUIET: Duration = Duration::from_secs(10);
 /// Looks at all jobs that are being processed and haven't moved for a while. One of which Temporal can't
 /// say anything at the moment is left for the next time.
 pub(crate) async fn reconcile(backend: &Backend) -> Result<()> {
-    let quiet = sqlx::query!(
-        "select id, run from jobs
+    let quiet = sqlx::query_as!(
+        JobRow,
+        "select * from jobs
          where status = 'processing' and updated_at < clock_timestamp() - $1 * interval '1 second'
          order by updated_at",
         QUIET.as_secs_f64()
@@ -26,7 +27,8 @@ pub(crate) async fn reconcile(backend: &Backend) -> Result<()> {
             job_id: job.id,
             run: job.run as u32,
         };
-        let how = match backend.temporal.ended(run).await {
+        let workflow_id = job.shared_workflow_id.unwrap_or_else(|| run.workflow_id());
+        let how = match backend.temporal.ended(&workflow_id).await {
             Ok(None) => continue,
             Ok(Some(how)) => how,
             Err(error) => {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use domain::JobStatus;
+use domain::{Job, JobStatus};
 use serde::{Deserialize, Serialize};
 use temporalio_client::{
     Client, ClientOptions, Connection, GrpcCompression, RetryOptions, UntypedWorkflow,
@@ -22,13 +22,21 @@ use url::Url;
 use crate::{BackendConfig, Error, Result};
 
 /// One run of one job: what a workflow is about. Work for an older run can't commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Run {
     pub job_id: i64,
     pub run: u32,
 }
 
 impl Run {
+    /// The run that the job is in.
+    pub fn of(job: &Job) -> Self {
+        Self {
+            job_id: job.id,
+            run: job.run,
+        }
+    }
+
     pub fn next(self) -> Self {
         Self {
             run: self.run + 1,
@@ -36,8 +44,8 @@ impl Run {
         }
     }
 
-    /// One workflow for each run: a later one never meets what is left of an earlier one.
-    fn workflow_id(self) -> String {
+    /// The workflow of a run that has one of its own: a later run never meets what is left of an earlier one.
+    pub(crate) fn workflow_id(self) -> String {
         format!("job-{}-run-{}", self.job_id, self.run)
     }
 }
@@ -47,11 +55,12 @@ impl Run {
 pub struct Assignment {
     #[serde(flatten)]
     pub run: Run,
-    /// Size of the file: a small one is processed in a shorter way.
+    /// Size of the file.
     pub bytes: u64,
 }
 
-/// The contract of the workflow that the worker implements: its name, its input, its output.
+/// The contract of the workflow that the worker implements for a job chunk by chunk: its name, its input, its
+/// output.
 pub struct ProcessJob;
 
 impl ProcessJob {
@@ -68,6 +77,26 @@ impl WorkflowDefinition for ProcessJob {
 }
 
 impl HasWorkflowDefinition for ProcessJob {
+    type Run = Self;
+}
+
+/// The contract of the workflow for jobs with small files, each of which is processed as a whole.
+pub struct ProcessSmallJobs;
+
+impl ProcessSmallJobs {
+    pub const NAME: &'static str = "ProcessSmallJobs";
+}
+
+impl WorkflowDefinition for ProcessSmallJobs {
+    type Input = Vec<Run>;
+    type Output = ();
+
+    fn name(&self) -> &str {
+        Self::NAME
+    }
+}
+
+impl HasWorkflowDefinition for ProcessSmallJobs {
     type Run = Self;
 }
 
@@ -141,23 +170,36 @@ impl Temporal {
         self.client.get_or_try_init(|| connect(&self.config)).await
     }
 
-    /// Starts the workflow of this run, unless it is running already. Fails with
-    /// [`Error::Unavailable`] when Temporal doesn't take it; then nothing was started, or it was and
-    /// the answer was lost: starting again is safe either way.
-    pub(crate) async fn start(&self, run: Run, bytes: u64) -> Result<()> {
-        let started = async {
-            let options = WorkflowStartOptions::new(
-                self.config.temporal_task_queue.clone(),
-                run.workflow_id(),
-            )
+    /// Starts the workflow of this run, unless it is running already. Fails as [`Self::start_workflow`].
+    pub(crate) async fn start(&self, assignment: Assignment) -> Result<()> {
+        let workflow_id = assignment.run.workflow_id();
+        self.start_workflow(ProcessJob, assignment, workflow_id)
+            .await
+    }
+
+    /// Starts a workflow that these runs share. Fails as [`Self::start_workflow`].
+    pub(crate) async fn start_shared(&self, workflow_id: &str, runs: Vec<Run>) -> Result<()> {
+        self.start_workflow(ProcessSmallJobs, runs, workflow_id.to_owned())
+            .await
+    }
+
+    /// Fails with [`Error::Unavailable`] when Temporal doesn't take the workflow; then nothing was started,
+    /// or it was and the answer was lost: starting again is safe either way.
+    async fn start_workflow<W>(&self, workflow: W, input: W::Input, id: String) -> Result<()>
+    where
+        W: HasWorkflowDefinition,
+        W::Input: Send,
+    {
+        let options = WorkflowStartOptions::new(self.config.temporal_task_queue.clone(), &id)
             .id_conflict_policy(WorkflowIdConflictPolicy::UseExisting)
             // One that was ended from outside before it did anything can be started again.
             .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
             .task_timeout(WORKFLOW_TASK_TIMEOUT)
             .build();
+        let started = async {
             self.client()
                 .await?
-                .start_workflow(ProcessJob, Assignment { run, bytes }, options)
+                .start_workflow(workflow, input, options)
                 .await?;
             anyhow::Ok(())
         };
@@ -166,9 +208,9 @@ impl Temporal {
             .unwrap_or_else(|_| Err(anyhow!("no answer in time")))
             .map_err(|error| {
                 tracing::warn!(
-                    job_id = run.job_id,
+                    workflow_id = id,
                     error = format!("{error:#}"),
-                    "Temporal did not take the job"
+                    "Temporal did not take the workflow"
                 );
                 Error::Unavailable(
                     "The job could not be started, because the workflow service doesn't answer. \
@@ -178,11 +220,11 @@ impl Temporal {
             })
     }
 
-    /// Ends the run's workflow if it is running. A courtesy that frees workers: its steps would find
-    /// themselves outdated anyway.
+    /// Ends the run's own workflow if it is running. A courtesy that frees workers: its steps would find
+    /// themselves outdated anyway. One that it shares with other runs goes on for them.
     pub(crate) async fn terminate(&self, run: Run, reason: &str) {
         let terminated = async {
-            self.handle(run)
+            self.handle(&run.workflow_id())
                 .await?
                 .terminate(WorkflowTerminateOptions::builder().reason(reason).build())
                 .await?;
@@ -207,10 +249,10 @@ impl Temporal {
         });
     }
 
-    /// How the run's workflow has ended: `None` while it is running, or goes on in another execution.
-    pub(crate) async fn ended(&self, run: Run) -> anyhow::Result<Option<&'static str>> {
+    /// How the workflow has ended: `None` while it is running, or goes on in another execution.
+    pub(crate) async fn ended(&self, workflow_id: &str) -> anyhow::Result<Option<&'static str>> {
         let described = self
-            .handle(run)
+            .handle(workflow_id)
             .await?
             .describe(WorkflowDescribeOptions::default())
             .await;
@@ -229,9 +271,12 @@ impl Temporal {
         })
     }
 
-    async fn handle(&self, run: Run) -> anyhow::Result<WorkflowHandle<Client, UntypedWorkflow>> {
+    async fn handle(
+        &self,
+        workflow_id: &str,
+    ) -> anyhow::Result<WorkflowHandle<Client, UntypedWorkflow>> {
         let client = self.client().await?;
-        Ok(client.get_workflow_handle::<UntypedWorkflow>(run.workflow_id()))
+        Ok(client.get_workflow_handle::<UntypedWorkflow>(workflow_id))
     }
 
     pub(crate) async fn answers(&self) -> bool {

@@ -65,9 +65,13 @@ pub async fn delete(backend: &Backend, user_id: i64) -> Result<()> {
     if user.is_none() {
         return Err(Error::NotFound("User"));
     }
-    let job_ids = sqlx::query_scalar!("select id from jobs where user_id = $1", user_id)
-        .fetch_all(&mut *tx)
-        .await?;
+    // In the order in which jobs that are started together are locked.
+    let job_ids = sqlx::query_scalar!(
+        "select id from jobs where user_id = $1 order by id for update",
+        user_id
+    )
+    .fetch_all(&mut *tx)
+    .await?;
     let deleted = jobs::delete_all(&mut tx, &job_ids).await?;
     sqlx::query!("delete from users where id = $1", user_id)
         .execute(&mut *tx)

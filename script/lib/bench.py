@@ -109,10 +109,10 @@ class Bench:
             self.api.command(job_id, "start")
             seconds.append(self.finished(job_id, began)[1])
         sample = 1000 * statistics.median(seconds)
-        # Nothing but Temporal: a workflow with the same steps, none of which does anything.
+        # Nothing but Temporal: a workflow with as many steps, which do nothing.
         noop = float(subprocess.run([self.options.noop], check=True, stdout=subprocess.PIPE, text=True).stdout)
         print(f"\n4 rows: {sample:.0f} ms from the request to start to the end (median of 30)", flush=True)
-        print(f"  {sample / noop:.2f} of a workflow with as many local activities that do nothing, {noop:.0f} ms", flush=True)
+        print(f"  {sample / noop:.2f} of a workflow with one local activity, as the job has, that does nothing, {noop:.0f} ms", flush=True)
 
     def long_job(self, one_job):
         """Ten times the rows: time, the worker's memory, and pages of rows."""

@@ -1,14 +1,16 @@
-"""The load and the judge of script/chaos: runs a job, waits for its progress, and counts what became of it.
+"""The load and the judge of script/chaos: runs jobs, waits for their progress, and counts what became of them.
 
     chaos.py generate FILE ROWS           writes a file
-    chaos.py upload FILE                  uploads it, prints the id of its job
-    chaos.py start JOB                    starts the job
-    chaos.py advance JOB                  waits until more of it is done than at the last call, prints its status
+    chaos.py upload FILE COUNT            uploads it so many times, prints the ids of the jobs
+    chaos.py start JOB...                 starts the jobs at once
+    chaos.py advance JOB...               waits until more of them is done than at the last call, prints whether they are
+                                          over or under_way
     chaos.py hang                         begins an upload that doesn't go on, prints a line, and keeps it open
     chaos.py orphans                      waits until the storage has no file but those of jobs
-    chaos.py judge JOB FILE               waits for its end and counts; fails unless everything is exact
+    chaos.py judge FILE JOB...            waits for their end and counts; fails unless everything is exact
 """
 
+import concurrent.futures
 import http.client
 import json
 import os
@@ -49,27 +51,29 @@ def generate(path, rows):
         json.dump({"rows": int(rows), "invalid": invalid}, file)
 
 
-def upload(path):
+def upload(path, count):
     user_id = eventually("a user", api.create_user)
-    print(eventually("the upload", lambda: api.upload(user_id, path)))
+    print(*(eventually("the upload", lambda: api.upload(user_id, path)) for _ in range(int(count))))
 
 
-def start(job_id):
-    eventually("the start", lambda: api.command(job_id, "start"))
+def start(*job_ids):
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda job_id: eventually("the start", lambda: api.command(job_id, "start")), job_ids))
 
 
-def advance(job_id):
-    memory = os.path.join(directory, f"advance-{job_id}")
+def advance(*job_ids):
+    memory = os.path.join(directory, f"advance-{job_ids[0]}")
     before = int(open(memory).read()) if os.path.exists(memory) else 0
 
     def further():
-        job = api.job(job_id)
-        return job if is_over(job) or job["batch_completed"] > before else None
+        jobs = [api.job(job_id) for job_id in job_ids]
+        done, over = sum(job["batch_completed"] for job in jobs), all(map(is_over, jobs))
+        return (done, over) if over or done > before else None
 
-    job = eventually("progress", further)
+    done, over = eventually("progress", further)
     with open(memory, "w") as file:
-        file.write(str(job["batch_completed"]))
-    print(job["status"])
+        file.write(str(done))
+    print("over" if over else "under_way")
 
 
 def hang():
@@ -107,35 +111,36 @@ def query(sql):
     return [int(value) for value in text.strip().split("|")]
 
 
-def judge(job_id, path):
+def judge(path, *job_ids):
     with open(path + ".json") as file:
         planted = json.load(file)
+    rows, invalid = planted["rows"], planted["invalid"]
 
     def end():
-        job = api.job(job_id)
-        return job if is_over(job) else None
+        jobs = [api.job(job_id) for job_id in job_ids]
+        return jobs if all(map(is_over, jobs)) else None
 
     began = time.monotonic()
-    job = eventually("the end of the job", end)
+    jobs = eventually("the end of the jobs", end)
     took = time.monotonic() - began
-    rows, invalid = planted["rows"], planted["invalid"]
-    result = f"result_id = (select result_id from jobs where id = {int(job_id)})"
-    expectations = {
-        "the job": ([job[name] for name in ("total_records", "processed_records", "valid_records", "invalid_records")],
-                    [rows, rows, rows - invalid, invalid]),
-        "the rows": (query("select count(*), count(distinct row_number), min(row_number), max(row_number), "
-                           f"count(*) filter (where not is_valid) from transactions where {result}"),
-                     [rows, rows, 1, rows, invalid]),
-        "the ledger": (query("select sum(rows), sum(valid_records), sum(invalid_records), count(*) - count(committed_at) "
-                             f"from job_chunks where {result}"),
-                       [rows, rows - invalid, invalid, 0]),
-    }
-    if job["status"] != "completed":
-        sys.exit(f"the job is {job['status']}: {job['error']}")
-    for what, (found, expected) in expectations.items():
-        if found != expected:
-            sys.exit(f"{what}: found {found}, expected {expected}")
-    print(f"exact: {rows:,} rows, each with one verdict, {took:.1f} s after the last fault")
+    for job in jobs:
+        result = f"result_id = (select result_id from jobs where id = {job['id']})"
+        expectations = {
+            "the job": ([job[name] for name in ("total_records", "processed_records", "valid_records", "invalid_records")],
+                        [rows, rows, rows - invalid, invalid]),
+            "the rows": (query("select count(*), count(distinct row_number), min(row_number), max(row_number), "
+                               f"count(*) filter (where not is_valid) from transactions where {result}"),
+                         [rows, rows, 1, rows, invalid]),
+            "the ledger": (query("select sum(rows), sum(valid_records), sum(invalid_records), count(*) - count(committed_at) "
+                                 f"from job_chunks where {result}"),
+                           [rows, rows - invalid, invalid, 0]),
+        }
+        if job["status"] != "completed":
+            sys.exit(f"the job is {job['status']}: {job['error']}")
+        for what, (found, expected) in expectations.items():
+            if found != expected:
+                sys.exit(f"{what}: found {found}, expected {expected}")
+    print(f"exact: {len(jobs)} × {rows:,} rows, each with one verdict, {took:.1f} s after the last fault")
 
 
 def main():

@@ -75,6 +75,22 @@ impl Activities {
         self.alive(&context, step).await
     }
 
+    /// Processes a small file as a whole.
+    #[activity]
+    pub async fn process(
+        self: Arc<Self>,
+        context: ActivityContext,
+        run: Run,
+    ) -> Result<(), ActivityError> {
+        let workflow_id = context.info().workflow_id.as_deref();
+        let step = async {
+            let counts = processing::process_whole(&self.backend, run, workflow_id).await?;
+            self.figures.committed(counts);
+            Ok(())
+        };
+        self.alive(&context, step).await
+    }
+
     #[activity]
     pub async fn complete(
         self: Arc<Self>,
@@ -85,13 +101,19 @@ impl Activities {
             .await
     }
 
+    /// Marks the job as failed, unless it is over already.
     #[activity]
     pub async fn fail(
         self: Arc<Self>,
         context: ActivityContext,
         failure: Failure,
     ) -> Result<(), ActivityError> {
-        let step = processing::fail(&self.backend, failure.run, &failure.error);
+        let step = async {
+            match processing::fail(&self.backend, failure.run, &failure.error).await {
+                Err(StepError::Outdated) => Ok(()),
+                result => result,
+            }
+        };
         self.alive(&context, step).await
     }
 }

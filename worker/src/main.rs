@@ -1,4 +1,4 @@
-//! The worker process: Temporal's workflow and activities for Batchline's jobs.
+//! The worker process: Temporal's workflows and activities for Batchline's jobs.
 //!
 //! **Invariant.** It knows nothing of the server, and the server nothing of it: they meet in
 //! Postgres, in the storage and in Temporal.
@@ -6,6 +6,8 @@
 mod activities;
 mod config;
 mod figures;
+mod small_jobs;
+mod step;
 mod workflow;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -32,6 +34,7 @@ use crate::{
     activities::{Activities, HEARTBEAT_INTERVAL},
     config::{Cli, Command, WorkerConfig},
     figures::{Figures, STEP_BUCKETS, STEP_SECONDS},
+    small_jobs::ProcessSmallJobs,
     workflow::ProcessJob,
 };
 
@@ -83,6 +86,7 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     let slots = usize::from(config.worker_concurrency);
     let options = WorkerOptions::new(config.backend.temporal_task_queue.as_str())
         .register_workflow::<ProcessJob>()?
+        .register_workflow::<ProcessSmallJobs>()?
         .register_activities(Activities {
             backend: backend.clone(),
             figures: Figures::new(meter),

@@ -1,23 +1,22 @@
-//! The workflow: plan → validate (chunks in parallel) → complete or fail.
+//! The workflow of one job: plan → validate (chunks in parallel) → complete or fail.
 //!
 //! **Invariant.** Deterministic: no I/O, no clock, no tokio. The database is the truth; the workflow
 //! only sees to it that every chunk is asked for until it is committed.
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
-use backend::{Assignment, Run};
+use backend::{Assignment, Run, processing::SMALL_BYTES};
 use serde::{Deserialize, Serialize};
-use temporalio_common::{
-    ActivityDefinition, RetryPolicy, protos::temporal::api::failure::v1::failure::FailureInfo,
-};
+use temporalio_common::ActivityDefinition;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityExecutionError, ActivityOptions, ContinueAsNewOptions, LocalActivityOptions,
-    WorkflowContext, WorkflowContextView, WorkflowResult, WorkflowTermination, workflows::join_all,
+    ActivityExecutionError, ContinueAsNewOptions, WorkflowContext, WorkflowContextView,
+    WorkflowResult, WorkflowTermination, workflows::join_all,
 };
 
-use crate::activities::{
-    Activities, Chunks, DEFECT, Failure, HEARTBEAT_TIMEOUT, OUTDATED, UNREADABLE,
+use crate::{
+    activities::{Activities, Chunks, Failure},
+    step::{SHORT, local_step, reason, step},
 };
 
 /// Activities of one job that validate its chunks at the same time, over all workers.
@@ -26,19 +25,6 @@ const LANES: usize = 8;
 /// Chunks that one activity validates at most. Several, because Temporal's work for an activity takes as
 /// long as PostgreSQL's for half a chunk; few, because the steps of other jobs wait for it to end.
 const CHUNKS_AT_A_TIME: usize = 4;
-
-/// How often a step that met trouble with the infrastructure is tried again: for ever, and at least
-/// every few seconds.
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const SLOWEST_RETRY: Duration = Duration::from_secs(5);
-
-/// For one attempt of a step that is a single transaction.
-const SHORT: Duration = Duration::from_secs(60);
-
-/// The steps of a file of at most so many bytes run within the worker that has its workflow: a fraction of
-/// a second of work for which a way through Temporal and its queue would take longer than the work. So a
-/// small job doesn't wait behind a large one either.
-const SMALL_BYTES: u64 = 1 << 20;
 
 /// The workflow's input: what it was started with, and what an earlier execution has left that goes on as
 /// this one.
@@ -75,25 +61,10 @@ impl ProcessJob {
             Err(Stop::Workflow(termination)) => return Err(termination),
             Err(Stop::Step(error)) => *error,
         };
-        let sentence = match own_failure(&error) {
-            // The job was deleted, or a later run took over.
-            Some((OUTDATED, _)) => return Ok(()),
-            Some((UNREADABLE, sentence)) => sentence.to_owned(),
-            Some((DEFECT, _)) => {
-                "Something went wrong inside Batchline while this file was processed. \
-                             It was recorded; please tell your administrator."
-                    .to_owned()
-            }
-            _ => return Err(error.into()),
-        };
-        let failure = Failure {
-            run,
-            error: sentence,
-        };
-        match Self::step(context, Activities::fail, failure, SHORT).await {
-            Err(error) if matches!(own_failure(&error), Some((OUTDATED, _))) => Ok(()),
-            result => Ok(result?),
+        if let Some(error) = reason(error)? {
+            Self::step(context, Activities::fail, Failure { run, error }, SHORT).await?;
         }
+        Ok(())
     }
 }
 
@@ -174,7 +145,8 @@ impl ProcessJob {
         Some(numbers)
     }
 
-    /// A step that is tried again until it succeeds or fails for good. `limit` is for one attempt.
+    /// A step of this job. Those of a small file are local: such files come here when they were planned before
+    /// they were processed as a whole, and what runs since then goes on as it has begun.
     async fn step<A>(
         context: &WorkflowContext<Self>,
         activity: A,
@@ -184,39 +156,9 @@ impl ProcessJob {
     where
         A: ActivityDefinition,
     {
-        let retry = RetryPolicy::builder()
-            .initial_interval(FIRST_RETRY)
-            .backoff_coefficient(2.0)
-            .maximum_interval(SLOWEST_RETRY)
-            // 0 is without limit.
-            .maximum_attempts(0)
-            .build();
-        if context.state(|state| state.assignment.bytes <= SMALL_BYTES) {
-            let options = LocalActivityOptions::builder()
-                .start_to_close_timeout(limit)
-                .retry_policy(retry)
-                .build();
-            return context
-                .execute_local_activity(activity, input, options)
-                .await;
+        match context.state(|state| state.assignment.bytes <= SMALL_BYTES) {
+            true => local_step(context, activity, input, limit).await,
+            false => step(context, activity, input, limit).await,
         }
-        let options = ActivityOptions::with_start_to_close_timeout(limit)
-            .heartbeat_timeout(HEARTBEAT_TIMEOUT)
-            .retry_policy(retry)
-            .build();
-        context.execute_activity(activity, input, options).await
     }
-}
-
-/// The type of a step's own failure, one of the names in `activities`, and what it says.
-fn own_failure(error: &ActivityExecutionError) -> Option<(&str, &str)> {
-    // That of a local activity comes as it is, any other as the cause of one that speaks of the activity.
-    std::iter::successors(error.failure(), |failure| failure.cause.as_deref()).find_map(|failure| {
-        match &failure.failure_info {
-            Some(FailureInfo::ApplicationFailureInfo(info)) => {
-                Some((info.r#type.as_str(), failure.message.as_str()))
-            }
-            _ => None,
-        }
-    })
 }

@@ -20,7 +20,7 @@ pub async fn complete(backend: &Backend, run: Run) -> Result<(), StepError> {
     .await?;
     match job {
         Some(job) => {
-            progress::commit(tx, job).await?;
+            progress::commit(tx, [job]).await?;
             Ok(())
         }
         None => Err(unfinished(backend, run).await?),
@@ -59,6 +59,6 @@ pub async fn fail(backend: &Backend, run: Run, error: &str) -> Result<(), StepEr
     .fetch_optional(&mut *tx)
     .await?
     .ok_or(StepError::Outdated)?;
-    progress::commit(tx, job).await?;
+    progress::commit(tx, [job]).await?;
     Ok(())
 }

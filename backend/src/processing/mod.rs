@@ -1,4 +1,5 @@
-//! The work on one run of a job: plan the file, validate its chunks, finish.
+//! The work on one run of a job: plan the file, validate its chunks, finish; or, for a small file, all of it in
+//! one step.
 //!
 //! Each step may be repeated at any time and from several places at once, as Temporal repeats what
 //! it isn't sure about. The database decides what counts: a chunk's rows, its entry in the ledger and
@@ -9,11 +10,14 @@ mod duplicates;
 mod finish;
 mod plan;
 mod validate;
+mod whole;
 
 pub use finish::{complete, fail};
 pub use plan::plan;
 pub(crate) use plan::unpack;
 pub use validate::validate_chunk;
+pub(crate) use whole::goes_whole;
+pub use whole::{SMALL_BYTES, process_whole};
 
 pub use domain::Counts;
 use domain::FileError;

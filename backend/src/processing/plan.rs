@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use domain::{ChunkRange, IdHasher, Layout, PlanSink, Planner};
-use sqlx::types::Json;
+use sqlx::{PgConnection, types::Json};
 use tokio::task::spawn_blocking;
 
 use super::{StepError, duplicates::DuplicateFinder};
@@ -20,16 +20,8 @@ const CHUNK_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(2 << 20);
 /// Lets the run begin, plans its file unless that was done before, and gives the numbers of the chunks
 /// that are to be validated: all but those that are committed already.
 pub async fn plan(backend: &Backend, run: Run) -> Result<Vec<Range<u32>>, StepError> {
-    control::begin(backend, run).await?;
-    let job = sqlx::query_as!(
-        JobRow,
-        "select * from jobs where id = $1 and run = $2 and status = 'processing'",
-        run.job_id,
-        run.run as i32
-    )
-    .fetch_optional(&backend.pool)
-    .await?
-    .ok_or(StepError::Outdated)?;
+    control::begin(backend, &[run], None).await?;
+    let job = under_way(backend, run).await?.ok_or(StepError::Outdated)?;
     let result_id = job.result_id.ok_or(StepError::Outdated)?;
     if job.layout.is_some() {
         // An earlier attempt got this far, or the run before a pause.
@@ -39,6 +31,18 @@ pub async fn plan(backend: &Backend, run: Run) -> Result<Vec<Range<u32>>, StepEr
     store(backend, run, result_id, &planned).await?;
     let chunks = planned.chunks.len() as u32;
     Ok(Vec::from_iter((chunks > 0).then_some(0..chunks)))
+}
+
+/// The job if it is being processed in this run.
+pub(super) async fn under_way(backend: &Backend, run: Run) -> sqlx::Result<Option<JobRow>> {
+    sqlx::query_as!(
+        JobRow,
+        "select * from jobs where id = $1 and run = $2 and status = 'processing'",
+        run.job_id,
+        run.run as i32
+    )
+    .fetch_optional(&backend.pool)
+    .await
 }
 
 /// The chunks without verdicts, neighbours put together.
@@ -58,12 +62,31 @@ async fn remaining(backend: &Backend, result_id: i64) -> Result<Vec<Range<u32>>,
         .collect())
 }
 
-struct Planned {
-    layout: Layout,
-    rows: u64,
-    chunks: Vec<ChunkRange>,
+pub(super) struct Planned {
+    pub layout: Layout,
+    pub rows: u64,
+    pub chunks: Vec<ChunkRange>,
     /// For each chunk its duplicates, as the ledger keeps them.
-    duplicates: Vec<Vec<u8>>,
+    pub duplicates: Vec<Vec<u8>>,
+}
+
+impl Planned {
+    /// Once the planner was fed with the whole file.
+    fn finish(
+        planner: Planner,
+        mut collector: Collector,
+        mut finder: DuplicateFinder,
+    ) -> Result<Self, StepError> {
+        let plan = planner.finish(&mut collector)?;
+        finder.insert(&collector.ids).map_err(spilled)?;
+        let duplicates = finder.finish().map_err(spilled)?;
+        Ok(Self {
+            layout: plan.layout,
+            rows: plan.rows,
+            duplicates: by_chunk(&collector.chunks, &duplicates),
+            chunks: collector.chunks,
+        })
+    }
 }
 
 struct Collector {
@@ -71,6 +94,17 @@ struct Collector {
     /// The hashed ids of the slice that is scanned.
     ids: Vec<(u128, u64)>,
     chunks: Vec<ChunkRange>,
+}
+
+impl Collector {
+    fn new() -> Self {
+        Self {
+            // A key that nobody can guess: ids can't be chosen so that their hashes collide.
+            hasher: IdHasher::new(uuid::Uuid::new_v4().into_bytes()),
+            ids: Vec::new(),
+            chunks: Vec::new(),
+        }
+    }
 }
 
 impl PlanSink for Collector {
@@ -86,12 +120,7 @@ impl PlanSink for Collector {
 async fn read(backend: &Backend, key: &str, bytes: u64) -> Result<Planned, StepError> {
     let chunk_bytes = (bytes / 32).clamp(*CHUNK_BYTES.start(), *CHUNK_BYTES.end());
     let mut planner = Planner::new(chunk_bytes);
-    let mut collector = Collector {
-        // A key that nobody can guess: ids can't be chosen so that their hashes collide.
-        hasher: IdHasher::new(uuid::Uuid::new_v4().into_bytes()),
-        ids: Vec::new(),
-        chunks: Vec::new(),
-    };
+    let mut collector = Collector::new();
     let mut finder = DuplicateFinder::new();
     let slice = |start: u64| start..(start + READ_BYTES).min(bytes);
     let mut next = backend.storage.read(key, slice(0)).await?;
@@ -118,18 +147,15 @@ async fn read(backend: &Backend, key: &str, bytes: u64) -> Result<Planned, StepE
         next = read?;
         offset += next.len() as u64;
     }
-    spawn_blocking(move || {
-        let plan = planner.finish(&mut collector)?;
-        finder.insert(&collector.ids).map_err(spilled)?;
-        let duplicates = finder.finish().map_err(spilled)?;
-        Ok(Planned {
-            layout: plan.layout,
-            rows: plan.rows,
-            duplicates: by_chunk(&collector.chunks, &duplicates),
-            chunks: collector.chunks,
-        })
-    })
-    .await?
+    spawn_blocking(move || Planned::finish(planner, collector, finder)).await?
+}
+
+/// Plans a file that is held in memory.
+pub(super) fn read_whole(bytes: &[u8]) -> Result<Planned, StepError> {
+    let mut planner = Planner::new(*CHUNK_BYTES.start());
+    let mut collector = Collector::new();
+    planner.push(bytes, &mut collector)?;
+    Planned::finish(planner, collector, DuplicateFinder::new())
 }
 
 fn spilled(error: std::io::Error) -> StepError {
@@ -173,13 +199,6 @@ async fn store(
     result_id: i64,
     planned: &Planned,
 ) -> Result<(), StepError> {
-    let column = |value: fn(&ChunkRange) -> u64| -> Vec<i64> {
-        planned
-            .chunks
-            .iter()
-            .map(|chunk| value(chunk) as i64)
-            .collect()
-    };
     let mut tx = backend.pool.begin().await?;
     let job = sqlx::query_as!(
         JobRow,
@@ -197,6 +216,24 @@ async fn store(
     .await?
     // Outdated, or another attempt was faster: the retry finds out which.
     .ok_or_else(|| StepError::Retry(anyhow::anyhow!("the run was planned or ended meanwhile")))?;
+    insert_chunks(&mut tx, result_id, planned).await?;
+    progress::commit(tx, [job]).await?;
+    Ok(())
+}
+
+/// Puts the chunks into the ledger, none of them committed.
+pub(super) async fn insert_chunks(
+    tx: &mut PgConnection,
+    result_id: i64,
+    planned: &Planned,
+) -> sqlx::Result<()> {
+    let column = |value: fn(&ChunkRange) -> u64| -> Vec<i64> {
+        planned
+            .chunks
+            .iter()
+            .map(|chunk| value(chunk) as i64)
+            .collect()
+    };
     sqlx::query!(
         "insert into job_chunks
             (result_id, number, byte_start, byte_end, first_row, rows, duplicates)
@@ -216,9 +253,8 @@ async fn store(
         &column(|chunk| chunk.rows),
         &planned.duplicates
     )
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
-    progress::commit(tx, job).await?;
     Ok(())
 }
 

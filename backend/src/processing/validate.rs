@@ -1,7 +1,7 @@
 //! The second step, once for each chunk: validate its rows and commit them.
 
 use domain::{Counts, DateSpan, Findings, Layout};
-use sqlx::types::Json;
+use sqlx::{PgConnection, types::Json};
 
 use super::{StepError, copy::RowBuffer, plan::unpack};
 use crate::{Backend, Run, jobs::JobRow, progress};
@@ -78,37 +78,11 @@ async fn commit(
 ) -> Result<(), StepError> {
     let counts = findings.counts;
     let mut tx = backend.pool.begin().await?;
-    let mut copy = tx.copy_in_raw(RowBuffer::STATEMENT).await?;
-    copy.send(rows).await?;
-    copy.finish().await?;
-
+    copy(&mut tx, rows).await?;
     // Of several attempts at the same chunk the first to get here wins: another one waits for its commit,
     // then finds the chunk committed, and its own rows are rolled back. This comes last, because other
     // chunks wait from here on for the job's row.
-    let recorded = sqlx::query!(
-        "update job_chunks
-         set valid_records = $3, invalid_records = $4, suspicious_records = $5, problems = $6,
-             valid_amount = $7::text::numeric, first_date = $8, last_date = $9,
-             committed_at = clock_timestamp()
-         where result_id = $1 and number = $2 and committed_at is null
-           and rows = $3::bigint + $4::bigint",
-        result_id,
-        number as i32,
-        counts.valid as i64,
-        counts.invalid as i64,
-        counts.suspicious as i64,
-        Json(&findings.problems) as _,
-        findings.valid_amount.to_string(),
-        findings.valid_dates.map(|DateSpan { first, .. }| first),
-        findings.valid_dates.map(|DateSpan { last, .. }| last)
-    )
-    .execute(&mut *tx)
-    .await?;
-    if recorded.rows_affected() != 1 {
-        return Err(StepError::Retry(anyhow::anyhow!(
-            "chunk {number} was committed meanwhile, or has not the rows that were planned"
-        )));
-    }
+    record(&mut tx, result_id, number, &findings).await?;
     let job = sqlx::query_as!(
         JobRow,
         "update jobs
@@ -127,6 +101,49 @@ async fn commit(
     .fetch_optional(&mut *tx)
     .await?
     .ok_or(StepError::Outdated)?;
-    progress::commit(tx, job).await?;
+    progress::commit(tx, [job]).await?;
     Ok(())
+}
+
+/// Stores rows.
+pub(super) async fn copy(tx: &mut PgConnection, rows: Vec<u8>) -> sqlx::Result<()> {
+    let mut copy = tx.copy_in_raw(RowBuffer::STATEMENT).await?;
+    copy.send(rows).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
+/// Marks a chunk as committed in the ledger, unless it is so already.
+pub(super) async fn record(
+    tx: &mut PgConnection,
+    result_id: i64,
+    number: u32,
+    findings: &Findings,
+) -> Result<(), StepError> {
+    let counts = findings.counts;
+    let recorded = sqlx::query!(
+        "update job_chunks
+         set valid_records = $3, invalid_records = $4, suspicious_records = $5, problems = $6,
+             valid_amount = $7::text::numeric, first_date = $8, last_date = $9,
+             committed_at = clock_timestamp()
+         where result_id = $1 and number = $2 and committed_at is null
+           and rows = $3::bigint + $4::bigint",
+        result_id,
+        number as i32,
+        counts.valid as i64,
+        counts.invalid as i64,
+        counts.suspicious as i64,
+        Json(&findings.problems) as _,
+        findings.valid_amount.to_string(),
+        findings.valid_dates.map(|DateSpan { first, .. }| first),
+        findings.valid_dates.map(|DateSpan { last, .. }| last)
+    )
+    .execute(tx)
+    .await?;
+    match recorded.rows_affected() {
+        1 => Ok(()),
+        _ => Err(StepError::Retry(anyhow::anyhow!(
+            "chunk {number} was committed meanwhile, or has not the rows that were planned"
+        ))),
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{SAMPLE, TestApp, eventually, expect, generated, problem};
 
 impl TestApp {
-    async fn command(&self, job_id: i64, command: &str) -> Value {
+    pub async fn command(&self, job_id: i64, command: &str) -> Value {
         let response = self.post(&format!("/jobs/{job_id}/{command}")).await;
         expect(response, StatusCode::ACCEPTED).await
     }
@@ -155,7 +155,7 @@ async fn a_job_whose_workflow_was_ended_from_outside_fails_and_can_be_retried() 
     let (file, [valid, ..]) = generated(50_000);
     let job_id = app.upload(user_id, file).await;
     app.begin(job_id).await;
-    app.terminate_workflow(job_id, 1).await;
+    app.terminate_workflow(&format!("job-{job_id}-run-1"));
     app.restart_worker();
     let job = app.finished(job_id).await;
     assert_eq!(job["status"], "failed");

@@ -64,7 +64,7 @@ pub struct TestApp {
     files: TempDir,
     environment: Vec<(&'static str, String)>,
     // Ended when dropped.
-    _server: Process,
+    server: Mutex<Option<Process>>,
     worker: Mutex<Option<Process>>,
     /// Where the worker serves its figures.
     metrics: Mutex<String>,
@@ -139,7 +139,7 @@ impl TestApp {
             http: Client::builder().no_proxy().build().unwrap(),
             files,
             environment,
-            _server: server,
+            server: Mutex::new(Some(server)),
             worker: Mutex::new(None),
             metrics: Mutex::default(),
         };
@@ -147,6 +147,11 @@ impl TestApp {
             app.restart_worker();
         }
         app
+    }
+
+    /// Kills the server outright.
+    pub fn stop_server(&self) {
+        *self.server.lock().unwrap() = None;
     }
 
     /// Kills the worker outright.
@@ -169,8 +174,17 @@ impl TestApp {
         response.text().await.unwrap()
     }
 
-    /// Ends the workflow of a job's run as an operator would, by Temporal's command line.
-    pub async fn terminate_workflow(&self, job_id: i64, run: u32) {
+    /// The workflow that a job's latest run shares with those of others.
+    pub async fn shared_workflow(&self, job_id: i64) -> Option<String> {
+        sqlx::query_scalar("select shared_workflow_id from jobs where id = $1")
+            .bind(job_id)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// Ends a workflow as an operator would, by Temporal's command line.
+    pub fn terminate_workflow(&self, workflow_id: &str) {
         let address = required("TEMPORAL_ADDRESS").replace("http://", "");
         let ended = Command::new(required("TEMPORAL_CLI"))
             .args([
@@ -179,8 +193,8 @@ impl TestApp {
                 "--address",
                 &address,
                 "--workflow-id",
+                workflow_id,
             ])
-            .arg(format!("job-{job_id}-run-{run}"))
             .status()
             .unwrap();
         assert!(ended.success());

@@ -93,9 +93,8 @@ async fn small_jobs_do_not_wait_for_a_large_one() {
     let large = app.upload(user_id, generated(2_000_000).0).await;
     // 1.5 MB, whose steps go the way of those of the large one; the others take a shorter one.
     let mut others = vec![app.upload(user_id, generated(30_000).0).await];
-    for _ in 0..30 {
-        others.push(app.upload(user_id, generated(1_000).0).await);
-    }
+    let small = generated(1_000).0;
+    others.extend(join_all((0..100).map(|_| app.upload(user_id, small.clone()))).await);
     app.begin(large).await;
     app.under_way(large).await;
     join_all(others.iter().map(|job_id| app.begin(*job_id))).await;
@@ -106,6 +105,16 @@ async fn small_jobs_do_not_wait_for_a_large_one() {
         assert_eq!(job["processed_records"], job["total_records"]);
     }
     assert_eq!(large_then["status"], "processing");
+    // The last one has moved soon after its start, too.
+    let slowest: f64 = sqlx::query_scalar(
+        "select max(extract(epoch from finished_at - started_at))::double precision from jobs
+         where id = any($1)",
+    )
+    .bind(&others[1..])
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    assert!(slowest < 3.0, "{slowest} s");
     // Nor does the large one for them.
     let large = app.finished(large).await;
     assert_eq!(
@@ -123,15 +132,20 @@ async fn a_start_without_temporal_changes_nothing() {
     })
     .await;
     let user_id = app.user().await;
-    let job_id = app.upload(user_id, SAMPLE).await;
-    let response = app.post(&format!("/jobs/{job_id}/start")).await;
-    let detail = problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
-    assert!(detail.contains("Nothing was changed"), "{detail}");
-    let job = app.get_json(&format!("/jobs/{job_id}")).await;
-    assert_eq!(
-        (&job["status"], &job["run"]),
-        (&json!("pending"), &json!(0))
-    );
+    // Small ones, which are started together, and one that goes by itself.
+    let mut job_ids = join_all((0..5).map(|_| app.upload(user_id, SAMPLE))).await;
+    job_ids.push(app.upload(user_id, generated(30_000).0).await);
+    join_all(job_ids.iter().map(async |job_id| {
+        let response = app.post(&format!("/jobs/{job_id}/start")).await;
+        let detail = problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
+        assert!(detail.contains("Nothing was changed"), "{detail}");
+        let job = app.get_json(&format!("/jobs/{job_id}")).await;
+        assert_eq!(
+            (&job["status"], &job["run"]),
+            (&json!("pending"), &json!(0))
+        );
+    }))
+    .await;
     let health = expect(app.get("/health").await, StatusCode::SERVICE_UNAVAILABLE).await;
     assert_eq!(
         health,

@@ -11,4 +11,5 @@ mod pages;
 mod progress;
 mod results;
 mod rows;
+mod small_jobs;
 mod users;

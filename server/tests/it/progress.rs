@@ -148,7 +148,7 @@ async fn the_worker_tells_what_it_has_done() {
         format!("batchline_rows{{verdict=\"valid\"}} {valid}"),
         format!("batchline_rows{{verdict=\"invalid\"}} {invalid}"),
         "batchline_chunks 1".to_owned(),
-        "batchline_step_seconds_count{outcome=\"success\",step=\"plan\"} 1".to_owned(),
+        "batchline_step_seconds_count{outcome=\"success\",step=\"process\"} 1".to_owned(),
     ] {
         assert!(figures.contains(&line), "{line}: {figures}");
     }

@@ -1,0 +1,91 @@
+//! Starts jobs with small files, those that are asked for at the same moment in one workflow: a workflow costs
+//! Temporal more than such a file costs all the others.
+//!
+//! As databases commit in groups: the first request goes at once, and those that come in while it is under way
+//! go together when it is done. Nobody waits for company.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use domain::Job;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::{Backend, Error, Result, Run, control};
+
+/// Runs that share a workflow at most: one worker has it, others are to get some too.
+const TOGETHER: usize = 32;
+
+struct Request {
+    run: Run,
+    answer: oneshot::Sender<Result<Option<Job>>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Starter {
+    requests: mpsc::UnboundedSender<Request>,
+    /// Whoever has it starts what has come in meanwhile.
+    waiting: Arc<Mutex<mpsc::UnboundedReceiver<Request>>>,
+}
+
+impl Starter {
+    pub fn new() -> Self {
+        let (requests, waiting) = mpsc::unbounded_channel();
+        Self {
+            requests,
+            waiting: Arc::new(Mutex::new(waiting)),
+        }
+    }
+
+    /// Starts a workflow for this run and lets it begin. Gives the job unless it could not begin, because it is
+    /// no longer at rest in the run before.
+    pub async fn start(&self, backend: &Backend, run: Run) -> Result<Option<Job>> {
+        let (answer, answered) = oneshot::channel();
+        // The receiver is in `self`.
+        let _ = self.requests.send(Request { run, answer });
+        // A task of its own, so that a client that goes away takes nobody's start with it.
+        tokio::spawn(start_those_waiting(backend.clone()));
+        answered
+            .await
+            .map_err(|_| anyhow!("the start was given up"))?
+    }
+}
+
+/// As many tasks as requests wait for their turn. Whichever has it takes all that have come in, and may leave
+/// nothing for those after it.
+async fn start_those_waiting(backend: Backend) {
+    let mut waiting = backend.starter.waiting.lock().await;
+    let mut group = Vec::new();
+    while group.len() < TOGETHER
+        && let Ok(request) = waiting.try_recv()
+    {
+        group.push(request);
+    }
+    if group.is_empty() {
+        return;
+    }
+    let begun = start(&backend, &group).await;
+    for Request { run, answer } in group {
+        let own = match &begun {
+            Ok(jobs) => Ok(jobs.iter().find(|job| Run::of(job) == run).cloned()),
+            Err(Error::Unavailable(sentence)) => Err(Error::Unavailable(sentence.clone())),
+            Err(error) => Err(Error::Internal(anyhow!("a start failed: {error:?}"))),
+        };
+        // An error says that the client has gone away.
+        let _ = answer.send(own);
+    }
+}
+
+/// Gives the jobs that have begun.
+async fn start(backend: &Backend, group: &[Request]) -> Result<Vec<Job>> {
+    let mut runs: Vec<Run> = group.iter().map(|request| request.run).collect();
+    // A job may have been asked for twice.
+    runs.sort_unstable();
+    runs.dedup();
+    let workflow_id = format!("small-jobs-{}", Uuid::new_v4());
+    backend
+        .temporal
+        .start_shared(&workflow_id, runs.clone())
+        .await?;
+    control::begin(backend, &runs, Some(&workflow_id)).await
+}

@@ -1,0 +1,264 @@
+//! Jobs with small files, those of which that are started at the same moment share a workflow.
+
+use std::collections::HashMap;
+
+use futures::future::join_all;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::harness::{SAMPLE, TestApp, eventually, expect, generated, problem};
+
+impl TestApp {
+    async fn upload_many(&self, user_id: i64, count: usize) -> Vec<i64> {
+        let (file, _) = generated(1_000);
+        join_all((0..count).map(|_| self.upload(user_id, file.clone()))).await
+    }
+
+    async fn begin_all(&self, job_ids: &[i64]) {
+        join_all(job_ids.iter().map(|job_id| self.begin(*job_id))).await;
+    }
+
+    async fn job(&self, job_id: i64) -> Value {
+        self.get_json(&format!("/jobs/{job_id}")).await
+    }
+
+    /// Waits for the end of a job of [`TestApp::upload_many`], of which each row must be there once.
+    async fn exact(&self, job_id: i64) {
+        let (_, [valid, invalid, suspicious]) = generated(1_000);
+        let job = self.finished(job_id).await;
+        for (field, value) in [
+            ("status", json!("completed")),
+            ("total_records", json!(1_000)),
+            ("processed_records", json!(1_000)),
+            ("valid_records", json!(valid)),
+            ("invalid_records", json!(invalid)),
+            ("suspicious_records", json!(suspicious)),
+            ("progress_percent", json!(100.0)),
+            ("batch_completed", json!(1)),
+            ("total_batches", json!(1)),
+            ("error", Value::Null),
+        ] {
+            assert_eq!(job[field], value, "{field}");
+        }
+        assert_eq!(self.stored_rows(job_id).await, (1_000, 1_000));
+    }
+
+    async fn exact_all(&self, job_ids: &[i64]) {
+        join_all(job_ids.iter().map(|job_id| self.exact(*job_id))).await;
+    }
+
+    /// The jobs by the workflow that they share.
+    async fn by_workflow(&self, job_ids: &[i64]) -> HashMap<String, Vec<i64>> {
+        let mut groups: HashMap<String, Vec<i64>> = HashMap::new();
+        for job_id in job_ids {
+            let workflow_id = self.shared_workflow(*job_id).await.unwrap();
+            groups.entry(workflow_id).or_default().push(*job_id);
+        }
+        groups
+    }
+}
+
+/// Waits until so many sessions wait for a lock of this kind.
+async fn waiting_for(pool: &PgPool, lock: &str, sessions: i64) {
+    eventually("sessions that wait", async || {
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock' and wait_event = $1",
+        )
+        .bind(lock)
+        .fetch_one(pool)
+        .await
+        .unwrap();
+        (waiting >= sessions).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn small_jobs_that_are_started_at_once_share_workflows_and_nothing_else() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let good = app.upload_many(user_id, 20).await;
+    let [unreadable, empty, cancelled, paused, deleted] = [
+        app.upload(user_id, "nothing,of,use\n").await,
+        app.upload(user_id, "transaction_id,amount,date\n").await,
+        app.upload(user_id, SAMPLE).await,
+        app.upload(user_id, SAMPLE).await,
+        app.upload(user_id, SAMPLE).await,
+    ];
+    let others = [unreadable, empty, cancelled, paused, deleted];
+    let all = [&good[..], &others].concat();
+
+    app.stop_worker();
+    app.begin_all(&all).await;
+    let groups = app.by_workflow(&all).await;
+    assert!(groups.len() < all.len() / 2, "{groups:?}");
+    app.command(cancelled, "cancel").await;
+    app.command(paused, "pause").await;
+    let response = app.delete(&format!("/jobs/{deleted}")).await;
+    expect(response, StatusCode::NO_CONTENT).await;
+    app.restart_worker();
+
+    app.exact_all(&good).await;
+    let job = app.finished(unreadable).await;
+    assert_eq!(job["status"], "failed");
+    let error = job["error"].as_str().unwrap();
+    assert!(error.contains("transaction_id"), "{error}");
+    let job = app.finished(empty).await;
+    assert_eq!(
+        (&job["status"], &job["total_records"], &job["total_batches"]),
+        (&json!("completed"), &json!(0), &json!(0))
+    );
+    for (job_id, status) in [(cancelled, "cancelled"), (paused, "paused")] {
+        let job = app.job(job_id).await;
+        assert_eq!(
+            (&job["status"], &job["processed_records"]),
+            (&json!(status), &json!(0))
+        );
+        assert_eq!(app.stored_rows(job_id).await, (0, 0));
+    }
+    let response = app.get(&format!("/jobs/{deleted}")).await;
+    problem(response, StatusCode::NOT_FOUND).await;
+
+    app.command(cancelled, "retry").await;
+    app.command(paused, "resume").await;
+    for job_id in [cancelled, paused] {
+        let job = app.finished(job_id).await;
+        assert_eq!(
+            (&job["status"], &job["valid_records"], &job["run"]),
+            (&json!("completed"), &json!(4), &json!(3))
+        );
+        assert_eq!(app.stored_rows(job_id).await, (4, 4));
+    }
+}
+
+#[tokio::test]
+async fn a_shared_workflow_that_is_ended_from_outside_fails_its_jobs_alone() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_ids = app.upload_many(user_id, 10).await;
+    app.stop_worker();
+    app.begin_all(&job_ids).await;
+    let groups = app.by_workflow(&job_ids).await;
+    let (workflow_id, ended) = groups.iter().max_by_key(|(_, jobs)| jobs.len()).unwrap();
+    assert!(ended.len() > 1, "{groups:?}");
+    app.terminate_workflow(workflow_id);
+    app.restart_worker();
+    for job_id in &job_ids {
+        if !ended.contains(job_id) {
+            app.exact(*job_id).await;
+            continue;
+        }
+        let job = app.finished(*job_id).await;
+        assert_eq!(job["status"], "failed");
+        let error = job["error"].as_str().unwrap();
+        assert!(error.contains("was terminated from outside"), "{error}");
+    }
+    join_all(ended.iter().map(|job_id| app.command(*job_id, "retry"))).await;
+    app.exact_all(ended).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    // After the first few jobs, rows that were sent as a whole wait for this lock.
+    sqlx::raw_sql(
+        "create function wait() returns trigger language plpgsql as $$
+             begin
+                 if (select count(*) from jobs where status = 'completed') >= 3 then
+                     perform pg_advisory_xact_lock_shared(1);
+                 end if;
+                 return null;
+             end $$;
+         create trigger wait after insert on transactions for each statement execute function wait()",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let mut lock = app.pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(1)")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let job_ids = app.upload_many(user_id, 20).await;
+    app.begin_all(&job_ids).await;
+    waiting_for(&app.pool, "advisory", 2).await;
+    app.stop_worker();
+    let then = join_all(job_ids.iter().map(|job_id| app.job(*job_id))).await;
+    lock.rollback().await.unwrap();
+    app.restart_worker();
+    app.exact_all(&job_ids).await;
+    // What was committed before is not done again.
+    let committed: Vec<&Value> = then
+        .iter()
+        .filter(|job| job["status"] == "completed")
+        .collect();
+    assert!((3..20).contains(&committed.len()), "{committed:?}");
+    for job in committed {
+        assert_eq!(&app.job(job["id"].as_i64().unwrap()).await, job);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_no_other_start_with_it() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_ids = app.upload_many(user_id, 10).await;
+    // While its row is locked the first job can't begin, and the others are waiting.
+    let mut lock = app.pool.begin().await.unwrap();
+    sqlx::query("select from jobs where id = $1 for update")
+        .bind(job_ids[0])
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    tokio::select! {
+        _ = app.begin(job_ids[0]) => unreachable!("its row is locked"),
+        () = waiting_for(&app.pool, "transactionid", 1) => {}
+    }
+    let others = app.begin_all(&job_ids[1..]);
+    let unlock = async { lock.rollback().await.unwrap() };
+    tokio::join!(others, unlock);
+    app.exact_all(&job_ids).await;
+}
+
+#[tokio::test]
+async fn a_start_whose_server_dies_is_carried_out_or_has_changed_nothing() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_ids = app.upload_many(user_id, 5).await;
+    app.stop_worker();
+    // Temporal has the workflow of the first job, which can't begin while its row is locked.
+    let mut lock = app.pool.begin().await.unwrap();
+    sqlx::query("select from jobs where id = $1 for update")
+        .bind(job_ids[0])
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    tokio::select! {
+        _ = app.begin_all(&job_ids) => unreachable!("a row is locked"),
+        () = waiting_for(&app.pool, "transactionid", 1) => {}
+    }
+    app.stop_server();
+    lock.rollback().await.unwrap();
+    app.restart_worker();
+    eventually(
+        "the jobs that Temporal has taken to be completed",
+        async || {
+            let states: Vec<(String, i32, Option<String>)> =
+                sqlx::query_as("select status, run, shared_workflow_id from jobs order by id")
+                    .fetch_all(&app.pool)
+                    .await
+                    .unwrap();
+            let done = |(status, run, workflow_id): &(String, i32, Option<String>)| {
+                status == "completed" && *run == 1 && workflow_id.is_some()
+            };
+            let untouched =
+                |(status, run, _): &(String, i32, Option<String>)| status == "pending" && *run == 0;
+            let over = states.iter().all(|state| done(state) || untouched(state));
+            (over && states.iter().any(done)).then_some(())
+        },
+    )
+    .await;
+}
