@@ -163,7 +163,7 @@ async fn a_shared_workflow_that_is_ended_from_outside_fails_its_jobs_alone() {
 async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    // After the first few jobs, rows that were sent as a whole wait for this lock.
+    // After the first few jobs, what stands before its commit, rows and all, waits for this lock.
     sqlx::raw_sql(
         "create function wait() returns trigger language plpgsql as $$
              begin
@@ -172,7 +172,7 @@ async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
                  end if;
                  return null;
              end $$;
-         create trigger wait after insert on transactions for each statement execute function wait()",
+         create trigger wait after insert on job_chunks for each statement execute function wait()",
     )
     .execute(&app.pool)
     .await
@@ -202,25 +202,32 @@ async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_no_other_start_with_it() {
+async fn clients_that_go_away_take_no_other_start_with_them() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_ids = app.upload_many(user_id, 10).await;
-    // While its row is locked the first job can't begin, and the others are waiting.
+    let (patient, impatient) = job_ids.split_last().unwrap();
+    // Its group can't begin while its row is locked.
     let mut lock = app.pool.begin().await.unwrap();
     sqlx::query("select from jobs where id = $1 for update")
-        .bind(job_ids[0])
+        .bind(patient)
         .execute(&mut *lock)
         .await
         .unwrap();
+    let started = app.begin(*patient);
+    tokio::pin!(started);
     tokio::select! {
-        _ = app.begin(job_ids[0]) => unreachable!("its row is locked"),
-        () = waiting_for(&app.pool, "transactionid", 1) => {}
+        _ = &mut started => unreachable!("its row is locked"),
+        () = async {
+            tokio::select! {
+                () = app.begin_all(impatient) => {}
+                () = waiting_for(&app.pool, "transactionid", 1) => {}
+            }
+        } => {}
     }
-    let others = app.begin_all(&job_ids[1..]);
-    let unlock = async { lock.rollback().await.unwrap() };
-    tokio::join!(others, unlock);
-    app.exact_all(&job_ids).await;
+    lock.rollback().await.unwrap();
+    started.await;
+    app.exact(*patient).await;
 }
 
 #[tokio::test]
