@@ -195,7 +195,7 @@ async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
         .iter()
         .filter(|job| job["status"] == "completed")
         .collect();
-    assert!((3..20).contains(&committed.len()), "{committed:?}");
+    assert!((1..20).contains(&committed.len()), "{committed:?}");
     for job in committed {
         assert_eq!(&app.job(job["id"].as_i64().unwrap()).await, job);
     }
@@ -250,22 +250,19 @@ async fn a_start_whose_server_dies_is_carried_out_or_has_changed_nothing() {
     app.stop_server();
     lock.rollback().await.unwrap();
     app.restart_worker();
-    eventually(
-        "the jobs that Temporal has taken to be completed",
-        async || {
-            let states: Vec<(String, i32, Option<String>)> =
-                sqlx::query_as("select status, run, shared_workflow_id from jobs order by id")
-                    .fetch_all(&app.pool)
-                    .await
-                    .unwrap();
-            let done = |(status, run, workflow_id): &(String, i32, Option<String>)| {
-                status == "completed" && *run == 1 && workflow_id.is_some()
-            };
-            let untouched =
-                |(status, run, _): &(String, i32, Option<String>)| status == "pending" && *run == 0;
-            let over = states.iter().all(|state| done(state) || untouched(state));
-            (over && states.iter().any(done)).then_some(())
-        },
-    )
+    eventually("what Temporal has taken to be completed", async || {
+        let states: Vec<(String, i32, bool)> = sqlx::query_as(
+            "select status, run, shared_workflow_id is not null from jobs order by id",
+        )
+        .fetch_all(&app.pool)
+        .await
+        .unwrap();
+        let done = ("completed".to_owned(), 1, true);
+        let untouched = ("pending".to_owned(), 0, false);
+        let over = states
+            .iter()
+            .all(|state| [&done, &untouched].contains(&state));
+        (over && states[0] == done).then_some(())
+    })
     .await;
 }
