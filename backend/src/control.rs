@@ -32,7 +32,7 @@ pub async fn command(backend: &Backend, job_id: i64, command: Command) -> Result
                 // Temporal takes the workflow first, and only then does the job look started. If this
                 // process dies in between, the workflow's first step does the rest.
                 let run = present.next();
-                if goes_whole {
+                let begun = if goes_whole {
                     backend.starter.start(backend, run).await?
                 } else {
                     let assignment = Assignment {
@@ -41,6 +41,10 @@ pub async fn command(backend: &Backend, job_id: i64, command: Command) -> Result
                     };
                     backend.temporal.start(assignment).await?;
                     begin(backend, &[run], None).await?.pop()
+                };
+                match begun {
+                    Some(job) => Some(job),
+                    None => begun_by_its_workflow(backend, run).await?,
                 }
             }
             status => {
@@ -56,6 +60,13 @@ pub async fn command(backend: &Backend, job_id: i64, command: Command) -> Result
             return Ok(job);
         }
     }
+}
+
+/// The job if its workflow was faster and has let this run begin, which may even be over.
+async fn begun_by_its_workflow(backend: &Backend, run: Run) -> Result<Option<Job>> {
+    let job = jobs::get(backend, run.job_id).await?;
+    let stopped = matches!(job.status, JobStatus::Paused | JobStatus::Cancelled);
+    Ok((Run::of(&job) == run && !stopped).then_some(job))
 }
 
 /// Lets these jobs be processed in these runs, and gives those that have begun. A job that isn't at rest in the

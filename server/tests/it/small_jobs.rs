@@ -80,22 +80,30 @@ async fn small_jobs_that_are_started_at_once_share_workflows_and_nothing_else() 
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let good = app.upload_many(user_id, 20).await;
-    let [unreadable, empty, cancelled, paused, deleted] = [
-        app.upload(user_id, "nothing,of,use\n").await,
-        app.upload(user_id, "transaction_id,amount,date\n").await,
-        app.upload(user_id, SAMPLE).await,
-        app.upload(user_id, SAMPLE).await,
-        app.upload(user_id, SAMPLE).await,
-    ];
-    let others = [unreadable, empty, cancelled, paused, deleted];
-    let all = [&good[..], &others].concat();
+    let unreadable = app.upload(user_id, "nothing,of,use\n").await;
+    let empty = app.upload(user_id, "transaction_id,amount,date\n").await;
+    let deleted = app.upload(user_id, SAMPLE).await;
+    let cancelled = join_all((0..10).map(|_| app.upload(user_id, SAMPLE))).await;
+    let paused = join_all((0..10).map(|_| app.upload(user_id, SAMPLE))).await;
+    let all = [
+        &good[..],
+        &[unreadable, empty, deleted],
+        &cancelled,
+        &paused,
+    ]
+    .concat();
 
     app.stop_worker();
     app.begin_all(&all).await;
     let groups = app.by_workflow(&all).await;
     assert!(groups.len() < all.len() / 2, "{groups:?}");
-    app.command(cancelled, "cancel").await;
-    app.command(paused, "pause").await;
+    join_all(
+        cancelled
+            .iter()
+            .map(|job_id| app.command(*job_id, "cancel")),
+    )
+    .await;
+    join_all(paused.iter().map(|job_id| app.command(*job_id, "pause"))).await;
     let response = app.delete(&format!("/jobs/{deleted}")).await;
     expect(response, StatusCode::NO_CONTENT).await;
     app.restart_worker();
@@ -110,20 +118,24 @@ async fn small_jobs_that_are_started_at_once_share_workflows_and_nothing_else() 
         (&job["status"], &job["total_records"], &job["total_batches"]),
         (&json!("completed"), &json!(0), &json!(0))
     );
-    for (job_id, status) in [(cancelled, "cancelled"), (paused, "paused")] {
-        let job = app.job(job_id).await;
-        assert_eq!(
-            (&job["status"], &job["processed_records"]),
-            (&json!(status), &json!(0))
-        );
-        assert_eq!(app.stored_rows(job_id).await, (0, 0));
+    for (job_ids, status) in [(&cancelled, "cancelled"), (&paused, "paused")] {
+        for job_id in job_ids {
+            let job = app.job(*job_id).await;
+            assert_eq!(
+                (&job["status"], &job["processed_records"]),
+                (&json!(status), &json!(0))
+            );
+            assert_eq!(app.stored_rows(*job_id).await, (0, 0));
+        }
     }
     let response = app.get(&format!("/jobs/{deleted}")).await;
     problem(response, StatusCode::NOT_FOUND).await;
 
-    app.command(cancelled, "retry").await;
-    app.command(paused, "resume").await;
-    for job_id in [cancelled, paused] {
+    // The worker may be done with one before the server has let all of its group begin.
+    let retried = join_all(cancelled.iter().map(|job_id| app.command(*job_id, "retry")));
+    let resumed = join_all(paused.iter().map(|job_id| app.command(*job_id, "resume")));
+    tokio::join!(retried, resumed);
+    for job_id in [cancelled, paused].concat() {
         let job = app.finished(job_id).await;
         assert_eq!(
             (&job["status"], &job["valid_records"], &job["run"]),
