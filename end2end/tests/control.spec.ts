@@ -40,3 +40,20 @@ test('a job is paused, goes on, is cancelled, and is retried @large', async ({ p
   await completed(page);
   await expectCounts(page, { 'Total rows': '1,800,000', Processed: '1,800,000', Valid: '1,800,000' });
 });
+
+test('the second half of a double click gives no other command @javascript @large @once', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'long.csv', FILE);
+  // From here on the page is live.
+  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  const button = (await page.getByRole('button', { name: 'Start processing' }).boundingBox())!;
+  await page.mouse.move(button.x + 20, button.y + 20);
+  await page.mouse.down();
+  await page.mouse.up();
+  await expect(page.getByRole('button', { name: 'Pause' })).toBeVisible();
+  const pause = (await page.getByRole('button', { name: 'Pause' }).boundingBox())!;
+  await page.mouse.move(pause.x + 20, pause.y + 20);
+  await page.mouse.down({ clickCount: 2 });
+  await page.mouse.up({ clickCount: 2 });
+  await completed(page);
+});

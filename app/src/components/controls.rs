@@ -1,5 +1,9 @@
 use domain::{Command, JobProgress, JobStatus};
-use leptos::{prelude::*, server_fn::ServerFn, web_sys::SubmitEvent};
+use leptos::{
+    prelude::*,
+    server_fn::ServerFn,
+    web_sys::{MouseEvent, SubmitEvent},
+};
 use wasm_bindgen::JsCast;
 
 use super::{Confirm, FormError, text};
@@ -122,10 +126,21 @@ fn CommandButton(order: Order, has_shortcut: bool) -> impl IntoView {
         Command::Pause | Command::Retry => "button",
         _ => "button button-primary",
     };
+    // The second half of a double click may meet the button that has come in place of the first one.
+    let click = |event: MouseEvent| {
+        if event.detail() > 1 {
+            event.prevent_default();
+        }
+    };
     view! {
         <OrderForm order>
             <FormError error=order.error />
-            <button class=class disabled=order.is_under_way aria-keyshortcuts=shortcut>
+            <button
+                class=class
+                disabled=order.is_under_way
+                aria-keyshortcuts=shortcut
+                on:click=click
+            >
                 {text(move || if order.is_under_way.get() { under_way } else { name })}
             </button>
         </OrderForm>
