@@ -23,6 +23,7 @@ test('an email address is taken whatever its case', async ({ page }) => {
   const email = page.getByLabel('Email');
   await expect(email).toHaveAccessibleDescription('Email already registered');
   await expect(email).toHaveAttribute('aria-invalid', 'true');
+  await expect(email).toBeFocused();
   // What was typed is still there.
   await expect(email).toHaveValue(user.email.toUpperCase());
   await expect(page.getByLabel('Name')).toHaveValue('Somebody else');

@@ -34,6 +34,8 @@ pub fn TextField<'a>(
                 required
                 maxlength=maxlength.to_string()
                 autocomplete=autocomplete
+                // The page is a new one: what is wrong in it is read out, and typed over, from here.
+                autofocus=sentence.is_some()
                 aria-invalid=sentence.is_some().then_some("true")
                 aria-describedby=described_by
             />
