@@ -83,6 +83,10 @@ test('many files come in pages', async ({ page, request }) => {
   await expect(files.last()).toContainText('file-1.csv');
   await page.goBack();
   await expect(files).toHaveCount(50);
+  // On paper they are there, too.
+  await page.emulateMedia({ media: 'print' });
+  await expect(files.first()).toBeVisible();
+  await page.emulateMedia({ media: null });
   // The last page, when there is no such.
   await page.goto(`/users/${userId}?page=9`);
   await expect(files).toHaveCount(10);

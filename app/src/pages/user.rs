@@ -65,7 +65,7 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
                 posted={query.posted::<UploadFile>()}
             />
             <div class="columns">
-                <div class="stack">
+                <div class="files">
                     <JobList
                         user_id
                         user_name=user.name.clone()
