@@ -18,8 +18,10 @@ pub mod progress;
 mod reconcile;
 mod removals;
 pub mod reports;
+mod search;
 mod starter;
 mod storage;
+mod stored_result;
 mod temporal;
 pub mod transactions;
 pub mod users;
@@ -27,7 +29,7 @@ pub mod users;
 use anyhow::Context;
 use sqlx::PgPool;
 
-use crate::starter::Starter;
+use crate::{search::Searches, starter::Starter};
 
 pub use config::BackendConfig;
 pub use error::{Error, Result};
@@ -44,6 +46,7 @@ pub struct Backend {
     pub(crate) storage: Storage,
     pub(crate) temporal: Temporal,
     pub(crate) starter: Starter,
+    pub(crate) searches: Searches,
     pub(crate) max_upload_bytes: u64,
 }
 
@@ -69,6 +72,7 @@ impl Backend {
             storage,
             temporal: Temporal::new(config),
             starter: Starter::new(),
+            searches: Searches::new(),
             max_upload_bytes: config.max_upload_bytes,
         })
     }

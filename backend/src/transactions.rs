@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use domain::{Amount, ErrorCode, PageRequest, RowError, RowFilter, Transaction};
 use sqlx::{PgConnection, types::Json};
 
-use crate::{Backend, Result, jobs};
+use crate::{Backend, Result, jobs, stored_result::StoredResult};
 
 /// Some rows, and how many there are in all under the same filter.
 #[derive(Debug, Clone)]
@@ -52,42 +52,6 @@ macro_rules! select_rows {
     };
 }
 
-/// The rows of the page that meet the condition, and how many there are on all pages. They are only counted
-/// where the page doesn't tell.
-macro_rules! search_rows {
-    ($tx:expr, $result_id:expr, $place:expr, $condition:literal, $text:expr) => {{
-        let Place { filter, skip, size } = $place;
-        let problem = filter.problem().map(ErrorCode::as_str);
-        let verdict = verdict(filter);
-        let rows = select_rows!(
-            $tx,
-            $result_id,
-            problem,
-            skip,
-            size,
-            $condition,
-            $text,
-            verdict
-        );
-        let total = if skip == 0 && rows.len() < size as usize {
-            rows.len() as u64
-        } else {
-            sqlx::query_scalar!(
-                r#"select count(*) as "count!" from transactions
-                   where ($4::text is null or errors @> jsonb_build_array(jsonb_build_object('code', $4::text))) and "#
-                    + $condition,
-                $result_id,
-                $text,
-                verdict,
-                problem
-            )
-            .fetch_one(&mut *$tx)
-            .await? as u64
-        };
-        (total, rows)
-    }};
-}
-
 /// Which of the rows under the filter are asked for.
 #[derive(Clone, Copy)]
 struct Place {
@@ -129,17 +93,31 @@ pub async fn page(backend: &Backend, job_id: i64, request: &PageRequest) -> Resu
         size: request.size(),
     };
     let (total, rows) = match request.query() {
-        Some(query) => search(&mut tx, result_id, place, query).await?,
         None => filtered(&mut tx, result_id, place).await?,
+        Some(query) => {
+            let (total, rows) = with_id(&mut tx, result_id, place, query).await?;
+            if total == 0
+                && let Some(result) = StoredResult::of(backend, job)?
+            {
+                let filter = place.filter;
+                let chunks = result.chunks(&mut *tx, filter).await?;
+                // What follows takes its time, and needs no connection of its own.
+                tx.commit().await?;
+                let wanted = place.skip..place.skip + u64::from(place.size);
+                let (total, rows) = backend
+                    .searches
+                    .find(result, chunks, filter, query, wanted)
+                    .await?;
+                return Ok(RowPage { page, rows, total });
+            }
+            (total, rows)
+        }
     };
-    Ok(RowPage {
-        page,
-        rows: rows
-            .into_iter()
-            .map(Transaction::try_from)
-            .collect::<anyhow::Result<_>>()?,
-        total,
-    })
+    let rows = rows
+        .into_iter()
+        .map(Transaction::try_from)
+        .collect::<anyhow::Result<_>>()?;
+    Ok(RowPage { page, rows, total })
 }
 
 /// How many of the rows before this one have their verdict.
@@ -255,41 +233,47 @@ async fn filtered(
     Ok((total, rows))
 }
 
-/// The rows with exactly this transaction id; if there are none, those whose id or description contains
-/// the text, whatever the case, for which all rows are read.
-async fn search(
+/// The rows of the page with exactly this transaction id, and how many there are. They are only counted where the
+/// page doesn't tell.
+async fn with_id(
     tx: &mut PgConnection,
     result_id: i64,
     place: Place,
-    query: &str,
+    id: &str,
 ) -> Result<(u64, Vec<StoredRow>)> {
+    let Place { filter, skip, size } = place;
+    let problem = filter.problem().map(ErrorCode::as_str);
+    let verdict = verdict(filter);
     // The sum keeps the planner from the index of places, which would have it read the whole result.
-    let (total, rows) = search_rows!(
+    let rows = select_rows!(
         tx,
         result_id,
-        place,
+        problem,
+        skip,
+        size,
         "result_id + 0 = $1 and transaction_id = $2
          and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
               or $3 = 'suspicious' and is_suspicious)",
-        query
+        id,
+        verdict
     );
-    if total > 0 {
-        return Ok((total, rows));
+    if skip == 0 && rows.len() < size as usize {
+        return Ok((rows.len() as u64, rows));
     }
-    // Everything is to be read: the more help the better.
-    sqlx::query!("reset max_parallel_workers_per_gather")
-        .execute(&mut *tx)
-        .await?;
-    let pattern = containing(query);
-    Ok(search_rows!(
-        tx,
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from transactions
+           where result_id + 0 = $1 and transaction_id = $2
+             and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
+                  or $3 = 'suspicious' and is_suspicious)
+             and ($4::text is null or errors @> jsonb_build_array(jsonb_build_object('code', $4::text)))"#,
         result_id,
-        place,
-        "result_id = $1 and (transaction_id ilike $2 or description ilike $2)
-         and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
-              or $3 = 'suspicious' and is_suspicious)",
-        pattern
-    ))
+        id,
+        verdict,
+        problem
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok((total as u64, rows))
 }
 
 /// The filter without its kind of problem, which invalid rows alone have.
@@ -298,20 +282,6 @@ fn verdict(filter: RowFilter) -> &'static str {
         RowFilter::Problem(_) => RowFilter::Invalid.as_str(),
         filter => filter.as_str(),
     }
-}
-
-/// A pattern for `like` that finds `text` anywhere.
-fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
 }
 
 impl TryFrom<StoredRow> for Transaction {
@@ -334,15 +304,5 @@ impl TryFrom<StoredRow> for Transaction {
             error_message: Self::join_messages(&errors),
             errors,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::containing;
-
-    #[test]
-    fn searched_text_is_taken_literally() {
-        assert_eq!(containing(r"50%_\"), r"%50\%\_\\%");
     }
 }

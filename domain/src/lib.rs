@@ -28,7 +28,7 @@ pub use command::{Command, Effect, Forbidden};
 pub use duplicates::{IdHasher, SeenHashes, SeenIds};
 pub use file::{
     Checker, ChunkRange, Column, Encoding, FileError, Layout, Plan, PlanSink, Planner,
-    validate_chunk,
+    validate_chunk, validate_some,
 };
 pub use findings::{AmountSum, DateSpan, Findings, Problems};
 pub use job::{Counts, Job, JobStatus};

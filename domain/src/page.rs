@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::{ErrorCode, InvalidField, Row};
 
 /// Rows by verdict, or by one kind of error. As text: `all`, `valid`, `invalid`, `suspicious`, or an error code.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum RowFilter {
     #[default]
     All,

@@ -73,10 +73,31 @@ impl Row<'_> {
 /// record, to be used again for the next one.
 #[derive(Default)]
 pub(crate) struct Judge {
-    transaction_id: String,
+    texts: Texts,
     amount: String,
     date: String,
+}
+
+/// The two columns that are shown as they are.
+#[derive(Default)]
+struct Texts {
+    transaction_id: String,
     description: String,
+}
+
+impl Texts {
+    /// The trimmed id and the description, where the record has such cells.
+    fn read<'a>(
+        &'a mut self,
+        layout: &Layout,
+        record: &'a Record<'_>,
+    ) -> (Option<&'a str>, Option<&'a str>) {
+        let id = record.value(layout.transaction_id(), &mut self.transaction_id);
+        let description = layout
+            .description()
+            .and_then(|at| record.value(at, &mut self.description));
+        (id.map(trim), description)
+    }
 }
 
 impl Judge {
@@ -90,8 +111,25 @@ impl Judge {
         if RowFault::find(layout, record).is_some() {
             return None;
         }
-        let id = trim(record.value(layout.transaction_id(), &mut self.transaction_id)?);
+        let (id, _) = self.texts.read(layout, record);
+        let id = id?;
         id_fault(id).is_none().then_some(id)
+    }
+
+    /// The id and the description that [`Self::judge`] shows in the row.
+    pub(crate) fn texts<'a>(
+        &'a mut self,
+        layout: &Layout,
+        record: &'a Record<'_>,
+    ) -> (Option<&'a str>, Option<&'a str>) {
+        let (id, description) = self.texts.read(layout, record);
+        let is_checked = RowFault::find(layout, record).is_none();
+        let id = id.and_then(|id| match id_fault(id) {
+            Some(IdFault::Missing) if is_checked => None,
+            Some(IdFault::TooLong { cut }) if is_checked => Some(&id[..cut]),
+            _ => Some(id),
+        });
+        (id, description)
     }
 
     /// The verdict on a row. `is_duplicate` tells whether an earlier row has this id; it is only
@@ -104,12 +142,7 @@ impl Judge {
         is_duplicate: impl FnOnce(&str) -> bool,
     ) -> Row<'a> {
         let fault = RowFault::find(layout, record);
-        let id = record
-            .value(layout.transaction_id(), &mut self.transaction_id)
-            .map(trim);
-        let description = layout
-            .description()
-            .and_then(|at| record.value(at, &mut self.description));
+        let (id, description) = self.texts.read(layout, record);
         let mut row = Row {
             row_number,
             transaction_id: id,

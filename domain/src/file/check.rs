@@ -1,6 +1,10 @@
 //! The verdicts on the rows of one chunk, or of a whole file.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    iter::{Copied, Peekable},
+    slice,
+};
 
 use super::{
     FileError, Layout,
@@ -24,21 +28,47 @@ pub fn validate_chunk(
     duplicates: &[u64],
     mut on_row: impl FnMut(&Row<'_>),
 ) -> Findings {
-    let mut judge = Judge::default();
     let mut findings = Findings::default();
-    let mut duplicates = duplicates.iter().copied().peekable();
-    let mut on_record = |record: &Record<'_>| {
-        let row_number = first_row + findings.counts.processed;
-        while duplicates
-            .next_if(|&duplicate| duplicate < row_number)
-            .is_some()
-        {}
-        let is_duplicate = |_: &str| duplicates.peek() == Some(&row_number);
-        let row = judge.judge(layout, record, row_number, is_duplicate);
+    let mut chunk = Chunk::new(layout, duplicates);
+    read_chunk(layout, bytes, first_row, |record, row_number| {
+        let row = chunk.row(record, row_number);
         findings.add(&row);
         on_row(&row);
-    };
+    });
+    findings
+}
 
+/// Validates of one chunk only those rows that are wanted for their id and their description, as the row shows
+/// them. The arguments are those of [`validate_chunk`].
+pub fn validate_some(
+    layout: &Layout,
+    bytes: &[u8],
+    first_row: u64,
+    duplicates: &[u64],
+    mut is_wanted: impl FnMut(Option<&str>, Option<&str>) -> bool,
+    mut on_row: impl FnMut(&Row<'_>),
+) {
+    let mut chunk = Chunk::new(layout, duplicates);
+    read_chunk(layout, bytes, first_row, |record, row_number| {
+        let (id, description) = chunk.judge.texts(layout, record);
+        if is_wanted(id, description) {
+            on_row(&chunk.row(record, row_number));
+        }
+    });
+}
+
+/// Hands on the records of a chunk with their row numbers.
+fn read_chunk(
+    layout: &Layout,
+    bytes: &[u8],
+    first_row: u64,
+    mut on_record: impl FnMut(&Record<'_>, u64),
+) {
+    let mut next_row = first_row;
+    let mut on_record = |record: &Record<'_>| {
+        on_record(record, next_row);
+        next_row += 1;
+    };
     let mut decoder = Decoder::within(layout.encoding);
     let mut records = Records::new(layout.delimiter, layout.encoding, 0);
     let mut on_text = |_, text: &[u8]| {
@@ -48,7 +78,34 @@ pub fn validate_chunk(
     let Ok(()) = decoder.push(bytes, &mut on_text);
     let Ok(()) = decoder.finish(&mut on_text);
     records.finish(EndOf::Chunk, &mut on_record);
-    findings
+}
+
+/// Gives the verdicts on rows of one chunk, in their order.
+struct Chunk<'c> {
+    layout: &'c Layout,
+    judge: Judge,
+    duplicates: Peekable<Copied<slice::Iter<'c, u64>>>,
+}
+
+impl<'c> Chunk<'c> {
+    fn new(layout: &'c Layout, duplicates: &'c [u64]) -> Self {
+        Self {
+            layout,
+            judge: Judge::default(),
+            duplicates: duplicates.iter().copied().peekable(),
+        }
+    }
+
+    fn row<'a>(&'a mut self, record: &'a Record<'_>, row_number: u64) -> Row<'a> {
+        let duplicates = &mut self.duplicates;
+        while duplicates
+            .next_if(|&duplicate| duplicate < row_number)
+            .is_some()
+        {}
+        let is_duplicate = |_: &str| duplicates.peek() == Some(&row_number);
+        self.judge
+            .judge(self.layout, record, row_number, is_duplicate)
+    }
 }
 
 /// The same verdicts in a single pass over a file that is fed in slices of any size, with the seen

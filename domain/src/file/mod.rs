@@ -5,7 +5,7 @@
 //!                      └──► header ─► Layout ────────────┘
 //! ```
 //!
-//! [`Planner`], [`validate_chunk`] and [`Checker`] are three ways along this one path, so their
+//! [`Planner`], [`validate_chunk`], [`validate_some`] and [`Checker`] are ways along this one path, so their
 //! verdicts can't differ.
 
 mod check;
@@ -18,7 +18,7 @@ mod reader;
 mod records;
 mod scan;
 
-pub use check::{Checker, validate_chunk};
+pub use check::{Checker, validate_chunk, validate_some};
 pub use error::FileError;
 pub use layout::{Column, Encoding, Layout};
 pub use plan::{ChunkRange, Plan, PlanSink, Planner};

@@ -2,7 +2,7 @@
 
 use domain::{
     Checker, ChunkRange, Counts, ErrorCode, FileError, Findings, IdHasher, Layout, Plan, PlanSink,
-    Planner, SeenIds, Transaction, validate_chunk,
+    Planner, Row, SeenIds, Transaction, validate_chunk, validate_some,
 };
 
 use crate::reference::{self, Verdict};
@@ -142,6 +142,33 @@ impl PlanSink for Sink {
     }
 }
 
+/// Any choice of rows has the verdicts that they have among all, and is made by what they show.
+fn assert_some(
+    layout: &Layout,
+    bytes: &[u8],
+    chunk: &ChunkRange,
+    duplicates: &[u64],
+    all: &[Transaction],
+) {
+    let mut texts = Vec::new();
+    let mut chosen = Vec::new();
+    let is_wanted = |id: Option<&str>, description: Option<&str>| {
+        texts.push((id.map(str::to_owned), description.map(str::to_owned)));
+        texts.len() % 3 != 1
+    };
+    let keep = |row: &Row<'_>| chosen.push(row.to_transaction());
+    validate_some(layout, bytes, chunk.first_row, duplicates, is_wanted, keep);
+    let shown = all
+        .iter()
+        .map(|row| (row.transaction_id.clone(), row.description.clone()));
+    assert_eq!(texts, shown.collect::<Vec<_>>());
+    let wanted = (1..).zip(all).filter(|(row, _)| row % 3 != 1);
+    assert_eq!(
+        chosen,
+        wanted.map(|(_, row)| row.clone()).collect::<Vec<_>>()
+    );
+}
+
 pub fn planned(file: &[u8], slicing: &[usize], target: u64) -> Outcome {
     let mut sink = Sink {
         seen: SeenIds::new(IdHasher::new(KEY)),
@@ -177,6 +204,7 @@ pub fn planned(file: &[u8], slicing: &[usize], target: u64) -> Outcome {
             transactions.push(row.to_transaction());
         });
         assert_findings(&findings, &transactions[already..]);
+        assert_some(&layout, bytes, chunk, duplicates, &transactions[already..]);
         let chunk_counts = findings.counts;
         assert_eq!(chunk_counts.processed, chunk.rows, "{chunk:?}");
         counts.processed += chunk_counts.processed;

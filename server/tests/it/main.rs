@@ -11,5 +11,6 @@ mod pages;
 mod progress;
 mod results;
 mod rows;
+mod search;
 mod small_jobs;
 mod users;
