@@ -12,7 +12,7 @@ mod time;
 mod title;
 
 pub use confirm::Confirm;
-pub use controls::{Controls, state_sentence};
+pub use controls::{Controls, shown, state_sentence};
 pub use counts::Counts;
 pub use dialog::Dialog;
 pub use field::FormError;

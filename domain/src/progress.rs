@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Job, JobStatus};
+use crate::{Command, Effect, Job, JobStatus};
 
 /// The state of a job at one moment, absolute: a missed message can't leave a reader wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,5 +62,34 @@ impl JobProgress {
             *self = told;
         }
         is_newer
+    }
+
+    /// What it will be like if `command` is followed, for a page that doesn't wait for the answer. Of the same version:
+    /// whatever is told takes its place.
+    pub fn after(self, command: Command) -> Self {
+        let Ok(Effect::Change(status)) = command.effect_on(self.status) else {
+            return self;
+        };
+        let after = Self {
+            status,
+            eta_seconds: None,
+            ..self
+        };
+        if command != Command::Retry {
+            return after;
+        }
+        Self {
+            progress_percent: 0.0,
+            processed_records: 0,
+            total_records: 0,
+            valid_records: 0,
+            invalid_records: 0,
+            suspicious_records: 0,
+            batch_completed: 0,
+            total_batches: 0,
+            rows_per_second: None,
+            error: None,
+            ..after
+        }
     }
 }

@@ -57,3 +57,28 @@ test('the second half of a double click gives no other command @javascript @larg
   await page.mouse.up({ clickCount: 2 });
   await completed(page);
 });
+
+test('what is asked of a job shows at once, and is taken back if it fails @javascript @once', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'small.csv', 'transaction_id,amount,date\nA,1,2024-01-01\n');
+  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  let answer = () => {};
+  const asked = new Promise<void>((resolve) => (answer = resolve));
+  await page.route('**/rpc/**', async (route) => {
+    await asked;
+    await route.abort();
+  });
+  await page.getByRole('button', { name: 'Start processing' }).click();
+  await expect(page.getByText('Processing', { exact: true })).toBeVisible();
+  await expect(page.getByText('Reading the file…')).toBeVisible();
+  // There is nothing to pause yet.
+  await expect(page.getByRole('button', { name: 'Starting…' })).toBeDisabled();
+  await expect(page.getByRole('button', { name: 'Pause' })).toHaveCount(0);
+  answer();
+  await expect(page.getByText('Pending', { exact: true })).toBeVisible();
+  await expect(page.getByText(/The server can't be reached/)).toBeVisible();
+
+  await page.unroute('**/rpc/**');
+  await page.getByRole('button', { name: 'Start processing' }).click();
+  await completed(page);
+});

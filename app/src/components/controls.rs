@@ -9,10 +9,25 @@ use wasm_bindgen::JsCast;
 use super::{Confirm, FormError, text};
 use crate::{AppError, api::CommandJob, request};
 
+/// The job as a page shows it: what was asked of it is taken for granted until the answer says otherwise. Its controls
+/// go by what it is.
+pub fn shown(job: RwSignal<JobProgress>, asked: RwSignal<Option<Command>>) -> Signal<JobProgress> {
+    let shown = Memo::new(move |_| {
+        let job = job.get();
+        match asked.get() {
+            Some(command) => job.after(command),
+            None => job,
+        }
+    });
+    shown.into()
+}
+
 /// What can be asked of the job as it is. Where it destroys nothing, a button does it at once.
 #[component]
 pub fn Controls(
     job: RwSignal<JobProgress>,
+    /// What was asked of the job and isn't answered yet.
+    asked: RwSignal<Option<Command>>,
     /// The error of a command that was posted without JavaScript, to this job or another.
     posted: Option<AppError>,
     /// Whether the job may be cancelled here, once in a page, as it asks first; and whether the question is open.
@@ -31,7 +46,7 @@ pub fn Controls(
         let cancel = cancel.filter(|_| Command::Cancel.is_offered_for(status));
         let posted = posted.clone();
         (cancel.is_some() || !offered.is_empty()).then(|| {
-            let order = |command| Order::new(job, command, posted.as_ref());
+            let order = |command| Order::new(job, asked, command, posted.as_ref());
             let cancel = cancel.map(|open| view! { <Cancel order=order(Command::Cancel) open /> });
             let orders: Vec<_> = offered.into_iter().map(order).collect();
             view! {
@@ -52,13 +67,19 @@ pub fn Controls(
 struct Order {
     job: RwSignal<JobProgress>,
     command: Command,
-    is_under_way: RwSignal<bool>,
+    /// What was asked of the job and isn't answered yet: until then nothing else is.
+    asked: RwSignal<Option<Command>>,
     /// What was wrong with its last try.
     error: RwSignal<Option<AppError>>,
 }
 
 impl Order {
-    fn new(job: RwSignal<JobProgress>, command: Command, posted: Option<&AppError>) -> Self {
+    fn new(
+        job: RwSignal<JobProgress>,
+        asked: RwSignal<Option<Command>>,
+        command: Command,
+        posted: Option<&AppError>,
+    ) -> Self {
         let id = job.with_untracked(|job| job.job_id).to_string();
         // Every form of the page finds the error: it is for one of them.
         let is_ours = |error: &&AppError| {
@@ -69,24 +90,24 @@ impl Order {
         Self {
             job,
             command,
-            is_under_way: RwSignal::new(false),
+            asked,
             error: RwSignal::new(posted.filter(is_ours).cloned()),
         }
     }
 
-    /// Sends the form in place of the browser. The job follows the answer.
+    /// Sends the form in place of the browser. The page shows at once what will be ([`shown`]); the job follows the
+    /// answer.
     fn send(self, event: &SubmitEvent) {
         event.prevent_default();
         let form = event.target().and_then(|form| form.dyn_into().ok());
-        let Some(form) = form.filter(|_| !self.is_under_way.get_untracked()) else {
+        let Some(form) = form.filter(|_| self.asked.get_untracked().is_none()) else {
             return;
         };
-        self.is_under_way.set(true);
+        self.asked.set(Some(self.command));
         self.error.set(None);
         leptos::task::spawn_local(async move {
             let answer = request::post::<JobProgress>(&form).await;
-            // A message may have told of the change before, which has other controls.
-            let _ = self.is_under_way.try_set(false);
+            // The page may show other jobs by now, and other controls of this one if a message was first.
             match answer {
                 Ok(now) => {
                     let _ = self.job.try_update(|job| job.renew(now));
@@ -95,6 +116,7 @@ impl Order {
                     let _ = self.error.try_set(Some(error));
                 }
             }
+            let _ = self.asked.try_set(None);
         });
     }
 }
@@ -137,11 +159,11 @@ fn CommandButton(order: Order, has_shortcut: bool) -> impl IntoView {
             <FormError error=order.error />
             <button
                 class=class
-                disabled=order.is_under_way
+                disabled=move || order.asked.get().is_some()
                 aria-keyshortcuts=shortcut
                 on:click=click
             >
-                {text(move || if order.is_under_way.get() { under_way } else { name })}
+                {text(move || if order.asked.get() == Some(order.command) { under_way } else { name })}
             </button>
         </OrderForm>
     }
@@ -170,7 +192,10 @@ fn Cancel(order: Order, open: bool) -> impl IntoView {
                     "Rows that have their verdict are kept. To process the others the file must be retried from its first row."
                 </p>
                 <OrderForm order>
-                    <button class="button button-danger" disabled=order.is_under_way>
+                    <button
+                        class="button button-danger"
+                        disabled=move || order.asked.get().is_some()
+                    >
                         "Cancel processing"
                     </button>
                 </OrderForm>

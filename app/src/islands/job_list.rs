@@ -12,7 +12,7 @@ use crate::{
     api::CreateDemoJob,
     components::{
         Announcements, ConnectionState, Controls, Counts, FormError, JobProgressBar, StatusBadge,
-        Time, document_title, some_text, text,
+        Time, document_title, shown, some_text, text,
     },
     live,
 };
@@ -229,7 +229,9 @@ fn JobItem(entry: Entry, posted: Option<AppError>, announcements: Announcements)
     } = entry;
     let job = RwSignal::from(job);
     announcements.follow(job.into(), filename.clone());
-    let status = Memo::new(move |_| job.with(|job| job.status));
+    let asked = RwSignal::new(None);
+    let shown = shown(job, asked);
+    let status = Memo::new(move |_| shown.with(|job| job.status));
     view! {
         <li class="card">
             <div class="card-head">
@@ -242,7 +244,7 @@ fn JobItem(entry: Entry, posted: Option<AppError>, announcements: Announcements)
             {move || match status.get() {
                 JobStatus::Pending => EitherOf3::A(()),
                 JobStatus::Failed => {
-                    let error = some_text(move || job.with(|job| job.error.clone()));
+                    let error = some_text(move || shown.with(|job| job.error.clone()));
                     EitherOf3::B(view! { <p class="notice notice-bad">{error}</p> })
                 }
                 JobStatus::Processing
@@ -251,13 +253,13 @@ fn JobItem(entry: Entry, posted: Option<AppError>, announcements: Announcements)
                 | JobStatus::Cancelled => {
                     EitherOf3::C(
                         view! {
-                            <JobProgressBar job filename=filename.clone() />
-                            <Counts job compact=true />
+                            <JobProgressBar job=shown filename=filename.clone() />
+                            <Counts job=shown compact=true />
                         },
                     )
                 }
             }}
-            <Controls job posted />
+            <Controls job asked posted />
         </li>
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     AppError,
     components::{
         Announcements, ConnectionState, Controls, Counts, JobProgressBar, StatusBadge,
-        document_title, some_text, state_sentence, text,
+        document_title, shown, some_text, state_sentence, text,
     },
     live,
 };
@@ -32,7 +32,9 @@ pub fn JobSummary(
 
     let user_id = job.user_id;
     let job = RwSignal::new(job);
-    let status = Memo::new(move |_| job.with(|job| job.status));
+    let asked = RwSignal::new(None);
+    let shown = shown(job, asked);
+    let status = Memo::new(move |_| shown.with(|job| job.status));
     let announcements = Announcements::new();
     announcements.follow(job.into(), filename.clone());
     live::on_refresh("JobSummary", move |fresh: Fresh| {
@@ -42,7 +44,7 @@ pub fn JobSummary(
         user_id,
         move |told| renew(job, told),
         move |was_lost| {
-            if was_lost || status.get_untracked().is_active() {
+            if was_lost || job.with_untracked(|job| job.status.is_active()) {
                 live::refresh();
             }
         },
@@ -51,7 +53,7 @@ pub fn JobSummary(
     let heading = filename.clone();
     let name = filename.clone();
     Effect::new(move |_| {
-        let title = job.with(|job| title(job, &name));
+        let title = shown.with(|job| title(job, &name));
         document().set_title(&document_title(&title));
     });
     view! {
@@ -65,23 +67,23 @@ pub fn JobSummary(
                 let sentence = state_sentence(status).map(|sentence| view! { <p>{sentence}</p> });
                 match status {
                     JobStatus::Pending => EitherOf3::A(sentence),
-                    JobStatus::Failed => EitherOf3::B(view! { <Failed job /> }),
+                    JobStatus::Failed => EitherOf3::B(view! { <Failed job=shown /> }),
                     _ => {
                         let pace = (status != JobStatus::Completed)
-                            .then(|| view! { <p class="pace">{text(move || job.with(pace))}</p> });
+                            .then(|| view! { <p class="pace">{text(move || shown.with(pace))}</p> });
                         EitherOf3::C(
                             view! {
                                 {sentence}
-                                <JobProgressBar job filename=filename.clone() />
+                                <JobProgressBar job=shown filename=filename.clone() />
                                 {pace}
-                                <Counts job />
+                                <Counts job=shown />
                             },
                         )
                     }
                 }
             }}
             {children()}
-            <Controls job posted cancel=Some(is_question_open) />
+            <Controls job asked posted cancel=Some(is_question_open) />
         </section>
         {announcements.region()}
         <ConnectionState lost />
@@ -119,7 +121,7 @@ pub fn rate(rows_per_second: f64) -> String {
 }
 
 #[component]
-fn Failed(job: RwSignal<JobProgress>) -> impl IntoView {
+fn Failed(job: Signal<JobProgress>) -> impl IntoView {
     let user_id = job.with_untracked(|job| job.user_id);
     view! {
         <div class="notice notice-bad">
