@@ -15,6 +15,7 @@ test('a job is paused, goes on, is cancelled, and is retried @large', async ({ p
 
   const pause = page.getByRole('button', { name: 'Pause' });
   await expect(pause).toBeVisible();
+  await expect(page).toHaveURL(/\/jobs\/\d+$/);
   // Not the same button with another name: a click on its way to "Start" must not pause.
   if (javaScriptEnabled) expect(await startButton!.evaluate((button) => button.isConnected)).toBe(false);
   await pause.click();

@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, RawQuery, Request, State},
     http::{
         HeaderValue,
-        header::{ACCEPT_ENCODING, CACHE_CONTROL, LAST_MODIFIED, VARY},
+        header::{ACCEPT_ENCODING, CACHE_CONTROL, LAST_MODIFIED, LOCATION, VARY},
     },
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -62,9 +62,17 @@ async fn not_found(State(state): State<AppState>) -> Page {
 
 async fn server_function(State(state): State<AppState>, request: Request) -> Response {
     let context = move || provide_context(state.backend.clone());
-    leptos_axum::handle_server_fns_with_context(context, request)
+    let mut response = leptos_axum::handle_server_fns_with_context(context, request)
         .await
-        .into_response()
+        .into_response();
+    // It leaves the question mark where it has taken an error of before out of the address.
+    let headers = response.headers_mut();
+    let location = headers.get(LOCATION).and_then(|to| to.to_str().ok());
+    let location = location.and_then(|to| to.strip_suffix('?')?.parse().ok());
+    if let Some(location) = location {
+        headers.insert(LOCATION, location);
+    }
+    response
 }
 
 /// What is named after its content is good for ever; any other file is asked for each time.
