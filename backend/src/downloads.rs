@@ -6,7 +6,10 @@ use bytes::Bytes;
 use domain::{JobStatus, RowFilter};
 use futures::{Stream, StreamExt, stream};
 
-use crate::{Backend, Error, Result, jobs, stored_result::StoredResult};
+use crate::{
+    Backend, Error, Result, jobs,
+    stored_result::{StoredChunk, StoredResult},
+};
 
 /// A completed job's file with the verdicts, as it streams.
 pub struct Download<S> {
@@ -18,7 +21,7 @@ pub struct Download<S> {
 
 /// The rows under `filter` as the uploaded file has them, each with its verdict. The verdicts are given
 /// anew from the stored file: nothing that the file says is lost, and memory stays flat. Fails with
-/// [`Error::Conflict`] unless the job is completed; the content breaks off if the job is deleted or retried.
+/// [`Error::Conflict`] unless the job is completed; the content may break off if the job is deleted or retried.
 pub async fn results(
     backend: &Backend,
     job_id: i64,
@@ -37,7 +40,7 @@ pub async fn results(
     let mut header = Vec::new();
     domain::write_results_header(&result.layout, &mut header);
     let result = Arc::new(result);
-    let rows = stream::iter(chunks).then(move |number| rows(result.clone(), number, filter));
+    let rows = stream::iter(chunks).then(move |chunk| rows(result.clone(), chunk, filter));
     let header = stream::iter([Ok(Bytes::from(header))]);
     Ok(Download {
         filename,
@@ -46,15 +49,16 @@ pub async fn results(
 }
 
 /// The chunk's rows as CSV.
-async fn rows(result: Arc<StoredResult>, number: i32, filter: RowFilter) -> Result<Bytes> {
-    let chunk = result.read(number).await?;
+async fn rows(result: Arc<StoredResult>, chunk: StoredChunk, filter: RowFilter) -> Result<Bytes> {
+    let bytes = result.bytes(chunk).await?;
+    let duplicates = result.duplicates(chunk).await?;
     tokio::task::spawn_blocking(move || {
-        let mut csv = Vec::with_capacity(2 * chunk.bytes.len());
+        let mut csv = Vec::with_capacity(2 * bytes.len());
         domain::validate_chunk(
             &result.layout,
-            &chunk.bytes,
-            chunk.first_row,
-            &chunk.duplicates,
+            &bytes,
+            chunk.first_row(),
+            &duplicates,
             |row| {
                 if filter.lets_through(row) {
                     domain::write_results_row(&result.layout, row, &mut csv);

@@ -52,7 +52,7 @@ impl Searches {
     pub async fn find(
         &self,
         result: StoredResult,
-        chunks: Vec<i32>,
+        chunks: Vec<StoredChunk>,
         filter: RowFilter,
         text: &str,
         wanted: Range<u64>,
@@ -68,40 +68,40 @@ impl Searches {
         // A chunk that hasn't been searched gives its first matches along with their number. With them a first page is
         // complete, and any other but for the chunk in which it begins.
         let size = wanted.end - wanted.start;
-        let chunks: Vec<(i32, Option<u64>)> = chunks
+        let chunks: Vec<(StoredChunk, Option<u64>)> = chunks
             .into_iter()
-            .map(|number| (number, matches.get(&number).copied()))
+            .map(|chunk| (chunk, matches.get(&chunk.number).copied()))
             .collect();
         let mut counted = stream::iter(chunks)
-            .map(|(number, known)| {
+            .map(|(chunk, known)| {
                 let search = search.clone();
                 async move {
                     let found = match known {
                         Some(count) => (count, Vec::new()),
-                        None => search.chunk(number, 0..size).await?,
+                        None => search.chunk(chunk, 0..size).await?,
                     };
-                    Ok::<_, Error>((number, found))
+                    Ok::<_, Error>((chunk, found))
                 }
             })
             .buffered(lanes);
         let mut total = 0;
         let mut parts = Vec::new();
-        while let Some((number, (count, first))) = counted.try_next().await? {
-            matches.insert(number, count);
+        while let Some((chunk, (count, first))) = counted.try_next().await? {
+            matches.insert(chunk.number, count);
             let before = total;
             total += count;
             let part = wanted.start.max(before)..wanted.end.min(total);
             if !part.is_empty() {
-                parts.push((number, part.start - before..part.end - before, first));
+                parts.push((chunk, part.start - before..part.end - before, first));
             }
         }
         drop(matches);
         let rows = stream::iter(parts)
-            .map(|(number, part, first)| {
+            .map(|(chunk, part, first)| {
                 let search = search.clone();
                 async move {
                     if part.end > first.len() as u64 {
-                        return Ok((search.chunk(number, part).await?).1);
+                        return Ok((search.chunk(chunk, part).await?).1);
                     }
                     let skipped = first.into_iter().skip(part.start as usize);
                     Ok::<_, Error>(skipped.take((part.end - part.start) as usize).collect())
@@ -124,27 +124,37 @@ impl Search {
     /// How many matches the chunk has, and those in `wanted`, counted from 0.
     async fn chunk(
         self: Arc<Self>,
-        number: i32,
+        chunk: StoredChunk,
         wanted: Range<u64>,
     ) -> Result<(u64, Vec<Transaction>)> {
-        let chunk = self.result.read(number).await?;
-        tokio::task::spawn_blocking(move || self.look_into(&chunk, &wanted))
-            .await
-            .map_err(|error| Error::Internal(error.into()))
+        let bytes = self.result.bytes(chunk).await?;
+        let search = self.clone();
+        let bytes = blocking(move || search.may_be_in(&bytes).then_some(bytes)).await?;
+        let Some(bytes) = bytes else {
+            return Ok((0, Vec::new()));
+        };
+        let duplicates = self.result.duplicates(chunk).await?;
+        blocking(move || self.look_into(&bytes, chunk.first_row(), &duplicates, &wanted)).await
     }
 
-    fn look_into(&self, chunk: &StoredChunk, wanted: &Range<u64>) -> (u64, Vec<Transaction>) {
-        let layout = &self.result.layout;
+    fn may_be_in(&self, chunk: &[u8]) -> bool {
+        self.result.layout.encoding() != Encoding::Utf8 || self.text.may_be_in_values_of(chunk)
+    }
+
+    fn look_into(
+        &self,
+        chunk: &[u8],
+        first_row: u64,
+        duplicates: &[u64],
+        wanted: &Range<u64>,
+    ) -> (u64, Vec<Transaction>) {
         let count = Cell::new(0);
         let mut rows = Vec::new();
-        if layout.encoding() == Encoding::Utf8 && !self.text.may_be_in_values_of(&chunk.bytes) {
-            return (0, rows);
-        }
         domain::validate_some(
-            layout,
-            &chunk.bytes,
-            chunk.first_row,
-            &chunk.duplicates,
+            &self.result.layout,
+            chunk,
+            first_row,
+            duplicates,
             |id, description| {
                 let is_match = [id, description]
                     .into_iter()
@@ -168,6 +178,12 @@ impl Search {
         );
         (count.get(), rows)
     }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Internal(error.into()))
 }
 
 /// A text to be found anywhere, whatever the case (Unicode's simple case folding).

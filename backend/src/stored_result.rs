@@ -14,12 +14,20 @@ pub(crate) struct StoredResult {
     pub layout: Layout,
 }
 
-/// What [`domain::validate_chunk`] needs.
+/// Where a committed chunk is.
+#[derive(Clone, Copy)]
 pub(crate) struct StoredChunk {
-    pub bytes: Bytes,
-    pub first_row: u64,
-    /// Row numbers, ascending.
-    pub duplicates: Vec<u64>,
+    pub number: i32,
+    byte_start: i64,
+    byte_end: i64,
+    first_row: i64,
+    has_duplicates: bool,
+}
+
+impl StoredChunk {
+    pub fn first_row(self) -> u64 {
+        self.first_row as u64
+    }
 }
 
 impl StoredResult {
@@ -36,21 +44,23 @@ impl StoredResult {
         }))
     }
 
-    /// The numbers of the committed chunks that have rows under the filter, in the order of the file.
+    /// The committed chunks that have rows under the filter, in the order of the file.
     pub async fn chunks(
         &self,
         database: impl PgExecutor<'_>,
         filter: RowFilter,
-    ) -> Result<Vec<i32>> {
-        Ok(sqlx::query_scalar!(
-            "select number from job_chunks
-             where result_id = $1 and committed_at is not null
-               and case $2::text when 'valid' then valid_records
-                                 when 'invalid' then invalid_records
-                                 when 'suspicious' then suspicious_records
-                                 when 'all' then rows
-                                 else (problems ->> $2::text)::bigint end > 0
-             order by number",
+    ) -> Result<Vec<StoredChunk>> {
+        Ok(sqlx::query_as!(
+            StoredChunk,
+            r#"select number, byte_start, byte_end, first_row, duplicates <> '' as "has_duplicates!"
+               from job_chunks
+               where result_id = $1 and committed_at is not null
+                 and case $2::text when 'valid' then valid_records
+                                   when 'invalid' then invalid_records
+                                   when 'suspicious' then suspicious_records
+                                   when 'all' then rows
+                                   else (problems ->> $2::text)::bigint end > 0
+               order by number"#,
             self.id,
             filter.as_str()
         )
@@ -58,25 +68,28 @@ impl StoredResult {
         .await?)
     }
 
-    /// Fails with [`Error::Conflict`] if the job was deleted or retried meanwhile.
-    pub async fn read(&self, number: i32) -> Result<StoredChunk> {
-        let chunk = sqlx::query!(
-            "select byte_start, byte_end, first_row, duplicates from job_chunks
-             where result_id = $1 and number = $2",
+    /// The chunk as it stands in the file.
+    pub async fn bytes(&self, chunk: StoredChunk) -> Result<Bytes> {
+        let range = chunk.byte_start as u64..chunk.byte_end as u64;
+        Ok(self.backend.storage.read(&self.storage_key, range).await?)
+    }
+
+    /// The numbers of those of its rows whose id stands in an earlier row, ascending. Fails with [`Error::Conflict`] if
+    /// the job was deleted or retried meanwhile.
+    pub async fn duplicates(&self, chunk: StoredChunk) -> Result<Vec<u64>> {
+        if !chunk.has_duplicates {
+            return Ok(Vec::new());
+        }
+        let duplicates = sqlx::query_scalar!(
+            "select duplicates from job_chunks where result_id = $1 and number = $2",
             self.id,
-            number
+            chunk.number
         )
         .fetch_optional(&self.backend.pool)
         .await?
         .ok_or_else(|| {
             Error::Conflict("The job was deleted or begun anew meanwhile. Try again.".to_owned())
         })?;
-        let range = chunk.byte_start as u64..chunk.byte_end as u64;
-        let first_row = chunk.first_row as u64;
-        Ok(StoredChunk {
-            bytes: self.backend.storage.read(&self.storage_key, range).await?,
-            first_row,
-            duplicates: unpack(first_row, &chunk.duplicates),
-        })
+        Ok(unpack(chunk.first_row(), &duplicates))
     }
 }

@@ -104,10 +104,18 @@ test('a form that is sent twice is sent once @javascript', async ({ page }) => {
     posts += 1;
     await route.continue();
   });
+  // Playwright doesn't look at a page that is being left.
+  await page.evaluate(() =>
+    addEventListener('submit', ({ submitter }) => sessionStorage.setItem('said', submitter?.textContent ?? '')),
+  );
   const name = `Twice ${Date.now().toString(36)}`;
   await page.getByLabel('Name').fill(name);
   await page.getByLabel('Email').fill(`${name.replace(' ', '-')}@example.com`);
   await page.getByRole('button', { name: 'Create user' }).dblclick();
   await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
   expect(posts).toBe(1);
+  expect(await page.evaluate(() => sessionStorage.getItem('said'))).toBe('Creating…');
+  // Who comes back finds it as it was.
+  await page.goBack();
+  await expect(page.getByRole('button', { name: 'Create user' })).toBeVisible();
 });

@@ -142,6 +142,7 @@ class Bench:
             ("a text in a few descriptions", "size=50&q=deposit%209999{}9"),
             ("a text in every fiftieth description", "size=50&q=fee%20{}"),
             ("its second page", "size=50&q=fee%20{}&page=2"),
+            ("a text in every id", "size=50&q=TXN0{}"),
         ]:
             times, in_database = [], []
             for turn in range(5):

@@ -104,7 +104,9 @@ fn CreateUserForm(error: Option<AppError>) -> impl IntoView {
                     maxlength=Email::MAX_CHARS
                     error=error.as_ref()
                 />
-                <button class="button button-primary">"Create user"</button>
+                <button class="button button-primary" data-under-way="Creating…">
+                    "Create user"
+                </button>
             </form>
         </section>
     }

@@ -96,7 +96,9 @@ fn Delete<'a>(job_id: i64, user_id: i64, query: &'a Query) -> impl IntoView + us
                 <form method="post" action=DeleteJob::PATH>
                     <input type="hidden" name="job_id" value=job_id.to_string() />
                     <input type="hidden" name="user_id" value=user_id.to_string() />
-                    <button class="button button-danger">"Delete file"</button>
+                    <button class="button button-danger" data-under-way="Deleting…">
+                        "Delete file"
+                    </button>
                 </form>
             </Confirm>
         </section>

@@ -81,7 +81,7 @@ async fn a_text_is_found_on_each_page_however_it_is_quoted() {
                 if let Some(found) = rows.last() {
                     assert_eq!(
                         row(found["row_number"].as_u64().unwrap()).await,
-                        [found.clone()]
+                        std::slice::from_ref(found)
                     );
                 }
             }

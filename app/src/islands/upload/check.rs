@@ -269,7 +269,7 @@ pub fn failure_sentence(failure: &Failure) -> String {
             format::bytes(MAX_KEPT_BYTES)
         ),
         Failure::Broken => {
-            "The check broke off; perhaps the browser ran out of memory. The file can be uploaded all the same: processing checks every row."
+            "The check couldn't be loaded, or the browser ran out of memory. The file can be uploaded all the same: processing checks every row."
                 .to_owned()
         }
     }

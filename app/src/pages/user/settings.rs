@@ -52,7 +52,9 @@ pub fn Settings<'a>(
                         value=user.email
                         error=error.as_ref()
                     />
-                    <button class="button button-primary">"Save"</button>
+                    <button class="button button-primary" data-under-way="Saving…">
+                        "Save"
+                    </button>
                 </form>
             </details>
             <Confirm
@@ -66,7 +68,9 @@ pub fn Settings<'a>(
                 </p>
                 <form method="post" action=DeleteUser::PATH>
                     <input type="hidden" name="user_id" value=user_id />
-                    <button class="button button-danger">"Delete user"</button>
+                    <button class="button button-danger" data-under-way="Deleting…">
+                        "Delete user"
+                    </button>
                 </form>
             </Confirm>
         </section>
