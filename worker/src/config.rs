@@ -1,6 +1,6 @@
 //! The worker's settings.
 
-use std::{net::SocketAddr, thread};
+use std::{net::SocketAddr, path::PathBuf, thread};
 
 use backend::BackendConfig;
 use clap::{Args, Parser, Subcommand};
@@ -19,6 +19,13 @@ pub struct Cli {
 pub enum Command {
     /// Ask the worker that runs with these settings whether it is well; exit with 0 or 1
     Healthcheck,
+    /// Print the history of a workflow, as JSON, for `replay`
+    History { workflow_id: String },
+    /// Tell whether workflows with these histories, of another version, go on in this one; exit with 0 or 1
+    Replay {
+        #[arg(required = true)]
+        histories: Vec<PathBuf>,
+    },
 }
 
 #[derive(Debug, Clone, Args)]

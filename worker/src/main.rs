@@ -6,6 +6,7 @@
 mod activities;
 mod config;
 mod figures;
+mod history;
 mod small_jobs;
 mod step;
 mod workflow;
@@ -55,7 +56,14 @@ async fn main() -> ExitCode {
     program::exit_code(match command {
         None => work(config).await,
         Some(Command::Healthcheck) => backend::probe(config.metrics_addr, "/metrics").await,
+        Some(Command::History { workflow_id }) => print_history(&config, &workflow_id).await,
+        Some(Command::Replay { histories }) => history::replay(&histories).await,
     })
+}
+
+async fn print_history(config: &WorkerConfig, workflow_id: &str) -> anyhow::Result<()> {
+    let client = backend::connect_to_temporal(&config.backend).await?;
+    history::print(&client, workflow_id).await
 }
 
 async fn work(config: WorkerConfig) -> anyhow::Result<()> {

@@ -232,3 +232,16 @@ async fn a_step_that_is_interrupted_leaves_its_connection_in_order() {
     );
     assert_eq!(app.stored_rows(job_id).await, (300_000, 300_000));
 }
+
+#[tokio::test]
+async fn the_history_of_a_workflow_is_kept_and_replayed() {
+    let app = TestApp::start().await;
+    let (file, _) = generated(60_000);
+    let job = app.process(file).await;
+    let history = app.worker_output(&["history", &format!("job-{}-run-1", job["id"])]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("history.json");
+    std::fs::write(&file, history).unwrap();
+    let said = app.worker_output(&["replay", file.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&said).contains("history.json: goes on"));
+}

@@ -200,6 +200,17 @@ impl TestApp {
         assert!(ended.success());
     }
 
+    /// What the worker's program writes when it is called with these arguments.
+    pub fn worker_output(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = Command::new(worker_binary())
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    }
+
     /// How many rows of the job's result are stored, and how many different row numbers they have.
     pub async fn stored_rows(&self, job_id: i64) -> (i64, i64) {
         sqlx::query_as(

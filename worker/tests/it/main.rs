@@ -1,7 +1,11 @@
 //! The worker as a process. What it does with jobs is tested over the server's API.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::{Command, Output};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 fn worker(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let Output {
@@ -65,4 +69,35 @@ fn help_names_every_variable() {
     ] {
         assert!(said.contains(variable), "{variable}: {said}");
     }
+}
+
+/// A job that is under way when its worker is replaced by a newer one must go on. Where a workflow has to take another
+/// way, what has begun keeps the old one (`patched` of Temporal's SDK), and its history here says so.
+#[test]
+fn workflows_of_former_versions_go_on() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");
+    let histories: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(histories.len() >= 4, "{histories:?}");
+    let mut arguments = vec!["replay"];
+    arguments.extend(histories.iter().map(|history| history.to_str().unwrap()));
+    let (code, said) = worker(&arguments, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches(": goes on").count(), histories.len(), "{said}");
+}
+
+#[test]
+fn a_workflow_that_went_another_way_is_told() {
+    let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories/large_file.json");
+    let history = fs::read_to_string(history).unwrap();
+    let other = history.replacen("Activities::plan", "Activities::other", 1);
+    assert_ne!(history, other);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("other.json");
+    fs::write(&file, other).unwrap();
+    let (code, said) = worker(&["replay", file.to_str().unwrap()], &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("nondeterministic"), "{said}");
 }

@@ -1,0 +1,47 @@
+//! What workflows have done so far, to tell whether they go on in another version of this worker: such a history is
+//! kept from the one, and replayed by the other.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use temporalio_client::{Client, UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowHistory};
+use temporalio_sdk::workflow_replayer::{
+    WorkflowReplayError, WorkflowReplayer, WorkflowReplayerOptions,
+};
+
+use crate::{small_jobs::ProcessSmallJobs, workflow::ProcessJob};
+
+/// Writes the history of the latest execution of a workflow to the standard output, as JSON.
+pub async fn print(client: &Client, workflow_id: &str) -> anyhow::Result<()> {
+    let history = client
+        .get_workflow_handle::<UntypedWorkflow>(workflow_id)
+        .fetch_history(WorkflowFetchHistoryOptions::default());
+    let json = history.to_json().await?;
+    Ok(std::io::stdout().write_all(&json)?)
+}
+
+/// Fails with the first history whose workflow takes another way in this version.
+pub async fn replay(files: &[PathBuf]) -> anyhow::Result<()> {
+    let options = WorkflowReplayerOptions::new()
+        .register_workflow::<ProcessJob>()?
+        .register_workflow::<ProcessSmallJobs>()?
+        .build();
+    let replayer = WorkflowReplayer::new(options)?;
+    for file in files {
+        let name = file.display();
+        let history = read(file).with_context(|| format!("{name} is no history"))?;
+        match replayer.replay_workflow(history).await {
+            Ok(()) => println!("{name}: goes on"),
+            Err(WorkflowReplayError::Replay(failure)) => bail!("{name}: {failure}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<WorkflowHistory> {
+    Ok(WorkflowHistory::from_json(&std::fs::read(file)?)?)
+}
