@@ -19,7 +19,11 @@
     // Nothing is painted in the background, but the title tells of the progress there too.
     load();
   } else {
-    new PerformanceObserver(load).observe({ type: 'paint', buffered: true });
+    // The first paint of all may be of nothing but the ground.
+    const observer = new PerformanceObserver((paints) => {
+      if (paints.getEntriesByName('first-contentful-paint').length) load();
+    });
+    observer.observe({ type: 'paint', buffered: true });
     addEventListener('visibilitychange', load);
   }
 })

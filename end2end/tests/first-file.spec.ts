@@ -7,6 +7,8 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
 
   await upload(page, 'payments.csv', SAMPLE);
   await expect(page.getByText('Pending', { exact: true })).toBeVisible();
+  await expect(page.getByText('Rows appear here once the file is being processed.')).toBeVisible();
+  await expect(page.getByRole('searchbox')).toHaveCount(0);
 
   await start(page);
   await completed(page);
@@ -25,6 +27,7 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
 
   const rows = page.getByRole('table', { name: 'Transactions' }).getByRole('row');
   await expect(rows).toHaveCount(5);
+  await expect(page.getByRole('searchbox')).toBeVisible();
   const expected = [
     ['1', 'TXN001', '150.00', '2024-01-15', 'Monthly subscription', 'Valid'],
     ['2', 'TXN002', '75.50', '2024-01-16', 'Service fee', 'Valid'],

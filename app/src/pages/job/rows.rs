@@ -44,15 +44,21 @@ pub fn Table<'a>(job: &'a Job, rows: Rows) -> impl IntoView + use<> {
         Ok(page) => view! { <Page page status=job.status address=&address /> }.into_any(),
         Err(error) => view! { <NoPage error address=&address /> }.into_any(),
     };
+    // Before there are rows there is nothing to choose from.
+    let tools = (job.processed_records > 0 || address.is_narrowed()).then(|| {
+        view! {
+            <Filters job address=&address />
+            <div class="rows-forms">
+                <Search address=&address />
+                <Jump address=&address />
+            </div>
+        }
+    });
     view! {
         <section class="rows" aria-labelledby="rows">
             <h2 id="rows">"Transactions"</h2>
             <div class="rows-tools" id="rows-tools" data-part>
-                <Filters job address=&address />
-                <div class="rows-forms">
-                    <Search address=&address />
-                    <Jump address=&address />
-                </div>
+                {tools}
             </div>
             <div class="rows-page" id="rows-page" data-part>
                 {page}
