@@ -20,6 +20,41 @@ test('two tabs show the same progress @javascript', async ({ page, context }) =>
   await expect(file.getByRole('progressbar')).toHaveAttribute('value', '100');
 });
 
+test('a page that is older than the messages that came meanwhile takes nothing back @javascript @once', async ({
+  page,
+  context,
+}) => {
+  const told = new Promise<void>((resolve) =>
+    page.on('websocket', (socket) =>
+      socket.on('framereceived', ({ payload }) => {
+        if (String(payload).includes('"completed"')) resolve();
+      }),
+    ),
+  );
+  await createUser(page);
+  const dashboard = page.url();
+  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  // The first message of a job that another tab has started has the page fetched. It comes back when the job is done,
+  // as it was when it was asked for.
+  let began = '';
+  await page.route(dashboard, async (route) => {
+    const response = await route.fetch();
+    began ||= await response.text();
+    await told;
+    await route.fulfill({ response, body: began });
+  });
+  const other = await context.newPage();
+  await other.goto(dashboard);
+  const rows = Array.from({ length: 200_000 }, (_, row) => `R${row},1.5,2024-01-01`);
+  await upload(other, 'long.csv', `transaction_id,amount,date\n${rows.join('\n')}\n`);
+  await start(other);
+  await completed(other);
+  const file = page.getByRole('list', { name: 'Files' }).getByRole('listitem');
+  await expect(file).toContainText('Completed');
+  expect(began).toContain('data-status="processing"');
+  await expect(file.getByRole('progressbar')).toHaveAttribute('value', '100');
+});
+
 test('started in two tabs, a job runs once', async ({ page, context }) => {
   await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);

@@ -50,20 +50,22 @@ pub fn JobList(
     let user_name = RwSignal::new(user_name);
     let jobs = Jobs::new(jobs);
     let total = RwSignal::new(total);
-    // The jobs of which a message told that are not on this page.
-    let others = StoredValue::new(Vec::new());
+    // What messages have told of jobs that are not on this page, or not yet: it may be newer than the page that brings
+    // them.
+    let others = StoredValue::new(Vec::<JobProgress>::new());
     let announcements = Announcements::new();
     live::on_refresh("JobList", move |fresh: Fresh| {
         user_name.set(fresh.user_name);
         jobs.update(fresh.jobs);
+        others.update_value(|others| others.retain(|told| !jobs.apply(told.clone())));
         total.set(fresh.total);
     });
     let lost = live::watch(
         user_id,
         move |told| {
-            let job_id = told.job_id;
-            if !jobs.apply(told) && !others.with_value(|others| others.contains(&job_id)) {
-                others.update_value(|others| others.push(job_id));
+            if !jobs.apply(told.clone())
+                && others.try_update_value(|others| keep(others, told)) == Some(true)
+            {
                 live::refresh();
             }
         },
@@ -119,6 +121,20 @@ pub fn title(active: Option<(&JobProgress, &str)>, user_name: &str) -> String {
 /// The jobs that the page shows, newest first.
 #[derive(Clone, Copy)]
 struct Jobs(RwSignal<Vec<Entry>>);
+
+/// Keeps what was told of a job; gives whether nothing was told of it before.
+fn keep(others: &mut Vec<JobProgress>, told: JobProgress) -> bool {
+    match others.iter_mut().find(|other| other.job_id == told.job_id) {
+        Some(other) => {
+            other.renew(told);
+            false
+        }
+        None => {
+            others.push(told);
+            true
+        }
+    }
+}
 
 /// Each has a signal of its own: a message touches nothing but its job.
 #[derive(Clone)]
