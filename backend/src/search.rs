@@ -92,24 +92,12 @@ impl Searches {
             total += count;
             let part = wanted.start.max(before)..wanted.end.min(total);
             if !part.is_empty() {
-                parts.push((chunk, part.start - before..part.end - before, first));
+                let part = part.start - before..part.end - before;
+                parts.push(search.clone().part(chunk, part, first));
             }
         }
         drop(matches);
-        let rows = stream::iter(parts)
-            .map(|(chunk, part, first)| {
-                let search = search.clone();
-                async move {
-                    if part.end > first.len() as u64 {
-                        return Ok((search.chunk(chunk, part).await?).1);
-                    }
-                    let skipped = first.into_iter().skip(part.start as usize);
-                    Ok::<_, Error>(skipped.take((part.end - part.start) as usize).collect())
-                }
-            })
-            .buffered(lanes)
-            .try_collect::<Vec<_>>()
-            .await?;
+        let rows: Vec<_> = stream::iter(parts).buffered(lanes).try_collect().await?;
         Ok((total, rows.into_iter().flatten().collect()))
     }
 }
@@ -135,6 +123,20 @@ impl Search {
         };
         let duplicates = self.result.duplicates(chunk).await?;
         blocking(move || self.look_into(&bytes, chunk.first_row(), &duplicates, &wanted)).await
+    }
+
+    /// The matches of the chunk in `wanted`, of which the first may be known.
+    async fn part(
+        self: Arc<Self>,
+        chunk: StoredChunk,
+        wanted: Range<u64>,
+        mut first: Vec<Transaction>,
+    ) -> Result<Vec<Transaction>> {
+        if wanted.end > first.len() as u64 {
+            return Ok(self.chunk(chunk, wanted).await?.1);
+        }
+        first.truncate(wanted.end as usize);
+        Ok(first.split_off(wanted.start as usize))
     }
 
     fn may_be_in(&self, chunk: &[u8]) -> bool {

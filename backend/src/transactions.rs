@@ -233,8 +233,8 @@ async fn filtered(
     Ok((total, rows))
 }
 
-/// The rows of the page with exactly this transaction id, and how many there are. They are only counted where the
-/// page doesn't tell.
+/// The rows of the page with exactly this transaction id, and how many there are. Each of the two reads the whole index
+/// of ids, so they are only counted where the page doesn't tell.
 async fn with_id(
     tx: &mut PgConnection,
     result_id: i64,
@@ -242,6 +242,15 @@ async fn with_id(
     id: &str,
 ) -> Result<(u64, Vec<StoredRow>)> {
     let Place { filter, skip, size } = place;
+    let counted = match skip {
+        0 => None,
+        _ => Some(count_with_id(tx, result_id, filter, id).await?),
+    };
+    if let Some(total) = counted
+        && total <= skip
+    {
+        return Ok((total, Vec::new()));
+    }
     let problem = filter.problem().map(ErrorCode::as_str);
     let verdict = verdict(filter);
     // The sum keeps the planner from the index of places, which would have it read the whole result.
@@ -257,10 +266,21 @@ async fn with_id(
         id,
         verdict
     );
-    if skip == 0 && rows.len() < size as usize {
-        return Ok((rows.len() as u64, rows));
-    }
-    let total = sqlx::query_scalar!(
+    let total = match counted {
+        Some(total) => total,
+        None if rows.len() < size as usize => rows.len() as u64,
+        None => count_with_id(tx, result_id, filter, id).await?,
+    };
+    Ok((total, rows))
+}
+
+async fn count_with_id(
+    tx: &mut PgConnection,
+    result_id: i64,
+    filter: RowFilter,
+    id: &str,
+) -> Result<u64> {
+    let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from transactions
            where result_id + 0 = $1 and transaction_id = $2
              and ($3 = 'all' or is_valid = ($3 = 'valid') and $3 <> 'suspicious'
@@ -268,12 +288,12 @@ async fn with_id(
              and ($4::text is null or errors @> jsonb_build_array(jsonb_build_object('code', $4::text)))"#,
         result_id,
         id,
-        verdict,
-        problem
+        verdict(filter),
+        filter.problem().map(ErrorCode::as_str)
     )
-    .fetch_one(&mut *tx)
+    .fetch_one(tx)
     .await?;
-    Ok((total as u64, rows))
+    Ok(count as u64)
 }
 
 /// The filter without its kind of problem, which invalid rows alone have.

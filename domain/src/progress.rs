@@ -93,3 +93,51 @@ impl JobProgress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(status: &str) -> JobProgress {
+        let json = format!(
+            r#"{{"type":"job_progress","job_id":1,"user_id":1,"status":"{status}","progress_percent":50.0,
+                "processed_records":5,"total_records":10,"valid_records":4,"invalid_records":1,
+                "suspicious_records":1,"batch_completed":1,"total_batches":2,"rows_per_second":2.5,
+                "eta_seconds":2.0,"error":"broken","run":3,"version":7}}"#
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    #[test]
+    fn a_command_keeps_what_is_done_but_for_a_retry() {
+        let running = progress("processing");
+        let paused = running.clone().after(Command::Pause);
+        assert_eq!(paused.status, JobStatus::Paused);
+        assert_eq!(paused.eta_seconds, None);
+        assert_eq!((paused.processed_records, paused.version), (5, 7));
+
+        let again = progress("failed").after(Command::Retry);
+        assert_eq!(again.status, JobStatus::Processing);
+        assert_eq!((again.processed_records, again.total_records), (0, 0));
+        assert_eq!((again.error, again.version), (None, 7));
+
+        // What is forbidden, or has happened before the answer, changes nothing.
+        assert_eq!(running.clone().after(Command::Resume), running);
+        assert_eq!(
+            progress("completed").after(Command::Pause),
+            progress("completed")
+        );
+    }
+
+    #[test]
+    fn only_what_is_newer_is_taken_over() {
+        let mut known = progress("processing");
+        let same = JobProgress {
+            status: JobStatus::Paused,
+            ..known.clone()
+        };
+        assert!(!known.renew(same.clone()));
+        assert!(known.renew(JobProgress { version: 8, ..same }));
+        assert_eq!(known.status, JobStatus::Paused);
+    }
+}

@@ -112,6 +112,9 @@ async fn rows_are_paged_filtered_and_searched() {
     let rows = format!("/jobs/{}/transactions", job["id"]);
     for (query, expected) in [
         ("q=A1", vec![1, 4]),
+        ("q=A1&size=1", vec![1]),
+        ("q=A1&size=1&page=2", vec![4]),
+        ("q=A1&size=1&page=3", vec![]),
         ("q=A1&filter=valid", vec![1]),
         ("q=A1&filter=invalid", vec![4]),
         ("q=a1", vec![3]),
