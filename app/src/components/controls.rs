@@ -196,7 +196,10 @@ fn Cancel(order: Order, open: bool) -> impl IntoView {
                         class="button button-danger"
                         disabled=move || order.asked.get().is_some()
                     >
-                        "Cancel processing"
+                        {text(move || match order.asked.get() {
+                            Some(Command::Cancel) => "Cancelling…",
+                            _ => "Cancel processing",
+                        })}
                     </button>
                 </OrderForm>
             </Confirm>

@@ -106,7 +106,7 @@ fn script(module: &CheckModule) -> Result<String, JsValue> {
 onmessage = ({{ data: [file, keep] }}) => {{
   init({{ module_or_path: '{origin}{wasm}' }})
     .then(() => check_file(file, keep))
-    .catch((error) => setTimeout(() => {{ throw error; }}));
+    .catch(reportError);
 }};"
     ))
 }
