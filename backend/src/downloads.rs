@@ -38,7 +38,7 @@ pub async fn results(
     let result = StoredResult::of(backend, job)?.ok_or(Error::NotFound("Result"))?;
     let chunks = result.chunks(&backend.pool, filter).await?;
     let mut header = Vec::new();
-    domain::write_results_header(&result.layout, &mut header);
+    validator::write_results_header(&result.layout, &mut header);
     let result = Arc::new(result);
     let rows = stream::iter(chunks).then(move |chunk| rows(result.clone(), chunk, filter));
     let header = stream::iter([Ok(Bytes::from(header))]);
@@ -54,14 +54,14 @@ async fn rows(result: Arc<StoredResult>, chunk: StoredChunk, filter: RowFilter) 
     let duplicates = result.duplicates(chunk).await?;
     tokio::task::spawn_blocking(move || {
         let mut csv = Vec::with_capacity(2 * bytes.len());
-        domain::validate_chunk(
+        validator::validate_chunk(
             &result.layout,
             &bytes,
             chunk.first_row(),
             &duplicates,
             |row| {
                 if filter.lets_through(row) {
-                    domain::write_results_row(&result.layout, row, &mut csv);
+                    validator::write_results_row(&result.layout, row, &mut csv);
                 }
             },
         );

@@ -10,10 +10,10 @@ use std::{
     thread,
 };
 
-use domain::{Encoding, RowFilter, Transaction};
 use futures::{StreamExt, TryStreamExt, stream};
 use lru::LruCache;
 use regex::bytes::{Regex, RegexBuilder};
+use validator::{Encoding, RowFilter, Transaction};
 
 use crate::{
     Error, Result,
@@ -152,7 +152,7 @@ impl Search {
     ) -> (u64, Vec<Transaction>) {
         let count = Cell::new(0);
         let mut rows = Vec::new();
-        domain::validate_some(
+        validator::validate_some(
             &self.result.layout,
             chunk,
             first_row,

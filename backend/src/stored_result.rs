@@ -2,8 +2,8 @@
 //! verdicts. For what the table of rows doesn't have, or would give too slowly.
 
 use bytes::Bytes;
-use domain::{Layout, RowFilter};
 use sqlx::PgExecutor;
+use validator::{Layout, RowFilter};
 
 use crate::{Backend, Error, Result, jobs::JobRow, processing::unpack};
 

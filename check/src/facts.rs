@@ -1,13 +1,14 @@
 //! What a report says of the file as a whole.
 
-use domain::{Column, DateSpan, Findings, Layout, format};
+use domain::format;
+use validator::{Column, DateSpan, Layout, Summary};
 
 /// The most characters of a name that are shown, and the most names of ignored columns.
 const MAX_NAME_CHARS: usize = 60;
 const MAX_NAMES: usize = 12;
 
 /// Which column is taken for what, and what the valid rows amount to.
-pub fn facts(layout: &Layout, findings: &Findings) -> Vec<(String, String)> {
+pub fn facts(layout: &Layout, findings: &Summary) -> Vec<(String, String)> {
     let column = |column: Column| {
         let place = match layout.position(column) {
             Some(at) => format!("column {}, “{}”", at + 1, shown(&layout.names()[at])),

@@ -8,8 +8,8 @@ mod facts;
 #[cfg(feature = "thread")]
 mod thread;
 
-use domain::Counts;
 use serde::{Deserialize, Serialize};
+use validator::Counts;
 
 /// The most bytes of rows that are kept for a download.
 pub const MAX_KEPT_BYTES: u64 = 100_000_000;

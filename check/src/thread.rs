@@ -1,7 +1,7 @@
 //! What runs in the thread: the file is read slice by slice, so it may be larger than the memory.
 
-use domain::{
-    Checker, Counts, ErrorCode, FileError, Findings, Layout, Row, RowFilter, write_results_header,
+use validator::{
+    Checker, Counts, ErrorCode, FileError, Layout, Row, RowFilter, Summary, write_results_header,
     write_results_row,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
@@ -220,7 +220,7 @@ impl Examples {
         }
     }
 
-    fn of(mut self, findings: &Findings) -> Vec<Problem> {
+    fn of(mut self, findings: &Summary) -> Vec<Problem> {
         let problem = |(code, rows): (ErrorCode, u64)| Problem {
             title: code.title().to_owned(),
             rows,

@@ -77,15 +77,6 @@ impl fmt::Display for UnknownStatus {
 
 impl std::error::Error for UnknownStatus {}
 
-/// Rows by verdict. `processed = valid + invalid`; a suspicious row is one of either.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    pub processed: u64,
-    pub valid: u64,
-    pub invalid: u64,
-    pub suspicious: u64,
-}
-
 /// One uploaded file and how far the work on it is. The field names are those of the REST API.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AmountSum, DateSpan, Problems};
+use validator::{AmountSum, DateSpan, Problems, RowFilter};
 
 /// What the rows of a job that have their verdict amount to, and how fast they got it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,9 +76,26 @@ impl Throughput {
     }
 }
 
+/// The name of `results.csv` of the rows under `filter` of the file `filename`: `payments-invalid.csv`.
+pub fn results_filename(filename: &str, filter: RowFilter) -> String {
+    let stem = match filename.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => filename,
+    };
+    format!("{stem}-{filter}.csv")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_downloads() {
+        let name = |filename| results_filename(filename, RowFilter::Invalid);
+        assert_eq!(name("May.2024.csv"), "May.2024-invalid.csv");
+        assert_eq!(name("payments"), "payments-invalid.csv");
+        assert_eq!(name(".csv"), ".csv-invalid.csv");
+    }
 
     #[test]
     fn throughput_spreads_the_rows_over_the_time() {

@@ -54,6 +54,12 @@ impl fmt::Display for InvalidField {
 
 impl std::error::Error for InvalidField {}
 
+impl From<validator::UnknownFilter> for InvalidField {
+    fn from(unknown: validator::UnknownFilter) -> Self {
+        Self::new("filter", &unknown.to_string())
+    }
+}
+
 /// A name of 1 to 100 characters without control characters, white space at the ends removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);

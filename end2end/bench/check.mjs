@@ -1,4 +1,4 @@
-// The browser's check of a file of a million rows, in Chromium: what `cargo bench -p domain` measures
+// The browser's check of a file of a million rows, in Chromium: what `cargo bench -p validator` measures
 // natively as "check (browser)", on the same bytes.
 //
 //   node bench/check.mjs SITE NATIVE
@@ -15,7 +15,7 @@ const [site, native] = process.argv.slice(2);
 const ROWS = 1_000_000;
 const ROUNDS = 5;
 
-// The same as in domain/benches/validator.rs.
+// The same as in validator/benches/validator.rs.
 function file() {
   const lines = ['transaction_id,amount,date,description'];
   const pad = (number, digits) => String(number).padStart(digits, '0');

@@ -11,7 +11,7 @@ build_site() {
   shift
   # cargo-leptos begins by emptying the directory and optimises again each time: seconds that a second start can spare.
   if [ -e "$site/.built" ] &&
-    [ -z "$(find app check domain style public Cargo.toml Cargo.lock -newer "$site/.built" -print -quit)" ]; then
+    [ -z "$(find app check domain validator style public Cargo.toml Cargo.lock -newer "$site/.built" -print -quit)" ]; then
     return
   fi
   local scratch

@@ -5,7 +5,7 @@
 //! `jsonb_send`).
 
 use chrono::NaiveDate;
-use domain::{Amount, Row};
+use validator::{Amount, Row};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 const COLUMNS: i16 = 9;

@@ -6,7 +6,7 @@ use std::{
     io::{self, BufWriter, Read, Seek, Write},
 };
 
-use domain::SeenHashes;
+use validator::SeenHashes;
 
 const PARTITIONS: usize = 256;
 /// Memory for ids that are not on disk, in bytes.

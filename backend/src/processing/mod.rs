@@ -19,8 +19,8 @@ pub use validate::validate_chunk;
 pub(crate) use whole::goes_whole;
 pub use whole::{SMALL_BYTES, process_whole};
 
-pub use domain::Counts;
-use domain::FileError;
+pub use validator::Counts;
+use validator::FileError;
 
 /// Why a step did not succeed.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use domain::{ChunkRange, IdHasher, Layout, PlanSink, Planner};
 use sqlx::{PgConnection, types::Json};
 use tokio::task::spawn_blocking;
+use validator::{ChunkRange, IdHasher, Layout, PlanSink, Planner};
 
 use super::{StepError, duplicates::DuplicateFinder};
 use crate::{Backend, Run, control, jobs::JobRow, progress};

@@ -1,7 +1,7 @@
 //! The second step, once for each chunk: validate its rows and commit them.
 
-use domain::{Counts, DateSpan, Findings, Layout};
 use sqlx::{PgConnection, types::Json};
+use validator::{Counts, DateSpan, Layout, Summary};
 
 use super::{StepError, copy::RowBuffer, plan::unpack};
 use crate::{Backend, Run, jobs::JobRow, progress};
@@ -53,7 +53,7 @@ pub async fn validate_chunk(
         let duplicates = unpack(first_row, &chunk.duplicates);
         let mut rows = RowBuffer::new(result_id, bytes.len());
         let findings =
-            domain::validate_chunk(&chunk.layout, &bytes, first_row, &duplicates, |row| {
+            validator::validate_chunk(&chunk.layout, &bytes, first_row, &duplicates, |row| {
                 rows.push(row);
             });
         (rows.finish(), findings)
@@ -74,7 +74,7 @@ async fn commit(
     result_id: i64,
     number: u32,
     rows: Vec<u8>,
-    findings: Findings,
+    findings: Summary,
 ) -> Result<(), StepError> {
     let counts = findings.counts;
     let mut tx = backend.pool.begin().await?;
@@ -118,7 +118,7 @@ pub(super) async fn record(
     tx: &mut PgConnection,
     result_id: i64,
     number: u32,
-    findings: &Findings,
+    findings: &Summary,
 ) -> Result<(), StepError> {
     let counts = findings.counts;
     let recorded = sqlx::query!(

@@ -1,8 +1,8 @@
 //! A small file as a whole: planned, validated and committed in one step.
 
-use domain::{ChunkRange, Counts, Findings};
 use sqlx::types::Json;
 use tokio::task::spawn_blocking;
+use validator::{ChunkRange, Counts, Summary};
 
 use super::{
     StepError,
@@ -50,14 +50,14 @@ struct Judged {
     planned: Planned,
     rows: Vec<u8>,
     /// Of each chunk.
-    findings: Vec<Findings>,
+    findings: Vec<Summary>,
 }
 
 fn judge(result_id: i64, bytes: &[u8]) -> Result<Judged, StepError> {
     let planned = plan::read_whole(bytes)?;
     let mut rows = RowBuffer::new(result_id, bytes.len());
     let mut judge_chunk = |(chunk, duplicates): (&ChunkRange, &Vec<u8>)| {
-        domain::validate_chunk(
+        validator::validate_chunk(
             &planned.layout,
             &bytes[chunk.start as usize..chunk.end as usize],
             chunk.first_row,
@@ -114,10 +114,10 @@ async fn commit(
     Ok(counts)
 }
 
-fn sum(findings: &[Findings]) -> Counts {
+fn sum(findings: &[Summary]) -> Counts {
     findings
         .iter()
-        .fold(Counts::default(), |sum, Findings { counts, .. }| Counts {
+        .fold(Counts::default(), |sum, Summary { counts, .. }| Counts {
             processed: sum.processed + counts.processed,
             valid: sum.valid + counts.valid,
             invalid: sum.invalid + counts.invalid,

@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{Backend, downloads};
-use domain::results_filename;
+use domain::{InvalidField, RowFilter, results_filename};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -37,7 +37,7 @@ pub async fn download(
     ApiPath(job_id): ApiPath<i64>,
     ApiQuery(query): ApiQuery<ResultsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    let filter = query.filter.parse()?;
+    let filter: RowFilter = query.filter.parse().map_err(InvalidField::from)?;
     let download = downloads::results(&backend, job_id, filter).await?;
     let headers = [
         (

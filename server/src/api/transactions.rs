@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{Backend, transactions};
-use domain::{PageRequest, Transaction};
+use domain::{InvalidField, PageRequest, RowFilter, Transaction};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -61,7 +61,7 @@ pub async fn list(
     let request = match query.row {
         Some(row) => PageRequest::around(row, query.size)?,
         None => {
-            let filter = query.filter.parse()?;
+            let filter: RowFilter = query.filter.parse().map_err(InvalidField::from)?;
             PageRequest::parse(query.page, query.size, filter, query.q.as_deref())?
         }
     };

@@ -1,7 +1,7 @@
 //! What holds for every file.
 
-use domain::ErrorCode;
 use proptest::{collection::vec, prelude::*, sample::select};
+use validator::ErrorCode;
 
 use crate::{
     agreement::{agreed, assert_reference, checked, planned},

@@ -1,8 +1,8 @@
 //! One file, every way to its verdicts.
 
-use domain::{
-    Checker, ChunkRange, Counts, ErrorCode, FileError, Findings, IdHasher, Layout, Plan, PlanSink,
-    Planner, Row, SeenIds, Transaction, validate_chunk, validate_some,
+use validator::{
+    Checker, ChunkRange, Counts, ErrorCode, FileError, IdHasher, Layout, Plan, PlanSink, Planner,
+    Row, SeenIds, Summary, Transaction, validate_chunk, validate_some,
 };
 
 use crate::reference::{self, Verdict};
@@ -81,7 +81,7 @@ fn slices<'a>(file: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a 
 
 pub fn checked(file: &[u8], slicing: &[usize]) -> Outcome {
     let mut rows = Vec::new();
-    let mut on_row = |_: &Layout, row: &domain::Row<'_>| rows.push(row.to_transaction());
+    let mut on_row = |_: &Layout, row: &validator::Row<'_>| rows.push(row.to_transaction());
     let mut checker = Checker::new(KEY);
     for slice in slices(file, slicing) {
         checker.push(slice, &mut on_row)?;
@@ -92,7 +92,7 @@ pub fn checked(file: &[u8], slicing: &[usize]) -> Outcome {
 }
 
 /// Checks the findings against the rows that they are about.
-fn assert_findings(findings: &Findings, rows: &[Transaction]) {
+fn assert_findings(findings: &Summary, rows: &[Transaction]) {
     let count = |counts: fn(&&Transaction) -> bool| rows.iter().filter(counts).count() as u64;
     let expect = Counts {
         processed: rows.len() as u64,

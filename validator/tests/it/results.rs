@@ -1,6 +1,6 @@
 //! Every line of the rules for downloads.
 
-use domain::{Checker, Layout, write_results_header, write_results_row};
+use validator::{Checker, Layout, write_results_header, write_results_row};
 
 use crate::agreement::agreed;
 
@@ -11,7 +11,7 @@ fn results(file: &[u8]) -> String {
     write_results_header(&layout, &mut out);
     let mut checker = Checker::new([0; 16]);
     let mut on_row =
-        |layout: &Layout, row: &domain::Row<'_>| write_results_row(layout, row, &mut out);
+        |layout: &Layout, row: &validator::Row<'_>| write_results_row(layout, row, &mut out);
     checker.push(file, &mut on_row).unwrap();
     checker.finish(&mut on_row).unwrap();
     String::from_utf8(out).unwrap()

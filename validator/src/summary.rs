@@ -6,20 +6,29 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    Amount, Counts, ErrorCode, Row,
+    Amount, ErrorCode, Row,
     amount::{self, NotAnAmount},
 };
 
+/// Rows by verdict. `processed = valid + invalid`; a suspicious row is one of either.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub processed: u64,
+    pub valid: u64,
+    pub invalid: u64,
+    pub suspicious: u64,
+}
+
 /// Rows by verdict and by kind of problem, and the sum and the dates of the valid ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Findings {
+pub struct Summary {
     pub counts: Counts,
     pub problems: Problems,
     pub valid_amount: AmountSum,
     pub valid_dates: Option<DateSpan>,
 }
 
-impl Findings {
+impl Summary {
     pub(crate) fn add(&mut self, row: &Row<'_>) {
         let counts = &mut self.counts;
         counts.processed += 1;

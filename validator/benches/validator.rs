@@ -6,7 +6,7 @@
 
 use std::{fmt::Write, hint::black_box, time::Instant};
 
-use domain::{Checker, ChunkRange, Layout, Plan, PlanSink, Planner, Row, validate_chunk};
+use validator::{Checker, ChunkRange, Layout, Plan, PlanSink, Planner, Row, validate_chunk};
 
 const ROWS: u32 = 1_000_000;
 const ROUNDS: usize = 7;

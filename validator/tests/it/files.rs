@@ -1,6 +1,6 @@
 //! Every line of the rules for files.
 
-use domain::{Column, Encoding, FileError, Layout};
+use validator::{Column, Encoding, FileError, Layout};
 
 use crate::agreement::{agreed, kind};
 

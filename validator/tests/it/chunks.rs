@@ -1,6 +1,6 @@
 //! Where a file is cut.
 
-use domain::{ChunkRange, PlanSink, Planner};
+use validator::{ChunkRange, PlanSink, Planner};
 
 struct Sink {
     chunks: Vec<ChunkRange>,

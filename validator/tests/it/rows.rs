@@ -1,6 +1,6 @@
 //! Every line of the rules for rows as a whole.
 
-use domain::Transaction;
+use validator::Transaction;
 
 use crate::agreement::agreed;
 

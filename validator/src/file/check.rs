@@ -13,7 +13,7 @@ use super::{
     records::{EndOf, Record, Records},
 };
 use crate::{
-    Findings,
+    Summary,
     duplicates::{IdHasher, SeenIds},
     row::{Judge, Row},
 };
@@ -27,8 +27,8 @@ pub fn validate_chunk(
     first_row: u64,
     duplicates: &[u64],
     mut on_row: impl FnMut(&Row<'_>),
-) -> Findings {
-    let mut findings = Findings::default();
+) -> Summary {
+    let mut findings = Summary::default();
     let mut chunk = Chunk::new(layout, duplicates);
     read_chunk(layout, bytes, first_row, |record, row_number| {
         let row = chunk.row(record, row_number);
@@ -119,7 +119,7 @@ pub struct Checker {
 struct Verdicts {
     seen: SeenIds,
     judge: Judge,
-    findings: Findings,
+    findings: Summary,
 }
 
 impl Checker {
@@ -130,7 +130,7 @@ impl Checker {
             verdicts: Verdicts {
                 seen: SeenIds::new(IdHasher::new(hash_key)),
                 judge: Judge::default(),
-                findings: Findings::default(),
+                findings: Summary::default(),
             },
         }
     }
@@ -141,7 +141,7 @@ impl Checker {
     }
 
     /// Of the rows that were read so far.
-    pub fn findings(&self) -> &Findings {
+    pub fn findings(&self) -> &Summary {
         &self.verdicts.findings
     }
 
@@ -159,7 +159,7 @@ impl Checker {
     pub fn finish(
         self,
         on_row: &mut impl FnMut(&Layout, &Row<'_>),
-    ) -> Result<(Layout, Findings), FileError> {
+    ) -> Result<(Layout, Summary), FileError> {
         let mut verdicts = self.verdicts;
         let layout = self.reader.finish(&mut |layout, record| {
             verdicts.row(layout, record, on_row);

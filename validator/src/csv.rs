@@ -1,6 +1,6 @@
 //! Rows with their verdicts as CSV, as `results.csv` gives them back.
 
-use crate::{Layout, Row, RowFilter, number::has_number_form};
+use crate::{Layout, Row, number::has_number_form};
 
 /// The columns that follow the file's own.
 const VERDICT_COLUMNS: [&str; 5] = [
@@ -42,15 +42,6 @@ pub fn write_results_row(layout: &Layout, row: &Row<'_>, out: &mut Vec<u8>) {
         line.foreign_cell(row.cell(at, &mut scratch).unwrap_or_default());
     }
     line.end();
-}
-
-/// The name of `results.csv` of the rows under `filter` of the file `filename`: `payments-invalid.csv`.
-pub fn results_filename(filename: &str, filter: RowFilter) -> String {
-    let stem = match filename.rsplit_once('.') {
-        Some((stem, _)) if !stem.is_empty() => stem,
-        _ => filename,
-    };
-    format!("{stem}-{filter}.csv")
 }
 
 /// A line of RFC 4180, with a comma and CRLF.
@@ -99,18 +90,5 @@ fn is_formula(cell: &str) -> bool {
         Some(b'=' | b'@' | b'\t' | b'\r') => true,
         Some(b'+' | b'-') => !has_number_form(cell),
         _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_downloads() {
-        let name = |filename| results_filename(filename, RowFilter::Invalid);
-        assert_eq!(name("May.2024.csv"), "May.2024-invalid.csv");
-        assert_eq!(name("payments"), "payments-invalid.csv");
-        assert_eq!(name(".csv"), ".csv-invalid.csv");
     }
 }

@@ -1,0 +1,116 @@
+//! Which rows a reader asks for.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{ErrorCode, Row};
+
+/// Rows by verdict, or by one kind of error. As text: `all`, `valid`, `invalid`, `suspicious`, or an error code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum RowFilter {
+    #[default]
+    All,
+    Valid,
+    Invalid,
+    Suspicious,
+    /// Invalid rows with this error, maybe among others.
+    Problem(ErrorCode),
+}
+
+impl RowFilter {
+    const BY_VERDICT: [Self; 4] = [Self::All, Self::Valid, Self::Invalid, Self::Suspicious];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Valid => "valid",
+            Self::Invalid => "invalid",
+            Self::Suspicious => "suspicious",
+            Self::Problem(code) => code.as_str(),
+        }
+    }
+
+    pub const fn problem(self) -> Option<ErrorCode> {
+        match self {
+            Self::Problem(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    pub fn lets_through(self, row: &Row<'_>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Valid => row.is_valid(),
+            Self::Invalid => !row.is_valid(),
+            Self::Suspicious => row.is_suspicious,
+            Self::Problem(code) => row.errors.iter().any(|error| error.code == code),
+        }
+    }
+}
+
+impl fmt::Display for RowFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for RowFilter {
+    type Err = UnknownFilter;
+
+    /// The empty string is `all`.
+    fn from_str(filter: &str) -> Result<Self, Self::Err> {
+        if filter.is_empty() {
+            return Ok(Self::All);
+        }
+        Self::BY_VERDICT
+            .into_iter()
+            .chain(ErrorCode::ALL.map(Self::Problem))
+            .find(|known| known.as_str() == filter)
+            .ok_or(UnknownFilter)
+    }
+}
+
+impl Serialize for RowFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for RowFilter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let filter = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        filter.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Not the text of a [`RowFilter`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownFilter;
+
+impl fmt::Display for UnknownFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("filter is one of all, valid, invalid, suspicious, or an error code.")
+    }
+}
+
+impl std::error::Error for UnknownFilter {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_as_text() {
+        let filters = RowFilter::BY_VERDICT
+            .into_iter()
+            .chain(ErrorCode::ALL.map(RowFilter::Problem));
+        for filter in filters {
+            assert_eq!(filter.as_str().parse::<RowFilter>().unwrap(), filter);
+            let json = serde_json::to_string(&filter).unwrap();
+            assert_eq!(serde_json::from_str::<RowFilter>(&json).unwrap(), filter);
+        }
+        assert_eq!("".parse::<RowFilter>().unwrap(), RowFilter::All);
+        assert!("broken".parse::<RowFilter>().is_err());
+    }
+}
