@@ -8,7 +8,7 @@ const MAX_NAME_CHARS: usize = 60;
 const MAX_NAMES: usize = 12;
 
 /// Which column is taken for what, and what the valid rows amount to.
-pub fn facts(layout: &Layout, findings: &Summary) -> Vec<(String, String)> {
+pub fn facts(layout: &Layout, summary: &Summary) -> Vec<(String, String)> {
     let column = |column: Column| {
         let place = match layout.position(column) {
             Some(at) => format!("column {}, “{}”", at + 1, shown(&layout.names()[at])),
@@ -18,12 +18,12 @@ pub fn facts(layout: &Layout, findings: &Summary) -> Vec<(String, String)> {
     };
     let ignored = ignored_names(layout);
     let others = (!ignored.is_empty()).then_some(("Not checked", ignored));
-    let sums = findings.valid_dates.map(|DateSpan { first, last }| {
+    let sums = summary.valid_dates.map(|DateSpan { first, last }| {
         let days = match first == last {
             true => first.to_string(),
             false => format!("{first} to {last}"),
         };
-        let amount = format::decimal(&findings.valid_amount.to_string());
+        let amount = format::decimal(&summary.valid_amount.to_string());
         [("Sum, valid rows", amount), ("Dates, valid rows", days)]
     });
     Column::ALL

@@ -68,9 +68,9 @@ fn check(
     let mut told_at = 0.0;
     while let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)? {
         checker
-            .push(slice, &mut |layout, row| gathered.add(layout, row))
+            .push(slice, &mut |row| gathered.add(row))
             .map_err(refused)?;
-        let counts = checker.findings().counts;
+        let counts = checker.summary().counts;
         if gathered.is_full() {
             return Err(Failure::TooLarge);
         }
@@ -84,21 +84,21 @@ fn check(
     }
 
     let is_whole = slices.is_at_end();
-    let (layout, findings) = if is_whole {
+    let (layout, summary) = if is_whole {
         checker
-            .finish(&mut |layout, row| gathered.add(layout, row))
+            .finish(&mut |row| gathered.add(row))
             .map_err(refused)?
     } else if keep.is_some() {
         return Err(Failure::TooLarge);
     } else {
         let layout = checker.layout().cloned();
-        (layout.ok_or(Failure::Broken)?, checker.findings().clone())
+        (layout.ok_or(Failure::Broken)?, checker.summary().clone())
     };
     let kept = gathered.kept.map(|kept| kept.finish(&layout)).transpose()?;
     let report = Report {
-        progress: clock.progress(&slices, findings.counts),
-        problems: gathered.examples.of(&findings),
-        facts: facts(&layout, &findings),
+        progress: clock.progress(&slices, summary.counts),
+        problems: gathered.examples.of(&summary),
+        facts: facts(&layout, &summary),
         is_whole,
     };
     Ok((report, kept))
@@ -194,10 +194,12 @@ impl Gathered {
         }
     }
 
-    fn add(&mut self, layout: &Layout, row: &Row<'_>) {
-        self.examples.add(row);
+    fn add(&mut self, row: &mut Candidate<'_>) {
+        if self.examples.lacks(row.verdict()) {
+            self.examples.add(row);
+        }
         if let Some(kept) = &mut self.kept {
-            kept.add(layout, row);
+            kept.add(row);
         }
     }
 
@@ -211,7 +213,15 @@ impl Gathered {
 struct Examples([Vec<(u64, String)>; ErrorCode::ALL.len()]);
 
 impl Examples {
-    fn add(&mut self, row: &Row<'_>) {
+    fn lacks(&self, verdict: Verdict) -> bool {
+        !verdict.is_valid()
+            && verdict
+                .codes()
+                .any(|code| self.0[code as usize].len() < EXAMPLES)
+    }
+
+    fn add(&mut self, row: &mut Candidate<'_>) {
+        let row = row.row();
         for error in &row.errors {
             let examples = &mut self.0[error.code as usize];
             if examples.len() < EXAMPLES {
@@ -220,18 +230,13 @@ impl Examples {
         }
     }
 
-    fn of(mut self, findings: &Summary) -> Vec<Problem> {
+    fn of(mut self, summary: &Summary) -> Vec<Problem> {
         let problem = |(code, rows): (ErrorCode, u64)| Problem {
             title: code.title().to_owned(),
             rows,
             examples: std::mem::take(&mut self.0[code as usize]),
         };
-        findings
-            .problems
-            .ranked()
-            .into_iter()
-            .map(problem)
-            .collect()
+        summary.problems.ranked().into_iter().map(problem).collect()
     }
 }
 
@@ -258,12 +263,12 @@ impl Kept {
         self.bytes > MAX_KEPT_BYTES
     }
 
-    fn add(&mut self, layout: &Layout, row: &Row<'_>) {
-        if self.is_full() || !self.filter.lets_through(row) {
+    fn add(&mut self, row: &mut Candidate<'_>) {
+        if self.is_full() || !self.filter.matches(row.verdict()) {
             return;
         }
-        self.begin(layout);
-        write_results_row(layout, row, &mut self.part);
+        self.begin(row.layout());
+        row.write_csv(&mut self.part);
         if self.part.len() >= PART {
             self.end_part();
         }

@@ -6,7 +6,10 @@
 
 use std::{fmt::Write, hint::black_box, time::Instant};
 
-use validator::{Checker, ChunkRange, Layout, Plan, PlanSink, Planner, Row, validate_chunk};
+use validator::{
+    Candidate, Checker, ChunkRange, Head, HeadEnd, IdHasher, Layout, PlanSink, Planner, RowId,
+    RowSet, scan_slice, validate_chunk,
+};
 
 const ROWS: u32 = 1_000_000;
 const ROUNDS: usize = 7;
@@ -26,29 +29,31 @@ fn file() -> Vec<u8> {
     file.into_bytes()
 }
 
-/// What the server and the worker do: the plan, then each chunk.
+/// What the worker does: the plan with the ids' hashes, then each chunk.
 struct Chunks(Vec<ChunkRange>);
 
 impl PlanSink for Chunks {
-    fn id(&mut self, _row_number: u64, id: &[u8]) {
-        black_box(id);
-    }
-
-    fn chunk(&mut self, chunk: ChunkRange) {
+    fn chunk(&mut self, chunk: ChunkRange, ids: Vec<RowId>) {
+        black_box(ids);
         self.0.push(chunk);
     }
 }
 
-fn plan(file: &[u8]) -> (Layout, Vec<ChunkRange>) {
-    let mut chunks = Chunks(Vec::new());
-    let mut planner = Planner::new(1 << 21);
-    planner.push(file, &mut chunks).unwrap();
-    let Plan { layout, .. } = planner.finish(&mut chunks).unwrap();
-    (layout, chunks.0)
-}
+const SLICE: usize = 2 << 20;
 
-fn keep(row: &Row<'_>) {
-    black_box(row);
+fn plan(file: &[u8]) -> (Layout, Vec<ChunkRange>) {
+    let HeadEnd { layout, rows_start } = Head::new().push(file).unwrap().unwrap();
+    let hasher = IdHasher::new([7; 16]);
+    let mut chunks = Chunks(Vec::new());
+    let mut planner = Planner::new(layout.clone(), hasher.clone());
+    let mut start = rows_start;
+    for slice in file[rows_start as usize..].chunks(SLICE) {
+        let scanned = scan_slice(&layout, &hasher, start, start == rows_start, slice);
+        planner.push(scanned, slice, &mut chunks);
+        start += slice.len() as u64;
+    }
+    planner.finish(&mut chunks);
+    (layout, chunks.0)
 }
 
 fn seconds(work: impl FnOnce() -> u64) -> f64 {
@@ -75,17 +80,24 @@ fn main() {
             let mut rows = 0;
             for chunk in &chunks {
                 let bytes = &file[chunk.start as usize..chunk.end as usize];
-                let findings = validate_chunk(&layout, bytes, chunk.first_row, &[], keep);
-                rows += findings.counts.valid;
+                let (summary, verdicts) = validate_chunk(&layout, bytes, &RowSet::default());
+                black_box(verdicts);
+                rows += summary.counts.valid;
             }
             rows
         }));
         found[2].push(seconds(|| {
-            plan(&file).1.iter().map(|chunk| chunk.rows).sum()
+            plan(&file)
+                .1
+                .iter()
+                .map(|chunk| u64::from(chunk.rows))
+                .sum()
         }));
         found[3].push(seconds(|| {
             let mut checker = Checker::new([7; 16]);
-            let mut on_row = |_: &Layout, row: &Row<'_>| keep(row);
+            let mut on_row = |row: &mut Candidate<'_>| {
+                black_box(row.verdict());
+            };
             checker.push(&file, &mut on_row).unwrap();
             checker.finish(&mut on_row).unwrap().1.counts.valid
         }));

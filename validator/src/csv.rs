@@ -25,21 +25,21 @@ pub fn write_results_header(layout: &Layout, out: &mut Vec<u8>) {
 
 /// Appends a row of `results.csv` to `out`: the original cells, the verdict, and the cells that the
 /// header has no column for.
-pub fn write_results_row(layout: &Layout, row: &Row<'_>, out: &mut Vec<u8>) {
+pub(crate) fn write_results_row(layout: &Layout, row: &Row<'_>, out: &mut Vec<u8>) {
     let columns = layout.names().len();
     let mut scratch = String::new();
     let mut line = Line::new(out);
     for at in 0..columns {
-        line.foreign_cell(row.cell(at, &mut scratch).unwrap_or_default());
+        line.foreign_cell(row.field(at, &mut scratch).unwrap_or_default());
     }
     line.cell(&row.row_number.to_string());
     line.cell(if row.is_valid() { "true" } else { "false" });
-    line.cell(if row.is_suspicious { "true" } else { "false" });
+    line.cell(if row.is_suspicious() { "true" } else { "false" });
     let codes: Vec<&str> = row.errors.iter().map(|error| error.code.as_str()).collect();
     line.cell(&codes.join(";"));
     line.cell(&row.error_message().unwrap_or_default());
-    for at in columns..row.cell_count() {
-        line.foreign_cell(row.cell(at, &mut scratch).unwrap_or_default());
+    for at in columns..row.field_count() {
+        line.foreign_cell(row.field(at, &mut scratch).unwrap_or_default());
     }
     line.end();
 }

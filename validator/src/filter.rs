@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{ErrorCode, Row};
+use crate::{ErrorCode, Verdict};
 
 /// Rows by verdict, or by one kind of error. As text: `all`, `valid`, `invalid`, `suspicious`, or an error code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -38,13 +38,14 @@ impl RowFilter {
         }
     }
 
-    pub fn lets_through(self, row: &Row<'_>) -> bool {
+    /// Whether rows with this verdict are under the filter.
+    pub fn matches(self, verdict: Verdict) -> bool {
         match self {
             Self::All => true,
-            Self::Valid => row.is_valid(),
-            Self::Invalid => !row.is_valid(),
-            Self::Suspicious => row.is_suspicious,
-            Self::Problem(code) => row.errors.iter().any(|error| error.code == code),
+            Self::Valid => verdict.is_valid(),
+            Self::Invalid => !verdict.is_valid(),
+            Self::Suspicious => verdict.is_suspicious(),
+            Self::Problem(code) => verdict.has(code),
         }
     }
 }

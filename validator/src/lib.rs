@@ -11,19 +11,28 @@ mod file;
 mod filter;
 mod number;
 mod row;
+mod row_set;
+mod rules;
 mod shown;
 mod summary;
 mod transaction;
 mod trim;
+mod varint;
+mod verdict;
+mod verdicts;
 
 pub use amount::Amount;
-pub use csv::{write_results_header, write_results_row};
+pub use csv::write_results_header;
 pub use duplicates::{IdHasher, SeenHashes, SeenIds};
 pub use file::{
-    Checker, ChunkRange, Column, Encoding, FileError, Layout, Plan, PlanSink, Planner,
-    validate_chunk, validate_some,
+    Candidate, Checker, ChunkRange, Column, Encoding, FileError, Head, HeadEnd, Layout, PlanSink,
+    Planner, RowId, ScannedSlice, read_rows, scan_slice, validate_chunk,
 };
 pub use filter::{RowFilter, UnknownFilter};
 pub use row::Row;
+pub use row_set::RowSet;
 pub use summary::{AmountSum, Counts, DateSpan, Problems, Summary};
 pub use transaction::{ErrorCode, Field, RowError, Transaction};
+pub use varint::Malformed;
+pub use verdict::Verdict;
+pub use verdicts::{Segment, Verdicts};

@@ -6,8 +6,9 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    Amount, ErrorCode, Row,
+    Amount, ErrorCode,
     amount::{self, NotAnAmount},
+    rules::Validated,
 };
 
 /// Rows by verdict. `processed = valid + invalid`; a suspicious row is one of either.
@@ -29,11 +30,12 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn add(&mut self, row: &Row<'_>) {
+    #[inline]
+    pub(crate) fn add(&mut self, row: &Validated) {
         let counts = &mut self.counts;
         counts.processed += 1;
-        counts.suspicious += u64::from(row.is_suspicious);
-        if row.is_valid() {
+        counts.suspicious += u64::from(row.verdict.is_suspicious());
+        if row.verdict.is_valid() {
             counts.valid += 1;
             // A valid row has both.
             if let (Some(amount), Some(date)) = (row.amount, row.date) {
@@ -45,8 +47,8 @@ impl Summary {
             }
         } else {
             counts.invalid += 1;
-            for error in &row.errors {
-                self.problems.0[error.code as usize] += 1;
+            for code in row.verdict.codes() {
+                self.problems.0[code as usize] += 1;
             }
         }
     }

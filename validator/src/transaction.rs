@@ -19,34 +19,35 @@ pub enum Field {
     Date,
 }
 
-/// What is wrong with a row. The codes are stable: programs rely on them.
+/// What is wrong with a row. The codes are stable: programs rely on them. So are the numbers, which the ledger stores:
+/// a new code takes a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ErrorCode {
     #[serde(rename = "row.too_large")]
-    RowTooLarge,
+    RowTooLarge = 0,
     #[serde(rename = "row.encoding")]
-    RowEncoding,
+    RowEncoding = 1,
     #[serde(rename = "row.column_count")]
-    RowColumnCount,
+    RowColumnCount = 2,
     #[serde(rename = "transaction_id.missing")]
-    TransactionIdMissing,
+    TransactionIdMissing = 3,
     #[serde(rename = "transaction_id.too_long")]
-    TransactionIdTooLong,
+    TransactionIdTooLong = 4,
     #[serde(rename = "transaction_id.duplicate")]
-    TransactionIdDuplicate,
+    TransactionIdDuplicate = 5,
     #[serde(rename = "amount.missing")]
-    AmountMissing,
+    AmountMissing = 6,
     #[serde(rename = "amount.not_a_number")]
-    AmountNotANumber,
+    AmountNotANumber = 7,
     #[serde(rename = "amount.out_of_range")]
-    AmountOutOfRange,
+    AmountOutOfRange = 8,
     #[serde(rename = "date.missing")]
-    DateMissing,
+    DateMissing = 9,
     #[serde(rename = "date.not_a_date")]
-    DateNotADate,
+    DateNotADate = 10,
     #[serde(rename = "date.out_of_range")]
-    DateOutOfRange,
+    DateOutOfRange = 11,
 }
 
 impl ErrorCode {

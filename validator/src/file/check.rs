@@ -1,10 +1,6 @@
-//! The verdicts on the rows of one chunk, or of a whole file.
+//! The verdicts on the rows of one chunk or of a whole file, and the rows under verdicts that are known.
 
-use std::{
-    convert::Infallible,
-    iter::{Copied, Peekable},
-    slice,
-};
+use std::convert::Infallible;
 
 use super::{
     FileError, Layout,
@@ -13,62 +9,58 @@ use super::{
     records::{EndOf, Record, Records},
 };
 use crate::{
-    Summary,
+    RowSet, Summary, Verdict, Verdicts,
+    csv::write_results_row,
     duplicates::{IdHasher, SeenIds},
-    row::{Judge, Row},
+    row::{Row, Texts},
+    rules::Rules,
 };
 
-/// Validates one chunk of the stored file. `bytes` are exactly the bytes from its start to its end,
-/// `first_row` is the number of its first row, and `duplicates` are the numbers of those of its rows
-/// whose id stands in an earlier row of the file, ascending.
-pub fn validate_chunk(
-    layout: &Layout,
-    bytes: &[u8],
-    first_row: u64,
-    duplicates: &[u64],
-    mut on_row: impl FnMut(&Row<'_>),
-) -> Summary {
-    let mut findings = Summary::default();
-    let mut chunk = Chunk::new(layout, duplicates);
-    read_chunk(layout, bytes, first_row, |record, row_number| {
-        let row = chunk.row(record, row_number);
-        findings.add(&row);
-        on_row(&row);
+/// Validates one chunk of the stored file. `bytes` are exactly the bytes from its start to its end, and `duplicates` are
+/// those of its rows whose id stands in an earlier row of the file.
+pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Summary, Verdicts) {
+    let mut summary = Summary::default();
+    let mut verdicts = Verdicts::default();
+    let mut rules = Rules::default();
+    let mut duplicates = duplicates.cursor();
+    read_records(layout, bytes, |record| {
+        let row = verdicts.rows();
+        let validated = rules.validate(layout, record, |_| duplicates.contains(row));
+        summary.add(&validated);
+        // A chunk has far fewer than 2^32 bytes.
+        verdicts.push(validated.verdict, record.start as u32);
     });
-    findings
+    (summary, verdicts)
 }
 
-/// Validates of one chunk only those rows that are wanted for their id and their description, as the row shows
-/// them. The arguments are those of [`validate_chunk`].
-pub fn validate_some(
+/// Reads rows whose verdicts are known. `bytes` begin with the first byte of the row with the number `first_row`, and
+/// `verdicts` yields the verdict on it and on each row after it; rows beyond the last verdict are left out.
+pub fn read_rows(
     layout: &Layout,
     bytes: &[u8],
     first_row: u64,
-    duplicates: &[u64],
-    mut is_wanted: impl FnMut(Option<&str>, Option<&str>) -> bool,
-    mut on_row: impl FnMut(&Row<'_>),
+    verdicts: impl IntoIterator<Item = Verdict>,
+    mut on_row: impl FnMut(&mut Candidate<'_>),
 ) {
-    let mut chunk = Chunk::new(layout, duplicates);
-    read_chunk(layout, bytes, first_row, |record, row_number| {
-        let (id, description) = chunk.judge.texts(layout, record);
-        if is_wanted(id, description) {
-            on_row(&chunk.row(record, row_number));
+    let mut row_number = first_row;
+    let mut verdicts = verdicts.into_iter();
+    let mut texts = Texts::default();
+    read_records(layout, bytes, |record| {
+        if let Some(verdict) = verdicts.next() {
+            on_row(&mut Candidate {
+                layout,
+                record,
+                row_number,
+                verdict,
+                texts: &mut texts,
+            });
+            row_number += 1;
         }
     });
 }
 
-/// Hands on the records of a chunk with their row numbers.
-fn read_chunk(
-    layout: &Layout,
-    bytes: &[u8],
-    first_row: u64,
-    mut on_record: impl FnMut(&Record<'_>, u64),
-) {
-    let mut next_row = first_row;
-    let mut on_record = |record: &Record<'_>| {
-        on_record(record, next_row);
-        next_row += 1;
-    };
+/// Hands on the records of a part of a file that begins and ends at a record's end.
+fn read_records(layout: &Layout, bytes: &[u8], mut on_record: impl FnMut(&Record<'_>)) {
     let mut decoder = Decoder::within(layout.encoding);
     let mut records = Records::new(layout.delimiter, layout.encoding, 0);
     let mut on_text = |_, text: &[u8]| {
@@ -80,31 +72,47 @@ fn read_chunk(
     records.finish(EndOf::Chunk, &mut on_record);
 }
 
-/// Gives the verdicts on rows of one chunk, in their order.
-struct Chunk<'c> {
-    layout: &'c Layout,
-    judge: Judge,
-    duplicates: Peekable<Copied<slice::Iter<'c, u64>>>,
+/// A row that a reader may want: its verdict is at hand, everything else is read when it is asked for.
+pub struct Candidate<'a> {
+    layout: &'a Layout,
+    record: &'a Record<'a>,
+    row_number: u64,
+    verdict: Verdict,
+    texts: &'a mut Texts,
 }
 
-impl<'c> Chunk<'c> {
-    fn new(layout: &'c Layout, duplicates: &'c [u64]) -> Self {
-        Self {
-            layout,
-            judge: Judge::default(),
-            duplicates: duplicates.iter().copied().peekable(),
-        }
+impl Candidate<'_> {
+    pub fn row_number(&self) -> u64 {
+        self.row_number
     }
 
-    fn row<'a>(&'a mut self, record: &'a Record<'_>, row_number: u64) -> Row<'a> {
-        let duplicates = &mut self.duplicates;
-        while duplicates
-            .next_if(|&duplicate| duplicate < row_number)
-            .is_some()
-        {}
-        let is_duplicate = |_: &str| duplicates.peek() == Some(&row_number);
-        self.judge
-            .judge(self.layout, record, row_number, is_duplicate)
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    pub fn layout(&self) -> &Layout {
+        self.layout
+    }
+
+    /// The id and the description that [`Self::row`] shows.
+    pub fn texts(&mut self) -> (Option<&str>, Option<&str>) {
+        self.texts.read(self.layout, self.record, self.verdict)
+    }
+
+    /// Appends the row to `out`, as `results.csv` has it.
+    pub fn write_csv(&mut self, out: &mut Vec<u8>) {
+        let layout = self.layout;
+        write_results_row(layout, &self.row(), out);
+    }
+
+    pub fn row(&mut self) -> Row<'_> {
+        Row::new(
+            self.layout,
+            self.record,
+            self.row_number,
+            self.verdict,
+            self.texts,
+        )
     }
 }
 
@@ -113,13 +121,14 @@ impl<'c> Chunk<'c> {
 /// be fed.
 pub struct Checker {
     reader: Reader,
-    verdicts: Verdicts,
+    rows: Rows,
 }
 
-struct Verdicts {
+struct Rows {
     seen: SeenIds,
-    judge: Judge,
-    findings: Summary,
+    rules: Rules,
+    texts: Texts,
+    summary: Summary,
 }
 
 impl Checker {
@@ -127,10 +136,11 @@ impl Checker {
     pub fn new(hash_key: [u8; 16]) -> Self {
         Self {
             reader: Reader::new(),
-            verdicts: Verdicts {
+            rows: Rows {
                 seen: SeenIds::new(IdHasher::new(hash_key)),
-                judge: Judge::default(),
-                findings: Summary::default(),
+                rules: Rules::default(),
+                texts: Texts::default(),
+                summary: Summary::default(),
             },
         }
     }
@@ -141,44 +151,50 @@ impl Checker {
     }
 
     /// Of the rows that were read so far.
-    pub fn findings(&self) -> &Summary {
-        &self.verdicts.findings
+    pub fn summary(&self) -> &Summary {
+        &self.rows.summary
     }
 
     pub fn push(
         &mut self,
         bytes: &[u8],
-        on_row: &mut impl FnMut(&Layout, &Row<'_>),
+        on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) -> Result<(), FileError> {
-        let verdicts = &mut self.verdicts;
+        let rows = &mut self.rows;
         self.reader.push(bytes, &mut |layout, record| {
-            verdicts.row(layout, record, on_row);
+            rows.add(layout, record, on_row);
         })
     }
 
     pub fn finish(
         self,
-        on_row: &mut impl FnMut(&Layout, &Row<'_>),
+        on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) -> Result<(Layout, Summary), FileError> {
-        let mut verdicts = self.verdicts;
+        let mut rows = self.rows;
         let layout = self.reader.finish(&mut |layout, record| {
-            verdicts.row(layout, record, on_row);
+            rows.add(layout, record, on_row);
         })?;
-        Ok((layout, verdicts.findings))
+        Ok((layout, rows.summary))
     }
 }
 
-impl Verdicts {
-    fn row(
+impl Rows {
+    #[inline]
+    fn add(
         &mut self,
         layout: &Layout,
         record: &Record<'_>,
-        on_row: &mut impl FnMut(&Layout, &Row<'_>),
+        on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) {
-        let row_number = self.findings.counts.processed + 1;
         let is_duplicate = |id: &str| !self.seen.insert(id.as_bytes());
-        let row = self.judge.judge(layout, record, row_number, is_duplicate);
-        self.findings.add(&row);
-        on_row(layout, &row);
+        let validated = self.rules.validate(layout, record, is_duplicate);
+        self.summary.add(&validated);
+        on_row(&mut Candidate {
+            layout,
+            record,
+            row_number: self.summary.counts.processed,
+            verdict: validated.verdict,
+            texts: &mut self.texts,
+        });
     }
 }

@@ -33,6 +33,18 @@ impl Encoding {
         };
         2 * text.iter().map(units).sum::<u64>()
     }
+
+    /// Where in the stored `bytes` the first line end has ended. In UTF-16 they begin with a whole unit.
+    pub(super) fn after_line_end(self, bytes: &[u8]) -> Option<usize> {
+        let is_line_end = |unit: u16| unit == u16::from(b'\n') || unit == u16::from(b'\r');
+        let units = || bytes.as_chunks::<2>().0.iter().copied();
+        let unit = match self {
+            Self::Utf8 => return memchr::memchr2(b'\n', b'\r', bytes).map(|at| at + 1),
+            Self::Utf16Le => units().position(|unit| is_line_end(u16::from_le_bytes(unit))),
+            Self::Utf16Be => units().position(|unit| is_line_end(u16::from_be_bytes(unit))),
+        };
+        unit.map(|at| 2 * at + 2)
+    }
 }
 
 /// Stands for an unpaired surrogate and for an odd last byte: no UTF-8 text contains it.

@@ -20,6 +20,10 @@ pub enum FileError {
     NulInHeader {
         names: Vec<String>,
     },
+    /// More than [`MAX_COLUMNS`].
+    TooManyColumns {
+        columns: usize,
+    },
     /// Required columns that are not among the header's names.
     MissingColumns {
         missing: Vec<Column>,
@@ -31,6 +35,9 @@ pub enum FileError {
         names: Vec<String>,
     },
 }
+
+/// Columns that a file may have.
+pub(super) const MAX_COLUMNS: usize = 1_000;
 
 const EXPECTED: &str = "a first line that names the columns transaction_id, amount and date \
                         (or timestamp)";
@@ -54,6 +61,12 @@ impl fmt::Display for FileError {
                 "The first line contains a NUL character, so this does not look like a text \
                  file: it starts with {}; {EXPECTED} was expected.",
                 list(names)
+            ),
+            Self::TooManyColumns { columns } => write!(
+                f,
+                "The header has {} columns, and at most {} are read; {EXPECTED} was expected.",
+                grouped(*columns),
+                grouped(MAX_COLUMNS)
             ),
             Self::MissingColumns { missing, names } => {
                 let missing: Vec<&str> = missing.iter().map(|column| column.as_str()).collect();

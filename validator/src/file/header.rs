@@ -3,6 +3,7 @@
 use super::{
     FileError, Layout,
     decode::Encoding,
+    error::MAX_COLUMNS,
     layout::Column,
     records::Record,
     scan::{MAX_RECORD_BYTES, Scanner, Step},
@@ -49,6 +50,10 @@ pub(super) fn find(encoding: Encoding, head: &[u8]) -> Result<(Layout, usize), F
         return Err(FileError::NulInHeader {
             names: header.names,
         });
+    }
+    let columns = header.names.len();
+    if columns > MAX_COLUMNS {
+        return Err(FileError::TooManyColumns { columns });
     }
     let missing: Vec<Column> = Column::REQUIRED
         .into_iter()

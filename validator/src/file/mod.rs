@@ -1,12 +1,12 @@
 //! A stored file: its text, its header, its records, its chunks.
 //!
 //! ```text
-//! bytes ─► decode ─► text ─► scan, records ─► Record ─► row::Judge ─► Row
+//! bytes ─► decode ─► text ─► scan, records ─► Record ─► rules ─► Verdict ─► Row
 //!                      └──► header ─► Layout ────────────┘
 //! ```
 //!
-//! [`Planner`], [`validate_chunk`], [`validate_some`] and [`Checker`] are ways along this one path, so their
-//! verdicts can't differ.
+//! The [`Planner`], [`validate_chunk`], [`read_rows`] and the [`Checker`] go along this one path, so their verdicts
+//! can't differ.
 
 mod check;
 mod decode;
@@ -18,8 +18,8 @@ mod reader;
 mod records;
 mod scan;
 
-pub use check::{Checker, validate_chunk, validate_some};
+pub use check::{Candidate, Checker, read_rows, validate_chunk};
 pub use error::FileError;
 pub use layout::{Column, Encoding, Layout};
-pub use plan::{ChunkRange, Plan, PlanSink, Planner};
+pub use plan::{ChunkRange, Head, HeadEnd, PlanSink, Planner, RowId, ScannedSlice, scan_slice};
 pub(crate) use records::Record;

@@ -174,7 +174,22 @@ impl Records {
     }
 
     pub(super) fn push(&mut self, text: &[u8], on_record: &mut impl FnMut(&Record<'_>)) {
-        let clean_beginning = clean_beginning(text);
+        self.push_until(text, u64::MAX, on_record);
+    }
+
+    /// As [`Self::push`], but stops after the first record, skipped or not, that ends at byte `until` of the stored file
+    /// or after it. Returns where that is; `None` if the text ends before.
+    pub(super) fn push_until(
+        &mut self,
+        text: &[u8],
+        until: u64,
+        on_record: &mut impl FnMut(&Record<'_>),
+    ) -> Option<u64> {
+        // Whoever wants a few records doesn't have all of the text looked at.
+        let clean_beginning = match until {
+            u64::MAX => clean_beginning(text),
+            _ => "",
+        };
         let mut at = 0;
         while at < text.len() {
             let rest = &text[at..];
@@ -195,6 +210,9 @@ impl Records {
                     }
                     self.next_record();
                     at += length;
+                    if self.start >= until {
+                        return Some(self.start);
+                    }
                 }
                 Step::TooLarge(length) => {
                     self.advance(&rest[..length]);
@@ -207,10 +225,11 @@ impl Records {
                     if !self.scanner.is_too_large() {
                         self.carry.extend_from_slice(rest);
                     }
-                    return;
+                    return None;
                 }
             }
         }
+        None
     }
 
     /// The text is over.

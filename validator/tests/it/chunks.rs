@@ -1,106 +1,85 @@
 //! Where a file is cut.
 
-use validator::{ChunkRange, PlanSink, Planner};
+use validator::{ChunkRange, IdHasher, PlanSink, RowId};
 
+use crate::agreement::{KEY, plan};
+
+#[derive(Default)]
 struct Sink {
     chunks: Vec<ChunkRange>,
-    ids: Vec<(u64, String)>,
+    ids: Vec<(u64, RowId)>,
 }
 
 impl PlanSink for Sink {
-    fn id(&mut self, row_number: u64, id: &[u8]) {
-        self.ids
-            .push((row_number, String::from_utf8(id.to_vec()).unwrap()));
-    }
-
-    fn chunk(&mut self, chunk: ChunkRange) {
-        // The ids of its rows came before it.
-        assert!(
-            self.ids
-                .iter()
-                .all(|&(row, _)| row < chunk.first_row + chunk.rows)
-        );
+    fn chunk(&mut self, chunk: ChunkRange, ids: Vec<RowId>) {
+        let number = |id: RowId| (chunk.first_row + u64::from(id.row), id);
+        self.ids.extend(ids.into_iter().map(number));
         self.chunks.push(chunk);
     }
 }
 
-fn plan(file: &[u8], target: u64) -> Sink {
-    let mut sink = Sink {
-        chunks: Vec::new(),
-        ids: Vec::new(),
-    };
-    let mut planner = Planner::new(target);
-    planner.push(file, &mut sink).unwrap();
-    planner.finish(&mut sink).unwrap();
-    sink
-}
-
-/// Each chunk as its start, end, first row and rows.
+/// In slices of `slice` bytes, each chunk as its start, end, first row and rows.
 #[track_caller]
-fn check(file: &[u8], target: u64, expect: &[[u64; 4]]) {
-    let chunks = plan(file, target).chunks;
-    let found: Vec<[u64; 4]> = chunks
+fn check(file: &[u8], slice: usize, expect: &[[u64; 4]]) {
+    let mut sink = Sink::default();
+    plan(file, &[slice], &mut sink).unwrap();
+    let found: Vec<[u64; 4]> = sink
+        .chunks
         .iter()
-        .map(|c| [c.start, c.end, c.first_row, c.rows])
+        .map(|c| [c.start, c.end, c.first_row, c.rows.into()])
         .collect();
     assert_eq!(found, expect);
-    assert!(
-        (0..)
-            .zip(&chunks)
-            .all(|(number, chunk)| chunk.number == number)
-    );
 }
 
 /// 27 bytes
 const HEADER: &str = "transaction_id,amount,date\n";
 
 #[test]
-fn chunks_are_filled_up_to_the_target() {
+fn a_chunk_has_the_rows_that_start_in_its_slice() {
     let file = format!("{HEADER}A,1,\nB,1,\nC,1,\nD,1,");
+    // The first row of a slice may be the last of the chunk before.
     check(
         file.as_bytes(),
-        0,
-        &[
-            [27, 32, 1, 1],
-            [32, 37, 2, 1],
-            [37, 42, 3, 1],
-            [42, 46, 4, 1],
-        ],
+        6,
+        &[[27, 37, 1, 2], [37, 42, 3, 1], [42, 46, 4, 1]],
     );
-    check(
-        file.as_bytes(),
-        9,
-        &[[27, 32, 1, 1], [32, 37, 2, 1], [37, 46, 3, 2]],
-    );
-    check(file.as_bytes(), 10, &[[27, 37, 1, 2], [37, 46, 3, 2]]);
-    check(file.as_bytes(), 14, &[[27, 37, 1, 2], [37, 46, 3, 2]]);
-    check(file.as_bytes(), u64::MAX, &[[27, 46, 1, 4]]);
+    check(file.as_bytes(), 12, &[[27, 42, 1, 3], [42, 46, 4, 1]]);
+    check(file.as_bytes(), 19, &[[27, 46, 1, 4]]);
     check(HEADER.as_bytes(), 10, &[]);
+}
+
+#[test]
+fn a_line_end_in_quotes_is_no_place_to_cut() {
+    let file = format!("{HEADER}A,1,\nB,\"\nx,1,\n\",\nC,1,\n");
+    for slice in 1..30 {
+        let mut sink = Sink::default();
+        assert_eq!(
+            plan(file.as_bytes(), &[slice], &mut sink).unwrap().1,
+            3,
+            "{slice}"
+        );
+        let ends: Vec<u64> = sink.chunks.iter().map(|chunk| chunk.end).collect();
+        assert!(
+            ends.iter().all(|end| [32, 44, 49].contains(end)),
+            "{ends:?}"
+        );
+    }
 }
 
 #[test]
 fn skipped_records_at_the_ends_of_chunks_are_in_none() {
     let file = format!("\u{FEFF}{HEADER}\n,,\nA,1,\r\n\n\nB,1,\r\n,,\n");
-    check(file.as_bytes(), 10, &[[34, 39, 1, 1], [42, 47, 2, 1]]);
-    check(file.as_bytes(), 13, &[[34, 47, 1, 2]]);
+    check(file.as_bytes(), 8, &[[34, 39, 1, 1], [42, 47, 2, 1]]);
+    check(file.as_bytes(), 100, &[[34, 47, 1, 2]]);
 }
 
 #[test]
 fn offsets_are_those_of_the_stored_file() {
     let text = format!("\u{FEFF}{HEADER}é,1,\n𝄞,\n€,1\n");
     let mut file: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    check(&file, 1, &[[56, 66, 1, 1], [66, 74, 2, 1], [74, 82, 3, 1]]);
+    check(&file, 3, &[[56, 66, 1, 1], [66, 74, 2, 1], [74, 82, 3, 1]]);
     file.push(b'x');
-    check(
-        &file,
-        1,
-        &[
-            [56, 66, 1, 1],
-            [66, 74, 2, 1],
-            [74, 82, 3, 1],
-            [82, 83, 4, 1],
-        ],
-    );
+    check(&file, 100, &[[56, 83, 1, 4]]);
 }
 
 #[test]
@@ -109,40 +88,41 @@ fn nobody_needs_to_read_what_is_too_large() {
     let long = "x".repeat(3 * limit as usize);
     let file = format!("{HEADER}A,1,\nB,{long}\nC,1,\nD,\"{long}");
     let third = 32 + 2 + 3 * limit + 1;
+    let end = third + 5 + limit + 1;
+    // All in one slice, the first one is in the middle of its chunk.
+    check(file.as_bytes(), usize::MAX, &[[27, end, 1, 4]]);
     check(
         file.as_bytes(),
-        u64::MAX,
-        &[
-            [27, 32 + limit + 1, 1, 2],
-            [third, third + 5 + limit + 1, 3, 2],
-        ],
-    );
-    check(
-        file.as_bytes(),
-        10,
-        &[
-            [27, 32, 1, 1],
-            [32, 32 + limit + 1, 2, 1],
-            [third, third + 5, 3, 1],
-            [third + 5, third + 5 + limit + 1, 4, 1],
-        ],
+        1_000_000,
+        &[[27, 32 + limit + 1, 1, 2], [third, end, 3, 2]],
     );
 }
 
 #[test]
-fn ids_that_count_for_duplicates() {
+fn ids_that_are_shown_and_those_that_count_for_duplicates() {
     let long = "x".repeat(256);
     let file = format!(
         "{HEADER}\u{A0}A ,,\n,1,\n{long},1,\nB,1\nA,1,\nC,\0,\n{},,\n",
         &long[1..]
     );
-    let ids = plan(file.as_bytes(), 1).ids;
+    let mut sink = Sink::default();
+    plan(file.as_bytes(), &[1], &mut sink).unwrap();
+    let hasher = IdHasher::new(KEY);
+    let ids: Vec<_> = sink
+        .ids
+        .iter()
+        .map(|(row, id)| (*row, id.hash, id.counts))
+        .collect();
+    let expected = [
+        (1, "A", true),
+        (3, &long[1..], false),
+        (4, "B", false),
+        (5, "A", true),
+        (6, "C", false),
+        (7, &long[1..], true),
+    ];
     assert_eq!(
         ids,
-        [
-            (1, "A".to_owned()),
-            (5, "A".to_owned()),
-            (7, long[1..].to_owned())
-        ]
+        expected.map(|(row, id, counts)| (row, hasher.hash(id.as_bytes()), counts))
     );
 }

@@ -91,14 +91,17 @@ fn failures_in_their_order() {
     fails(b"t\0r\0a\0n\0", "nul");
     fails(vec![0; LIMIT], "nul");
     assert_eq!(row_count(b"transaction_id,amount,date\n\0\n"), 1);
-    // 4. missing, before repeated
+    // 4. too many columns, before missing
+    fails(format!("x{}", ",".repeat(1000)), "too many columns");
+    fails(format!("x{}", ",".repeat(999)), "missing");
+    // 6. missing, before repeated
     fails(b"amount,amount,transaction_id\n", "missing");
     fails(b"\x89PNG\r\n\x1A\n", "missing");
     fails(b"\xFF", "missing");
     fails(b"\xFF\xFE\0", "missing");
     fails(b" \n", "missing");
     fails(b"TXN001,150.00,2024-01-15\n", "missing");
-    // 5. repeated
+    // 7. repeated
     for repeated in [
         "transaction_id,amount,date,Transaction-ID",
         "transaction_id,amount,date,AMOUNT",

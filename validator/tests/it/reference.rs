@@ -19,7 +19,7 @@ pub struct Verdict {
     pub codes: Vec<&'static str>,
 }
 
-/// What is wrong with a file: `empty`, `no header`, `nul`, `missing` or `repeated`.
+/// What is wrong with a file: `empty`, `no header`, `nul`, `too many columns`, `missing` or `repeated`.
 pub type Failure = &'static str;
 
 pub fn verdicts(file: &[u8]) -> Result<Vec<Verdict>, Failure> {
@@ -43,6 +43,9 @@ pub fn verdicts(file: &[u8]) -> Result<Vec<Verdict>, Failure> {
     let header = header.ok_or("no header")?;
     if header.fields.iter().any(|name| name.contains(&0)) {
         return Err("nul");
+    }
+    if header.fields.len() > 1000 {
+        return Err("too many columns");
     }
     let known = known_columns(&header);
     if ["transaction_id", "amount", "date"]

@@ -1,6 +1,6 @@
 //! Every line of the rules for downloads.
 
-use validator::{Checker, Layout, write_results_header, write_results_row};
+use validator::{Candidate, Checker, Layout, write_results_header};
 
 use crate::agreement::agreed;
 
@@ -10,8 +10,9 @@ fn results(file: &[u8]) -> String {
     let mut out = Vec::new();
     write_results_header(&layout, &mut out);
     let mut checker = Checker::new([0; 16]);
-    let mut on_row =
-        |layout: &Layout, row: &validator::Row<'_>| write_results_row(layout, row, &mut out);
+    let mut on_row = |candidate: &mut Candidate<'_>| {
+        candidate.write_csv(&mut out);
+    };
     checker.push(file, &mut on_row).unwrap();
     checker.finish(&mut on_row).unwrap();
     String::from_utf8(out).unwrap()

@@ -1,0 +1,120 @@
+//! The verdict on one row.
+
+use std::fmt;
+
+use crate::ErrorCode;
+
+/// The verdict on one row: the codes of its errors, and whether it is suspicious. A row without errors is valid.
+///
+/// Verdicts are committed once and never computed again, so their bits are a storage format: see [`Self::bits`].
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Verdict(u32);
+
+impl Verdict {
+    /// Valid and not suspicious.
+    pub const VALID: Self = Self(0);
+
+    const SUSPICIOUS: u32 = 1;
+
+    const fn bit(code: ErrorCode) -> u32 {
+        1 << (1 + code as u32)
+    }
+
+    /// Adds an error.
+    #[must_use]
+    pub const fn with_error(self, code: ErrorCode) -> Self {
+        Self(self.0 | Self::bit(code))
+    }
+
+    /// Marks the row as suspicious if `is_suspicious`.
+    #[must_use]
+    pub const fn with_suspicion(self, is_suspicious: bool) -> Self {
+        Self(self.0 | is_suspicious as u32)
+    }
+
+    pub const fn is_valid(self) -> bool {
+        self.0 & !Self::SUSPICIOUS == 0
+    }
+
+    pub const fn is_suspicious(self) -> bool {
+        self.0 & Self::SUSPICIOUS != 0
+    }
+
+    pub const fn has(self, code: ErrorCode) -> bool {
+        self.0 & Self::bit(code) != 0
+    }
+
+    /// The codes of its errors, in the order of the rules.
+    pub fn codes(self) -> impl Iterator<Item = ErrorCode> {
+        ErrorCode::ALL
+            .into_iter()
+            .filter(move |code| self.has(*code))
+    }
+
+    /// Whether the row as a whole is broken, so that its fields were not checked.
+    pub const fn is_broken(self) -> bool {
+        self.has(ErrorCode::RowTooLarge)
+            || self.has(ErrorCode::RowEncoding)
+            || self.has(ErrorCode::RowColumnCount)
+    }
+
+    /// Bit 0 says that the row is suspicious, bit `n + 1` that it has the error with the number `n`
+    /// (`ErrorCode as u32`).
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Reads what [`Self::bits`] returned. `None` if a bit stands for nothing.
+    pub fn from_bits(bits: u32) -> Option<Self> {
+        let known = ErrorCode::ALL
+            .into_iter()
+            .fold(Self::SUSPICIOUS, |known, code| known | Self::bit(code));
+        (bits & !known == 0).then_some(Self(bits))
+    }
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suspicious = self.is_suspicious().then_some("suspicious");
+        f.debug_set()
+            .entries(self.codes().map(ErrorCode::as_str))
+            .entries(suspicious)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_a_storage_format() {
+        // These numbers are in every ledger: an edit here is a mistake.
+        let stored = [
+            (ErrorCode::RowTooLarge, 0x0002),
+            (ErrorCode::RowEncoding, 0x0004),
+            (ErrorCode::RowColumnCount, 0x0008),
+            (ErrorCode::TransactionIdMissing, 0x0010),
+            (ErrorCode::TransactionIdTooLong, 0x0020),
+            (ErrorCode::TransactionIdDuplicate, 0x0040),
+            (ErrorCode::AmountMissing, 0x0080),
+            (ErrorCode::AmountNotANumber, 0x0100),
+            (ErrorCode::AmountOutOfRange, 0x0200),
+            (ErrorCode::DateMissing, 0x0400),
+            (ErrorCode::DateNotADate, 0x0800),
+            (ErrorCode::DateOutOfRange, 0x1000),
+        ];
+        assert_eq!(stored.map(|(code, _)| code), ErrorCode::ALL);
+        for (code, bits) in stored {
+            let verdict = Verdict::VALID.with_error(code);
+            assert_eq!(verdict.bits(), bits, "{code}");
+            assert_eq!(Verdict::from_bits(bits), Some(verdict));
+            assert_eq!(verdict.codes().collect::<Vec<_>>(), [code]);
+            assert!(!verdict.is_valid() && !verdict.is_suspicious());
+        }
+        let suspicious = Verdict::VALID.with_suspicion(true);
+        assert_eq!(suspicious.bits(), 1);
+        assert!(suspicious.is_valid() && suspicious.is_suspicious());
+        assert_eq!(Verdict::from_bits(0x2000), None);
+    }
+}

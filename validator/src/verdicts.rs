@@ -1,0 +1,332 @@
+//! The verdicts on the rows of one chunk, and where in the chunk its rows are.
+//!
+//! This is what the ledger keeps of a chunk. Most rows are valid, and most files are alike from one end to the other, so
+//! neighbours with equal verdicts are put together: a run costs a byte or two, however long it is. A chunk whose rows
+//! take turns has at most one byte for each row, and no row has fewer than two bytes in the file.
+
+use std::ops::Range;
+
+use crate::{
+    RowFilter, Verdict,
+    varint::{self, Malformed},
+};
+
+/// The verdicts on the rows of one chunk, counted from 0, and where some of its rows start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Neighbours differ.
+    runs: Vec<Run>,
+    rows: u32,
+    /// Every [`Self::MARK_BYTES`] or so, the first at the chunk's first row. Both numbers ascend.
+    marks: Vec<Mark>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    verdict: Verdict,
+    rows: u32,
+}
+
+/// Where a row starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    row: u32,
+    /// From the start of the chunk, in bytes of the stored file.
+    offset: u32,
+}
+
+/// Rows that are read together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Its first row.
+    pub first_row: u32,
+    /// From the start of the chunk, in bytes of the stored file. `None` at the end means up to the end of the chunk.
+    pub start: u32,
+    pub end: Option<u32>,
+}
+
+impl Verdicts {
+    /// Whoever wants one row reads about so many bytes of the file.
+    pub const MARK_BYTES: u32 = 32 << 10;
+
+    /// Version of the encoding.
+    const VERSION: u8 = 1;
+
+    /// Adds the verdict on the next row, which starts at `offset`.
+    #[inline]
+    pub(crate) fn push(&mut self, verdict: Verdict, offset: u32) {
+        match self.marks.last() {
+            Some(last) if offset - last.offset < Self::MARK_BYTES => {}
+            _ => self.marks.push(Mark {
+                row: self.rows,
+                offset,
+            }),
+        }
+        self.push_run(verdict, 1);
+    }
+
+    #[inline]
+    fn push_run(&mut self, verdict: Verdict, rows: u32) {
+        self.rows += rows;
+        match self.runs.last_mut() {
+            Some(last) if last.verdict == verdict => last.rows += rows,
+            _ => self.runs.push(Run { verdict, rows }),
+        }
+    }
+
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The verdict on each row from `row` on.
+    pub fn from_row(&self, row: u32) -> impl Iterator<Item = Verdict> {
+        let mut skip = row;
+        self.runs.iter().flat_map(move |run| {
+            let skipped = skip.min(run.rows);
+            skip -= skipped;
+            std::iter::repeat_n(run.verdict, (run.rows - skipped) as usize)
+        })
+    }
+
+    /// How many rows are under the filter.
+    pub fn count(&self, filter: RowFilter) -> u64 {
+        let matching = self.runs.iter().filter(|run| filter.matches(run.verdict));
+        matching.map(|run| u64::from(run.rows)).sum()
+    }
+
+    /// Of the rows under the filter, those in `wanted`, counted from 0, as ascending ranges of rows.
+    pub fn select(&self, filter: RowFilter, wanted: Range<u64>) -> Vec<Range<u32>> {
+        let mut selected: Vec<Range<u32>> = Vec::new();
+        let mut row = 0;
+        let mut before = 0_u64;
+        for run in &self.runs {
+            if before >= wanted.end {
+                break;
+            }
+            if filter.matches(run.verdict) {
+                let rows = u64::from(run.rows);
+                let skip = wanted.start.saturating_sub(before).min(rows) as u32;
+                let until = (wanted.end - before).min(rows) as u32;
+                match selected.last_mut() {
+                    _ if skip >= until => {}
+                    Some(last) if last.end == row + skip => last.end = row + until,
+                    _ => selected.push(row + skip..row + until),
+                }
+                before += rows;
+            }
+            row += run.rows;
+        }
+        selected
+    }
+
+    /// What is to be read for these rows, which are ascending ranges: as few bytes as the marks allow, and neighbours
+    /// together.
+    pub fn segments(&self, rows: &[Range<u32>]) -> Vec<Segment> {
+        let mut segments: Vec<Segment> = Vec::new();
+        for range in rows.iter().filter(|range| !range.is_empty()) {
+            let first = self.marks.partition_point(|mark| mark.row <= range.start);
+            let Some(start) = first.checked_sub(1).map(|first| self.marks[first]) else {
+                continue;
+            };
+            let after = self.marks.partition_point(|mark| mark.row < range.end);
+            let end = self.marks.get(after).map(|mark| mark.offset);
+            match segments.last_mut() {
+                Some(last) if last.end.is_none_or(|end| end >= start.offset) => {
+                    last.end = last.end.and_then(|last| Some(end?.max(last)));
+                }
+                _ => segments.push(Segment {
+                    first_row: start.row,
+                    start: start.offset,
+                    end,
+                }),
+            }
+        }
+        segments
+    }
+
+    /// The version; the number of different verdicts and their bits; the number of runs, and for each its verdict's place
+    /// among those and its length less one in one number; then the rows and bytes from each mark to the next.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut kinds: Vec<Verdict> = Vec::new();
+        let mut runs = Vec::with_capacity(2 * self.runs.len());
+        for run in &self.runs {
+            let kind = kinds.iter().position(|kind| *kind == run.verdict);
+            let kind = kind.unwrap_or_else(|| {
+                kinds.push(run.verdict);
+                kinds.len() - 1
+            });
+            runs.push((kind as u32, run.rows - 1));
+        }
+        let mut out = vec![Self::VERSION];
+        varint::write(&mut out, kinds.len() as u32);
+        for kind in &kinds {
+            varint::write(&mut out, kind.bits());
+        }
+        varint::write(&mut out, runs.len() as u32);
+        for (kind, more) in runs {
+            varint::write_product(&mut out, kind, kinds.len() as u32, more);
+        }
+        let mut last = Mark { row: 0, offset: 0 };
+        for mark in &self.marks {
+            varint::write(&mut out, mark.row - last.row);
+            varint::write(&mut out, mark.offset - last.offset);
+            last = *mark;
+        }
+        out
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let Some((&Self::VERSION, mut rest)) = bytes.split_first() else {
+            return Err(Malformed);
+        };
+        let kinds = varint::read(&mut rest)?;
+        let kinds: Vec<Verdict> = (0..kinds)
+            .map(|_| Verdict::from_bits(varint::read(&mut rest)?).ok_or(Malformed))
+            .collect::<Result<_, _>>()?;
+        let mut verdicts = Self::default();
+        for _ in 0..varint::read(&mut rest)? {
+            let (kind, more) = varint::read_product(&mut rest, kinds.len() as u32)?;
+            let verdict = *kinds.get(kind as usize).ok_or(Malformed)?;
+            let rows = more.checked_add(1).ok_or(Malformed)?;
+            verdicts.rows.checked_add(rows).ok_or(Malformed)?;
+            verdicts.push_run(verdict, rows);
+        }
+        let mut mark = Mark { row: 0, offset: 0 };
+        while !rest.is_empty() {
+            let (row, offset) = (varint::read(&mut rest)?, varint::read(&mut rest)?);
+            mark = Mark {
+                row: mark.row.checked_add(row).ok_or(Malformed)?,
+                offset: mark.offset.checked_add(offset).ok_or(Malformed)?,
+            };
+            verdicts.marks.push(mark);
+        }
+        Ok(verdicts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorCode;
+
+    const SUSPICIOUS: Verdict = Verdict::VALID.with_suspicion(true);
+    const NO_DATE: Verdict = Verdict::VALID.with_error(ErrorCode::DateMissing);
+
+    /// Rows of `bytes` bytes each.
+    fn verdicts(rows: &[(Verdict, u32)], bytes: u32) -> Verdicts {
+        let mut verdicts = Verdicts::default();
+        for (verdict, count) in rows {
+            for _ in 0..*count {
+                verdicts.push(*verdict, verdicts.rows() * bytes);
+            }
+        }
+        assert_eq!(Verdicts::decode(&verdicts.encode()).as_ref(), Ok(&verdicts));
+        verdicts
+    }
+
+    #[test]
+    fn runs_of_equal_verdicts_cost_next_to_nothing() {
+        let valid = verdicts(&[(Verdict::VALID, 100_000)], 1);
+        // Version, one kind, its bits, one run of three bytes, four marks.
+        assert!(valid.encode().len() < 32, "{:?}", valid.encode());
+        let mixed = [(Verdict::VALID, 19), (NO_DATE, 1)].repeat(1000);
+        assert!(verdicts(&mixed, 0).encode().len() < 2010);
+    }
+
+    #[test]
+    fn a_row_never_takes_more_than_a_byte() {
+        // As many kinds as there can be: three row errors, and every choice of one error a field or none.
+        let with = |verdict: Verdict, code: Option<ErrorCode>| match code {
+            Some(code) => verdict.with_error(code),
+            None => verdict,
+        };
+        let choices = |from: usize| {
+            (from..from + 3)
+                .map(|at| Some(ErrorCode::ALL[at]))
+                .chain([None])
+        };
+        let mut kinds: Vec<Verdict> = choices(0)
+            .flatten()
+            .map(|code| Verdict::VALID.with_error(code))
+            .collect();
+        for id in choices(3) {
+            for date in choices(9) {
+                let verdict = with(with(Verdict::VALID, id), date);
+                kinds.extend(choices(6).map(|amount| with(verdict, amount)));
+                kinds.push(verdict.with_suspicion(true));
+            }
+        }
+        assert_eq!(kinds.len(), 83);
+        let rows: Vec<_> = kinds
+            .repeat(1000)
+            .into_iter()
+            .map(|kind| (kind, 1))
+            .collect();
+        let encoded = verdicts(&rows, 2).encode().len();
+        assert!(encoded < rows.len() + 300, "{encoded} bytes");
+    }
+
+    #[test]
+    fn rows_are_selected_by_filter_and_place() {
+        let verdicts = verdicts(
+            &[
+                (Verdict::VALID, 3),
+                (NO_DATE, 2),
+                (SUSPICIOUS, 1),
+                (NO_DATE, 4),
+            ],
+            10,
+        );
+        let select = |filter, wanted| verdicts.select(filter, wanted);
+        assert_eq!(select(RowFilter::All, 2..7), [2..7]);
+        assert_eq!(select(RowFilter::Invalid, 1..4), [4..5, 6..8]);
+        assert_eq!(select(RowFilter::Valid, 2..9), [2..3, 5..6]);
+        assert_eq!(select(RowFilter::Suspicious, 0..9), [5..6]);
+        assert_eq!(select(RowFilter::Suspicious, 1..9), [0..0; 0]);
+        assert_eq!(
+            select(RowFilter::Problem(ErrorCode::DateMissing), 5..6),
+            [9..10]
+        );
+        assert_eq!(verdicts.count(RowFilter::Invalid), 6);
+        assert_eq!(verdicts.count(RowFilter::Valid), 4);
+        let from = verdicts.from_row(4).collect::<Vec<_>>();
+        assert_eq!(from, [&[NO_DATE, SUSPICIOUS][..], &[NO_DATE; 4]].concat());
+    }
+
+    #[test]
+    fn as_little_is_read_as_the_marks_allow() {
+        // A mark at every fourth row.
+        let verdicts = verdicts(&[(Verdict::VALID, 12)], Verdicts::MARK_BYTES / 4);
+        let mark = Verdicts::MARK_BYTES;
+        let segment = |first_row, start, end| Segment {
+            first_row,
+            start,
+            end,
+        };
+        let found = |rows: &[Range<u32>]| verdicts.segments(rows);
+        assert_eq!(found(&[1..2]), [segment(0, 0, Some(mark))]);
+        assert_eq!(found(&[1..4]), [segment(0, 0, Some(mark))]);
+        assert_eq!(found(&[1..5]), [segment(0, 0, Some(2 * mark))]);
+        assert_eq!(
+            found(&[1..2, 9..10]),
+            [segment(0, 0, Some(mark)), segment(8, 2 * mark, None)]
+        );
+        assert_eq!(found(&[1..2, 5..6, 11..12]), [segment(0, 0, None)]);
+        assert_eq!(found(&[]), []);
+    }
+
+    #[test]
+    fn malformed_verdicts_are_refused() {
+        for bytes in [
+            &[][..],
+            &[2],
+            &[1, 1],
+            &[1, 0, 1, 0],
+            &[1, 1, 0x80, 0x40, 0],
+            &[1, 1, 0, 1, 0, 1],
+            &[1, 1, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xF],
+        ] {
+            assert_eq!(Verdicts::decode(bytes), Err(Malformed), "{bytes:?}");
+        }
+    }
+}
