@@ -1,8 +1,8 @@
 //! What runs in the thread: the file is read slice by slice, so it may be larger than the memory.
 
 use validator::{
-    Checker, Counts, ErrorCode, FileError, Layout, Row, RowFilter, Summary, write_results_header,
-    write_results_row,
+    Candidate, Checker, Counts, ErrorCode, FileError, Layout, RowFilter, Summary, Verdict,
+    write_results_header,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{
