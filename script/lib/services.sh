@@ -234,6 +234,13 @@ start_temporal() {
     --namespace default
 }
 
+# PORT LOG: an S3 server that keeps its buckets in memory and takes any credentials
+start_object_store() {
+  local port=$1 log=$2
+  start_service S3 "$log" env PYTHONPATH="$moto_home" python3 -m moto.server --host 127.0.0.1 --port "$port"
+  wait_until 60 S3 port_is_taken "$port"
+}
+
 # HOST:PORT [NAME]: where a client on this machine finds what listens there
 reachable() {
   case ${1%:*} in

@@ -19,12 +19,14 @@ wasm_bindgen_version=$(locked_version wasm-bindgen)
 binaryen_version=132.0.0
 postgres_version=18.6
 temporal_version=1.9.1
+moto_version=5.2.5 # the S3 server of the tests
 
 cargo_leptos_home=$cache/cargo-leptos-$cargo_leptos_version
 wasm_bindgen_home=$cache/wasm-bindgen-$wasm_bindgen_version
 binaryen_home=$cache/binaryen-$binaryen_version
 postgres_home=$cache/postgresql-${postgres_version%%.*} # a directory or a link to the machine's own PostgreSQL
 temporal_home=$cache/temporal-$temporal_version
+moto_home=$cache/moto-$moto_version
 
 export PATH="$cargo_leptos_home/bin:$wasm_bindgen_home/bin:$binaryen_home/node_modules/.bin:$PATH"
 
