@@ -1,6 +1,7 @@
 //! A Batchline of its own for each test: a fresh database, a directory for files, a task queue, one
 //! server and one worker as real processes on free ports.
 
+mod object_store;
 mod process;
 mod socket;
 
@@ -8,7 +9,7 @@ use std::{
     fmt::{Debug, Write},
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -16,10 +17,11 @@ use reqwest::{Client, Response, StatusCode, multipart};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use url::Url;
 
 use self::process::Process;
-pub use self::socket::Socket;
+pub use self::{object_store::ObjectStore, socket::Socket};
 
 /// The longest that a test waits for anything.
 pub const DEADLINE: Duration = Duration::from_secs(180);
@@ -61,7 +63,7 @@ pub struct TestApp {
     pub api: String,
     pub pool: PgPool,
     http: Client,
-    files: TempDir,
+    files: Arc<TempDir>,
     environment: Vec<(&'static str, String)>,
     // Ended when dropped.
     server: Mutex<Option<Process>>,
@@ -76,11 +78,22 @@ pub struct Options {
     pub max_upload_bytes: Option<u64>,
     /// Instead of the Temporal that runs.
     pub temporal_address: Option<String>,
+    /// Set for the server and the worker over what they get otherwise.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl TestApp {
     pub async fn start() -> Self {
         Self::start_with(Options::default()).await
+    }
+
+    /// With the uploaded files in this bucket.
+    pub async fn start_in(store: &ObjectStore) -> Self {
+        Self::start_with(Options {
+            environment: store.environment(),
+            ..Options::default()
+        })
+        .await
     }
 
     pub async fn start_with(options: Options) -> Self {
@@ -96,7 +109,7 @@ impl TestApp {
         let mut database_url = admin_url;
         database_url.set_path(&name);
 
-        let files = TempDir::new().unwrap();
+        let files = Arc::new(TempDir::new().unwrap());
         let temporal_is_there = options.temporal_address.is_none();
         let temporal = options
             .temporal_address
@@ -116,6 +129,24 @@ impl TestApp {
         if let Some(limit) = options.max_upload_bytes {
             environment.push(("MAX_UPLOAD_BYTES", limit.to_string()));
         }
+        environment.extend(options.environment);
+        let app = Self::launch(environment, files).await;
+        separate_workflow_ids(&app.pool).await;
+        if temporal_is_there {
+            app.restart_worker();
+        }
+        app
+    }
+
+    /// Another server and another worker with the same database, files and task queue.
+    pub async fn beside(&self) -> Self {
+        let app = Self::launch(self.environment.clone(), self.files.clone()).await;
+        app.restart_worker();
+        app
+    }
+
+    /// Starts a server.
+    async fn launch(environment: Vec<(&'static str, String)>, files: Arc<TempDir>) -> Self {
         let server = Path::new(env!("CARGO_BIN_EXE_server"));
         let (server, ready) = Process::start(server, &environment, "server ready");
         let address = |name: &str| {
@@ -126,13 +157,16 @@ impl TestApp {
                 .to_owned()
         };
         let (web, api) = (address("web "), address("api "));
+        let (_, database_url) = environment
+            .iter()
+            .find(|(name, _)| *name == "DATABASE_URL")
+            .unwrap();
         let pool = PgPoolOptions::new()
             .max_connections(2)
-            .connect(database_url.as_str())
+            .connect(database_url)
             .await
             .unwrap();
-        separate_workflow_ids(&pool).await;
-        let app = Self {
+        Self {
             web,
             api,
             pool,
@@ -142,11 +176,7 @@ impl TestApp {
             server: Mutex::new(Some(server)),
             worker: Mutex::new(None),
             metrics: Mutex::default(),
-        };
-        if temporal_is_there {
-            app.restart_worker();
         }
-        app
     }
 
     /// Kills the server outright.
@@ -295,6 +325,20 @@ impl TestApp {
             .send()
             .await
             .unwrap()
+    }
+
+    /// The connection of an upload of 900 MB that has got as far as 12 MiB.
+    pub async fn begin_upload(&self, user_id: i64) -> TcpStream {
+        let address = self.api.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST /jobs?user_id={user_id} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 900000000\r\n\
+             Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n\
+             Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; 12 << 20]).await.unwrap();
+        stream
     }
 
     /// A new pending job's id.

@@ -1,7 +1,6 @@
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::harness::{Options, SAMPLE, TestApp, eventually, expect, generated, problem};
 
@@ -228,20 +227,12 @@ async fn refused_uploads_leave_nothing() {
 async fn an_upload_that_breaks_off_leaves_nothing() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    let address = app.api.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST /jobs?user_id={user_id} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 900000000\r\n\
-         Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n\
-         Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(&vec![b'x'; 12 << 20]).await.unwrap();
+    let upload = app.begin_upload(user_id).await;
     eventually("the file to be begun", async || {
         (!app.stored_files().is_empty()).then_some(())
     })
     .await;
-    drop(stream);
+    drop(upload);
     eventually("the file to be removed", async || {
         app.stored_files().is_empty().then_some(())
     })

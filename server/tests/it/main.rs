@@ -1,5 +1,5 @@
-//! Tests over HTTP and WebSocket against the built `server` and `worker`, a real PostgreSQL and a
-//! real Temporal. `script/test` starts those two and says where they are.
+//! Tests over HTTP and WebSocket against the built `server` and `worker`, a real PostgreSQL, a real
+//! Temporal and a server that speaks S3. `script/test` starts those three and says where they are.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
@@ -7,6 +7,7 @@ mod control;
 mod files;
 mod harness;
 mod jobs;
+mod object_storage;
 mod pages;
 mod progress;
 mod results;

@@ -1,0 +1,278 @@
+//! The files in an object store: everything that works with a directory works with S3, also when it is slow, when it
+//! fails for a while, and when several servers and workers share it.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    ObjectStore, Options, SAMPLE, TestApp, eventually, expect, generated, problem,
+};
+
+/// What a request to an object store takes within one region.
+const LATENCY: Duration = Duration::from_millis(20);
+
+/// Slows a job down so that a test can act in the middle of it.
+const HIGH_LATENCY: Duration = Duration::from_millis(100);
+
+/// The row numbers of a page, and how many rows there are in all.
+async fn page(app: &TestApp, job: &Value, query: &str) -> (Vec<u64>, u64) {
+    let path = format!("/jobs/{}/transactions?{query}", job["id"]);
+    let response = app.get(&path).await;
+    assert_eq!(response.status(), StatusCode::OK, "{path}");
+    let total = response.headers()["x-total-count"].to_str().unwrap();
+    let total = total.parse().unwrap();
+    let rows: Vec<Value> = response.json().await.unwrap();
+    let numbers = rows.iter().map(|row| row["row_number"].as_u64().unwrap());
+    (numbers.collect(), total)
+}
+
+fn assert_exact(job: &Value, [valid, invalid, suspicious]: [u64; 3]) {
+    for (field, value) in [
+        ("status", json!("completed")),
+        ("total_records", json!(valid + invalid)),
+        ("processed_records", json!(valid + invalid)),
+        ("valid_records", json!(valid)),
+        ("invalid_records", json!(invalid)),
+        ("suspicious_records", json!(suspicious)),
+    ] {
+        assert_eq!(job[field], value, "{field} of {job}");
+    }
+}
+
+/// Waits until neither an object nor a part of one is left.
+async fn emptied(store: &ObjectStore) {
+    eventually("the bucket to be empty", async || {
+        let is_empty = store.keys().await.is_empty() && store.uploads().await.is_empty();
+        is_empty.then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_in_an_object_store_goes_all_the_way() {
+    let store = ObjectStore::start(Duration::ZERO).await;
+    let app = TestApp::start_in(&store).await;
+    let user_id = app.user().await;
+    let rows = 150_000;
+    let (file, counts) = generated(rows);
+    let [valid, invalid, suspicious] = counts;
+    let job_id = app.upload(user_id, file).await;
+    assert_eq!(store.keys().await.len(), 1);
+    let uploaded = store.take_requests();
+    assert!(
+        uploaded.iter().any(|request| request.starts_with("POST ")),
+        "in parts: {uploaded:?}"
+    );
+    app.begin(job_id).await;
+    let job = app.finished(job_id).await;
+    assert_exact(&job, counts);
+
+    let invalid_rows: Vec<u64> = (1..=rows)
+        .filter(|row| matches!(row % 100, 7 | 31))
+        .collect();
+    let last = invalid_rows.len() - 50;
+    for (query, numbers, total) in [
+        ("size=3", vec![1, 2, 3], rows),
+        ("page=50000&size=3", (rows - 2..=rows).collect(), rows),
+        ("row=77&size=1", vec![77], rows),
+        ("filter=valid&size=7", vec![1, 2, 3, 4, 5, 6, 8], valid),
+        ("filter=invalid&size=50", invalid_rows[..50].into(), invalid),
+        (
+            "filter=invalid&size=50&page=60",
+            invalid_rows[last..].into(),
+            invalid,
+        ),
+        (
+            "filter=suspicious&size=2&page=2",
+            vec![177, 178],
+            suspicious,
+        ),
+        (
+            "filter=amount.not_a_number&size=2",
+            vec![7, 107],
+            rows / 100,
+        ),
+        ("q=TXN0000077", vec![77], 1),
+        (
+            "q=Monthly%20SUB&size=2&page=75000",
+            vec![rows - 1, rows],
+            rows,
+        ),
+        ("q=nothing", vec![], 0),
+    ] {
+        assert_eq!(page(&app, &job, query).await, (numbers, total), "{query}");
+    }
+    let report = app.get_json(&format!("/jobs/{job_id}/report")).await;
+    assert_eq!(
+        report["problems"],
+        json!({"amount.not_a_number": rows / 100, "date.not_a_date": rows / 100})
+    );
+
+    let download = async |query: &str| {
+        let response = app.get(&format!("/jobs/{job_id}/results.csv{query}")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        response.text().await.unwrap()
+    };
+    let all = download("").await;
+    assert_eq!(all.lines().count() as u64, rows + 1);
+    let end = "TXN0150000,150.00,2024-01-15,Monthly subscription,150000,true,false,,\r\n";
+    assert!(all.ends_with(end));
+    let only_invalid = download("?filter=invalid").await;
+    assert_eq!(only_invalid.lines().count() as u64, invalid + 1);
+    let first = "TXN0000007,\"12,50 EUR\",2024-01-15,Monthly subscription,7,false,false,amount.not_a_number,";
+    assert!(only_invalid.lines().nth(1).unwrap().starts_with(first));
+
+    let small = app.process(SAMPLE).await;
+    assert_exact(&small, [4, 0, 1]);
+    for job in [job, small] {
+        let response = app.delete(&format!("/jobs/{}", job["id"])).await;
+        expect(response, StatusCode::NO_CONTENT).await;
+    }
+    emptied(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_breaks_off_leaves_no_parts() {
+    let store = ObjectStore::start(Duration::ZERO).await;
+    let app = TestApp::start_in(&store).await;
+    let user_id = app.user().await;
+    let upload = app.begin_upload(user_id).await;
+    eventually("the upload to be begun", async || {
+        (!store.uploads().await.is_empty()).then_some(())
+    })
+    .await;
+    drop(upload);
+    emptied(&store).await;
+    assert_eq!(
+        app.get_json(&format!("/users/{user_id}/jobs")).await,
+        json!([])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_outlasts_a_store_that_fails() {
+    let store = ObjectStore::start(HIGH_LATENCY).await;
+    let app = TestApp::start_in(&store).await;
+    let user_id = app.user().await;
+    let (file, counts) = generated(600_000);
+    let job_id = app.upload(user_id, file).await;
+    app.begin(job_id).await;
+    app.under_way(job_id).await;
+    store.fail();
+    let job = app.get_json(&format!("/jobs/{job_id}")).await;
+    assert!(job["processed_records"].as_u64() < Some(600_000), "{job}");
+
+    // Whoever looks at the rows meanwhile isn't kept waiting, and learns nothing of what is behind the API.
+    let rows = format!("/jobs/{job_id}/transactions?size=50");
+    let fails = async || {
+        let response = app.get(&rows).await;
+        let status = response.status();
+        assert!(status.is_server_error(), "{status}");
+        let detail = problem(response, status).await;
+        for inside in ["S3", "s3:", "http", "SlowDown", "batchline-", ".csv"] {
+            assert!(!detail.contains(inside), "{detail}");
+        }
+    };
+    fails().await;
+    let refused = store.refused();
+    eventually("the worker to have tried again", async || {
+        (store.refused() >= refused + 20).then_some(())
+    })
+    .await;
+    store.recover();
+    assert_eq!(page(&app, &job, "size=50").await.0.len(), 50);
+    assert_exact(&app.finished(job_id).await, counts);
+
+    store.fail();
+    fails().await;
+    let download = format!("/jobs/{job_id}/results.csv");
+    let response = app.get(&download).await;
+    let is_whole = response.status() == StatusCode::OK && response.text().await.is_ok();
+    assert!(!is_whole, "a download that breaks off must look like one");
+    store.recover();
+    let whole = app.get(&download).await.text().await.unwrap();
+    assert_eq!(whole.lines().count(), 600_001);
+}
+
+/// With a latency that is the same everywhere, what is counted is what a person waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_long_file_takes_a_handful_of_requests() {
+    let store = ObjectStore::start(LATENCY).await;
+    let app = TestApp::start_in(&store).await;
+    let (file, counts) = generated(450_000);
+    assert!(file.len() > 20_000_000);
+    let job = app.process(file).await;
+    assert_exact(&job, counts);
+    for (query, numbers, most) in [
+        ("page=9000&size=50", 449_951..=450_000, 4),
+        // Two of every 100 rows are invalid.
+        ("filter=invalid&page=180&size=50", 447_507..=449_931, 4),
+        ("q=TXN0449999", 449_999..=449_999, 6),
+    ] {
+        store.take_requests();
+        let (found, _) = page(&app, &job, query).await;
+        let requests = store.take_requests();
+        println!("{query} took {} requests: {requests:?}", requests.len());
+        assert_eq!(
+            (found.first(), found.last()),
+            (Some(numbers.start()), Some(numbers.end())),
+            "{query}"
+        );
+        assert!(
+            (1..=most).contains(&requests.len()),
+            "{query}: {requests:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_and_workers_share_a_job() {
+    let store = ObjectStore::start(HIGH_LATENCY).await;
+    let mut environment = store.environment();
+    // Two steps at a time in all, so that each worker gets some, and there is a middle.
+    environment.push(("WORKER_CONCURRENCY", "1".to_owned()));
+    let first = TestApp::start_with(Options {
+        environment,
+        ..Options::default()
+    })
+    .await;
+    let second = first.beside().await;
+    let user_id = first.user().await;
+    let (file, counts) = generated(1_000_000);
+    let job_id = first.upload(user_id, file).await;
+    let mut socket = second.socket(user_id).await;
+    let watched = tokio::spawn(async move { socket.until_finished(job_id).await });
+    first.begin(job_id).await;
+
+    eventually("both workers to take part", async || {
+        let shares = [first.figures().await, second.figures().await];
+        let take_part = |figures: &String| {
+            let chunks = figures
+                .lines()
+                .find_map(|line| line.strip_prefix("batchline_chunks "));
+            chunks.is_some_and(|chunks| chunks != "0")
+        };
+        shares.iter().all(take_part).then_some(())
+    })
+    .await;
+    first.stop_worker();
+    first.stop_server();
+
+    let messages = watched.await.unwrap();
+    let processed: Vec<u64> = messages
+        .iter()
+        .map(|message| message["processed_records"].as_u64().unwrap())
+        .collect();
+    assert!(processed.is_sorted(), "{processed:?}");
+    let between = |processed: &u64| (1..1_000_000).contains(processed);
+    assert!(processed.iter().any(between), "{processed:?}");
+    let last = messages.last().unwrap();
+    assert_eq!(
+        (&last["status"], &last["processed_records"]),
+        (&json!("completed"), &json!(1_000_000))
+    );
+    let job = second.get_json(&format!("/jobs/{job_id}")).await;
+    assert_exact(&job, counts);
+}
