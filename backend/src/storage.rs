@@ -10,6 +10,7 @@ use object_store::{
     prefix::PrefixStore,
 };
 use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
 use url::Url;
 
 use crate::{Error, Result};
@@ -92,7 +93,11 @@ impl Storage {
                 return Err(Error::TooLarge { limit });
             }
             hasher.update(&piece);
-            upload.write(&piece).await?;
+            if let Err(error) = upload.write(&piece).await {
+                upload.abort().await;
+                discard(content, limit).await;
+                return Err(error.into());
+            }
         }
         upload.finish().await?;
         Ok(StoredFile {
@@ -181,7 +186,8 @@ async fn discard<E>(mut content: impl Stream<Item = Result<Bytes, E>> + Unpin, l
     }
 }
 
-/// An object that is being stored. It takes a few parts in memory, however long it gets.
+/// An object that is being stored. It takes a few parts in memory, however long it gets. Dropped before its end, as when a
+/// step is cancelled, it is aborted in the background.
 pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
     path: Path,
@@ -213,23 +219,38 @@ impl Upload {
         Ok(())
     }
 
-    pub async fn finish(self) -> object_store::Result<()> {
-        match self.multipart {
+    pub async fn finish(mut self) -> object_store::Result<()> {
+        match self.multipart.take() {
             Some(multipart) => multipart.finish().await?,
             None => {
-                let payload = self.head.freeze().into();
+                let payload = std::mem::take(&mut self.head).freeze().into();
                 self.store.put(&self.path, payload).await?
             }
         };
         Ok(())
     }
 
-    pub async fn abort(self) {
-        if let Some(multipart) = self.multipart
-            && let Err(error) = multipart.abort().await
-        {
-            tracing::warn!(%error, "the parts of a broken upload could not be removed");
+    pub async fn abort(mut self) {
+        if let Some(multipart) = self.multipart.take() {
+            abort(multipart).await;
         }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending.
+        if let Some(multipart) = self.multipart.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(abort(multipart));
+        }
+    }
+}
+
+async fn abort(multipart: WriteMultipart) {
+    if let Err(error) = multipart.abort().await {
+        tracing::warn!(%error, "the parts of a broken upload could not be removed");
     }
 }
 

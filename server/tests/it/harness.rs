@@ -21,7 +21,10 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use url::Url;
 
 use self::process::Process;
-pub use self::{object_store::ObjectStore, socket::Socket};
+pub use self::{
+    object_store::{Fault, ObjectStore},
+    socket::Socket,
+};
 
 /// The longest that a test waits for anything.
 pub const DEADLINE: Duration = Duration::from_secs(180);

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    ObjectStore, Options, SAMPLE, TestApp, eventually, expect, generated, problem,
+    Fault, ObjectStore, Options, SAMPLE, TestApp, eventually, expect, generated, problem,
 };
 
 /// What a request to an object store takes within one region.
@@ -152,6 +152,43 @@ async fn an_upload_that_breaks_off_leaves_no_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_to_a_full_store_leaves_no_parts() {
+    let store = ObjectStore::start(Duration::ZERO).await;
+    let app = TestApp::start_in(&store).await;
+    let user_id = app.user().await;
+    store.set(Fault::Full);
+    // The answer arrives although much was still to be sent.
+    let response = app
+        .upload_response(user_id, "payments.csv", vec![b'x'; 40_000_000])
+        .await;
+    problem(response, StatusCode::INTERNAL_SERVER_ERROR).await;
+    emptied(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_cancelled_while_its_index_is_stored_leaves_no_parts() {
+    let store = ObjectStore::start(Duration::ZERO).await;
+    let app = TestApp::start_in(&store).await;
+    let user_id = app.user().await;
+    // Its id index takes more than one part.
+    let job_id = app.upload(user_id, generated(700_000).0).await;
+    store.set(Fault::Stuck);
+    app.begin(job_id).await;
+    eventually("the index to be begun", async || {
+        (!store.uploads().await.is_empty()).then_some(())
+    })
+    .await;
+    app.command(job_id, "cancel").await;
+    eventually("the parts to be removed", async || {
+        store.uploads().await.is_empty().then_some(())
+    })
+    .await;
+    let response = app.delete(&format!("/jobs/{job_id}")).await;
+    expect(response, StatusCode::NO_CONTENT).await;
+    emptied(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_outlasts_a_store_that_fails() {
     let store = ObjectStore::start(HIGH_LATENCY).await;
     let app = TestApp::start_in(&store).await;
@@ -160,7 +197,7 @@ async fn a_job_outlasts_a_store_that_fails() {
     let job_id = app.upload(user_id, file).await;
     app.begin(job_id).await;
     app.under_way(job_id).await;
-    store.fail();
+    store.set(Fault::Unavailable);
     let job = app.get_json(&format!("/jobs/{job_id}")).await;
     assert!(job["processed_records"].as_u64() < Some(600_000), "{job}");
 
@@ -181,17 +218,17 @@ async fn a_job_outlasts_a_store_that_fails() {
         (store.refused() >= refused + 20).then_some(())
     })
     .await;
-    store.recover();
+    store.set(Fault::None);
     assert_eq!(page(&app, &job, "size=50").await.0.len(), 50);
     assert_exact(&app.finished(job_id).await, counts);
 
-    store.fail();
+    store.set(Fault::Unavailable);
     fails().await;
     let download = format!("/jobs/{job_id}/results.csv");
     let response = app.get(&download).await;
     let is_whole = response.status() == StatusCode::OK && response.text().await.is_ok();
     assert!(!is_whole, "a download that breaks off must look like one");
-    store.recover();
+    store.set(Fault::None);
     let whole = app.get(&download).await.text().await.unwrap();
     assert_eq!(whole.lines().count(), 600_001);
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -12,21 +12,28 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::header,
+    http::{Method, header},
     response::{IntoResponse, Response},
 };
 use reqwest::{Client, StatusCode};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use super::{required, unique};
 
 /// The largest body of a request: a part of a multipart upload takes 5 MiB.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// What S3 answers while it can't keep up.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
-const SLOW_DOWN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code>\
-    <Message>Please reduce your request rate.</Message></Error>";
+/// What is wrong with the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// It refuses every request with 503.
+    Unavailable,
+    /// It refuses to store anything with 403, as stores with a quota do.
+    Full,
+    /// What is to be stored is never acknowledged.
+    Stuck,
+}
 
 /// A bucket for one test. Programs with [`ObjectStore::environment`] reach it through the proxy; the test's own
 /// look at what is stored bypasses it.
@@ -43,7 +50,7 @@ struct Proxy {
     http: Client,
     /// Added to every request.
     latency: Duration,
-    is_failing: AtomicBool,
+    fault: watch::Sender<Fault>,
     refused: AtomicUsize,
     /// Method, path and range of every request that was let through.
     requests: Mutex<Vec<String>>,
@@ -57,7 +64,7 @@ impl ObjectStore {
             endpoint: required("S3_ENDPOINT"),
             http: Client::builder().no_proxy().build().unwrap(),
             latency,
-            is_failing: AtomicBool::new(false),
+            fault: watch::Sender::new(Fault::None),
             refused: AtomicUsize::new(0),
             requests: Mutex::default(),
         });
@@ -94,17 +101,12 @@ impl ObjectStore {
         ]
     }
 
-    /// Refuses every request with 503 until [`ObjectStore::recover`].
-    pub fn fail(&self) {
-        self.proxy.refused.store(0, Ordering::Relaxed);
-        self.proxy.is_failing.store(true, Ordering::Relaxed);
+    /// From now on this is wrong with it.
+    pub fn set(&self, fault: Fault) {
+        self.proxy.fault.send_replace(fault);
     }
 
-    pub fn recover(&self) {
-        self.proxy.is_failing.store(false, Ordering::Relaxed);
-    }
-
-    /// How many requests were refused since [`ObjectStore::fail`].
+    /// How many requests were refused.
     pub fn refused(&self) -> usize {
         self.proxy.refused.load(Ordering::Relaxed)
     }
@@ -142,9 +144,21 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
         return StatusCode::BAD_REQUEST.into_response();
     };
     tokio::time::sleep(proxy.latency).await;
-    if proxy.is_failing.load(Ordering::Relaxed) {
+    let stores = head.method == Method::PUT;
+    let mut fault = proxy.fault.subscribe();
+    let fault = fault
+        .wait_for(|fault| !stores || *fault != Fault::Stuck)
+        .await
+        .map_or(Fault::None, |fault| *fault);
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    let refusal = match fault {
+        Fault::Unavailable => Some((StatusCode::SERVICE_UNAVAILABLE, "SlowDown")),
+        Fault::Full if stores => Some((StatusCode::FORBIDDEN, "QuotaExceeded")),
+        _ => None,
+    };
+    if let Some((status, code)) = refusal {
         proxy.refused.fetch_add(1, Ordering::Relaxed);
-        return (StatusCode::SERVICE_UNAVAILABLE, SLOW_DOWN).into_response();
+        return (status, format!("<Error><Code>{code}</Code></Error>")).into_response();
     }
     let range = head
         .headers
