@@ -1,13 +1,14 @@
 //! The uploaded files, kept as they came: on a disk or in an object store.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::{
-    ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem, path::Path,
-    prefix::PrefixStore,
+    BackoffConfig, ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig, WriteMultipart,
+    aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder,
+    local::LocalFileSystem, path::Path, prefix::PrefixStore,
 };
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
@@ -20,9 +21,19 @@ use crate::{Error, Result};
 const PART_BYTES: usize = 5 << 20;
 const PARTS_IN_FLIGHT: usize = 2;
 
+/// How long a read or a removal is retried while an object store fails. A person may be waiting for a page, and the steps
+/// of a worker are retried by Temporal for as long as it takes.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest pause between two of these retries.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
 #[derive(Clone)]
 pub struct Storage {
+    /// For reads and removals.
     store: Arc<dyn ObjectStore>,
+    /// The same for uploads, which retry longer: what was sent so far would have to be sent again.
+    uploads: Arc<dyn ObjectStore>,
     /// Where the files are, if they are on a disk.
     directory: Option<Arc<std::path::Path>>,
 }
@@ -35,8 +46,8 @@ pub(crate) struct StoredFile {
 }
 
 impl Storage {
-    /// Opens `file:///…`, `s3://…`, `gs://…` or `az://…`. The object stores take their credentials
-    /// from the environment by their own standard variables.
+    /// Opens `file:///…`, `s3://…`, `gs://…` or `az://…`. The object stores take their credentials and options from their
+    /// own variables in the environment, those that begin with `AWS_`, `GOOGLE_` or `AZURE_`.
     pub fn open(url: &str) -> anyhow::Result<Self> {
         let url = Url::parse(url).context("it is not a URL like file:///var/lib/batchline")?;
         if url.scheme() == "file" {
@@ -47,15 +58,24 @@ impl Storage {
                 .with_context(|| format!("{} can't be created", directory.display()))?;
             // An upload that was answered must outlive a power cut.
             let store = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(true);
+            let store = Arc::new(store);
             return Ok(Self {
-                store: Arc::new(store),
+                store: store.clone(),
+                uploads: store,
                 directory: Some(directory.into()),
             });
         }
-        let variables = std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value));
-        let (store, path) = object_store::parse_url_opts(&url, variables)?;
+        let impatient = RetryConfig {
+            retry_timeout: RETRY_TIMEOUT,
+            backoff: BackoffConfig {
+                max_backoff: MAX_BACKOFF,
+                ..BackoffConfig::default()
+            },
+            ..RetryConfig::default()
+        };
         Ok(Self {
-            store: Arc::new(PrefixStore::new(store, path)),
+            store: open_object_store(&url, impatient)?,
+            uploads: open_object_store(&url, RetryConfig::default())?,
             directory: None,
         })
     }
@@ -109,7 +129,7 @@ impl Storage {
     /// Begins to store an object under `key`. It is there once [`Upload::finish`] has returned.
     pub(crate) async fn upload(&self, key: &str) -> object_store::Result<Upload> {
         Ok(Upload {
-            store: self.store.clone(),
+            store: self.uploads.clone(),
             path: Path::from(key),
             head: BytesMut::new(),
             multipart: None,
@@ -161,6 +181,26 @@ impl Storage {
         }
         Ok(())
     }
+}
+
+fn open_object_store(url: &Url, retry: RetryConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let (scheme, prefix) = ObjectStoreScheme::parse(url)?;
+    let store: Box<dyn ObjectStore> = match scheme {
+        ObjectStoreScheme::AmazonS3 => {
+            let builder = AmazonS3Builder::from_env().with_url(url.as_str());
+            Box::new(builder.with_retry(retry).build()?)
+        }
+        ObjectStoreScheme::GoogleCloudStorage => {
+            let builder = GoogleCloudStorageBuilder::from_env().with_url(url.as_str());
+            Box::new(builder.with_retry(retry).build()?)
+        }
+        ObjectStoreScheme::MicrosoftAzure => {
+            let builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str());
+            Box::new(builder.with_retry(retry).build()?)
+        }
+        _ => anyhow::bail!("it begins with none of file://, s3://, gs:// and az://"),
+    };
+    Ok(Arc::new(PrefixStore::new(store, prefix)))
 }
 
 /// While `object_store` writes the file `key` it is called `key#1` or with another number.
