@@ -7,6 +7,7 @@ mod control;
 mod files;
 mod harness;
 mod jobs;
+mod ledger;
 mod pages;
 mod progress;
 mod results;
