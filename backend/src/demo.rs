@@ -6,7 +6,7 @@ use bytes::Bytes;
 use domain::{Command, Job};
 use futures::stream;
 
-use crate::{Backend, Error, Result, control, jobs};
+use crate::{Backend, Error, Result, control, uploads};
 
 const FILENAME: &str = "demo.csv";
 /// Enough that the progress can be seen.
@@ -18,7 +18,7 @@ const ROWS_PER_PIECE: u32 = 5_000;
 pub async fn create_job(backend: &Backend, user_id: i64) -> Result<Job> {
     let pieces = (0..ROWS).step_by(ROWS_PER_PIECE as usize).map(piece);
     let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
-    let job = jobs::upload(backend, user_id, FILENAME, content).await?;
+    let job = uploads::upload(backend, user_id, FILENAME, content).await?;
     match control::command(backend, job.id, Command::Start).await {
         Err(Error::Unavailable(_)) => Ok(job),
         started => started,

@@ -1,42 +1,55 @@
 //! PostgreSQL, file storage, the Temporal client, and the use cases on top of them.
 //!
-//! **Invariants.** SQL stands only in this crate. It knows no HTTP, no HTML and no workflow code:
+//! **Invariants.** All SQL is in this crate. It knows no HTTP, no HTML and no workflow code:
 //! the server, the pages and the worker each call one function here and translate the result.
+//! Dependencies point down this list, and nobody below the entry points takes a [`Backend`]:
+//!
+//! ```text
+//! entry points  uploads  control  users  deletion  queries  reports  demo  results::{page, csv}   server and app
+//!               processing  maintenance                                                           worker
+//! readers       results::{reader, search, id_index}  starter
+//! the ledger    ledger: every query on chunks
+//! the job       jobs::{row, query, transition, events}: every query on jobs     deletion_queue
+//! ground        error  config  database  storage  temporal
+//! ```
 
 pub mod config;
 pub mod control;
 mod database;
+pub mod deletion;
+mod deletion_queue;
 pub mod demo;
-pub mod downloads;
 mod error;
-pub mod housekeeping;
-pub mod jobs;
+mod jobs;
+mod ledger;
+pub mod maintenance;
 mod probe;
 pub mod processing;
 pub mod program;
-pub mod progress;
-mod reconcile;
-mod removals;
+pub mod queries;
 pub mod reports;
-mod search;
+pub mod results;
 mod starter;
 mod storage;
-mod stored_result;
 mod temporal;
-pub mod transactions;
+pub mod uploads;
 pub mod users;
 
 use anyhow::Context;
 use sqlx::PgPool;
 
-use crate::{search::Searches, starter::Starter};
+use crate::{jobs::events::Publisher, results::search::Searches, starter::Starter};
 
 pub use config::BackendConfig;
 pub use error::{Error, Result};
+pub use jobs::{
+    events::{Event, ProgressHub},
+    query::JobPage,
+};
 pub use probe::probe;
 pub use storage::Storage;
 pub use temporal::{
-    Assignment, ProcessJob, ProcessSmallJobs, Run, Temporal, connect as connect_to_temporal,
+    Assignment, Attempt, ProcessJob, ProcessSmallJobs, Temporal, connect as connect_to_temporal,
 };
 
 /// What every use case works on. Cheap to clone.
@@ -46,6 +59,7 @@ pub struct Backend {
     pub(crate) storage: Storage,
     pub(crate) temporal: Temporal,
     pub(crate) starter: Starter,
+    pub(crate) publisher: Publisher,
     pub(crate) searches: Searches,
     pub(crate) max_upload_bytes: u64,
 }
@@ -67,11 +81,14 @@ impl Backend {
         // First what can be wrong with the settings, then what may have to be waited for.
         let storage = Storage::open(&config.storage_url)
             .with_context(|| format!("STORAGE_URL {:?} can't be used", config.storage_url))?;
+        let pool = database::connect(config).await?;
+        let temporal = Temporal::new(config);
         Ok(Self {
-            pool: database::connect(config).await?,
             storage,
-            temporal: Temporal::new(config),
-            starter: Starter::new(),
+            starter: Starter::new(pool.clone(), temporal.clone()),
+            publisher: Publisher::start(pool.clone()),
+            pool,
+            temporal,
             searches: Searches::new(),
             max_upload_bytes: config.max_upload_bytes,
         })

@@ -8,43 +8,52 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use domain::Job;
+use sqlx::PgPool;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::{Backend, Error, Result, Run, control};
+use crate::{
+    Error, Result,
+    jobs::transition,
+    temporal::{Attempt, Temporal},
+};
 
-/// Runs that share a workflow at most: one worker has it, others are to get some too.
+/// Attempts that share a workflow at most: one worker has it, others are to get some too.
 const TOGETHER: usize = 32;
 
 struct Request {
-    run: Run,
+    attempt: Attempt,
     answer: oneshot::Sender<Result<Option<Job>>>,
 }
 
 #[derive(Clone)]
 pub(crate) struct Starter {
+    pool: PgPool,
+    temporal: Temporal,
     requests: mpsc::UnboundedSender<Request>,
     /// Whoever has it starts what has come in meanwhile.
     waiting: Arc<Mutex<mpsc::UnboundedReceiver<Request>>>,
 }
 
 impl Starter {
-    pub fn new() -> Self {
+    pub fn new(pool: PgPool, temporal: Temporal) -> Self {
         let (requests, waiting) = mpsc::unbounded_channel();
         Self {
+            pool,
+            temporal,
             requests,
             waiting: Arc::new(Mutex::new(waiting)),
         }
     }
 
-    /// Starts a workflow for this run and lets it begin. Gives the job unless it could not begin, because it is
-    /// no longer at rest in the run before.
-    pub async fn start(&self, backend: &Backend, run: Run) -> Result<Option<Job>> {
+    /// Starts a workflow for this attempt and lets it begin. Returns the job unless it could not begin, because it is
+    /// no longer at rest in the attempt before.
+    pub async fn start(&self, attempt: Attempt) -> Result<Option<Job>> {
         let (answer, answered) = oneshot::channel();
         // The receiver is in `self`.
-        let _ = self.requests.send(Request { run, answer });
+        let _ = self.requests.send(Request { attempt, answer });
         // A task of its own, so that a client that goes away takes nobody's start with it.
-        tokio::spawn(start_those_waiting(backend.clone()));
+        tokio::spawn(start_those_waiting(self.clone()));
         answered
             .await
             .map_err(|_| anyhow!("the start was given up"))?
@@ -53,8 +62,8 @@ impl Starter {
 
 /// As many tasks as requests wait for their turn. Whichever has it takes all that have come in, and may leave
 /// nothing for those after it.
-async fn start_those_waiting(backend: Backend) {
-    let mut waiting = backend.starter.waiting.lock().await;
+async fn start_those_waiting(starter: Starter) {
+    let mut waiting = starter.waiting.lock().await;
     let mut group = Vec::new();
     while group.len() < TOGETHER
         && let Ok(request) = waiting.try_recv()
@@ -64,10 +73,10 @@ async fn start_those_waiting(backend: Backend) {
     if group.is_empty() {
         return;
     }
-    let begun = start(&backend, &group).await;
-    for Request { run, answer } in group {
+    let begun = starter.start_together(&group).await;
+    for Request { attempt, answer } in group {
         let own = match &begun {
-            Ok(jobs) => Ok(jobs.iter().find(|job| Run::of(job) == run).cloned()),
+            Ok(jobs) => Ok(jobs.iter().find(|job| Attempt::of(job) == attempt).cloned()),
             Err(Error::Unavailable(sentence)) => Err(Error::Unavailable(sentence.clone())),
             Err(error) => Err(Error::Internal(anyhow!("a start failed: {error:?}"))),
         };
@@ -76,16 +85,17 @@ async fn start_those_waiting(backend: Backend) {
     }
 }
 
-/// Gives the jobs that have begun.
-async fn start(backend: &Backend, group: &[Request]) -> Result<Vec<Job>> {
-    let mut runs: Vec<Run> = group.iter().map(|request| request.run).collect();
-    // A job may have been asked for twice.
-    runs.sort_unstable();
-    runs.dedup();
-    let workflow_id = format!("small-jobs-{}", Uuid::new_v4());
-    backend
-        .temporal
-        .start_shared(&workflow_id, runs.clone())
-        .await?;
-    control::begin(backend, &runs, Some(&workflow_id)).await
+impl Starter {
+    /// Returns the jobs that have begun.
+    async fn start_together(&self, group: &[Request]) -> Result<Vec<Job>> {
+        let mut attempts: Vec<Attempt> = group.iter().map(|request| request.attempt).collect();
+        // A job may have been asked for twice.
+        attempts.sort_unstable();
+        attempts.dedup();
+        let workflow_id = format!("small-jobs-{}", Uuid::new_v4());
+        self.temporal
+            .start_shared(&workflow_id, attempts.clone())
+            .await?;
+        transition::begin(&self.pool, &attempts, Some(&workflow_id)).await
+    }
 }

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::{
     ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem, path::Path,
     prefix::PrefixStore,
@@ -70,18 +70,15 @@ impl Storage {
     where
         E: std::fmt::Display,
     {
-        let path = Path::from(key);
         let mut hasher = Sha256::new();
         let mut bytes = 0_u64;
-        // Object stores refuse a multipart upload without parts, so a small file goes in one piece.
-        let mut head = BytesMut::new();
-        let mut upload = None;
+        let mut upload = self.upload(key).await?;
         loop {
             let piece = match content.try_next().await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(error) => {
-                    abort(upload).await;
+                    upload.abort().await;
                     tracing::info!(%error, "an upload broke off");
                     return Err(Error::BadUpload(
                         "The upload broke off before the file was complete.".to_owned(),
@@ -90,35 +87,27 @@ impl Storage {
             };
             bytes += piece.len() as u64;
             if bytes > limit {
-                abort(upload).await;
+                upload.abort().await;
                 discard(content, limit).await;
                 return Err(Error::TooLarge { limit });
             }
             hasher.update(&piece);
-            match &mut upload {
-                None if head.len() + piece.len() <= PART_BYTES => head.extend_from_slice(&piece),
-                None => {
-                    let mut started = WriteMultipart::new_with_chunk_size(
-                        self.store.put_multipart(&path).await?,
-                        PART_BYTES,
-                    );
-                    started.write(&std::mem::take(&mut head));
-                    started.write(&piece);
-                    upload = Some(started);
-                }
-                Some(upload) => {
-                    upload.wait_for_capacity(PARTS_IN_FLIGHT).await?;
-                    upload.write(&piece);
-                }
-            }
+            upload.write(&piece).await?;
         }
-        match upload {
-            Some(upload) => upload.finish().await?,
-            None => self.store.put(&path, head.freeze().into()).await?,
-        };
+        upload.finish().await?;
         Ok(StoredFile {
             bytes,
             sha256: format!("{:x}", HexDigest(&hasher.finalize())),
+        })
+    }
+
+    /// Begins to store an object under `key`. It is there once [`Upload::finish`] has returned.
+    pub(crate) async fn upload(&self, key: &str) -> object_store::Result<Upload> {
+        Ok(Upload {
+            store: self.store.clone(),
+            path: Path::from(key),
+            head: BytesMut::new(),
+            multipart: None,
         })
     }
 
@@ -128,6 +117,30 @@ impl Storage {
             return Ok(Bytes::new());
         }
         self.store.get_range(&Path::from(key), range).await
+    }
+
+    /// The bytes of several ranges that lie within the file. From an object store neighbours come with one request.
+    pub(crate) async fn read_ranges(
+        &self,
+        key: &str,
+        ranges: &[Range<u64>],
+    ) -> object_store::Result<Vec<Bytes>> {
+        match ranges {
+            [] => Ok(Vec::new()),
+            [range] => Ok(vec![self.read(key, range.clone()).await?]),
+            ranges => self.store.get_ranges(&Path::from(key), ranges).await,
+        }
+    }
+
+    /// A file of `bytes` bytes in slices of `slice_bytes` bytes.
+    pub(crate) fn slices(&self, key: &str, bytes: u64, slice_bytes: u64) -> SliceReader {
+        SliceReader {
+            storage: self.clone(),
+            key: key.into(),
+            bytes,
+            slice_bytes,
+            at: 0,
+        }
     }
 
     /// Removes a file, whole or half written; that it is not there is fine. The parts of an upload to an
@@ -168,11 +181,97 @@ async fn discard<E>(mut content: impl Stream<Item = Result<Bytes, E>> + Unpin, l
     }
 }
 
-async fn abort(upload: Option<WriteMultipart>) {
-    if let Some(upload) = upload
-        && let Err(error) = upload.abort().await
-    {
-        tracing::warn!(%error, "the parts of a broken upload could not be removed");
+/// An object that is being stored. It takes a few parts in memory, however long it gets.
+pub(crate) struct Upload {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    /// Object stores refuse a multipart upload without parts, so a small object goes in one piece.
+    head: BytesMut,
+    multipart: Option<WriteMultipart>,
+}
+
+impl Upload {
+    pub async fn write(&mut self, piece: &[u8]) -> object_store::Result<()> {
+        match &mut self.multipart {
+            None if self.head.len() + piece.len() <= PART_BYTES => {
+                self.head.extend_from_slice(piece);
+            }
+            None => {
+                let mut started = WriteMultipart::new_with_chunk_size(
+                    self.store.put_multipart(&self.path).await?,
+                    PART_BYTES,
+                );
+                started.write(&std::mem::take(&mut self.head));
+                started.write(piece);
+                self.multipart = Some(started);
+            }
+            Some(multipart) => {
+                multipart.wait_for_capacity(PARTS_IN_FLIGHT).await?;
+                multipart.write(piece);
+            }
+        }
+        Ok(())
+    }
+
+    pub async fn finish(self) -> object_store::Result<()> {
+        match self.multipart {
+            Some(multipart) => multipart.finish().await?,
+            None => {
+                let payload = self.head.freeze().into();
+                self.store.put(&self.path, payload).await?
+            }
+        };
+        Ok(())
+    }
+
+    pub async fn abort(self) {
+        if let Some(multipart) = self.multipart
+            && let Err(error) = multipart.abort().await
+        {
+            tracing::warn!(%error, "the parts of a broken upload could not be removed");
+        }
+    }
+}
+
+/// Reads a file slice by slice. Each comes with its place in the file.
+pub(crate) struct SliceReader {
+    storage: Storage,
+    key: Arc<str>,
+    bytes: u64,
+    slice_bytes: u64,
+    at: u64,
+}
+
+impl SliceReader {
+    pub async fn next(&mut self) -> object_store::Result<Option<(u64, Bytes)>> {
+        if self.at >= self.bytes {
+            return Ok(None);
+        }
+        let start = self.at;
+        self.at = self.bytes.min(start + self.slice_bytes);
+        let slice = self.storage.read(&self.key, start..self.at).await?;
+        Ok(Some((start, slice)))
+    }
+
+    /// The slices that are left, in their order. So many are read at the same time.
+    pub fn stream(self, lanes: usize) -> impl Stream<Item = object_store::Result<(u64, Bytes)>> {
+        let Self {
+            storage,
+            key,
+            bytes,
+            slice_bytes,
+            at,
+        } = self;
+        let starts = (at..bytes).step_by(usize::try_from(slice_bytes).unwrap_or(usize::MAX));
+        stream::iter(starts)
+            .map(move |start| {
+                let (storage, key) = (storage.clone(), key.clone());
+                async move {
+                    let end = bytes.min(start + slice_bytes);
+                    Ok((start, storage.read(&key, start..end).await?))
+                }
+            })
+            .buffered(lanes)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The Temporal client: starts the workflow of a run, asks after it, and ends it.
+//! The Temporal client: starts the workflow of an attempt, asks after it, and ends it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,40 +21,42 @@ use url::Url;
 
 use crate::{BackendConfig, Error, Result};
 
-/// One run of one job: what a workflow is about. Work for an older run can't commit.
+/// One attempt at one job: what a workflow is about. Work for an older attempt can't commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Run {
+pub struct Attempt {
     pub job_id: i64,
-    pub run: u32,
+    /// Grows with each start, pause, resume, cancel and retry.
+    #[serde(rename = "run")]
+    pub number: u32,
 }
 
-impl Run {
-    /// The run that the job is in.
+impl Attempt {
+    /// The attempt that the job is in.
     pub fn of(job: &Job) -> Self {
         Self {
             job_id: job.id,
-            run: job.run,
+            number: job.run,
         }
     }
 
     pub fn next(self) -> Self {
         Self {
-            run: self.run + 1,
+            number: self.number + 1,
             ..self
         }
     }
 
-    /// The workflow of a run that has one of its own: a later run never meets what is left of an earlier one.
+    /// The workflow of an attempt that has one of its own: a later attempt never meets what is left of an earlier one.
     pub(crate) fn workflow_id(self) -> String {
-        format!("job-{}-run-{}", self.job_id, self.run)
+        format!("job-{}-run-{}", self.job_id, self.number)
     }
 }
 
-/// What the workflow of a run is started with.
+/// What the workflow of an attempt is started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     #[serde(flatten)]
-    pub run: Run,
+    pub attempt: Attempt,
     /// Size of the file.
     pub bytes: u64,
 }
@@ -88,7 +90,7 @@ impl ProcessSmallJobs {
 }
 
 impl WorkflowDefinition for ProcessSmallJobs {
-    type Input = Vec<Run>;
+    type Input = Vec<Attempt>;
     type Output = ();
 
     fn name(&self) -> &str {
@@ -170,16 +172,20 @@ impl Temporal {
         self.client.get_or_try_init(|| connect(&self.config)).await
     }
 
-    /// Starts the workflow of this run, unless it is running already. Fails as [`Self::start_workflow`].
+    /// Starts the workflow of this attempt, unless it is running already. Fails as [`Self::start_workflow`].
     pub(crate) async fn start(&self, assignment: Assignment) -> Result<()> {
-        let workflow_id = assignment.run.workflow_id();
+        let workflow_id = assignment.attempt.workflow_id();
         self.start_workflow(ProcessJob, assignment, workflow_id)
             .await
     }
 
-    /// Starts a workflow that these runs share. Fails as [`Self::start_workflow`].
-    pub(crate) async fn start_shared(&self, workflow_id: &str, runs: Vec<Run>) -> Result<()> {
-        self.start_workflow(ProcessSmallJobs, runs, workflow_id.to_owned())
+    /// Starts a workflow that these attempts share. Fails as [`Self::start_workflow`].
+    pub(crate) async fn start_shared(
+        &self,
+        workflow_id: &str,
+        attempts: Vec<Attempt>,
+    ) -> Result<()> {
+        self.start_workflow(ProcessSmallJobs, attempts, workflow_id.to_owned())
             .await
     }
 
@@ -220,11 +226,11 @@ impl Temporal {
             })
     }
 
-    /// Ends the run's own workflow if it is running. A courtesy that frees workers: its steps would find
-    /// themselves outdated anyway. One that it shares with other runs goes on for them.
-    pub(crate) async fn terminate(&self, run: Run, reason: &str) {
+    /// Ends the attempt's own workflow if it is running. A courtesy that frees workers: its steps would find
+    /// themselves outdated anyway. One that it shares with other attempts goes on for them.
+    pub(crate) async fn terminate(&self, attempt: Attempt, reason: &str) {
         let terminated = async {
-            self.handle(&run.workflow_id())
+            self.handle(&attempt.workflow_id())
                 .await?
                 .terminate(WorkflowTerminateOptions::builder().reason(reason).build())
                 .await?;
@@ -232,7 +238,7 @@ impl Temporal {
         };
         if let Err(error) = terminated.await {
             tracing::debug!(
-                job_id = run.job_id,
+                job_id = attempt.job_id,
                 error = format!("{error:#}"),
                 "no workflow was ended"
             );
@@ -240,11 +246,11 @@ impl Temporal {
     }
 
     /// [`Self::terminate`], without anybody waiting for it.
-    pub(crate) fn terminate_soon(&self, run: Run, status: JobStatus) {
+    pub(crate) fn terminate_soon(&self, attempt: Attempt, status: JobStatus) {
         let temporal = self.clone();
         tokio::spawn(async move {
             temporal
-                .terminate(run, &format!("the job is {status}"))
+                .terminate(attempt, &format!("the job is {status}"))
                 .await;
         });
     }

@@ -1,8 +1,9 @@
-//! Users: create, list, open, change, delete.
+//! Users: create, list, open, change.
 
 use domain::{NewUser, User, UserChange};
+use sqlx::PgConnection;
 
-use crate::{Backend, Error, Result, error::violates, jobs};
+use crate::{Backend, Error, Result, error::violates};
 
 /// All users, newest first.
 pub async fn list(backend: &Backend) -> Result<Vec<User>> {
@@ -54,30 +55,19 @@ pub async fn update(backend: &Backend, user_id: i64, change: &UserChange) -> Res
     .ok_or(Error::NotFound("User"))
 }
 
-/// Deletes the user with all jobs, rows and files. Work under way for them ends by itself: without
-/// its job it can't commit.
-pub async fn delete(backend: &Backend, user_id: i64) -> Result<()> {
-    let mut tx = backend.pool.begin().await?;
-    // Locks the user first: an upload that ends now waits, and then finds no user.
+/// Keeps the user from being changed or deleted until the transaction ends. Fails with [`Error::NotFound`].
+pub(crate) async fn lock(tx: &mut PgConnection, user_id: i64) -> Result<()> {
     let user = sqlx::query_scalar!("select id from users where id = $1 for update", user_id)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(tx)
         .await?;
-    if user.is_none() {
-        return Err(Error::NotFound("User"));
-    }
-    // In the order in which jobs that are started together are locked.
-    let job_ids = sqlx::query_scalar!(
-        "select id from jobs where user_id = $1 order by id for update",
-        user_id
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let deleted = jobs::delete_all(&mut tx, &job_ids).await?;
+    user.map(|_| ()).ok_or(Error::NotFound("User"))
+}
+
+/// Removes a user without jobs.
+pub(crate) async fn remove(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
     sqlx::query!("delete from users where id = $1", user_id)
-        .execute(&mut *tx)
+        .execute(tx)
         .await?;
-    tx.commit().await?;
-    jobs::clean_up(backend, deleted);
     Ok(())
 }
 

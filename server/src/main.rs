@@ -19,7 +19,7 @@ use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
-use backend::{Backend, program, progress::ProgressHub};
+use backend::{Backend, program, queries};
 use clap::Parser;
 use tokio::{net::TcpListener, sync::watch};
 
@@ -48,7 +48,7 @@ async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     let (web_addr, api_addr) = (web.local_addr()?, api.local_addr()?);
 
     let backend = Backend::connect(&config.backend).await?;
-    let hub = ProgressHub::start(&backend).await?;
+    let hub = queries::listen(&backend).await?;
     let (stop, stopping) = watch::channel(false);
     let stopping = Stopping(stopping);
     let state = AppState::new(backend, hub, &config, stopping.clone());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use app::Site;
 use axum::extract::FromRef;
-use backend::{Backend, progress::ProgressHub};
+use backend::{Backend, ProgressHub};
 use tokio::sync::watch;
 
 use crate::config::ServerConfig;

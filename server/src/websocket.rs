@@ -9,10 +9,7 @@ use axum::{
     },
     response::Response,
 };
-use backend::{
-    Backend,
-    progress::{self, Event, ProgressHub},
-};
+use backend::{Backend, Event, ProgressHub, queries};
 use domain::JobProgress;
 use tokio::{
     sync::broadcast::error::RecvError,
@@ -95,7 +92,7 @@ impl Watcher {
             .filter(|(_, (_, active))| *active)
             .map(|(job_id, _)| *job_id)
             .collect();
-        let states = progress::states(&self.backend, self.user_id, &unfinished)
+        let states = queries::states(&self.backend, self.user_id, &unfinished)
             .await
             .map_err(|error| {
                 tracing::warn!(%error, "a socket is closed, because the state can't be read");

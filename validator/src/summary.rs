@@ -1,6 +1,6 @@
 //! What the rows of a file, or of a part of it, amount to.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::AddAssign, str::FromStr};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
@@ -18,6 +18,15 @@ pub struct Counts {
     pub valid: u64,
     pub invalid: u64,
     pub suspicious: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.processed += other.processed;
+        self.valid += other.valid;
+        self.invalid += other.invalid;
+        self.suspicious += other.suspicious;
+    }
 }
 
 /// Rows by verdict and by kind of problem, and the sum and the dates of the valid ones.

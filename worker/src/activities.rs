@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use backend::{
-    Backend, Run,
+    Attempt, Backend,
     processing::{self, StepError},
 };
 use serde::{Deserialize, Serialize};
@@ -32,13 +32,15 @@ pub struct Activities {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chunks {
-    pub run: Run,
+    #[serde(rename = "run")]
+    pub attempt: Attempt,
     pub numbers: Range<u32>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {
-    pub run: Run,
+    #[serde(rename = "run")]
+    pub attempt: Attempt,
     /// A sentence for the person who uploaded the file.
     pub error: String,
 }
@@ -50,9 +52,9 @@ impl Activities {
     pub async fn plan(
         self: Arc<Self>,
         context: ActivityContext,
-        run: Run,
+        attempt: Attempt,
     ) -> Result<Vec<Range<u32>>, ActivityError> {
-        self.alive(&context, processing::plan(&self.backend, run))
+        self.alive(&context, processing::plan(&self.backend, attempt))
             .await
     }
 
@@ -64,12 +66,9 @@ impl Activities {
         chunks: Chunks,
     ) -> Result<(), ActivityError> {
         let step = async {
-            for number in chunks.numbers {
-                let counts = processing::validate_chunk(&self.backend, chunks.run, number).await?;
-                if let Some(counts) = counts {
-                    self.figures.committed(counts);
-                }
-            }
+            let committed =
+                processing::validate_chunks(&self.backend, chunks.attempt, chunks.numbers).await?;
+            self.figures.committed(committed);
             Ok(())
         };
         self.alive(&context, step).await
@@ -80,12 +79,13 @@ impl Activities {
     pub async fn process(
         self: Arc<Self>,
         context: ActivityContext,
-        run: Run,
+        attempt: Attempt,
     ) -> Result<(), ActivityError> {
         let workflow_id = context.info().workflow_id.as_deref();
         let step = async {
-            let counts = processing::process_whole(&self.backend, run, workflow_id).await?;
-            self.figures.committed(counts);
+            let committed =
+                processing::process_small_file(&self.backend, attempt, workflow_id).await?;
+            self.figures.committed(committed);
             Ok(())
         };
         self.alive(&context, step).await
@@ -95,9 +95,9 @@ impl Activities {
     pub async fn complete(
         self: Arc<Self>,
         context: ActivityContext,
-        run: Run,
+        attempt: Attempt,
     ) -> Result<(), ActivityError> {
-        self.alive(&context, processing::complete(&self.backend, run))
+        self.alive(&context, processing::complete(&self.backend, attempt))
             .await
     }
 
@@ -109,7 +109,7 @@ impl Activities {
         failure: Failure,
     ) -> Result<(), ActivityError> {
         let step = async {
-            match processing::fail(&self.backend, failure.run, &failure.error).await {
+            match processing::fail(&self.backend, failure.attempt, &failure.error).await {
                 Err(StepError::Outdated) => Ok(()),
                 result => result,
             }

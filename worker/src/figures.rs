@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backend::processing::Counts;
+use backend::processing::Committed;
 use temporalio_common::telemetry::metrics::{
     CoreMeter, Counter, HistogramF64, MetricAttributes, MetricKeyValue, MetricParameters,
 };
@@ -52,11 +52,10 @@ impl Figures {
         }
     }
 
-    /// A chunk was committed with these counts.
-    pub fn committed(&self, counts: Counts) {
+    pub fn committed(&self, Committed { counts, chunks }: Committed) {
         self.rows.add(counts.valid, &self.valid);
         self.rows.add(counts.invalid, &self.invalid);
-        self.chunks.add(1, &self.none);
+        self.chunks.add(chunks, &self.none);
     }
 
     /// An attempt at a step has ended.

@@ -14,7 +14,7 @@ mod workflow;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use backend::{Backend, housekeeping, program};
+use backend::{Backend, maintenance, program};
 use clap::Parser;
 use temporalio_client::Client;
 use temporalio_common::telemetry::{
@@ -47,7 +47,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const STICKY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often the worker looks for what is to be tidied up.
-const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -128,20 +128,20 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         metrics = %format_args!("http://{}/metrics", exporter.bound_addr),
         "worker ready"
     );
-    let housekeeping = tokio::spawn(keep_house(backend));
+    let maintenance = tokio::spawn(maintain(backend));
     worker.run().await?;
-    housekeeping.abort();
+    maintenance.abort();
     Ok(())
 }
 
 /// Every worker does it, so that it is done as long as there is one.
-async fn keep_house(backend: Backend) {
-    let mut due = tokio::time::interval(HOUSEKEEPING_INTERVAL);
+async fn maintain(backend: Backend) {
+    let mut due = tokio::time::interval(MAINTENANCE_INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;
-        if let Err(error) = housekeeping::round(&backend).await {
-            tracing::warn!(error = %anyhow::Error::new(error), "housekeeping is put off");
+        if let Err(error) = maintenance::round(&backend).await {
+            tracing::warn!(error = %anyhow::Error::new(error), "maintenance is put off");
         }
     }
 }

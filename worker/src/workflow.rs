@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
-use backend::{Assignment, Run, processing::SMALL_BYTES};
+use backend::{Assignment, Attempt, processing::SMALL_BYTES};
 use serde::{Deserialize, Serialize};
 use temporalio_common::ActivityDefinition;
 use temporalio_macros::{workflow, workflow_methods};
@@ -55,14 +55,14 @@ impl ProcessJob {
 
     #[run(name = "ProcessJob")]
     pub async fn run(context: &mut WorkflowContext<Self>) -> WorkflowResult<()> {
-        let run = context.state(|state| state.assignment.run);
-        let error = match Self::process(context, run).await {
+        let attempt = context.state(|state| state.assignment.attempt);
+        let error = match Self::process(context, attempt).await {
             Ok(()) => return Ok(()),
             Err(Stop::Workflow(termination)) => return Err(termination),
             Err(Stop::Step(error)) => *error,
         };
         if let Some(error) = reason(error)? {
-            Self::step(context, Activities::fail, Failure { run, error }, SHORT).await?;
+            Self::step(context, Activities::fail, Failure { attempt, error }, SHORT).await?;
         }
         Ok(())
     }
@@ -82,14 +82,19 @@ impl From<ActivityExecutionError> for Stop {
 }
 
 impl ProcessJob {
-    async fn process(context: &WorkflowContext<Self>, run: Run) -> Result<(), Stop> {
+    async fn process(context: &WorkflowContext<Self>, attempt: Attempt) -> Result<(), Stop> {
         if context.state(|state| state.remaining.is_none()) {
             // Reading the largest file takes minutes; an hour says that something is stuck.
-            let chunks =
-                Self::step(context, Activities::plan, run, Duration::from_secs(3600)).await?;
+            let chunks = Self::step(
+                context,
+                Activities::plan,
+                attempt,
+                Duration::from_secs(3600),
+            )
+            .await?;
             context.state_mut(|state| state.remaining = Some(chunks.into()));
         }
-        let lanes = (0..LANES).map(|_| Self::validate_chunks(context.clone(), run));
+        let lanes = (0..LANES).map(|_| Self::validate_chunks(context.clone(), attempt));
         for lane in join_all(lanes).await {
             lane?;
         }
@@ -104,7 +109,7 @@ impl ProcessJob {
                 .continue_as_new(input, ContinueAsNewOptions::default())
                 .map_err(Stop::Workflow)?;
         }
-        Self::step(context, Activities::complete, run, SHORT).await?;
+        Self::step(context, Activities::complete, attempt, SHORT).await?;
         Ok(())
     }
 
@@ -112,13 +117,13 @@ impl ProcessJob {
     /// enough to go on in a new execution.
     async fn validate_chunks(
         context: WorkflowContext<Self>,
-        run: Run,
+        attempt: Attempt,
     ) -> Result<(), ActivityExecutionError> {
         while !context.continue_as_new_suggested() {
             let Some(numbers) = context.state_mut(Self::next_chunks) else {
                 break;
             };
-            let chunks = Chunks { run, numbers };
+            let chunks = Chunks { attempt, numbers };
             Self::step(
                 &context,
                 Activities::validate,

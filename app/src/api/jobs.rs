@@ -10,7 +10,7 @@ use {
     super::respond,
     crate::ErrorKind,
     backend::Backend,
-    backend::transactions::RowPage,
+    backend::results::page::RowPage,
     domain::{InvalidField, Job, JobReport, PageRequest, User, format},
 };
 
@@ -28,7 +28,7 @@ const MAX_DESCRIPTION_CHARS: usize = 2000;
 
 #[cfg(feature = "ssr")]
 pub async fn job(backend: &Backend, job_id: i64) -> Result<JobDetails, AppError> {
-    let job = backend::jobs::get(backend, job_id).await?;
+    let job = backend::queries::job(backend, job_id).await?;
     let user = backend::users::get(backend, job.user_id).await?;
     let report = backend::reports::get(backend, job_id).await?;
     Ok(JobDetails { job, user, report })
@@ -40,7 +40,7 @@ pub async fn rows(
     job_id: i64,
     request: &PageRequest,
 ) -> Result<RowPage, AppError> {
-    let mut page = backend::transactions::page(backend, job_id, request).await?;
+    let mut page = backend::results::page::get(backend, job_id, request).await?;
     for row in &mut page.rows {
         if let Some(description) = &mut row.description
             && let Some(short) = format::shortened(description, MAX_DESCRIPTION_CHARS)
@@ -81,7 +81,7 @@ pub async fn upload_file(data: MultipartData) -> Result<i64, AppError> {
                         return Err(InvalidField::new("file", "Choose a CSV file.").into());
                     }
                     let backend = expect_context::<Backend>();
-                    let job = backend::jobs::upload(&backend, user_id, &filename, field).await?;
+                    let job = backend::uploads::upload(&backend, user_id, &filename, field).await?;
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
                     return Ok(job.id);
                 }
@@ -140,7 +140,7 @@ pub async fn command_job(job_id: i64, command: Command) -> Result<JobProgress, A
 #[server(prefix = "/rpc", endpoint = "delete-job")]
 pub async fn delete_job(job_id: i64, user_id: i64) -> Result<(), AppError> {
     respond(async {
-        backend::jobs::delete(&expect_context::<Backend>(), job_id).await?;
+        backend::deletion::delete_job(&expect_context::<Backend>(), job_id).await?;
         leptos_axum::redirect(&format!("/users/{user_id}"));
         Ok(())
     })

@@ -1,4 +1,4 @@
-use backend::{Backend, jobs::JobPage};
+use backend::{Backend, JobPage};
 use domain::{Email, NewUser, User, UserChange, UserName};
 use leptos::prelude::*;
 
@@ -14,7 +14,7 @@ pub struct Dashboard {
 pub async fn dashboard(backend: &Backend, user_id: i64, page: u64) -> Result<Dashboard, AppError> {
     Ok(Dashboard {
         user: backend::users::get(backend, user_id).await?,
-        jobs: backend::jobs::page(backend, user_id, page).await?,
+        jobs: backend::queries::job_page(backend, user_id, page).await?,
     })
 }
 
@@ -50,7 +50,7 @@ pub async fn update_user(user_id: i64, name: String, email: String) -> Result<Us
 #[server(prefix = "/rpc", endpoint = "delete-user")]
 pub async fn delete_user(user_id: i64) -> Result<(), AppError> {
     respond(async {
-        backend::users::delete(&expect_context::<Backend>(), user_id).await?;
+        backend::deletion::delete_user(&expect_context::<Backend>(), user_id).await?;
         leptos_axum::redirect("/");
         Ok(())
     })

@@ -3,7 +3,7 @@
 mod settings;
 
 use axum::http::StatusCode;
-use backend::{Backend, jobs::JobPage};
+use backend::{Backend, JobPage};
 use domain::{Job, JobProgress, format};
 use leptos::prelude::*;
 

@@ -1,150 +1,299 @@
-//! Finds every repeated transaction id of a file of any length in flat memory: 128-bit hashes of the
-//! ids, partitioned by their first byte and written to unnamed temporary files beyond a budget.
+//! Finds every repeated transaction id of a file of any content in flat memory, and writes the id index on the way.
+//!
+//! Each id is an entry: 96 bits of its keyed hash and its row number. (Of a billion ids, two have the same 96 bits once in
+//! a hundred billion files; nobody who doesn't know the key can make such ids.) Entries are partitioned by the first
+//! eight bits, which go to disk beyond a budget. A partition that fits into memory is sorted; a larger one is partitioned
+//! again by the next bits, unless all of its hashes are equal: then it is in the right order as it is. Sorted, equal ids
+//! are neighbours, in the order of the file, and the same pass writes them to the index.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Read, Seek, Write},
+    io::{self, Read, Seek, Write},
+    ops::Range,
 };
 
-use validator::SeenHashes;
+use tempfile::SpooledTempFile;
+use validator::{ChunkRange, RowId, RowSet};
 
-const PARTITIONS: usize = 256;
+use super::spill::{PARTITIONS, Partition, Spill};
+use crate::ledger::PlannedChunk;
+use crate::results::id_index;
+
 /// Memory for ids that are not on disk, in bytes.
 const BUDGET: usize = 32 << 20;
-const ENTRY_BYTES: usize = 24;
 
-/// An id's hash and its row number.
-type Entry = [u8; ENTRY_BYTES];
+/// Entries of a partition that are sorted in memory.
+const SORTED: u64 = 1 << 19;
 
-pub(super) struct DuplicateFinder {
-    partitions: Vec<Partition>,
-    entries_in_memory: usize,
-    budget_entries: usize,
+/// What a partition's index may take in memory, in bytes.
+const SPOOLED: usize = 8 << 20;
+
+/// Memory for the numbers of duplicate rows that are not on disk, in bytes.
+const DUPLICATES_BUDGET: usize = 16 << 20;
+
+/// Bits of an entry that are not the hash's: 39 for the row number, one for what it is worth.
+const ROW_BITS: u32 = 40;
+/// Bits of the hash in an entry. The first eight are the partition's number.
+const HASH_BITS: u32 = 128 - ROW_BITS;
+
+/// Takes the ids of a file in the order of its rows.
+pub(super) struct IdTable {
+    ids: Spill<u128>,
+    entries: u64,
 }
 
-#[derive(Default)]
-struct Partition {
-    entries: Vec<Entry>,
-    /// Earlier entries of this partition.
-    spilled: Option<BufWriter<File>>,
-}
-
-impl DuplicateFinder {
+impl IdTable {
     pub fn new() -> Self {
         Self::with_budget(BUDGET)
     }
 
     fn with_budget(bytes: usize) -> Self {
         Self {
-            partitions: (0..PARTITIONS).map(|_| Partition::default()).collect(),
-            entries_in_memory: 0,
-            budget_entries: (bytes / ENTRY_BYTES).max(1),
+            ids: Spill::new(bytes),
+            entries: 0,
         }
     }
 
-    /// Takes the hashed ids of the next rows, in the order of the file.
-    pub fn insert(&mut self, ids: &[(u128, u64)]) -> io::Result<()> {
-        ids.iter()
-            .try_for_each(|(hash, row_number)| self.insert_one(*hash, *row_number))
-    }
-
-    fn insert_one(&mut self, hash: u128, row_number: u64) -> io::Result<()> {
-        let entry = pack(hash, row_number);
-        self.partitions[usize::from(entry[0])].entries.push(entry);
-        self.entries_in_memory += 1;
-        if self.entries_in_memory >= self.budget_entries {
-            for partition in &mut self.partitions {
-                partition.spill()?;
-            }
-            self.entries_in_memory = 0;
+    pub fn insert(&mut self, chunk: &ChunkRange, ids: &[RowId]) -> io::Result<()> {
+        for id in ids {
+            let row = chunk.first_row + u64::from(id.row);
+            let partition = (id.hash >> 120) as u8;
+            let hash = (id.hash >> (120 - HASH_BITS)) & ((1 << HASH_BITS) - 1);
+            let entry = (hash << ROW_BITS) | u128::from((row << 1) | u64::from(!id.counts));
+            self.ids.push(partition, entry)?;
         }
+        self.entries += ids.len() as u64;
         Ok(())
     }
 
-    /// The numbers of all rows whose id stands in an earlier row, ascending.
-    pub fn finish(self) -> io::Result<Vec<u64>> {
-        let mut duplicates = Vec::new();
-        for partition in self.partitions {
-            partition.find_duplicates(&mut duplicates)?;
-        }
-        duplicates.sort_unstable();
-        Ok(duplicates)
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The partitions, to be resolved one by one, at the same time.
+    pub fn into_partitions(self) -> impl Iterator<Item = IdPartition> {
+        let bucket_bits = id_index::bucket_bits(self.entries);
+        let partitions = self.ids.into_partitions();
+        (0..=u8::MAX)
+            .zip(partitions)
+            .map(move |(number, entries)| IdPartition {
+                number,
+                entries,
+                bucket_bits,
+            })
     }
 }
 
-impl Partition {
-    fn spill(&mut self) -> io::Result<()> {
-        let file = match &mut self.spilled {
-            Some(file) => file,
-            none => none.insert(BufWriter::new(tempfile::tempfile()?)),
+/// The ids whose hash begins with one number.
+pub(super) struct IdPartition {
+    number: u8,
+    entries: Partition<u128>,
+    bucket_bits: u32,
+}
+
+/// What a partition comes to.
+pub(super) struct Resolved {
+    /// The index's entries, in their order.
+    pub index: SpooledTempFile,
+    /// How many of them are in each bucket, beginning with this one.
+    pub first_bucket: usize,
+    pub bucket_entries: Vec<u64>,
+    duplicates: SpooledTempFile,
+}
+
+impl IdPartition {
+    pub fn resolve(self) -> io::Result<Resolved> {
+        // A partition is a part of a bucket, or some buckets.
+        let own_bits = self.bucket_bits.saturating_sub(8);
+        let shared_bits = 8_u32.saturating_sub(self.bucket_bits);
+        let mut resolver = Resolver {
+            number: self.number,
+            bucket_bits: self.bucket_bits,
+            index: Vec::new(),
+            previous: None,
+            resolved: Resolved {
+                index: SpooledTempFile::new(SPOOLED),
+                first_bucket: (usize::from(self.number) << own_bits) >> shared_bits,
+                bucket_entries: vec![0; 1 << own_bits],
+                duplicates: SpooledTempFile::new(SPOOLED),
+            },
         };
-        file.write_all(self.entries.as_flattened())?;
-        self.entries.clear();
+        resolver.partition(self.entries, HASH_BITS)?;
+        resolver.flush()?;
+        Ok(resolver.resolved)
+    }
+}
+
+struct Resolver {
+    number: u8,
+    bucket_bits: u32,
+    /// Bytes of the index that are to be written.
+    index: Vec<u8>,
+    /// The hash before, and whether one of its rows counts.
+    previous: Option<(u128, bool)>,
+    resolved: Resolved,
+}
+
+impl Resolver {
+    /// Resolves entries that are equal but for the last `bits` bits of their hashes.
+    fn partition(&mut self, mut entries: Partition<u128>, bits: u32) -> io::Result<()> {
+        if entries.len() <= SORTED {
+            let mut entries = entries.into_vec()?;
+            entries.sort_unstable();
+            return entries.into_iter().try_for_each(|entry| self.entry(entry));
+        }
+        let (mut all, mut any) = (u128::MAX, 0);
+        entries.for_each(|entry| {
+            all &= entry >> ROW_BITS;
+            any |= entry >> ROW_BITS;
+            Ok(())
+        })?;
+        if all == any {
+            return entries.for_each(|entry| self.entry(entry));
+        }
+        let bits = bits.saturating_sub(8);
+        let mut parts = Spill::new(BUDGET / 4);
+        entries.for_each(|entry| parts.push((entry >> (ROW_BITS + bits)) as u8, entry))?;
+        drop(entries);
+        for part in parts.into_partitions() {
+            self.partition(part, bits)?;
+        }
         Ok(())
     }
 
-    fn find_duplicates(self, duplicates: &mut Vec<u64>) -> io::Result<()> {
-        let mut spilled = Vec::new();
-        if let Some(file) = self.spilled {
-            let mut file = file.into_inner().map_err(|error| error.into_error())?;
-            file.rewind()?;
-            file.read_to_end(&mut spilled)?;
+    /// Takes the next entry in ascending order.
+    fn entry(&mut self, entry: u128) -> io::Result<()> {
+        let hash = entry >> ROW_BITS;
+        let row_and_worth = entry as u64 & ((1 << ROW_BITS) - 1);
+        let counts = row_and_worth & 1 == 0;
+        let counted = match self.previous {
+            Some((previous, counted)) if previous == hash => counted,
+            _ => false,
+        };
+        if counts && counted {
+            let row = row_and_worth >> 1;
+            self.resolved.duplicates.write_all(&row.to_le_bytes())?;
         }
-        let (spilled, _) = spilled.as_chunks::<ENTRY_BYTES>();
-        let mut seen = SeenHashes::with_capacity(spilled.len() + self.entries.len());
-        // In the order of the file: the first of equal ids is no duplicate.
-        for entry in spilled.iter().chain(&self.entries) {
-            let (hash, row_number) = unpack(entry);
-            if !seen.insert(hash) {
-                duplicates.push(row_number);
+        self.previous = Some((hash, counted || counts));
+
+        let hash = (u128::from(self.number) << HASH_BITS) | hash;
+        let hash_bits = HASH_BITS + 8;
+        let bucket = (hash >> (hash_bits - self.bucket_bits)) as usize;
+        self.resolved.bucket_entries[bucket - self.resolved.first_bucket] += 1;
+        let fragment = id_index::fragment(hash << (128 - hash_bits), self.bucket_bits);
+        let entry = (fragment << ROW_BITS) | row_and_worth;
+        self.index.extend_from_slice(&entry.to_le_bytes());
+        if self.index.len() >= 64 << 10 {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.resolved.index.write_all(&self.index)?;
+        self.index.clear();
+        Ok(())
+    }
+}
+
+/// The rows of a file whose id stands in an earlier row.
+pub(super) struct Duplicates {
+    rows: Spill<u64>,
+    /// Rows that a partition has.
+    width: u64,
+}
+
+impl Duplicates {
+    /// For a file with so many rows.
+    pub fn new(rows: u64) -> Self {
+        Self {
+            rows: Spill::new(DUPLICATES_BUDGET),
+            width: rows / PARTITIONS as u64 + 1,
+        }
+    }
+
+    pub fn insert(&mut self, resolved: &mut Resolved) -> io::Result<()> {
+        resolved.duplicates.rewind()?;
+        let mut block = Vec::new();
+        loop {
+            block.clear();
+            let duplicates = &mut resolved.duplicates;
+            duplicates.take(64 << 10).read_to_end(&mut block)?;
+            if block.is_empty() {
+                return Ok(());
+            }
+            for row in block.as_chunks().0 {
+                let row = u64::from_le_bytes(*row);
+                // Rows count from 1.
+                self.rows.push(((row - 1) / self.width) as u8, row)?;
             }
         }
-        Ok(())
+    }
+
+    /// The chunks with their duplicates, in the order of the file.
+    pub fn by_chunk(
+        self,
+        chunks: Vec<ChunkRange>,
+    ) -> impl Iterator<Item = io::Result<PlannedChunk>> {
+        let mut rows = Rows {
+            partitions: self.rows.into_partitions().into_iter(),
+            width: self.width,
+            first: 1,
+            set: Vec::new(),
+        };
+        chunks.into_iter().map(move |range| {
+            let first_row = range.first_row;
+            let mut duplicates = RowSet::default();
+            rows.within(first_row..first_row + u64::from(range.rows), |row| {
+                duplicates.push((row - first_row) as u32);
+            })?;
+            Ok(PlannedChunk { range, duplicates })
+        })
     }
 }
 
-fn pack(hash: u128, row_number: u64) -> Entry {
-    let mut entry = [0; ENTRY_BYTES];
-    entry[..16].copy_from_slice(&hash.to_be_bytes());
-    entry[16..].copy_from_slice(&row_number.to_be_bytes());
-    entry
+/// Rows in ascending order: a set of one partition's rows after the other.
+struct Rows {
+    partitions: std::vec::IntoIter<Partition<u64>>,
+    width: u64,
+    /// The first row that `set` is about.
+    first: u64,
+    set: Vec<u64>,
 }
 
-fn unpack(entry: &Entry) -> (u128, u64) {
-    let (mut hash, mut row_number) = ([0; 16], [0; 8]);
-    hash.copy_from_slice(&entry[..16]);
-    row_number.copy_from_slice(&entry[16..]);
-    (u128::from_be_bytes(hash), u64::from_be_bytes(row_number))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    /// Few distinct hashes, spread over all partitions.
-    fn hash(row: u64) -> u128 {
-        u128::from(row % 1_000).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
-    }
-
-    #[test]
-    fn finds_the_same_rows_in_memory_and_on_disk() {
-        let mut seen = HashSet::new();
-        let expected: Vec<u64> = (1..=5_000).filter(|row| !seen.insert(hash(*row))).collect();
-        for budget in [1, 700 * ENTRY_BYTES, BUDGET] {
-            let mut finder = DuplicateFinder::with_budget(budget);
-            let ids: Vec<_> = (1..=5_000).map(|row| (hash(row), row)).collect();
-            finder.insert(&ids).unwrap();
-            assert_eq!(finder.finish().unwrap(), expected, "budget {budget}");
+impl Rows {
+    /// Hands on the rows in a range that begins where the one before ended.
+    fn within(&mut self, range: Range<u64>, mut each: impl FnMut(u64)) -> io::Result<()> {
+        let mut row = range.start;
+        while row < range.end {
+            if self.set.is_empty() || row >= self.first + self.width {
+                if !self.set.is_empty() {
+                    self.first += self.width;
+                }
+                let Some(mut partition) = self.partitions.next() else {
+                    return Ok(());
+                };
+                self.set.clear();
+                self.set.resize(self.width.div_ceil(64) as usize, 0);
+                let (first, set) = (self.first, &mut self.set);
+                partition.for_each(|row| {
+                    let at = row - first;
+                    set[(at / 64) as usize] |= 1 << (at % 64);
+                    Ok(())
+                })?;
+                continue;
+            }
+            let at = row - self.first;
+            let word = self.set[(at / 64) as usize] >> (at % 64);
+            if word == 0 {
+                row += 64 - at % 64;
+                continue;
+            }
+            row += u64::from(word.trailing_zeros());
+            if row < range.end {
+                each(row);
+            }
+            row += 1;
         }
-    }
-
-    #[test]
-    fn the_first_of_equal_ids_is_no_duplicate() {
-        let mut finder = DuplicateFinder::new();
-        finder.insert(&[(7, 1), (7, 2)]).unwrap();
-        finder.insert(&[(7, 3), (8, 4)]).unwrap();
-        assert_eq!(finder.finish().unwrap(), [2, 3]);
+        Ok(())
     }
 }

@@ -1,32 +1,36 @@
-//! The work on one run of a job: plan the file, validate its chunks, finish; or, for a small file, all of it in
+//! The work on one attempt at a job: plan the file, validate its chunks, finish; or, for a small file, all of it in
 //! one step.
 //!
 //! Each step may be repeated at any time and from several places at once, as Temporal repeats what
-//! it isn't sure about. The database decides what counts: a chunk's rows, its entry in the ledger and
-//! the job's counts are committed in one transaction, once.
+//! it isn't sure about. The ledger decides what counts: a chunk's verdicts are committed once.
 
-mod copy;
 mod duplicates;
 mod finish;
 mod plan;
+mod small_file;
+mod spill;
 mod validate;
-mod whole;
 
 pub use finish::{complete, fail};
 pub use plan::plan;
-pub(crate) use plan::unpack;
-pub use validate::validate_chunk;
-pub(crate) use whole::goes_whole;
-pub use whole::{SMALL_BYTES, process_whole};
+pub(crate) use small_file::is_small;
+pub use small_file::{SMALL_BYTES, process_small_file};
+pub use validate::validate_chunks;
 
-pub use validator::Counts;
-use validator::FileError;
+use validator::{Counts, FileError};
+
+/// What a step has committed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Committed {
+    pub counts: Counts,
+    pub chunks: u64,
+}
 
 /// Why a step did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The job is gone, finished, or in a later run: there is nothing left to do for this one.
-    #[error("the run is outdated")]
+    /// The job is gone, finished, or in a later attempt: there is nothing left to do for this one.
+    #[error("the attempt is outdated")]
     Outdated,
     /// The file can't be processed, whoever tries: a sentence for the person who uploaded it.
     #[error("{0}")]

@@ -1,285 +1,310 @@
-//! The first step: one pass over the stored file that checks its header, cuts it into chunks at
-//! record boundaries, numbers the rows and finds the repeated ids.
+//! The first step: one pass over the stored file on all cores that checks its header, cuts it into chunks at record
+//! boundaries, numbers the rows, finds the repeated ids and writes the id index.
 
-use std::ops::Range;
+use std::{num::NonZero, ops::Range, sync::Arc, thread};
 
-use sqlx::{PgConnection, types::Json};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio::task::spawn_blocking;
-use validator::{ChunkRange, IdHasher, Layout, PlanSink, Planner};
+use uuid::Uuid;
+use validator::{
+    ChunkRange, Head, HeadEnd, IdHasher, Layout, PlanSink, Planner, RowId, ScannedSlice, scan_slice,
+};
 
-use super::{StepError, duplicates::DuplicateFinder};
-use crate::{Backend, Run, control, jobs::JobRow, progress};
+use super::{
+    StepError,
+    duplicates::{Duplicates, IdTable, Resolved},
+};
+use crate::{
+    Backend, Storage, deletion_queue,
+    jobs::{
+        query::{self, IdIndex, Work},
+        transition::{self, Planned},
+    },
+    ledger,
+    results::id_index,
+    storage::SliceReader,
+    temporal::Attempt,
+};
 
-/// Bytes read from the storage at a time.
-const READ_BYTES: u64 = 4 << 20;
+/// A slice is a 32nd of its file within these bounds, and what is left of the last one: small enough that the progress
+/// moves several times a second and a crash costs little, large enough that the cost per chunk doesn't show.
+const SLICE_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(2 << 20);
 
-/// A chunk is a 32nd of its file within these bounds: small enough that the progress moves several
-/// times a second and a crash costs little, large enough that the cost per chunk doesn't show.
-const CHUNK_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(2 << 20);
+/// Attempts to plan a file that may take their worker down. Another one would go the same way.
+const UNFINISHED_PLANS: u32 = 2;
 
-/// Lets the run begin, plans its file unless that was done before, and gives the numbers of the chunks
+/// Lets the attempt begin, plans its file unless that was done before, and returns the numbers of the chunks
 /// that are to be validated: all but those that are committed already.
-pub async fn plan(backend: &Backend, run: Run) -> Result<Vec<Range<u32>>, StepError> {
-    control::begin(backend, &[run], None).await?;
-    let job = under_way(backend, run).await?.ok_or(StepError::Outdated)?;
-    let result_id = job.result_id.ok_or(StepError::Outdated)?;
-    if job.layout.is_some() {
-        // An earlier attempt got this far, or the run before a pause.
-        return remaining(backend, result_id).await;
+pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>, StepError> {
+    transition::begin(&backend.pool, &[attempt], None).await?;
+    let work = query::work(&backend.pool, attempt)
+        .await?
+        .ok_or(StepError::Outdated)?;
+    if work.is_planned {
+        // An earlier attempt at this step got this far, or the attempt before a pause.
+        return Ok(ledger::remaining(&backend.pool, work.result_id).await?);
     }
-    let planned = read(backend, &job.storage_key, job.bytes as u64).await?;
-    store(backend, run, result_id, &planned).await?;
-    let chunks = planned.chunks.len() as u32;
+    let unfinished = transition::plan_begins(&backend.pool, attempt)
+        .await?
+        .ok_or_else(planned_meanwhile)?;
+    if unfinished >= UNFINISHED_PLANS {
+        return Err(StepError::Unreadable(
+            "Reading this file has stopped the program that processes it, twice. It was recorded; please tell your \
+             administrator."
+                .to_owned(),
+        ));
+    }
+    // However it ends, if it ends, the worker lives. A step that is dropped, when its worker stops in good order, too.
+    let ended = PlanEnds {
+        backend: backend.clone(),
+        attempt,
+        is_stored: false,
+    };
+    let chunks = read_and_store(backend, attempt, &work, ended).await?;
     Ok(Vec::from_iter((chunks > 0).then_some(0..chunks)))
 }
 
-/// The job if it is being processed in this run.
-pub(super) async fn under_way(backend: &Backend, run: Run) -> sqlx::Result<Option<JobRow>> {
-    sqlx::query_as!(
-        JobRow,
-        "select * from jobs where id = $1 and run = $2 and status = 'processing'",
-        run.job_id,
-        run.run as i32
-    )
-    .fetch_optional(&backend.pool)
-    .await
+/// Takes back the mark of an unfinished plan.
+struct PlanEnds {
+    backend: Backend,
+    attempt: Attempt,
+    is_stored: bool,
 }
 
-/// The chunks without verdicts, neighbours put together.
-async fn remaining(backend: &Backend, result_id: i64) -> Result<Vec<Range<u32>>, StepError> {
-    let ranges = sqlx::query!(
-        r#"select min(number) as "first!", max(number) as "last!"
-           from (select number, number - row_number() over (order by number) as island
-                 from job_chunks where result_id = $1 and committed_at is null) as remaining
-           group by island order by 1"#,
-        result_id
-    )
-    .fetch_all(&backend.pool)
-    .await?;
-    Ok(ranges
-        .into_iter()
-        .map(|range| range.first as u32..range.last as u32 + 1)
-        .collect())
-}
-
-pub(super) struct Planned {
-    pub layout: Layout,
-    pub rows: u64,
-    pub chunks: Vec<ChunkRange>,
-    /// For each chunk its duplicates, as the ledger keeps them.
-    pub duplicates: Vec<Vec<u8>>,
-}
-
-impl Planned {
-    /// Once the planner was fed with the whole file.
-    fn finish(
-        planner: Planner,
-        mut collector: Collector,
-        mut finder: DuplicateFinder,
-    ) -> Result<Self, StepError> {
-        let plan = planner.finish(&mut collector)?;
-        finder.insert(&collector.ids).map_err(spilled)?;
-        let duplicates = finder.finish().map_err(spilled)?;
-        Ok(Self {
-            layout: plan.layout,
-            rows: plan.rows,
-            duplicates: by_chunk(&collector.chunks, &duplicates),
-            chunks: collector.chunks,
-        })
-    }
-}
-
-struct Collector {
-    hasher: IdHasher,
-    /// The hashed ids of the slice that is scanned.
-    ids: Vec<(u128, u64)>,
-    chunks: Vec<ChunkRange>,
-}
-
-impl Collector {
-    fn new() -> Self {
-        Self {
-            // A key that nobody can guess: ids can't be chosen so that their hashes collide.
-            hasher: IdHasher::new(uuid::Uuid::new_v4().into_bytes()),
-            ids: Vec::new(),
-            chunks: Vec::new(),
+impl Drop for PlanEnds {
+    fn drop(&mut self) {
+        if self.is_stored {
+            return;
         }
+        let (pool, attempt) = (self.backend.pool.clone(), self.attempt);
+        tokio::spawn(async move {
+            if let Err(error) = transition::plan_ended(&pool, attempt).await {
+                tracing::warn!(%error, "an attempt to plan a file counts as unfinished");
+            }
+        });
     }
+}
+
+fn planned_meanwhile() -> StepError {
+    // Outdated, or another attempt at this step was faster: the retry finds out which.
+    StepError::Retry(anyhow::anyhow!("the job was planned or ended meanwhile"))
+}
+
+async fn read_and_store(
+    backend: &Backend,
+    attempt: Attempt,
+    work: &Work,
+    mut ended: PlanEnds,
+) -> Result<u32, StepError> {
+    let scanned = scan(&backend.storage, &work.storage_key, work.bytes as u64).await?;
+    let chunks = scanned.chunks.len();
+    // Until the plan is stored the index belongs to nobody, and is removed if that doesn't happen.
+    let index_key = format!("{}.{}.ids", work.storage_key, Uuid::new_v4());
+    deletion_queue::expect_file(&backend.pool, &index_key).await?;
+    let hash_key = id_index::encode_key(scanned.hash_key);
+    let index = IdIndex {
+        storage_key: index_key,
+        hash_key,
+        entries: scanned.ids.entries(),
+    };
+    let duplicates = write_index(&backend.storage, &index, scanned.ids, scanned.rows).await?;
+    let planned = Planned {
+        layout: &scanned.layout,
+        id_index: Some(&index),
+        rows: scanned.rows,
+        chunks,
+    };
+    let mut tx = backend.pool.begin().await?;
+    deletion_queue::keep_file(&mut tx, &index.storage_key).await?;
+    if !transition::planned(&mut tx, attempt, &planned).await? {
+        return Err(planned_meanwhile());
+    }
+    ledger::insert(&mut tx, work.result_id, duplicates.by_chunk(scanned.chunks)).await?;
+    transition::announce(&mut tx, attempt).await?;
+    tx.commit().await?;
+    ended.is_stored = true;
+    Ok(chunks as u32)
+}
+
+struct Scanned {
+    layout: Arc<Layout>,
+    rows: u64,
+    chunks: Vec<ChunkRange>,
+    ids: IdTable,
+    hash_key: [u8; 16],
+}
+
+/// Receives the chunks and ids. An error of the temporary files is kept for the end.
+struct Collector {
+    chunks: Vec<ChunkRange>,
+    ids: IdTable,
+    trouble: std::io::Result<()>,
 }
 
 impl PlanSink for Collector {
-    fn id(&mut self, row_number: u64, id: &[u8]) {
-        self.ids.push((self.hasher.hash(id), row_number));
-    }
-
-    fn chunk(&mut self, chunk: ChunkRange) {
+    fn chunk(&mut self, chunk: ChunkRange, ids: Vec<RowId>) {
+        if self.trouble.is_ok() {
+            self.trouble = self.ids.insert(&chunk, &ids);
+        }
         self.chunks.push(chunk);
     }
 }
 
-async fn read(backend: &Backend, key: &str, bytes: u64) -> Result<Planned, StepError> {
-    let chunk_bytes = (bytes / 32).clamp(*CHUNK_BYTES.start(), *CHUNK_BYTES.end());
-    let mut planner = Planner::new(chunk_bytes);
-    let mut collector = Collector::new();
-    let mut finder = DuplicateFinder::new();
-    let slice = |start: u64| start..(start + READ_BYTES).min(bytes);
-    let mut next = backend.storage.read(key, slice(0)).await?;
-    let mut offset = next.len() as u64;
-    while !next.is_empty() {
-        let current = next;
-        let ids = std::mem::take(&mut collector.ids);
-        // While one slice is scanned, the next one is read and the ids of the one before are taken in.
-        let scan = spawn_blocking(move || {
-            let scanned = planner.push(&current, &mut collector);
-            (planner, collector, scanned)
-        });
-        let insert = spawn_blocking(move || {
-            let inserted = finder.insert(&ids);
-            (finder, inserted)
-        });
-        let read = backend.storage.read(key, slice(offset));
-        let (scanned, inserted, read) = tokio::join!(scan, insert, read);
-        let (outcome, trouble);
-        (planner, collector, outcome) = scanned?;
-        (finder, trouble) = inserted?;
-        outcome?;
-        trouble.map_err(spilled)?;
-        next = read?;
-        offset += next.len() as u64;
-    }
-    spawn_blocking(move || Planned::finish(planner, collector, finder)).await?
+/// A key that nobody can guess: ids can't be chosen so that their hashes collide.
+pub(super) fn random_key() -> [u8; 16] {
+    Uuid::new_v4().into_bytes()
 }
 
-/// Plans a file that is held in memory.
-pub(super) fn read_whole(bytes: &[u8]) -> Result<Planned, StepError> {
-    let mut planner = Planner::new(*CHUNK_BYTES.start());
-    let mut collector = Collector::new();
-    planner.push(bytes, &mut collector)?;
-    Planned::finish(planner, collector, DuplicateFinder::new())
+fn lanes() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+async fn scan(storage: &Storage, key: &str, bytes: u64) -> Result<Scanned, StepError> {
+    let slice_bytes = (bytes / 32).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end()) & !1;
+    let mut slices = storage.slices(key, bytes, slice_bytes);
+    let (head, first) = read_head(&mut slices).await?;
+    let layout = Arc::new(head.layout);
+    let hash_key = random_key();
+    let hasher = IdHasher::new(hash_key);
+    let mut planner = Planner::new(Layout::clone(&layout), hasher.clone());
+    let mut collector = Collector {
+        chunks: Vec::new(),
+        ids: IdTable::new(),
+        trouble: Ok(()),
+    };
+    // Slices are read and scanned as many at a time as there are cores, one more is being read, and one put together.
+    let read_first = stream::iter(first.into_iter().map(Ok));
+    let scan = |(start, slice): (u64, Bytes)| {
+        let (layout, hasher) = (layout.clone(), hasher.clone());
+        let is_first = start == head.rows_start;
+        async move {
+            spawn_blocking(move || {
+                let scanned = scan_slice(&layout, &hasher, start, is_first, &slice);
+                (scanned, slice)
+            })
+            .await
+            .map_err(StepError::from)
+        }
+    };
+    let scanned = read_first
+        .chain(slices.stream(lanes()).map_err(StepError::from))
+        .map_ok(scan)
+        .try_buffered(lanes() + 1);
+    futures::pin_mut!(scanned);
+    while let Some((slice, bytes)) = scanned.try_next().await? {
+        (planner, collector) =
+            spawn_blocking(move || put_together(planner, collector, slice, &bytes)).await?;
+        std::mem::replace(&mut collector.trouble, Ok(())).map_err(spilled)?;
+    }
+    let rows = planner.finish(&mut collector);
+    collector.trouble.map_err(spilled)?;
+    Ok(Scanned {
+        layout: layout.clone(),
+        rows,
+        chunks: collector.chunks,
+        ids: collector.ids,
+        hash_key,
+    })
+}
+
+fn put_together(
+    mut planner: Planner,
+    mut collector: Collector,
+    slice: ScannedSlice,
+    bytes: &[u8],
+) -> (Planner, Collector) {
+    planner.push(slice, bytes, &mut collector);
+    (planner, collector)
+}
+
+/// Reads as many slices as the header takes, and returns what follows it.
+async fn read_head(slices: &mut SliceReader) -> Result<(HeadEnd, Vec<(u64, Bytes)>), StepError> {
+    let mut head = Head::new();
+    let mut read = Vec::new();
+    let end = loop {
+        let Some((start, slice)) = slices.next().await? else {
+            break head.finish()?;
+        };
+        let end = head.push(&slice)?;
+        read.push((start, slice));
+        if let Some(end) = end {
+            break end;
+        }
+    };
+    let after_header = read
+        .into_iter()
+        .filter_map(|(start, slice)| {
+            let skipped = end.rows_start.saturating_sub(start);
+            let rest = slice.get(usize::try_from(skipped).ok()?..)?;
+            (!rest.is_empty()).then(|| (start + skipped, slice.slice_ref(rest)))
+        })
+        .collect();
+    Ok((end, after_header))
+}
+
+/// Resolves the ids and stores the index.
+async fn write_index(
+    storage: &Storage,
+    index: &IdIndex,
+    ids: IdTable,
+    rows: u64,
+) -> Result<Duplicates, StepError> {
+    let mut bucket_entries = vec![0; 1 << id_index::bucket_bits(index.entries)];
+    let mut duplicates = Duplicates::new(rows);
+    let resolved = stream::iter(ids.into_partitions())
+        .map(|partition| spawn_blocking(move || partition.resolve()))
+        .buffered(lanes());
+    futures::pin_mut!(resolved);
+    let mut upload = storage.upload(&index.storage_key).await?;
+    let written = async {
+        while let Some(partition) = resolved.next().await {
+            let mut partition = partition?.map_err(spilled)?;
+            duplicates.insert(&mut partition).map_err(spilled)?;
+            let first = partition.first_bucket;
+            for (bucket, entries) in bucket_entries[first..]
+                .iter_mut()
+                .zip(&partition.bucket_entries)
+            {
+                *bucket += entries;
+            }
+            copy_index(&mut partition, &mut upload).await?;
+        }
+        upload.write(&id_index::directory(&bucket_entries)).await?;
+        Ok::<(), StepError>(())
+    }
+    .await;
+    match written {
+        Ok(()) => upload.finish().await?,
+        Err(error) => {
+            upload.abort().await;
+            return Err(error);
+        }
+    }
+    Ok(duplicates)
+}
+
+async fn copy_index(
+    partition: &mut Resolved,
+    upload: &mut crate::storage::Upload,
+) -> Result<(), StepError> {
+    use std::io::{Read, Seek};
+    partition.index.rewind().map_err(spilled)?;
+    let mut block = Vec::new();
+    loop {
+        block.clear();
+        let index = &mut partition.index;
+        index
+            .take(1 << 20)
+            .read_to_end(&mut block)
+            .map_err(spilled)?;
+        if block.is_empty() {
+            return Ok(());
+        }
+        upload.write(&block).await?;
+    }
 }
 
 fn spilled(error: std::io::Error) -> StepError {
     StepError::Retry(anyhow::Error::new(error).context("temporary files of the planner"))
-}
-
-/// Distributes ascending row numbers over their chunks, packed by [`pack`].
-fn by_chunk(chunks: &[ChunkRange], mut duplicates: &[u64]) -> Vec<Vec<u8>> {
-    chunks
-        .iter()
-        .map(|chunk| {
-            let end = duplicates.partition_point(|row| *row < chunk.first_row + chunk.rows);
-            let (inside, rest) = duplicates.split_at(end);
-            duplicates = rest;
-            pack(chunk.first_row, inside)
-        })
-        .collect()
-}
-
-/// Row numbers relative to the first row of their chunk, as little-endian u32.
-fn pack(first_row: u64, row_numbers: &[u64]) -> Vec<u8> {
-    row_numbers
-        .iter()
-        .flat_map(|row| ((row - first_row) as u32).to_le_bytes())
-        .collect()
-}
-
-/// Reads back what [`pack`] wrote.
-pub(crate) fn unpack(first_row: u64, packed: &[u8]) -> Vec<u64> {
-    packed
-        .as_chunks()
-        .0
-        .iter()
-        .map(|offset| first_row + u64::from(u32::from_le_bytes(*offset)))
-        .collect()
-}
-
-async fn store(
-    backend: &Backend,
-    run: Run,
-    result_id: i64,
-    planned: &Planned,
-) -> Result<(), StepError> {
-    let mut tx = backend.pool.begin().await?;
-    let job = sqlx::query_as!(
-        JobRow,
-        "update jobs set layout = $3, total_records = $4, total_batches = $5,
-                updated_at = clock_timestamp(), version = version + 1
-         where id = $1 and run = $2 and status = 'processing' and layout is null
-         returning *",
-        run.job_id,
-        run.run as i32,
-        Json(&planned.layout) as _,
-        planned.rows as i64,
-        planned.chunks.len() as i32
-    )
-    .fetch_optional(&mut *tx)
-    .await?
-    // Outdated, or another attempt was faster: the retry finds out which.
-    .ok_or_else(|| StepError::Retry(anyhow::anyhow!("the run was planned or ended meanwhile")))?;
-    insert_chunks(&mut tx, result_id, planned).await?;
-    progress::commit(tx, [job]).await?;
-    Ok(())
-}
-
-/// Puts the chunks into the ledger, none of them committed.
-pub(super) async fn insert_chunks(
-    tx: &mut PgConnection,
-    result_id: i64,
-    planned: &Planned,
-) -> sqlx::Result<()> {
-    let column = |value: fn(&ChunkRange) -> u64| -> Vec<i64> {
-        planned
-            .chunks
-            .iter()
-            .map(|chunk| value(chunk) as i64)
-            .collect()
-    };
-    sqlx::query!(
-        "insert into job_chunks
-            (result_id, number, byte_start, byte_end, first_row, rows, duplicates)
-         select $1, number, byte_start, byte_end, first_row, rows, duplicates
-         from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                     $7::bytea[])
-              as chunk (number, byte_start, byte_end, first_row, rows, duplicates)",
-        result_id,
-        &planned
-            .chunks
-            .iter()
-            .map(|chunk| chunk.number as i32)
-            .collect::<Vec<_>>(),
-        &column(|chunk| chunk.start),
-        &column(|chunk| chunk.end),
-        &column(|chunk| chunk.first_row),
-        &column(|chunk| chunk.rows),
-        &planned.duplicates
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn duplicates_go_to_their_chunk_and_come_back() {
-        let chunk = |first_row, rows| ChunkRange {
-            number: 0,
-            start: 0,
-            end: 0,
-            first_row,
-            rows,
-        };
-        let packed = by_chunk(
-            &[chunk(1, 10), chunk(11, 5), chunk(16, 1)],
-            &[2, 10, 11, 16],
-        );
-        let unpacked: Vec<_> = [1, 11, 16]
-            .iter()
-            .zip(&packed)
-            .map(|(first_row, packed)| unpack(*first_row, packed))
-            .collect();
-        assert_eq!(unpacked, [vec![2, 10], vec![11], vec![16]]);
-    }
 }

@@ -6,7 +6,7 @@ use axum::{
     http::{StatusCode, Uri},
     response::IntoResponse,
 };
-use backend::{Backend, control, jobs, reports};
+use backend::{Backend, control, deletion, queries, reports, uploads};
 use domain::{Command, InvalidField, Job, JobReport, JobStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -58,7 +58,7 @@ pub async fn list_of_user(
     State(backend): State<Backend>,
     ApiPath(user_id): ApiPath<i64>,
 ) -> Result<Json<Vec<Job>>, Problem> {
-    Ok(Json(jobs::list(&backend, user_id).await?))
+    Ok(Json(queries::jobs_of_user(&backend, user_id).await?))
 }
 
 /// Upload a CSV file
@@ -85,7 +85,7 @@ pub async fn upload(
             continue;
         }
         let filename = field.file_name().unwrap_or_default().to_owned();
-        let job = jobs::upload(&backend, query.user_id, &filename, field).await?;
+        let job = uploads::upload(&backend, query.user_id, &filename, field).await?;
         let uploaded = UploadedJob {
             job_id: job.id,
             job,
@@ -186,7 +186,7 @@ pub async fn get(
     State(backend): State<Backend>,
     ApiPath(job_id): ApiPath<i64>,
 ) -> Result<Json<Job>, Problem> {
-    Ok(Json(jobs::get(&backend, job_id).await?))
+    Ok(Json(queries::job(&backend, job_id).await?))
 }
 
 /// Get the report on a job: problems by kind, sums, throughput
@@ -208,6 +208,6 @@ pub async fn delete(
     State(backend): State<Backend>,
     ApiPath(job_id): ApiPath<i64>,
 ) -> Result<StatusCode, Problem> {
-    jobs::delete(&backend, job_id).await?;
+    deletion::delete_job(&backend, job_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, header},
     response::IntoResponse,
 };
-use backend::{Backend, downloads};
+use backend::{Backend, results::csv};
 use domain::{InvalidField, RowFilter, results_filename};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -38,7 +38,7 @@ pub async fn download(
     ApiQuery(query): ApiQuery<ResultsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let filter: RowFilter = query.filter.parse().map_err(InvalidField::from)?;
-    let download = downloads::results(&backend, job_id, filter).await?;
+    let download = csv::download(&backend, job_id, filter).await?;
     let headers = [
         (
             header::CONTENT_TYPE,

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
     response::IntoResponse,
 };
-use backend::{Backend, transactions};
+use backend::{Backend, results::page};
 use domain::{InvalidField, PageRequest, RowFilter, Transaction};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -65,7 +65,7 @@ pub async fn list(
             PageRequest::parse(query.page, query.size, filter, query.q.as_deref())?
         }
     };
-    let found = transactions::page(&backend, job_id, &request).await?;
+    let found = page::get(&backend, job_id, &request).await?;
     let mut headers = HeaderMap::new();
     headers.insert(TOTAL_COUNT, found.total.into());
     if let Ok(links) = HeaderValue::try_from(links(&uri, found.page, request.pages(found.total))) {

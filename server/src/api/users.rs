@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
-use backend::{Backend, users};
+use backend::{Backend, deletion, users};
 use domain::{Email, InvalidField, NewUser, User, UserChange, UserName};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -97,7 +97,7 @@ pub async fn delete(
     State(backend): State<Backend>,
     ApiPath(user_id): ApiPath<i64>,
 ) -> Result<StatusCode, Problem> {
-    users::delete(&backend, user_id).await?;
+    deletion::delete_user(&backend, user_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

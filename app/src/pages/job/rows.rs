@@ -4,7 +4,7 @@ mod address;
 mod table;
 mod tools;
 
-use backend::{Backend, transactions::RowPage};
+use backend::{Backend, results::page::RowPage};
 use domain::{Job, JobStatus};
 use leptos::prelude::*;
 

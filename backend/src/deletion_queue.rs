@@ -1,0 +1,88 @@
+//! The deletion queue: every query on the table `removals`.
+//!
+//! That something is to be removed is recorded in the transaction that makes it invisible, so a process that dies leaves
+//! nothing behind for good. `maintenance::sweep` removes it.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgExecutor, PgPool};
+
+use crate::Result;
+
+/// How long a file that is being written is left alone after its writer was last heard of.
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+
+/// A removal that is due.
+pub(crate) struct Removal {
+    pub id: i64,
+    pub storage_key: Option<String>,
+    pub result_id: Option<i64>,
+}
+
+/// Records that the file under `key` is an orphan unless [`keep_file`] says otherwise.
+pub(crate) async fn expect_file(database: impl PgExecutor<'_>, key: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into removals (storage_key, due_at) values ($1, now() + $2 * interval '1 second')
+         on conflict (storage_key) do update set due_at = excluded.due_at",
+        key,
+        LEASE.as_secs_f64()
+    )
+    .execute(database)
+    .await?;
+    Ok(())
+}
+
+/// Takes back [`expect_file`], in the transaction that makes the file part of a job.
+///
+/// Fails when the lease has run out and somebody has begun to remove the file.
+pub(crate) async fn keep_file(tx: &mut PgConnection, key: &str) -> Result<()> {
+    let kept = sqlx::query!("delete from removals where storage_key = $1", key)
+        .execute(tx)
+        .await?;
+    if kept.rows_affected() == 1 {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!("the file was given up meanwhile").into())
+}
+
+/// Makes the removal of the file under `key` due.
+pub(crate) async fn discard_file(pool: &PgPool, key: &str) {
+    let due = sqlx::query!(
+        "update removals set due_at = now() where storage_key = $1",
+        key
+    )
+    .execute(pool)
+    .await;
+    if let Err(error) = due {
+        tracing::debug!(%error, "a file that nobody needs is removed when its lease has run out");
+    }
+}
+
+/// A removal that is due and that nobody else is at, locked.
+pub(crate) async fn next(tx: &mut PgConnection) -> sqlx::Result<Option<Removal>> {
+    sqlx::query_as!(
+        Removal,
+        "select id, storage_key, result_id from removals where due_at <= now()
+         order by id limit 1 for update skip locked"
+    )
+    .fetch_optional(tx)
+    .await
+}
+
+pub(crate) async fn done(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
+    sqlx::query!("delete from removals where id = $1", id)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Has it tried again in a minute. The others must not wait for it.
+pub(crate) async fn put_off(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update removals set due_at = now() + interval '1 minute' where id = $1",
+        id
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

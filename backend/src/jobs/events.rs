@@ -1,0 +1,199 @@
+//! From a change to every open page: Postgres `NOTIFY`, one listener per server process, and a broadcast to its sockets.
+//!
+//! A message carries the whole state and its version, so one that comes late or not at all does no harm. A commit with a
+//! `NOTIFY` takes a lock of the whole database: changes of a job's status notify with their own transaction, and chunks
+//! are committed without, followed by a [`Publisher`].
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use anyhow::{Context, anyhow};
+use domain::JobProgress;
+use sqlx::{PgConnection, PgPool, postgres::PgListener};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
+
+use super::query;
+use crate::Result;
+
+const CHANNEL: &str = "job_progress";
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// The time from one publication of progress to the next.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Requests that wait to be published. More come in only while PostgreSQL is slow; progress is then left out.
+const WAITING: usize = 1024;
+
+/// Publishes these states when the transaction is committed.
+pub(crate) async fn notify(tx: &mut PgConnection, states: &[JobProgress]) -> Result<()> {
+    let messages: Vec<String> = states
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<Result<_, _>>()
+        .map_err(anyhow::Error::new)?;
+    sqlx::query!(
+        "select pg_notify($1, message) from unnest($2::text[]) as message",
+        CHANNEL,
+        &messages
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+struct Request {
+    job_id: i64,
+    /// Answered when the state is published. Progress that nobody waits for may wait for company.
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// Publishes the present states of jobs, however often that is asked for: of any number of jobs some ten times a second,
+/// together in one transaction.
+#[derive(Clone)]
+pub(crate) struct Publisher(mpsc::Sender<Request>);
+
+impl Publisher {
+    pub(crate) fn start(pool: PgPool) -> Self {
+        let (requests, waiting) = mpsc::channel(WAITING);
+        tokio::spawn(publish(pool, waiting));
+        Self(requests)
+    }
+
+    /// Publishes the job's state before long.
+    pub(crate) fn progress(&self, job_id: i64) {
+        // A full queue is full of other states, and the next chunk asks again.
+        let _ = self.0.try_send(Request { job_id, done: None });
+    }
+
+    /// Publishes the job's state at once, and returns when that is done. Fails if it could not be done.
+    pub(crate) async fn change(&self, job_id: i64) -> anyhow::Result<()> {
+        let (done, published) = oneshot::channel();
+        let done = Some(done);
+        let sent = self.0.send(Request { job_id, done }).await;
+        sent.map_err(|_| anyhow!("nothing is published any more"))?;
+        published.await.context("a job's state was not published")
+    }
+}
+
+async fn publish(pool: PgPool, mut requests: mpsc::Receiver<Request>) {
+    let mut jobs = BTreeSet::new();
+    let mut waiting = Vec::new();
+    let mut due = Instant::now();
+    loop {
+        tokio::select! {
+            request = requests.recv() => {
+                let Some(request) = request else { return };
+                let mut next = Some(request);
+                while let Some(Request { job_id, done }) = next {
+                    jobs.insert(job_id);
+                    waiting.extend(done);
+                    next = requests.try_recv().ok();
+                }
+            }
+            () = sleep_until(due), if !jobs.is_empty() => {}
+        }
+        if jobs.is_empty() || (waiting.is_empty() && Instant::now() < due) {
+            continue;
+        }
+        due = Instant::now() + INTERVAL;
+        let job_ids: Vec<i64> = std::mem::take(&mut jobs).into_iter().collect();
+        let waiting = std::mem::take(&mut waiting);
+        match publish_states(&pool, &job_ids).await {
+            // An error says that whoever waited has gone.
+            Ok(()) => waiting.into_iter().for_each(|done: oneshot::Sender<()>| {
+                let _ = done.send(());
+            }),
+            // Dropping their senders tells them.
+            Err(error) => tracing::debug!(?error, "progress could not be published"),
+        }
+    }
+}
+
+async fn publish_states(pool: &PgPool, job_ids: &[i64]) -> Result<()> {
+    let mut connection = pool.acquire().await?;
+    let states = query::states(&mut *connection, job_ids).await?;
+    notify(&mut connection, &states).await
+}
+
+/// What a subscriber gets.
+#[derive(Debug, Clone)]
+pub enum Event {
+    Progress(Arc<JobProgress>),
+    /// Messages may have been lost: read the state anew.
+    Resync,
+}
+
+/// Hands what the database announces to any number of subscribers in this process.
+#[derive(Clone)]
+pub struct ProgressHub {
+    events: broadcast::Sender<Event>,
+}
+
+impl ProgressHub {
+    /// Messages that a subscriber may lag behind before it must read the state anew.
+    const CAPACITY: usize = 1024;
+
+    /// Starts listening, and goes on until the process ends: a lost connection is made again, and
+    /// then the subscribers are told to read the state anew.
+    pub(crate) async fn start(pool: &PgPool) -> anyhow::Result<Self> {
+        let mut listener = listen(pool).await?;
+        let (events, _) = broadcast::channel(Self::CAPACITY);
+        let hub = Self {
+            events: events.clone(),
+        };
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            loop {
+                let event = match listener.try_recv().await {
+                    Ok(Some(notification)) => match serde_json::from_str(notification.payload()) {
+                        Ok(progress) => Event::Progress(Arc::new(progress)),
+                        Err(error) => {
+                            tracing::error!(%error, "a progress message can't be read");
+                            continue;
+                        }
+                    },
+                    lost => {
+                        tracing::warn!(error = ?lost.err(), "the progress listener lost PostgreSQL");
+                        listener = listen_again(&pool).await;
+                        Event::Resync
+                    }
+                };
+                // An error only says that nobody is watching.
+                let _ = events.send(event);
+            }
+        });
+        Ok(hub)
+    }
+
+    /// Everything announced from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+}
+
+async fn listen(pool: &PgPool) -> anyhow::Result<PgListener> {
+    let mut listener = PgListener::connect_with(pool)
+        .await
+        .context("listening for progress")?;
+    // Whoever reconnects must also tell the subscribers, so the listener doesn't do it by itself.
+    listener.eager_reconnect(false);
+    listener
+        .listen(CHANNEL)
+        .await
+        .context("listening for progress")?;
+    Ok(listener)
+}
+
+async fn listen_again(pool: &PgPool) -> PgListener {
+    loop {
+        match listen(pool).await {
+            Ok(listener) => return listener,
+            Err(error) => {
+                tracing::debug!(error = format!("{error:#}"), "PostgreSQL is still away");
+                tokio::time::sleep(RECONNECT_PAUSE).await;
+            }
+        }
+    }
+}

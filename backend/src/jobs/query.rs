@@ -1,0 +1,234 @@
+//! Reads jobs.
+
+use std::time::Duration;
+
+use domain::{Job, JobProgress};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
+use validator::Layout;
+
+use super::query_jobs;
+use crate::{Error, Result, temporal::Attempt};
+
+/// A user's jobs, newest first.
+pub(crate) async fn of_user(database: impl PgExecutor<'_>, user_id: i64) -> Result<Vec<Job>> {
+    query_jobs!(
+        "select",
+        "from job_states where user_id = $1 order by id desc",
+        user_id
+    )
+    .fetch_all(database)
+    .await?
+    .into_iter()
+    .map(Job::try_from)
+    .collect()
+}
+
+/// A page of a user's jobs, newest first.
+pub struct JobPage {
+    /// Which one it is, from 1.
+    pub page: u64,
+    pub jobs: Vec<Job>,
+    /// All of the user's.
+    pub total: u64,
+}
+
+impl JobPage {
+    pub const SIZE: u64 = 50;
+}
+
+/// The page of this number, or the last one where there are fewer. Empty where there is no such user.
+pub(crate) async fn page(pool: &PgPool, user_id: i64, page: u64) -> Result<JobPage> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from jobs where user_id = $1"#,
+        user_id
+    )
+    .fetch_one(pool)
+    .await? as u64;
+    let page = page.clamp(1, total.div_ceil(JobPage::SIZE).max(1));
+    let jobs = query_jobs!(
+        "select",
+        "from job_states where user_id = $1 order by id desc limit $2 offset $3",
+        user_id,
+        JobPage::SIZE as i64,
+        ((page - 1) * JobPage::SIZE) as i64
+    )
+    .fetch_all(pool)
+    .await?
+    .into_iter()
+    .map(Job::try_from)
+    .collect::<Result<_>>()?;
+    Ok(JobPage { page, jobs, total })
+}
+
+pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: i64) -> Result<Job> {
+    query_jobs!("select", "from job_states where id = $1", job_id)
+        .fetch_optional(database)
+        .await?
+        .ok_or(Error::NotFound("Job"))?
+        .try_into()
+}
+
+/// Locks all jobs of a user, in the order in which jobs that are started together are locked, and returns them.
+pub(crate) async fn lock_of_user(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        "select id from jobs where user_id = $1 order by id for update",
+        user_id
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// The present states of these jobs; those that are gone are left out.
+pub(crate) async fn states(
+    database: impl PgExecutor<'_>,
+    job_ids: &[i64],
+) -> Result<Vec<JobProgress>> {
+    query_jobs!(
+        "select",
+        "from job_states where id = any($1) order by id",
+        job_ids
+    )
+    .fetch_all(database)
+    .await?
+    .into_iter()
+    .map(|row| Ok(JobProgress::from(&Job::try_from(row)?)))
+    .collect()
+}
+
+/// The present states of the user's active jobs, and of those in `also`, whatever became of them.
+pub(crate) async fn states_of_user(
+    database: impl PgExecutor<'_>,
+    user_id: i64,
+    also: &[i64],
+) -> Result<Vec<JobProgress>> {
+    query_jobs!(
+        "select",
+        "from job_states where user_id = $1 and (status in ('processing', 'paused') or id = any($2)) order by id",
+        user_id,
+        also
+    )
+    .fetch_all(database)
+    .await?
+    .into_iter()
+    .map(|row| Ok(JobProgress::from(&Job::try_from(row)?)))
+    .collect()
+}
+
+/// Where the rows of an id are found: an object beside the stored file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IdIndex {
+    pub storage_key: String,
+    /// Of the hash that the entries are ordered by, in hexadecimal.
+    pub hash_key: String,
+    pub entries: u64,
+}
+
+/// A planned file, and whose result it is.
+pub(crate) struct Source {
+    pub result_id: i64,
+    pub storage_key: String,
+    pub layout: Json<Layout>,
+    pub id_index: Option<Json<IdIndex>>,
+}
+
+/// The file of a job. `None` before it is planned, and where there is no such job.
+pub(crate) async fn source(
+    database: impl PgExecutor<'_>,
+    job_id: i64,
+) -> sqlx::Result<Option<Source>> {
+    sqlx::query_as!(
+        Source,
+        r#"select result_id as "result_id!", storage_key, layout as "layout!: Json<Layout>",
+                  id_index as "id_index: Json<IdIndex>"
+           from jobs where id = $1 and layout is not null"#,
+        job_id
+    )
+    .fetch_optional(database)
+    .await
+}
+
+/// The file of a result, whoever has it.
+pub(crate) async fn source_of_result(
+    database: impl PgExecutor<'_>,
+    result_id: i64,
+) -> sqlx::Result<Option<Source>> {
+    sqlx::query_as!(
+        Source,
+        r#"select result_id as "result_id!", storage_key, layout as "layout!: Json<Layout>",
+                  id_index as "id_index: Json<IdIndex>"
+           from jobs where result_id = $1 and layout is not null"#,
+        result_id
+    )
+    .fetch_optional(database)
+    .await
+}
+
+/// A job that is being processed, as its steps need it.
+pub(crate) struct Work {
+    pub result_id: i64,
+    pub storage_key: String,
+    pub bytes: i64,
+    pub is_planned: bool,
+}
+
+/// The job if it is being processed in this attempt.
+pub(crate) async fn work(
+    database: impl PgExecutor<'_>,
+    attempt: Attempt,
+) -> sqlx::Result<Option<Work>> {
+    sqlx::query_as!(
+        Work,
+        r#"select result_id as "result_id!", storage_key, bytes, layout is not null as "is_planned!"
+           from jobs where id = $1 and run = $2 and status = 'processing'"#,
+        attempt.job_id,
+        attempt.number as i32
+    )
+    .fetch_optional(database)
+    .await
+}
+
+/// Whether the job's file is planned, so that its next attempt may go on with its chunks.
+pub(crate) async fn is_planned(database: impl PgExecutor<'_>, job_id: i64) -> sqlx::Result<bool> {
+    let planned = sqlx::query_scalar!(
+        r#"select layout is not null as "planned!" from jobs where id = $1"#,
+        job_id
+    )
+    .fetch_optional(database)
+    .await?;
+    Ok(planned.unwrap_or_default())
+}
+
+/// A job that is being processed and hasn't moved for a while.
+pub(crate) struct QuietJob {
+    pub attempt: Attempt,
+    pub shared_workflow_id: Option<String>,
+}
+
+/// The jobs that are being processed and haven't moved for so long.
+pub(crate) async fn quiet(
+    database: impl PgExecutor<'_>,
+    since: Duration,
+) -> sqlx::Result<Vec<QuietJob>> {
+    let quiet = sqlx::query!(
+        r#"select id, run, shared_workflow_id from jobs
+           where status = 'processing' and updated_at < clock_timestamp() - $1 * interval '1 second'
+             and not exists (
+                 select from job_chunks where job_chunks.result_id = jobs.result_id
+                   and committed_at >= clock_timestamp() - $1 * interval '1 second')
+           order by updated_at"#,
+        since.as_secs_f64()
+    )
+    .fetch_all(database)
+    .await?;
+    Ok(quiet
+        .into_iter()
+        .map(|job| QuietJob {
+            attempt: Attempt {
+                job_id: job.id,
+                number: job.run as u32,
+            },
+            shared_workflow_id: job.shared_workflow_id,
+        })
+        .collect())
+}

@@ -1,0 +1,322 @@
+//! Every change of a job's state.
+//!
+//! The fence is the job's row. Whoever commits a chunk holds a share of its lock until the commit, and finds the attempt
+//! that it works for still current; each change here that ends an attempt takes the lock for itself first. So it waits
+//! for the chunks that are being committed, counts them, and none is committed after it.
+
+use domain::{Job, JobStatus};
+use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
+use validator::{Counts, Layout};
+
+use super::{events, query, query::IdIndex, query_jobs};
+use crate::{Error, Result, error::violates, storage::StoredFile, temporal::Attempt};
+
+/// Makes a pending job of a stored file. Fails with [`Error::NotFound`] if the user is gone.
+pub(crate) async fn create(
+    tx: &mut PgConnection,
+    user_id: i64,
+    filename: &str,
+    storage_key: &str,
+    file: &StoredFile,
+) -> Result<Job> {
+    query_jobs!(
+        "insert into jobs (user_id, filename, bytes, sha256, storage_key) values ($1, $2, $3, $4, $5) returning",
+        "",
+        user_id,
+        filename,
+        file.bytes as i64,
+        file.sha256,
+        storage_key
+    )
+    .fetch_one(tx)
+    .await
+    .map_err(|error| match violates(&error, "jobs_user_id_fkey") {
+        true => Error::NotFound("User"),
+        false => error.into(),
+    })?
+    .try_into()
+}
+
+/// Lets these jobs be processed in these attempts, and returns those that have begun. A job that isn't at rest in the
+/// attempt before stays as it is. A paused job goes on where it was; any other begins with a new, empty result.
+/// `shared_workflow_id` names the workflow unless each has one of its own.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    attempts: &[Attempt],
+    shared_workflow_id: Option<&str>,
+) -> Result<Vec<Job>> {
+    let mut tx = pool.begin().await?;
+    let begun = query_jobs!(
+        "with at_rest as (
+             select id, result_id, id_index ->> 'storage_key' as id_index_key, status = 'paused' as paused
+             from jobs join unnest($1::bigint[], $2::integer[]) as next (job_id, run)
+                 on id = next.job_id and jobs.run = next.run - 1
+             where status in ('pending', 'paused', 'failed', 'cancelled')
+             order by id for update of jobs
+         ), removal as (
+             insert into removals (result_id, storage_key)
+             select result_id, id_index_key from at_rest where not paused and result_id is not null
+         ), begun as (
+             update jobs
+             set status = 'processing', run = run + 1, shared_workflow_id = $3,
+                 result_id = case when paused then jobs.result_id else nextval('result_ids') end,
+                 layout = case when paused then layout end,
+                 id_index = case when paused then id_index end,
+                 unfinished_plans = 0,
+                 total_records = case when paused then total_records else 0 end,
+                 processed_records = case when paused then processed_records else 0 end,
+                 valid_records = case when paused then valid_records else 0 end,
+                 invalid_records = case when paused then invalid_records else 0 end,
+                 suspicious_records = case when paused then suspicious_records else 0 end,
+                 batch_completed = case when paused then batch_completed else 0 end,
+                 total_batches = case when paused then total_batches else 0 end,
+                 started_at = case when paused then started_at else clock_timestamp() end,
+                 paused_seconds = case when paused then paused_seconds
+                     + extract(epoch from clock_timestamp() - paused_at) else 0 end,
+                 finished_at = null, paused_at = null, error = null, updated_at = clock_timestamp(),
+                 version = version + 1
+             from at_rest where jobs.id = at_rest.id
+             returning jobs.*
+         )
+         select",
+        "from begun",
+        &attempts.iter().map(|next| next.job_id).collect::<Vec<_>>(),
+        &attempts
+            .iter()
+            .map(|next| next.number as i32)
+            .collect::<Vec<_>>(),
+        shared_workflow_id
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    commit(tx, begun).await
+}
+
+/// Pauses or cancels the job, if it is still in this attempt.
+pub(crate) async fn stop(
+    pool: &PgPool,
+    attempt: Attempt,
+    status: JobStatus,
+) -> Result<Option<Job>> {
+    let mut tx = pool.begin().await?;
+    lock(&mut tx, attempt).await?;
+    let stopped = query_jobs!(
+        "with done as (select * from job_sums where job_id = $1)
+         update jobs
+         set status = $3, run = run + 1,
+             paused_at = case when $3 = 'paused' then clock_timestamp() end,
+             paused_seconds = paused_seconds
+                 + coalesce(extract(epoch from clock_timestamp() - paused_at), 0),
+             finished_at = case when $3 = 'cancelled' then clock_timestamp() end,
+             processed_records = done.valid + done.invalid, valid_records = done.valid,
+             invalid_records = done.invalid, suspicious_records = done.suspicious,
+             batch_completed = done.chunks, updated_at = clock_timestamp(),
+             version = version + done.chunks + 1
+         from done
+         where id = $1 and run = $2 and status in ('processing', 'paused')
+         returning",
+        "",
+        attempt.job_id,
+        attempt.number as i32,
+        status.as_str()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(commit(tx, stopped).await?.pop())
+}
+
+/// Marks the attempt as failed; returns whether it was under way. `error` is a sentence for the person who uploaded the
+/// file.
+pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result<bool> {
+    let mut tx = pool.begin().await?;
+    lock(&mut tx, attempt).await?;
+    let failed = query_jobs!(
+        "with done as (select * from job_sums where job_id = $1)
+         update jobs
+         set status = 'failed', error = $3, finished_at = clock_timestamp(),
+             processed_records = done.valid + done.invalid, valid_records = done.valid,
+             invalid_records = done.invalid, suspicious_records = done.suspicious,
+             batch_completed = done.chunks, updated_at = clock_timestamp(),
+             version = version + done.chunks + 1
+         from done
+         where id = $1 and run = $2 and status = 'processing'
+         returning",
+        "",
+        attempt.job_id,
+        attempt.number as i32,
+        error
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(!commit(tx, failed).await?.is_empty())
+}
+
+/// Marks the attempt as completed, if every chunk of its file is committed; returns whether it was.
+pub(crate) async fn complete(pool: &PgPool, attempt: Attempt) -> Result<bool> {
+    let mut tx = pool.begin().await?;
+    let completed = query_jobs!(
+        "with done as (select * from job_sums where job_id = $1)
+         update jobs
+         set status = 'completed', finished_at = clock_timestamp(),
+             processed_records = done.valid + done.invalid, valid_records = done.valid,
+             invalid_records = done.invalid, suspicious_records = done.suspicious,
+             batch_completed = done.chunks, updated_at = clock_timestamp(),
+             version = version + done.chunks + 1
+         from done
+         where id = $1 and run = $2 and status = 'processing' and layout is not null
+           and done.chunks = total_batches and done.valid + done.invalid = total_records
+         returning",
+        "",
+        attempt.job_id,
+        attempt.number as i32
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(!commit(tx, completed).await?.is_empty())
+}
+
+/// What planning has found.
+pub(crate) struct Planned<'a> {
+    pub layout: &'a Layout,
+    pub id_index: Option<&'a IdIndex>,
+    pub rows: u64,
+    pub chunks: usize,
+}
+
+/// An attempt to plan the file begins. Returns how many have begun before that neither succeeded nor failed; `None` if
+/// the attempt isn't current any more.
+pub(crate) async fn plan_begins(pool: &PgPool, attempt: Attempt) -> sqlx::Result<Option<u32>> {
+    let before = sqlx::query_scalar!(
+        r#"update jobs set unfinished_plans = unfinished_plans + 1
+           where id = $1 and run = $2 and status = 'processing' and layout is null
+           returning unfinished_plans - 1 as "before!""#,
+        attempt.job_id,
+        attempt.number as i32
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(before.map(|before| before as u32))
+}
+
+/// An attempt to plan the file ended, and its worker lives.
+pub(crate) async fn plan_ended(pool: &PgPool, attempt: Attempt) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update jobs set unfinished_plans = greatest(unfinished_plans - 1, 0) where id = $1 and run = $2",
+        attempt.job_id,
+        attempt.number as i32
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Stores what planning has found, unless it is there or the attempt isn't current any more; returns whether it did.
+/// The chunks are the caller's, in the same transaction, before [`announce`].
+pub(crate) async fn planned(
+    tx: &mut PgConnection,
+    attempt: Attempt,
+    planned: &Planned<'_>,
+) -> sqlx::Result<bool> {
+    let stored = sqlx::query!(
+        "update jobs set layout = $3, id_index = $4, total_records = $5, total_batches = $6, unfinished_plans = 0,
+                updated_at = clock_timestamp(), version = version + 1
+         where id = $1 and run = $2 and status = 'processing' and layout is null",
+        attempt.job_id,
+        attempt.number as i32,
+        Json(planned.layout) as _,
+        planned.id_index.map(Json) as _,
+        planned.rows as i64,
+        planned.chunks as i32
+    )
+    .execute(tx)
+    .await?;
+    Ok(stored.rows_affected() == 1)
+}
+
+/// Stores the plan and the counts of a small file, and marks its attempt as completed; returns whether it was under
+/// way. The chunks are the caller's, in the same transaction. Nobody is told: see `events`.
+pub(crate) async fn complete_small(
+    tx: &mut PgConnection,
+    attempt: Attempt,
+    planned: &Planned<'_>,
+    counts: Counts,
+) -> sqlx::Result<bool> {
+    let completed = sqlx::query!(
+        "update jobs
+         set status = 'completed', layout = $3, total_records = $4, processed_records = $4, valid_records = $5,
+             invalid_records = $6, suspicious_records = $7, total_batches = $8, batch_completed = $8,
+             finished_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1
+         where id = $1 and run = $2 and status = 'processing' and layout is null",
+        attempt.job_id,
+        attempt.number as i32,
+        Json(planned.layout) as _,
+        planned.rows as i64,
+        counts.valid as i64,
+        counts.invalid as i64,
+        counts.suspicious as i64,
+        planned.chunks as i32
+    )
+    .execute(tx)
+    .await?;
+    Ok(completed.rows_affected() == 1)
+}
+
+/// Deletes these jobs and returns their last attempts. Their files, chunks and id indexes are removed in the background.
+pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[i64]) -> sqlx::Result<Vec<Attempt>> {
+    // Waits for chunks that are being committed, and fences all later ones.
+    let deleted = sqlx::query!(
+        "with deleted as (
+             delete from jobs where id = any($1)
+             returning id, run, storage_key, result_id, id_index ->> 'storage_key' as id_index_key
+         ), files as (
+             insert into removals (storage_key, result_id) select storage_key, result_id from deleted
+         ), indexes as (
+             insert into removals (storage_key) select id_index_key from deleted where id_index_key is not null
+         )
+         select id, run from deleted",
+        job_ids
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(deleted
+        .into_iter()
+        .map(|job| Attempt {
+            job_id: job.id,
+            number: job.run as u32,
+        })
+        .collect())
+}
+
+/// Waits for the chunks of this attempt that are being committed, and keeps others from being so until the transaction
+/// ends. What the transaction reads after this counts them.
+async fn lock(tx: &mut PgConnection, attempt: Attempt) -> sqlx::Result<()> {
+    sqlx::query!(
+        "select id from jobs where id = $1 and run = $2 for no key update",
+        attempt.job_id,
+        attempt.number as i32
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(())
+}
+
+/// Commits a transaction that changed these jobs, publishes their states with it, and returns them.
+async fn commit(
+    mut tx: PgTransaction<'_>,
+    changed: impl IntoIterator<Item = super::JobRow>,
+) -> Result<Vec<Job>> {
+    let jobs: Vec<Job> = changed
+        .into_iter()
+        .map(Job::try_from)
+        .collect::<Result<_>>()?;
+    let states: Vec<_> = jobs.iter().map(domain::JobProgress::from).collect();
+    events::notify(&mut tx, &states).await?;
+    tx.commit().await?;
+    Ok(jobs)
+}
+
+/// Publishes the present state of a job whose plan this transaction has stored.
+pub(crate) async fn announce(tx: &mut PgConnection, attempt: Attempt) -> Result<()> {
+    let states = query::states(&mut *tx, &[attempt.job_id]).await?;
+    events::notify(tx, &states).await
+}

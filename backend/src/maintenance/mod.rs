@@ -1,0 +1,19 @@
+//! What every worker does now and then, so that it is done as long as there is one.
+
+mod old_results;
+mod reconcile;
+mod sweep;
+
+pub(crate) use sweep::sweep_soon;
+
+use crate::{Backend, Result};
+
+/// One round. Each part is tried, whatever becomes of the others.
+pub async fn round(backend: &Backend) -> Result<()> {
+    let results = [
+        sweep::sweep(&backend.pool, &backend.storage).await,
+        reconcile::reconcile(backend).await,
+        old_results::derive_some(&backend.pool, &backend.storage).await,
+    ];
+    results.into_iter().collect()
+}

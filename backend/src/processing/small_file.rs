@@ -1,0 +1,140 @@
+//! A small file as a whole: planned, validated and committed in one step.
+
+use tokio::task::spawn_blocking;
+use validator::{
+    ChunkRange, Counts, Head, HeadEnd, IdHasher, Layout, PlanSink, Planner, RowId, RowSet,
+    SeenHashes, scan_slice, validate_chunk,
+};
+
+use super::{Committed, StepError, plan::random_key};
+use crate::{
+    Backend,
+    jobs::{
+        query,
+        transition::{self, Planned},
+    },
+    ledger::{self, PlannedChunk, ValidatedChunk},
+    temporal::Attempt,
+};
+
+/// A file of at most so many bytes is small: a fraction of a second of work, for which steps of its own and their
+/// way through Temporal would take longer than the work.
+pub const SMALL_BYTES: u64 = 1 << 20;
+
+/// Whether a file of this size is processed as a whole.
+pub(crate) fn is_small(bytes: u64) -> bool {
+    bytes <= SMALL_BYTES
+}
+
+/// Lets the attempt begin unless it has, validates the whole file and commits its chunks and the end of
+/// the job in one transaction; returns what it has committed. `workflow_id` names the workflow that asks for it.
+pub async fn process_small_file(
+    backend: &Backend,
+    attempt: Attempt,
+    workflow_id: Option<&str>,
+) -> Result<Committed, StepError> {
+    let work = match query::work(&backend.pool, attempt).await? {
+        Some(work) => work,
+        None => {
+            transition::begin(&backend.pool, &[attempt], workflow_id).await?;
+            let work = query::work(&backend.pool, attempt).await?;
+            let Some(work) = work else {
+                // Perhaps it is done, and whoever did it died before it said so.
+                backend.publisher.progress(attempt.job_id);
+                return Err(StepError::Outdated);
+            };
+            work
+        }
+    };
+    let bytes = backend
+        .storage
+        .read(&work.storage_key, 0..work.bytes as u64)
+        .await?;
+    let file = spawn_blocking(move || validate_file(&bytes)).await??;
+    let mut counts = Counts::default();
+    for chunk in &file.validated {
+        counts += chunk.summary.counts;
+    }
+    let planned = Planned {
+        layout: &file.layout,
+        id_index: None,
+        rows: counts.processed,
+        chunks: file.planned.len(),
+    };
+    let mut tx = backend.pool.begin().await?;
+    // Of several attempts at this step the first to get here wins: another one waits for its commit, then finds the job
+    // completed.
+    if !transition::complete_small(&mut tx, attempt, &planned, counts).await? {
+        return Err(StepError::Outdated);
+    }
+    ledger::insert_validated(&mut tx, work.result_id, &file.planned, &file.validated).await?;
+    tx.commit().await?;
+    backend
+        .publisher
+        .change(attempt.job_id)
+        .await
+        .map_err(StepError::Retry)?;
+    Ok(Committed {
+        counts,
+        chunks: planned.chunks as u64,
+    })
+}
+
+/// A file with its verdicts.
+struct ValidatedFile {
+    layout: Layout,
+    planned: Vec<PlannedChunk>,
+    validated: Vec<ValidatedChunk>,
+}
+
+struct Collector {
+    seen: SeenHashes,
+    chunks: Vec<PlannedChunk>,
+}
+
+impl PlanSink for Collector {
+    fn chunk(&mut self, range: ChunkRange, ids: Vec<RowId>) {
+        let counting = ids.iter().filter(|id| id.counts);
+        let duplicates: RowSet = counting
+            .filter(|id| !self.seen.insert(id.hash))
+            .map(|id| id.row)
+            .collect();
+        self.chunks.push(PlannedChunk { range, duplicates });
+    }
+}
+
+fn validate_file(bytes: &[u8]) -> Result<ValidatedFile, StepError> {
+    let mut head = Head::new();
+    let HeadEnd { layout, rows_start } = match head.push(bytes)? {
+        Some(end) => end,
+        None => head.finish()?,
+    };
+    let hasher = IdHasher::new(random_key());
+    let rows = &bytes[rows_start as usize..];
+    let slice = scan_slice(&layout, &hasher, rows_start, true, rows);
+    let mut planner = Planner::new(layout.clone(), hasher);
+    let mut collector = Collector {
+        seen: SeenHashes::with_capacity(0),
+        chunks: Vec::new(),
+    };
+    planner.push(slice, rows, &mut collector);
+    planner.finish(&mut collector);
+    let planned = collector.chunks;
+    let validated = planned
+        .iter()
+        .map(|chunk| {
+            let range = chunk.range.start as usize..chunk.range.end as usize;
+            let (summary, verdicts) = validate_chunk(&layout, &bytes[range], &chunk.duplicates);
+            ValidatedChunk {
+                number: chunk.range.number,
+                summary,
+                verdicts,
+            }
+        })
+        .collect();
+    Ok(ValidatedFile {
+        layout,
+        planned,
+        validated,
+    })
+}

@@ -1,0 +1,9 @@
+//! What the rows of a job are: the stored file, read under the verdicts of the ledger.
+//!
+//! **Invariant.** Nothing here validates. The verdicts are those that were committed, whatever the rules are by now.
+
+pub mod csv;
+pub(crate) mod id_index;
+pub mod page;
+mod reader;
+pub(crate) mod search;

@@ -1,0 +1,174 @@
+//! The rows of a job, page by page.
+
+use std::{ops::Range, sync::Arc};
+
+use domain::{PageRequest, RowFilter, Transaction};
+
+use super::{
+    id_index,
+    reader::{Reader, Wanted},
+    search::{Match, Search},
+};
+use crate::{
+    Backend, Result,
+    jobs::query::{self, IdIndex, Source},
+    ledger,
+};
+
+/// Some rows, and how many there are in all under the same filter.
+#[derive(Debug, Clone)]
+pub struct RowPage {
+    /// Which page it is, from 1.
+    pub page: u64,
+    /// Fewer than the page's size where they take many megabytes.
+    pub rows: Vec<Transaction>,
+    pub total: u64,
+}
+
+/// A page of a job's rows in the order of the file. While the job is being processed these are the
+/// rows committed so far.
+pub async fn get(backend: &Backend, job_id: i64, request: &PageRequest) -> Result<RowPage> {
+    let source = query::source(&backend.pool, job_id).await?;
+    let Some(source) = source else {
+        // Its file isn't planned yet, unless there is no such job.
+        query::get(&backend.pool, job_id).await?;
+        return Ok(RowPage {
+            page: request.page(),
+            rows: Vec::new(),
+            total: 0,
+        });
+    };
+    let size = u64::from(request.size());
+    let page = match request.row() {
+        Some(row) => {
+            let (before, all) = ledger::rows_before(&backend.pool, source.result_id, row).await?;
+            // Beyond the end, the last page.
+            1 + before.min(all.saturating_sub(1)) / size
+        }
+        None => request.page(),
+    };
+    let skip = (page - 1) * size;
+    let (total, rows) = match request.query() {
+        None => filtered(backend, source, request.filter(), skip, request.size()).await?,
+        Some(query) => found(backend, source, request.filter(), query, skip..skip + size).await?,
+    };
+    Ok(RowPage { page, rows, total })
+}
+
+/// The rows of the page without a search, and how many there are. The ledger's counts tell in which chunks they
+/// are, so the last page of a long file is as quick as the first, whatever the filter.
+async fn filtered(
+    backend: &Backend,
+    source: Source,
+    filter: RowFilter,
+    skip: u64,
+    size: u32,
+) -> Result<(u64, Vec<Transaction>)> {
+    let window = ledger::window(&backend.pool, source.result_id, filter, skip, size).await?;
+    let reader = Reader::new(&backend.pool, &backend.storage, source);
+    let chunks: Vec<_> = window
+        .chunks
+        .iter()
+        .map(|found| found.chunk.clone())
+        .collect();
+    let verdicts = reader.verdicts(&chunks).await?;
+    let until = skip + u64::from(size);
+    let wanted = window
+        .chunks
+        .into_iter()
+        .zip(verdicts)
+        .map(|(found, verdicts)| {
+            let within = skip.saturating_sub(found.before)..until - found.before;
+            Wanted {
+                rows: verdicts.select(filter, within),
+                chunk: found.chunk,
+                verdicts,
+            }
+        })
+        .collect();
+    Ok((window.total, reader.rows(wanted).await?))
+}
+
+/// The rows of the page with exactly this transaction id, or if there are none, those that contain the text; and how
+/// many there are.
+async fn found(
+    backend: &Backend,
+    source: Source,
+    filter: RowFilter,
+    query: &str,
+    wanted: Range<u64>,
+) -> Result<(u64, Vec<Transaction>)> {
+    let index = source.id_index.as_ref().map(|index| index.0.clone());
+    let reader = Reader::new(&backend.pool, &backend.storage, source);
+    let with_id = match &index {
+        Some(index) => with_id(backend, &reader, index, filter, query, &wanted).await?,
+        None => None,
+    };
+    let search = |is: Match| Search::new(reader.clone(), filter, query, is);
+    let with_id = match with_id {
+        Some(found) => found,
+        None => {
+            let search = search(Match::Id)?;
+            backend
+                .searches
+                .find(&backend.pool, search, wanted.clone())
+                .await?
+        }
+    };
+    match with_id {
+        (0, _) => {
+            let search = search(Match::Text)?;
+            backend.searches.find(&backend.pool, search, wanted).await
+        }
+        found => Ok(found),
+    }
+}
+
+/// The rows with this id, by the index. `None` if that can't tell.
+async fn with_id(
+    backend: &Backend,
+    reader: &Reader,
+    index: &IdIndex,
+    filter: RowFilter,
+    id: &str,
+    wanted: &Range<u64>,
+) -> Result<Option<(u64, Vec<Transaction>)>> {
+    let rows = match id_index::rows(&backend.storage, index, id).await {
+        Ok(Some(rows)) => rows,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            // The file itself can be searched.
+            tracing::warn!(error = ?error, storage_key = index.storage_key, "an id index can't be read");
+            return Ok(None);
+        }
+    };
+    let chunks = ledger::with_rows(&backend.pool, reader.result_id, &rows).await?;
+    let verdicts = reader.verdicts(&chunks).await?;
+    let candidates = chunks
+        .into_iter()
+        .zip(verdicts)
+        .map(|(chunk, verdicts)| {
+            let within = chunk.first_row as u64..(chunk.first_row + chunk.rows) as u64;
+            let own = rows.iter().filter(|row| within.contains(row));
+            let own = own.map(|row| (row - within.start) as u32);
+            let matching = own.filter(|row| {
+                verdicts
+                    .from_row(*row)
+                    .next()
+                    .is_some_and(|verdict| filter.matches(verdict))
+            });
+            Wanted {
+                rows: matching.map(|row| row..row + 1).collect(),
+                chunk,
+                verdicts: Arc::clone(&verdicts),
+            }
+        })
+        .collect();
+    // By chance another id has the same hash.
+    let mut rows = reader.rows(candidates).await?;
+    rows.retain(|row| row.transaction_id.as_deref() == Some(id));
+    let total = rows.len() as u64;
+    let page = rows.into_iter().skip(wanted.start as usize);
+    let page = page.take((wanted.end - wanted.start) as usize).collect();
+    Ok(Some((total, page)))
+}

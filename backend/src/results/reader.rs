@@ -1,0 +1,166 @@
+//! Reads rows of a job's stored file under their committed verdicts.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use domain::Transaction;
+use sqlx::PgPool;
+use tokio::task::spawn_blocking;
+use validator::{Layout, RowSet, Verdicts, read_rows, validate_chunk};
+
+use crate::{
+    Error, Result, Storage,
+    jobs::query::Source,
+    ledger::{self, CommittedChunk, StoredVerdicts},
+};
+
+/// The rows of a page take at most so many bytes in the file, and one row more.
+const MAX_PAGE_BYTES: u64 = 8 << 20;
+
+/// Reads the rows of one result.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    pool: PgPool,
+    storage: Storage,
+    pub result_id: i64,
+    storage_key: Arc<str>,
+    pub layout: Arc<Layout>,
+}
+
+/// Some rows of a chunk that are wanted, as ascending ranges, counted from its first row.
+pub(crate) struct Wanted {
+    pub chunk: CommittedChunk,
+    pub verdicts: Arc<Verdicts>,
+    pub rows: Vec<Range<u32>>,
+}
+
+impl Reader {
+    pub fn new(pool: &PgPool, storage: &Storage, source: Source) -> Self {
+        Self {
+            pool: pool.clone(),
+            storage: storage.clone(),
+            result_id: source.result_id,
+            storage_key: source.storage_key.into(),
+            layout: Arc::new(source.layout.0),
+        }
+    }
+
+    /// The chunk as it stands in the file.
+    pub async fn bytes(&self, chunk: &CommittedChunk) -> Result<Bytes> {
+        let range = chunk.byte_start as u64..chunk.byte_end as u64;
+        Ok(self.storage.read(&self.storage_key, range).await?)
+    }
+
+    /// The committed verdicts on these chunks. Fails with [`Error::Conflict`] if the job was deleted or retried meanwhile.
+    pub async fn verdicts(&self, chunks: &[CommittedChunk]) -> Result<Vec<Arc<Verdicts>>> {
+        let numbers: Vec<i32> = chunks.iter().map(|chunk| chunk.number).collect();
+        let stored = ledger::verdicts(&self.pool, self.result_id, &numbers).await?;
+        if stored.len() != chunks.len() {
+            return Err(Error::Conflict(
+                "The job was deleted or begun anew meanwhile. Try again.".to_owned(),
+            ));
+        }
+        let mut verdicts = Vec::with_capacity(chunks.len());
+        for (chunk, stored) in chunks.iter().zip(stored) {
+            verdicts.push(Arc::new(self.decode(chunk, stored).await?));
+        }
+        Ok(verdicts)
+    }
+
+    async fn decode(&self, chunk: &CommittedChunk, stored: StoredVerdicts) -> Result<Verdicts> {
+        let malformed =
+            |error| anyhow::Error::new(error).context(format!("chunk {}", chunk.number));
+        match stored.verdicts {
+            Some(verdicts) => Ok(Verdicts::decode(&verdicts).map_err(malformed)?),
+            // An earlier version has committed it, and `maintenance::old_results` is yet to come to it.
+            None => {
+                let bytes = self.bytes(chunk).await?;
+                let duplicates = RowSet::decode(&stored.duplicates).map_err(malformed)?;
+                let layout = self.layout.clone();
+                blocking(move || validate_chunk(&layout, &bytes, &duplicates).1).await
+            }
+        }
+    }
+
+    /// Reads these rows, which are in the order of the file. Chunks and rows that are close together are read at once.
+    /// Ends early when that comes to more bytes than a page may have.
+    pub async fn rows(&self, wanted: Vec<Wanted>) -> Result<Vec<Transaction>> {
+        let mut parts = Vec::new();
+        let mut ranges = Vec::new();
+        for Wanted {
+            chunk,
+            verdicts,
+            rows,
+        } in wanted
+        {
+            for segment in verdicts.segments(&rows) {
+                let start = chunk.byte_start as u64;
+                let end = segment
+                    .end
+                    .map_or(chunk.byte_end as u64, |end| start + u64::from(end));
+                ranges.push(start + u64::from(segment.start)..end);
+                parts.push(Part {
+                    first_row: chunk.first_row as u64,
+                    segment_row: segment.first_row,
+                    rows: rows.clone(),
+                    verdicts: verdicts.clone(),
+                });
+            }
+        }
+        let bytes = self.storage.read_ranges(&self.storage_key, &ranges).await?;
+        let layout = self.layout.clone();
+        blocking(move || {
+            let mut found = Vec::new();
+            let mut size = 0;
+            for (part, bytes) in parts.iter().zip(&bytes) {
+                part.read(&layout, bytes, &mut size, &mut found);
+            }
+            found
+        })
+        .await
+    }
+}
+
+/// Rows that are read together, and those of them that are wanted.
+struct Part {
+    /// Of the chunk.
+    first_row: u64,
+    segment_row: u32,
+    rows: Vec<Range<u32>>,
+    verdicts: Arc<Verdicts>,
+}
+
+impl Part {
+    fn read(&self, layout: &Layout, bytes: &[u8], size: &mut u64, found: &mut Vec<Transaction>) {
+        let first = self.first_row + u64::from(self.segment_row);
+        let verdicts = self.verdicts.from_row(self.segment_row);
+        let mut rows = self.rows.iter().peekable();
+        read_rows(layout, bytes, first, verdicts, |candidate| {
+            let row = (candidate.row_number() - self.first_row) as u32;
+            while rows.next_if(|range| range.end <= row).is_some() {}
+            if rows.peek().is_some_and(|range| range.contains(&row)) && *size < MAX_PAGE_BYTES {
+                let row = candidate.row().to_transaction();
+                *size += shown_bytes(&row);
+                found.push(row);
+            }
+        });
+    }
+}
+
+/// What a row takes in an answer, but for its numbers.
+fn shown_bytes(row: &Transaction) -> u64 {
+    let texts = [&row.transaction_id, &row.description, &row.error_message];
+    texts
+        .into_iter()
+        .flatten()
+        .map(|text| text.len() as u64)
+        .sum()
+}
+
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Internal(error.into()))
+}

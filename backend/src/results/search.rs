@@ -1,0 +1,284 @@
+//! The rows whose id or description contains a text, found in the stored file: reading it takes a fraction of the
+//! time that PostgreSQL takes for the same rows, and an index of their texts would slow down the load.
+
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use domain::{RowFilter, Transaction};
+use futures::{StreamExt, TryStreamExt, stream};
+use lru::LruCache;
+use regex::bytes::{Regex, RegexBuilder};
+use sqlx::PgPool;
+use validator::{Encoding, Verdicts, read_rows};
+
+use super::reader::{Reader, blocking};
+use crate::{
+    Error, Result,
+    ledger::{self, CommittedChunk},
+};
+
+/// Searches that are remembered. Each takes a few bytes per megabyte of its file.
+const REMEMBERED: NonZero<usize> = NonZero::new(256).expect("more than none");
+
+/// How many matches each chunk has, for the latest searches: with these another page of the same search is a look
+/// into the chunks it is in, and while a job is being processed only its new chunks are searched. What is
+/// remembered is never wrong: a chunk that is committed doesn't change, and a retry has a result of its own.
+#[derive(Clone)]
+pub(crate) struct Searches(Arc<Mutex<LruCache<Key, Matches>>>);
+
+/// The result, the filter, the text, and how it is matched.
+type Key = (i64, RowFilter, String, Match);
+
+/// By the chunk's number. Whoever searches holds the lock, so the same search isn't done twice at the same time.
+type Matches = Arc<tokio::sync::Mutex<HashMap<i32, u64>>>;
+
+/// What a row must have to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Match {
+    /// The text as its id.
+    Id,
+    /// The text in its id or its description, whatever the case.
+    Text,
+}
+
+impl Searches {
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(LruCache::new(REMEMBERED))))
+    }
+
+    fn matches(&self, search: &Search) -> Matches {
+        let key = (
+            search.reader.result_id,
+            search.filter,
+            search.text.clone(),
+            search.is,
+        );
+        let mut searches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        searches.get_or_insert_mut(key, Matches::default).clone()
+    }
+
+    /// The matches of a search: how many there are, and those in `wanted`, counted from 0.
+    pub async fn find(
+        &self,
+        pool: &PgPool,
+        search: Search,
+        wanted: Range<u64>,
+    ) -> Result<(u64, Vec<Transaction>)> {
+        let matches = self.matches(&search);
+        let mut matches = matches.lock().await;
+        let chunks = ledger::committed(pool, search.reader.result_id, search.filter).await?;
+        let search = Arc::new(search);
+        let lanes = thread::available_parallelism().map_or(1, NonZero::get);
+        // A chunk that hasn't been searched yields its first matches along with their number. With them a first page is
+        // complete, and any other but for the chunk in which it begins.
+        let size = wanted.end - wanted.start;
+        let chunks: Vec<(CommittedChunk, Option<u64>)> = chunks
+            .into_iter()
+            .map(|chunk| {
+                let known = matches.get(&chunk.number).copied();
+                (chunk, known)
+            })
+            .collect();
+        let mut counted = stream::iter(chunks)
+            .map(|(chunk, known)| {
+                let search = search.clone();
+                async move {
+                    let found = match known {
+                        Some(count) => (count, Vec::new()),
+                        None => search.chunk(&chunk, 0..size).await?,
+                    };
+                    Ok::<_, Error>((chunk, found))
+                }
+            })
+            .buffered(lanes);
+        let mut total = 0;
+        let mut parts = Vec::new();
+        while let Some((chunk, (count, first))) = counted.try_next().await? {
+            matches.insert(chunk.number, count);
+            let before = total;
+            total += count;
+            let part = wanted.start.max(before)..wanted.end.min(total);
+            if !part.is_empty() {
+                let part = part.start - before..part.end - before;
+                parts.push(search.clone().part(chunk, part, first));
+            }
+        }
+        drop(matches);
+        let rows: Vec<_> = stream::iter(parts).buffered(lanes).try_collect().await?;
+        Ok((total, rows.into_iter().flatten().collect()))
+    }
+}
+
+pub(crate) struct Search {
+    reader: Reader,
+    filter: RowFilter,
+    text: String,
+    is: Match,
+    pattern: Pattern,
+}
+
+impl Search {
+    pub fn new(reader: Reader, filter: RowFilter, text: &str, is: Match) -> Result<Self> {
+        Ok(Self {
+            reader,
+            filter,
+            text: text.to_owned(),
+            is,
+            pattern: Pattern::new(text)?,
+        })
+    }
+
+    /// How many matches the chunk has, and those in `wanted`, counted from 0.
+    async fn chunk(
+        self: &Arc<Self>,
+        chunk: &CommittedChunk,
+        wanted: Range<u64>,
+    ) -> Result<(u64, Vec<Transaction>)> {
+        let bytes = self.reader.bytes(chunk).await?;
+        let search = self.clone();
+        let bytes = blocking(move || search.may_be_in(&bytes).then_some(bytes)).await?;
+        let Some(bytes) = bytes else {
+            return Ok((0, Vec::new()));
+        };
+        let verdicts = self.reader.verdicts(std::slice::from_ref(chunk)).await?;
+        let search = self.clone();
+        let first_row = chunk.first_row as u64;
+        blocking(move || {
+            let verdicts = &verdicts[0];
+            search.look_into(&bytes, first_row, verdicts, &wanted)
+        })
+        .await
+    }
+
+    /// The matches of the chunk in `wanted`, of which the first may be known.
+    async fn part(
+        self: Arc<Self>,
+        chunk: CommittedChunk,
+        wanted: Range<u64>,
+        mut first: Vec<Transaction>,
+    ) -> Result<Vec<Transaction>> {
+        if wanted.end > first.len() as u64 {
+            return Ok(self.chunk(&chunk, wanted).await?.1);
+        }
+        first.truncate(wanted.end as usize);
+        Ok(first.split_off(wanted.start as usize))
+    }
+
+    fn may_be_in(&self, chunk: &[u8]) -> bool {
+        self.reader.layout.encoding() != Encoding::Utf8 || self.pattern.may_be_in_values_of(chunk)
+    }
+
+    fn look_into(
+        &self,
+        chunk: &[u8],
+        first_row: u64,
+        verdicts: &Verdicts,
+        wanted: &Range<u64>,
+    ) -> (u64, Vec<Transaction>) {
+        let mut count = 0;
+        let mut rows = Vec::new();
+        read_rows(
+            &self.reader.layout,
+            chunk,
+            first_row,
+            verdicts.from_row(0),
+            |candidate| {
+                if !self.filter.matches(candidate.verdict()) {
+                    return;
+                }
+                let (id, description) = candidate.texts();
+                let is_match = match self.is {
+                    Match::Id => id == Some(&self.text),
+                    Match::Text => [id, description]
+                        .into_iter()
+                        .flatten()
+                        .any(|value| self.pattern.is_in(value)),
+                };
+                if is_match {
+                    if wanted.contains(&count) {
+                        rows.push(candidate.row().to_transaction());
+                    }
+                    count += 1;
+                }
+            },
+        );
+        (count, rows)
+    }
+}
+
+/// A text to be found anywhere, whatever the case (Unicode's simple case folding).
+struct Pattern {
+    in_values: Regex,
+    in_files: Regex,
+    /// Contains U+FFFD, which values have where the file has bytes that are no text.
+    has_replacement: bool,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self> {
+        let characters: Vec<String> = text
+            .chars()
+            .map(|character| regex::escape(character.encode_utf8(&mut [0; 4])))
+            .collect();
+        let build = |pattern: &str| {
+            RegexBuilder::new(pattern)
+                .case_insensitive(true)
+                .build()
+                .map_err(anyhow::Error::new)
+        };
+        Ok(Self {
+            in_values: build(&characters.concat())?,
+            // Of a quoted value, quotes are left out where one is doubled and where it is closed.
+            in_files: build(&characters.join("\"?"))?,
+            has_replacement: text.contains(char::REPLACEMENT_CHARACTER),
+        })
+    }
+
+    fn is_in(&self, value: &str) -> bool {
+        self.in_values.is_match(value.as_bytes())
+    }
+
+    /// Whether a value in these records of a UTF-8 file may contain it: passes several gigabytes a second that
+    /// needn't be looked at any closer.
+    fn may_be_in_values_of(&self, records: &[u8]) -> bool {
+        self.has_replacement || self.in_files.is_match(records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn a_text_is_taken_literally_whatever_its_case() {
+        let text = Pattern::new(r"50%_.\Ä").unwrap();
+        assert!(text.is_in(r"sale: 50%_.\ä off"));
+        assert!(!text.is_in(r"sale: 50%__\ä off"));
+        assert!(!text.is_in(r"sale: 500%_.\ä off"));
+    }
+
+    /// Each of these records has the value `a"bC`, or one that contains it.
+    #[test]
+    fn no_way_of_quoting_hides_a_text() {
+        let text = Pattern::new("A\"bc").unwrap();
+        for record in [
+            "a\"bC",
+            "1,xa\"bCx,2",
+            "\"a\"\"bC\"",
+            "\"a\"\"b\"C",
+            "\"a\"\"\"bC",
+            "\"\"a\"bC",
+        ] {
+            assert!(text.may_be_in_values_of(record.as_bytes()), "{record}");
+        }
+        assert!(!text.may_be_in_values_of(b"\"a\"\"\"\"bC\""));
+        assert!(!text.may_be_in_values_of(b"a,bC"));
+        let replacement = Pattern::new("\u{FFFD}").unwrap();
+        assert!(replacement.may_be_in_values_of(b"a\0"));
+    }
+}

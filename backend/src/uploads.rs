@@ -1,0 +1,100 @@
+//! Takes files in.
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+use domain::Job;
+use futures::Stream;
+use tokio::time::interval;
+use uuid::Uuid;
+
+use crate::{
+    Backend, Result,
+    deletion_queue::{self, LEASE},
+    jobs::transition,
+    maintenance,
+    storage::StoredFile,
+    users,
+};
+
+/// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
+/// when the job is started. Without success nothing is left behind, not even if this process dies.
+pub async fn upload<E: Display>(
+    backend: &Backend,
+    user_id: i64,
+    filename: &str,
+    content: impl Stream<Item = Result<Bytes, E>> + Unpin,
+) -> Result<Job> {
+    users::get(backend, user_id).await?;
+    let key = format!("{}.csv", Uuid::new_v4());
+    deletion_queue::expect_file(&backend.pool, &key).await?;
+    let job = async {
+        let file = store(backend, &key, content).await?;
+        let mut tx = backend.pool.begin().await?;
+        deletion_queue::keep_file(&mut tx, &key).await?;
+        let filename = shown_filename(filename);
+        let job = transition::create(&mut tx, user_id, &filename, &key, &file).await?;
+        tx.commit().await?;
+        Ok(job)
+    }
+    .await;
+    if job.is_err() {
+        deletion_queue::discard_file(&backend.pool, &key).await;
+        maintenance::sweep_soon(&backend.pool, &backend.storage);
+    }
+    job
+}
+
+/// Writes the file, and keeps its lease while it comes in.
+async fn store<E: Display>(
+    backend: &Backend,
+    key: &str,
+    content: impl Stream<Item = Result<Bytes, E>> + Unpin,
+) -> Result<StoredFile> {
+    let write = backend
+        .storage
+        .write(key, content, backend.max_upload_bytes);
+    tokio::pin!(write);
+    let mut lease = interval(LEASE / 4);
+    loop {
+        tokio::select! {
+            file = &mut write => return file,
+            _ = lease.tick() => {
+                // Where it fails, the next one may succeed.
+                if let Err(error) = deletion_queue::expect_file(&backend.pool, key).await {
+                    tracing::warn!(%error, "the lease of an upload could not be renewed");
+                }
+            }
+        }
+    }
+}
+
+/// The last part of a path, without control characters, at most 255 characters.
+fn shown_filename(raw: &str) -> String {
+    let name: String = raw
+        .rsplit(['/', '\\'])
+        .next()
+        .unwrap_or(raw)
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(255)
+        .collect();
+    match name.trim() {
+        "" => "upload.csv".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_filename;
+
+    #[test]
+    fn filenames_lose_their_path() {
+        assert_eq!(shown_filename("C:\\data\\May 2024.csv"), "May 2024.csv");
+        assert_eq!(shown_filename("../../etc/passwd"), "passwd");
+        assert_eq!(shown_filename("a\u{0}b\n.csv"), "ab.csv");
+        assert_eq!(shown_filename("dir/"), "upload.csv");
+        assert_eq!(shown_filename(&"x".repeat(300)).len(), 255);
+    }
+}
