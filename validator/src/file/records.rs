@@ -1,8 +1,10 @@
 //! The records of a text that comes in slices.
 
-use std::{borrow::Cow, ops::Range, str};
+use std::{borrow::Cow, mem, ops::Range};
 
 use super::{
+    blocks::{Blocks, has_character},
+    clean::{CleanText, clean},
     decode::Encoding,
     scan::{Scanner, Step},
 };
@@ -123,19 +125,6 @@ fn unquote(inner: &[u8], mut piece: impl FnMut(Range<usize>)) {
     piece(start..inner.len());
 }
 
-fn clean(bytes: &[u8]) -> Option<&str> {
-    str::from_utf8(bytes)
-        .ok()
-        .filter(|_| memchr::memchr(0, bytes).is_none())
-}
-
-/// As much of the beginning of `bytes` as is UTF-8 without NUL.
-fn clean_beginning(bytes: &[u8]) -> &str {
-    let bytes = memchr::memchr(0, bytes).map_or(bytes, |nul| &bytes[..nul]);
-    str::from_utf8(bytes)
-        .unwrap_or_else(|error| str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default())
-}
-
 /// What the end of the text is the end of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndOf {
@@ -147,7 +136,11 @@ pub(super) enum EndOf {
 /// Takes text in slices of any size and hands on each record that is not skipped. What it keeps
 /// between slices is never more than one record, and nothing of one that is too large.
 pub(super) struct Records {
+    delimiter: u8,
+    /// For a record that is not whole in one slice.
     scanner: Scanner,
+    /// Where each field of the other records ends: memory to be used again.
+    ends: Vec<u32>,
     /// How the stored file is encoded, to know the places of records in it.
     encoding: Encoding,
     /// What came of a record whose end has not come yet.
@@ -164,7 +157,9 @@ impl Records {
     /// For text that starts at byte `start` of the stored file, at the beginning of a record.
     pub(super) fn new(delimiter: u8, encoding: Encoding, start: u64) -> Self {
         Self {
+            delimiter,
             scanner: Scanner::new(delimiter),
+            ends: Vec::new(),
             encoding,
             carry: Vec::new(),
             start,
@@ -185,34 +180,78 @@ impl Records {
         until: u64,
         on_record: &mut impl FnMut(&Record<'_>),
     ) -> Option<u64> {
-        // Whoever wants a few records doesn't have all of the text looked at.
-        let clean_beginning = match until {
-            u64::MAX => clean_beginning(text),
-            _ => "",
-        };
         let mut at = 0;
         while at < text.len() {
+            if self.start == self.end {
+                at += self.push_whole(&text[at..], until, on_record);
+                if self.start >= until {
+                    return Some(self.start);
+                }
+            }
+            // What is left is not a whole record, or too large.
+            if at < text.len() {
+                at += self.push_on(&text[at..], on_record)?;
+                if self.start >= until {
+                    return Some(self.start);
+                }
+            }
+        }
+        None
+    }
+
+    /// Hands on the records that end within `text`, as far as none is too large. What is left of it goes to [`Self::push_on`]. Returns how many bytes
+    /// they take.
+    fn push_whole(
+        &mut self,
+        text: &[u8],
+        until: u64,
+        on_record: &mut impl FnMut(&Record<'_>),
+    ) -> usize {
+        let mut blocks = Blocks::new(self.delimiter, text);
+        let mut clean = CleanText::new(text);
+        let mut ends = mem::take(&mut self.ends);
+        while self.start < until
+            && let Some(range) = blocks.next_record(&mut ends)
+        {
+            self.advance(&text[range.start..=range.end]);
+            let bytes = &text[range.clone()];
+            if has_character(bytes, &ends) {
+                on_record(&Record {
+                    start: self.start,
+                    end: self.end,
+                    bytes,
+                    text: clean.get(range),
+                    ends: &ends,
+                    too_large: false,
+                });
+            }
+            self.start = self.end;
+        }
+        self.ends = ends;
+        blocks.position()
+    }
+
+    /// Goes on with the current record, slice by slice. Returns how many bytes of `text` it takes; `None` if it goes on
+    /// after them.
+    fn push_on(&mut self, text: &[u8], on_record: &mut impl FnMut(&Record<'_>)) -> Option<usize> {
+        let mut at = 0;
+        loop {
             let rest = &text[at..];
             match self.scanner.scan(rest) {
                 Step::End(length) => {
                     self.advance(&rest[..length]);
-                    let bytes = &rest[..length - 1];
                     if !self.scanner.has_character() {
                         // skipped
                     } else if self.scanner.is_too_large() {
-                        on_record(&self.record(&[], None));
-                    } else if self.carry.is_empty() {
-                        let text = clean_beginning.get(at..at + bytes.len());
-                        on_record(&self.record(bytes, text.or_else(|| clean(bytes))));
+                        on_record(&self.record());
                     } else {
-                        self.carry.extend_from_slice(bytes);
-                        on_record(&self.record(&self.carry, clean(&self.carry)));
+                        self.carry.extend_from_slice(&rest[..length - 1]);
+                        on_record(&self.record());
                     }
-                    self.next_record();
-                    at += length;
-                    if self.start >= until {
-                        return Some(self.start);
-                    }
+                    self.scanner.next_record();
+                    self.carry.clear();
+                    self.start = self.end;
+                    return Some(at + length);
                 }
                 Step::TooLarge(length) => {
                     self.advance(&rest[..length]);
@@ -229,7 +268,6 @@ impl Records {
                 }
             }
         }
-        None
     }
 
     /// The text is over.
@@ -242,7 +280,7 @@ impl Records {
             EndOf::Chunk => !self.scanner.has_character() && !self.scanner.is_too_large(),
         };
         if !is_skipped {
-            on_record(&self.record(&self.carry, clean(&self.carry)));
+            on_record(&self.record());
         }
     }
 
@@ -251,15 +289,8 @@ impl Records {
         self.end += self.encoding.stored_len(text);
     }
 
-    #[inline]
-    fn next_record(&mut self) {
-        self.scanner.next_record();
-        self.carry.clear();
-        self.start = self.end;
-    }
-
-    #[inline]
-    fn record<'a>(&'a self, bytes: &'a [u8], text: Option<&'a str>) -> Record<'a> {
+    /// The record that was scanned piece by piece.
+    fn record(&self) -> Record<'_> {
         let too_large = self.scanner.is_too_large();
         Record {
             start: self.start,
@@ -268,8 +299,8 @@ impl Records {
             } else {
                 self.end
             },
-            bytes,
-            text,
+            bytes: &self.carry,
+            text: clean(&self.carry),
             ends: self.scanner.ends(),
             too_large,
         }
