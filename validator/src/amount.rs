@@ -31,10 +31,38 @@ impl Amount {
     }
 
     /// Below 0, or above 50000: worth a person's look.
+    #[inline]
     pub const fn is_suspicious(self) -> bool {
-        self.mantissa < 0 || self.mantissa > 50_000 * 10_i128.pow(self.scale as u32)
+        self.mantissa < 0 || self.mantissa > 50_000 * self.unit() as i128
+    }
+
+    /// The mantissa of 1.
+    const fn unit(self) -> i64 {
+        POWERS[self.scale as usize]
+    }
+
+    /// The mantissa with [`Self::MAX_SCALE`] digits after the point.
+    #[inline]
+    pub(crate) const fn units(self) -> i128 {
+        let power = POWERS[(Self::MAX_SCALE - self.scale) as usize] as i128;
+        // Nearly always so, and then one multiplication.
+        if self.mantissa as i64 as i128 == self.mantissa {
+            return (self.mantissa as i64 as i128) * power;
+        }
+        self.mantissa * power
     }
 }
+
+/// Powers of ten.
+pub(crate) const POWERS: [i64; Amount::MAX_SCALE as usize + 1] = {
+    let mut powers = [1; Amount::MAX_SCALE as usize + 1];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = 10 * powers[at - 1];
+        at += 1;
+    }
+    powers
+};
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

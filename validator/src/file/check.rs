@@ -14,23 +14,24 @@ use crate::{
     duplicates::{IdHasher, SeenIds},
     row::{Row, Texts},
     rules::Rules,
+    summary::Tally,
 };
 
 /// Validates one chunk of the stored file. `bytes` are exactly the bytes from its start to its end, and `duplicates` are
 /// those of its rows whose id stands in an earlier row of the file.
 pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Summary, Verdicts) {
-    let mut summary = Summary::default();
+    let mut tally = Tally::default();
     let mut verdicts = Verdicts::default();
     let mut rules = Rules::default();
     let mut duplicates = duplicates.cursor();
     read_records(layout, bytes, |record| {
         let row = verdicts.rows();
         let validated = rules.validate(layout, record, |_| duplicates.contains(row));
-        summary.add(&validated);
+        tally.add(&validated);
         // A chunk has far fewer than 2^32 bytes.
         verdicts.push(validated.verdict, record.start as u32);
     });
-    (summary, verdicts)
+    (tally.into_summary(), verdicts)
 }
 
 /// Reads rows whose verdicts are known. `bytes` begin with the first byte of the row with the number `first_row`, and
@@ -128,7 +129,7 @@ struct Rows {
     seen: SeenIds,
     rules: Rules,
     texts: Texts,
-    summary: Summary,
+    tally: Tally,
 }
 
 impl Checker {
@@ -140,7 +141,7 @@ impl Checker {
                 seen: SeenIds::new(IdHasher::new(hash_key)),
                 rules: Rules::default(),
                 texts: Texts::default(),
-                summary: Summary::default(),
+                tally: Tally::default(),
             },
         }
     }
@@ -152,7 +153,7 @@ impl Checker {
 
     /// Of the rows that were read so far.
     pub fn summary(&self) -> &Summary {
-        &self.rows.summary
+        self.rows.tally.summary()
     }
 
     pub fn push(
@@ -174,7 +175,7 @@ impl Checker {
         let layout = self.reader.finish(&mut |layout, record| {
             rows.add(layout, record, on_row);
         })?;
-        Ok((layout, rows.summary))
+        Ok((layout, rows.tally.into_summary()))
     }
 }
 
@@ -186,13 +187,13 @@ impl Rows {
         record: &Record<'_>,
         on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) {
-        let is_duplicate = |id: &str| !self.seen.insert(id.as_bytes());
+        let is_duplicate = |id: &[u8]| !self.seen.insert(id);
         let validated = self.rules.validate(layout, record, is_duplicate);
-        self.summary.add(&validated);
+        self.tally.add(&validated);
         on_row(&mut Candidate {
             layout,
             record,
-            row_number: self.summary.counts.processed,
+            row_number: self.tally.summary().counts.processed,
             verdict: validated.verdict,
             texts: &mut self.texts,
         });

@@ -158,7 +158,7 @@ impl Rows {
         self.end = record.end;
         if let Some((id, counts)) = self.rules.shown_id(layout, record) {
             self.ids.push(RowId {
-                hash: self.hasher.hash(id.as_bytes()),
+                hash: self.hasher.hash(id),
                 row: self.count,
                 counts,
             });

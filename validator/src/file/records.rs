@@ -60,18 +60,36 @@ impl<'a> Record<'a> {
     /// The value of a field, after unquoting, as bytes.
     pub(crate) fn value_bytes(&self, field: usize) -> Option<Cow<'a, [u8]>> {
         let raw = &self.bytes[self.range(field)?];
-        Some(match *raw {
-            [b'"', ref inner @ ..] => match memchr::memchr(b'"', inner) {
-                None => Cow::Borrowed(inner),
-                Some(last) if last + 1 == inner.len() => Cow::Borrowed(&inner[..last]),
-                Some(_) => {
-                    let mut value = Vec::with_capacity(inner.len());
-                    unquote(inner, |piece| value.extend_from_slice(&inner[piece]));
-                    Cow::Owned(value)
-                }
-            },
-            _ => Cow::Borrowed(raw),
-        })
+        let [b'"', inner @ ..] = raw else {
+            return Some(Cow::Borrowed(raw));
+        };
+        Some(borrowed(inner).map_or_else(|| Cow::Owned(unquoted(inner)), Cow::Borrowed))
+    }
+
+    /// The same. Where it can't be borrowed it is put into `scratch`.
+    #[inline]
+    pub(crate) fn value_in<'s>(
+        &'s self,
+        field: usize,
+        scratch: &'s mut Vec<u8>,
+    ) -> Option<&'s [u8]> {
+        let raw = &self.bytes[self.range(field)?];
+        let [b'"', inner @ ..] = raw else {
+            return Some(raw);
+        };
+        if let Some(value) = borrowed(inner) {
+            return Some(value);
+        }
+        *scratch = unquoted(inner);
+        Some(scratch)
+    }
+
+    /// As [`Self::value`], but as bytes and always in `scratch`.
+    #[cold]
+    pub(crate) fn text_in<'s>(&self, field: usize, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+        let mut text = String::new();
+        *scratch = self.value(field, &mut text)?.as_bytes().to_vec();
+        Some(scratch)
     }
 
     /// The value of a field, after unquoting; bytes that are not UTF-8 and NULs are U+FFFD. Where
@@ -106,6 +124,24 @@ impl<'a> Record<'a> {
         };
         Some(start..end)
     }
+}
+
+/// The value of a quoted field, if nothing follows its closing quote and it has no other. `inner` is what follows the
+/// opening quote.
+#[inline]
+fn borrowed(inner: &[u8]) -> Option<&[u8]> {
+    match memchr::memchr(b'"', inner) {
+        None => Some(inner),
+        Some(last) if last + 1 == inner.len() => Some(&inner[..last]),
+        Some(_) => None,
+    }
+}
+
+#[cold]
+fn unquoted(inner: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(inner.len());
+    unquote(inner, |piece| value.extend_from_slice(&inner[piece]));
+    value
 }
 
 /// Hands on the pieces that the value of a quoted field consists of. `inner` is what follows the
