@@ -15,10 +15,18 @@ pub(crate) enum DateError {
 /// written, not converted.
 #[inline]
 pub(crate) fn parse_date(value: &[u8]) -> Result<Day, DateError> {
-    let (date, time) = match Date::parse_usual(value) {
-        Some(parsed) => parsed,
-        None => Date::parse(value).ok_or(DateError::NotADate)?,
-    };
+    match Date::parse_usual(value) {
+        Some((date, [])) => date.day().ok_or(DateError::OutOfRange),
+        Some((date, time)) => with_time(date, time),
+        None => {
+            let (date, time) = Date::parse(value).ok_or(DateError::NotADate)?;
+            with_time(date, time)
+        }
+    }
+}
+
+#[inline(never)]
+fn with_time(date: Date, time: &[u8]) -> Result<Day, DateError> {
     let time_exists = match time {
         [] => true,
         [b'T' | b't' | b' ', time @ ..] => parse_time(time).ok_or(DateError::NotADate)?,
@@ -31,24 +39,28 @@ pub(crate) fn parse_date(value: &[u8]) -> Result<Day, DateError> {
 
 /// A day of the calendar. Later days are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Day(u32);
+pub(crate) struct Day(Date);
 
 impl Day {
+    /// Before all others, and after them.
+    pub(crate) const FIRST: Self = Self(Date(0));
+    pub(crate) const LAST: Self = Self(Date(u32::MAX));
+
     pub(crate) fn date(self) -> Option<NaiveDate> {
-        let year = i32::try_from(self.0 >> 9).ok()?;
-        NaiveDate::from_ymd_opt(year, self.0 >> 5 & 0xF, self.0 & 0x1F)
+        let [century, year, month, day] = self.0.0.to_be_bytes();
+        let year = 100 * i32::from(century) + i32::from(year);
+        NaiveDate::from_ymd_opt(year, month.into(), day.into())
     }
 }
 
-/// A date of a right form, whether it exists or not.
-struct Date {
-    year: u16,
-    month: u8,
-    day: u8,
-}
+/// A date of a right form, whether it exists or not: the bytes of the number are the century, the year in it, the month
+/// and the day, from the highest to the lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Date(u32);
 
 impl Date {
     /// `YYYY-MM-DD`, `YYYY/MM/DD` or `YYYYMMDD`, and what follows it.
+    #[inline(never)]
     fn parse(value: &[u8]) -> Option<(Self, &[u8])> {
         let (century, rest) = two_digits(value)?;
         let (year, rest) = two_digits(rest)?;
@@ -62,55 +74,50 @@ impl Date {
             None => rest,
         };
         let (day, rest) = two_digits(rest)?;
-        let date = Self {
-            year: 100 * u16::from(century) + u16::from(year),
-            month,
-            day,
-        };
-        Some((date, rest))
+        let date = u32::from_be_bytes([century, year, month, day]);
+        Some((Self(date), rest))
     }
 
     /// `YYYY-MM-DD`, eight bytes at a time. Every other form is `None`.
     #[inline]
     fn parse_usual(value: &[u8]) -> Option<(Self, &[u8])> {
-        let (&[y0, y1, y2, y3, dash0, m0, m1, dash1], rest) = value.split_first_chunk()?;
-        let (&[d0, d1], rest) = rest.split_first_chunk()?;
-        // The digits as numbers; zero in place of the dashes.
-        let parts = u64::from_le_bytes([y0, y1, y2, y3, dash0, m0, m1, dash1])
-            ^ u64::from_le_bytes(*b"0000-00-");
+        let (year_and_month, rest) = value.split_first_chunk()?;
+        let (day, rest) = rest.split_first_chunk()?;
+        // The digits as numbers, and zero in place of the dashes.
+        let year_and_month = u64::from_le_bytes(*year_and_month) ^ u64::from_le_bytes(*b"0000-00-");
+        let day = u64::from(u16::from_le_bytes(*day)) ^ u64::from_le_bytes(*b"00\0\0\0\0\0\0");
         // The top bit of a byte is set if a digit is above 9, or a dash is none.
         let excess = u64::from_le_bytes([0x76, 0x76, 0x76, 0x76, 0x7F, 0x76, 0x76, 0x7F]);
-        let day = (d0.wrapping_sub(b'0'), d1.wrapping_sub(b'0'));
-        if (parts.wrapping_add(excess) | parts) & TOP_BITS != 0 || day.0 > 9 || day.1 > 9 {
+        let wrong = year_and_month.wrapping_add(excess) | year_and_month | (day + excess) | day;
+        if wrong & TOP_BITS != 0 {
             return None;
         }
         // Each byte becomes the number of two digits that starts there: at most 99.
-        let [century, _, year, _, _, month, ..] = (10 * parts + (parts >> 8)).to_le_bytes();
-        let date = Self {
-            year: 100 * u16::from(century) + u16::from(year),
-            month,
-            day: 10 * day.0 + day.1,
-        };
-        Some((date, rest))
+        let pairs = |digits: u64| 10 * digits + (digits >> 8);
+        let (year_and_month, day) = (pairs(year_and_month), pairs(day));
+        let date = year_and_month << 24 & 0xFF00_0000
+            | year_and_month & 0x00FF_0000
+            | year_and_month >> 32 & 0x0000_FF00
+            | day & 0x0000_00FF;
+        Some((Self(date as u32), rest))
     }
 
     /// `None` if it does not exist.
     #[inline]
-    fn day(&self) -> Option<Day> {
-        let exists = self.year != 0
-            && (1..=12).contains(&self.month)
-            && self.day != 0
-            && (self.day <= 28 || self.day <= self.days_in_month());
-        exists.then_some(Day(u32::from(self.year) << 9
-            | u32::from(self.month) << 5
-            | u32::from(self.day)))
+    fn day(self) -> Option<Day> {
+        let [_, _, month, day] = self.0.to_be_bytes();
+        let exists = self.0 >> 16 != 0
+            && (1..=12).contains(&month)
+            && day != 0
+            && (day <= 28 || day <= self.days_in_month());
+        exists.then_some(Day(self))
     }
 
-    fn days_in_month(&self) -> u8 {
-        let year = self.year;
-        let is_leap =
-            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-        match self.month {
+    #[inline(never)]
+    fn days_in_month(self) -> u8 {
+        let [century, year, month, _] = self.0.to_be_bytes();
+        let is_leap = if year == 0 { century } else { year }.is_multiple_of(4);
+        match month {
             4 | 6 | 9 | 11 => 30,
             2 if is_leap => 29,
             2 => 28,
@@ -122,6 +129,7 @@ impl Date {
 const TOP_BITS: u64 = u64::from_le_bytes([0x80; 8]);
 
 /// Whether there is such a time; `None` if the form is wrong.
+#[inline(never)]
 fn parse_time(time: &[u8]) -> Option<bool> {
     let (hour, minute, rest) = hour_and_minute(time)?;
     let mut exists = hour <= 23 && minute <= 59;
@@ -200,8 +208,7 @@ mod tests {
             for byte in 0..=u8::MAX {
                 let mut value = *b"2024-01-15";
                 value[at] = byte;
-                let same =
-                    |(date, rest): (Date, &[u8])| (date.year, date.month, date.day, rest.len());
+                let same = |(date, rest): (Date, &[u8])| (date, rest.len());
                 let expect = match byte {
                     b'/' => None,
                     _ => Date::parse(&value).map(same),

@@ -150,6 +150,11 @@ fn left_aligned(bytes: &[u8]) -> Option<u64> {
         let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
         return Some(u64::from(first) | u64::from(last) << (8 * (length - 4)));
     }
+    shortest(bytes)
+}
+
+#[inline(never)]
+fn shortest(bytes: &[u8]) -> Option<u64> {
     match *bytes {
         [a] => Some(u64::from(a)),
         [a, b] => Some(u64::from_le_bytes([a, b, 0, 0, 0, 0, 0, 0])),
@@ -158,6 +163,7 @@ fn left_aligned(bytes: &[u8]) -> Option<u64> {
     }
 }
 
+#[inline(never)]
 fn parse_any(value: &[u8]) -> Result<Amount, NumberError> {
     let number = Number::parse(value).ok_or(NumberError::NotANumber)?;
     let exponent = number.exponent().ok_or(NumberError::OutOfRange)?;

@@ -128,7 +128,7 @@ fn row_error(layout: &Layout, record: &Record<'_>) -> Option<ErrorCode> {
     if !record.is_clean() && unreadable_field(record).is_some() {
         return Some(ErrorCode::RowEncoding);
     }
-    (record.field_count() != layout.names().len()).then_some(ErrorCode::RowColumnCount)
+    (!record.has_fields(layout.names().len())).then_some(ErrorCode::RowColumnCount)
 }
 
 /// The first field whose value isn't UTF-8 or contains a NUL, and whether it is UTF-8.
@@ -158,6 +158,11 @@ pub(crate) fn id_fault(id: &[u8]) -> Option<IdFault> {
     if id.len() <= MAX_ID_CHARS {
         return None;
     }
+    too_long(id)
+}
+
+#[cold]
+fn too_long(id: &[u8]) -> Option<IdFault> {
     let starts_character = |byte: &u8| !matches!(byte, 0x80..=0xBF);
     let mut starts = (0..id.len()).filter(|&at| starts_character(&id[at]));
     let cut = starts.nth(MAX_ID_CHARS)?;

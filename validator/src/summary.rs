@@ -31,14 +31,22 @@ pub struct Summary {
 }
 
 /// A [`Summary`] to which rows are added.
-#[derive(Default)]
 pub(crate) struct Tally {
     summary: Summary,
-    /// The days of [`Summary::valid_dates`], which are faster to compare.
-    valid_days: Option<(Day, Day)>,
+    /// The days of [`Summary::valid_dates`], which are faster to compare; in reverse without any.
+    first_day: Day,
+    last_day: Day,
 }
 
 impl Tally {
+    pub(crate) fn new() -> Self {
+        Self {
+            summary: Summary::default(),
+            first_day: Day::LAST,
+            last_day: Day::FIRST,
+        }
+    }
+
     pub(crate) fn summary(&self) -> &Summary {
         &self.summary
     }
@@ -57,9 +65,8 @@ impl Tally {
             // A valid row has both.
             if let (Some(amount), Some(day)) = (row.amount, row.day) {
                 self.summary.valid_amount.add(amount);
-                match self.valid_days {
-                    Some((first, last)) if first <= day && day <= last => {}
-                    _ => self.extend_days(day),
+                if day < self.first_day || self.last_day < day {
+                    self.extend_days(day);
                 }
             }
         } else {
@@ -72,12 +79,10 @@ impl Tally {
 
     #[cold]
     fn extend_days(&mut self, day: Day) {
-        let (first, last) = self.valid_days.unwrap_or((day, day));
-        let (first, last) = (first.min(day), last.max(day));
-        self.valid_days = Some((first, last));
-        self.summary.valid_dates = first
-            .date()
-            .zip(last.date())
+        self.first_day = self.first_day.min(day);
+        self.last_day = self.last_day.max(day);
+        self.summary.valid_dates = (self.first_day.date())
+            .zip(self.last_day.date())
             .map(|(first, last)| DateSpan { first, last });
     }
 }

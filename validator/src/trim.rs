@@ -15,6 +15,7 @@ pub(crate) fn trim_bytes(value: &[u8]) -> &[u8] {
     trim_ends(value)
 }
 
+#[inline(never)]
 fn trim_ends(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] | [0xC2, 0xA0, rest @ ..] = value {
         value = rest;

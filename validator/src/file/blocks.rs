@@ -6,122 +6,110 @@
 //! Gigabytes of JSON per Second", 2019). A quote opens a field only directly after a delimiter, a line end or a quote
 //! that closed one; a block in which some quote would open a field elsewhere is walked quote by quote.
 //!
+//! The masks of a window of many blocks become a list of places before any record is looked at, so that nothing depends
+//! on how records lie in blocks, which no processor can predict.
+//!
 //! The result is that of the [`Scanner`](super::scan::Scanner), which takes over where a record goes on after the text.
 
-use std::ops::Range;
+use std::ops::ControlFlow;
 
 use wide::u8x16;
 
 use super::scan::MAX_RECORD_BYTES;
 
 const BLOCK: usize = 64;
+const WINDOW: usize = 64 * BLOCK;
 
-pub(super) struct Blocks<'a> {
-    text: &'a [u8],
-    needles: Needles,
-    /// Where the current block starts.
-    block: usize,
-    /// Where the next one does. Beyond the text if there is none.
-    next_block: usize,
-    /// The delimiters outside quotes in the current block, without those of records that were found.
-    delimiters: u64,
-    /// The line ends outside quotes, likewise.
-    line_ends: u64,
-    quoting: Quoting,
-    /// Where the record that is found next starts.
-    record: usize,
-}
+/// Places are written in groups of this many, whether there are as many or not.
+const GROUP: usize = 8;
 
-impl<'a> Blocks<'a> {
-    /// For text that starts at the beginning of a record.
-    pub(super) fn new(delimiter: u8, text: &'a [u8]) -> Self {
-        Self {
-            text,
-            needles: Needles::new(delimiter),
-            block: 0,
-            next_block: 0,
-            delimiters: 0,
-            line_ends: 0,
-            quoting: Quoting::AT_RECORD,
-            record: 0,
-        }
-    }
-
-    /// Where the record starts that [`Self::next_record`] finds next.
-    pub(super) fn position(&self) -> usize {
-        self.record
-    }
-
-    /// Finds the next record, and where each of its fields ends, counted from its start. Returns where it is, without
-    /// its line end. `None` if it is too large or doesn't end in the text: its beginning is at [`Self::position`].
-    #[inline]
-    pub(super) fn next_record(&mut self, ends: &mut Vec<u32>) -> Option<Range<usize>> {
-        ends.clear();
-        let start = self.record;
-        while self.line_ends == 0 {
-            // What is pushed below fits into 32 bits because of this.
-            if self.next_block >= self.text.len() || self.block > start + MAX_RECORD_BYTES {
-                return None;
-            }
-            push_ends(ends, self.delimiters, self.block, start);
-            self.load();
-        }
-        let line_end = self.line_ends & self.line_ends.wrapping_neg();
-        push_ends(ends, self.delimiters & (line_end - 1), self.block, start);
-        let end = self.block + line_end.trailing_zeros() as usize;
-        if end - start > MAX_RECORD_BYTES {
-            return None;
-        }
-        ends.push((end - start) as u32);
-        self.delimiters &= !(line_end - 1);
-        self.line_ends ^= line_end;
-        self.record = end + 1;
-        Some(start..end)
-    }
-
-    #[inline]
-    fn load(&mut self) {
-        self.block = self.next_block;
-        self.next_block += BLOCK;
-        let masks = match self.text[self.block..].first_chunk::<BLOCK>() {
-            Some(block) => self.needles.find(block),
-            None => {
-                let rest = &self.text[self.block..];
-                // No needle is NUL.
-                let mut block = [0; BLOCK];
-                block[..rest.len()].copy_from_slice(rest);
-                self.needles.find(&block)
-            }
-        };
-        let outside = self.quoting.outside(&masks);
-        self.delimiters = masks.delimiters & outside;
-        self.line_ends = masks.line_ends & outside;
-    }
-}
-
+/// Calls `on_record` with each record that ends in `text`, which starts at the beginning of a record, until one is too
+/// large. Its arguments are an offset in `text`, and what [`Record`](super::Record) calls `starts`, counted from there.
+/// `starts` is memory to be used again. Returns where the records end that were found.
 #[inline]
-fn push_ends(ends: &mut Vec<u32>, mut mask: u64, block: usize, record: usize) {
-    while mask != 0 {
-        let end = block + mask.trailing_zeros() as usize;
-        ends.push((end - record) as u32);
-        mask &= mask - 1;
+pub(super) fn for_each_record(
+    delimiter: u8,
+    text: &[u8],
+    starts: &mut Vec<u32>,
+    mut on_record: impl FnMut(usize, &[u32]) -> ControlFlow<()>,
+) -> usize {
+    let needles = Needles::new(delimiter);
+    let mut quoting = Quoting::AT_RECORD;
+    // Where in `text` the current record starts, or an earlier one. `starts` counts from there.
+    let mut base = 0;
+    // In `starts`, where the current record begins, what was not looked at yet, and the end.
+    let (mut first, mut next, mut filled) = (0, 1, 1);
+    let mut window_start = 0;
+    for window in text.chunks(WINDOW) {
+        if first > 0 {
+            // The current record goes to the front.
+            let shift = starts[first];
+            starts.copy_within(first..filled, 0);
+            (next, filled, first) = (next - first, filled - first, 0);
+            starts[..filled]
+                .iter_mut()
+                .for_each(|start| *start -= shift);
+            base += shift as usize;
+        }
+        if window_start - base > MAX_RECORD_BYTES {
+            return base;
+        }
+        // Every byte can be a delimiter. The first start is 0.
+        let room = filled + WINDOW + GROUP;
+        if starts.len() < room {
+            starts.resize(room, 0);
+        }
+        let (blocks, rest) = window.as_chunks::<BLOCK>();
+        // All of this is below 2^32 because the current record is not too large.
+        let mut offset = (window_start - base) as u32;
+        for block in blocks {
+            let ends = needles.field_ends(block, &mut quoting);
+            filled = push_starts(starts, filled, offset, ends);
+            offset += BLOCK as u32;
+        }
+        if !rest.is_empty() {
+            // No needle is NUL.
+            let mut block = [0; BLOCK];
+            block[..rest.len()].copy_from_slice(rest);
+            let ends = needles.field_ends(&block, &mut quoting);
+            filled = push_starts(starts, filled, offset, ends);
+        }
+
+        let starts = &starts[..filled];
+        while let Some(&after) = starts.get(next) {
+            next += 1;
+            let end = base + after as usize - 1;
+            if text[end] == delimiter {
+                continue;
+            }
+            let start = base + starts[first] as usize;
+            if end - start > MAX_RECORD_BYTES {
+                return start;
+            }
+            if on_record(base, &starts[first..next]).is_break() {
+                return end + 1;
+            }
+            first = next - 1;
+        }
+        window_start += WINDOW;
     }
+    base + starts.get(first).map_or(0, |&start| start as usize)
 }
 
-/// Whether any field has a character after unquoting, in a record that ends with a line end.
+/// Writes the place after each byte whose bit is set to `starts`, from `filled` on. Returns where they end there.
 #[inline]
-pub(super) fn has_character(record: &[u8], ends: &[u32]) -> bool {
-    // A field without characters has at most two bytes.
-    record.len() >= 3 * ends.len() || has_field_with_character(record, ends)
-}
-
-fn has_field_with_character(record: &[u8], ends: &[u32]) -> bool {
-    let mut start = 0;
-    ends.iter().any(|&end| {
-        let field = &record[start..end as usize];
-        start = end as usize + 1;
-        !matches!(field, b"" | b"\"\"")
-    })
+fn push_starts(starts: &mut [u32], filled: usize, block: u32, mut ends: u64) -> usize {
+    let count = ends.count_ones() as usize;
+    for group in starts[filled..].as_chunks_mut::<GROUP>().0 {
+        for start in group {
+            *start = block + ends.trailing_zeros() + 1;
+            ends &= ends.wrapping_sub(1);
+        }
+        if ends == 0 {
+            break;
+        }
+    }
+    filled + count
 }
 
 /// The bytes that mean something, each repeated over a vector.
@@ -133,8 +121,8 @@ struct Needles {
 #[derive(Default)]
 struct Masks {
     quotes: u64,
-    delimiters: u64,
-    line_ends: u64,
+    /// Delimiters and line ends.
+    ends: u64,
 }
 
 impl Needles {
@@ -142,6 +130,13 @@ impl Needles {
         Self {
             delimiter: u8x16::splat(delimiter),
         }
+    }
+
+    /// The delimiters and line ends of the next block that are not inside quotes.
+    #[inline]
+    fn field_ends(&self, block: &[u8; BLOCK], quoting: &mut Quoting) -> u64 {
+        let masks = self.find(block);
+        masks.ends & quoting.outside(&masks)
     }
 
     #[inline]
@@ -153,8 +148,8 @@ impl Needles {
             let equal = |needle: u8x16| vector.simd_eq(needle);
             let bits = |lanes: u8x16| u64::from(lanes.to_bitmask()) << (16 * at);
             masks.quotes |= bits(equal(u8x16::splat(b'"')));
-            masks.delimiters |= bits(equal(self.delimiter));
-            masks.line_ends |= bits(equal(u8x16::splat(b'\n')) | equal(u8x16::splat(b'\r')));
+            let line_ends = equal(u8x16::splat(b'\n')) | equal(u8x16::splat(b'\r'));
+            masks.ends |= bits(equal(self.delimiter) | line_ends);
         }
         masks
     }
@@ -180,7 +175,7 @@ impl Quoting {
     fn outside(&mut self, masks: &Masks) -> u64 {
         let inside = prefix_xor(masks.quotes) ^ self.inside;
         // Closing quotes, and the ends of fields.
-        let before_opening = (masks.quotes | masks.delimiters | masks.line_ends) & !inside;
+        let before_opening = (masks.quotes | masks.ends) & !inside;
         let opening = masks.quotes & inside;
         if opening & !((before_opening << 1) | self.may_open) != 0 {
             return self.outside_by_quote(masks);
@@ -198,7 +193,7 @@ impl Quoting {
         let mut inside = 0_u64;
         let mut opened_at = 0;
         let mut may_open_at = (self.may_open != 0).then_some(0);
-        let mut rest = masks.quotes | masks.delimiters | masks.line_ends;
+        let mut rest = masks.quotes | masks.ends;
         while rest != 0 {
             let at = rest.trailing_zeros();
             rest &= rest - 1;

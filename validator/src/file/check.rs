@@ -20,7 +20,7 @@ use crate::{
 /// Validates one chunk of the stored file. `bytes` are exactly the bytes from its start to its end, and `duplicates` are
 /// those of its rows whose id stands in an earlier row of the file.
 pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Summary, Verdicts) {
-    let mut tally = Tally::default();
+    let mut tally = Tally::new();
     let mut verdicts = Verdicts::default();
     let mut rules = Rules::default();
     let mut duplicates = duplicates.cursor();
@@ -141,7 +141,7 @@ impl Checker {
                 seen: SeenIds::new(IdHasher::new(hash_key)),
                 rules: Rules::default(),
                 texts: Texts::default(),
-                tally: Tally::default(),
+                tally: Tally::new(),
             },
         }
     }

@@ -1,22 +1,18 @@
-//! UTF-8 without NUL.
+//! Which bytes are clean: UTF-8 without NUL.
 
 use std::ops::Range;
 
 use simdutf8::{basic, compat};
 
-/// `bytes` as text if they are UTF-8 without NUL.
-pub(super) fn clean(bytes: &[u8]) -> Option<&str> {
-    basic::from_utf8(bytes)
-        .ok()
-        .filter(|_| memchr::memchr(0, bytes).is_none())
+pub(super) fn is_clean(bytes: &[u8]) -> bool {
+    basic::from_utf8(bytes).is_ok() && memchr::memchr(0, bytes).is_none()
 }
 
-/// The clean parts of a text. Looks at it piece by piece, as far ahead as it stays clean.
+/// Which parts of a text are clean. Looks at it piece by piece, as far ahead as it stays clean.
 pub(super) struct CleanText<'a> {
     text: &'a [u8],
-    /// Where `clean` starts in `text`.
-    start: usize,
-    clean: &'a str,
+    /// What was looked at last is clean up to here.
+    end: usize,
     /// Bytes that are looked at next.
     piece: usize,
 }
@@ -30,45 +26,41 @@ impl<'a> CleanText<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
         Self {
             text,
-            start: 0,
-            clean: "",
+            end: 0,
             piece: Self::MIN_PIECE,
         }
     }
 
-    /// The text in `range` if it is UTF-8 without NUL. Ranges must be asked for in ascending order.
+    /// Whether the text in `range` is clean. Ranges must be asked for in ascending order, and neither begin nor end within
+    /// a character.
     #[inline]
-    pub(super) fn get(&mut self, range: Range<usize>) -> Option<&'a str> {
-        if range.end > self.start + self.clean.len() {
-            self.look_ahead(&range);
-        }
-        self.clean
-            .get(range.start - self.start..range.end - self.start)
+    pub(super) fn is_clean(&mut self, range: Range<usize>) -> bool {
+        range.end <= self.end || self.look_ahead(range)
     }
 
     #[inline(never)]
-    fn look_ahead(&mut self, range: &Range<usize>) {
+    fn look_ahead(&mut self, range: Range<usize>) -> bool {
         let rest = &self.text[range.start..];
         let piece = rest.get(..self.piece.max(range.len())).unwrap_or(rest);
         let (clean, goes_on) = clean_beginning(piece);
-        self.start = range.start;
-        self.clean = clean;
+        self.end = range.start + clean;
         self.piece = match goes_on {
             true => (4 * self.piece).min(Self::MAX_PIECE),
             false => Self::MIN_PIECE,
         };
+        range.end <= self.end
     }
 }
 
-/// As much of the beginning of `bytes` as is clean, and whether what follows `bytes` may be clean, too.
-fn clean_beginning(bytes: &[u8]) -> (&str, bool) {
+/// How many bytes at the beginning of `bytes` are clean, and whether what follows `bytes` may be clean, too.
+fn clean_beginning(bytes: &[u8]) -> (usize, bool) {
     let nul = memchr::memchr(0, bytes);
     let bytes = nul.map_or(bytes, |nul| &bytes[..nul]);
     match compat::from_utf8(bytes) {
-        Ok(text) => (text, nul.is_none()),
+        Ok(_) => (bytes.len(), nul.is_none()),
         Err(error) => {
-            let text = basic::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
-            (text, nul.is_none() && error.error_len().is_none())
+            let goes_on = nul.is_none() && error.error_len().is_none();
+            (error.valid_up_to(), goes_on)
         }
     }
 }
@@ -90,8 +82,8 @@ mod tests {
                     let ends = (0..text.len()).filter(|&end| text[end] == b'\n');
                     let mut start = 0;
                     for end in ends.step_by(records) {
-                        let expect = clean(&text[start..end]);
-                        assert_eq!(clean_text.get(start..end), expect, "{start}..{end}");
+                        let expect = is_clean(&text[start..end]);
+                        assert_eq!(clean_text.is_clean(start..end), expect, "{start}..{end}");
                         start = end + 1;
                     }
                 }

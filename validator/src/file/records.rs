@@ -1,10 +1,15 @@
 //! The records of a text that comes in slices.
 
-use std::{borrow::Cow, mem, ops::Range};
+use std::{
+    borrow::Cow,
+    mem,
+    ops::{ControlFlow, Range},
+    str,
+};
 
 use super::{
-    blocks::{Blocks, has_character},
-    clean::{CleanText, clean},
+    blocks::for_each_record,
+    clean::{CleanText, is_clean},
     decode::Encoding,
     scan::{Scanner, Step},
 };
@@ -16,24 +21,24 @@ pub(crate) struct Record<'a> {
     pub(super) start: u64,
     /// Where its line end has ended in the stored file; if it is too large, where it became so.
     pub(super) end: u64,
-    /// Without its line end; nothing if it is too large.
+    /// Up to the record's line end; what is before it is not the record's. Nothing if it is too large.
     bytes: &'a [u8],
-    /// `bytes`, if they are UTF-8 without NUL.
-    text: Option<&'a str>,
-    /// Where each field ends in `bytes`.
-    ends: &'a [u32],
+    /// Where each field starts in `bytes`, and after them where another one would: each field ends a byte before the next
+    /// one starts. Nothing if it is too large.
+    starts: &'a [u32],
+    is_clean: bool,
     too_large: bool,
 }
 
 impl<'a> Record<'a> {
     /// The first record of `text`, where it is known to end.
-    pub(super) fn first(bytes: &'a [u8], ends: &'a [u32]) -> Self {
+    pub(super) fn first(bytes: &'a [u8], starts: &'a [u32]) -> Self {
         Self {
             start: 0,
             end: bytes.len() as u64,
             bytes,
-            text: clean(bytes),
-            ends,
+            starts,
+            is_clean: is_clean(bytes),
             too_large: false,
         }
     }
@@ -44,13 +49,19 @@ impl<'a> Record<'a> {
     }
 
     pub(crate) fn field_count(&self) -> usize {
-        self.ends.len()
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Whether it has so many fields: at least one, and it isn't too large.
+    #[inline]
+    pub(crate) fn has_fields(&self, count: usize) -> bool {
+        self.starts.len() == count + 1
     }
 
     /// Whether its bytes as they stand, quotes and all, are UTF-8 without NUL. Then every value is
     /// so too. The reverse may not hold: a quote can stand within a character.
     pub(crate) fn is_clean(&self) -> bool {
-        self.text.is_some()
+        self.is_clean
     }
 
     pub(crate) fn contains_nul(&self) -> bool {
@@ -77,11 +88,10 @@ impl<'a> Record<'a> {
         let [b'"', inner @ ..] = raw else {
             return Some(raw);
         };
-        if let Some(value) = borrowed(inner) {
-            return Some(value);
-        }
-        *scratch = unquoted(inner);
-        Some(scratch)
+        Some(borrowed(inner).unwrap_or_else(|| {
+            *scratch = unquoted(inner);
+            scratch
+        }))
     }
 
     /// As [`Self::value`], but as bytes and always in `scratch`.
@@ -95,40 +105,27 @@ impl<'a> Record<'a> {
     /// The value of a field, after unquoting; bytes that are not UTF-8 and NULs are U+FFFD. Where
     /// it can't be borrowed it is put into `scratch`.
     pub(crate) fn value<'s>(&'s self, field: usize, scratch: &'s mut String) -> Option<&'s str> {
-        let Some(text) = self.text else {
-            let bytes = self.value_bytes(field)?;
-            *scratch = String::from_utf8_lossy(&bytes).replace('\0', "\u{FFFD}");
-            return Some(scratch);
-        };
-        let raw = &text[self.range(field)?];
-        let Some(inner) = raw.strip_prefix('"') else {
-            return Some(raw);
-        };
-        match memchr::memchr(b'"', inner.as_bytes()) {
-            None => Some(inner),
-            Some(last) if last + 1 == inner.len() => Some(&inner[..last]),
-            Some(_) => {
-                scratch.clear();
-                unquote(inner.as_bytes(), |piece| scratch.push_str(&inner[piece]));
-                Some(scratch)
-            }
+        let value = self.value_bytes(field)?;
+        if let Cow::Borrowed(bytes) = value
+            && let Ok(text) = str::from_utf8(bytes)
+            && (self.is_clean || !text.contains('\0'))
+        {
+            return Some(text);
         }
+        *scratch = String::from_utf8_lossy(&value).replace('\0', "\u{FFFD}");
+        Some(scratch)
     }
 
     #[inline]
     fn range(&self, field: usize) -> Option<Range<usize>> {
-        let end = *self.ends.get(field)? as usize;
-        let start = match field {
-            0 => 0,
-            _ => self.ends[field - 1] as usize + 1,
-        };
-        Some(start..end)
+        let next = *self.starts.get(field + 1)?;
+        Some(self.starts[field] as usize..next as usize - 1)
     }
 }
 
 /// The value of a quoted field, if nothing follows its closing quote and it has no other. `inner` is what follows the
 /// opening quote.
-#[inline]
+#[inline(never)]
 fn borrowed(inner: &[u8]) -> Option<&[u8]> {
     match memchr::memchr(b'"', inner) {
         None => Some(inner),
@@ -161,6 +158,19 @@ fn unquote(inner: &[u8], mut piece: impl FnMut(Range<usize>)) {
     piece(start..inner.len());
 }
 
+/// Whether any field has a character after unquoting, in a record that ends with a line end. `starts` are those of
+/// [`Record`].
+#[inline]
+fn has_character(bytes: &[u8], starts: &[u32]) -> bool {
+    let (first, last) = (starts[0], starts[starts.len() - 1]);
+    // A field without characters has at most two bytes, and one more that ends it.
+    (last - first) as usize > 3 * (starts.len() - 1)
+        || starts.windows(2).any(|field| {
+            let field = &bytes[field[0] as usize..field[1] as usize - 1];
+            !matches!(field, b"" | b"\"\"")
+        })
+}
+
 /// What the end of the text is the end of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndOf {
@@ -175,8 +185,8 @@ pub(super) struct Records {
     delimiter: u8,
     /// For a record that is not whole in one slice.
     scanner: Scanner,
-    /// Where each field of the other records ends: memory to be used again.
-    ends: Vec<u32>,
+    /// For all other records: memory to be used again.
+    starts: Vec<u32>,
     /// How the stored file is encoded, to know the places of records in it.
     encoding: Encoding,
     /// What came of a record whose end has not come yet.
@@ -195,7 +205,7 @@ impl Records {
         Self {
             delimiter,
             scanner: Scanner::new(delimiter),
-            ends: Vec::new(),
+            starts: Vec::new(),
             encoding,
             carry: Vec::new(),
             start,
@@ -235,36 +245,40 @@ impl Records {
         None
     }
 
-    /// Hands on the records that end within `text`, as far as none is too large. What is left of it goes to [`Self::push_on`]. Returns how many bytes
-    /// they take.
+    /// Hands on the records that end within `text`, as far as none is too large. Returns where they end.
+    #[inline]
     fn push_whole(
         &mut self,
         text: &[u8],
         until: u64,
         on_record: &mut impl FnMut(&Record<'_>),
     ) -> usize {
-        let mut blocks = Blocks::new(self.delimiter, text);
         let mut clean = CleanText::new(text);
-        let mut ends = mem::take(&mut self.ends);
-        while self.start < until
-            && let Some(range) = blocks.next_record(&mut ends)
-        {
-            self.advance(&text[range.start..=range.end]);
-            let bytes = &text[range.clone()];
-            if has_character(bytes, &ends) {
+        let mut starts = mem::take(&mut self.starts);
+        let position = for_each_record(self.delimiter, text, &mut starts, |base, starts| {
+            let [first, .., after] = *starts else {
+                return ControlFlow::Continue(());
+            };
+            let (start, after) = (base + first as usize, base + after as usize);
+            self.advance(&text[start..after]);
+            if has_character(&text[base..], starts) {
                 on_record(&Record {
                     start: self.start,
                     end: self.end,
-                    bytes,
-                    text: clean.get(range),
-                    ends: &ends,
+                    bytes: &text[base..after - 1],
+                    starts,
+                    is_clean: clean.is_clean(start..after - 1),
                     too_large: false,
                 });
             }
             self.start = self.end;
-        }
-        self.ends = ends;
-        blocks.position()
+            match self.start < until {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        });
+        self.starts = starts;
+        position
     }
 
     /// Goes on with the current record, slice by slice. Returns how many bytes of `text` it takes; `None` if it goes on
@@ -336,8 +350,8 @@ impl Records {
                 self.end
             },
             bytes: &self.carry,
-            text: clean(&self.carry),
-            ends: self.scanner.ends(),
+            starts: self.scanner.starts(),
+            is_clean: is_clean(&self.carry),
             too_large,
         }
     }

@@ -251,7 +251,7 @@ fn keeps_nothing_of_a_record_that_is_too_large() {
         records.push(slice, &mut |_| panic!("the record has not ended"));
         assert!(records.carry.capacity() <= 4 << 20);
     }
-    assert!(records.carry.is_empty() && records.scanner.ends().is_empty());
+    assert!(records.carry.is_empty() && records.scanner.starts().is_empty());
     records.push(b"\nA,1\n", &mut |record| {
         found.push((
             record.start,
