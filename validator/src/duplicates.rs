@@ -1,6 +1,6 @@
 //! Ids that were seen before.
 
-use std::mem;
+use std::{hint, mem};
 
 use siphasher::sip128::SipHasher13;
 
@@ -38,7 +38,27 @@ impl SeenIds {
 
     /// Remembers a trimmed id. `false` if it was seen before.
     pub fn insert(&mut self, id: &[u8]) -> bool {
-        self.hashes.insert(self.hasher.hash(id))
+        self.insert_hash(self.hash(id))
+    }
+
+    /// The hash of a trimmed id.
+    #[inline]
+    pub(crate) fn hash(&self, id: &[u8]) -> u128 {
+        self.hasher.hash(id)
+    }
+
+    /// Remembers an id by its hash. `false` if it was seen before.
+    #[inline]
+    pub(crate) fn insert_hash(&mut self, hash: u128) -> bool {
+        self.hashes.insert(hash)
+    }
+
+    /// Has the processor fetch what it takes to remember these, all at once: memory is what remembering waits for.
+    #[inline]
+    pub(crate) fn fetch<'a>(&self, hashes: impl Iterator<Item = &'a u128>) {
+        let SeenHashes { slots, .. } = &self.hashes;
+        let first_bits = |hash: &u128| slots[self.hashes.home(*hash)] as u64;
+        hint::black_box(hashes.map(first_bits).fold(0, |all, bits| all ^ bits));
     }
 }
 

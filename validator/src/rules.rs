@@ -52,6 +52,20 @@ impl Rules {
         }
     }
 
+    /// The id that [`Self::validate`] asks about, if the row has no row error. Whether the record is clean doesn't matter.
+    #[inline]
+    pub(crate) fn id_ahead<'a>(
+        &'a mut self,
+        layout: &Layout,
+        record: &'a Record<'_>,
+    ) -> Option<&'a [u8]> {
+        if !record.has_fields(layout.names().len()) {
+            return None;
+        }
+        let id = value(record, layout.transaction_id(), &mut self.scratch);
+        id_fault(id).is_none().then_some(id)
+    }
+
     /// The verdict on a row. `is_duplicate` tells whether an earlier row has this id; it is only
     /// asked if the id counts for duplicates.
     #[inline]

@@ -11,7 +11,7 @@
 //!
 //! The result is that of the [`Scanner`](super::scan::Scanner), which takes over where a record goes on after the text.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use wide::u8x16;
 
@@ -23,18 +23,60 @@ const WINDOW: usize = 64 * BLOCK;
 /// Places are written in groups of this many, whether there are as many or not.
 const GROUP: usize = 8;
 
-/// Calls `on_record` with each record that ends in `text`, which starts at the beginning of a record, until one is too
-/// large. Its arguments are an offset in `text`, and what [`Record`](super::Record) calls `starts`, counted from there.
-/// `starts` is memory to be used again. Returns where the records end that were found.
+/// Memory for the records of a window, to be used again.
+#[derive(Default)]
+pub(super) struct Memory {
+    starts: Vec<u32>,
+    bounds: Vec<usize>,
+}
+
+/// Records that were found together.
+pub(super) struct Batch<'a> {
+    text: &'a [u8],
+    /// Where in `text` what `starts` counts from is.
+    base: usize,
+    starts: &'a [u32],
+    /// Where in `starts` each record begins, and the last one ends.
+    bounds: &'a [usize],
+}
+
+/// A record of a batch.
+pub(super) struct Found<'a> {
+    /// Where it starts and its line end has ended in the text.
+    pub range: Range<usize>,
+    /// See [`Record`](super::Record).
+    pub bytes: &'a [u8],
+    pub starts: &'a [u32],
+}
+
+impl<'a> Batch<'a> {
+    #[inline]
+    pub(super) fn records(&self) -> impl Iterator<Item = Found<'a>> {
+        let (text, base, starts) = (self.text, self.base, self.starts);
+        self.bounds.windows(2).map(move |bounds| {
+            let starts = &starts[bounds[0]..=bounds[1]];
+            let (start, after) = (starts[0] as usize, starts[starts.len() - 1] as usize);
+            Found {
+                range: base + start..base + after,
+                bytes: &text[base..base + after - 1],
+                starts,
+            }
+        })
+    }
+}
+
+/// Calls `on_batch` with the records that end in `text`, which starts at the beginning of a record, until one is too
+/// large. Returns where the records end that were found, or the place where `on_batch` breaks off.
 #[inline]
-pub(super) fn for_each_record(
+pub(super) fn for_each_batch(
     delimiter: u8,
     text: &[u8],
-    starts: &mut Vec<u32>,
-    mut on_record: impl FnMut(usize, &[u32]) -> ControlFlow<()>,
+    memory: &mut Memory,
+    mut on_batch: impl FnMut(Batch<'_>) -> ControlFlow<usize>,
 ) -> usize {
     let needles = Needles::new(delimiter);
     let mut quoting = Quoting::AT_RECORD;
+    let Memory { starts, bounds } = memory;
     // Where in `text` the current record starts, or an earlier one. `starts` counts from there.
     let mut base = 0;
     // In `starts`, where the current record begins, what was not looked at yet, and the end.
@@ -59,41 +101,65 @@ pub(super) fn for_each_record(
         if starts.len() < room {
             starts.resize(room, 0);
         }
-        let (blocks, rest) = window.as_chunks::<BLOCK>();
         // All of this is below 2^32 because the current record is not too large.
-        let mut offset = (window_start - base) as u32;
-        for block in blocks {
-            let ends = needles.field_ends(block, &mut quoting);
-            filled = push_starts(starts, filled, offset, ends);
-            offset += BLOCK as u32;
-        }
-        if !rest.is_empty() {
-            // No needle is NUL.
-            let mut block = [0; BLOCK];
-            block[..rest.len()].copy_from_slice(rest);
-            let ends = needles.field_ends(&block, &mut quoting);
-            filled = push_starts(starts, filled, offset, ends);
-        }
+        let offset = (window_start - base) as u32;
+        filled = push_window(&needles, &mut quoting, window, starts, filled, offset);
 
         let starts = &starts[..filled];
+        bounds.clear();
+        bounds.push(first);
         while let Some(&after) = starts.get(next) {
+            if text[base + after as usize - 1] != delimiter {
+                if (after - 1 - starts[first]) as usize > MAX_RECORD_BYTES {
+                    break;
+                }
+                bounds.push(next);
+                first = next;
+            }
             next += 1;
-            let end = base + after as usize - 1;
-            if text[end] == delimiter {
-                continue;
-            }
-            let start = base + starts[first] as usize;
-            if end - start > MAX_RECORD_BYTES {
-                return start;
-            }
-            if on_record(base, &starts[first..next]).is_break() {
-                return end + 1;
-            }
-            first = next - 1;
+        }
+        let batch = Batch {
+            text,
+            base,
+            starts,
+            bounds,
+        };
+        if let ControlFlow::Break(position) = on_batch(batch) {
+            return position;
+        }
+        if next < filled {
+            // A record is too large.
+            break;
         }
         window_start += WINDOW;
     }
     base + starts.get(first).map_or(0, |&start| start as usize)
+}
+
+/// Writes the places after the field ends of a window to `starts`, from `filled` on. Returns where they end there.
+#[inline]
+fn push_window(
+    needles: &Needles,
+    quoting: &mut Quoting,
+    window: &[u8],
+    starts: &mut [u32],
+    mut filled: usize,
+    mut offset: u32,
+) -> usize {
+    let (blocks, rest) = window.as_chunks::<BLOCK>();
+    for block in blocks {
+        let ends = needles.field_ends(block, quoting);
+        filled = push_starts(starts, filled, offset, ends);
+        offset += BLOCK as u32;
+    }
+    if !rest.is_empty() {
+        // No needle is NUL.
+        let mut block = [0; BLOCK];
+        block[..rest.len()].copy_from_slice(rest);
+        let ends = needles.field_ends(&block, quoting);
+        filled = push_starts(starts, filled, offset, ends);
+    }
+    filled
 }
 
 /// Writes the place after each byte whose bit is set to `starts`, from `filled` on. Returns where they end there.

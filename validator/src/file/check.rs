@@ -1,11 +1,11 @@
 //! The verdicts on the rows of one chunk or of a whole file, and the rows under verdicts that are known.
 
-use std::convert::Infallible;
+use std::{collections::VecDeque, convert::Infallible};
 
 use super::{
     FileError, Layout,
     decode::Decoder,
-    reader::Reader,
+    reader::{Reader, RowSink},
     records::{EndOf, Record, Records},
 };
 use crate::{
@@ -24,7 +24,7 @@ pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Su
     let mut verdicts = Verdicts::default();
     let mut rules = Rules::default();
     let mut duplicates = duplicates.cursor();
-    read_records(layout, bytes, |record| {
+    read_records(layout, bytes, |record: &Record<'_>| {
         let row = verdicts.rows();
         let validated = rules.validate(layout, record, |_| duplicates.contains(row));
         tally.add(&validated);
@@ -46,7 +46,7 @@ pub fn read_rows(
     let mut row_number = first_row;
     let mut verdicts = verdicts.into_iter();
     let mut texts = Texts::default();
-    read_records(layout, bytes, |record| {
+    read_records(layout, bytes, |record: &Record<'_>| {
         if let Some(verdict) = verdicts.next() {
             on_row(&mut Candidate {
                 layout,
@@ -127,6 +127,8 @@ pub struct Checker {
 
 struct Rows {
     seen: SeenIds,
+    /// Of the rows that come next, as far as they were seen ahead: the hashes of the ids that count.
+    hashes: VecDeque<Option<u128>>,
     rules: Rules,
     texts: Texts,
     tally: Tally,
@@ -139,6 +141,7 @@ impl Checker {
             reader: Reader::new(),
             rows: Rows {
                 seen: SeenIds::new(IdHasher::new(hash_key)),
+                hashes: VecDeque::new(),
                 rules: Rules::default(),
                 texts: Texts::default(),
                 tally: Tally::new(),
@@ -162,9 +165,7 @@ impl Checker {
         on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) -> Result<(), FileError> {
         let rows = &mut self.rows;
-        self.reader.push(bytes, &mut |layout, record| {
-            rows.add(layout, record, on_row);
-        })
+        self.reader.push(bytes, &mut RowsTo { rows, on_row })
     }
 
     pub fn finish(
@@ -172,30 +173,58 @@ impl Checker {
         on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) -> Result<(Layout, Summary), FileError> {
         let mut rows = self.rows;
-        let layout = self.reader.finish(&mut |layout, record| {
-            rows.add(layout, record, on_row);
-        })?;
+        let sink = &mut RowsTo {
+            rows: &mut rows,
+            on_row,
+        };
+        let layout = self.reader.finish(sink)?;
         Ok((layout, rows.tally.into_summary()))
     }
 }
 
-impl Rows {
+/// Hands rows on with their verdicts.
+struct RowsTo<'a, F> {
+    rows: &'a mut Rows,
+    on_row: &'a mut F,
+}
+
+impl<F: FnMut(&mut Candidate<'_>)> RowSink for RowsTo<'_, F> {
     #[inline]
-    fn add(
-        &mut self,
-        layout: &Layout,
-        record: &Record<'_>,
-        on_row: &mut impl FnMut(&mut Candidate<'_>),
-    ) {
-        let is_duplicate = |id: &[u8]| !self.seen.insert(id);
-        let validated = self.rules.validate(layout, record, is_duplicate);
-        self.tally.add(&validated);
-        on_row(&mut Candidate {
+    fn row(&mut self, layout: &Layout, record: &Record<'_>) {
+        let Rows {
+            seen,
+            hashes,
+            rules,
+            texts,
+            tally,
+        } = &mut *self.rows;
+        let hash = hashes.pop_front().flatten();
+        let validated = rules.validate(layout, record, |id| {
+            !seen.insert_hash(hash.unwrap_or_else(|| seen.hash(id)))
+        });
+        tally.add(&validated);
+        (self.on_row)(&mut Candidate {
             layout,
             record,
-            row_number: self.tally.summary().counts.processed,
+            row_number: tally.summary().counts.processed,
             verdict: validated.verdict,
-            texts: &mut self.texts,
+            texts,
         });
+    }
+
+    #[inline]
+    fn ahead<'r>(&mut self, layout: &Layout, records: impl Iterator<Item = Record<'r>>) {
+        let Rows {
+            seen,
+            hashes,
+            rules,
+            ..
+        } = &mut *self.rows;
+        hashes.clear();
+        hashes.extend(records.map(|record| {
+            let id = rules.id_ahead(layout, &record)?;
+            Some(seen.hash(id))
+        }));
+        seen.fetch(hashes.iter().flatten());
     }
 }

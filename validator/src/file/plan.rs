@@ -210,9 +210,11 @@ impl ScannedSlice {
         let (records, rows) = (&mut self.records, &mut self.rows);
         let pushed = self
             .decoder
-            .push(bytes, &mut |_, text| match records
-                .push_until(text, until, &mut |record| rows.add(layout, record))
-            {
+            .push(bytes, &mut |_, text| match records.push_until(
+                text,
+                until,
+                &mut |record: &Record<'_>| rows.add(layout, record),
+            ) {
                 Some(end) => Err(end),
                 None => Ok(()),
             });

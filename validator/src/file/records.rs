@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    blocks::for_each_record,
+    blocks::{Found, Memory, for_each_batch},
     clean::{CleanText, is_clean},
     decode::Encoding,
     scan::{Scanner, Step},
@@ -179,14 +179,31 @@ pub(super) enum EndOf {
     Chunk,
 }
 
+/// Receives records that are not skipped, in their order.
+pub(super) trait RecordSink {
+    fn record(&mut self, record: &Record<'_>);
+
+    /// Sees the next few records before they come, so that it can have the processor fetch what it will need for them.
+    /// Not every record is seen so. Nothing is known of their places, nor whether they are clean.
+    #[inline]
+    fn ahead<'a, I: Iterator<Item = Record<'a>>>(&mut self, _records: impl FnOnce() -> I) {}
+}
+
+impl<F: FnMut(&Record<'_>)> RecordSink for F {
+    #[inline]
+    fn record(&mut self, record: &Record<'_>) {
+        self(record);
+    }
+}
+
 /// Takes text in slices of any size and hands on each record that is not skipped. What it keeps
 /// between slices is never more than one record, and nothing of one that is too large.
 pub(super) struct Records {
     delimiter: u8,
     /// For a record that is not whole in one slice.
     scanner: Scanner,
-    /// For all other records: memory to be used again.
-    starts: Vec<u32>,
+    /// For all other records.
+    memory: Memory,
     /// How the stored file is encoded, to know the places of records in it.
     encoding: Encoding,
     /// What came of a record whose end has not come yet.
@@ -205,7 +222,7 @@ impl Records {
         Self {
             delimiter,
             scanner: Scanner::new(delimiter),
-            starts: Vec::new(),
+            memory: Memory::default(),
             encoding,
             carry: Vec::new(),
             start,
@@ -214,8 +231,8 @@ impl Records {
         }
     }
 
-    pub(super) fn push(&mut self, text: &[u8], on_record: &mut impl FnMut(&Record<'_>)) {
-        self.push_until(text, u64::MAX, on_record);
+    pub(super) fn push(&mut self, text: &[u8], sink: &mut impl RecordSink) {
+        self.push_until(text, u64::MAX, sink);
     }
 
     /// As [`Self::push`], but stops after the first record, skipped or not, that ends at byte `until` of the stored file
@@ -224,19 +241,19 @@ impl Records {
         &mut self,
         text: &[u8],
         until: u64,
-        on_record: &mut impl FnMut(&Record<'_>),
+        sink: &mut impl RecordSink,
     ) -> Option<u64> {
         let mut at = 0;
         while at < text.len() {
             if self.start == self.end {
-                at += self.push_whole(&text[at..], until, on_record);
+                at += self.push_whole(&text[at..], until, sink);
                 if self.start >= until {
                     return Some(self.start);
                 }
             }
             // What is left is not a whole record, or too large.
             if at < text.len() {
-                at += self.push_on(&text[at..], on_record)?;
+                at += self.push_on(&text[at..], sink)?;
                 if self.start >= until {
                     return Some(self.start);
                 }
@@ -247,43 +264,53 @@ impl Records {
 
     /// Hands on the records that end within `text`, as far as none is too large. Returns where they end.
     #[inline]
-    fn push_whole(
-        &mut self,
-        text: &[u8],
-        until: u64,
-        on_record: &mut impl FnMut(&Record<'_>),
-    ) -> usize {
+    fn push_whole(&mut self, text: &[u8], until: u64, sink: &mut impl RecordSink) -> usize {
         let mut clean = CleanText::new(text);
-        let mut starts = mem::take(&mut self.starts);
-        let position = for_each_record(self.delimiter, text, &mut starts, |base, starts| {
-            let [first, .., after] = *starts else {
-                return ControlFlow::Continue(());
-            };
-            let (start, after) = (base + first as usize, base + after as usize);
-            self.advance(&text[start..after]);
-            if has_character(&text[base..], starts) {
-                on_record(&Record {
-                    start: self.start,
-                    end: self.end,
-                    bytes: &text[base..after - 1],
-                    starts,
-                    is_clean: clean.is_clean(start..after - 1),
+        let mut memory = mem::take(&mut self.memory);
+        let position = for_each_batch(self.delimiter, text, &mut memory, |batch| {
+            sink.ahead(|| {
+                let records = batch.records();
+                let records = records.filter(|found| has_character(found.bytes, found.starts));
+                records.map(|found| Record {
+                    start: 0,
+                    end: 0,
+                    bytes: found.bytes,
+                    starts: found.starts,
+                    is_clean: false,
                     too_large: false,
-                });
+                })
+            });
+            for Found {
+                range,
+                bytes,
+                starts,
+            } in batch.records()
+            {
+                self.advance(&text[range.clone()]);
+                if has_character(bytes, starts) {
+                    sink.record(&Record {
+                        start: self.start,
+                        end: self.end,
+                        bytes,
+                        starts,
+                        is_clean: clean.is_clean(range.start..range.end - 1),
+                        too_large: false,
+                    });
+                }
+                self.start = self.end;
+                if self.start >= until {
+                    return ControlFlow::Break(range.end);
+                }
             }
-            self.start = self.end;
-            match self.start < until {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            }
+            ControlFlow::Continue(())
         });
-        self.starts = starts;
+        self.memory = memory;
         position
     }
 
     /// Goes on with the current record, slice by slice. Returns how many bytes of `text` it takes; `None` if it goes on
     /// after them.
-    fn push_on(&mut self, text: &[u8], on_record: &mut impl FnMut(&Record<'_>)) -> Option<usize> {
+    fn push_on(&mut self, text: &[u8], sink: &mut impl RecordSink) -> Option<usize> {
         let mut at = 0;
         loop {
             let rest = &text[at..];
@@ -293,10 +320,10 @@ impl Records {
                     if !self.scanner.has_character() {
                         // skipped
                     } else if self.scanner.is_too_large() {
-                        on_record(&self.record());
+                        sink.record(&self.record());
                     } else {
                         self.carry.extend_from_slice(&rest[..length - 1]);
-                        on_record(&self.record());
+                        sink.record(&self.record());
                     }
                     self.scanner.next_record();
                     self.carry.clear();
@@ -321,7 +348,7 @@ impl Records {
     }
 
     /// The text is over.
-    pub(super) fn finish(mut self, end_of: EndOf, on_record: &mut impl FnMut(&Record<'_>)) {
+    pub(super) fn finish(mut self, end_of: EndOf, sink: &mut impl RecordSink) {
         if !self.scanner.finish() {
             return;
         }
@@ -330,7 +357,7 @@ impl Records {
             EndOf::Chunk => !self.scanner.has_character() && !self.scanner.is_too_large(),
         };
         if !is_skipped {
-            on_record(&self.record());
+            sink.record(&self.record());
         }
     }
 

@@ -229,7 +229,7 @@ fn too_large_wherever_it_begins() {
             .concat();
             let mut found = Vec::new();
             let mut records = Records::new(b',', Encoding::Utf8, 0);
-            records.push(&text, &mut |record| {
+            records.push(&text, &mut |record: &Record<'_>| {
                 found.push((record.start as usize, record.is_too_large()));
             });
             found.retain(|(start, _)| *start > 0 || before > 0);
@@ -248,11 +248,13 @@ fn keeps_nothing_of_a_record_that_is_too_large() {
         .into_iter()
         .chain(std::iter::repeat_n(b",\"abc\n\"\"d\"".as_slice(), 400_000))
     {
-        records.push(slice, &mut |_| panic!("the record has not ended"));
+        records.push(slice, &mut |_: &Record<'_>| {
+            panic!("the record has not ended")
+        });
         assert!(records.carry.capacity() <= 4 << 20);
     }
     assert!(records.carry.is_empty() && records.scanner.starts().is_empty());
-    records.push(b"\nA,1\n", &mut |record| {
+    records.push(b"\nA,1\n", &mut |record: &Record<'_>| {
         found.push((
             record.start,
             record.end,
