@@ -164,6 +164,12 @@ impl Checker {
         bytes: &[u8],
         on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) -> Result<(), FileError> {
+        self.push_to(bytes, on_row)
+    }
+
+    // Not generic, so that it is compiled with this crate, fast, and not with the crate that calls it, which the browser
+    // gets optimized for size.
+    fn push_to(&mut self, bytes: &[u8], on_row: OnRow<'_>) -> Result<(), FileError> {
         let rows = &mut self.rows;
         self.reader.push(bytes, &mut RowsTo { rows, on_row })
     }
@@ -172,6 +178,10 @@ impl Checker {
         self,
         on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) -> Result<(Layout, Summary), FileError> {
+        self.finish_to(on_row)
+    }
+
+    fn finish_to(self, on_row: OnRow<'_>) -> Result<(Layout, Summary), FileError> {
         let mut rows = self.rows;
         let sink = &mut RowsTo {
             rows: &mut rows,
@@ -182,13 +192,15 @@ impl Checker {
     }
 }
 
+type OnRow<'a> = &'a mut dyn FnMut(&mut Candidate<'_>);
+
 /// Hands rows on with their verdicts.
-struct RowsTo<'a, F> {
+struct RowsTo<'a> {
     rows: &'a mut Rows,
-    on_row: &'a mut F,
+    on_row: OnRow<'a>,
 }
 
-impl<F: FnMut(&mut Candidate<'_>)> RowSink for RowsTo<'_, F> {
+impl RowSink for RowsTo<'_> {
     #[inline]
     fn row(&mut self, layout: &Layout, record: &Record<'_>) {
         let Rows {
