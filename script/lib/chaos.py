@@ -1,17 +1,19 @@
-"""The load and the judge of script/chaos: runs jobs, waits for their progress, and counts what became of them.
+"""Loads Batchline for script/chaos: runs jobs, waits for their progress, and checks their results.
 
     chaos.py generate FILE ROWS           writes a file
-    chaos.py upload FILE COUNT            uploads it so many times, prints the ids of the jobs
+    chaos.py upload FILE COUNT            uploads it COUNT times and prints the ids of the jobs
     chaos.py start JOB...                 starts the jobs at once
-    chaos.py advance JOB...               waits until more of them is done than at the last call, prints whether they are
-                                          over or under_way
-    chaos.py hang                         begins an upload that doesn't go on, prints a line, and keeps it open
-    chaos.py orphans                      waits until the storage has no file but those of jobs
-    chaos.py judge FILE JOB...            waits for their end and counts; fails unless everything is exact
+    chaos.py advance JOB...               waits until the jobs have made progress since the last call, and prints
+                                          "over" or "under_way"
+    chaos.py hang                         starts an upload that never ends, prints a line, and keeps it open
+    chaos.py orphans                      waits until the storage holds only the files of jobs
+    chaos.py judge FILE JOB...            waits until the jobs are over; fails unless every row has its planted verdict
 """
 
 import concurrent.futures
+import csv
 import http.client
+import io
 import json
 import os
 import socket
@@ -19,15 +21,17 @@ import subprocess
 import sys
 import time
 
-from rows import Api, ApiError, write_upload
+from api import Api, ApiError
+from rows import Planted, invalid_rows, write_upload
 
 api = Api(os.environ["API_ADDR"], timeout=10)
 directory = os.environ["CHAOS_DIRECTORY"]
 PATIENCE = 180  # seconds without any progress
+PAGE = 50  # rows
 
 
 def eventually(what, ask):
-    """Asks until there is an answer. A server that is away just now is no answer."""
+    """Asks until there is an answer. A server that can't be reached counts as no answer."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -46,9 +50,9 @@ def is_over(job):
 
 
 def generate(path, rows):
-    invalid = write_upload(path, int(rows), with_errors=True)
+    planted = write_upload(path, int(rows), with_errors=True)
     with open(path + ".json", "w") as file:
-        json.dump({"rows": int(rows), "invalid": invalid}, file)
+        json.dump(planted._asdict(), file)
 
 
 def upload(path, count):
@@ -94,27 +98,31 @@ def hang():
 
 
 def stored_files():
-    uploads = os.path.join(directory, "uploads")
-    return [name for name in os.listdir(uploads) if "#" in name or name.endswith(".csv")]
+    """Returns the names of the files in the storage, half-written ones included."""
+    return sorted(os.listdir(os.path.join(directory, "uploads")))
+
+
+def files_of_jobs():
+    """Returns the names of the files that jobs refer to: each upload, and the id index of a larger one."""
+    return sorted(query("select storage_key from jobs union all "
+                        "select id_index ->> 'storage_key' from jobs where id_index is not null"))
 
 
 def orphans():
-    eventually("the file of a broken upload to be removed",
-               lambda: True if query("select count(*) from jobs") == [len(stored_files())] else None)
-    print("  nothing is left of the upload that broke off")
+    eventually("the storage to hold exactly the files of jobs", lambda: stored_files() == files_of_jobs() or None)
+    print("  nothing is left of the interrupted upload, and every id index belongs to a job")
 
 
 def query(sql):
-    command = [os.environ["CHAOS_PSQL"], "--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]
-    text = subprocess.run([*command, f"--dbname={os.environ['DATABASE_URL']}", f"--command={sql}"],
-                          check=True, capture_output=True, text=True).stdout
-    return [int(value) for value in text.strip().split("|")]
+    """Returns the values of the rows, one after the other."""
+    options = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\n"]
+    command = [os.environ["CHAOS_PSQL"], *options, f"--dbname={os.environ['DATABASE_URL']}", f"--command={sql}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
 def judge(path, *job_ids):
     with open(path + ".json") as file:
-        planted = json.load(file)
-    rows, invalid = planted["rows"], planted["invalid"]
+        planted = Planted(**json.load(file))
 
     def end():
         jobs = [api.job(job_id) for job_id in job_ids]
@@ -124,23 +132,59 @@ def judge(path, *job_ids):
     jobs = eventually("the end of the jobs", end)
     took = time.monotonic() - began
     for job in jobs:
-        result = f"result_id = (select result_id from jobs where id = {job['id']})"
-        expectations = {
-            "the job": ([job[name] for name in ("total_records", "processed_records", "valid_records", "invalid_records")],
-                        [rows, rows, rows - invalid, invalid]),
-            "the rows": (query("select count(*), count(distinct row_number), min(row_number), max(row_number), "
-                               f"count(*) filter (where not is_valid) from transactions where {result}"),
-                         [rows, rows, 1, rows, invalid]),
-            "the ledger": (query("select sum(rows), sum(valid_records), sum(invalid_records), count(*) - count(committed_at) "
-                                 f"from job_chunks where {result}"),
-                           [rows, rows - invalid, invalid, 0]),
-        }
+        job_id = job["id"]
         if job["status"] != "completed":
-            sys.exit(f"the job is {job['status']}: {job['error']}")
-        for what, (found, expected) in expectations.items():
-            if found != expected:
-                sys.exit(f"{what}: found {found}, expected {expected}")
-    print(f"exact: {len(jobs)} × {rows:,} rows, each with one verdict, {took:.1f} s after the last fault")
+            sys.exit(f"job {job_id} is {job['status']}: {job['error']}")
+        counts = [job[name] for name in ("total_records", "processed_records", "valid_records", "invalid_records")]
+        expect(f"job {job_id}", counts, [planted.rows, planted.rows, planted.valid, planted.invalid])
+        expect(f"the ledger of job {job_id}", ledger(job_id), [planted.rows, planted.valid, planted.invalid, 0, 0])
+        eventually("results.csv", lambda: judge_results(job_id, planted))
+        eventually("the last invalid rows", lambda: judge_last_invalid_page(job_id, planted))
+    print(f"exact: {len(jobs)} × {planted.rows:,} rows, each with one verdict, {took:.1f} s after the last fault")
+
+
+def expect(what, found, expected):
+    if found != expected:
+        sys.exit(f"{what}: found {found}, expected {expected}")
+
+
+def ledger(job_id):
+    """Returns the sums of rows, valid and invalid records, and the number of chunks that are not committed or don't
+    start with the row after those of the chunks before."""
+    return [int(value) for value in query(f"""
+        select sum(rows), sum(valid_records), sum(invalid_records), count(*) - count(committed_at),
+               count(*) filter (where first_row is distinct from 1 + rows_before)
+        from (
+            select rows, valid_records, invalid_records, committed_at, first_row,
+                   coalesce(sum(rows) over (order by number rows between unbounded preceding and 1 preceding), 0)
+                       as rows_before
+            from job_chunks where result_id = (select result_id from jobs where id = {job_id})
+        ) as chunks""")]
+
+
+def judge_results(job_id, planted):
+    """Reads results.csv as it arrives: row numbers must count from 1 without a gap, each with its planted verdict."""
+    invalid = invalid_rows(planted.rows)
+    with api.response("GET", f"/jobs/{job_id}/results.csv") as response:
+        records = csv.reader(io.TextIOWrapper(response, encoding="utf-8", newline=""))
+        header = next(records)
+        number, verdict = header.index("row_number"), header.index("is_valid")
+        count = found_invalid = 0
+        for count, record in enumerate(records, start=1):
+            expect(f"record {count} of results.csv of job {job_id}", [record[number], record[verdict]],
+                   [str(count), "false" if count in invalid else "true"])
+            found_invalid += record[verdict] == "false"
+    expect(f"results.csv of job {job_id}", [count, found_invalid], [planted.rows, planted.invalid])
+    return True
+
+
+def judge_last_invalid_page(job_id, planted):
+    last_page = (planted.invalid - 1) // PAGE
+    rows = api.rows(job_id, f"filter=invalid&size={PAGE}&page={last_page + 1}")
+    found = [row["row_number"] for row in rows if not row["is_valid"]]
+    expected = list(invalid_rows(planted.rows)[last_page * PAGE :])
+    expect(f"the last page of invalid rows of job {job_id}", found, expected)
+    return True
 
 
 def main():

@@ -1,109 +1,203 @@
-"""Files of transactions whose verdicts are known, and a client for the API. Only the standard library is used."""
+"""Writes files of transactions whose verdicts are known. Only the standard library is used.
 
+Blocks of 1,000 rows differ only in a few digits. A block is rendered once, with placeholders for those digits, and each
+block of the file replaces them: a file of gigabytes is written at more than 100 MB/s. Rows are numbered from 1.
+
+Every 100th row is suspicious. In a file with errors, every 20th row is invalid, in ten ways that take turns.
+"""
+
+import csv
 import datetime
-import http.client
+import io
 import json
 import os
-import time
+import string
+from typing import NamedTuple
 
+BLOCK = 1000  # rows
+INVALID_EVERY = 20
+SUSPICIOUS_EVERY, FIRST_SUSPICIOUS = 100, 51
+
+HEADER = "transaction_id,amount,date,description\n"
 DESCRIPTIONS = ["Monthly subscription", "Service fee", "Product purchase", "Consulting, hours", "Refund of deposit"]
 FIRST_DAY = datetime.date(2024, 1, 1)
 DAYS = [(FIRST_DAY + datetime.timedelta(days=day)).isoformat() for day in range(366)]
+LONGEST_ID = 255  # characters
 
 
-def valid_fields(row):
-    """The fields of a row without errors, as they stand in a CSV file, and its id."""
-    cents = row * 7919 % 5_000_000  # up to 50000: not suspicious
-    return (
-        f"TXN{row:08d}",
-        f"{cents // 100}.{cents % 100:02d}",
-        DAYS[row * 31 % 366],
-        f'"{DESCRIPTIONS[row % 5]} {row % 1_000_000:06d}"',
-    )
+class Planted(NamedTuple):
+    """The counts that a job must find in a file."""
+
+    rows: int
+    invalid: int
+    suspicious: int
+
+    @property
+    def valid(self):
+        return self.rows - self.invalid
 
 
-def broken(row, fields):
-    """The same row with an error, a different one in turn."""
-    transaction_id, amount, date, description = fields
-    match row // 20 % 6:
+class Row(NamedTuple):
+    """The fields of a row as the file has them, and its error: (code, message), or None for a valid row."""
+
+    fields: list
+    error: tuple | None = None
+
+
+def planted(rows, with_errors):
+    suspicious = (rows + SUSPICIOUS_EVERY - FIRST_SUSPICIOUS) // SUSPICIOUS_EVERY
+    return Planted(rows, len(invalid_rows(rows)) if with_errors else 0, suspicious)
+
+
+def invalid_rows(rows):
+    """Returns the numbers of the invalid rows in a file with errors."""
+    return range(INVALID_EVERY, rows + 1, INVALID_EVERY)
+
+
+def transaction_id(row_number):
+    """The id of a row, unless the row's error is in its id."""
+    return f"TXN{row_number:08d}"
+
+
+def description(row_number):
+    return f"{DESCRIPTIONS[row_number % len(DESCRIPTIONS)]} {row_number % 1_000_000:06d}"
+
+
+def block_digits(block):
+    """What the placeholders of a block stand for."""
+    return {
+        "{block}": f"{block:05d}",
+        "{earlier}": f"{block // 2:05d}",  # the block whose ids are repeated in this one
+        "{text}": f"{block % 1000:03d}",
+        "{units}": f"{10 + block * 7 % 40}",
+    }
+
+
+def valid_row(number):
+    """The row with this number in its block, without an error."""
+    cents = number * 7919 % 100_000
+    amount = f"{{units}}{cents // 100:03d}.{cents % 100:02d}"  # 10,000 to 49,999.99
+    if number % SUSPICIOUS_EVERY == FIRST_SUSPICIOUS:
+        amount = ("-" if number % (2 * SUSPICIOUS_EVERY) == FIRST_SUSPICIOUS else "9") + amount
+    text = f"{DESCRIPTIONS[number % len(DESCRIPTIONS)]} {{text}}{number:03d}"
+    return Row([f"TXN{{block}}{number:03d}", amount, DAYS[number * 31 % len(DAYS)], text])
+
+
+def invalid_row(number):
+    """The same row with one error."""
+    row_id, amount, date, text = valid_row(number).fields
+    match number // INVALID_EVERY % 10:
         case 0:
-            return transaction_id, "12;50", date, description
+            return Row([row_id, "n/a", date, text], ("amount.not_a_number", 'amount is not a number: "n/a"'))
         case 1:
-            return transaction_id, amount, "31.12.2024", description
+            return Row([row_id, amount, "yesterday", text], ("date.not_a_date", 'date is not a date: "yesterday"'))
         case 2:
-            return "", amount, date, description
+            return Row(["", amount, date, text], ("transaction_id.missing", "transaction_id is missing"))
         case 3:
-            return transaction_id, amount, "2024-02-30", description
+            date = "2024-02-30"
+            return Row([row_id, amount, date, text], ("date.out_of_range", f'date does not exist: "{date}"'))
         case 4:
-            return valid_fields(row // 2 + 1)[0], amount, date, description  # the id of a valid row long before
+            row_id = f"TXN{{earlier}}{number - 19:03d}"
+            error = ("transaction_id.duplicate", f"transaction_id is repeated: {row_id}")
+            return Row([row_id, amount, date, text], error)
+        case 5:
+            fields = [row_id, amount, date, text, "one field too many"]
+            return Row(fields, ("row.column_count", "row has 5 fields, but the header has 4 columns"))
+        case 6:
+            return Row([row_id, "", date, text], ("amount.missing", "amount is missing"))
+        case 7:
+            return Row([row_id, "1e90", date, text], ("amount.out_of_range", 'amount is out of range: "1e90"'))
+        case 8:
+            return Row([row_id, amount, "", text], ("date.missing", "date is missing"))
         case _:
-            return transaction_id, amount, date, description, "one cell too many"
+            error = ("transaction_id.too_long", f"transaction_id is longer than {LONGEST_ID} characters")
+            return Row([row_id.ljust(LONGEST_ID + 10, "x"), amount, date, text], error)
+
+
+def block_rows(with_errors):
+    def row(number):
+        return invalid_row(number) if with_errors and number % INVALID_EVERY == 0 else valid_row(number)
+
+    return [row(number) for number in range(BLOCK)]
+
+
+def upload_line(row):
+    head, (text, *surplus) = row.fields[:3], row.fields[3:]
+    return ",".join([*head, f'"{text}"', *surplus]) + "\n"
+
+
+def table_line(number, row):
+    """The row as a line for `\\copy`, in the order of result_id, row_number, transaction_id, amount, date, description,
+    is_valid, is_suspicious, errors. A value with an error of its own is null."""
+    shown = dict(zip(["transaction_id", "amount", "date", "description"], row.fields))
+    errors = None
+    if row.error:
+        code, message = row.error
+        field = code.split(".")[0]
+        errors = json.dumps([{"field": field, "code": code, "message": message}])
+        hidden = {"row.column_count": ["amount", "date"], "transaction_id.duplicate": []}.get(code, [field])
+        shown |= dict.fromkeys(hidden)
+        if code == "transaction_id.too_long":
+            shown["transaction_id"] = row.fields[0][:LONGEST_ID]
+    is_suspicious = number % SUSPICIOUS_EVERY == FIRST_SUSPICIOUS
+    line = io.StringIO()
+    values = [1, f"{{block}}{number:03d}", *shown.values(), not row.error, is_suspicious, errors]
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue()
+
+
+def write_rows(path, header, lines, rows):
+    """Writes `rows` rows from the lines of a block."""
+    template = "".join(lines).encode()
+    last = rows // BLOCK
+    with open(path, "wb") as file:
+        file.write(header.encode())
+        for block in range(last + 1):
+            content = template
+            for placeholder, digits in block_digits(block).items():
+                content = content.replace(placeholder.encode(), digits.encode())
+            if block in (0, last):
+                end = rows % BLOCK + 1 if block == last else BLOCK
+                content = b"".join(content.splitlines(keepends=True)[1 if block == 0 else 0 : end])
+            file.write(content)
 
 
 def write_upload(path, rows, with_errors=False):
-    """Writes a file for the upload; every twentieth row of one with errors is invalid. Gives the number of those."""
-    invalid = 0
-    with open(path, "w", newline="") as file:
-        file.write("transaction_id,amount,date,description\n")
-        for row in range(1, rows + 1):
-            fields = valid_fields(row)
-            if with_errors and row % 20 == 0:
-                fields = broken(row, fields)
-                invalid += 1
-            file.write(",".join(fields) + "\n")
-    return invalid
+    """Writes a file to upload and returns what is planted in it."""
+    write_rows(path, HEADER, map(upload_line, block_rows(with_errors)), rows)
+    return planted(rows, with_errors)
 
 
-class Api:
-    """The API at HOST:PORT."""
-
-    def __init__(self, address, timeout=600):
-        self.address = address
-        self.timeout = timeout
-
-    def call(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection(self.address, timeout=self.timeout)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            text = answer.read().decode()
-        finally:
-            connection.close()
-        if answer.status >= 400:
-            raise ApiError(f"{method} {path} answered {answer.status}: {text}")
-        return json.loads(text) if text else None
-
-    def job(self, job_id):
-        return self.call("GET", f"/jobs/{job_id}")
-
-    def create_user(self):
-        person = {"name": "Script", "email": f"script-{os.getpid()}-{time.time_ns()}@example.com"}
-        return self.call("POST", "/users", json.dumps(person), {"Content-Type": "application/json"})["id"]
-
-    def upload(self, user_id, path):
-        boundary = "batchline-script"
-        head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{os.path.basename(path)}"\r\n'
-            "Content-Type: text/csv\r\n\r\n"
-        ).encode()
-        tail = f"\r\n--{boundary}--\r\n".encode()
-
-        def parts():
-            yield head
-            with open(path, "rb") as file:
-                while block := file.read(1 << 20):
-                    yield block
-            yield tail
-
-        headers = {
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(len(head) + os.path.getsize(path) + len(tail)),
-        }
-        return self.call("POST", f"/jobs?user_id={user_id}", parts(), headers)["id"]
-
-    def command(self, job_id, command):
-        return self.call("POST", f"/jobs/{job_id}/{command}")
+def write_table(path, rows, with_errors=False):
+    """Writes the same rows with their verdicts, as `\\copy` reads them."""
+    lines = (table_line(number, row) for number, row in enumerate(block_rows(with_errors)))
+    write_rows(path, "", lines, rows)
 
 
-class ApiError(Exception):
-    """What the API answered to a call that it refused."""
+def write_equal_ids(path, size):
+    """Writes a file of about `size` bytes in which all rows have the same id."""
+    line = b"a,1,2024-01-01\n"
+    rows = size // len(line)
+    with open(path, "wb") as file:
+        file.write(b"transaction_id,amount,date\n")
+        for start in range(0, rows, BLOCK):
+            file.write(line * min(BLOCK, rows - start))
+    return Planted(rows, invalid=rows - 1, suspicious=0)
+
+
+def write_short_ids(path, size):
+    """Writes a file of about `size` bytes, at most 103 MB, with a new id every seven bytes and nothing else."""
+    letters = string.ascii_letters + string.digits
+    pairs = [(first + second).encode() for first in letters for second in letters]
+    template = b"".join(b"{}" + pair + b",,\n" for pair in pairs)
+    blocks = size // (7 * len(pairs))
+    with open(path, "wb") as file:
+        file.write(b"transaction_id,amount,date\n")
+        for pair in pairs[:blocks]:
+            file.write(template.replace(b"{}", pair))
+    rows = min(blocks, len(pairs)) * len(pairs)
+    return Planted(rows, invalid=rows, suspicious=0)
+
+
+def megabytes(path):
+    return os.path.getsize(path) / 1e6

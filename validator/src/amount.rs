@@ -31,10 +31,43 @@ impl Amount {
     }
 
     /// Below 0, or above 50000: worth a person's look.
+    #[inline]
     pub const fn is_suspicious(self) -> bool {
-        self.mantissa < 0 || self.mantissa > 50_000 * 10_i128.pow(self.scale as u32)
+        const LIMITS: [i64; POWERS.len()] = {
+            let mut limits = POWERS;
+            let mut at = 0;
+            while at < limits.len() {
+                limits[at] *= 50_000;
+                at += 1;
+            }
+            limits
+        };
+        self.mantissa < 0 || self.mantissa > LIMITS[self.scale as usize] as i128
+    }
+
+    /// The mantissa with [`Self::MAX_SCALE`] digits after the point.
+    #[inline]
+    pub(crate) const fn units(self) -> i128 {
+        let power = POWERS[(Self::MAX_SCALE - self.scale) as usize];
+        // The product is below 2^63. In WebAssembly a product of 128 bits is a call.
+        let small = self.mantissa as i64;
+        if small as i128 == self.mantissa && small.unsigned_abs() < 1 << 29 {
+            return (small * power) as i128;
+        }
+        self.mantissa * power as i128
     }
 }
+
+/// Powers of ten.
+pub(crate) const POWERS: [i64; Amount::MAX_SCALE as usize + 1] = {
+    let mut powers = [1; Amount::MAX_SCALE as usize + 1];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = 10 * powers[at - 1];
+        at += 1;
+    }
+    powers
+};
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,5 +190,30 @@ mod tests {
         let suspicious = |text: &str| text.parse::<Amount>().unwrap().is_suspicious();
         assert!(suspicious("-0.01") && suspicious("50000.01") && suspicious("50001"));
         assert!(!suspicious("0") && !suspicious("50000") && !suspicious("50000.00"));
+    }
+
+    #[test]
+    fn small_and_large_mantissas_are_alike() {
+        let around = |number: i128| [number - 1, number, number + 1];
+        for number in [
+            0,
+            1 << 29,
+            1 << 31,
+            1 << 32,
+            1 << 63,
+            1 << 64,
+            50_000,
+            10_i128.pow(28) - 2,
+        ] {
+            for mantissa in around(number).into_iter().chain(around(-number)) {
+                for scale in 0..=Amount::MAX_SCALE {
+                    let amount = Amount::new(mantissa, scale);
+                    let power = |exponent: u8| 10_i128.pow(exponent.into());
+                    assert_eq!(amount.units(), mantissa * power(Amount::MAX_SCALE - scale));
+                    let suspicious = mantissa < 0 || mantissa > 50_000 * power(scale);
+                    assert_eq!(amount.is_suspicious(), suspicious);
+                }
+            }
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! Ids that were seen before.
 
-use hashbrown::{HashTable, hash_table::Entry};
-use siphasher::sip128::SipHasher24;
+use std::{hint, mem};
 
-/// Hashes ids to 128 bits by SipHash-2-4, keyed: who doesn't know the key can't make ids that
-/// collide, and by chance a billion of them collide less often than once in 10^20 files.
+use siphasher::sip128::SipHasher13;
+
+/// Hashes ids to 128 bits by SipHash-1-3, keyed: who doesn't know the key can't make ids that
+/// collide, and by chance a billion of them collide less often than once in 10^20 files. No attack on SipHash-1-3 is
+/// known that gets by without the key, and the key of a file is random and never shown; hash tables in Rust and Python
+/// rely on the same variant.
 #[derive(Clone)]
-pub struct IdHasher(SipHasher24);
+pub struct IdHasher(SipHasher13);
 
 impl IdHasher {
     pub fn new(key: [u8; 16]) -> Self {
-        Self(SipHasher24::new_with_key(&key))
+        Self(SipHasher13::new_with_key(&key))
     }
 
     /// The hash of a trimmed id.
@@ -35,33 +38,105 @@ impl SeenIds {
 
     /// Remembers a trimmed id. `false` if it was seen before.
     pub fn insert(&mut self, id: &[u8]) -> bool {
-        self.hashes.insert(self.hasher.hash(id))
+        self.insert_hash(self.hash(id))
+    }
+
+    /// The hash of a trimmed id.
+    #[inline]
+    pub(crate) fn hash(&self, id: &[u8]) -> u128 {
+        self.hasher.hash(id)
+    }
+
+    /// Remembers an id by its hash. `false` if it was seen before.
+    #[inline]
+    pub(crate) fn insert_hash(&mut self, hash: u128) -> bool {
+        self.hashes.insert(hash)
+    }
+
+    /// Has the processor fetch what it takes to remember these, all at once: memory is what remembering waits for.
+    #[inline]
+    pub(crate) fn fetch<'a>(&self, hashes: impl Iterator<Item = &'a u128>) {
+        let SeenHashes { slots, .. } = &self.hashes;
+        let first_bits = |hash: &u128| slots[self.hashes.home(*hash)] as u64;
+        hint::black_box(hashes.map(first_bits).fold(0, |all, bits| all ^ bits));
     }
 }
 
-/// Hashes by [`IdHasher`] that were seen so far: about 20 to 40 bytes for each.
-pub struct SeenHashes(HashTable<u128>);
+/// Hashes by [`IdHasher`] that were seen so far: about 21 to 43 bytes for each.
+///
+/// A table with linear probing, from which nothing is ever removed. A hash goes to the slot that its highest bits are
+/// the number of, or to the next free one, so nearly every look-up costs one cache miss. It is also why the table grows
+/// from one end to the other, without jumping around in memory.
+pub struct SeenHashes {
+    /// A power of two of them. 0 stands for a free one.
+    slots: Vec<u128>,
+    /// Slots that aren't free.
+    taken: usize,
+    /// Whether the hash that is 0 was seen.
+    has_zero: bool,
+}
 
 impl SeenHashes {
+    const MIN_SLOTS: usize = 16;
+
     /// Takes so many before it grows.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self(HashTable::with_capacity(capacity))
+        let slots = capacity.saturating_add(capacity / 3 + 1);
+        Self::with_slots(slots.next_power_of_two().max(Self::MIN_SLOTS))
+    }
+
+    fn with_slots(slots: usize) -> Self {
+        Self {
+            slots: vec![0; slots],
+            taken: 0,
+            has_zero: false,
+        }
     }
 
     /// Remembers a hash. `false` if it was seen before.
+    #[inline]
     pub fn insert(&mut self, hash: u128) -> bool {
-        // A half of a good hash is one too.
-        let table_hash = |hash: &u128| *hash as u64;
-        match self
-            .0
-            .entry(table_hash(&hash), |seen| *seen == hash, table_hash)
-        {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(place) => {
-                place.insert(hash);
-                true
-            }
+        if hash == 0 {
+            return !mem::replace(&mut self.has_zero, true);
         }
+        let mut at = self.home(hash);
+        while self.slots[at] != 0 {
+            if self.slots[at] == hash {
+                return false;
+            }
+            at = self.after(at);
+        }
+        self.slots[at] = hash;
+        self.taken += 1;
+        if self.taken > self.slots.len() / 4 * 3 {
+            self.grow();
+        }
+        true
+    }
+
+    #[inline]
+    fn home(&self, hash: u128) -> usize {
+        // Half of a good hash is a good hash. There are at least 16 slots.
+        let high = (hash >> 64) as u64;
+        (high >> (64 - self.slots.len().trailing_zeros())) as usize
+    }
+
+    #[inline]
+    fn after(&self, at: usize) -> usize {
+        (at + 1) & (self.slots.len() - 1)
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let mut grown = Self::with_slots(2 * self.slots.len());
+        for &hash in self.slots.iter().filter(|hash| **hash != 0) {
+            let mut at = grown.home(hash);
+            while grown.slots[at] != 0 {
+                at = grown.after(at);
+            }
+            grown.slots[at] = hash;
+        }
+        self.slots = grown.slots;
     }
 }
 
@@ -69,26 +144,99 @@ impl SeenHashes {
 mod tests {
     use super::*;
 
+    /// SipHash as its paper defines it (Aumasson and Bernstein, 2012), with the 128 bits of the reference implementation:
+    /// `c` rounds for each word, `d` rounds for each half of the hash.
+    fn sip_hash(c: usize, d: usize, key: [u8; 16], message: &[u8]) -> u128 {
+        fn rounds(v: &mut [u64; 4], count: usize) {
+            for _ in 0..count {
+                v[0] = v[0].wrapping_add(v[1]);
+                v[1] = v[1].rotate_left(13) ^ v[0];
+                v[0] = v[0].rotate_left(32);
+                v[2] = v[2].wrapping_add(v[3]);
+                v[3] = v[3].rotate_left(16) ^ v[2];
+                v[0] = v[0].wrapping_add(v[3]);
+                v[3] = v[3].rotate_left(21) ^ v[0];
+                v[2] = v[2].wrapping_add(v[1]);
+                v[1] = v[1].rotate_left(17) ^ v[2];
+                v[2] = v[2].rotate_left(32);
+            }
+        }
+        let key = u128::from_le_bytes(key);
+        let key = [key as u64, (key >> 64) as u64];
+        let mut v = [
+            key[0] ^ 0x736f_6d65_7073_6575,
+            key[1] ^ 0x646f_7261_6e64_6f6d ^ 0xEE,
+            key[0] ^ 0x6c79_6765_6e65_7261,
+            key[1] ^ 0x7465_6462_7974_6573,
+        ];
+        let mut padded = message.to_vec();
+        padded.resize(message.len() / 8 * 8 + 7, 0);
+        padded.push(message.len() as u8);
+        for word in padded.as_chunks().0 {
+            let word = u64::from_le_bytes(*word);
+            v[3] ^= word;
+            rounds(&mut v, c);
+            v[0] ^= word;
+        }
+        v[2] ^= 0xEE;
+        rounds(&mut v, d);
+        let low = v[0] ^ v[1] ^ v[2] ^ v[3];
+        v[1] ^= 0xDD;
+        rounds(&mut v, d);
+        u128::from(low) | u128::from(v[0] ^ v[1] ^ v[2] ^ v[3]) << 64
+    }
+
     #[test]
-    fn hashes_as_the_reference_implementation_does() {
-        // First and last lines of vectors_sip128 in <https://github.com/veorq/SipHash>, vectors.h.
+    fn hashes_as_defined() {
         let key: [u8; 16] = std::array::from_fn(|at| at as u8);
         let message: [u8; 63] = std::array::from_fn(|at| at as u8);
-        let hash = |bytes: &[u8]| IdHasher::new(key).hash(bytes).to_le_bytes();
+        // First and last lines of vectors_sip128 in <https://github.com/veorq/SipHash>, vectors.h: of SipHash-2-4.
         assert_eq!(
-            hash(b""),
+            sip_hash(2, 4, key, b"").to_le_bytes(),
             [
                 0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55,
                 0x02, 0x93
             ]
         );
         assert_eq!(
-            hash(&message),
+            sip_hash(2, 4, key, &message).to_le_bytes(),
             [
                 0x51, 0x50, 0xd1, 0x77, 0x2f, 0x50, 0x83, 0x4a, 0x50, 0x3e, 0x06, 0x9a, 0x97, 0x3f,
                 0xbd, 0x7c
             ]
         );
+        for length in 0..=message.len() {
+            let message = &message[..length];
+            let hash = IdHasher::new(key).hash(message);
+            assert_eq!(hash, sip_hash(1, 3, key, message), "{length}");
+        }
+    }
+
+    #[test]
+    fn remembers_every_hash_wherever_it_goes() {
+        // Many share a slot, and those of the last one go on at the first.
+        let hashes = || {
+            let high = [0, 1, 2, u64::MAX >> 1, u64::MAX - 1, u64::MAX];
+            high.into_iter()
+                .flat_map(|high| (0..500).map(move |low| u128::from(high) << 64 | low))
+        };
+        for capacity in [0, 11, 12, 13, 3000] {
+            let mut seen = SeenHashes::with_capacity(capacity);
+            assert!(hashes().all(|hash| seen.insert(hash)));
+            assert!(hashes().all(|hash| !seen.insert(hash)));
+            assert!(seen.insert(500) && !seen.insert(500));
+        }
+    }
+
+    #[test]
+    fn takes_its_capacity_before_it_grows() {
+        for capacity in [0, 1, 11, 12, 13, 100, 1000, 12_288] {
+            let mut seen = SeenHashes::with_capacity(capacity);
+            let slots = seen.slots.len();
+            let hasher = IdHasher::new([1; 16]);
+            assert!((0..capacity).all(|id| seen.insert(hasher.hash(&id.to_le_bytes()))));
+            assert_eq!(seen.slots.len(), slots);
+        }
     }
 
     #[test]

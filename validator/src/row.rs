@@ -47,7 +47,7 @@ impl<'a> Row<'a> {
             let value = record.value(layout.amount(), &mut scratch);
             amount = value.and_then(|value| parse_amount(trim(value).as_bytes()).ok());
             let value = record.value(layout.date(), &mut scratch);
-            date = value.and_then(|value| parse_date(trim(value).as_bytes()).ok());
+            date = value.and_then(|value| parse_date(trim(value).as_bytes()).ok()?.date());
         }
         let errors = verdict
             .codes()
@@ -137,7 +137,7 @@ impl Texts {
         let description = layout
             .description()
             .and_then(|at| record.value(at, &mut self.description));
-        let id = id.map(trim).and_then(|id| match id_fault(id) {
+        let id = id.map(trim).and_then(|id| match id_fault(id.as_bytes()) {
             _ if verdict.has(ErrorCode::TransactionIdMissing) => None,
             Some(IdFault::TooLong { cut }) if !verdict.is_broken() => Some(&id[..cut]),
             _ => Some(id),

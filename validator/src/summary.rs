@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap}
 
 use crate::{
     Amount, ErrorCode,
-    amount::{self, NotAnAmount},
+    amount::{self, NotAnAmount, POWERS},
+    date::Day,
     rules::Validated,
 };
 
@@ -38,28 +39,60 @@ pub struct Summary {
     pub valid_dates: Option<DateSpan>,
 }
 
-impl Summary {
+/// A [`Summary`] to which rows are added.
+pub(crate) struct Tally {
+    summary: Summary,
+    /// The days of [`Summary::valid_dates`], which are faster to compare; in reverse without any.
+    first_day: Day,
+    last_day: Day,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        Self {
+            summary: Summary::default(),
+            first_day: Day::LAST,
+            last_day: Day::FIRST,
+        }
+    }
+
+    pub(crate) fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    pub(crate) fn into_summary(self) -> Summary {
+        self.summary
+    }
+
     #[inline]
     pub(crate) fn add(&mut self, row: &Validated) {
-        let counts = &mut self.counts;
+        let counts = &mut self.summary.counts;
         counts.processed += 1;
         counts.suspicious += u64::from(row.verdict.is_suspicious());
         if row.verdict.is_valid() {
             counts.valid += 1;
             // A valid row has both.
-            if let (Some(amount), Some(date)) = (row.amount, row.date) {
-                self.valid_amount.add(amount);
-                self.valid_dates = Some(match self.valid_dates {
-                    Some(span) => span.with(date),
-                    None => DateSpan::of(date),
-                });
+            if let (Some(amount), Some(day)) = (row.amount, row.day) {
+                self.summary.valid_amount.add(amount);
+                if day < self.first_day || self.last_day < day {
+                    self.extend_days(day);
+                }
             }
         } else {
             counts.invalid += 1;
             for code in row.verdict.codes() {
-                self.problems.0[code as usize] += 1;
+                self.summary.problems.0[code as usize] += 1;
             }
         }
+    }
+
+    #[cold]
+    fn extend_days(&mut self, day: Day) {
+        self.first_day = self.first_day.min(day);
+        self.last_day = self.last_day.max(day);
+        self.summary.valid_dates = (self.first_day.date())
+            .zip(self.last_day.date())
+            .map(|(first, last)| DateSpan { first, last });
     }
 }
 
@@ -126,25 +159,16 @@ pub struct AmountSum {
 }
 
 impl AmountSum {
+    #[inline]
     fn add(&mut self, amount: Amount) {
-        self.units += amount.mantissa() * POWERS[usize::from(Amount::MAX_SCALE - amount.scale())];
+        self.units += amount.units();
         self.scale = self.scale.max(amount.scale());
     }
 }
 
-const POWERS: [i128; Amount::MAX_SCALE as usize + 1] = {
-    let mut powers = [1; Amount::MAX_SCALE as usize + 1];
-    let mut at = 1;
-    while at < powers.len() {
-        powers[at] = 10 * powers[at - 1];
-        at += 1;
-    }
-    powers
-};
-
 impl fmt::Display for AmountSum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mantissa = self.units / POWERS[usize::from(Amount::MAX_SCALE - self.scale)];
+        let mantissa = self.units / i128::from(POWERS[usize::from(Amount::MAX_SCALE - self.scale)]);
         Amount::new(mantissa, self.scale).fmt(f)
     }
 }
@@ -155,22 +179,6 @@ impl fmt::Display for AmountSum {
 pub struct DateSpan {
     pub first: NaiveDate,
     pub last: NaiveDate,
-}
-
-impl DateSpan {
-    fn of(date: NaiveDate) -> Self {
-        Self {
-            first: date,
-            last: date,
-        }
-    }
-
-    fn with(self, date: NaiveDate) -> Self {
-        Self {
-            first: self.first.min(date),
-            last: self.last.max(date),
-        }
-    }
 }
 
 /// Reads what `Display` writes.
@@ -185,7 +193,7 @@ impl FromStr for AmountSum {
             .parse()
             .map_err(|_| NotAnAmount)?;
         let units = mantissa
-            .checked_mul(POWERS[usize::from(padding)])
+            .checked_mul(POWERS[usize::from(padding)].into())
             .ok_or(NotAnAmount)?;
         Ok(Self { units, scale })
     }

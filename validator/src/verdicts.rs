@@ -205,6 +205,10 @@ impl Verdicts {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "a list of ranges may have one element"
+)]
 mod tests {
     use super::*;
     use crate::ErrorCode;

@@ -24,6 +24,15 @@ const BUDGET: usize = 32 << 20;
 /// Entries of a partition that are sorted in memory.
 const SORTED: u64 = 1 << 19;
 
+/// What may be in memory.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// In bytes.
+    budget: usize,
+    /// In entries.
+    sorted: u64,
+}
+
 /// What a partition's index may take in memory, in bytes.
 const SPOOLED: usize = 8 << 20;
 
@@ -39,17 +48,22 @@ const HASH_BITS: u32 = 128 - ROW_BITS;
 pub(super) struct IdTable {
     ids: Spill<u128>,
     entries: u64,
+    limits: Limits,
 }
 
 impl IdTable {
     pub fn new() -> Self {
-        Self::with_budget(BUDGET)
+        Self::within(Limits {
+            budget: BUDGET,
+            sorted: SORTED,
+        })
     }
 
-    fn with_budget(bytes: usize) -> Self {
+    fn within(limits: Limits) -> Self {
         Self {
-            ids: Spill::new(bytes),
+            ids: Spill::new(limits.budget),
             entries: 0,
+            limits,
         }
     }
 
@@ -72,6 +86,7 @@ impl IdTable {
     /// The partitions, to be resolved one by one, at the same time.
     pub fn into_partitions(self) -> impl Iterator<Item = IdPartition> {
         let bucket_bits = id_index::bucket_bits(self.entries);
+        let limits = self.limits;
         let partitions = self.ids.into_partitions();
         (0..=u8::MAX)
             .zip(partitions)
@@ -79,6 +94,7 @@ impl IdTable {
                 number,
                 entries,
                 bucket_bits,
+                limits,
             })
     }
 }
@@ -88,6 +104,7 @@ pub(super) struct IdPartition {
     number: u8,
     entries: Partition<u128>,
     bucket_bits: u32,
+    limits: Limits,
 }
 
 /// What a partition comes to.
@@ -108,6 +125,7 @@ impl IdPartition {
         let mut resolver = Resolver {
             number: self.number,
             bucket_bits: self.bucket_bits,
+            limits: self.limits,
             index: Vec::new(),
             previous: None,
             resolved: Resolved {
@@ -126,6 +144,7 @@ impl IdPartition {
 struct Resolver {
     number: u8,
     bucket_bits: u32,
+    limits: Limits,
     /// Bytes of the index that are to be written.
     index: Vec<u8>,
     /// The hash before, and whether one of its rows counts.
@@ -136,7 +155,7 @@ struct Resolver {
 impl Resolver {
     /// Resolves entries that are equal but for the last `bits` bits of their hashes.
     fn partition(&mut self, mut entries: Partition<u128>, bits: u32) -> io::Result<()> {
-        if entries.len() <= SORTED {
+        if entries.len() <= self.limits.sorted {
             let mut entries = entries.into_vec()?;
             entries.sort_unstable();
             return entries.into_iter().try_for_each(|entry| self.entry(entry));
@@ -151,7 +170,7 @@ impl Resolver {
             return entries.for_each(|entry| self.entry(entry));
         }
         let bits = bits.saturating_sub(8);
-        let mut parts = Spill::new(BUDGET / 4);
+        let mut parts = Spill::new(self.limits.budget / 4);
         entries.for_each(|entry| parts.push((entry >> (ROW_BITS + bits)) as u8, entry))?;
         drop(entries);
         for part in parts.into_partitions() {
@@ -285,7 +304,7 @@ impl Rows {
             let at = row - self.first;
             let word = self.set[(at / 64) as usize] >> (at % 64);
             if word == 0 {
-                row += 64 - at % 64;
+                row = (row + 64 - at % 64).min(self.first + self.width);
                 continue;
             }
             row += u64::from(word.trailing_zeros());
@@ -295,5 +314,101 @@ impl Rows {
             row += 1;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use validator::IdHasher;
+
+    use super::*;
+
+    const TINY: Limits = Limits {
+        budget: 1000,
+        sorted: 40,
+    };
+    const MEMORY: Limits = Limits {
+        budget: BUDGET,
+        sorted: SORTED,
+    };
+
+    /// Chunks of 1,000 rows with these ids; an id that begins with `?` doesn't count.
+    fn resolve(ids: &[String], limits: Limits) -> (Vec<u64>, Vec<u8>) {
+        let hasher = IdHasher::new([7; 16]);
+        let mut table = IdTable::within(limits);
+        let mut chunks = Vec::new();
+        for (number, ids) in (0..).zip(ids.chunks(1000)) {
+            let chunk = ChunkRange {
+                number,
+                start: 0,
+                end: 0,
+                first_row: 1 + 1000 * u64::from(number),
+                rows: ids.len() as u32,
+            };
+            let ids: Vec<RowId> = (0..)
+                .zip(ids)
+                .map(|(row, id)| RowId {
+                    hash: hasher.hash(id.trim_start_matches('?').as_bytes()),
+                    row,
+                    counts: !id.starts_with('?'),
+                })
+                .collect();
+            table.insert(&chunk, &ids).unwrap();
+            chunks.push(chunk);
+        }
+        let mut duplicates = Duplicates::new(ids.len() as u64);
+        let mut index = Vec::new();
+        for partition in table.into_partitions() {
+            let mut resolved = partition.resolve().unwrap();
+            duplicates.insert(&mut resolved).unwrap();
+            resolved.index.rewind().unwrap();
+            resolved.index.read_to_end(&mut index).unwrap();
+        }
+        let rows = duplicates
+            .by_chunk(chunks)
+            .flat_map(|chunk| {
+                let chunk = chunk.unwrap();
+                let rows: Vec<u32> = chunk.duplicates.rows().collect();
+                rows.into_iter()
+                    .map(move |row| chunk.range.first_row + u64::from(row))
+            })
+            .collect();
+        (rows, index)
+    }
+
+    fn check(ids: &[String]) {
+        let mut seen = HashSet::new();
+        let expected: Vec<u64> = (1..)
+            .zip(ids)
+            .filter(|(_, id)| !id.starts_with('?') && !seen.insert(*id))
+            .map(|(row, _)| row)
+            .collect();
+        let in_memory = resolve(ids, MEMORY);
+        // Lists of thousands are not worth printing.
+        let difference = expected.iter().zip(&in_memory.0).find(|(a, b)| a != b);
+        assert_eq!((difference, in_memory.0.len()), (None, expected.len()));
+        assert_eq!(in_memory.1.len(), 8 * ids.len());
+        assert!(resolve(ids, TINY) == in_memory, "on disk");
+    }
+
+    #[test]
+    fn repeated_ids_are_found_whatever_the_ids_are() {
+        let ids = |id: fn(u64) -> String| (1..=5_500).map(id).collect::<Vec<_>>();
+        check(&ids(|row| format!("T{row}")));
+        check(&ids(|_| "same".to_owned()));
+        check(&ids(|row| format!("T{}", row % 1000)));
+        check(&ids(|row| match row % 3 {
+            0 => format!("T{row}"),
+            _ => "same".to_owned(),
+        }));
+        check(&ids(|row| match row % 5 {
+            // The first of them doesn't count.
+            0..=1 => "?same".to_owned(),
+            2 => "same".to_owned(),
+            _ => format!("T{}", row / 3),
+        }));
+        check(&[]);
     }
 }

@@ -244,16 +244,37 @@ impl TestApp {
         output.stdout
     }
 
-    /// How many rows of the job's result are stored, and how many different row numbers they have.
-    pub async fn stored_rows(&self, job_id: i64) -> (i64, i64) {
-        sqlx::query_as(
-            "select count(*), count(distinct row_number) from transactions
-             where result_id = (select result_id from jobs where id = $1)",
-        )
-        .bind(job_id)
-        .fetch_one(&self.pool)
-        .await
-        .unwrap()
+    /// Counts a completed job's rows in its download: all, the valid and the suspicious ones. Each row must be there once,
+    /// in the order of the file.
+    pub async fn downloaded_rows(&self, job_id: i64) -> (u64, u64, u64) {
+        let response = self.get(&format!("/jobs/{job_id}/results.csv")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let text = response.bytes().await.unwrap();
+        let mut reader = csv::Reader::from_reader(&text[..]);
+        let names = reader.headers().unwrap().clone();
+        let column = |name| names.iter().position(|column| column == name).unwrap();
+        let (number, valid, suspicious) = (
+            column("row_number"),
+            column("is_valid"),
+            column("is_suspicious"),
+        );
+        let mut counts = (0, 0, 0);
+        for record in reader.records() {
+            let record = record.unwrap();
+            counts.0 += 1;
+            assert_eq!(record[number].parse(), Ok(counts.0));
+            counts.1 += u64::from(&record[valid] == "true");
+            counts.2 += u64::from(&record[suspicious] == "true");
+        }
+        counts
+    }
+
+    /// How many rows of the job are listed: all that have their verdict.
+    pub async fn listed_rows(&self, job_id: i64) -> u64 {
+        let path = format!("/jobs/{job_id}/transactions?size=1");
+        let response = self.get(&path).await;
+        let total = response.headers()["x-total-count"].to_str().unwrap();
+        total.parse().unwrap()
     }
 
     /// The files in the storage.

@@ -8,6 +8,7 @@ mod files;
 mod harness;
 mod jobs;
 mod object_storage;
+mod ledger;
 mod pages;
 mod progress;
 mod results;

@@ -114,7 +114,7 @@ async fn deleting_a_user_removes_jobs_rows_and_files() {
     )
     .await;
     eventually("the rows and the file to be removed", async || {
-        let rows: i64 = sqlx::query_scalar("select count(*) from transactions")
+        let rows: i64 = sqlx::query_scalar("select sum(rows)::bigint from job_chunks")
             .fetch_one(&app.pool)
             .await
             .unwrap();

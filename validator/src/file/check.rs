@@ -1,11 +1,11 @@
 //! The verdicts on the rows of one chunk or of a whole file, and the rows under verdicts that are known.
 
-use std::convert::Infallible;
+use std::{collections::VecDeque, convert::Infallible};
 
 use super::{
     FileError, Layout,
     decode::Decoder,
-    reader::Reader,
+    reader::{Reader, RowSink},
     records::{EndOf, Record, Records},
 };
 use crate::{
@@ -14,23 +14,24 @@ use crate::{
     duplicates::{IdHasher, SeenIds},
     row::{Row, Texts},
     rules::Rules,
+    summary::Tally,
 };
 
 /// Validates one chunk of the stored file. `bytes` are exactly the bytes from its start to its end, and `duplicates` are
 /// those of its rows whose id stands in an earlier row of the file.
 pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Summary, Verdicts) {
-    let mut summary = Summary::default();
+    let mut tally = Tally::new();
     let mut verdicts = Verdicts::default();
     let mut rules = Rules::default();
     let mut duplicates = duplicates.cursor();
-    read_records(layout, bytes, |record| {
+    read_records(layout, bytes, |record: &Record<'_>| {
         let row = verdicts.rows();
         let validated = rules.validate(layout, record, |_| duplicates.contains(row));
-        summary.add(&validated);
+        tally.add(&validated);
         // A chunk has far fewer than 2^32 bytes.
         verdicts.push(validated.verdict, record.start as u32);
     });
-    (summary, verdicts)
+    (tally.into_summary(), verdicts)
 }
 
 /// Reads rows whose verdicts are known. `bytes` begin with the first byte of the row with the number `first_row`, and
@@ -45,7 +46,7 @@ pub fn read_rows(
     let mut row_number = first_row;
     let mut verdicts = verdicts.into_iter();
     let mut texts = Texts::default();
-    read_records(layout, bytes, |record| {
+    read_records(layout, bytes, |record: &Record<'_>| {
         if let Some(verdict) = verdicts.next() {
             on_row(&mut Candidate {
                 layout,
@@ -126,9 +127,11 @@ pub struct Checker {
 
 struct Rows {
     seen: SeenIds,
+    /// Of the rows that come next, as far as they were seen ahead: the hashes of the ids that count.
+    hashes: VecDeque<Option<u128>>,
     rules: Rules,
     texts: Texts,
-    summary: Summary,
+    tally: Tally,
 }
 
 impl Checker {
@@ -138,9 +141,10 @@ impl Checker {
             reader: Reader::new(),
             rows: Rows {
                 seen: SeenIds::new(IdHasher::new(hash_key)),
+                hashes: VecDeque::new(),
                 rules: Rules::default(),
                 texts: Texts::default(),
-                summary: Summary::default(),
+                tally: Tally::new(),
             },
         }
     }
@@ -152,7 +156,7 @@ impl Checker {
 
     /// Of the rows that were read so far.
     pub fn summary(&self) -> &Summary {
-        &self.rows.summary
+        self.rows.tally.summary()
     }
 
     pub fn push(
@@ -160,41 +164,79 @@ impl Checker {
         bytes: &[u8],
         on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) -> Result<(), FileError> {
+        self.push_to(bytes, on_row)
+    }
+
+    // Not generic, so that it is compiled with this crate, fast, and not with the crate that calls it, which the browser
+    // gets optimized for size.
+    fn push_to(&mut self, bytes: &[u8], on_row: OnRow<'_>) -> Result<(), FileError> {
         let rows = &mut self.rows;
-        self.reader.push(bytes, &mut |layout, record| {
-            rows.add(layout, record, on_row);
-        })
+        self.reader.push(bytes, &mut RowsTo { rows, on_row })
     }
 
     pub fn finish(
         self,
         on_row: &mut impl FnMut(&mut Candidate<'_>),
     ) -> Result<(Layout, Summary), FileError> {
+        self.finish_to(on_row)
+    }
+
+    fn finish_to(self, on_row: OnRow<'_>) -> Result<(Layout, Summary), FileError> {
         let mut rows = self.rows;
-        let layout = self.reader.finish(&mut |layout, record| {
-            rows.add(layout, record, on_row);
-        })?;
-        Ok((layout, rows.summary))
+        let sink = &mut RowsTo {
+            rows: &mut rows,
+            on_row,
+        };
+        let layout = self.reader.finish(sink)?;
+        Ok((layout, rows.tally.into_summary()))
     }
 }
 
-impl Rows {
+type OnRow<'a> = &'a mut dyn FnMut(&mut Candidate<'_>);
+
+/// Hands rows on with their verdicts.
+struct RowsTo<'a> {
+    rows: &'a mut Rows,
+    on_row: OnRow<'a>,
+}
+
+impl RowSink for RowsTo<'_> {
     #[inline]
-    fn add(
-        &mut self,
-        layout: &Layout,
-        record: &Record<'_>,
-        on_row: &mut impl FnMut(&mut Candidate<'_>),
-    ) {
-        let is_duplicate = |id: &str| !self.seen.insert(id.as_bytes());
-        let validated = self.rules.validate(layout, record, is_duplicate);
-        self.summary.add(&validated);
-        on_row(&mut Candidate {
+    fn row(&mut self, layout: &Layout, record: &Record<'_>) {
+        let Rows {
+            seen,
+            hashes,
+            rules,
+            texts,
+            tally,
+        } = &mut *self.rows;
+        let hash = hashes.pop_front().flatten();
+        let validated = rules.validate(layout, record, |id| {
+            !seen.insert_hash(hash.unwrap_or_else(|| seen.hash(id)))
+        });
+        tally.add(&validated);
+        (self.on_row)(&mut Candidate {
             layout,
             record,
-            row_number: self.summary.counts.processed,
+            row_number: tally.summary().counts.processed,
             verdict: validated.verdict,
-            texts: &mut self.texts,
+            texts,
         });
+    }
+
+    #[inline]
+    fn ahead<'r>(&mut self, layout: &Layout, records: impl Iterator<Item = Record<'r>>) {
+        let Rows {
+            seen,
+            hashes,
+            rules,
+            ..
+        } = &mut *self.rows;
+        hashes.clear();
+        hashes.extend(records.map(|record| {
+            let id = rules.id_ahead(layout, &record)?;
+            Some(seen.hash(id))
+        }));
+        seen.fetch(hashes.iter().flatten());
     }
 }

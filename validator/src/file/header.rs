@@ -144,7 +144,7 @@ impl Header {
                 return None;
             }
             if scanner.has_character() {
-                let record = Record::first(&head[start..start + length], scanner.ends());
+                let record = Record::first(&head[start..start + length], scanner.starts());
                 return Some(Self::of(&record, next));
             }
             start = next;

@@ -8,7 +8,9 @@
 //! The [`Planner`], [`validate_chunk`], [`read_rows`] and the [`Checker`] go along this one path, so their verdicts
 //! can't differ.
 
+mod blocks;
 mod check;
+mod clean;
 mod decode;
 mod error;
 mod header;

@@ -158,7 +158,7 @@ impl Rows {
         self.end = record.end;
         if let Some((id, counts)) = self.rules.shown_id(layout, record) {
             self.ids.push(RowId {
-                hash: self.hasher.hash(id.as_bytes()),
+                hash: self.hasher.hash(id),
                 row: self.count,
                 counts,
             });
@@ -210,9 +210,11 @@ impl ScannedSlice {
         let (records, rows) = (&mut self.records, &mut self.rows);
         let pushed = self
             .decoder
-            .push(bytes, &mut |_, text| match records
-                .push_until(text, until, &mut |record| rows.add(layout, record))
-            {
+            .push(bytes, &mut |_, text| match records.push_until(
+                text,
+                until,
+                &mut |record: &Record<'_>| rows.add(layout, record),
+            ) {
                 Some(end) => Err(end),
                 None => Ok(()),
             });

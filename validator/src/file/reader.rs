@@ -4,7 +4,7 @@ use super::{
     FileError, Layout,
     decode::{Decoder, Encoding},
     header,
-    records::{EndOf, Record, Records},
+    records::{EndOf, Record, RecordSink, Records},
 };
 
 /// Takes a stored file in slices of any size and hands on each record after the header that is not
@@ -12,6 +12,27 @@ use super::{
 pub(super) struct Reader {
     decoder: Decoder,
     stage: Stage,
+}
+
+/// Receives the records after the header as [`RecordSink`] does.
+pub(super) trait RowSink {
+    fn row(&mut self, layout: &Layout, record: &Record<'_>);
+
+    fn ahead<'a>(&mut self, layout: &Layout, records: impl Iterator<Item = Record<'a>>);
+}
+
+struct WithLayout<'a, S>(&'a Layout, &'a mut S);
+
+impl<S: RowSink> RecordSink for WithLayout<'_, S> {
+    #[inline]
+    fn record(&mut self, record: &Record<'_>) {
+        self.1.row(self.0, record);
+    }
+
+    #[inline]
+    fn ahead<'a, I: Iterator<Item = Record<'a>>>(&mut self, records: impl FnOnce() -> I) {
+        self.1.ahead(self.0, records());
+    }
 }
 
 enum Stage {
@@ -35,35 +56,28 @@ impl Reader {
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        bytes: &[u8],
-        on_record: &mut impl FnMut(&Layout, &Record<'_>),
-    ) -> Result<(), FileError> {
+    pub(super) fn push(&mut self, bytes: &[u8], sink: &mut impl RowSink) -> Result<(), FileError> {
         let stage = &mut self.stage;
         self.decoder
-            .push(bytes, &mut |found, text| stage.push(found, text, on_record))
+            .push(bytes, &mut |found, text| stage.push(found, text, sink))
     }
 
-    pub(super) fn finish(
-        self,
-        on_record: &mut impl FnMut(&Layout, &Record<'_>),
-    ) -> Result<Layout, FileError> {
+    pub(super) fn finish(self, sink: &mut impl RowSink) -> Result<Layout, FileError> {
         let mut stage = self.stage;
         let mut at_the_end = self.decoder.found();
         self.decoder.finish(&mut |found, text| {
             at_the_end = found;
-            stage.push(found, text, on_record)
+            stage.push(found, text, sink)
         })?;
         if let Stage::Head(head) = &mut stage {
             let head = std::mem::take(head);
-            stage = Stage::after_header(at_the_end, &head, on_record)?;
+            stage = Stage::after_header(at_the_end, &head, sink)?;
         }
         let Stage::Rows(rows) = stage else {
             unreachable!("the header was found or an error returned");
         };
         let (layout, records) = *rows;
-        records.finish(EndOf::File, &mut |record| on_record(&layout, record));
+        records.finish(EndOf::File, &mut WithLayout(&layout, sink));
         Ok(layout)
     }
 }
@@ -73,12 +87,12 @@ impl Stage {
         &mut self,
         found: (Encoding, u64),
         text: &[u8],
-        on_record: &mut impl FnMut(&Layout, &Record<'_>),
+        sink: &mut impl RowSink,
     ) -> Result<(), FileError> {
         match self {
             Self::Rows(rows) => {
                 let (layout, records) = &mut **rows;
-                records.push(text, &mut |record| on_record(layout, record));
+                records.push(text, &mut WithLayout(layout, sink));
             }
             Self::Head(head) => {
                 let lacking = header::ENOUGH_TEXT - head.len();
@@ -86,8 +100,8 @@ impl Stage {
                 head.extend_from_slice(taken);
                 if head.len() == header::ENOUGH_TEXT {
                     let head = std::mem::take(head);
-                    *self = Self::after_header(found, &head, on_record)?;
-                    return self.push(found, rest, on_record);
+                    *self = Self::after_header(found, &head, sink)?;
+                    return self.push(found, rest, sink);
                 }
             }
         }
@@ -97,12 +111,12 @@ impl Stage {
     fn after_header(
         (encoding, mark): (Encoding, u64),
         head: &[u8],
-        on_record: &mut impl FnMut(&Layout, &Record<'_>),
+        sink: &mut impl RowSink,
     ) -> Result<Self, FileError> {
         let (layout, end) = header::find(encoding, head)?;
         let start = mark + encoding.stored_len(&head[..end]);
         let mut records = Records::new(layout.delimiter, encoding, start);
-        records.push(&head[end..], &mut |record| on_record(&layout, record));
+        records.push(&head[end..], &mut WithLayout(&layout, sink));
         Ok(Self::Rows(Box::new((layout, records))))
     }
 }

@@ -1,8 +1,15 @@
 //! The records of a text that comes in slices.
 
-use std::{borrow::Cow, ops::Range, str};
+use std::{
+    borrow::Cow,
+    mem,
+    ops::{ControlFlow, Range},
+    str,
+};
 
 use super::{
+    blocks::{Found, Memory, for_each_batch},
+    clean::{CleanText, is_clean},
     decode::Encoding,
     scan::{Scanner, Step},
 };
@@ -14,24 +21,24 @@ pub(crate) struct Record<'a> {
     pub(super) start: u64,
     /// Where its line end has ended in the stored file; if it is too large, where it became so.
     pub(super) end: u64,
-    /// Without its line end; nothing if it is too large.
+    /// Up to the record's line end; what is before it is not the record's. Nothing if it is too large.
     bytes: &'a [u8],
-    /// `bytes`, if they are UTF-8 without NUL.
-    text: Option<&'a str>,
-    /// Where each field ends in `bytes`.
-    ends: &'a [u32],
+    /// Where each field starts in `bytes`, and after them where another one would: each field ends a byte before the next
+    /// one starts. Nothing if it is too large.
+    starts: &'a [u32],
+    is_clean: bool,
     too_large: bool,
 }
 
 impl<'a> Record<'a> {
     /// The first record of `text`, where it is known to end.
-    pub(super) fn first(bytes: &'a [u8], ends: &'a [u32]) -> Self {
+    pub(super) fn first(bytes: &'a [u8], starts: &'a [u32]) -> Self {
         Self {
             start: 0,
             end: bytes.len() as u64,
             bytes,
-            text: clean(bytes),
-            ends,
+            starts,
+            is_clean: is_clean(bytes),
             too_large: false,
         }
     }
@@ -42,13 +49,19 @@ impl<'a> Record<'a> {
     }
 
     pub(crate) fn field_count(&self) -> usize {
-        self.ends.len()
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Whether it has so many fields: at least one, and it isn't too large.
+    #[inline]
+    pub(crate) fn has_fields(&self, count: usize) -> bool {
+        self.starts.len() == count + 1
     }
 
     /// Whether its bytes as they stand, quotes and all, are UTF-8 without NUL. Then every value is
     /// so too. The reverse may not hold: a quote can stand within a character.
     pub(crate) fn is_clean(&self) -> bool {
-        self.text.is_some()
+        self.is_clean
     }
 
     pub(crate) fn contains_nul(&self) -> bool {
@@ -58,52 +71,74 @@ impl<'a> Record<'a> {
     /// The value of a field, after unquoting, as bytes.
     pub(crate) fn value_bytes(&self, field: usize) -> Option<Cow<'a, [u8]>> {
         let raw = &self.bytes[self.range(field)?];
-        Some(match *raw {
-            [b'"', ref inner @ ..] => match memchr::memchr(b'"', inner) {
-                None => Cow::Borrowed(inner),
-                Some(last) if last + 1 == inner.len() => Cow::Borrowed(&inner[..last]),
-                Some(_) => {
-                    let mut value = Vec::with_capacity(inner.len());
-                    unquote(inner, |piece| value.extend_from_slice(&inner[piece]));
-                    Cow::Owned(value)
-                }
-            },
-            _ => Cow::Borrowed(raw),
-        })
+        let [b'"', inner @ ..] = raw else {
+            return Some(Cow::Borrowed(raw));
+        };
+        Some(borrowed(inner).map_or_else(|| Cow::Owned(unquoted(inner)), Cow::Borrowed))
+    }
+
+    /// The same. Where it can't be borrowed it is put into `scratch`.
+    #[inline]
+    pub(crate) fn value_in<'s>(
+        &'s self,
+        field: usize,
+        scratch: &'s mut Vec<u8>,
+    ) -> Option<&'s [u8]> {
+        let raw = &self.bytes[self.range(field)?];
+        let [b'"', inner @ ..] = raw else {
+            return Some(raw);
+        };
+        Some(borrowed(inner).unwrap_or_else(|| {
+            *scratch = unquoted(inner);
+            scratch
+        }))
+    }
+
+    /// As [`Self::value`], but as bytes and always in `scratch`.
+    #[cold]
+    pub(crate) fn text_in<'s>(&self, field: usize, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+        let mut text = String::new();
+        *scratch = self.value(field, &mut text)?.as_bytes().to_vec();
+        Some(scratch)
     }
 
     /// The value of a field, after unquoting; bytes that are not UTF-8 and NULs are U+FFFD. Where
     /// it can't be borrowed it is put into `scratch`.
     pub(crate) fn value<'s>(&'s self, field: usize, scratch: &'s mut String) -> Option<&'s str> {
-        let Some(text) = self.text else {
-            let bytes = self.value_bytes(field)?;
-            *scratch = String::from_utf8_lossy(&bytes).replace('\0', "\u{FFFD}");
-            return Some(scratch);
-        };
-        let raw = &text[self.range(field)?];
-        let Some(inner) = raw.strip_prefix('"') else {
-            return Some(raw);
-        };
-        match memchr::memchr(b'"', inner.as_bytes()) {
-            None => Some(inner),
-            Some(last) if last + 1 == inner.len() => Some(&inner[..last]),
-            Some(_) => {
-                scratch.clear();
-                unquote(inner.as_bytes(), |piece| scratch.push_str(&inner[piece]));
-                Some(scratch)
-            }
+        let value = self.value_bytes(field)?;
+        if let Cow::Borrowed(bytes) = value
+            && let Ok(text) = str::from_utf8(bytes)
+            && (self.is_clean || !text.contains('\0'))
+        {
+            return Some(text);
         }
+        *scratch = String::from_utf8_lossy(&value).replace('\0', "\u{FFFD}");
+        Some(scratch)
     }
 
     #[inline]
     fn range(&self, field: usize) -> Option<Range<usize>> {
-        let end = *self.ends.get(field)? as usize;
-        let start = match field {
-            0 => 0,
-            _ => self.ends[field - 1] as usize + 1,
-        };
-        Some(start..end)
+        let next = *self.starts.get(field + 1)?;
+        Some(self.starts[field] as usize..next as usize - 1)
     }
+}
+
+/// The value of a quoted field, if nothing follows its closing quote and it has no other. `inner` is what follows the
+/// opening quote.
+#[inline(never)]
+fn borrowed(inner: &[u8]) -> Option<&[u8]> {
+    match memchr::memchr(b'"', inner) {
+        None => Some(inner),
+        Some(last) if last + 1 == inner.len() => Some(&inner[..last]),
+        Some(_) => None,
+    }
+}
+
+#[cold]
+fn unquoted(inner: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(inner.len());
+    unquote(inner, |piece| value.extend_from_slice(&inner[piece]));
+    value
 }
 
 /// Hands on the pieces that the value of a quoted field consists of. `inner` is what follows the
@@ -123,17 +158,17 @@ fn unquote(inner: &[u8], mut piece: impl FnMut(Range<usize>)) {
     piece(start..inner.len());
 }
 
-fn clean(bytes: &[u8]) -> Option<&str> {
-    str::from_utf8(bytes)
-        .ok()
-        .filter(|_| memchr::memchr(0, bytes).is_none())
-}
-
-/// As much of the beginning of `bytes` as is UTF-8 without NUL.
-fn clean_beginning(bytes: &[u8]) -> &str {
-    let bytes = memchr::memchr(0, bytes).map_or(bytes, |nul| &bytes[..nul]);
-    str::from_utf8(bytes)
-        .unwrap_or_else(|error| str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default())
+/// Whether any field has a character after unquoting, in a record that ends with a line end. `starts` are those of
+/// [`Record`].
+#[inline]
+fn has_character(bytes: &[u8], starts: &[u32]) -> bool {
+    let (first, last) = (starts[0], starts[starts.len() - 1]);
+    // A field without characters has at most two bytes, and one more that ends it.
+    (last - first) as usize > 3 * (starts.len() - 1)
+        || starts.windows(2).any(|field| {
+            let field = &bytes[field[0] as usize..field[1] as usize - 1];
+            !matches!(field, b"" | b"\"\"")
+        })
 }
 
 /// What the end of the text is the end of.
@@ -144,10 +179,31 @@ pub(super) enum EndOf {
     Chunk,
 }
 
+/// Receives records that are not skipped, in their order.
+pub(super) trait RecordSink {
+    fn record(&mut self, record: &Record<'_>);
+
+    /// Sees the next few records before they come, so that it can have the processor fetch what it will need for them.
+    /// Not every record is seen so. Nothing is known of their places, nor whether they are clean.
+    #[inline]
+    fn ahead<'a, I: Iterator<Item = Record<'a>>>(&mut self, _records: impl FnOnce() -> I) {}
+}
+
+impl<F: FnMut(&Record<'_>)> RecordSink for F {
+    #[inline]
+    fn record(&mut self, record: &Record<'_>) {
+        self(record);
+    }
+}
+
 /// Takes text in slices of any size and hands on each record that is not skipped. What it keeps
 /// between slices is never more than one record, and nothing of one that is too large.
 pub(super) struct Records {
+    delimiter: u8,
+    /// For a record that is not whole in one slice.
     scanner: Scanner,
+    /// For all other records.
+    memory: Memory,
     /// How the stored file is encoded, to know the places of records in it.
     encoding: Encoding,
     /// What came of a record whose end has not come yet.
@@ -164,7 +220,9 @@ impl Records {
     /// For text that starts at byte `start` of the stored file, at the beginning of a record.
     pub(super) fn new(delimiter: u8, encoding: Encoding, start: u64) -> Self {
         Self {
+            delimiter,
             scanner: Scanner::new(delimiter),
+            memory: Memory::default(),
             encoding,
             carry: Vec::new(),
             start,
@@ -173,8 +231,8 @@ impl Records {
         }
     }
 
-    pub(super) fn push(&mut self, text: &[u8], on_record: &mut impl FnMut(&Record<'_>)) {
-        self.push_until(text, u64::MAX, on_record);
+    pub(super) fn push(&mut self, text: &[u8], sink: &mut impl RecordSink) {
+        self.push_until(text, u64::MAX, sink);
     }
 
     /// As [`Self::push`], but stops after the first record, skipped or not, that ends at byte `until` of the stored file
@@ -183,36 +241,94 @@ impl Records {
         &mut self,
         text: &[u8],
         until: u64,
-        on_record: &mut impl FnMut(&Record<'_>),
+        sink: &mut impl RecordSink,
     ) -> Option<u64> {
-        // Whoever wants a few records doesn't have all of the text looked at.
-        let clean_beginning = match until {
-            u64::MAX => clean_beginning(text),
-            _ => "",
-        };
         let mut at = 0;
         while at < text.len() {
+            if self.start == self.end {
+                at += self.push_whole(&text[at..], until, sink);
+                if self.start >= until {
+                    return Some(self.start);
+                }
+            }
+            // What is left is not a whole record, or too large.
+            if at < text.len() {
+                at += self.push_on(&text[at..], sink)?;
+                if self.start >= until {
+                    return Some(self.start);
+                }
+            }
+        }
+        None
+    }
+
+    /// Hands on the records that end within `text`, as far as none is too large. Returns where they end.
+    #[inline]
+    fn push_whole(&mut self, text: &[u8], until: u64, sink: &mut impl RecordSink) -> usize {
+        let mut clean = CleanText::new(text);
+        let mut memory = mem::take(&mut self.memory);
+        let position = for_each_batch(self.delimiter, text, &mut memory, |batch| {
+            sink.ahead(|| {
+                let records = batch.records();
+                let records = records.filter(|found| has_character(found.bytes, found.starts));
+                records.map(|found| Record {
+                    start: 0,
+                    end: 0,
+                    bytes: found.bytes,
+                    starts: found.starts,
+                    is_clean: false,
+                    too_large: false,
+                })
+            });
+            for Found {
+                range,
+                bytes,
+                starts,
+            } in batch.records()
+            {
+                self.advance(&text[range.clone()]);
+                if has_character(bytes, starts) {
+                    sink.record(&Record {
+                        start: self.start,
+                        end: self.end,
+                        bytes,
+                        starts,
+                        is_clean: clean.is_clean(range.start..range.end - 1),
+                        too_large: false,
+                    });
+                }
+                self.start = self.end;
+                if self.start >= until {
+                    return ControlFlow::Break(range.end);
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        self.memory = memory;
+        position
+    }
+
+    /// Goes on with the current record, slice by slice. Returns how many bytes of `text` it takes; `None` if it goes on
+    /// after them.
+    fn push_on(&mut self, text: &[u8], sink: &mut impl RecordSink) -> Option<usize> {
+        let mut at = 0;
+        loop {
             let rest = &text[at..];
             match self.scanner.scan(rest) {
                 Step::End(length) => {
                     self.advance(&rest[..length]);
-                    let bytes = &rest[..length - 1];
                     if !self.scanner.has_character() {
                         // skipped
                     } else if self.scanner.is_too_large() {
-                        on_record(&self.record(&[], None));
-                    } else if self.carry.is_empty() {
-                        let text = clean_beginning.get(at..at + bytes.len());
-                        on_record(&self.record(bytes, text.or_else(|| clean(bytes))));
+                        sink.record(&self.record());
                     } else {
-                        self.carry.extend_from_slice(bytes);
-                        on_record(&self.record(&self.carry, clean(&self.carry)));
+                        self.carry.extend_from_slice(&rest[..length - 1]);
+                        sink.record(&self.record());
                     }
-                    self.next_record();
-                    at += length;
-                    if self.start >= until {
-                        return Some(self.start);
-                    }
+                    self.scanner.next_record();
+                    self.carry.clear();
+                    self.start = self.end;
+                    return Some(at + length);
                 }
                 Step::TooLarge(length) => {
                     self.advance(&rest[..length]);
@@ -229,11 +345,10 @@ impl Records {
                 }
             }
         }
-        None
     }
 
     /// The text is over.
-    pub(super) fn finish(mut self, end_of: EndOf, on_record: &mut impl FnMut(&Record<'_>)) {
+    pub(super) fn finish(mut self, end_of: EndOf, sink: &mut impl RecordSink) {
         if !self.scanner.finish() {
             return;
         }
@@ -242,7 +357,7 @@ impl Records {
             EndOf::Chunk => !self.scanner.has_character() && !self.scanner.is_too_large(),
         };
         if !is_skipped {
-            on_record(&self.record(&self.carry, clean(&self.carry)));
+            sink.record(&self.record());
         }
     }
 
@@ -251,15 +366,8 @@ impl Records {
         self.end += self.encoding.stored_len(text);
     }
 
-    #[inline]
-    fn next_record(&mut self) {
-        self.scanner.next_record();
-        self.carry.clear();
-        self.start = self.end;
-    }
-
-    #[inline]
-    fn record<'a>(&'a self, bytes: &'a [u8], text: Option<&'a str>) -> Record<'a> {
+    /// The record that was scanned piece by piece.
+    fn record(&self) -> Record<'_> {
         let too_large = self.scanner.is_too_large();
         Record {
             start: self.start,
@@ -268,9 +376,9 @@ impl Records {
             } else {
                 self.end
             },
-            bytes,
-            text,
-            ends: self.scanner.ends(),
+            bytes: &self.carry,
+            starts: self.scanner.starts(),
+            is_clean: is_clean(&self.carry),
             too_large,
         }
     }

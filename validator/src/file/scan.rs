@@ -28,7 +28,7 @@ pub(super) enum Step {
 }
 
 /// Scans one record after the other, in pieces of any size, and remembers nothing but where the
-/// fields of the current record end. Once a record is too large it doesn't even remember that.
+/// fields of the current record are. Once a record is too large it doesn't even remember that.
 pub(super) struct Scanner {
     needles: Needles,
     state: State,
@@ -36,8 +36,8 @@ pub(super) struct Scanner {
     length: u64,
     /// Where the current field starts, counted from the start of the record.
     field_start: u64,
-    /// Where each field ends, counted from the start of the record.
-    ends: Vec<u32>,
+    /// Where each field starts, counted from the start of the record, and where another one would.
+    starts: Vec<u32>,
     has_character: bool,
     too_large: bool,
 }
@@ -49,7 +49,7 @@ impl Scanner {
             state: State::Plain,
             length: 0,
             field_start: 0,
-            ends: Vec::new(),
+            starts: vec![0],
             has_character: false,
             too_large: false,
         }
@@ -60,14 +60,16 @@ impl Scanner {
         self.state = State::Plain;
         self.length = 0;
         self.field_start = 0;
-        self.ends.clear();
+        self.starts.clear();
+        self.starts.push(0);
         self.has_character = false;
         self.too_large = false;
     }
 
-    /// Where each field ends, counted from the start of the record; nothing if it is too large.
-    pub(super) fn ends(&self) -> &[u32] {
-        &self.ends
+    /// Where each field starts, counted from the start of the record, and where another one would: a field ends a byte
+    /// before the next one starts. Nothing if the record is too large.
+    pub(super) fn starts(&self) -> &[u32] {
+        &self.starts
     }
 
     /// Whether any field has a character after unquoting.
@@ -95,7 +97,7 @@ impl Scanner {
             Some(end) => Step::End(end + 1),
             None if window.len() == room => {
                 self.too_large = true;
-                self.ends = Vec::new();
+                self.starts = Vec::new();
                 Step::TooLarge(room)
             }
             None => Step::More,
@@ -211,7 +213,7 @@ impl Scanner {
     fn end_field(&mut self, end: u64) {
         if !self.too_large {
             // Not too large means that it fits.
-            self.ends.push(end as u32);
+            self.starts.push(end as u32 + 1);
         }
         self.field_start = end + 1;
     }

@@ -127,6 +127,8 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         "\u{FEFF}",
         "\r\n",
         "\"a\"\"b\",",
+        "\"a,b\",c,\"d\r\n\"\"e\"\"\"\n",
+        "a plain record, as long as a block is: in the middle of it begins another\n",
     ]);
     let piece = prop_oneof![
         8 => meaningful.prop_map(|byte| vec![byte]),
@@ -152,6 +154,92 @@ proptest! {
     }
 }
 
+/// What matters to the scanner of blocks: its borders are anywhere in these, and slices end anywhere, too.
+#[test]
+fn every_offset_to_the_blocks_and_slices() {
+    for record in [
+        "ab,c\nd\r\ne\rf,",
+        "\"a\",\"b\"\n\"c\"\r\n",
+        "\"a,\n\r\",b\n\"\"\"\",\"a\"\"b\"\"\"\n,",
+        "\"\",\n\"\"\n,\"\"\r\n\"\",\"\"x\n",
+        "a\"b,\"c\"d\"\n\"e\"\"f\"\"\"g\"h\",i\n",
+        "\"a\" \"b,c\nd\" \"\"e,\"f\"\n",
+        "\r\n\r\r\n\n\"\r\n\"\r\n",
+        "\"open\n,",
+        "é\"€\",\"𝄞\"\n",
+    ] {
+        for before in 0..70 {
+            for after in [0, 1, 40, 64, 130] {
+                let (before, after) = ("x".repeat(before), "y".repeat(after));
+                for text in [
+                    format!("{before}\n{record}{after}"),
+                    format!("\"{before}\",{record}{after}\n{record}"),
+                    format!("\"{before},{record}{after}\"\n{record}"),
+                ] {
+                    let text = text.as_bytes();
+                    let expect = csv_core_records(b',', text);
+                    assert_eq!(records(b',', &[text]), expect);
+                    for slice in [1, 63, 64, 65, 100] {
+                        let slices: Vec<&[u8]> = text.chunks(slice).collect();
+                        assert_eq!(records(b',', &slices), expect);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where records start and end, whichever way they were found.
+#[test]
+fn places_do_not_depend_on_slices() {
+    let places = |text: &[u8], slice: usize| {
+        let mut found = Vec::new();
+        let mut on_record = |record: &Record<'_>| {
+            found.push((record.start, record.end, record.is_clean()));
+        };
+        let mut records = Records::new(b';', Encoding::Utf16Le, 100);
+        for slice in text.chunks(slice) {
+            records.push(slice, &mut on_record);
+        }
+        records.finish(EndOf::File, &mut on_record);
+        found
+    };
+    let text = "é;\"𝄞\r\n\"\r\n;;\n\"\";\"\"\r\na\r€\0;x\n\"𝄞".repeat(20);
+    let whole = places(text.as_bytes(), text.len());
+    assert_eq!(
+        whole[..3],
+        [(100, 118, true), (140, 144, true), (144, 154, false)]
+    );
+    for slice in 1..200 {
+        assert_eq!(places(text.as_bytes(), slice), whole, "{slice}");
+    }
+}
+
+#[test]
+fn too_large_wherever_it_begins() {
+    const MAX: usize = crate::file::scan::MAX_RECORD_BYTES;
+    for before in 0..66 {
+        for (more, too_large) in [(0, false), (1, true), (64, true)] {
+            let text = [
+                vec![b'a'; before],
+                b"\n".to_vec(),
+                vec![b'b'; MAX + more],
+                b"\nc\n".to_vec(),
+            ]
+            .concat();
+            let mut found = Vec::new();
+            let mut records = Records::new(b',', Encoding::Utf8, 0);
+            records.push(&text, &mut |record: &Record<'_>| {
+                found.push((record.start as usize, record.is_too_large()));
+            });
+            found.retain(|(start, _)| *start > 0 || before > 0);
+            let last = before + MAX + more + 2;
+            let expect = [(0, false), (before + 1, too_large), (last, false)];
+            assert_eq!(found, expect[usize::from(before == 0)..]);
+        }
+    }
+}
+
 #[test]
 fn keeps_nothing_of_a_record_that_is_too_large() {
     let mut records = Records::new(b',', Encoding::Utf8, 0);
@@ -160,11 +248,13 @@ fn keeps_nothing_of_a_record_that_is_too_large() {
         .into_iter()
         .chain(std::iter::repeat_n(b",\"abc\n\"\"d\"".as_slice(), 400_000))
     {
-        records.push(slice, &mut |_| panic!("the record has not ended"));
+        records.push(slice, &mut |_: &Record<'_>| {
+            panic!("the record has not ended")
+        });
         assert!(records.carry.capacity() <= 4 << 20);
     }
-    assert!(records.carry.is_empty() && records.scanner.ends().is_empty());
-    records.push(b"\nA,1\n", &mut |record| {
+    assert!(records.carry.is_empty() && records.scanner.starts().is_empty());
+    records.push(b"\nA,1\n", &mut |record: &Record<'_>| {
         found.push((
             record.start,
             record.end,

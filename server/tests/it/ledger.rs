@@ -1,0 +1,287 @@
+//! What the ledger says is what every reader shows.
+
+use serde_json::{Value, json};
+
+use crate::harness::{TestApp, eventually, generated};
+
+/// The page of rows under a query, and how many there are in all.
+async fn page(app: &TestApp, job: &Value, query: &str) -> (Vec<Value>, u64) {
+    let path = format!("/jobs/{}/transactions?{query}", job["id"]);
+    let response = app.get(&path).await;
+    assert_eq!(response.status(), 200, "{path}");
+    let total = response.headers()["x-total-count"].to_str().unwrap();
+    let total = total.parse().unwrap();
+    (response.json().await.unwrap(), total)
+}
+
+fn numbers(rows: &[Value]) -> Vec<u64> {
+    rows.iter()
+        .map(|row| row["row_number"].as_u64().unwrap())
+        .collect()
+}
+
+/// Verdicts of rules other than today's: they take the second row's amount for no number, know no suspicion but for the
+/// first row, and don't mind the fourth row's date.
+#[tokio::test]
+async fn committed_verdicts_outlive_the_rules() {
+    let app = TestApp::start().await;
+    let job = app
+        .process(
+            "transaction_id,amount,date,description\n\
+             A,1.50,2024-01-01,first\nB,2,2024-01-02,second\nC,-3,2024-01-03,third\nD,4,tomorrow,fourth\n",
+        )
+        .await;
+    // Version 1; three kinds: suspicious, amount.not_a_number, valid; three runs; one mark at the start.
+    let verdicts: [u8; 12] = [1, 3, 0x01, 0x80, 0x02, 0x00, 3, 0, 1, 5, 0, 0];
+    sqlx::query(
+        r#"update job_chunks set verdicts = $1, valid_records = 3, invalid_records = 1, suspicious_records = 1,
+                  problems = '{"amount.not_a_number": 1}'"#,
+    )
+    .bind(&verdicts[..])
+    .execute(&app.pool)
+    .await
+    .unwrap();
+
+    let (rows, total) = page(&app, &job, "").await;
+    assert_eq!((numbers(&rows), total), (vec![1, 2, 3, 4], 4));
+    let shown: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let codes: Vec<&Value> = row["errors"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|error| &error["code"])
+                .collect();
+            json!([
+                row["amount"],
+                row["date"],
+                row["is_valid"],
+                row["is_suspicious"],
+                codes,
+                row["error_message"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        json!(shown),
+        json!([
+            [1.50, "2024-01-01", true, true, [], null],
+            [
+                null,
+                "2024-01-02",
+                false,
+                false,
+                ["amount.not_a_number"],
+                "amount is not a number: \"2\""
+            ],
+            [-3, "2024-01-03", true, false, [], null],
+            [4, null, true, false, [], null],
+        ])
+    );
+    for (query, expected) in [
+        ("filter=valid", vec![1, 3, 4]),
+        ("filter=invalid", vec![2]),
+        ("filter=suspicious", vec![1]),
+        ("filter=amount.not_a_number", vec![2]),
+        ("filter=date.not_a_date", vec![]),
+        ("q=C&filter=suspicious", vec![]),
+        ("q=C", vec![3]),
+        ("q=fourth&filter=valid", vec![4]),
+        ("q=fourth&filter=invalid", vec![]),
+    ] {
+        let (rows, total) = page(&app, &job, query).await;
+        assert_eq!(
+            (numbers(&rows), total),
+            (expected.clone(), expected.len() as u64),
+            "{query}"
+        );
+    }
+    let csv = app.get(&format!("/jobs/{}/results.csv", job["id"])).await;
+    let csv = csv.text().await.unwrap();
+    let verdicts: Vec<&str> = csv
+        .lines()
+        .skip(1)
+        .map(|line| line.splitn(5, ',').nth(4).unwrap())
+        .collect();
+    assert_eq!(
+        verdicts,
+        [
+            "1,true,true,,",
+            "2,false,false,amount.not_a_number,\"amount is not a number: \"\"2\"\"\"",
+            "3,true,false,,",
+            "4,true,false,,",
+        ]
+    );
+    let invalid = app
+        .get(&format!("/jobs/{}/results.csv?filter=invalid", job["id"]))
+        .await;
+    assert_eq!(invalid.text().await.unwrap().lines().count(), 2);
+}
+
+/// Has the ledger look as the version without verdicts in it left it: duplicates as a list, and kept after the commit.
+async fn forget_verdicts(app: &TestApp, duplicates: &[(i64, Vec<u32>)]) {
+    sqlx::query("update job_chunks set verdicts = null where committed_at is not null")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    for (first_row, rows) in duplicates {
+        let list: Vec<u8> = rows.iter().flat_map(|row| row.to_le_bytes()).collect();
+        sqlx::query("update job_chunks set duplicates = '\\x00'::bytea || $2 where first_row = $1")
+            .bind(first_row)
+            .bind(list)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn results_of_the_version_before_are_read_and_get_their_verdicts() {
+    let app = TestApp::start().await;
+    let job = app
+        .process(
+            "transaction_id,amount,date\nA,1,2024-01-01\nA,-1,2024-01-02\nB,x,2024-01-03\nA,1,\n",
+        )
+        .await;
+    let before = page(&app, &job, "").await;
+    let invalid = page(&app, &job, "filter=invalid").await;
+    assert_eq!(numbers(&invalid.0), [2, 3, 4]);
+    let csv = async || {
+        app.get(&format!("/jobs/{}/results.csv", job["id"]))
+            .await
+            .text()
+            .await
+            .unwrap()
+    };
+    let csv_before = csv().await;
+
+    app.stop_worker();
+    forget_verdicts(&app, &[(1, vec![1, 3])]).await;
+    // Nobody has derived anything yet.
+    assert_eq!(page(&app, &job, "").await, before);
+    assert_eq!(page(&app, &job, "filter=invalid").await, invalid);
+    assert_eq!(csv().await, csv_before);
+    let lacking = async || -> i64 {
+        sqlx::query_scalar("select count(*) from job_chunks where verdicts is null")
+            .fetch_one(&app.pool)
+            .await
+            .unwrap()
+    };
+    assert_eq!(lacking().await, 1);
+    app.restart_worker();
+    eventually("the verdicts to be derived", async || {
+        (lacking().await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(page(&app, &job, "").await, before);
+    assert_eq!(csv().await, csv_before);
+}
+
+#[tokio::test]
+async fn a_plan_that_takes_its_worker_down_twice_ends_the_job() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    // A plan that comes to its index waits for this lock.
+    sqlx::raw_sql(
+        "create function wait() returns trigger language plpgsql as
+             $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
+         create trigger wait after insert on removals for each row when (new.storage_key like '%.ids')
+             execute function wait()",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let (file, [valid, ..]) = generated(50_000);
+    let job_id = app.upload(user_id, file).await;
+    let mut lock = app.pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(1)")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    app.begin(job_id).await;
+    for deaths in 1..=2 {
+        eventually("a plan that waits", async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and wait_event = 'advisory'",
+            )
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
+            // The session of a worker that was killed waits on.
+            (waiting >= deaths).then_some(())
+        })
+        .await;
+        app.restart_worker();
+    }
+    let job = app.finished(job_id).await;
+    assert_eq!(job["status"], "failed");
+    assert!(job["error"].as_str().unwrap().contains("twice"), "{job}");
+    // Whoever knows better can have it tried again.
+    lock.rollback().await.unwrap();
+    app.command(job_id, "retry").await;
+    let job = app.finished(job_id).await;
+    assert_eq!(
+        (&job["status"], &job["valid_records"]),
+        (&json!("completed"), &json!(valid))
+    );
+}
+
+/// An id is found by the index beside the file, and both go with the job.
+#[tokio::test]
+async fn ids_are_found_in_a_long_file() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let mut file = "transaction_id,amount,date,description\n".to_owned();
+    for row in 1..=100_000 {
+        match row {
+            // Some that many rows have, and too many to be looked up one by one.
+            _ if row % 50 == 0 => file += &format!("often,1,2024-01-01,{row}\n"),
+            _ if row % 1000 == 1 => file += "seldom,1,2024-01-01,\n",
+            77 => file += "T77,1,2024-01-01\n",
+            _ => file += &format!("T{row},1,2024-01-01,see T{}\n", row + 1),
+        }
+    }
+    let job_id = app.upload(user_id, file).await;
+    app.begin(job_id).await;
+    let job = app.finished(job_id).await;
+    let index = |name: &str| name.ends_with(".ids");
+    let stored = || -> Vec<String> {
+        let names = app.stored_files().into_iter();
+        names
+            .map(|file| file.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        stored().iter().filter(|name| index(name)).count(),
+        1,
+        "{:?}",
+        stored()
+    );
+    for (query, expected, total) in [
+        ("q=T98", vec![98], 1),
+        ("q=T99999", vec![99_999], 1),
+        // Broken rows are found by the id that they show.
+        ("q=T77", vec![77], 1),
+        ("q=seldom&size=3", vec![1, 1001, 2001], 100),
+        ("q=seldom&size=3&page=34", vec![99_001], 100),
+        ("q=seldom&filter=valid", vec![1], 1),
+        ("q=often&size=2&page=2", vec![150, 200], 2000),
+        (
+            "q=often&filter=transaction_id.duplicate&size=1",
+            vec![100],
+            1999,
+        ),
+        // Only in a description.
+        ("q=T100000", vec![99_999], 1),
+    ] {
+        let (rows, found) = page(&app, &job, query).await;
+        assert_eq!((numbers(&rows), found), (expected, total), "{query}");
+    }
+    app.delete(&format!("/jobs/{job_id}")).await;
+    eventually("the file and its index to be removed", async || {
+        stored().is_empty().then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,298 @@
+//! Finds the records that end within a text, 64 bytes at a time.
+//!
+//! Each block of 64 bytes becomes three bit masks, one bit per byte: quotes, delimiters, line ends. Where every quote
+//! does what quotes are for, the bytes inside quotes are those with an odd number of quotes up to them, and a doubled
+//! quote closes a field and opens it again. That takes a few shifts and no branch (Langdale and Lemire, "Parsing
+//! Gigabytes of JSON per Second", 2019). A quote opens a field only directly after a delimiter, a line end or a quote
+//! that closed one; a block in which some quote would open a field elsewhere is walked quote by quote.
+//!
+//! The masks of a window of many blocks become a list of places before any record is looked at, so that nothing depends
+//! on how records lie in blocks, which no processor can predict.
+//!
+//! The result is that of the [`Scanner`](super::scan::Scanner), which takes over where a record goes on after the text.
+
+use std::ops::{ControlFlow, Range};
+
+use wide::u8x16;
+
+use super::scan::MAX_RECORD_BYTES;
+
+const BLOCK: usize = 64;
+const WINDOW: usize = 64 * BLOCK;
+
+/// Places are written in groups of this many, whether there are as many or not.
+const GROUP: usize = 8;
+
+/// Memory for the records of a window, to be used again.
+#[derive(Default)]
+pub(super) struct Memory {
+    starts: Vec<u32>,
+    bounds: Vec<usize>,
+}
+
+/// Records that were found together.
+pub(super) struct Batch<'a> {
+    text: &'a [u8],
+    /// Where in `text` what `starts` counts from is.
+    base: usize,
+    starts: &'a [u32],
+    /// Where in `starts` each record begins, and the last one ends.
+    bounds: &'a [usize],
+}
+
+/// A record of a batch.
+pub(super) struct Found<'a> {
+    /// Where it starts and its line end has ended in the text.
+    pub range: Range<usize>,
+    /// See [`Record`](super::Record).
+    pub bytes: &'a [u8],
+    pub starts: &'a [u32],
+}
+
+impl<'a> Batch<'a> {
+    #[inline]
+    pub(super) fn records(&self) -> impl Iterator<Item = Found<'a>> {
+        let (text, base, starts) = (self.text, self.base, self.starts);
+        self.bounds.windows(2).map(move |bounds| {
+            let starts = &starts[bounds[0]..=bounds[1]];
+            let (start, after) = (starts[0] as usize, starts[starts.len() - 1] as usize);
+            Found {
+                range: base + start..base + after,
+                bytes: &text[base..base + after - 1],
+                starts,
+            }
+        })
+    }
+}
+
+/// Calls `on_batch` with the records that end in `text`, which starts at the beginning of a record, until one is too
+/// large. Returns where the records end that were found, or the place where `on_batch` breaks off.
+#[inline]
+pub(super) fn for_each_batch(
+    delimiter: u8,
+    text: &[u8],
+    memory: &mut Memory,
+    mut on_batch: impl FnMut(Batch<'_>) -> ControlFlow<usize>,
+) -> usize {
+    let needles = Needles::new(delimiter);
+    let mut quoting = Quoting::AT_RECORD;
+    let Memory { starts, bounds } = memory;
+    // Where in `text` the current record starts, or an earlier one. `starts` counts from there.
+    let mut base = 0;
+    // In `starts`, where the current record begins, what was not looked at yet, and the end.
+    let (mut first, mut next, mut filled) = (0, 1, 1);
+    let mut window_start = 0;
+    for window in text.chunks(WINDOW) {
+        if first > 0 {
+            // The current record goes to the front.
+            let shift = starts[first];
+            starts.copy_within(first..filled, 0);
+            (next, filled, first) = (next - first, filled - first, 0);
+            starts[..filled]
+                .iter_mut()
+                .for_each(|start| *start -= shift);
+            base += shift as usize;
+        }
+        if window_start - base > MAX_RECORD_BYTES {
+            return base;
+        }
+        // Every byte can be a delimiter. The first start is 0.
+        let room = filled + WINDOW + GROUP;
+        if starts.len() < room {
+            starts.resize(room, 0);
+        }
+        // All of this is below 2^32 because the current record is not too large.
+        let offset = (window_start - base) as u32;
+        filled = push_window(&needles, &mut quoting, window, starts, filled, offset);
+
+        let starts = &starts[..filled];
+        bounds.clear();
+        bounds.push(first);
+        while let Some(&after) = starts.get(next) {
+            if text[base + after as usize - 1] != delimiter {
+                if (after - 1 - starts[first]) as usize > MAX_RECORD_BYTES {
+                    break;
+                }
+                bounds.push(next);
+                first = next;
+            }
+            next += 1;
+        }
+        let batch = Batch {
+            text,
+            base,
+            starts,
+            bounds,
+        };
+        if let ControlFlow::Break(position) = on_batch(batch) {
+            return position;
+        }
+        if next < filled {
+            // A record is too large.
+            break;
+        }
+        window_start += WINDOW;
+    }
+    base + starts.get(first).map_or(0, |&start| start as usize)
+}
+
+/// Writes the places after the field ends of a window to `starts`, from `filled` on. Returns where they end there.
+#[inline]
+fn push_window(
+    needles: &Needles,
+    quoting: &mut Quoting,
+    window: &[u8],
+    starts: &mut [u32],
+    mut filled: usize,
+    mut offset: u32,
+) -> usize {
+    let (blocks, rest) = window.as_chunks::<BLOCK>();
+    for block in blocks {
+        let ends = needles.field_ends(block, quoting);
+        filled = push_starts(starts, filled, offset, ends);
+        offset += BLOCK as u32;
+    }
+    if !rest.is_empty() {
+        // No needle is NUL.
+        let mut block = [0; BLOCK];
+        block[..rest.len()].copy_from_slice(rest);
+        let ends = needles.field_ends(&block, quoting);
+        filled = push_starts(starts, filled, offset, ends);
+    }
+    filled
+}
+
+/// Writes the place after each byte whose bit is set to `starts`, from `filled` on. Returns where they end there.
+#[inline]
+fn push_starts(starts: &mut [u32], filled: usize, block: u32, mut ends: u64) -> usize {
+    let count = ends.count_ones() as usize;
+    for group in starts[filled..].as_chunks_mut::<GROUP>().0 {
+        for start in group {
+            *start = block + ends.trailing_zeros() + 1;
+            ends &= ends.wrapping_sub(1);
+        }
+        if ends == 0 {
+            break;
+        }
+    }
+    filled + count
+}
+
+/// The bytes that mean something, each repeated over a vector.
+struct Needles {
+    delimiter: u8x16,
+}
+
+/// One bit for each byte of a block, the first byte's the lowest.
+#[derive(Default)]
+struct Masks {
+    quotes: u64,
+    /// Delimiters and line ends.
+    ends: u64,
+}
+
+impl Needles {
+    fn new(delimiter: u8) -> Self {
+        Self {
+            delimiter: u8x16::splat(delimiter),
+        }
+    }
+
+    /// The delimiters and line ends of the next block that are not inside quotes.
+    #[inline]
+    fn field_ends(&self, block: &[u8; BLOCK], quoting: &mut Quoting) -> u64 {
+        let masks = self.find(block);
+        masks.ends & quoting.outside(&masks)
+    }
+
+    #[inline]
+    fn find(&self, block: &[u8; BLOCK]) -> Masks {
+        let mut masks = Masks::default();
+        let (vectors, _) = block.as_chunks::<16>();
+        for (at, vector) in vectors.iter().enumerate() {
+            let vector = u8x16::new(*vector);
+            let equal = |needle: u8x16| vector.simd_eq(needle);
+            let bits = |lanes: u8x16| u64::from(lanes.to_bitmask()) << (16 * at);
+            masks.quotes |= bits(equal(u8x16::splat(b'"')));
+            let line_ends = equal(u8x16::splat(b'\n')) | equal(u8x16::splat(b'\r'));
+            masks.ends |= bits(equal(self.delimiter) | line_ends);
+        }
+        masks
+    }
+}
+
+/// What quotes before a block mean for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Quoting {
+    /// All bits if the block begins inside quotes, otherwise none.
+    inside: u64,
+    /// 1 if a quote that is the block's first byte opens a field, or opens it again. Otherwise 0.
+    may_open: u64,
+}
+
+impl Quoting {
+    const AT_RECORD: Self = Self {
+        inside: 0,
+        may_open: 1,
+    };
+
+    /// The bytes of the block outside quotes; closing quotes are, opening ones aren't. Goes on to the next block.
+    #[inline]
+    fn outside(&mut self, masks: &Masks) -> u64 {
+        let inside = prefix_xor(masks.quotes) ^ self.inside;
+        // Closing quotes, and the ends of fields.
+        let before_opening = (masks.quotes | masks.ends) & !inside;
+        let opening = masks.quotes & inside;
+        if opening & !((before_opening << 1) | self.may_open) != 0 {
+            return self.outside_by_quote(masks);
+        }
+        self.inside = ((inside as i64) >> 63) as u64;
+        self.may_open = before_opening >> 63;
+        !inside
+    }
+
+    /// The same where some quotes are ordinary characters.
+    #[cold]
+    fn outside_by_quote(&mut self, masks: &Masks) -> u64 {
+        let mut is_inside = self.inside != 0;
+        // The bytes inside quotes that have closed, where the current ones opened, and where others would open.
+        let mut inside = 0_u64;
+        let mut opened_at = 0;
+        let mut may_open_at = (self.may_open != 0).then_some(0);
+        let mut rest = masks.quotes | masks.ends;
+        while rest != 0 {
+            let at = rest.trailing_zeros();
+            rest &= rest - 1;
+            let is_quote = masks.quotes >> at & 1 != 0;
+            match (is_inside, is_quote) {
+                (true, true) => {
+                    inside |= (1 << at) - (1 << opened_at);
+                    is_inside = false;
+                    may_open_at = Some(at + 1);
+                }
+                (true, false) => {}
+                (false, true) if may_open_at == Some(at) => {
+                    is_inside = true;
+                    opened_at = at;
+                }
+                (false, true) => {}
+                (false, false) => may_open_at = Some(at + 1),
+            }
+        }
+        if is_inside {
+            inside |= u64::MAX << opened_at;
+        }
+        self.inside = if is_inside { u64::MAX } else { 0 };
+        self.may_open = u64::from(may_open_at == Some(u64::BITS));
+        !inside
+    }
+}
+
+/// Each bit becomes the parity of itself and all lower ones.
+#[inline]
+fn prefix_xor(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
+}
