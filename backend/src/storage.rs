@@ -6,12 +6,12 @@ use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::{
-    BackoffConfig, ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig, WriteMultipart,
+    BackoffConfig, MultipartUpload, ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig,
     aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder,
     local::LocalFileSystem, path::Path, prefix::PrefixStore,
 };
 use sha2::{Digest, Sha256};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::JoinSet};
 use url::Url;
 
 use crate::{Error, Result};
@@ -131,8 +131,9 @@ impl Storage {
         Ok(Upload {
             store: self.uploads.clone(),
             path: Path::from(key),
-            head: BytesMut::new(),
+            rest: BytesMut::new(),
             multipart: None,
+            parts: JoinSet::new(),
         })
     }
 
@@ -226,51 +227,67 @@ async fn discard<E>(mut content: impl Stream<Item = Result<Bytes, E>> + Unpin, l
     }
 }
 
-/// An object that is being stored. It takes a few parts in memory, however long it gets. Dropped before its end, as when a
-/// step is cancelled, it is aborted in the background.
+/// An object that is being stored. It takes a few parts in memory, however long it gets. Dropped before it is finished, as
+/// when a step fails or is cancelled, it is aborted in the background.
 pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
     path: Path,
-    /// Object stores refuse a multipart upload without parts, so a small object goes in one piece.
-    head: BytesMut,
-    multipart: Option<WriteMultipart>,
+    /// What isn't sent yet. Object stores refuse a multipart upload without parts, so a small object goes in one piece.
+    rest: BytesMut,
+    multipart: Option<Box<dyn MultipartUpload>>,
+    /// The parts under way.
+    parts: JoinSet<object_store::Result<()>>,
 }
 
 impl Upload {
     pub async fn write(&mut self, piece: &[u8]) -> object_store::Result<()> {
-        match &mut self.multipart {
-            None if self.head.len() + piece.len() <= PART_BYTES => {
-                self.head.extend_from_slice(piece);
-            }
-            None => {
-                let mut started = WriteMultipart::new_with_chunk_size(
-                    self.store.put_multipart(&self.path).await?,
-                    PART_BYTES,
-                );
-                started.write(&std::mem::take(&mut self.head));
-                started.write(piece);
-                self.multipart = Some(started);
-            }
-            Some(multipart) => {
-                multipart.wait_for_capacity(PARTS_IN_FLIGHT).await?;
-                multipart.write(piece);
-            }
+        self.rest.extend_from_slice(piece);
+        while self.rest.len() > PART_BYTES {
+            let part = self.rest.split_to(PART_BYTES);
+            self.send(part.freeze()).await?;
         }
         Ok(())
     }
 
-    pub async fn finish(mut self) -> object_store::Result<()> {
-        match self.multipart.take() {
-            Some(multipart) => multipart.finish().await?,
-            None => {
-                let payload = std::mem::take(&mut self.head).freeze().into();
-                self.store.put(&self.path, payload).await?
-            }
+    async fn send(&mut self, part: Bytes) -> object_store::Result<()> {
+        while self.parts.len() >= PARTS_IN_FLIGHT {
+            self.part_sent().await?;
+        }
+        let multipart = match &mut self.multipart {
+            Some(multipart) => multipart,
+            none => none.insert(self.store.put_multipart(&self.path).await?),
         };
+        self.parts.spawn(multipart.put_part(part.into()));
+        Ok(())
+    }
+
+    /// Waits for one of the parts under way.
+    async fn part_sent(&mut self) -> object_store::Result<()> {
+        match self.parts.join_next().await {
+            Some(sent) => sent?,
+            None => Ok(()),
+        }
+    }
+
+    pub async fn finish(mut self) -> object_store::Result<()> {
+        let rest = std::mem::take(&mut self.rest).freeze();
+        if self.multipart.is_none() {
+            self.store.put(&self.path, rest.into()).await?;
+            return Ok(());
+        }
+        self.send(rest).await?;
+        while !self.parts.is_empty() {
+            self.part_sent().await?;
+        }
+        if let Some(multipart) = &mut self.multipart {
+            multipart.complete().await?;
+        }
+        self.multipart = None;
         Ok(())
     }
 
     pub async fn abort(mut self) {
+        self.parts.shutdown().await;
         if let Some(multipart) = self.multipart.take() {
             abort(multipart).await;
         }
@@ -283,12 +300,16 @@ impl Drop for Upload {
         if let Some(multipart) = self.multipart.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(abort(multipart));
+            let mut parts = std::mem::take(&mut self.parts);
+            runtime.spawn(async move {
+                parts.shutdown().await;
+                abort(multipart).await;
+            });
         }
     }
 }
 
-async fn abort(multipart: WriteMultipart) {
+async fn abort(mut multipart: Box<dyn MultipartUpload>) {
     if let Err(error) = multipart.abort().await {
         tracing::warn!(%error, "the parts of a broken upload could not be removed");
     }
