@@ -7,6 +7,8 @@ use std::{
     str,
 };
 
+use wide::u8x16;
+
 use super::{
     blocks::{Found, Memory, for_each_batch},
     clean::{CleanText, is_clean},
@@ -84,14 +86,31 @@ impl<'a> Record<'a> {
         field: usize,
         scratch: &'s mut Vec<u8>,
     ) -> Option<&'s [u8]> {
-        let raw = &self.bytes[self.range(field)?];
-        let [b'"', inner @ ..] = raw else {
-            return Some(raw);
-        };
-        Some(borrowed(inner).unwrap_or_else(|| {
+        let range = self.range(field)?;
+        let raw = &self.bytes[range.clone()];
+        Some(match raw {
+            [b'"', ..] => self.quoted_in(range, scratch),
+            _ => raw,
+        })
+    }
+
+    /// The value of a field that begins with a quote.
+    #[inline(never)]
+    fn quoted_in<'s>(&'s self, range: Range<usize>, scratch: &'s mut Vec<u8>) -> &'s [u8] {
+        let after_quote = &self.bytes[range.start + 1..];
+        let inner = &after_quote[..range.len() - 1];
+        // In most quoted fields the next quote is the last byte, and it is near.
+        if let Some(near) = after_quote.first_chunk() {
+            let quotes = u8x16::new(*near).simd_eq(u8x16::splat(b'"'));
+            let quote = quotes.to_bitmask().trailing_zeros() as usize;
+            if quote + 1 == inner.len() {
+                return &inner[..quote];
+            }
+        }
+        borrowed(inner).unwrap_or_else(|| {
             *scratch = unquoted(inner);
             scratch
-        }))
+        })
     }
 
     /// As [`Self::value`], but as bytes and always in `scratch`.
