@@ -10,7 +10,7 @@ use std::{
 use wide::u8x16;
 
 use super::{
-    blocks::{Found, Memory, for_each_batch},
+    blocks::{Memory, for_each_batch},
     clean::{CleanText, is_clean},
     decode::Encoding,
     scan::{Scanner, Step},
@@ -23,7 +23,7 @@ pub(crate) struct Record<'a> {
     pub(super) start: u64,
     /// Where its line end has ended in the stored file; if it is too large, where it became so.
     pub(super) end: u64,
-    /// Up to the record's line end; what is before it is not the record's. Nothing if it is too large.
+    /// The record, with what may be before and after it in the text. Nothing if it is too large.
     bytes: &'a [u8],
     /// Where each field starts in `bytes`, and after them where another one would: each field ends a byte before the next
     /// one starts. Nothing if it is too large.
@@ -67,7 +67,9 @@ impl<'a> Record<'a> {
     }
 
     pub(crate) fn contains_nul(&self) -> bool {
-        memchr::memchr(0, self.bytes).is_some()
+        (0..self.field_count())
+            .filter_map(|field| self.range(field))
+            .any(|range| self.bytes[range].contains(&0))
     }
 
     /// The value of a field, after unquoting, as bytes.
@@ -287,38 +289,42 @@ impl Records {
         let mut clean = CleanText::new(text);
         let mut memory = mem::take(&mut self.memory);
         let position = for_each_batch(self.delimiter, text, &mut memory, |batch| {
+            let bytes = batch.bytes;
             sink.ahead(|| {
                 let records = batch.records();
-                let records = records.filter(|found| has_character(found.bytes, found.starts));
-                records.map(|found| Record {
+                let records = records.filter(|starts| has_character(bytes, starts));
+                records.map(|starts| Record {
                     start: 0,
                     end: 0,
-                    bytes: found.bytes,
-                    starts: found.starts,
+                    bytes,
+                    starts,
                     is_clean: false,
                     too_large: false,
                 })
             });
-            for Found {
-                range,
-                bytes,
-                starts,
-            } in batch.records()
-            {
-                self.advance(&text[range.clone()]);
+            for starts in batch.records() {
+                let [first, .., last] = *starts else {
+                    continue;
+                };
+                let range = first as usize..last as usize;
+                self.end += match self.encoding {
+                    Encoding::Utf8 => range.len() as u64,
+                    encoding => encoding.stored_len(&bytes[range.clone()]),
+                };
+                let after = batch.base + range.end;
                 if has_character(bytes, starts) {
                     sink.record(&Record {
                         start: self.start,
                         end: self.end,
                         bytes,
                         starts,
-                        is_clean: clean.is_clean(range.start..range.end - 1),
+                        is_clean: clean.is_clean(batch.base + range.start..after - 1),
                         too_large: false,
                     });
                 }
                 self.start = self.end;
                 if self.start >= until {
-                    return ControlFlow::Break(range.end);
+                    return ControlFlow::Break(after);
                 }
             }
             ControlFlow::Continue(())
