@@ -16,7 +16,8 @@ use super::{
     FileError, Layout,
     decode::Decoder,
     header,
-    records::{EndOf, Record, Records},
+    record::Record,
+    records::{EndOf, Records},
 };
 use crate::{duplicates::IdHasher, rules::Rules};
 
