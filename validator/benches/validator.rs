@@ -1,4 +1,4 @@
-//! The validator beside the `csv` crate, on one core and in memory: `cargo bench -p domain`.
+//! The validator beside the `csv` crate, on one core and in memory: `cargo bench -p validator`.
 //!
 //! Both go over the same bytes, in turn. The `csv` crate only iterates over the records; the validator
 //! judges every row and finds repeated ids.

@@ -15,18 +15,22 @@ pub(crate) enum DateError {
 /// written, not converted.
 #[inline]
 pub(crate) fn parse_date(value: &[u8]) -> Result<Day, DateError> {
-    match Date::parse_usual(value) {
-        Some((date, [])) => date.day().ok_or(DateError::OutOfRange),
-        Some((date, time)) => with_time(date, time),
-        None => {
-            let (date, time) = Date::parse(value).ok_or(DateError::NotADate)?;
-            with_time(date, time)
-        }
+    let usual = value.as_array().and_then(Date::parse_usual);
+    match usual.and_then(Date::day) {
+        Some(day) => Ok(day),
+        None => parse_any(value),
     }
 }
 
 #[inline(never)]
-fn with_time(date: Date, time: &[u8]) -> Result<Day, DateError> {
+fn parse_any(value: &[u8]) -> Result<Day, DateError> {
+    let usual = value
+        .split_first_chunk()
+        .and_then(|(date, time)| Some((Date::parse_usual(date)?, time)));
+    let (date, time) = match usual {
+        Some(parsed) => parsed,
+        None => Date::parse(value).ok_or(DateError::NotADate)?,
+    };
     let time_exists = match time {
         [] => true,
         [b'T' | b't' | b' ', time @ ..] => parse_time(time).ok_or(DateError::NotADate)?,
@@ -80,12 +84,11 @@ impl Date {
 
     /// `YYYY-MM-DD`, eight bytes at a time. Every other form is `None`.
     #[inline]
-    fn parse_usual(value: &[u8]) -> Option<(Self, &[u8])> {
-        let (year_and_month, rest) = value.split_first_chunk()?;
-        let (day, rest) = rest.split_first_chunk()?;
+    fn parse_usual(value: &[u8; 10]) -> Option<Self> {
+        let [year_and_month @ .., d0, d1] = *value;
         // The digits as numbers, and zero in place of the dashes.
-        let year_and_month = u64::from_le_bytes(*year_and_month) ^ u64::from_le_bytes(*b"0000-00-");
-        let day = u64::from(u16::from_le_bytes(*day)) ^ u64::from_le_bytes(*b"00\0\0\0\0\0\0");
+        let year_and_month = u64::from_le_bytes(year_and_month) ^ u64::from_le_bytes(*b"0000-00-");
+        let day = u64::from(u16::from_le_bytes([d0, d1]) ^ u16::from_le_bytes(*b"00"));
         // The top bit of a byte is set if a digit is above 9, or a dash is none.
         let excess = u64::from_le_bytes([0x76, 0x76, 0x76, 0x76, 0x7F, 0x76, 0x76, 0x7F]);
         let wrong = year_and_month.wrapping_add(excess) | year_and_month | (day + excess) | day;
@@ -99,7 +102,7 @@ impl Date {
             | year_and_month & 0x00FF_0000
             | year_and_month >> 32 & 0x0000_FF00
             | day & 0x0000_00FF;
-        Some((Self(date as u32), rest))
+        Some(Self(date as u32))
     }
 
     /// `None` if it does not exist.
@@ -208,12 +211,11 @@ mod tests {
             for byte in 0..=u8::MAX {
                 let mut value = *b"2024-01-15";
                 value[at] = byte;
-                let same = |(date, rest): (Date, &[u8])| (date, rest.len());
                 let expect = match byte {
                     b'/' => None,
-                    _ => Date::parse(&value).map(same),
+                    _ => Date::parse(&value).map(|(date, _)| date),
                 };
-                assert_eq!(Date::parse_usual(&value).map(same), expect, "{value:?}");
+                assert_eq!(Date::parse_usual(&value), expect, "{value:?}");
             }
         }
     }

@@ -64,7 +64,7 @@ impl Tally {
         self.summary
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, row: &Validated) {
         let counts = &mut self.summary.counts;
         counts.processed += 1;

@@ -1,7 +1,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{SAMPLE, TestApp, generated, problem};
+use crate::harness::{SAMPLE, TestApp, eventually, generated, problem};
 
 #[tokio::test]
 async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
@@ -28,7 +28,8 @@ async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
     assert_eq!(last["progress_percent"], 100.0);
     assert_eq!(last["batch_completed"], last["total_batches"]);
 
-    assert!(messages.len() > 20, "{} messages", messages.len());
+    // Some ten a second.
+    assert!(messages.len() > 3, "{} messages", messages.len());
     for pair in messages.windows(2) {
         let (before, after) = (counts(&pair[0]), counts(&pair[1]));
         assert!(
@@ -135,15 +136,19 @@ async fn the_worker_tells_what_it_has_done() {
     let (file, [valid, invalid, _]) = generated(1_000);
     let job = app.process(file).await;
     assert_eq!(job["status"], "completed");
-    let figures = app.figures().await;
-    for line in [
+    let lines = [
         format!("batchline_rows{{verdict=\"valid\"}} {valid}"),
         format!("batchline_rows{{verdict=\"invalid\"}} {invalid}"),
         "batchline_chunks 1".to_owned(),
         "batchline_step_seconds_count{outcome=\"success\",step=\"process\"} 1".to_owned(),
-    ] {
-        assert!(figures.contains(&line), "{line}: {figures}");
-    }
+    ];
+    // The job is done before its step has ended.
+    let figures = eventually("the worker's metrics", async || {
+        let figures = app.figures().await;
+        let has_all = lines.iter().all(|line| figures.contains(line));
+        has_all.then_some(figures)
+    })
+    .await;
     // Those of the SDK stand beside them.
     assert!(figures.contains("temporal_"));
 }

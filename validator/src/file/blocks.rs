@@ -11,7 +11,7 @@
 //!
 //! The result is that of the [`Scanner`](super::scan::Scanner), which takes over where a record goes on after the text.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 
 use wide::u8x16;
 
@@ -21,7 +21,7 @@ const BLOCK: usize = 64;
 const WINDOW: usize = 64 * BLOCK;
 
 /// Places are written in groups of this many, whether there are as many or not.
-const GROUP: usize = 8;
+const GROUP: usize = 4;
 
 /// Memory for the records of a window, to be used again.
 #[derive(Default)]
@@ -32,36 +32,23 @@ pub(super) struct Memory {
 
 /// Records that were found together.
 pub(super) struct Batch<'a> {
-    text: &'a [u8],
-    /// Where in `text` what `starts` counts from is.
-    base: usize,
+    /// The text from somewhere before the records to its end.
+    pub bytes: &'a [u8],
+    /// Where `bytes` starts in the text.
+    pub base: usize,
+    /// Where each field starts in `bytes`, and another one would after the last.
     starts: &'a [u32],
     /// Where in `starts` each record begins, and the last one ends.
     bounds: &'a [usize],
 }
 
-/// A record of a batch.
-pub(super) struct Found<'a> {
-    /// Where it starts and its line end has ended in the text.
-    pub range: Range<usize>,
-    /// See [`Record`](super::Record).
-    pub bytes: &'a [u8],
-    pub starts: &'a [u32],
-}
-
 impl<'a> Batch<'a> {
+    /// What [`Record`](super::Record) calls `starts`, for each record.
     #[inline]
-    pub(super) fn records(&self) -> impl Iterator<Item = Found<'a>> {
-        let (text, base, starts) = (self.text, self.base, self.starts);
-        self.bounds.windows(2).map(move |bounds| {
-            let starts = &starts[bounds[0]..=bounds[1]];
-            let (start, after) = (starts[0] as usize, starts[starts.len() - 1] as usize);
-            Found {
-                range: base + start..base + after,
-                bytes: &text[base..base + after - 1],
-                starts,
-            }
-        })
+    pub(super) fn records(&self) -> impl Iterator<Item = &'a [u32]> {
+        let starts = self.starts;
+        let pairs = self.bounds.iter().zip(&self.bounds[1..]);
+        pairs.map(move |(&first, &last)| &starts[first..last + 1])
     }
 }
 
@@ -108,8 +95,9 @@ pub(super) fn for_each_batch(
         let starts = &starts[..filled];
         bounds.clear();
         bounds.push(first);
+        let bytes = &text[base..];
         while let Some(&after) = starts.get(next) {
-            if text[base + after as usize - 1] != delimiter {
+            if bytes[after as usize - 1] != delimiter {
                 if (after - 1 - starts[first]) as usize > MAX_RECORD_BYTES {
                     break;
                 }
@@ -119,7 +107,7 @@ pub(super) fn for_each_batch(
             next += 1;
         }
         let batch = Batch {
-            text,
+            bytes,
             base,
             starts,
             bounds,

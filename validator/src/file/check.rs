@@ -6,7 +6,8 @@ use super::{
     FileError, Layout,
     decode::Decoder,
     reader::{Reader, RowSink},
-    records::{EndOf, Record, Records},
+    record::Record,
+    records::{EndOf, Records},
 };
 use crate::{
     RowSet, Summary, Verdict, Verdicts,

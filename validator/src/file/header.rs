@@ -5,7 +5,7 @@ use super::{
     decode::Encoding,
     error::MAX_COLUMNS,
     layout::Column,
-    records::Record,
+    record::Record,
     scan::{MAX_RECORD_BYTES, Scanner, Step},
 };
 use crate::trim::trim;

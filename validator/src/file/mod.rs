@@ -17,6 +17,7 @@ mod header;
 mod layout;
 mod plan;
 mod reader;
+mod record;
 mod records;
 mod scan;
 
@@ -24,4 +25,4 @@ pub use check::{Candidate, Checker, read_rows, validate_chunk};
 pub use error::FileError;
 pub use layout::{Column, Encoding, Layout};
 pub use plan::{ChunkRange, Head, HeadEnd, PlanSink, Planner, RowId, ScannedSlice, scan_slice};
-pub(crate) use records::Record;
+pub(crate) use record::Record;

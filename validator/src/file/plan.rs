@@ -16,7 +16,8 @@ use super::{
     FileError, Layout,
     decode::Decoder,
     header,
-    records::{EndOf, Record, Records},
+    record::Record,
+    records::{EndOf, Records},
 };
 use crate::{duplicates::IdHasher, rules::Rules};
 
@@ -60,6 +61,8 @@ pub trait PlanSink {
 pub struct Head {
     decoder: Decoder,
     text: Vec<u8>,
+    /// Bytes that were fed.
+    bytes: u64,
 }
 
 /// Where the header ends.
@@ -82,11 +85,13 @@ impl Head {
         Self {
             decoder: Decoder::new(),
             text: Vec::new(),
+            bytes: 0,
         }
     }
 
     /// Takes the next bytes of the file. Returns `None` while more are needed; after `Some` nothing more may be fed.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<HeadEnd>, FileError> {
+        self.bytes += bytes.len() as u64;
         let head = &mut self.text;
         let pushed = self.decoder.push(bytes, &mut |_, text| {
             let lacking = header::ENOUGH_TEXT - head.len();
@@ -112,18 +117,20 @@ impl Head {
             text.extend_from_slice(rest);
             Ok::<(), Infallible>(())
         });
-        Self::decide(found, &self.text)
+        self.decide(found)
     }
 
     fn end(&self) -> Result<HeadEnd, FileError> {
-        Self::decide(self.decoder.found(), &self.text)
+        self.decide(self.decoder.found())
     }
 
-    fn decide((encoding, mark): (super::Encoding, u64), text: &[u8]) -> Result<HeadEnd, FileError> {
-        let (layout, end) = header::find(encoding, text)?;
+    fn decide(&self, (encoding, mark): (super::Encoding, u64)) -> Result<HeadEnd, FileError> {
+        let (layout, end) = header::find(encoding, &self.text)?;
+        let rows_start = mark + encoding.stored_len(&self.text[..end]);
         Ok(HeadEnd {
             layout,
-            rows_start: mark + encoding.stored_len(&text[..end]),
+            // An odd last byte of UTF-16 was counted as two.
+            rows_start: rows_start.min(self.bytes),
         })
     }
 }

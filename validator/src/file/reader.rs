@@ -4,7 +4,8 @@ use super::{
     FileError, Layout,
     decode::{Decoder, Encoding},
     header,
-    records::{EndOf, Record, RecordSink, Records},
+    record::Record,
+    records::{EndOf, RecordSink, Records},
 };
 
 /// Takes a stored file in slices of any size and hands on each record after the header that is not

@@ -1,175 +1,14 @@
 //! The records of a text that comes in slices.
 
-use std::{
-    borrow::Cow,
-    mem,
-    ops::{ControlFlow, Range},
-    str,
-};
+use std::{mem, ops::ControlFlow};
 
 use super::{
-    blocks::{Found, Memory, for_each_batch},
+    blocks::{Memory, for_each_batch},
     clean::{CleanText, is_clean},
     decode::Encoding,
+    record::{Record, has_character},
     scan::{Scanner, Step},
 };
-
-/// A record that is not skipped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record<'a> {
-    /// Where it starts in the stored file.
-    pub(super) start: u64,
-    /// Where its line end has ended in the stored file; if it is too large, where it became so.
-    pub(super) end: u64,
-    /// Up to the record's line end; what is before it is not the record's. Nothing if it is too large.
-    bytes: &'a [u8],
-    /// Where each field starts in `bytes`, and after them where another one would: each field ends a byte before the next
-    /// one starts. Nothing if it is too large.
-    starts: &'a [u32],
-    is_clean: bool,
-    too_large: bool,
-}
-
-impl<'a> Record<'a> {
-    /// The first record of `text`, where it is known to end.
-    pub(super) fn first(bytes: &'a [u8], starts: &'a [u32]) -> Self {
-        Self {
-            start: 0,
-            end: bytes.len() as u64,
-            bytes,
-            starts,
-            is_clean: is_clean(bytes),
-            too_large: false,
-        }
-    }
-
-    /// Longer than [`super::scan::MAX_RECORD_BYTES`]: nothing else is known of it.
-    pub(crate) fn is_too_large(&self) -> bool {
-        self.too_large
-    }
-
-    pub(crate) fn field_count(&self) -> usize {
-        self.starts.len().saturating_sub(1)
-    }
-
-    /// Whether it has so many fields: at least one, and it isn't too large.
-    #[inline]
-    pub(crate) fn has_fields(&self, count: usize) -> bool {
-        self.starts.len() == count + 1
-    }
-
-    /// Whether its bytes as they stand, quotes and all, are UTF-8 without NUL. Then every value is
-    /// so too. The reverse may not hold: a quote can stand within a character.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.is_clean
-    }
-
-    pub(crate) fn contains_nul(&self) -> bool {
-        memchr::memchr(0, self.bytes).is_some()
-    }
-
-    /// The value of a field, after unquoting, as bytes.
-    pub(crate) fn value_bytes(&self, field: usize) -> Option<Cow<'a, [u8]>> {
-        let raw = &self.bytes[self.range(field)?];
-        let [b'"', inner @ ..] = raw else {
-            return Some(Cow::Borrowed(raw));
-        };
-        Some(borrowed(inner).map_or_else(|| Cow::Owned(unquoted(inner)), Cow::Borrowed))
-    }
-
-    /// The same. Where it can't be borrowed it is put into `scratch`.
-    #[inline]
-    pub(crate) fn value_in<'s>(
-        &'s self,
-        field: usize,
-        scratch: &'s mut Vec<u8>,
-    ) -> Option<&'s [u8]> {
-        let raw = &self.bytes[self.range(field)?];
-        let [b'"', inner @ ..] = raw else {
-            return Some(raw);
-        };
-        Some(borrowed(inner).unwrap_or_else(|| {
-            *scratch = unquoted(inner);
-            scratch
-        }))
-    }
-
-    /// As [`Self::value`], but as bytes and always in `scratch`.
-    #[cold]
-    pub(crate) fn text_in<'s>(&self, field: usize, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-        let mut text = String::new();
-        *scratch = self.value(field, &mut text)?.as_bytes().to_vec();
-        Some(scratch)
-    }
-
-    /// The value of a field, after unquoting; bytes that are not UTF-8 and NULs are U+FFFD. Where
-    /// it can't be borrowed it is put into `scratch`.
-    pub(crate) fn value<'s>(&'s self, field: usize, scratch: &'s mut String) -> Option<&'s str> {
-        let value = self.value_bytes(field)?;
-        if let Cow::Borrowed(bytes) = value
-            && let Ok(text) = str::from_utf8(bytes)
-            && (self.is_clean || !text.contains('\0'))
-        {
-            return Some(text);
-        }
-        *scratch = String::from_utf8_lossy(&value).replace('\0', "\u{FFFD}");
-        Some(scratch)
-    }
-
-    #[inline]
-    fn range(&self, field: usize) -> Option<Range<usize>> {
-        let next = *self.starts.get(field + 1)?;
-        Some(self.starts[field] as usize..next as usize - 1)
-    }
-}
-
-/// The value of a quoted field, if nothing follows its closing quote and it has no other. `inner` is what follows the
-/// opening quote.
-#[inline(never)]
-fn borrowed(inner: &[u8]) -> Option<&[u8]> {
-    match memchr::memchr(b'"', inner) {
-        None => Some(inner),
-        Some(last) if last + 1 == inner.len() => Some(&inner[..last]),
-        Some(_) => None,
-    }
-}
-
-#[cold]
-fn unquoted(inner: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(inner.len());
-    unquote(inner, |piece| value.extend_from_slice(&inner[piece]));
-    value
-}
-
-/// Hands on the pieces that the value of a quoted field consists of. `inner` is what follows the
-/// opening quote.
-fn unquote(inner: &[u8], mut piece: impl FnMut(Range<usize>)) {
-    let mut start = 0;
-    while let Some(quote) = memchr::memchr(b'"', &inner[start..]).map(|quote| start + quote) {
-        if inner.get(quote + 1) == Some(&b'"') {
-            piece(start..quote + 1);
-            start = quote + 2;
-        } else {
-            piece(start..quote);
-            piece(quote + 1..inner.len());
-            return;
-        }
-    }
-    piece(start..inner.len());
-}
-
-/// Whether any field has a character after unquoting, in a record that ends with a line end. `starts` are those of
-/// [`Record`].
-#[inline]
-fn has_character(bytes: &[u8], starts: &[u32]) -> bool {
-    let (first, last) = (starts[0], starts[starts.len() - 1]);
-    // A field without characters has at most two bytes, and one more that ends it.
-    (last - first) as usize > 3 * (starts.len() - 1)
-        || starts.windows(2).any(|field| {
-            let field = &bytes[field[0] as usize..field[1] as usize - 1];
-            !matches!(field, b"" | b"\"\"")
-        })
-}
 
 /// What the end of the text is the end of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -268,38 +107,42 @@ impl Records {
         let mut clean = CleanText::new(text);
         let mut memory = mem::take(&mut self.memory);
         let position = for_each_batch(self.delimiter, text, &mut memory, |batch| {
+            let bytes = batch.bytes;
             sink.ahead(|| {
                 let records = batch.records();
-                let records = records.filter(|found| has_character(found.bytes, found.starts));
-                records.map(|found| Record {
+                let records = records.filter(|starts| has_character(bytes, starts));
+                records.map(|starts| Record {
                     start: 0,
                     end: 0,
-                    bytes: found.bytes,
-                    starts: found.starts,
+                    bytes,
+                    starts,
                     is_clean: false,
                     too_large: false,
                 })
             });
-            for Found {
-                range,
-                bytes,
-                starts,
-            } in batch.records()
-            {
-                self.advance(&text[range.clone()]);
+            for starts in batch.records() {
+                let [first, .., last] = *starts else {
+                    continue;
+                };
+                let range = first as usize..last as usize;
+                self.end += match self.encoding {
+                    Encoding::Utf8 => range.len() as u64,
+                    encoding => encoding.stored_len(&bytes[range.clone()]),
+                };
+                let after = batch.base + range.end;
                 if has_character(bytes, starts) {
                     sink.record(&Record {
                         start: self.start,
                         end: self.end,
                         bytes,
                         starts,
-                        is_clean: clean.is_clean(range.start..range.end - 1),
+                        is_clean: clean.is_clean(batch.base + range.start..after - 1),
                         too_large: false,
                     });
                 }
                 self.start = self.end;
                 if self.start >= until {
-                    return ControlFlow::Break(range.end);
+                    return ControlFlow::Break(after);
                 }
             }
             ControlFlow::Continue(())

@@ -1,0 +1,183 @@
+//! A record and the values of its fields.
+
+use std::{borrow::Cow, ops::Range, str};
+
+use wide::u8x16;
+
+use super::clean::is_clean;
+
+/// A record that is not skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    /// Where it starts in the stored file.
+    pub(super) start: u64,
+    /// Where its line end has ended in the stored file; if it is too large, where it became so.
+    pub(super) end: u64,
+    /// The record, with what may be before and after it in the text. Nothing if it is too large.
+    pub(super) bytes: &'a [u8],
+    /// Where each field starts in `bytes`, and after them where another one would: each field ends a byte before the next
+    /// one starts. Nothing if it is too large.
+    pub(super) starts: &'a [u32],
+    pub(super) is_clean: bool,
+    pub(super) too_large: bool,
+}
+
+impl<'a> Record<'a> {
+    /// The first record of `text`, where it is known to end.
+    pub(super) fn first(bytes: &'a [u8], starts: &'a [u32]) -> Self {
+        Self {
+            start: 0,
+            end: bytes.len() as u64,
+            bytes,
+            starts,
+            is_clean: is_clean(bytes),
+            too_large: false,
+        }
+    }
+
+    /// Longer than [`super::scan::MAX_RECORD_BYTES`]: nothing else is known of it.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.too_large
+    }
+
+    pub(crate) fn field_count(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Whether it has so many fields: at least one, and it isn't too large.
+    #[inline]
+    pub(crate) fn has_fields(&self, count: usize) -> bool {
+        self.starts.len() == count + 1
+    }
+
+    /// Whether its bytes as they stand, quotes and all, are UTF-8 without NUL. Then every value is
+    /// so too. The reverse may not hold: a quote can stand within a character.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.is_clean
+    }
+
+    pub(crate) fn contains_nul(&self) -> bool {
+        (0..self.field_count())
+            .filter_map(|field| self.range(field))
+            .any(|range| self.bytes[range].contains(&0))
+    }
+
+    /// The value of a field, after unquoting, as bytes.
+    pub(crate) fn value_bytes(&self, field: usize) -> Option<Cow<'a, [u8]>> {
+        let raw = &self.bytes[self.range(field)?];
+        let [b'"', inner @ ..] = raw else {
+            return Some(Cow::Borrowed(raw));
+        };
+        Some(borrowed(inner).map_or_else(|| Cow::Owned(unquoted(inner)), Cow::Borrowed))
+    }
+
+    /// The same. Where it can't be borrowed it is put into `scratch`.
+    #[inline]
+    pub(crate) fn value_in<'s>(
+        &'s self,
+        field: usize,
+        scratch: &'s mut Vec<u8>,
+    ) -> Option<&'s [u8]> {
+        let range = self.range(field)?;
+        let raw = &self.bytes[range.clone()];
+        Some(match raw {
+            [b'"', ..] => self.quoted_in(range, scratch),
+            _ => raw,
+        })
+    }
+
+    /// The value of a field that begins with a quote.
+    #[inline(never)]
+    fn quoted_in<'s>(&'s self, range: Range<usize>, scratch: &'s mut Vec<u8>) -> &'s [u8] {
+        let after_quote = &self.bytes[range.start + 1..];
+        let inner = &after_quote[..range.len() - 1];
+        // In most quoted fields the next quote is the last byte, and it is near.
+        if let Some(near) = after_quote.first_chunk() {
+            let quotes = u8x16::new(*near).simd_eq(u8x16::splat(b'"'));
+            let quote = quotes.to_bitmask().trailing_zeros() as usize;
+            if quote + 1 == inner.len() {
+                return &inner[..quote];
+            }
+        }
+        borrowed(inner).unwrap_or_else(|| {
+            *scratch = unquoted(inner);
+            scratch
+        })
+    }
+
+    /// As [`Self::value`], but as bytes and always in `scratch`.
+    #[cold]
+    pub(crate) fn text_in<'s>(&self, field: usize, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+        let mut text = String::new();
+        *scratch = self.value(field, &mut text)?.as_bytes().to_vec();
+        Some(scratch)
+    }
+
+    /// The value of a field, after unquoting; bytes that are not UTF-8 and NULs are U+FFFD. Where
+    /// it can't be borrowed it is put into `scratch`.
+    pub(crate) fn value<'s>(&'s self, field: usize, scratch: &'s mut String) -> Option<&'s str> {
+        let value = self.value_bytes(field)?;
+        if let Cow::Borrowed(bytes) = value
+            && let Ok(text) = str::from_utf8(bytes)
+            && (self.is_clean || !text.contains('\0'))
+        {
+            return Some(text);
+        }
+        *scratch = String::from_utf8_lossy(&value).replace('\0', "\u{FFFD}");
+        Some(scratch)
+    }
+
+    #[inline]
+    fn range(&self, field: usize) -> Option<Range<usize>> {
+        let next = *self.starts.get(field + 1)?;
+        Some(self.starts[field] as usize..next as usize - 1)
+    }
+}
+
+/// The value of a quoted field, if nothing follows its closing quote and it has no other. `inner` is what follows the
+/// opening quote.
+#[inline(never)]
+fn borrowed(inner: &[u8]) -> Option<&[u8]> {
+    match memchr::memchr(b'"', inner) {
+        None => Some(inner),
+        Some(last) if last + 1 == inner.len() => Some(&inner[..last]),
+        Some(_) => None,
+    }
+}
+
+#[cold]
+fn unquoted(inner: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(inner.len());
+    unquote(inner, |piece| value.extend_from_slice(&inner[piece]));
+    value
+}
+
+/// Hands on the pieces that the value of a quoted field consists of. `inner` is what follows the
+/// opening quote.
+fn unquote(inner: &[u8], mut piece: impl FnMut(Range<usize>)) {
+    let mut start = 0;
+    while let Some(quote) = memchr::memchr(b'"', &inner[start..]).map(|quote| start + quote) {
+        if inner.get(quote + 1) == Some(&b'"') {
+            piece(start..quote + 1);
+            start = quote + 2;
+        } else {
+            piece(start..quote);
+            piece(quote + 1..inner.len());
+            return;
+        }
+    }
+    piece(start..inner.len());
+}
+
+/// Whether any field has a character after unquoting, in a record that ends with a line end. `starts` are those of
+/// [`Record`].
+#[inline]
+pub(super) fn has_character(bytes: &[u8], starts: &[u32]) -> bool {
+    let (first, last) = (starts[0], starts[starts.len() - 1]);
+    // A field without characters has at most two bytes, and one more that ends it.
+    (last - first) as usize > 3 * (starts.len() - 1)
+        || starts.windows(2).any(|field| {
+            let field = &bytes[field[0] as usize..field[1] as usize - 1];
+            !matches!(field, b"" | b"\"\"")
+        })
+}
