@@ -14,10 +14,10 @@ use crate::{
     ledger::{self, CommittedChunk, StoredVerdicts},
 };
 
-/// The texts of a page's rows take at most so many bytes, and one row more.
+/// The texts of a page's rows in bytes, at most, but for one more row.
 const MAX_PAGE_BYTES: u64 = 8 << 20;
 
-/// Bytes of the file that are held at a time, and one part more.
+/// Bytes of the file that are held at a time, but for one more part.
 const MAX_READ_BYTES: u64 = 8 << 20;
 
 /// Reads the rows of one result.
@@ -48,7 +48,7 @@ impl Reader {
         }
     }
 
-    /// The chunk as it stands in the file.
+    /// The bytes of the chunk.
     pub async fn bytes(&self, chunk: &CommittedChunk) -> Result<Bytes> {
         let range = chunk.byte_start as u64..chunk.byte_end as u64;
         Ok(self.storage.read(&self.storage_key, range).await?)
