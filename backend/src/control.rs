@@ -1,7 +1,7 @@
 //! Start, pause, resume, cancel, retry.
 //!
 //! The job's row decides. Each command that changes something gives the job a new attempt number, and only
-//! work of the current attempt commits: what was under way is fenced off at once, whatever Temporal does with
+//! work of the current attempt commits: the work of earlier ones is fenced off at once, whatever Temporal does with
 //! it and however late it wakes up. Ending its workflow only frees the workers sooner.
 
 use domain::{Command, Effect, Job, JobStatus};

@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
+use tokio::time::interval;
 
 use crate::Result;
 
 /// How long a file that is being written is left alone after its writer was last heard of.
-pub(crate) const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(60);
 
 /// A removal that is due.
 pub(crate) struct Removal {
@@ -30,6 +31,29 @@ pub(crate) async fn expect_file(database: impl PgExecutor<'_>, key: &str) -> sql
     .execute(database)
     .await?;
     Ok(())
+}
+
+/// Does what writes the file under `key`, and keeps it from being taken for an orphan meanwhile.
+pub(crate) async fn while_writing<T>(
+    pool: &PgPool,
+    key: &str,
+    writing: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(writing);
+    let mut lease = interval(LEASE / 4);
+    // The first tick is at once.
+    lease.reset();
+    loop {
+        tokio::select! {
+            written = &mut writing => return written,
+            _ = lease.tick() => {
+                // Where it fails, the next one may succeed.
+                if let Err(error) = expect_file(pool, key).await {
+                    tracing::warn!(%error, "the lease of a file that is being written could not be renewed");
+                }
+            }
+        }
+    }
 }
 
 /// Takes back [`expect_file`], in the transaction that makes the file part of a job.

@@ -5,17 +5,9 @@ use std::fmt::Display;
 use bytes::Bytes;
 use domain::Job;
 use futures::Stream;
-use tokio::time::interval;
 use uuid::Uuid;
 
-use crate::{
-    Backend, Result,
-    deletion_queue::{self, LEASE},
-    jobs::transition,
-    maintenance,
-    storage::StoredFile,
-    users,
-};
+use crate::{Backend, Result, deletion_queue, jobs::transition, maintenance, users};
 
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
 /// when the job is started. Without success nothing is left behind, not even if this process dies.
@@ -29,7 +21,10 @@ pub async fn upload<E: Display>(
     let key = format!("{}.csv", Uuid::new_v4());
     deletion_queue::expect_file(&backend.pool, &key).await?;
     let job = async {
-        let file = store(backend, &key, content).await?;
+        let write = backend
+            .storage
+            .write(&key, content, backend.max_upload_bytes);
+        let file = deletion_queue::while_writing(&backend.pool, &key, write).await?;
         let mut tx = backend.pool.begin().await?;
         deletion_queue::keep_file(&mut tx, &key).await?;
         let filename = shown_filename(filename);
@@ -43,30 +38,6 @@ pub async fn upload<E: Display>(
         maintenance::sweep_soon(&backend.pool, &backend.storage);
     }
     job
-}
-
-/// Writes the file, and keeps its lease while it comes in.
-async fn store<E: Display>(
-    backend: &Backend,
-    key: &str,
-    content: impl Stream<Item = Result<Bytes, E>> + Unpin,
-) -> Result<StoredFile> {
-    let write = backend
-        .storage
-        .write(key, content, backend.max_upload_bytes);
-    tokio::pin!(write);
-    let mut lease = interval(LEASE / 4);
-    loop {
-        tokio::select! {
-            file = &mut write => return file,
-            _ = lease.tick() => {
-                // Where it fails, the next one may succeed.
-                if let Err(error) = deletion_queue::expect_file(&backend.pool, key).await {
-                    tracing::warn!(%error, "the lease of an upload could not be renewed");
-                }
-            }
-        }
-    }
 }
 
 /// The last part of a path, without control characters, at most 255 characters.

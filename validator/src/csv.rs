@@ -15,31 +15,31 @@ const VERDICT_COLUMNS: [&str; 5] = [
 pub fn write_results_header(layout: &Layout, out: &mut Vec<u8>) {
     let mut line = Line::new(out);
     for name in layout.names() {
-        line.foreign_cell(name);
+        line.foreign_field(name);
     }
     for name in VERDICT_COLUMNS {
-        line.cell(name);
+        line.field(name);
     }
     line.end();
 }
 
-/// Appends a row of `results.csv` to `out`: the original cells, the verdict, and the cells that the
+/// Appends a row of `results.csv` to `out`: the original fields, the verdict, and the fields that the
 /// header has no column for.
 pub(crate) fn write_results_row(layout: &Layout, row: &Row<'_>, out: &mut Vec<u8>) {
     let columns = layout.names().len();
     let mut scratch = String::new();
     let mut line = Line::new(out);
     for at in 0..columns {
-        line.foreign_cell(row.field(at, &mut scratch).unwrap_or_default());
+        line.foreign_field(row.field(at, &mut scratch).unwrap_or_default());
     }
-    line.cell(&row.row_number.to_string());
-    line.cell(if row.is_valid() { "true" } else { "false" });
-    line.cell(if row.is_suspicious() { "true" } else { "false" });
+    line.field(&row.row_number.to_string());
+    line.field(if row.is_valid() { "true" } else { "false" });
+    line.field(if row.is_suspicious() { "true" } else { "false" });
     let codes: Vec<&str> = row.errors.iter().map(|error| error.code.as_str()).collect();
-    line.cell(&codes.join(";"));
-    line.cell(&row.error_message().unwrap_or_default());
+    line.field(&codes.join(";"));
+    line.field(&row.error_message().unwrap_or_default());
     for at in columns..row.field_count() {
-        line.foreign_cell(row.field(at, &mut scratch).unwrap_or_default());
+        line.foreign_field(row.field(at, &mut scratch).unwrap_or_default());
     }
     line.end();
 }
@@ -58,24 +58,24 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A cell that somebody else wrote: it must not become a formula in a spreadsheet.
-    fn foreign_cell(&mut self, cell: &str) {
-        if is_formula(cell) {
-            self.cell(&format!("'{cell}"));
+    /// A field that somebody else wrote: it must not become a formula in a spreadsheet.
+    fn foreign_field(&mut self, field: &str) {
+        if is_formula(field) {
+            self.field(&format!("'{field}"));
         } else {
-            self.cell(cell);
+            self.field(field);
         }
     }
 
-    fn cell(&mut self, cell: &str) {
+    fn field(&mut self, field: &str) {
         if !std::mem::take(&mut self.is_first) {
             self.out.push(b',');
         }
-        if cell.contains([',', '"', '\r', '\n']) {
-            let quoted = format!("\"{}\"", cell.replace('"', "\"\""));
+        if field.contains([',', '"', '\r', '\n']) {
+            let quoted = format!("\"{}\"", field.replace('"', "\"\""));
             self.out.extend_from_slice(quoted.as_bytes());
         } else {
-            self.out.extend_from_slice(cell.as_bytes());
+            self.out.extend_from_slice(field.as_bytes());
         }
     }
 
@@ -84,11 +84,11 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether a spreadsheet would run the cell.
-fn is_formula(cell: &str) -> bool {
-    match cell.as_bytes().first() {
+/// Whether a spreadsheet would run the field.
+fn is_formula(field: &str) -> bool {
+    match field.as_bytes().first() {
         Some(b'=' | b'@' | b'\t' | b'\r') => true,
-        Some(b'+' | b'-') => !has_number_form(cell),
+        Some(b'+' | b'-') => !has_number_form(field),
         _ => false,
     }
 }

@@ -68,7 +68,7 @@ impl SeenIds {
 /// the number of, or to the next free one, so nearly every look-up costs one cache miss. It is also why the table grows
 /// from one end to the other, without jumping around in memory.
 pub struct SeenHashes {
-    /// A power of two of them. 0 stands for a free one.
+    /// A power of two of them. 0 is a free one.
     slots: Vec<u128>,
     /// Slots that aren't free.
     taken: usize,
@@ -79,7 +79,7 @@ pub struct SeenHashes {
 impl SeenHashes {
     const MIN_SLOTS: usize = 16;
 
-    /// Takes so many before it grows.
+    /// Takes `capacity` hashes before it grows.
     pub fn with_capacity(capacity: usize) -> Self {
         let slots = capacity.saturating_add(capacity / 3 + 1);
         Self::with_slots(slots.next_power_of_two().max(Self::MIN_SLOTS))

@@ -1,7 +1,7 @@
 //! Reads files of transactions and validates their rows.
 //!
 //! **Invariant.** Pure: no I/O, no async, no clock. It builds for `wasm32-unknown-unknown` and never depends on tokio,
-//! sqlx, axum, leptos or Temporal, so the browser, the server and the worker all run this very code.
+//! sqlx, axum, leptos or Temporal, so the browser, the server and the worker run the same code.
 
 mod amount;
 mod csv;

@@ -84,7 +84,7 @@ impl<'a> Row<'a> {
         self.record.field_count()
     }
 
-    /// A field as it stands in the file, unquoted and otherwise as it is; bytes that are not UTF-8 and
+    /// A field as it is in the file, unquoted and otherwise as it is; bytes that are not UTF-8 and
     /// NULs are U+FFFD. What can't be borrowed is put into `scratch`.
     pub fn field<'s>(&'s self, at: usize, scratch: &'s mut String) -> Option<&'s str> {
         self.record.value(at, scratch)
@@ -160,7 +160,7 @@ fn message(layout: &Layout, record: &Record<'_>, code: ErrorCode) -> String {
             let plural = |count| if count == 1 { "" } else { "s" };
             let (fields, columns) = (record.field_count(), layout.names().len());
             format!(
-                "row has {fields} cell{}, but the header has {columns} column{}",
+                "row has {fields} field{}, but the header has {columns} column{}",
                 plural(fields),
                 plural(columns)
             )
@@ -170,7 +170,7 @@ fn message(layout: &Layout, record: &Record<'_>, code: ErrorCode) -> String {
             "transaction_id is longer than 255 characters".to_owned()
         }
         ErrorCode::TransactionIdDuplicate => format!(
-            "transaction_id stands in an earlier row too: {}",
+            "transaction_id is the same as in an earlier row: {}",
             value(layout.transaction_id())
         ),
         ErrorCode::AmountMissing => "amount is missing".to_owned(),
@@ -201,7 +201,7 @@ fn not_text(layout: &Layout, record: &Record<'_>) -> String {
     };
     let place = match layout.names().get(field).map(|name| trim(name)) {
         Some(name) if !name.is_empty() => format!("column {}", shown(name)),
-        _ => format!("cell {}", field + 1),
+        _ => format!("field {}", field + 1),
     };
     if is_text {
         format!("row contains a NUL character in {place}")

@@ -89,7 +89,7 @@ impl ErrorCode {
         match self {
             Self::RowTooLarge => "Row is too large",
             Self::RowEncoding => "Row is not text",
-            Self::RowColumnCount => "Wrong number of cells",
+            Self::RowColumnCount => "Wrong number of fields",
             Self::TransactionIdMissing => "ID is missing",
             Self::TransactionIdTooLong => "ID is too long",
             Self::TransactionIdDuplicate => "ID is repeated",

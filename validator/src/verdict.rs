@@ -64,7 +64,7 @@ impl Verdict {
         self.0
     }
 
-    /// Reads what [`Self::bits`] returned. `None` if a bit stands for nothing.
+    /// Reads what [`Self::bits`] returned. `None` if a bit is unknown.
     pub fn from_bits(bits: u32) -> Option<Self> {
         let known = ErrorCode::ALL
             .into_iter()

@@ -46,7 +46,7 @@ pub struct Segment {
 }
 
 impl Verdicts {
-    /// Whoever wants one row reads about so many bytes of the file.
+    /// Bytes of the file from one mark to the next, about: reading one row reads as many.
     pub const MARK_BYTES: u32 = 32 << 10;
 
     /// Version of the encoding.
@@ -231,7 +231,6 @@ mod tests {
     #[test]
     fn runs_of_equal_verdicts_cost_next_to_nothing() {
         let valid = verdicts(&[(Verdict::VALID, 100_000)], 1);
-        // Version, one kind, its bits, one run of three bytes, four marks.
         assert!(valid.encode().len() < 32, "{:?}", valid.encode());
         let mixed = [(Verdict::VALID, 19), (NO_DATE, 1)].repeat(1000);
         assert!(verdicts(&mixed, 0).encode().len() < 2010);

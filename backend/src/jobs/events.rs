@@ -121,7 +121,7 @@ async fn publish_states(pool: &PgPool, job_ids: &[i64]) -> Result<()> {
 #[derive(Debug, Clone)]
 pub enum Event {
     Progress(Arc<JobProgress>),
-    /// Messages may have been lost: read the state anew.
+    /// Messages may have been lost: read the state again.
     Resync,
 }
 
@@ -136,7 +136,7 @@ impl ProgressHub {
     const CAPACITY: usize = 1024;
 
     /// Starts listening, and goes on until the process ends: a lost connection is made again, and
-    /// then the subscribers are told to read the state anew.
+    /// then the subscribers have to read the state again.
     pub(crate) async fn start(pool: &PgPool) -> anyhow::Result<Self> {
         let mut listener = listen(pool).await?;
         let (events, _) = broadcast::channel(Self::CAPACITY);

@@ -125,7 +125,7 @@ pub(crate) async fn stop(
     Ok(commit(tx, stopped).await?.pop())
 }
 
-/// Marks the attempt as failed; returns whether it was under way. `error` is a sentence for the person who uploaded the
+/// Marks the attempt as failed; returns whether it was current. `error` is a sentence for the person who uploaded the
 /// file.
 pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result<bool> {
     let mut tx = pool.begin().await?;
@@ -233,8 +233,8 @@ pub(crate) async fn planned(
     Ok(stored.rows_affected() == 1)
 }
 
-/// Stores the plan and the counts of a small file, and marks its attempt as completed; returns whether it was under
-/// way. The chunks are the caller's, in the same transaction. Nobody is told: see `events`.
+/// Stores the plan and the counts of a small file, and marks its attempt as completed; returns whether it was
+/// current. The chunks are the caller's, in the same transaction. Nobody is told: see `events`.
 pub(crate) async fn complete_small(
     tx: &mut PgConnection,
     attempt: Attempt,

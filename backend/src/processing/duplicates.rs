@@ -214,7 +214,7 @@ impl Resolver {
     }
 }
 
-/// The rows of a file whose id stands in an earlier row.
+/// The rows of a file whose id an earlier row has.
 pub(super) struct Duplicates {
     rows: Spill<u64>,
     /// Rows that a partition has.
@@ -222,7 +222,7 @@ pub(super) struct Duplicates {
 }
 
 impl Duplicates {
-    /// For a file with so many rows.
+    /// For a file with this number of rows.
     pub fn new(rows: u64) -> Self {
         Self {
             rows: Spill::new(DUPLICATES_BUDGET),

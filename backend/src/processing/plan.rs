@@ -108,7 +108,9 @@ async fn read_and_store(
         hash_key,
         entries: scanned.ids.entries(),
     };
-    let duplicates = write_index(&backend.storage, &index, scanned.ids, scanned.rows).await?;
+    let write = write_index(&backend.storage, &index, scanned.ids, scanned.rows);
+    let duplicates =
+        deletion_queue::while_writing(&backend.pool, &index.storage_key, write).await?;
     let planned = Planned {
         layout: &scanned.layout,
         id_index: Some(&index),

@@ -17,8 +17,8 @@ use crate::{
     temporal::Attempt,
 };
 
-/// A file of at most so many bytes is small: a fraction of a second of work, for which steps of its own and their
-/// way through Temporal would take longer than the work.
+/// The largest small file, in bytes: a fraction of a second of work. Steps of its own would take longer on their way
+/// through Temporal.
 pub const SMALL_BYTES: u64 = 1 << 20;
 
 /// Whether a file of this size is processed as a whole.

@@ -29,7 +29,7 @@ const FRAGMENT_BITS: u32 = 24;
 /// Rows with one id that are looked up. An id that more rows have is better searched for in the file.
 const MAX_ROWS: usize = 1000;
 
-/// How many bits of the hash name the bucket in an index of so many entries.
+/// How many bits of the hash name the bucket in an index with this number of entries.
 pub(crate) fn bucket_bits(entries: u64) -> u32 {
     (entries / BUCKET).max(1).ilog2().min(32)
 }

@@ -14,8 +14,11 @@ use crate::{
     ledger::{self, CommittedChunk, StoredVerdicts},
 };
 
-/// The rows of a page take at most so many bytes in the file, and one row more.
+/// The texts of a page's rows in bytes, at most, but for one more row.
 const MAX_PAGE_BYTES: u64 = 8 << 20;
+
+/// Bytes of the file that are held at a time, but for one more part.
+const MAX_READ_BYTES: u64 = 8 << 20;
 
 /// Reads the rows of one result.
 #[derive(Clone)]
@@ -45,7 +48,7 @@ impl Reader {
         }
     }
 
-    /// The chunk as it stands in the file.
+    /// The bytes of the chunk.
     pub async fn bytes(&self, chunk: &CommittedChunk) -> Result<Bytes> {
         let range = chunk.byte_start as u64..chunk.byte_end as u64;
         Ok(self.storage.read(&self.storage_key, range).await?)
@@ -85,44 +88,56 @@ impl Reader {
     /// Reads these rows, which are in the order of the file. Chunks and rows that are close together are read at once.
     /// Ends early when that comes to more bytes than a page may have.
     pub async fn rows(&self, wanted: Vec<Wanted>) -> Result<Vec<Transaction>> {
-        let mut parts = Vec::new();
-        let mut ranges = Vec::new();
-        for Wanted {
-            chunk,
-            verdicts,
-            rows,
-        } in wanted
-        {
-            for segment in verdicts.segments(&rows) {
-                let start = chunk.byte_start as u64;
-                let end = segment
-                    .end
-                    .map_or(chunk.byte_end as u64, |end| start + u64::from(end));
-                ranges.push(start + u64::from(segment.start)..end);
-                parts.push(Part {
-                    first_row: chunk.first_row as u64,
-                    segment_row: segment.first_row,
-                    rows: rows.clone(),
-                    verdicts: verdicts.clone(),
-                });
+        let mut parts = wanted.iter().flat_map(Wanted::parts).peekable();
+        let mut found = Vec::new();
+        let mut shown = 0;
+        while parts.peek().is_some() && shown < MAX_PAGE_BYTES {
+            let mut together = Vec::new();
+            let mut bytes = 0;
+            while let Some(part) = parts.next_if(|_| bytes < MAX_READ_BYTES) {
+                bytes += part.bytes.end - part.bytes.start;
+                together.push(part);
             }
+            let ranges: Vec<_> = together.iter().map(|part| part.bytes.clone()).collect();
+            let bytes = self.storage.read_ranges(&self.storage_key, &ranges).await?;
+            let layout = self.layout.clone();
+            let (rows, size) = blocking(move || {
+                let (mut rows, mut size) = (Vec::new(), shown);
+                for (part, bytes) in together.iter().zip(&bytes) {
+                    part.read(&layout, bytes, &mut size, &mut rows);
+                }
+                (rows, size)
+            })
+            .await?;
+            found.extend(rows);
+            shown = size;
         }
-        let bytes = self.storage.read_ranges(&self.storage_key, &ranges).await?;
-        let layout = self.layout.clone();
-        blocking(move || {
-            let mut found = Vec::new();
-            let mut size = 0;
-            for (part, bytes) in parts.iter().zip(&bytes) {
-                part.read(&layout, bytes, &mut size, &mut found);
+        Ok(found)
+    }
+}
+
+impl Wanted {
+    /// What is to be read for these rows.
+    fn parts(&self) -> impl Iterator<Item = Part> {
+        let start = self.chunk.byte_start as u64;
+        let segments = self.verdicts.segments(&self.rows).into_iter();
+        segments.map(move |segment| {
+            let end = segment.end.map(|end| start + u64::from(end));
+            Part {
+                bytes: start + u64::from(segment.start)..end.unwrap_or(self.chunk.byte_end as u64),
+                first_row: self.chunk.first_row as u64,
+                segment_row: segment.first_row,
+                rows: self.rows.clone(),
+                verdicts: self.verdicts.clone(),
             }
-            found
         })
-        .await
     }
 }
 
 /// Rows that are read together, and those of them that are wanted.
 struct Part {
+    /// Where they are in the file.
+    bytes: Range<u64>,
     /// Of the chunk.
     first_row: u64,
     segment_row: u32,

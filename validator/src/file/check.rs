@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Validates one chunk of the stored file. `bytes` are exactly the bytes from its start to its end, and `duplicates` are
-/// those of its rows whose id stands in an earlier row of the file.
+/// those of its rows whose id an earlier row of the file has.
 pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Summary, Verdicts) {
     let mut tally = Tally::new();
     let mut verdicts = Verdicts::default();

@@ -46,7 +46,7 @@ fn errors_and_their_messages() {
         &[
             "A,x,2024-01-01,1,false,false,amount.not_a_number,\"amount is not a number: \"\"x\"\"\"",
             "A,\"1,5\",,2,false,false,transaction_id.duplicate;amount.not_a_number;date.missing,\
-         \"transaction_id stands in an earlier row too: \"\"A\"\"; amount is not a number: \"\"1,5\"\"; date is missing\"",
+         \"transaction_id is the same as in an earlier row: \"\"A\"\"; amount is not a number: \"\"1,5\"\"; date is missing\"",
         ],
     );
 }
@@ -56,8 +56,8 @@ fn short_long_and_too_large_rows() {
     check(
         b"A\nB,1,2024-01-01,\"=1\",\n",
         &[
-            "A,,,1,false,false,row.column_count,\"row has 1 cell, but the header has 3 columns\"",
-            "B,1,2024-01-01,2,false,false,row.column_count,\"row has 5 cells, but the header has 3 columns\",'=1,",
+            "A,,,1,false,false,row.column_count,\"row has 1 field, but the header has 3 columns\"",
+            "B,1,2024-01-01,2,false,false,row.column_count,\"row has 5 fields, but the header has 3 columns\",'=1,",
         ],
     );
     let too_large = format!("A,1,2024-01-01{}\n", ",".repeat(1_048_576));

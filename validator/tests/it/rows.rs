@@ -225,7 +225,7 @@ fn column_count() {
     );
     assert_eq!(
         rows[0].errors[0].message,
-        "row has 5 cells, but the header has 4 columns"
+        "row has 5 fields, but the header has 4 columns"
     );
     check(
         "A\n \nA,1,2024-01-01\nA,1,2024-01-01,\n",
@@ -304,7 +304,7 @@ fn messages_name_what_was_found() {
         [
             "amount is not a number: \"12,50\"",
             "date is not of a form like 2024-01-31 or 2024-01-31T09:30:00: \"15.1.2024\"",
-            "transaction_id stands in an earlier row too: \"A\"",
+            "transaction_id is the same as in an earlier row: \"A\"",
             "amount has more than 18 digits before the decimal point, more than 10 after it, or an exponent beyond 99: \"1e999\"",
             "date is a day or time that does not exist: \"2024-02-30\"",
             "amount is not a number: \"a␍␊b\"",
