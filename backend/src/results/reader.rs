@@ -88,7 +88,8 @@ impl Reader {
     /// Reads these rows, which are in the order of the file. Chunks and rows that are close together are read at once.
     /// Ends early when that comes to more bytes than a page may have.
     pub async fn rows(&self, wanted: Vec<Wanted>) -> Result<Vec<Transaction>> {
-        let mut parts = wanted.iter().flat_map(Wanted::parts).peekable();
+        let parts: Vec<_> = wanted.iter().flat_map(Wanted::parts).collect();
+        let mut parts = parts.into_iter().peekable();
         let mut found = Vec::new();
         let mut shown = 0;
         while parts.peek().is_some() && shown < MAX_PAGE_BYTES {
