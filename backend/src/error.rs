@@ -46,7 +46,15 @@ impl From<sqlx::Error> for Error {
 
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
-        Self::Internal(anyhow::Error::new(error).context("file storage"))
+        match error {
+            // What a store that is away, or refuses to serve, comes to once the retries are used up.
+            object_store::Error::Generic { .. } => {
+                tracing::warn!(%error, "the file storage can't be used");
+                let sentence = "The file storage can't be reached. Try again in a moment.";
+                Self::Unavailable(sentence.to_owned())
+            }
+            error => Self::Internal(anyhow::Error::new(error).context("file storage")),
+        }
     }
 }
 
