@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use anyhow::Context;
 use sqlx::{
-    ConnectOptions, PgPool,
+    ConnectOptions, PgPool, PgTransaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -48,6 +48,33 @@ pub(crate) async fn connect(config: &BackendConfig) -> anyhow::Result<PgPool> {
         .await
         .context("the database can't be brought up to date")?;
     Ok(pool)
+}
+
+/// Begins a transaction.
+///
+/// It begins in a task of its own, so that it does so to the end if the caller is dropped: sqlx 0.8 doesn't roll back a
+/// transaction that was dropped while it began. Its connection would go back to the pool, and what the next one does with
+/// it, and takes for committed, would be part of that transaction.
+pub(crate) async fn begin(pool: &PgPool) -> sqlx::Result<PgTransaction<'static>> {
+    in_own_task(pool, |pool| async move { pool.begin().await }).await
+}
+
+/// Begins a transaction that sees one state of the database throughout, and changes nothing. As [`begin`].
+pub(crate) async fn begin_snapshot(pool: &PgPool) -> sqlx::Result<PgTransaction<'static>> {
+    const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+    in_own_task(pool, |pool| async move { pool.begin_with(SNAPSHOT).await }).await
+}
+
+async fn in_own_task<F>(
+    pool: &PgPool,
+    begin: impl FnOnce(PgPool) -> F,
+) -> sqlx::Result<PgTransaction<'static>>
+where
+    F: Future<Output = sqlx::Result<PgTransaction<'static>>> + Send + 'static,
+{
+    tokio::spawn(begin(pool.clone()))
+        .await
+        .unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// sqlx itself takes a URL of any scheme for PostgreSQL's.

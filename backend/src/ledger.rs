@@ -463,13 +463,19 @@ pub(crate) struct OldChunk {
     pub duplicates: Vec<u8>,
 }
 
-/// Some of the chunks that an earlier version has committed and that nobody is deriving the verdicts of, locked.
-pub(crate) async fn old_chunks(tx: &mut PgConnection) -> sqlx::Result<Vec<OldChunk>> {
+/// Some of the chunks that an earlier version has committed and that nobody is deriving the verdicts of, locked: the next
+/// ones after a result and a number.
+pub(crate) async fn old_chunks(
+    tx: &mut PgConnection,
+    (result_id, number): (i64, i32),
+) -> sqlx::Result<Vec<OldChunk>> {
     sqlx::query_as!(
         OldChunk,
         "select result_id, number, byte_start, byte_end, duplicates from job_chunks
-         where committed_at is not null and verdicts is null
-         order by result_id, number limit 4 for update skip locked"
+         where committed_at is not null and verdicts is null and (result_id, number) > ($1, $2)
+         order by result_id, number limit 4 for update skip locked",
+        result_id,
+        number
     )
     .fetch_all(tx)
     .await

@@ -2,15 +2,12 @@
 
 use domain::{JobReport, Throughput};
 
-use crate::{Backend, Result, jobs::query, ledger};
+use crate::{Backend, Result, database, jobs::query, ledger};
 
 /// The report on the rows of a job that are committed so far.
 pub async fn get(backend: &Backend, job_id: i64) -> Result<JobReport> {
     // One snapshot: the sums and the chunks are of the same moment.
-    let mut tx = backend
-        .pool
-        .begin_with("begin isolation level repeatable read read only")
-        .await?;
+    let mut tx = database::begin_snapshot(&backend.pool).await?;
     let job = query::get(&mut *tx, job_id).await?;
     let source = query::source(&mut *tx, job_id).await?;
     // No result has this number.

@@ -7,7 +7,7 @@ use domain::Job;
 use futures::Stream;
 use uuid::Uuid;
 
-use crate::{Backend, Result, deletion_queue, jobs::transition, maintenance, users};
+use crate::{Backend, Result, database, deletion_queue, jobs::transition, maintenance, users};
 
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
 /// when the job is started. Without success nothing is left behind, not even if this process dies.
@@ -25,7 +25,7 @@ pub async fn upload<E: Display>(
             .storage
             .write(&key, content, backend.max_upload_bytes);
         let file = deletion_queue::while_writing(&backend.pool, &key, write).await?;
-        let mut tx = backend.pool.begin().await?;
+        let mut tx = database::begin(&backend.pool).await?;
         deletion_queue::keep_file(&mut tx, &key).await?;
         let filename = shown_filename(filename);
         let job = transition::create(&mut tx, user_id, &filename, &key, &file).await?;

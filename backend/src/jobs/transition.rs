@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
 use validator::{Counts, Layout};
 
 use super::{events, query, query::IdIndex, query_jobs};
-use crate::{Error, Result, error::violates, storage::StoredFile, temporal::Attempt};
+use crate::{Error, Result, database, error::violates, storage::StoredFile, temporal::Attempt};
 
 /// Makes a pending job of a stored file. Fails with [`Error::NotFound`] if the user is gone.
 pub(crate) async fn create(
@@ -45,7 +45,7 @@ pub(crate) async fn begin(
     attempts: &[Attempt],
     shared_workflow_id: Option<&str>,
 ) -> Result<Vec<Job>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = database::begin(pool).await?;
     let begun = query_jobs!(
         "with at_rest as (
              select id, result_id, id_index ->> 'storage_key' as id_index_key, status = 'paused' as paused
@@ -98,10 +98,10 @@ pub(crate) async fn stop(
     attempt: Attempt,
     status: JobStatus,
 ) -> Result<Option<Job>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = database::begin(pool).await?;
     lock(&mut tx, attempt).await?;
     let stopped = query_jobs!(
-        "with done as (select * from job_sums where job_id = $1)
+        "with done as (select valid, invalid, suspicious, chunks from job_sums where job_id = $1)
          update jobs
          set status = $3, run = run + 1,
              paused_at = case when $3 = 'paused' then clock_timestamp() end,
@@ -128,10 +128,10 @@ pub(crate) async fn stop(
 /// Marks the attempt as failed; returns whether it was current. `error` is a sentence for the person who uploaded the
 /// file.
 pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = database::begin(pool).await?;
     lock(&mut tx, attempt).await?;
     let failed = query_jobs!(
-        "with done as (select * from job_sums where job_id = $1)
+        "with done as (select valid, invalid, suspicious, chunks from job_sums where job_id = $1)
          update jobs
          set status = 'failed', error = $3, finished_at = clock_timestamp(),
              processed_records = done.valid + done.invalid, valid_records = done.valid,
@@ -153,9 +153,9 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
 
 /// Marks the attempt as completed, if every chunk of its file is committed; returns whether it was.
 pub(crate) async fn complete(pool: &PgPool, attempt: Attempt) -> Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = database::begin(pool).await?;
     let completed = query_jobs!(
-        "with done as (select * from job_sums where job_id = $1)
+        "with done as (select valid, invalid, suspicious, chunks from job_sums where job_id = $1)
          update jobs
          set status = 'completed', finished_at = clock_timestamp(),
              processed_records = done.valid + done.invalid, valid_records = done.valid,

@@ -13,7 +13,7 @@ pub async fn round(backend: &Backend) -> Result<()> {
     let results = [
         sweep::sweep(&backend.pool, &backend.storage).await,
         reconcile::reconcile(backend).await,
-        old_results::derive_some(&backend.pool, &backend.storage).await,
+        old_results::derive(&backend.pool, &backend.storage).await,
     ];
     results.into_iter().collect()
 }

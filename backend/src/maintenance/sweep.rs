@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use crate::{Result, Storage, deletion_queue, ledger};
+use crate::{Result, Storage, database, deletion_queue, ledger};
 
 /// Begins to remove what is due. The answer to whoever asked for a deletion doesn't wait for it, and if
 /// this process dies a worker goes on.
@@ -24,7 +24,7 @@ pub(super) async fn sweep(pool: &PgPool, storage: &Storage) -> Result<()> {
 /// Removes a part of what is due; returns whether there may be more. What another process is removing at
 /// the moment is left to it.
 async fn step(pool: &PgPool, storage: &Storage) -> Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = database::begin(pool).await?;
     let Some(removal) = deletion_queue::next(&mut tx).await? else {
         return Ok(false);
     };

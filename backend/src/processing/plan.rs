@@ -1,7 +1,7 @@
 //! The first step: one pass over the stored file on all cores that checks its header, cuts it into chunks at record
 //! boundaries, numbers the rows, finds the repeated ids and writes the id index.
 
-use std::{num::NonZero, ops::Range, sync::Arc, thread};
+use std::{num::NonZero, ops::Range, sync::Arc, thread, time::Duration};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -16,7 +16,7 @@ use super::{
     duplicates::{Duplicates, IdTable, Resolved},
 };
 use crate::{
-    Backend, Storage, deletion_queue,
+    Backend, Storage, database, deletion_queue,
     jobs::{
         query::{self, IdIndex, Work},
         transition::{self, Planned},
@@ -33,6 +33,10 @@ const SLICE_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(2 << 20);
 
 /// Attempts to plan a file that may take their worker down. Another one would go the same way.
 const UNFINISHED_PLANS: u32 = 2;
+
+/// How often the end of an attempt is to be recorded, and the time between two tries.
+const ENDED_TRIES: u32 = 120;
+const ENDED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Lets the attempt begin, plans its file unless that was done before, and returns the numbers of the chunks
 /// that are to be validated: all but those that are committed already.
@@ -79,9 +83,20 @@ impl Drop for PlanEnds {
         }
         let (pool, attempt) = (self.backend.pool.clone(), self.attempt);
         tokio::spawn(async move {
-            if let Err(error) = transition::plan_ended(&pool, attempt).await {
-                tracing::warn!(%error, "an attempt to plan a file counts as unfinished");
+            // A database that was away is what may have ended the attempt.
+            for _ in 0..ENDED_TRIES {
+                match transition::plan_ended(&pool, attempt).await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        tracing::debug!(%error, "the end of a plan could not be recorded")
+                    }
+                }
+                tokio::time::sleep(ENDED_PAUSE).await;
             }
+            tracing::warn!(
+                job_id = attempt.job_id,
+                "an attempt to plan a file counts as unfinished"
+            );
         });
     }
 }
@@ -117,7 +132,7 @@ async fn read_and_store(
         rows: scanned.rows,
         chunks,
     };
-    let mut tx = backend.pool.begin().await?;
+    let mut tx = database::begin(&backend.pool).await?;
     deletion_queue::keep_file(&mut tx, &index.storage_key).await?;
     if !transition::planned(&mut tx, attempt, &planned).await? {
         return Err(planned_meanwhile());

@@ -8,7 +8,7 @@ use validator::{
 
 use super::{Committed, StepError, plan::random_key};
 use crate::{
-    Backend,
+    Backend, database,
     jobs::{
         query,
         transition::{self, Planned},
@@ -61,7 +61,7 @@ pub async fn process_small_file(
         rows: counts.processed,
         chunks: file.planned.len(),
     };
-    let mut tx = backend.pool.begin().await?;
+    let mut tx = database::begin(&backend.pool).await?;
     // Of several attempts at this step the first to get here wins: another one waits for its commit, then finds the job
     // completed.
     if !transition::complete_small(&mut tx, attempt, &planned, counts).await? {

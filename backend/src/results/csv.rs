@@ -58,6 +58,8 @@ pub async fn download(
         let piece = content.recv().await?;
         Some((piece, content))
     });
+    // Whoever compresses it asks once more after the end.
+    let content = content.fuse();
     Ok(Download {
         filename: job.filename,
         content: content.boxed(),
