@@ -26,7 +26,8 @@ RUN apt-get update \
     && useradd --system --uid 10001 batchline \
     && install --directory --owner=batchline /data/uploads \
     && install --directory /empty
-ENV STORAGE_URL=file:///data/uploads
+# As script/lib/services.sh has it: glibc keeps an arena of freed memory for each of many threads otherwise.
+ENV STORAGE_URL=file:///data/uploads MALLOC_ARENA_MAX=2
 WORKDIR /app
 USER batchline
 
