@@ -29,6 +29,13 @@ pub use self::{
 /// The longest that a test waits for anything.
 pub const DEADLINE: Duration = Duration::from_secs(180);
 
+/// The numbers of these rows.
+pub fn numbers(rows: &[Value]) -> Vec<u64> {
+    rows.iter()
+        .map(|row| row["row_number"].as_u64().unwrap())
+        .collect()
+}
+
 /// The file that the README shows.
 pub const SAMPLE: &str = "transaction_id,amount,date,description\n\
     TXN001,150.00,2024-01-15,Monthly subscription\n\
@@ -269,12 +276,19 @@ impl TestApp {
         counts
     }
 
+    /// The page of a job's rows under a query, and how many rows there are under it in all.
+    pub async fn rows(&self, job_id: &Value, query: &str) -> (Vec<Value>, u64) {
+        let path = format!("/jobs/{job_id}/transactions?{query}");
+        let response = self.get(&path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let total = response.headers()["x-total-count"].to_str().unwrap();
+        let total = total.parse().unwrap();
+        (response.json().await.unwrap(), total)
+    }
+
     /// How many rows of the job are listed: all that have their verdict.
     pub async fn listed_rows(&self, job_id: i64) -> u64 {
-        let path = format!("/jobs/{job_id}/transactions?size=1");
-        let response = self.get(&path).await;
-        let total = response.headers()["x-total-count"].to_str().unwrap();
-        total.parse().unwrap()
+        self.rows(&job_id.into(), "size=1").await.1
     }
 
     /// The files in the storage.

@@ -2,23 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, eventually, generated};
-
-/// The page of rows under a query, and how many there are in all.
-async fn page(app: &TestApp, job: &Value, query: &str) -> (Vec<Value>, u64) {
-    let path = format!("/jobs/{}/transactions?{query}", job["id"]);
-    let response = app.get(&path).await;
-    assert_eq!(response.status(), 200, "{path}");
-    let total = response.headers()["x-total-count"].to_str().unwrap();
-    let total = total.parse().unwrap();
-    (response.json().await.unwrap(), total)
-}
-
-fn numbers(rows: &[Value]) -> Vec<u64> {
-    rows.iter()
-        .map(|row| row["row_number"].as_u64().unwrap())
-        .collect()
-}
+use crate::harness::{TestApp, eventually, generated, numbers};
 
 /// Verdicts of rules other than today's: they take the second row's amount for no number, know no suspicion but for the
 /// first row, and don't mind the fourth row's date.
@@ -42,7 +26,7 @@ async fn committed_verdicts_outlive_the_rules() {
     .await
     .unwrap();
 
-    let (rows, total) = page(&app, &job, "").await;
+    let (rows, total) = app.rows(&job["id"], "").await;
     assert_eq!((numbers(&rows), total), (vec![1, 2, 3, 4], 4));
     let shown: Vec<Value> = rows
         .iter()
@@ -90,7 +74,7 @@ async fn committed_verdicts_outlive_the_rules() {
         ("q=fourth&filter=valid", vec![4]),
         ("q=fourth&filter=invalid", vec![]),
     ] {
-        let (rows, total) = page(&app, &job, query).await;
+        let (rows, total) = app.rows(&job["id"], query).await;
         assert_eq!(
             (numbers(&rows), total),
             (expected.clone(), expected.len() as u64),
@@ -144,8 +128,8 @@ async fn results_of_the_version_before_are_read_and_get_their_verdicts() {
             "transaction_id,amount,date\nA,1,2024-01-01\nA,-1,2024-01-02\nB,x,2024-01-03\nA,1,\n",
         )
         .await;
-    let before = page(&app, &job, "").await;
-    let invalid = page(&app, &job, "filter=invalid").await;
+    let before = app.rows(&job["id"], "").await;
+    let invalid = app.rows(&job["id"], "filter=invalid").await;
     assert_eq!(numbers(&invalid.0), [2, 3, 4]);
     let csv = async || {
         app.get(&format!("/jobs/{}/results.csv", job["id"]))
@@ -159,8 +143,8 @@ async fn results_of_the_version_before_are_read_and_get_their_verdicts() {
     app.stop_worker();
     forget_verdicts(&app, &[(1, vec![1, 3])]).await;
     // Nobody has derived anything yet.
-    assert_eq!(page(&app, &job, "").await, before);
-    assert_eq!(page(&app, &job, "filter=invalid").await, invalid);
+    assert_eq!(app.rows(&job["id"], "").await, before);
+    assert_eq!(app.rows(&job["id"], "filter=invalid").await, invalid);
     assert_eq!(csv().await, csv_before);
     let lacking = async || -> i64 {
         sqlx::query_scalar("select count(*) from job_chunks where verdicts is null")
@@ -174,7 +158,7 @@ async fn results_of_the_version_before_are_read_and_get_their_verdicts() {
         (lacking().await == 0).then_some(())
     })
     .await;
-    assert_eq!(page(&app, &job, "").await, before);
+    assert_eq!(app.rows(&job["id"], "").await, before);
     assert_eq!(csv().await, csv_before);
 }
 
@@ -276,7 +260,7 @@ async fn ids_are_found_in_a_long_file() {
         // Only in a description.
         ("q=T100000", vec![99_999], 1),
     ] {
-        let (rows, found) = page(&app, &job, query).await;
+        let (rows, found) = app.rows(&job["id"], query).await;
         assert_eq!((numbers(&rows), found), (expected, total), "{query}");
     }
     app.delete(&format!("/jobs/{job_id}")).await;

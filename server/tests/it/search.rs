@@ -1,22 +1,6 @@
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{TestApp, generated};
-
-/// A page of the rows that contain a text, and how many there are.
-async fn search(app: &TestApp, job: &Value, query: &str) -> (Vec<Value>, u64) {
-    let path = format!("/jobs/{}/transactions?{query}", job["id"]);
-    let response = app.get(&path).await;
-    assert_eq!(response.status(), 200, "{path}");
-    let total = response.headers()["x-total-count"].to_str().unwrap();
-    let total = total.parse().unwrap();
-    (response.json().await.unwrap(), total)
-}
-
-fn numbers(rows: &[Value]) -> Vec<u64> {
-    rows.iter()
-        .map(|row| row["row_number"].as_u64().unwrap())
-        .collect()
-}
+use crate::harness::{TestApp, generated, numbers};
 
 /// Row numbers that contain "Refund #7", by whether they are valid, and a file that hides them among others.
 fn haystack(rows: u64) -> (String, Vec<(u64, bool)>) {
@@ -46,7 +30,11 @@ async fn a_text_is_found_on_each_page_however_it_is_quoted() {
     let (file, matches) = haystack(80_000);
     let job = app.process(file).await;
     assert!(job["total_batches"].as_u64() > Some(2), "{job}");
-    let row = async |number: u64| search(&app, &job, &format!("row={number}&size=1")).await.0;
+    let row = async |number: u64| {
+        app.rows(&job["id"], &format!("row={number}&size=1"))
+            .await
+            .0
+    };
 
     for (filter, wanted) in [
         ("all", matches.clone()),
@@ -65,7 +53,7 @@ async fn a_text_is_found_on_each_page_however_it_is_quoted() {
             let pages = wanted.len().div_ceil(size);
             for page in (1..=pages + 1).rev() {
                 let query = format!("q=Refund%20%237&filter={filter}&size={size}&page={page}");
-                let (rows, total) = search(&app, &job, &query).await;
+                let (rows, total) = app.rows(&job["id"], &query).await;
                 let expected: Vec<u64> = wanted
                     .iter()
                     .copied()
@@ -87,7 +75,7 @@ async fn a_text_is_found_on_each_page_however_it_is_quoted() {
             }
         }
     }
-    assert_eq!(search(&app, &job, "q=refund%20%238").await, (vec![], 0));
+    assert_eq!(app.rows(&job["id"], "q=refund%20%238").await, (vec![], 0));
 }
 
 #[tokio::test]
@@ -101,10 +89,10 @@ async fn texts_are_found_in_files_of_any_encoding() {
             .flat_map(u16::to_le_bytes),
     );
     let job = app.process(utf16).await;
-    let found = search(&app, &job, "q=%C3%A4RGER&size=1000").await;
+    let found = app.rows(&job["id"], "q=%C3%A4RGER&size=1000").await;
     assert_eq!((numbers(&found.0), found.1), ((100..200).collect(), 100));
     let other = matches.len() as u64 - 100;
-    assert_eq!(search(&app, &job, "q=refund%20%237").await.1, other);
+    assert_eq!(app.rows(&job["id"], "q=refund%20%237").await.1, other);
 
     // Bytes that are no text are shown, and found, as U+FFFD.
     let job = app
@@ -112,7 +100,7 @@ async fn texts_are_found_in_files_of_any_encoding() {
             b"transaction_id,amount,date,description\nA,1,2024-01-01,x\xFFy\nB,1,2024-01-01,xy\n",
         )
         .await;
-    let found = search(&app, &job, "q=X%EF%BF%BDY").await;
+    let found = app.rows(&job["id"], "q=X%EF%BF%BDY").await;
     assert_eq!((numbers(&found.0), found.1), (vec![1], 1));
     assert_eq!(found.0[0]["errors"][0]["code"], json!("row.encoding"));
 }
@@ -124,15 +112,15 @@ async fn a_search_gives_the_rows_that_have_their_verdict() {
     let (file, _) = generated(300_000);
     let job_id = app.upload(user_id, file).await;
     let pending = json!({ "id": job_id });
-    assert_eq!(search(&app, &pending, "q=subscription").await.1, 0);
+    assert_eq!(app.rows(&pending["id"], "q=subscription").await.1, 0);
     app.begin(job_id).await;
     app.under_way(job_id).await;
     app.command(job_id, "pause").await;
     let paused = app.get_json(&format!("/jobs/{job_id}")).await;
     let processed = paused["processed_records"].as_u64().unwrap();
     assert!((1..300_000).contains(&processed), "{processed}");
-    assert_eq!(search(&app, &paused, "q=subscription").await.1, processed);
+    assert_eq!(app.rows(&paused["id"], "q=subscription").await.1, processed);
     app.command(job_id, "resume").await;
     let job = app.finished(job_id).await;
-    assert_eq!(search(&app, &job, "q=subscription").await.1, 300_000);
+    assert_eq!(app.rows(&job["id"], "q=subscription").await.1, 300_000);
 }
