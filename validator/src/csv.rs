@@ -1,4 +1,4 @@
-//! Rows with their verdicts as CSV, as `results.csv` gives them back.
+//! Writes rows with their verdicts as CSV, for `results.csv`.
 
 use crate::{Layout, Row, number::has_number_form};
 

@@ -42,8 +42,7 @@ fn read_long(bytes: &mut &[u8]) -> Result<u64, Malformed> {
     Err(Malformed)
 }
 
-/// Writes two numbers as one, of which the first is below `bound`: together they take a byte or two where each alone
-/// would take one.
+/// Writes two numbers as one. `small` is below `bound`. Two small numbers share a byte that way.
 pub(crate) fn write_product(out: &mut Vec<u8>, small: u32, bound: u32, large: u32) {
     let value = u64::from(large) * u64::from(bound) + u64::from(small);
     write_long(out, value);

@@ -44,7 +44,7 @@ impl<'a> Record<'a> {
         self.starts.len().saturating_sub(1)
     }
 
-    /// Whether it has so many fields: at least one, and it isn't too large.
+    /// Whether it has this number of fields, which is at least one, and isn't too large.
     #[inline]
     pub(crate) fn has_fields(&self, count: usize) -> bool {
         self.starts.len() == count + 1
