@@ -95,7 +95,53 @@ pub(crate) async fn answers(pool: &PgPool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_url;
+    use std::{
+        future::poll_fn,
+        task::Poll::{Pending, Ready},
+    };
+
+    use super::*;
+
+    /// Begins transactions and drops each `begin` after a few polls. Returns whether the next user of the connection
+    /// ever found itself in a transaction.
+    async fn leaks_transaction<F>(begin: impl Fn(PgPool) -> F) -> bool
+    where
+        F: Future<Output = sqlx::Result<PgTransaction<'static>>>,
+    {
+        let url = std::env::var("DATABASE_URL").expect("script/test sets DATABASE_URL");
+        let pool = PgPoolOptions::new().max_connections(1);
+        let pool = pool.connect(&url).await.unwrap();
+        // Which poll sends the statement, and whether the answer is there at once, is a matter of luck.
+        for polls in (1..=6).cycle().take(300) {
+            let mut begin = Box::pin(begin(pool.clone()));
+            let mut polled = 0;
+            poll_fn(|context| {
+                polled += 1;
+                match begin.as_mut().poll(context) {
+                    Pending if polled < polls => Pending,
+                    _ => Ready(()),
+                }
+            })
+            .await;
+            drop(begin);
+            // Twice: a `begin` in its own task may come after the first.
+            for _ in 0..2 {
+                let outside = sqlx::raw_sql("savepoint outside").execute(&pool).await;
+                let Err(error) = outside else { return true };
+                let code = error.as_database_error().and_then(|error| error.code());
+                assert_eq!(code.as_deref(), Some("25P01"), "{error}");
+            }
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn a_dropped_begin_leaves_no_transaction_open() {
+        assert!(!leaks_transaction(|pool| async move { begin(&pool).await }).await);
+        assert!(!leaks_transaction(|pool| async move { begin_snapshot(&pool).await }).await);
+        // Once this fails, sqlx rolls back by itself: `in_own_task` can go.
+        assert!(leaks_transaction(|pool| async move { pool.begin().await }).await);
+    }
 
     #[test]
     fn only_urls_of_postgresql() {
