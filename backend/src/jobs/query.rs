@@ -164,6 +164,23 @@ pub(crate) async fn source_of_result(
     .await
 }
 
+/// The file of a job that is being processed in this attempt. `None` before it is planned.
+pub(crate) async fn source_of_attempt(
+    database: impl PgExecutor<'_>,
+    attempt: Attempt,
+) -> sqlx::Result<Option<Source>> {
+    sqlx::query_as!(
+        Source,
+        r#"select result_id as "result_id!", storage_key, layout as "layout!: Json<Layout>",
+                  id_index as "id_index: Json<IdIndex>"
+           from jobs where id = $1 and run = $2 and status = 'processing' and layout is not null"#,
+        attempt.job_id,
+        attempt.number as i32
+    )
+    .fetch_optional(database)
+    .await
+}
+
 /// A job that is being processed, as its steps need it.
 pub(crate) struct Work {
     pub result_id: i64,

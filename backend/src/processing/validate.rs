@@ -13,26 +13,24 @@ use crate::{
     temporal::Attempt,
 };
 
-/// Validates these chunks and commits their verdicts, all in one transaction; returns what it has committed. Chunks that are committed already are left alone.
+/// Validates these chunks and commits their verdicts, all in one transaction. Returns what it has committed. Chunks that
+/// are committed already are left alone.
 pub async fn validate_chunks(
     backend: &Backend,
     attempt: Attempt,
     numbers: Range<u32>,
 ) -> Result<Committed, StepError> {
-    let work = query::work(&backend.pool, attempt)
-        .await?
-        .ok_or(StepError::Outdated)?;
-    let source = query::source_of_result(&backend.pool, work.result_id)
+    let source = query::source_of_attempt(&backend.pool, attempt)
         .await?
         .ok_or(StepError::Outdated)?;
     let layout = Arc::new(source.layout.0);
-    let open = ledger::open_chunks(&backend.pool, work.result_id, &numbers).await?;
+    let open = ledger::open_chunks(&backend.pool, source.result_id, &numbers).await?;
     let mut validated = Vec::with_capacity(open.len());
     let mut next = None;
     for at in 0..open.len() {
         let bytes = match next.take() {
             Some(bytes) => bytes,
-            None => read(backend, &work.storage_key, &open[at]).await?,
+            None => read(backend, &source.storage_key, &open[at]).await?,
         };
         let duplicates = RowSet::decode(&open[at].duplicates)
             .map_err(|error| StepError::Defect(error.into()))?;
@@ -48,7 +46,7 @@ pub async fn validate_chunks(
         });
         // While one chunk is validated the next one is read.
         if let Some(following) = open.get(at + 1) {
-            next = Some(read(backend, &work.storage_key, following).await?);
+            next = Some(read(backend, &source.storage_key, following).await?);
         }
         validated.push(validating.await?);
     }
