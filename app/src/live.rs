@@ -1,7 +1,7 @@
 //! What keeps a page up to date: messages about its jobs, and the page itself, fetched anew. On the server all of this
 //! does nothing.
 
-use domain::JobProgress;
+use domain::{JobProgress, UserId};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 ///
 /// Gives whether the connection is lost at the moment.
 pub fn watch(
-    user_id: i64,
+    user_id: UserId,
     on_progress: impl Fn(JobProgress) + 'static,
     on_open: impl Fn(bool) + 'static,
 ) -> ReadSignal<bool> {
@@ -167,7 +167,7 @@ mod smoothing {
 mod connection {
     use std::time::Duration;
 
-    use domain::JobProgress;
+    use domain::{JobProgress, UserId};
     use futures::{FutureExt, SinkExt, StreamExt, select};
     use gloo_net::websocket::{Message, State, futures::WebSocket};
     use gloo_timers::future::sleep;
@@ -183,7 +183,7 @@ mod connection {
     const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
     pub async fn keep(
-        user_id: i64,
+        user_id: UserId,
         on_progress: impl Fn(JobProgress),
         on_open: impl Fn(bool),
         set_lost: WriteSignal<bool>,
@@ -208,7 +208,7 @@ mod connection {
     }
 
     /// An open connection, if one can be had now.
-    async fn open(user_id: i64) -> Option<WebSocket> {
+    async fn open(user_id: UserId) -> Option<WebSocket> {
         let location = window().location();
         let scheme = match location.protocol().ok()?.as_str() {
             "https:" => "wss",

@@ -4,7 +4,7 @@
 //! work of the current attempt commits: the work of earlier ones is fenced off at once, whatever Temporal does with
 //! it and however late it wakes up. Ending its workflow only frees the workers sooner.
 
-use domain::{Command, Effect, Job, JobStatus};
+use domain::{Command, Effect, Job, JobId, JobStatus};
 
 use crate::{
     Backend, Error, Result,
@@ -17,7 +17,7 @@ use crate::{
 /// however many places at once, it takes effect once. Fails with [`Error::Conflict`] when the job's state
 /// forbids it, and with [`Error::Unavailable`] when Temporal doesn't take a job that is to run; then
 /// nothing has changed.
-pub async fn command(backend: &Backend, job_id: i64, command: Command) -> Result<Job> {
+pub async fn command(backend: &Backend, job_id: JobId, command: Command) -> Result<Job> {
     loop {
         let job = query::get(&backend.pool, job_id).await?;
         let current = Attempt::of(&job);

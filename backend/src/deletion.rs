@@ -1,5 +1,7 @@
 //! Deletes jobs and users.
 
+use domain::{JobId, UserId};
+
 use crate::{
     Backend, Error, Result, database,
     jobs::{query, transition},
@@ -10,7 +12,7 @@ use crate::{
 
 /// Deletes a job with its rows and its file, which vanish at once and are removed in the background.
 /// Work under way for it ends by itself: without its job it can't commit.
-pub async fn delete_job(backend: &Backend, job_id: i64) -> Result<()> {
+pub async fn delete_job(backend: &Backend, job_id: JobId) -> Result<()> {
     let mut tx = database::begin(&backend.pool).await?;
     let deleted = transition::delete(&mut tx, &[job_id]).await?;
     if deleted.is_empty() {
@@ -23,7 +25,7 @@ pub async fn delete_job(backend: &Backend, job_id: i64) -> Result<()> {
 
 /// Deletes the user with all jobs, rows and files. Work under way for them ends by itself: without
 /// its job it can't commit.
-pub async fn delete_user(backend: &Backend, user_id: i64) -> Result<()> {
+pub async fn delete_user(backend: &Backend, user_id: UserId) -> Result<()> {
     let mut tx = database::begin(&backend.pool).await?;
     // Locks the user first: an upload that ends now waits, and then finds no user.
     users::lock(&mut tx, user_id).await?;

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fmt::Write};
 
 use bytes::Bytes;
-use domain::{Command, Job};
+use domain::{Command, Job, UserId};
 use futures::stream;
 
 use crate::{Backend, Error, Result, control, uploads};
@@ -15,7 +15,7 @@ const ROWS_PER_PIECE: u32 = 5_000;
 
 /// Uploads a file with problems of many kinds for the user and starts it. Where Temporal doesn't take it, the
 /// job stays pending, to be started by hand.
-pub async fn create_job(backend: &Backend, user_id: i64) -> Result<Job> {
+pub async fn create_job(backend: &Backend, user_id: UserId) -> Result<Job> {
     let pieces = (0..ROWS).step_by(ROWS_PER_PIECE as usize).map(piece);
     let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
     let job = uploads::upload(backend, user_id, FILENAME, content).await?;

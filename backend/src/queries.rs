@@ -1,6 +1,6 @@
 //! What the pages and the API show of jobs.
 
-use domain::{Job, JobProgress};
+use domain::{Job, JobId, JobProgress, UserId};
 
 use crate::{
     Backend, JobPage, ProgressHub, Result,
@@ -8,24 +8,28 @@ use crate::{
     users,
 };
 
-pub async fn job(backend: &Backend, job_id: i64) -> Result<Job> {
+pub async fn job(backend: &Backend, job_id: JobId) -> Result<Job> {
     query::get(&backend.pool, job_id).await
 }
 
 /// A user's jobs, newest first. Fails with [`crate::Error::NotFound`] without such a user.
-pub async fn jobs_of_user(backend: &Backend, user_id: i64) -> Result<Vec<Job>> {
+pub async fn jobs_of_user(backend: &Backend, user_id: UserId) -> Result<Vec<Job>> {
     users::get(backend, user_id).await?;
     query::of_user(&backend.pool, user_id).await
 }
 
 /// The page of this number of a user's jobs, newest first, or the last one where there are fewer. Empty where there is
 /// no such user.
-pub async fn job_page(backend: &Backend, user_id: i64, page: u64) -> Result<JobPage> {
+pub async fn job_page(backend: &Backend, user_id: UserId, page: u64) -> Result<JobPage> {
     query::page(&backend.pool, user_id, page).await
 }
 
 /// The present state of the user's active jobs, and of those in `also`, whatever became of them.
-pub async fn states(backend: &Backend, user_id: i64, also: &[i64]) -> Result<Vec<JobProgress>> {
+pub async fn states(
+    backend: &Backend,
+    user_id: UserId,
+    also: &[JobId],
+) -> Result<Vec<JobProgress>> {
     query::states_of_user(&backend.pool, user_id, also).await
 }
 

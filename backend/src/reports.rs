@@ -1,11 +1,11 @@
 //! What is said of a job as a whole.
 
-use domain::{JobReport, Throughput};
+use domain::{JobId, JobReport, Throughput};
 
 use crate::{Backend, Result, database, jobs::query, ledger};
 
 /// The report on the rows of a job that are committed so far.
-pub async fn get(backend: &Backend, job_id: i64) -> Result<JobReport> {
+pub async fn get(backend: &Backend, job_id: JobId) -> Result<JobReport> {
     // One snapshot: the sums and the chunks are of the same moment.
     let mut tx = database::begin_snapshot(&backend.pool).await?;
     let job = query::get(&mut *tx, job_id).await?;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use domain::{Job, JobStatus};
+use domain::{Job, JobId, JobStatus};
 use serde::{Deserialize, Serialize};
 use temporalio_client::{
     Client, ClientOptions, Connection, GrpcCompression, RetryOptions, UntypedWorkflow,
@@ -24,7 +24,7 @@ use crate::{BackendConfig, Error, Result};
 /// One attempt at one job: what a workflow is about. Work for an older attempt can't commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Attempt {
-    pub job_id: i64,
+    pub job_id: JobId,
     /// Grows with each start, pause, resume, cancel and retry.
     #[serde(rename = "run")]
     pub number: u32,
@@ -238,7 +238,7 @@ impl Temporal {
         };
         if let Err(error) = terminated.await {
             tracing::debug!(
-                job_id = attempt.job_id,
+                job_id = attempt.job_id.get(),
                 error = format!("{error:#}"),
                 "no workflow was ended"
             );

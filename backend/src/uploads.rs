@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use domain::Job;
+use domain::{Job, UserId};
 use futures::Stream;
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::{Backend, Result, database, deletion_queue, jobs::transition, mainten
 /// when the job is started. Without success nothing is left behind, not even if this process dies.
 pub async fn upload<E: Display>(
     backend: &Backend,
-    user_id: i64,
+    user_id: UserId,
     filename: &str,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
 ) -> Result<Job> {

@@ -1,6 +1,6 @@
 //! Users: create, list, open, change.
 
-use domain::{NewUser, User, UserChange};
+use domain::{NewUser, User, UserChange, UserId};
 use sqlx::PgConnection;
 
 use crate::{Backend, Error, Result, error::violates};
@@ -15,11 +15,11 @@ pub async fn list(backend: &Backend) -> Result<Vec<User>> {
     .await?)
 }
 
-pub async fn get(backend: &Backend, user_id: i64) -> Result<User> {
+pub async fn get(backend: &Backend, user_id: UserId) -> Result<User> {
     sqlx::query_as!(
         User,
         "select id, name, email, created_at from users where id = $1",
-        user_id
+        user_id.get()
     )
     .fetch_optional(&backend.pool)
     .await?
@@ -40,12 +40,12 @@ pub async fn create(backend: &Backend, user: &NewUser) -> Result<User> {
 }
 
 /// Fails with [`Error::Conflict`] when the new address belongs to somebody else.
-pub async fn update(backend: &Backend, user_id: i64, change: &UserChange) -> Result<User> {
+pub async fn update(backend: &Backend, user_id: UserId, change: &UserChange) -> Result<User> {
     sqlx::query_as!(
         User,
         "update users set name = coalesce($2, name), email = coalesce($3, email) where id = $1
          returning id, name, email, created_at",
-        user_id,
+        user_id.get(),
         change.name.as_ref().map(|name| name.as_str()),
         change.email.as_ref().map(|email| email.as_str())
     )
@@ -56,16 +56,19 @@ pub async fn update(backend: &Backend, user_id: i64, change: &UserChange) -> Res
 }
 
 /// Keeps the user from being changed or deleted until the transaction ends. Fails with [`Error::NotFound`].
-pub(crate) async fn lock(tx: &mut PgConnection, user_id: i64) -> Result<()> {
-    let user = sqlx::query_scalar!("select id from users where id = $1 for update", user_id)
-        .fetch_optional(tx)
-        .await?;
+pub(crate) async fn lock(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
+    let user = sqlx::query_scalar!(
+        "select id from users where id = $1 for update",
+        user_id.get()
+    )
+    .fetch_optional(tx)
+    .await?;
     user.map(|_| ()).ok_or(Error::NotFound("User"))
 }
 
 /// Removes a user without jobs.
-pub(crate) async fn remove(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
-    sqlx::query!("delete from users where id = $1", user_id)
+pub(crate) async fn remove(tx: &mut PgConnection, user_id: UserId) -> sqlx::Result<()> {
+    sqlx::query!("delete from users where id = $1", user_id.get())
         .execute(tx)
         .await?;
     Ok(())

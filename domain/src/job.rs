@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::{JobId, UserId};
+
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -81,8 +83,8 @@ impl std::error::Error for UnknownStatus {}
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
-    pub id: i64,
-    pub user_id: i64,
+    pub id: JobId,
+    pub user_id: UserId,
     /// As the browser or program named it, without any path.
     pub filename: String,
     /// Size of the file in bytes.

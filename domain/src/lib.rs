@@ -5,6 +5,7 @@
 
 mod command;
 pub mod format;
+mod id;
 mod job;
 mod page;
 mod progress;
@@ -12,6 +13,7 @@ mod report;
 mod user;
 
 pub use command::{Command, Effect, Forbidden};
+pub use id::{JobId, UserId};
 pub use job::{Job, JobStatus};
 pub use page::PageRequest;
 pub use progress::JobProgress;

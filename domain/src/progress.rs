@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Effect, Job, JobStatus};
+use crate::{Command, Effect, Job, JobId, JobStatus, UserId};
 
 /// The state of a job at one moment, absolute: a missed message can't leave a reader wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,8 +11,8 @@ pub struct JobProgress {
     /// Always `job_progress`.
     #[serde(rename = "type")]
     pub kind: String,
-    pub job_id: i64,
-    pub user_id: i64,
+    pub job_id: JobId,
+    pub user_id: UserId,
     pub status: JobStatus,
     pub progress_percent: f64,
     pub processed_records: u64,

@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use validator::{AmountSum, DateSpan, Problems, RowFilter};
 
+use crate::JobId;
+
 /// What the rows of a job that have their verdict amount to, and how fast they got it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobReport {
-    pub job_id: i64,
+    pub job_id: JobId,
     /// Rows by the code of an error that they have; a row with several codes counts for each.
     #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub problems: Problems,

@@ -5,11 +5,13 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::UserId;
+
 /// A person or program that hands in files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct User {
-    pub id: i64,
+    pub id: UserId,
     pub name: String,
     pub email: String,
     pub created_at: DateTime<Utc>,

@@ -6,6 +6,8 @@ pub mod results;
 pub mod transactions;
 pub mod users;
 
+use std::fmt::Display;
+
 use axum::http::{HeaderValue, Uri, header};
 
 /// A `Location` header for an address below or beside the one that was asked for, so that it is right
@@ -16,6 +18,6 @@ fn location(path: String) -> [(header::HeaderName, HeaderValue); 1] {
 }
 
 /// The path of a new resource in the collection that was posted to.
-fn created_in(collection: &Uri, id: i64) -> [(header::HeaderName, HeaderValue); 1] {
+fn created_in(collection: &Uri, id: impl Display) -> [(header::HeaderName, HeaderValue); 1] {
     location(format!("{}/{id}", collection.path().trim_end_matches('/')))
 }

@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use backend::{Backend, Event, ProgressHub, queries};
-use domain::JobProgress;
+use domain::{JobId, JobProgress, UserId};
 use tokio::{
     sync::broadcast::error::RecvError,
     time::{MissedTickBehavior, interval},
@@ -28,7 +28,7 @@ pub async fn watch_user(
     State(backend): State<Backend>,
     State(hub): State<ProgressHub>,
     State(stopping): State<Stopping>,
-    ApiPath(user_id): ApiPath<i64>,
+    ApiPath(user_id): ApiPath<UserId>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     backend::users::get(&backend, user_id).await?;
@@ -47,9 +47,9 @@ pub async fn watch_user(
 struct Watcher {
     socket: WebSocket,
     backend: Backend,
-    user_id: i64,
+    user_id: UserId,
     /// The last version sent of each job, and whether more is to come.
-    sent: HashMap<i64, (u64, bool)>,
+    sent: HashMap<JobId, (u64, bool)>,
 }
 
 impl Watcher {
@@ -86,7 +86,7 @@ impl Watcher {
     /// Sends where the user's active jobs stand, and what became of those that were active when they
     /// were last sent.
     async fn send_states(&mut self) -> Result<(), axum::Error> {
-        let unfinished: Vec<i64> = self
+        let unfinished: Vec<JobId> = self
             .sent
             .iter()
             .filter(|(_, (_, active))| *active)

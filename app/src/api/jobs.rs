@@ -1,4 +1,4 @@
-use domain::{Command, JobProgress};
+use domain::{Command, JobId, JobProgress, UserId};
 use leptos::{
     prelude::*,
     server_fn::codec::{MultipartData, MultipartFormData},
@@ -27,7 +27,7 @@ pub struct JobDetails {
 const MAX_DESCRIPTION_CHARS: usize = 2000;
 
 #[cfg(feature = "ssr")]
-pub async fn job(backend: &Backend, job_id: i64) -> Result<JobDetails, AppError> {
+pub async fn job(backend: &Backend, job_id: JobId) -> Result<JobDetails, AppError> {
     let job = backend::queries::job(backend, job_id).await?;
     let user = backend::users::get(backend, job.user_id).await?;
     let report = backend::reports::get(backend, job_id).await?;
@@ -37,7 +37,7 @@ pub async fn job(backend: &Backend, job_id: i64) -> Result<JobDetails, AppError>
 #[cfg(feature = "ssr")]
 pub async fn rows(
     backend: &Backend,
-    job_id: i64,
+    job_id: JobId,
     request: &PageRequest,
 ) -> Result<RowPage, AppError> {
     let mut page = backend::results::page::get(backend, job_id, request).await?;
@@ -54,10 +54,10 @@ pub async fn rows(
 /// Stores the field `file` for the user of the field `user_id`, which comes first; gives the id of the new job, and
 /// leads to its page. The file goes to the storage piece by piece as it comes in.
 #[server(prefix = "/rpc", endpoint = "upload-file", input = MultipartFormData)]
-pub async fn upload_file(data: MultipartData) -> Result<i64, AppError> {
+pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     respond(async {
         let mut form = data.into_inner().ok_or_else(incomplete)?;
-        let mut user_id: Option<i64> = None;
+        let mut user_id: Option<UserId> = None;
         while let Some(mut field) = form.next_field().await.map_err(|_| broken_off())? {
             match field.name() {
                 Some("user_id") => {
@@ -112,7 +112,7 @@ fn broken_off() -> AppError {
 
 /// Uploads the demonstration file for the user and starts it; leads to the page of the new job.
 #[server(prefix = "/rpc", endpoint = "create-demo-job")]
-pub async fn create_demo_job(user_id: i64) -> Result<(), AppError> {
+pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
     respond(async {
         let job = backend::demo::create_job(&expect_context::<Backend>(), user_id).await?;
         leptos_axum::redirect(&format!("/jobs/{}", job.id));
@@ -123,7 +123,7 @@ pub async fn create_demo_job(user_id: i64) -> Result<(), AppError> {
 
 /// Starts, pauses, resumes, cancels or retries a job; asking twice does it once.
 #[server(prefix = "/rpc", endpoint = "command-job")]
-pub async fn command_job(job_id: i64, command: Command) -> Result<JobProgress, AppError> {
+pub async fn command_job(job_id: JobId, command: Command) -> Result<JobProgress, AppError> {
     respond(async {
         let backend = expect_context::<Backend>();
         let job = backend::control::command(&backend, job_id, command).await?;
@@ -138,7 +138,7 @@ pub async fn command_job(job_id: i64, command: Command) -> Result<JobProgress, A
 
 /// Leads to the page of `user_id`, whose job it was.
 #[server(prefix = "/rpc", endpoint = "delete-job")]
-pub async fn delete_job(job_id: i64, user_id: i64) -> Result<(), AppError> {
+pub async fn delete_job(job_id: JobId, user_id: UserId) -> Result<(), AppError> {
     respond(async {
         backend::deletion::delete_job(&expect_context::<Backend>(), job_id).await?;
         leptos_axum::redirect(&format!("/users/{user_id}"));

@@ -1,5 +1,5 @@
 use backend::{Backend, JobPage};
-use domain::{Email, NewUser, User, UserChange, UserName};
+use domain::{Email, NewUser, User, UserChange, UserId, UserName};
 use leptos::prelude::*;
 
 use super::respond;
@@ -11,7 +11,11 @@ pub struct Dashboard {
     pub jobs: JobPage,
 }
 
-pub async fn dashboard(backend: &Backend, user_id: i64, page: u64) -> Result<Dashboard, AppError> {
+pub async fn dashboard(
+    backend: &Backend,
+    user_id: UserId,
+    page: u64,
+) -> Result<Dashboard, AppError> {
     Ok(Dashboard {
         user: backend::users::get(backend, user_id).await?,
         jobs: backend::queries::job_page(backend, user_id, page).await?,
@@ -33,7 +37,7 @@ pub async fn create_user(name: String, email: String) -> Result<User, AppError> 
 }
 
 #[server(prefix = "/rpc", endpoint = "update-user")]
-pub async fn update_user(user_id: i64, name: String, email: String) -> Result<User, AppError> {
+pub async fn update_user(user_id: UserId, name: String, email: String) -> Result<User, AppError> {
     respond(async {
         let (name, email) = parse(&name, &email)?;
         let change = UserChange {
@@ -48,7 +52,7 @@ pub async fn update_user(user_id: i64, name: String, email: String) -> Result<Us
 
 /// Leads to the list of users.
 #[server(prefix = "/rpc", endpoint = "delete-user")]
-pub async fn delete_user(user_id: i64) -> Result<(), AppError> {
+pub async fn delete_user(user_id: UserId) -> Result<(), AppError> {
     respond(async {
         backend::deletion::delete_user(&expect_context::<Backend>(), user_id).await?;
         leptos_axum::redirect("/");

@@ -1,4 +1,4 @@
-use domain::{JobProgress, JobStatus, format};
+use domain::{JobId, JobProgress, JobStatus, UserId, format};
 use leptos::{
     either::{Either, EitherOf3},
     prelude::*,
@@ -30,7 +30,7 @@ pub struct ListedJob {
 /// A page of a user's files, newest first. Keeps the rest of the page up to date as well.
 #[island]
 pub fn JobList(
-    user_id: i64,
+    user_id: UserId,
     user_name: String,
     jobs: Vec<ListedJob>,
     /// How many files there are on all pages.
@@ -139,7 +139,7 @@ fn keep(others: &mut Vec<JobProgress>, told: JobProgress) -> bool {
 /// Each has a signal of its own: a message touches nothing but its job.
 #[derive(Clone)]
 struct Entry {
-    job_id: i64,
+    job_id: JobId,
     job: ArcRwSignal<JobProgress>,
     filename: String,
     bytes: u64,
@@ -206,7 +206,7 @@ impl Jobs {
 
 /// What to do first, with a file of one's own or without.
 #[component]
-fn NoJobs(user_id: i64, error: Option<AppError>) -> impl IntoView {
+fn NoJobs(user_id: UserId, error: Option<AppError>) -> impl IntoView {
     view! {
         <div class="empty">
             <h3>"No files yet"</h3>

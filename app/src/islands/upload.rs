@@ -9,7 +9,7 @@ mod sending;
 mod task;
 mod thread;
 
-use domain::format;
+use domain::{UserId, format};
 use leptos::{
     html,
     prelude::*,
@@ -35,7 +35,7 @@ use crate::{
 /// same form is sent from here, which can show how far that is. Both end on the page of the new job.
 #[island]
 pub fn UploadForm(
-    user_id: i64,
+    user_id: UserId,
     /// The server refuses larger files; so they are not sent.
     max_bytes: u64,
     /// What checks a file in the browser.

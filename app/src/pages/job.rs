@@ -8,7 +8,7 @@ mod rows;
 
 use axum::http::StatusCode;
 use backend::Backend;
-use domain::JobProgress;
+use domain::{JobId, JobProgress, UserId};
 use leptos::{either::Either, prelude::*, server_fn::ServerFn};
 
 use self::{
@@ -81,7 +81,7 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
 }
 
 #[component]
-fn Delete<'a>(job_id: i64, user_id: i64, query: &'a Query) -> impl IntoView + use<> {
+fn Delete<'a>(job_id: JobId, user_id: UserId, query: &'a Query) -> impl IntoView + use<> {
     view! {
         <section class="panel" aria-labelledby="delete">
             <h2 id="delete">"Delete"</h2>

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use domain::JobProgress;
+use domain::{JobId, JobProgress};
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -44,7 +44,7 @@ pub(crate) async fn notify(tx: &mut PgConnection, states: &[JobProgress]) -> Res
 }
 
 struct Request {
-    job_id: i64,
+    job_id: JobId,
     /// Answered when the state is published. Progress that nobody waits for may wait for company.
     done: Option<oneshot::Sender<()>>,
 }
@@ -62,13 +62,13 @@ impl Publisher {
     }
 
     /// Publishes the job's state before long.
-    pub(crate) fn progress(&self, job_id: i64) {
+    pub(crate) fn progress(&self, job_id: JobId) {
         // A full queue is full of other states, and the next chunk asks again.
         let _ = self.0.try_send(Request { job_id, done: None });
     }
 
     /// Publishes the job's state at once, and returns when that is done. Fails if it could not be done.
-    pub(crate) async fn change(&self, job_id: i64) -> anyhow::Result<()> {
+    pub(crate) async fn change(&self, job_id: JobId) -> anyhow::Result<()> {
         let (done, published) = oneshot::channel();
         let done = Some(done);
         let sent = self.0.send(Request { job_id, done }).await;
@@ -98,7 +98,7 @@ async fn publish(pool: PgPool, mut requests: mpsc::Receiver<Request>) {
             continue;
         }
         due = Instant::now() + INTERVAL;
-        let job_ids: Vec<i64> = std::mem::take(&mut jobs).into_iter().collect();
+        let job_ids: Vec<JobId> = std::mem::take(&mut jobs).into_iter().collect();
         let waiting = std::mem::take(&mut waiting);
         match publish_states(&pool, &job_ids).await {
             // An error says that whoever waited has gone.
@@ -111,7 +111,7 @@ async fn publish(pool: PgPool, mut requests: mpsc::Receiver<Request>) {
     }
 }
 
-async fn publish_states(pool: &PgPool, job_ids: &[i64]) -> Result<()> {
+async fn publish_states(pool: &PgPool, job_ids: &[JobId]) -> Result<()> {
     let mut connection = pool.acquire().await?;
     let states = query::states(&mut *connection, job_ids).await?;
     notify(&mut connection, &states).await

@@ -7,7 +7,14 @@ pub(crate) mod query;
 mod row;
 pub(crate) mod transition;
 
+use domain::JobId;
+
 pub(crate) use row::JobRow;
+
+/// The ids as PostgreSQL has them.
+fn numbers(job_ids: &[JobId]) -> Vec<i64> {
+    job_ids.iter().map(|job_id| job_id.get()).collect()
+}
 
 /// A query that returns [`JobRow`]s. Their columns stand between the two parts of the statement: in front of a
 /// `from job_states`, or behind the `returning` of a change to `jobs`.

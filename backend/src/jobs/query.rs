@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use domain::{Job, JobProgress};
+use domain::{Job, JobId, JobProgress, UserId};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use validator::Layout;
 
-use super::query_jobs;
+use super::{numbers, query_jobs};
 use crate::{Error, Result, temporal::Attempt};
 
 /// A user's jobs, newest first.
-pub(crate) async fn of_user(database: impl PgExecutor<'_>, user_id: i64) -> Result<Vec<Job>> {
+pub(crate) async fn of_user(database: impl PgExecutor<'_>, user_id: UserId) -> Result<Vec<Job>> {
     query_jobs!(
         "select",
         "from job_states where user_id = $1 order by id desc",
-        user_id
+        user_id.get()
     )
     .fetch_all(database)
     .await?
@@ -38,10 +38,10 @@ impl JobPage {
 }
 
 /// The page of this number, or the last one where there are fewer. Empty where there is no such user.
-pub(crate) async fn page(pool: &PgPool, user_id: i64, page: u64) -> Result<JobPage> {
+pub(crate) async fn page(pool: &PgPool, user_id: UserId, page: u64) -> Result<JobPage> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from jobs where user_id = $1"#,
-        user_id
+        user_id.get()
     )
     .fetch_one(pool)
     .await? as u64;
@@ -49,7 +49,7 @@ pub(crate) async fn page(pool: &PgPool, user_id: i64, page: u64) -> Result<JobPa
     let jobs = query_jobs!(
         "select",
         "from job_states where user_id = $1 order by id desc limit $2 offset $3",
-        user_id,
+        user_id.get(),
         JobPage::SIZE as i64,
         ((page - 1) * JobPage::SIZE) as i64
     )
@@ -61,8 +61,8 @@ pub(crate) async fn page(pool: &PgPool, user_id: i64, page: u64) -> Result<JobPa
     Ok(JobPage { page, jobs, total })
 }
 
-pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: i64) -> Result<Job> {
-    query_jobs!("select", "from job_states where id = $1", job_id)
+pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: JobId) -> Result<Job> {
+    query_jobs!("select", "from job_states where id = $1", job_id.get())
         .fetch_optional(database)
         .await?
         .ok_or(Error::NotFound("Job"))?
@@ -70,11 +70,15 @@ pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: i64) -> Result<Jo
 }
 
 /// Locks all jobs of a user, in the order in which jobs that are started together are locked, and returns them.
-pub(crate) async fn lock_of_user(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Vec<i64>> {
-    sqlx::query_scalar!(
+pub(crate) async fn lock_of_user(
+    tx: &mut PgConnection,
+    user_id: UserId,
+) -> sqlx::Result<Vec<JobId>> {
+    sqlx::query!(
         "select id from jobs where user_id = $1 order by id for update",
-        user_id
+        user_id.get()
     )
+    .map(|job| job.id.into())
     .fetch_all(tx)
     .await
 }
@@ -82,12 +86,12 @@ pub(crate) async fn lock_of_user(tx: &mut PgConnection, user_id: i64) -> sqlx::R
 /// The present states of these jobs; those that are gone are left out.
 pub(crate) async fn states(
     database: impl PgExecutor<'_>,
-    job_ids: &[i64],
+    job_ids: &[JobId],
 ) -> Result<Vec<JobProgress>> {
     query_jobs!(
         "select",
         "from job_states where id = any($1) order by id",
-        job_ids
+        &numbers(job_ids)
     )
     .fetch_all(database)
     .await?
@@ -99,14 +103,14 @@ pub(crate) async fn states(
 /// The present states of the user's active jobs, and of those in `also`, whatever became of them.
 pub(crate) async fn states_of_user(
     database: impl PgExecutor<'_>,
-    user_id: i64,
-    also: &[i64],
+    user_id: UserId,
+    also: &[JobId],
 ) -> Result<Vec<JobProgress>> {
     query_jobs!(
         "select",
         "from job_states where user_id = $1 and (status in ('processing', 'paused') or id = any($2)) order by id",
-        user_id,
-        also
+        user_id.get(),
+        &numbers(also)
     )
     .fetch_all(database)
     .await?
@@ -135,14 +139,14 @@ pub(crate) struct Source {
 /// The file of a job. `None` before it is planned, and where there is no such job.
 pub(crate) async fn source(
     database: impl PgExecutor<'_>,
-    job_id: i64,
+    job_id: JobId,
 ) -> sqlx::Result<Option<Source>> {
     sqlx::query_as!(
         Source,
         r#"select result_id as "result_id!", storage_key, layout as "layout!: Json<Layout>",
                   id_index as "id_index: Json<IdIndex>"
            from jobs where id = $1 and layout is not null"#,
-        job_id
+        job_id.get()
     )
     .fetch_optional(database)
     .await
@@ -174,7 +178,7 @@ pub(crate) async fn source_of_attempt(
         r#"select result_id as "result_id!", storage_key, layout as "layout!: Json<Layout>",
                   id_index as "id_index: Json<IdIndex>"
            from jobs where id = $1 and run = $2 and status = 'processing' and layout is not null"#,
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32
     )
     .fetch_optional(database)
@@ -198,7 +202,7 @@ pub(crate) async fn work(
         Work,
         r#"select result_id as "result_id!", storage_key, bytes, layout is not null as "is_planned!"
            from jobs where id = $1 and run = $2 and status = 'processing'"#,
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32
     )
     .fetch_optional(database)
@@ -206,10 +210,10 @@ pub(crate) async fn work(
 }
 
 /// Whether the job's file is planned, so that its next attempt may go on with its chunks.
-pub(crate) async fn is_planned(database: impl PgExecutor<'_>, job_id: i64) -> sqlx::Result<bool> {
+pub(crate) async fn is_planned(database: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<bool> {
     let planned = sqlx::query_scalar!(
         r#"select layout is not null as "planned!" from jobs where id = $1"#,
-        job_id
+        job_id.get()
     )
     .fetch_optional(database)
     .await?;
@@ -242,7 +246,7 @@ pub(crate) async fn quiet(
         .into_iter()
         .map(|job| QuietJob {
             attempt: Attempt {
-                job_id: job.id,
+                job_id: job.id.into(),
                 number: job.run as u32,
             },
             shared_workflow_id: job.shared_workflow_id,

@@ -45,8 +45,8 @@ impl TryFrom<JobRow> for Job {
             .filter(|seconds| *seconds > 0.0 && processed > 0)
             .map(|seconds| processed as f64 / seconds);
         Ok(Self {
-            id: row.id,
-            user_id: row.user_id,
+            id: row.id.into(),
+            user_id: row.user_id.into(),
             filename: row.filename,
             bytes: row.bytes as u64,
             sha256: row.sha256,

@@ -4,17 +4,17 @@
 //! that it works for still current; each change here that ends an attempt takes the lock for itself first. So it waits
 //! for the chunks that are being committed, counts them, and none is committed after it.
 
-use domain::{Job, JobStatus};
+use domain::{Job, JobId, JobStatus, UserId};
 use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
 use validator::{Counts, Layout};
 
-use super::{events, query, query::IdIndex, query_jobs};
+use super::{events, numbers, query, query::IdIndex, query_jobs};
 use crate::{Error, Result, database, error::violates, storage::StoredFile, temporal::Attempt};
 
 /// Makes a pending job of a stored file. Fails with [`Error::NotFound`] if the user is gone.
 pub(crate) async fn create(
     tx: &mut PgConnection,
-    user_id: i64,
+    user_id: UserId,
     filename: &str,
     storage_key: &str,
     file: &StoredFile,
@@ -22,7 +22,7 @@ pub(crate) async fn create(
     query_jobs!(
         "insert into jobs (user_id, filename, bytes, sha256, storage_key) values ($1, $2, $3, $4, $5) returning",
         "",
-        user_id,
+        user_id.get(),
         filename,
         file.bytes as i64,
         file.sha256,
@@ -80,7 +80,10 @@ pub(crate) async fn begin(
          )
          select",
         "from begun",
-        &attempts.iter().map(|next| next.job_id).collect::<Vec<_>>(),
+        &attempts
+            .iter()
+            .map(|next| next.job_id.get())
+            .collect::<Vec<_>>(),
         &attempts
             .iter()
             .map(|next| next.number as i32)
@@ -116,7 +119,7 @@ pub(crate) async fn stop(
          where id = $1 and run = $2 and status in ('processing', 'paused')
          returning",
         "",
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32,
         status.as_str()
     )
@@ -142,7 +145,7 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
          where id = $1 and run = $2 and status = 'processing'
          returning",
         "",
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32,
         error
     )
@@ -167,7 +170,7 @@ pub(crate) async fn complete(pool: &PgPool, attempt: Attempt) -> Result<bool> {
            and done.chunks = total_batches and done.valid + done.invalid = total_records
          returning",
         "",
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32
     )
     .fetch_optional(&mut *tx)
@@ -190,7 +193,7 @@ pub(crate) async fn plan_begins(pool: &PgPool, attempt: Attempt) -> sqlx::Result
         r#"update jobs set unfinished_plans = unfinished_plans + 1
            where id = $1 and run = $2 and status = 'processing' and layout is null
            returning unfinished_plans - 1 as "before!""#,
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32
     )
     .fetch_optional(pool)
@@ -202,7 +205,7 @@ pub(crate) async fn plan_begins(pool: &PgPool, attempt: Attempt) -> sqlx::Result
 pub(crate) async fn plan_ended(pool: &PgPool, attempt: Attempt) -> sqlx::Result<()> {
     sqlx::query!(
         "update jobs set unfinished_plans = greatest(unfinished_plans - 1, 0) where id = $1 and run = $2",
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32
     )
     .execute(pool)
@@ -221,7 +224,7 @@ pub(crate) async fn planned(
         "update jobs set layout = $3, id_index = $4, total_records = $5, total_batches = $6, unfinished_plans = 0,
                 updated_at = clock_timestamp(), version = version + 1
          where id = $1 and run = $2 and status = 'processing' and layout is null",
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32,
         Json(planned.layout) as _,
         planned.id_index.map(Json) as _,
@@ -247,7 +250,7 @@ pub(crate) async fn complete_small(
              invalid_records = $6, suspicious_records = $7, total_batches = $8, batch_completed = $8,
              finished_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1
          where id = $1 and run = $2 and status = 'processing' and layout is null",
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32,
         Json(planned.layout) as _,
         planned.rows as i64,
@@ -262,7 +265,7 @@ pub(crate) async fn complete_small(
 }
 
 /// Deletes these jobs and returns their last attempts. Their files, chunks and id indexes are removed in the background.
-pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[i64]) -> sqlx::Result<Vec<Attempt>> {
+pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[JobId]) -> sqlx::Result<Vec<Attempt>> {
     // Waits for chunks that are being committed, and fences all later ones.
     let deleted = sqlx::query!(
         "with deleted as (
@@ -274,14 +277,14 @@ pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[i64]) -> sqlx::Resu
              insert into removals (storage_key) select id_index_key from deleted where id_index_key is not null
          )
          select id, run from deleted",
-        job_ids
+        &numbers(job_ids)
     )
     .fetch_all(tx)
     .await?;
     Ok(deleted
         .into_iter()
         .map(|job| Attempt {
-            job_id: job.id,
+            job_id: job.id.into(),
             number: job.run as u32,
         })
         .collect())
@@ -292,7 +295,7 @@ pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[i64]) -> sqlx::Resu
 async fn lock(tx: &mut PgConnection, attempt: Attempt) -> sqlx::Result<()> {
     sqlx::query!(
         "select id from jobs where id = $1 and run = $2 for no key update",
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32
     )
     .fetch_optional(tx)

@@ -271,7 +271,7 @@ pub(crate) async fn missing_rows(pool: &PgPool, attempt: Attempt) -> sqlx::Resul
         r#"select total_records - coalesce((select sum(rows) from job_chunks
                 where job_chunks.result_id = jobs.result_id and committed_at is not null), 0)::bigint as "rows!"
            from jobs where id = $1 and run = $2 and status = 'processing'"#,
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32
     )
     .fetch_optional(pool)

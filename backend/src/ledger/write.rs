@@ -83,7 +83,7 @@ pub(crate) async fn commit(
          where stored.result_id = job.result_id and stored.number = chunk.number and committed_at is null
            and stored.rows = chunk.valid + chunk.invalid
          returning stored.number",
-        attempt.job_id,
+        attempt.job_id.get(),
         attempt.number as i32,
         &columns.numbers,
         &columns.verdicts,

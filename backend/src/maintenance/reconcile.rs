@@ -26,7 +26,7 @@ pub(super) async fn reconcile(backend: &Backend) -> Result<()> {
             Ok(Some(how)) => how,
             Err(error) => {
                 tracing::debug!(
-                    job_id = attempt.job_id,
+                    job_id = attempt.job_id.get(),
                     error = format!("{error:#}"),
                     "Temporal can't say how a job fares"
                 );
@@ -40,7 +40,7 @@ pub(super) async fn reconcile(backend: &Backend) -> Result<()> {
         // The workflow may have ended just now, in good order: then this changes nothing.
         if transition::fail(&backend.pool, attempt, &error).await? {
             tracing::warn!(
-                job_id = attempt.job_id,
+                job_id = attempt.job_id.get(),
                 "a job whose workflow {how} is marked as failed"
             );
         }

@@ -94,7 +94,7 @@ impl Drop for PlanEnds {
                 tokio::time::sleep(ENDED_PAUSE).await;
             }
             tracing::warn!(
-                job_id = attempt.job_id,
+                job_id = attempt.job_id.get(),
                 "an attempt to plan a file counts as unfinished"
             );
         });

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use domain::{JobStatus, RowFilter};
+use domain::{JobId, JobStatus, RowFilter};
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use validator::read_rows;
@@ -32,7 +32,7 @@ pub struct Download<S> {
 /// completed; the content breaks off if the job is deleted or retried.
 pub async fn download(
     backend: &Backend,
-    job_id: i64,
+    job_id: JobId,
     filter: RowFilter,
 ) -> Result<Download<impl Stream<Item = Result<Bytes>> + use<>>> {
     let job = query::get(&backend.pool, job_id).await?;

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use domain::{PageRequest, RowFilter, Transaction};
+use domain::{JobId, PageRequest, RowFilter, Transaction};
 
 use super::{
     id_index,
@@ -27,7 +27,7 @@ pub struct RowPage {
 
 /// A page of a job's rows in the order of the file. While the job is being processed these are the
 /// rows committed so far.
-pub async fn get(backend: &Backend, job_id: i64, request: &PageRequest) -> Result<RowPage> {
+pub async fn get(backend: &Backend, job_id: JobId, request: &PageRequest) -> Result<RowPage> {
     let source = query::source(&backend.pool, job_id).await?;
     let Some(source) = source else {
         // Its file isn't planned yet, unless there is no such job.

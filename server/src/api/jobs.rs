@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{Backend, control, deletion, queries, reports, uploads};
-use domain::{Command, InvalidField, Job, JobReport, JobStatus};
+use domain::{Command, InvalidField, Job, JobId, JobReport, JobStatus, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,7 +17,7 @@ use crate::problem::{ApiPath, ApiQuery, Problem};
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct UploadQuery {
     /// Whose job it becomes.
-    user_id: i64,
+    user_id: UserId,
 }
 
 /// The form that `POST /jobs` takes; it is read as a stream.
@@ -36,7 +36,7 @@ pub struct UploadForm {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UploadedJob {
     /// The same as `id`.
-    job_id: i64,
+    job_id: JobId,
     #[serde(flatten)]
     job: Job,
 }
@@ -46,7 +46,7 @@ pub struct UploadedJob {
 pub struct Accepted {
     /// `started`, `paused`, `resumed` or `cancelled`.
     message: &'static str,
-    job_id: i64,
+    job_id: JobId,
     status: JobStatus,
 }
 
@@ -56,7 +56,7 @@ pub struct Accepted {
     responses((status = 200, body = [Job]), (status = 404, body = Problem)))]
 pub async fn list_of_user(
     State(backend): State<Backend>,
-    ApiPath(user_id): ApiPath<i64>,
+    ApiPath(user_id): ApiPath<UserId>,
 ) -> Result<Json<Vec<Job>>, Problem> {
     Ok(Json(queries::jobs_of_user(&backend, user_id).await?))
 }
@@ -113,7 +113,7 @@ macro_rules! command {
         pub async fn $name(
             State(backend): State<Backend>,
             OriginalUri(uri): OriginalUri,
-            ApiPath(job_id): ApiPath<i64>,
+            ApiPath(job_id): ApiPath<JobId>,
         ) -> Result<impl IntoResponse, Problem> {
             let job = control::command(&backend, job_id, $command).await?;
             Ok(accepted(&uri, $message, job))
@@ -184,7 +184,7 @@ fn accepted(uri: &Uri, message: &'static str, job: Job) -> impl IntoResponse + u
     responses((status = 200, body = Job), (status = 404, body = Problem)))]
 pub async fn get(
     State(backend): State<Backend>,
-    ApiPath(job_id): ApiPath<i64>,
+    ApiPath(job_id): ApiPath<JobId>,
 ) -> Result<Json<Job>, Problem> {
     Ok(Json(queries::job(&backend, job_id).await?))
 }
@@ -195,7 +195,7 @@ pub async fn get(
     responses((status = 200, body = JobReport), (status = 404, body = Problem)))]
 pub async fn report(
     State(backend): State<Backend>,
-    ApiPath(job_id): ApiPath<i64>,
+    ApiPath(job_id): ApiPath<JobId>,
 ) -> Result<Json<JobReport>, Problem> {
     Ok(Json(reports::get(&backend, job_id).await?))
 }
@@ -206,7 +206,7 @@ pub async fn report(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(backend): State<Backend>,
-    ApiPath(job_id): ApiPath<i64>,
+    ApiPath(job_id): ApiPath<JobId>,
 ) -> Result<StatusCode, Problem> {
     deletion::delete_job(&backend, job_id).await?;
     Ok(StatusCode::NO_CONTENT)

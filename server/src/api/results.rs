@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{Backend, results::csv};
-use domain::{InvalidField, RowFilter, results_filename};
+use domain::{InvalidField, JobId, RowFilter, results_filename};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -34,7 +34,7 @@ pub struct ResultsQuery {
         (status = 422, body = Problem)))]
 pub async fn download(
     State(backend): State<Backend>,
-    ApiPath(job_id): ApiPath<i64>,
+    ApiPath(job_id): ApiPath<JobId>,
     ApiQuery(query): ApiQuery<ResultsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let filter: RowFilter = query.filter.parse().map_err(InvalidField::from)?;

@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{Backend, results::page};
-use domain::{InvalidField, PageRequest, RowFilter, Transaction};
+use domain::{InvalidField, JobId, PageRequest, RowFilter, Transaction};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -55,7 +55,7 @@ fn default_size() -> u32 {
 pub async fn list(
     State(backend): State<Backend>,
     OriginalUri(uri): OriginalUri,
-    ApiPath(job_id): ApiPath<i64>,
+    ApiPath(job_id): ApiPath<JobId>,
     ApiQuery(query): ApiQuery<RowsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let request = match query.row {

@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{Backend, deletion, users};
-use domain::{Email, InvalidField, NewUser, User, UserChange, UserName};
+use domain::{Email, InvalidField, NewUser, User, UserChange, UserId, UserName};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -62,7 +62,7 @@ pub async fn create(
     responses((status = 200, body = User), (status = 404, body = Problem)))]
 pub async fn get(
     State(backend): State<Backend>,
-    ApiPath(user_id): ApiPath<i64>,
+    ApiPath(user_id): ApiPath<UserId>,
 ) -> Result<Json<User>, Problem> {
     Ok(Json(users::get(&backend, user_id).await?))
 }
@@ -77,7 +77,7 @@ pub async fn get(
         (status = 422, description = "the name or the email can't be accepted", body = Problem)))]
 pub async fn update(
     State(backend): State<Backend>,
-    ApiPath(user_id): ApiPath<i64>,
+    ApiPath(user_id): ApiPath<UserId>,
     ApiJson(body): ApiJson<UpdateUser>,
 ) -> Result<Json<User>, Problem> {
     let name = body.name.as_deref().map(UserName::parse).transpose();
@@ -95,7 +95,7 @@ pub async fn update(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(backend): State<Backend>,
-    ApiPath(user_id): ApiPath<i64>,
+    ApiPath(user_id): ApiPath<UserId>,
 ) -> Result<StatusCode, Problem> {
     deletion::delete_user(&backend, user_id).await?;
     Ok(StatusCode::NO_CONTENT)

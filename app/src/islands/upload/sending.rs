@@ -1,3 +1,4 @@
+use domain::JobId;
 use futures::{
     StreamExt,
     channel::mpsc::{UnboundedReceiver, unbounded},
@@ -36,7 +37,7 @@ pub async fn send(
     form: &FormData,
     file: &File,
     mut on_progress: impl FnMut(Sent),
-) -> Result<i64, AppError> {
+) -> Result<JobId, AppError> {
     let mut request = Request::send(form).map_err(|_| AppError::unreachable())?;
     while let Some(told) = request.told.next().await {
         match told {
@@ -99,7 +100,7 @@ impl Request {
         })
     }
 
-    fn answer(&self) -> Result<i64, AppError> {
+    fn answer(&self) -> Result<JobId, AppError> {
         let status = self.request.status().unwrap_or_default();
         let body = self.request.response_text().ok().flatten();
         request::answer(status, &body.unwrap_or_default())

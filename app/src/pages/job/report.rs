@@ -1,4 +1,4 @@
-use domain::{ErrorCode, Job, JobReport, JobStatus, RowFilter, Throughput, format};
+use domain::{ErrorCode, Job, JobId, JobReport, JobStatus, RowFilter, Throughput, format};
 use leptos::prelude::*;
 
 use super::rows::Address;
@@ -47,7 +47,7 @@ pub fn Report<'a>(job: &'a Job, report: JobReport) -> impl IntoView + use<> {
 
 /// A bar for each kind, as long as its share of the most frequent one. It leads to the rows.
 #[component]
-fn Problems(job_id: i64, problems: Vec<(ErrorCode, u64)>) -> impl IntoView {
+fn Problems(job_id: JobId, problems: Vec<(ErrorCode, u64)>) -> impl IntoView {
     let most = problems.first().map_or(1, |(_, rows)| *rows);
     let all = Address::new(job_id, None);
     let bar = |(code, rows): (ErrorCode, u64)| {

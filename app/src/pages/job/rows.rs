@@ -5,7 +5,7 @@ mod table;
 mod tools;
 
 use backend::{Backend, results::page::RowPage};
-use domain::{Job, JobStatus};
+use domain::{Job, JobId, JobStatus};
 use leptos::prelude::*;
 
 pub use self::address::Address;
@@ -22,7 +22,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub async fn read(backend: &Backend, job_id: i64, query: &Query) -> Self {
+    pub async fn read(backend: &Backend, job_id: JobId, query: &Query) -> Self {
         let request = address::parse(query);
         let address = Address::new(job_id, request.clone().ok());
         let page = match request {

@@ -1,7 +1,7 @@
 //! The address of a page of rows: `/jobs/7?filter=invalid&q=refund&size=50&page=3`, or of the page that holds
 //! a row: `/jobs/7?row=1234&size=50`. What is not in it is the default.
 
-use domain::{InvalidField, PageRequest, RowFilter};
+use domain::{InvalidField, JobId, PageRequest, RowFilter};
 use url::form_urlencoded;
 
 use crate::Query;
@@ -35,13 +35,13 @@ pub fn parse(query: &Query) -> Result<PageRequest, InvalidField> {
 /// Where the rows stand that are shown, and the ones next to them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Address {
-    job_id: i64,
+    job_id: JobId,
     /// `None` for a query that can't be understood: then the links lead from the default.
     request: Option<PageRequest>,
 }
 
 impl Address {
-    pub fn new(job_id: i64, request: Option<PageRequest>) -> Self {
+    pub fn new(job_id: JobId, request: Option<PageRequest>) -> Self {
         Self { job_id, request }
     }
 
@@ -125,7 +125,7 @@ mod tests {
             request,
             PageRequest::parse(1, 20, RowFilter::All, None).unwrap()
         );
-        let address = Address::new(7, Some(request));
+        let address = Address::new(7.into(), Some(request));
         assert_eq!(address.paged(1), "/jobs/7#rows");
         assert_eq!(
             address.filtered(RowFilter::Invalid),
@@ -142,14 +142,14 @@ mod tests {
             ("page", "3"),
         ]);
         let request = parse(&asked).unwrap();
-        let address = Address::new(7, Some(request.clone()));
+        let address = Address::new(7.into(), Some(request.clone()));
         assert!(address.is_narrowed());
         assert_eq!(
             (request.page(), address.size(), address.query()),
             (3, 50, "a&b=ü%")
         );
         let asked = parse(&query(&[("row", "70"), ("size", "50")])).unwrap();
-        let address_of_row = Address::new(7, Some(asked));
+        let address_of_row = Address::new(7.into(), Some(asked));
         assert_eq!(address_of_row.row(), Some(70));
         assert_eq!(address_of_row.paged(1), "/jobs/7?size=50#rows");
         assert!(
@@ -174,7 +174,7 @@ mod tests {
             let error = parse(&query(&[wrong])).unwrap_err();
             assert_eq!(error.field, wrong.0);
         }
-        let address = Address::new(7, parse(&query(&[("size", "50")])).ok());
+        let address = Address::new(7.into(), parse(&query(&[("size", "50")])).ok());
         assert_eq!(
             address.filtered(RowFilter::Problem(domain::ErrorCode::DateMissing)),
             "/jobs/7?filter=date.missing&size=50#rows"
