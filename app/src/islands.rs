@@ -6,7 +6,7 @@ mod job_summary;
 mod shortcuts;
 mod upload;
 
-use domain::JobProgress;
+use domain::JobState;
 use leptos::prelude::*;
 
 #[cfg(feature = "ssr")]
@@ -18,6 +18,6 @@ pub use self::{
 };
 
 /// Takes over a state that was told, if it is newer; else nothing is made anew.
-fn renew(job: impl Update<Value = JobProgress>, told: JobProgress) {
+fn renew(job: impl Update<Value = JobState>, told: JobState) {
     job.maybe_update(|job| job.renew(told));
 }

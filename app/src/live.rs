@@ -1,7 +1,7 @@
 //! What keeps a page up to date: messages about its jobs, and the page itself, fetched anew. On the server all of this
 //! does nothing.
 
-use domain::{JobProgress, UserId};
+use domain::{JobProgress, JobState, UserId};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
@@ -47,7 +47,7 @@ pub fn on_refresh<Props: DeserializeOwned>(island: &'static str, take: impl Fn(P
 
 /// Fetches the page anew as `job` moves on: at once when its status changes, else now and then. For what is not in
 /// the messages.
-pub fn follow(job: Signal<JobProgress>) {
+pub fn follow(job: Signal<JobState>) {
     #[cfg(feature = "hydrate")]
     following::follow(job);
     #[cfg(not(feature = "hydrate"))]
@@ -58,7 +58,7 @@ pub fn follow(job: Signal<JobProgress>) {
 mod following {
     use std::time::Duration;
 
-    use domain::{JobProgress, JobStatus};
+    use domain::{JobState, JobStatus};
     use leptos::prelude::*;
 
     use super::refresh;
@@ -66,7 +66,7 @@ mod following {
     /// At most how often the page of a running job is fetched anew.
     const REFRESH_EVERY: Duration = Duration::from_secs(2);
 
-    pub fn follow(job: Signal<JobProgress>) {
+    pub fn follow(job: Signal<JobState>) {
         let state =
             Memo::new(move |_| job.with(|job| (job.status, job.run, job.processed_records)));
         let is_due = StoredValue::new(false);
@@ -237,7 +237,7 @@ mod connection {
                     on_sign_of_life();
                     // Anything else, `pong` too, is only a sign of life.
                     if let Message::Text(text) = message
-                        && let Ok(progress) = serde_json::from_str(&text)
+                        && let Ok(progress) = JobProgress::from_json(&text)
                     {
                         on_progress(progress);
                     }

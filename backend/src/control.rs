@@ -21,7 +21,7 @@ pub async fn command(backend: &Backend, job_id: JobId, command: Command) -> Resu
     loop {
         let job = query::get(&backend.pool, job_id).await?;
         let current = Attempt::of(&job);
-        let status = match command.effect_on(job.status) {
+        let status = match command.effect_on(job.state.status) {
             Ok(Effect::Change(status)) => status,
             Ok(Effect::Nothing) => return Ok(job),
             Err(forbidden) => return Err(Error::Conflict(forbidden.to_string())),
@@ -49,7 +49,8 @@ async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
     let next = Attempt::of(job).next();
     // A small file whose chunks an earlier version has planned goes on with them.
     let is_small = processing::is_small(job.bytes)
-        && !(job.status == JobStatus::Paused && query::is_planned(&backend.pool, job.id).await?);
+        && !(job.state.status == JobStatus::Paused
+            && query::is_planned(&backend.pool, job.id).await?);
     let begun = if is_small {
         backend.starter.start(next).await?
     } else {
@@ -60,7 +61,7 @@ async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
         backend.temporal.start(assignment).await?;
         transition::begin(&backend.pool, &[next], None).await?.pop()
     };
-    if job.run > 0 {
+    if job.state.run > 0 {
         // What an earlier attempt has left.
         maintenance::sweep_soon(&backend.pool, &backend.storage);
     }
@@ -73,6 +74,6 @@ async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
 /// The job if its workflow was faster and has let this attempt begin, which may even be over.
 async fn begun_by_its_workflow(backend: &Backend, attempt: Attempt) -> Result<Option<Job>> {
     let job = query::get(&backend.pool, attempt.job_id).await?;
-    let stopped = matches!(job.status, JobStatus::Paused | JobStatus::Cancelled);
+    let stopped = matches!(job.state.status, JobStatus::Paused | JobStatus::Cancelled);
     Ok((Attempt::of(&job) == attempt && !stopped).then_some(job))
 }

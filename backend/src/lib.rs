@@ -9,7 +9,7 @@
 //!               processing  maintenance                                                           worker
 //! readers       results::{reader, search, id_index}  starter
 //! the ledger    ledger: every query on chunks
-//! the job       jobs::{row, query, transition, events}: every query on jobs     deletion_queue
+//! the job       jobs::{query, transition, events}: every query on jobs     deletion_queue
 //! ground        error  config  database  storage  temporal
 //! ```
 

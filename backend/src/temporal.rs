@@ -35,7 +35,7 @@ impl Attempt {
     pub fn of(job: &Job) -> Self {
         Self {
             job_id: job.id,
-            number: job.run,
+            number: job.state.run,
         }
     }
 

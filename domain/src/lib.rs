@@ -8,16 +8,16 @@ pub mod format;
 mod id;
 mod job;
 mod page;
-mod progress;
 mod report;
+mod state;
 mod user;
 
 pub use command::{Command, Effect, Forbidden};
 pub use id::{JobId, UserId};
 pub use job::{Job, JobStatus};
 pub use page::PageRequest;
-pub use progress::JobProgress;
 pub use report::{JobReport, Throughput, results_filename};
+pub use state::{JobProgress, JobState};
 pub use user::{Email, InvalidField, NewUser, User, UserChange, UserName};
 pub use validator::{
     Amount, AmountSum, Counts, DateSpan, ErrorCode, Field, Problems, RowError, RowFilter,

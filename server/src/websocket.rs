@@ -62,7 +62,7 @@ impl Watcher {
         loop {
             tokio::select! {
                 event = events.recv() => match event {
-                    Ok(Event::Progress(progress)) if progress.user_id == self.user_id => {
+                    Ok(Event::Progress(progress)) if progress.state.user_id == self.user_id => {
                         self.send(&progress).await?;
                     }
                     Ok(Event::Progress(_)) => {}
@@ -106,14 +106,13 @@ impl Watcher {
 
     /// Sends a state, unless a newer one was sent.
     async fn send(&mut self, progress: &JobProgress) -> Result<(), axum::Error> {
-        let last = self.sent.get(&progress.job_id);
-        if last.is_some_and(|(version, _)| *version >= progress.version) {
+        let JobProgress { job_id, state, .. } = progress;
+        let last = self.sent.get(job_id);
+        if last.is_some_and(|(version, _)| *version >= state.version) {
             return Ok(());
         }
-        self.sent.insert(
-            progress.job_id,
-            (progress.version, progress.status.is_active()),
-        );
+        self.sent
+            .insert(*job_id, (state.version, state.status.is_active()));
         let text = serde_json::to_string(progress).map_err(axum::Error::new)?;
         self.socket.send(Message::text(text)).await
     }

@@ -1,4 +1,4 @@
-use domain::{Command, JobId, JobProgress, UserId};
+use domain::{Command, JobId, JobState, UserId};
 use leptos::{
     prelude::*,
     server_fn::codec::{MultipartData, MultipartFormData},
@@ -29,7 +29,7 @@ const MAX_DESCRIPTION_CHARS: usize = 2000;
 #[cfg(feature = "ssr")]
 pub async fn job(backend: &Backend, job_id: JobId) -> Result<JobDetails, AppError> {
     let job = backend::queries::job(backend, job_id).await?;
-    let user = backend::users::get(backend, job.user_id).await?;
+    let user = backend::users::get(backend, job.state.user_id).await?;
     let report = backend::reports::get(backend, job_id).await?;
     Ok(JobDetails { job, user, report })
 }
@@ -123,11 +123,11 @@ pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
 
 /// Starts, pauses, resumes, cancels or retries a job; asking twice does it once.
 #[server(prefix = "/rpc", endpoint = "command-job")]
-pub async fn command_job(job_id: JobId, command: Command) -> Result<JobProgress, AppError> {
+pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, AppError> {
     respond(async {
         let backend = expect_context::<Backend>();
         let job = backend::control::command(&backend, job_id, command).await?;
-        Ok(JobProgress::from(&job))
+        Ok(job.state)
     })
     .await
     .map_err(|error: AppError| {

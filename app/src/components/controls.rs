@@ -1,4 +1,4 @@
-use domain::{Command, JobProgress, JobStatus};
+use domain::{Command, JobId, JobState, JobStatus};
 use leptos::{
     prelude::*,
     server_fn::ServerFn,
@@ -11,7 +11,7 @@ use crate::{AppError, api::CommandJob, request};
 
 /// The job as a page shows it: what was asked of it is taken for granted until the answer says otherwise. Its controls
 /// go by what it is.
-pub fn shown(job: RwSignal<JobProgress>, asked: RwSignal<Option<Command>>) -> Signal<JobProgress> {
+pub fn shown(job: RwSignal<JobState>, asked: RwSignal<Option<Command>>) -> Signal<JobState> {
     let shown = Memo::new(move |_| {
         let job = job.get();
         match asked.get() {
@@ -25,7 +25,8 @@ pub fn shown(job: RwSignal<JobProgress>, asked: RwSignal<Option<Command>>) -> Si
 /// What can be asked of the job as it is. Where it destroys nothing, a button does it at once.
 #[component]
 pub fn Controls(
-    job: RwSignal<JobProgress>,
+    job_id: JobId,
+    job: RwSignal<JobState>,
     /// What was asked of the job and isn't answered yet.
     asked: RwSignal<Option<Command>>,
     /// The error of a command that was posted without JavaScript, to this job or another.
@@ -46,7 +47,7 @@ pub fn Controls(
         let cancel = cancel.filter(|_| Command::Cancel.is_offered_for(status));
         let posted = posted.clone();
         (cancel.is_some() || !offered.is_empty()).then(|| {
-            let order = |command| Order::new(job, asked, command, posted.as_ref());
+            let order = |command| Order::new(job_id, job, asked, command, posted.as_ref());
             let cancel = cancel.map(|open| view! { <Cancel order=order(Command::Cancel) open /> });
             let orders: Vec<_> = offered.into_iter().map(order).collect();
             view! {
@@ -65,7 +66,8 @@ pub fn Controls(
 /// A command that can be given by a form.
 #[derive(Clone, Copy)]
 struct Order {
-    job: RwSignal<JobProgress>,
+    job_id: JobId,
+    job: RwSignal<JobState>,
     command: Command,
     /// What was asked of the job and isn't answered yet: until then nothing else is.
     asked: RwSignal<Option<Command>>,
@@ -75,12 +77,13 @@ struct Order {
 
 impl Order {
     fn new(
-        job: RwSignal<JobProgress>,
+        job_id: JobId,
+        job: RwSignal<JobState>,
         asked: RwSignal<Option<Command>>,
         command: Command,
         posted: Option<&AppError>,
     ) -> Self {
-        let id = job.with_untracked(|job| job.job_id).to_string();
+        let id = job_id.to_string();
         // Every form of the page finds the error: it is for one of them.
         let is_ours = |error: &&AppError| {
             let typed =
@@ -88,6 +91,7 @@ impl Order {
             typed("job_id", &id) && typed("command", command.as_str())
         };
         Self {
+            job_id,
             job,
             command,
             asked,
@@ -106,7 +110,7 @@ impl Order {
         self.asked.set(Some(self.command));
         self.error.set(None);
         leptos::task::spawn_local(async move {
-            let answer = request::post::<JobProgress>(&form).await;
+            let answer = request::post::<JobState>(&form).await;
             // The page may show other jobs by now, and other controls of this one if a message was first.
             match answer {
                 Ok(now) => {
@@ -123,10 +127,9 @@ impl Order {
 
 #[component]
 fn OrderForm<C: IntoView + 'static>(order: Order, children: TypedChildren<C>) -> impl IntoView {
-    let id = order.job.with_untracked(|job| job.job_id);
     view! {
         <form method="post" action=CommandJob::PATH on:submit=move |event| order.send(&event)>
-            <input type="hidden" name="job_id" value=id.to_string() />
+            <input type="hidden" name="job_id" value=order.job_id.to_string() />
             <input type="hidden" name="command" value=order.command.as_str() />
             {children.into_inner()()}
         </form>
@@ -172,9 +175,9 @@ fn CommandButton(order: Order, has_shortcut: bool) -> impl IntoView {
 #[component]
 fn Cancel(order: Order, open: bool) -> impl IntoView {
     // Without JavaScript the page of a running job fetches itself again and again, which would close the question.
-    let id = order.job.with_untracked(|job| job.job_id);
     let ask = format!(
-        r#"<a class="button button-quiet-danger" href="/jobs/{id}?ask=cancel">Cancel…</a>"#
+        r#"<a class="button button-quiet-danger" href="/jobs/{}?ask=cancel">Cancel…</a>"#,
+        order.job_id
     );
     view! {
         <div>

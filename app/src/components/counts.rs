@@ -1,4 +1,4 @@
-use domain::{JobProgress, format};
+use domain::{JobState, format};
 use leptos::prelude::*;
 
 use super::text;
@@ -7,7 +7,7 @@ use crate::live;
 /// The job's rows by verdict.
 #[component]
 pub fn Counts(
-    #[prop(into)] job: Signal<JobProgress>,
+    #[prop(into)] job: Signal<JobState>,
     /// Smaller, and without those that only matter while one waits.
     #[prop(optional)]
     compact: bool,

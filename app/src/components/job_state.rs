@@ -1,4 +1,4 @@
-use domain::{JobProgress, JobStatus, format};
+use domain::{JobState, JobStatus, format};
 use leptos::prelude::*;
 
 use super::{some_text, text};
@@ -21,7 +21,7 @@ pub fn StatusBadge(#[prop(into)] status: Signal<JobStatus>) -> impl IntoView {
 }
 
 #[component]
-pub fn JobProgressBar(#[prop(into)] job: Signal<JobProgress>, filename: String) -> impl IntoView {
+pub fn JobProgressBar(#[prop(into)] job: Signal<JobState>, filename: String) -> impl IntoView {
     let label = format!("Progress of {filename}");
     let percent = Memo::new(move |_| job.with(|job| job.progress_percent));
     view! {
@@ -43,7 +43,7 @@ impl Announcements {
     }
 
     /// Announces `job` from now on, for as long as the owner of the calling component lives.
-    pub fn follow(self, job: Signal<JobProgress>, filename: String) {
+    pub fn follow(self, job: Signal<JobState>, filename: String) {
         let step = Memo::new(move |_| {
             job.with(|job| (job.status, job.run, (job.progress_percent / 25.0) as u8))
         });
@@ -66,7 +66,7 @@ impl Announcements {
     }
 }
 
-fn sentence(job: &JobProgress, filename: &str) -> String {
+fn sentence(job: &JobState, filename: &str) -> String {
     match job.status {
         JobStatus::Pending => format!("{filename} waits for its start."),
         JobStatus::Processing => {

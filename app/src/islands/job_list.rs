@@ -1,4 +1,4 @@
-use domain::{JobId, JobProgress, JobStatus, UserId, format};
+use domain::{JobId, JobProgress, JobState, JobStatus, UserId, format};
 use leptos::{
     either::{Either, EitherOf3},
     prelude::*,
@@ -20,7 +20,8 @@ use crate::{
 /// One of a user's files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ListedJob {
-    pub job: JobProgress,
+    pub job_id: JobId,
+    pub job: JobState,
     pub filename: String,
     pub bytes: u64,
     /// As [`format::machine_time`] has it.
@@ -111,7 +112,7 @@ pub fn JobList(
 }
 
 /// What the page is called: how far the newest job under way is, and its file.
-pub fn title(active: Option<(&JobProgress, &str)>, user_name: &str) -> String {
+pub fn title(active: Option<(&JobState, &str)>, user_name: &str) -> String {
     match active {
         Some((job, filename)) => format!("{} % · {filename}", job.progress_percent as u8),
         None => user_name.to_owned(),
@@ -126,7 +127,7 @@ struct Jobs(RwSignal<Vec<Entry>>);
 fn keep(others: &mut Vec<JobProgress>, told: JobProgress) -> bool {
     match others.iter_mut().find(|other| other.job_id == told.job_id) {
         Some(other) => {
-            other.renew(told);
+            other.state.renew(told.state);
             false
         }
         None => {
@@ -140,7 +141,7 @@ fn keep(others: &mut Vec<JobProgress>, told: JobProgress) -> bool {
 #[derive(Clone)]
 struct Entry {
     job_id: JobId,
-    job: ArcRwSignal<JobProgress>,
+    job: ArcRwSignal<JobState>,
     filename: String,
     bytes: u64,
     created_at: String,
@@ -149,7 +150,7 @@ struct Entry {
 impl From<ListedJob> for Entry {
     fn from(listed: ListedJob) -> Self {
         Self {
-            job_id: listed.job.job_id,
+            job_id: listed.job_id,
             job: ArcRwSignal::new(listed.job),
             filename: listed.filename,
             bytes: listed.bytes,
@@ -168,7 +169,7 @@ impl Jobs {
         self.0.update(|entries| {
             let known = std::mem::take(entries);
             let entry = |listed: ListedJob| {
-                let id = listed.job.job_id;
+                let id = listed.job_id;
                 match known.iter().find(|entry| entry.job_id == id) {
                     Some(entry) => {
                         renew(entry.job.clone(), listed.job);
@@ -187,14 +188,14 @@ impl Jobs {
             let entry = entries.iter().find(|entry| entry.job_id == told.job_id);
             let is_listed = entry.is_some();
             if let Some(entry) = entry {
-                renew(entry.job.clone(), told);
+                renew(entry.job.clone(), told.state);
             }
             is_listed
         })
     }
 
     /// The newest job under way, and its file.
-    fn active(self) -> Option<(JobProgress, String)> {
+    fn active(self) -> Option<(JobState, String)> {
         self.0.with(|entries| {
             entries
                 .iter()
@@ -275,7 +276,7 @@ fn JobItem(entry: Entry, posted: Option<AppError>, announcements: Announcements)
                     )
                 }
             }}
-            <Controls job asked posted />
+            <Controls job_id job asked posted />
         </li>
     }
 }

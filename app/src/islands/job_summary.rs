@@ -1,4 +1,4 @@
-use domain::{JobProgress, JobStatus, format};
+use domain::{JobId, JobState, JobStatus, format};
 use leptos::{either::EitherOf3, prelude::*};
 use serde::Deserialize;
 
@@ -16,7 +16,8 @@ use crate::{
 /// failed. Keeps the rest of the page up to date as well.
 #[island]
 pub fn JobSummary(
-    job: JobProgress,
+    job_id: JobId,
+    job: JobState,
     filename: String,
     /// Whether the page asks if the job is to be cancelled.
     is_question_open: bool,
@@ -27,7 +28,7 @@ pub fn JobSummary(
 ) -> impl IntoView {
     #[derive(Deserialize)]
     struct Fresh {
-        job: JobProgress,
+        job: JobState,
     }
 
     let user_id = job.user_id;
@@ -42,7 +43,11 @@ pub fn JobSummary(
     });
     let lost = live::watch(
         user_id,
-        move |told| renew(job, told),
+        move |told| {
+            if told.job_id == job_id {
+                renew(job, told.state);
+            }
+        },
         move |was_lost| {
             if was_lost || job.with_untracked(|job| job.status.is_active()) {
                 live::refresh();
@@ -83,7 +88,7 @@ pub fn JobSummary(
                 }
             }}
             {children()}
-            <Controls job asked posted cancel=Some(is_question_open) />
+            <Controls job_id job asked posted cancel=Some(is_question_open) />
         </section>
         {announcements.region()}
         <ConnectionState lost />
@@ -91,7 +96,7 @@ pub fn JobSummary(
 }
 
 /// What the page is called: how far the job is.
-pub fn title(job: &JobProgress, filename: &str) -> String {
+pub fn title(job: &JobState, filename: &str) -> String {
     match job.status {
         JobStatus::Pending => filename.to_owned(),
         JobStatus::Failed => format!("Failed · {filename}"),
@@ -104,7 +109,7 @@ pub fn title(job: &JobProgress, filename: &str) -> String {
 }
 
 /// How fast it goes and how long it takes.
-fn pace(job: &JobProgress) -> String {
+fn pace(job: &JobState) -> String {
     let rate = job.rows_per_second.map(rate);
     let left = job
         .eta_seconds
@@ -121,7 +126,7 @@ pub fn rate(rows_per_second: f64) -> String {
 }
 
 #[component]
-fn Failed(job: Signal<JobProgress>) -> impl IntoView {
+fn Failed(job: Signal<JobState>) -> impl IntoView {
     let user_id = job.with_untracked(|job| job.user_id);
     view! {
         <div class="notice notice-bad">

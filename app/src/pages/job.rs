@@ -8,7 +8,7 @@ mod rows;
 
 use axum::http::StatusCode;
 use backend::Backend;
-use domain::{JobId, JobProgress, UserId};
+use domain::{JobId, UserId};
 use leptos::{either::Either, prelude::*, server_fn::ServerFn};
 
 use self::{
@@ -41,12 +41,12 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
         .error()
         .map_or(StatusCode::OK, |error| error.kind.status());
     let is_question_open = query.get("ask") == "cancel";
-    let refresh = job.status.is_active().then(|| match is_question_open {
+    let is_active = job.state.status.is_active();
+    let refresh = is_active.then(|| match is_question_open {
         true => Either::Left(refresh_after_question(&format!("/jobs/{job_id}"))),
         false => Either::Right(refresh_without_javascript()),
     });
-    let progress = JobProgress::from(&job);
-    site.page(status, &job_title(&progress, &job.filename), || {
+    site.page(status, &job_title(&job.state, &job.filename), || {
         let facts = view! { <ResultFacts job=&job report=&report /> };
         view! {
             {refresh}
@@ -60,7 +60,8 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
                 <span aria-current="page">{job.filename.clone()}</span>
             </nav>
             <JobSummary
-                job=progress.clone()
+                job_id
+                job=job.state.clone()
                 filename=job.filename.clone()
                 is_question_open
                 posted={query.posted::<CommandJob>()}

@@ -4,7 +4,7 @@ mod settings;
 
 use axum::http::StatusCode;
 use backend::{Backend, JobPage};
-use domain::{Job, JobProgress, format};
+use domain::{Job, format};
 use leptos::prelude::*;
 
 use self::settings::Settings;
@@ -86,7 +86,8 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
 
 fn listed(job: &Job) -> ListedJob {
     ListedJob {
-        job: JobProgress::from(job),
+        job_id: job.id,
+        job: job.state.clone(),
         filename: job.filename.clone(),
         bytes: job.bytes,
         created_at: format::machine_time(job.created_at),

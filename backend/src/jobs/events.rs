@@ -147,13 +147,15 @@ impl ProgressHub {
         tokio::spawn(async move {
             loop {
                 let event = match listener.try_recv().await {
-                    Ok(Some(notification)) => match serde_json::from_str(notification.payload()) {
-                        Ok(progress) => Event::Progress(Arc::new(progress)),
-                        Err(error) => {
-                            tracing::error!(%error, "a progress message can't be read");
-                            continue;
+                    Ok(Some(notification)) => {
+                        match JobProgress::from_json(notification.payload()) {
+                            Ok(progress) => Event::Progress(Arc::new(progress)),
+                            Err(error) => {
+                                tracing::error!(%error, "a progress message can't be read");
+                                continue;
+                            }
                         }
-                    },
+                    }
                     lost => {
                         tracing::warn!(error = ?lost.err(), "the progress listener lost PostgreSQL");
                         listener = listen_again(&pool).await;

@@ -4,35 +4,62 @@
 
 pub(crate) mod events;
 pub(crate) mod query;
-mod row;
 pub(crate) mod transition;
 
 use domain::JobId;
-
-pub(crate) use row::JobRow;
 
 /// The ids as PostgreSQL has them.
 fn numbers(job_ids: &[JobId]) -> Vec<i64> {
     job_ids.iter().map(|job_id| job_id.get()).collect()
 }
 
-/// A query that returns [`JobRow`]s. Their columns stand between the two parts of the statement: in front of a
+/// A query that returns [`Job`](domain::Job)s. Their columns stand between the two parts of the statement: in front of a
 /// `from job_states`, or behind the `returning` of a change to `jobs`.
 macro_rules! query_jobs {
     ($before:expr, $after:expr $(, $argument:expr)* $(,)?) => {
-        sqlx::query_as!(
-            crate::jobs::JobRow,
+        sqlx::query!(
             $before
                 + r#" id as "id!", user_id as "user_id!", filename as "filename!", bytes as "bytes!", sha256 as "sha256!",
                       status as "status!", total_records as "total_records!", valid_records as "valid_records!",
                       invalid_records as "invalid_records!", suspicious_records as "suspicious_records!",
                       batch_completed as "batch_completed!", total_batches as "total_batches!",
-                      created_at as "created_at!", started_at, finished_at, paused_at,
-                      paused_seconds as "paused_seconds!", error, run as "run!", version as "version!",
-                      updated_at as "updated_at!" "#
+                      created_at as "created_at!", started_at, finished_at, error, run as "run!",
+                      version as "version!",
+                      extract(epoch from coalesce(paused_at, finished_at, updated_at) - started_at)::float8
+                          - paused_seconds as seconds "#
                 + $after
             $(, $argument)*
         )
+        .try_map(|row| {
+            let state = domain::JobState {
+                user_id: row.user_id.into(),
+                status: row.status.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+                processed_records: (row.valid_records + row.invalid_records) as u64,
+                total_records: row.total_records as u64,
+                valid_records: row.valid_records as u64,
+                invalid_records: row.invalid_records as u64,
+                suspicious_records: row.suspicious_records as u64,
+                batch_completed: row.batch_completed as u32,
+                total_batches: row.total_batches as u32,
+                error: row.error,
+                run: row.run as u32,
+                version: row.version as u64,
+                // `measured` derives the rest.
+                progress_percent: 0.0,
+                rows_per_second: None,
+                eta_seconds: None,
+            };
+            Ok(domain::Job {
+                id: row.id.into(),
+                filename: row.filename,
+                bytes: row.bytes as u64,
+                sha256: row.sha256,
+                created_at: row.created_at,
+                started_at: row.started_at,
+                finished_at: row.finished_at,
+                state: state.measured(row.seconds),
+            })
+        })
     };
 }
 pub(crate) use query_jobs;

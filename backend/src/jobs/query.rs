@@ -12,16 +12,12 @@ use crate::{Error, Result, temporal::Attempt};
 
 /// A user's jobs, newest first.
 pub(crate) async fn of_user(database: impl PgExecutor<'_>, user_id: UserId) -> Result<Vec<Job>> {
-    query_jobs!(
+    let jobs = query_jobs!(
         "select",
         "from job_states where user_id = $1 order by id desc",
         user_id.get()
-    )
-    .fetch_all(database)
-    .await?
-    .into_iter()
-    .map(Job::try_from)
-    .collect()
+    );
+    Ok(jobs.fetch_all(database).await?)
 }
 
 /// A page of a user's jobs, newest first.
@@ -54,10 +50,7 @@ pub(crate) async fn page(pool: &PgPool, user_id: UserId, page: u64) -> Result<Jo
         ((page - 1) * JobPage::SIZE) as i64
     )
     .fetch_all(pool)
-    .await?
-    .into_iter()
-    .map(Job::try_from)
-    .collect::<Result<_>>()?;
+    .await?;
     Ok(JobPage { page, jobs, total })
 }
 
@@ -65,8 +58,7 @@ pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: JobId) -> Result<
     query_jobs!("select", "from job_states where id = $1", job_id.get())
         .fetch_optional(database)
         .await?
-        .ok_or(Error::NotFound("Job"))?
-        .try_into()
+        .ok_or(Error::NotFound("Job"))
 }
 
 /// Locks all jobs of a user, in the order in which jobs that are started together are locked, and returns them.
@@ -88,16 +80,13 @@ pub(crate) async fn states(
     database: impl PgExecutor<'_>,
     job_ids: &[JobId],
 ) -> Result<Vec<JobProgress>> {
-    query_jobs!(
+    let jobs = query_jobs!(
         "select",
         "from job_states where id = any($1) order by id",
         &numbers(job_ids)
-    )
-    .fetch_all(database)
-    .await?
-    .into_iter()
-    .map(|row| Ok(JobProgress::from(&Job::try_from(row)?)))
-    .collect()
+    );
+    let jobs = jobs.fetch_all(database).await?;
+    Ok(jobs.iter().map(JobProgress::from).collect())
 }
 
 /// The present states of the user's active jobs, and of those in `also`, whatever became of them.
@@ -106,17 +95,14 @@ pub(crate) async fn states_of_user(
     user_id: UserId,
     also: &[JobId],
 ) -> Result<Vec<JobProgress>> {
-    query_jobs!(
+    let jobs = query_jobs!(
         "select",
         "from job_states where user_id = $1 and (status in ('processing', 'paused') or id = any($2)) order by id",
         user_id.get(),
         &numbers(also)
-    )
-    .fetch_all(database)
-    .await?
-    .into_iter()
-    .map(|row| Ok(JobProgress::from(&Job::try_from(row)?)))
-    .collect()
+    );
+    let jobs = jobs.fetch_all(database).await?;
+    Ok(jobs.iter().map(JobProgress::from).collect())
 }
 
 /// Where the rows of an id are found: an object beside the stored file.

@@ -4,7 +4,7 @@
 //! that it works for still current; each change here that ends an attempt takes the lock for itself first. So it waits
 //! for the chunks that are being committed, counts them, and none is committed after it.
 
-use domain::{Job, JobId, JobStatus, UserId};
+use domain::{Job, JobId, JobProgress, JobStatus, UserId};
 use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
 use validator::{Counts, Layout};
 
@@ -33,8 +33,7 @@ pub(crate) async fn create(
     .map_err(|error| match violates(&error, "jobs_user_id_fkey") {
         true => Error::NotFound("User"),
         false => error.into(),
-    })?
-    .try_into()
+    })
 }
 
 /// Lets these jobs be processed in these attempts, and returns those that have begun. A job that isn't at rest in the
@@ -306,13 +305,10 @@ async fn lock(tx: &mut PgConnection, attempt: Attempt) -> sqlx::Result<()> {
 /// Commits a transaction that changed these jobs, publishes their states with it, and returns them.
 async fn commit(
     mut tx: PgTransaction<'_>,
-    changed: impl IntoIterator<Item = super::JobRow>,
+    changed: impl IntoIterator<Item = Job>,
 ) -> Result<Vec<Job>> {
-    let jobs: Vec<Job> = changed
-        .into_iter()
-        .map(Job::try_from)
-        .collect::<Result<_>>()?;
-    let states: Vec<_> = jobs.iter().map(domain::JobProgress::from).collect();
+    let jobs: Vec<Job> = changed.into_iter().collect();
+    let states: Vec<_> = jobs.iter().map(JobProgress::from).collect();
     events::notify(&mut tx, &states).await?;
     tx.commit().await?;
     Ok(jobs)

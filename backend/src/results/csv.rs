@@ -36,10 +36,10 @@ pub async fn download(
     filter: RowFilter,
 ) -> Result<Download<impl Stream<Item = Result<Bytes>> + use<>>> {
     let job = query::get(&backend.pool, job_id).await?;
-    if job.status != JobStatus::Completed {
+    if job.state.status != JobStatus::Completed {
         return Err(Error::Conflict(format!(
             "The results can be downloaded once the job is completed; it is {}.",
-            job.status
+            job.state.status
         )));
     }
     let source = query::source(&backend.pool, job_id)

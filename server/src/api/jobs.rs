@@ -52,7 +52,7 @@ pub struct Accepted {
 
 /// List a user's jobs, newest first
 #[utoipa::path(get, path = "/users/{user_id}/jobs", tag = "jobs",
-    params(("user_id" = i64, Path)),
+    params(("user_id" = UserId, Path)),
     responses((status = 200, body = [Job]), (status = 404, body = Problem)))]
 pub async fn list_of_user(
     State(backend): State<Backend>,
@@ -103,7 +103,7 @@ pub async fn upload(
 macro_rules! command {
     ($name:ident, $path:literal, $command:expr, $message:literal, $summary:literal, $description:literal) => {
         #[utoipa::path(post, path = $path, tag = "jobs", summary = $summary, description = $description,
-            params(("job_id" = i64, Path)),
+            params(("job_id" = JobId, Path)),
             responses(
                 (status = 202, body = Accepted, headers(("Location" = String))),
                 (status = 404, body = Problem),
@@ -169,7 +169,7 @@ fn accepted(uri: &Uri, message: &'static str, job: Job) -> impl IntoResponse + u
     let body = Accepted {
         message,
         job_id: job.id,
-        status: job.status,
+        status: job.state.status,
     };
     (
         StatusCode::ACCEPTED,
@@ -180,7 +180,7 @@ fn accepted(uri: &Uri, message: &'static str, job: Job) -> impl IntoResponse + u
 
 /// Get a job
 #[utoipa::path(get, path = "/jobs/{job_id}", tag = "jobs",
-    params(("job_id" = i64, Path)),
+    params(("job_id" = JobId, Path)),
     responses((status = 200, body = Job), (status = 404, body = Problem)))]
 pub async fn get(
     State(backend): State<Backend>,
@@ -191,7 +191,7 @@ pub async fn get(
 
 /// Get the report on a job: problems by kind, sums, throughput
 #[utoipa::path(get, path = "/jobs/{job_id}/report", tag = "jobs",
-    params(("job_id" = i64, Path)),
+    params(("job_id" = JobId, Path)),
     responses((status = 200, body = JobReport), (status = 404, body = Problem)))]
 pub async fn report(
     State(backend): State<Backend>,
@@ -202,7 +202,7 @@ pub async fn report(
 
 /// Delete a job with its rows and its file
 #[utoipa::path(delete, path = "/jobs/{job_id}", tag = "jobs",
-    params(("job_id" = i64, Path)),
+    params(("job_id" = JobId, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(backend): State<Backend>,

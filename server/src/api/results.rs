@@ -26,7 +26,7 @@ pub struct ResultsQuery {
 /// The original columns in their original order, then `row_number`, `is_valid`, `is_suspicious`,
 /// `errors` (the codes, joined by `;`) and `error_message`.
 #[utoipa::path(get, path = "/jobs/{job_id}/results.csv", tag = "jobs",
-    params(("job_id" = i64, Path), ResultsQuery),
+    params(("job_id" = JobId, Path), ResultsQuery),
     responses(
         (status = 200, body = String, content_type = "text/csv"),
         (status = 404, body = Problem),

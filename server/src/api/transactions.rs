@@ -45,7 +45,7 @@ fn default_size() -> u32 {
 
 /// List a job's rows in the order of the file
 #[utoipa::path(get, path = "/jobs/{job_id}/transactions", tag = "jobs",
-    params(("job_id" = i64, Path), RowsQuery),
+    params(("job_id" = JobId, Path), RowsQuery),
     responses(
         (status = 200, body = [Transaction], headers(
             ("X-Total-Count" = u64, description = "rows under this filter"),

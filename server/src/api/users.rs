@@ -58,7 +58,7 @@ pub async fn create(
 
 /// Get a user
 #[utoipa::path(get, path = "/users/{user_id}", tag = "users",
-    params(("user_id" = i64, Path)),
+    params(("user_id" = UserId, Path)),
     responses((status = 200, body = User), (status = 404, body = Problem)))]
 pub async fn get(
     State(backend): State<Backend>,
@@ -69,7 +69,7 @@ pub async fn get(
 
 /// Change a user's name or email
 #[utoipa::path(patch, path = "/users/{user_id}", tag = "users",
-    params(("user_id" = i64, Path)),
+    params(("user_id" = UserId, Path)),
     responses(
         (status = 200, body = User),
         (status = 404, body = Problem),
@@ -91,7 +91,7 @@ pub async fn update(
 
 /// Delete a user with all jobs, rows and files
 #[utoipa::path(delete, path = "/users/{user_id}", tag = "users",
-    params(("user_id" = i64, Path)),
+    params(("user_id" = UserId, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(backend): State<Backend>,

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 /// The file with its verdicts, once the job is completed: all rows, or those to be repaired.
 #[component]
 pub fn Downloads<'a>(job: &'a Job) -> impl IntoView + use<> {
-    let (job_id, total, invalid) = (job.id, job.total_records, job.invalid_records);
+    let (job_id, total, invalid) = (job.id, job.state.total_records, job.state.invalid_records);
     let link = move |filter: RowFilter, name: &'static str, rows: u64| {
         view! {
             <a
@@ -16,7 +16,7 @@ pub fn Downloads<'a>(job: &'a Job) -> impl IntoView + use<> {
             </a>
         }
     };
-    let panel = (job.status == JobStatus::Completed).then(|| {
+    let panel = (job.state.status == JobStatus::Completed).then(|| {
         view! {
             <section class="panel" aria-labelledby="download">
                 <h2 id="download">"Download"</h2>

@@ -7,8 +7,9 @@ use super::rows::Address;
 #[component]
 pub fn Report<'a>(job: &'a Job, report: JobReport) -> impl IntoView + use<> {
     let problems = report.problems.ranked();
-    let is_clean =
-        job.status == JobStatus::Completed && job.total_records > 0 && job.invalid_records == 0;
+    let is_clean = job.state.status == JobStatus::Completed
+        && job.state.total_records > 0
+        && job.state.invalid_records == 0;
     let has_throughput = report.throughput.rows_per_second.len() > 1;
     let is_shown = is_clean || has_throughput || !problems.is_empty();
     let kinds = if !problems.is_empty() {

@@ -7,7 +7,7 @@ use crate::islands::rate;
 /// What a completed job has come to; empty before.
 #[component]
 pub fn ResultFacts<'a>(job: &'a Job, report: &'a JobReport) -> impl IntoView + use<> {
-    let facts = (job.status == JobStatus::Completed).then(|| facts(job, report));
+    let facts = (job.state.status == JobStatus::Completed).then(|| facts(job, report));
     view! {
         <dl class="counts counts-small result" id="result" data-part>
             {facts}
@@ -17,8 +17,8 @@ pub fn ResultFacts<'a>(job: &'a Job, report: &'a JobReport) -> impl IntoView + u
 }
 
 fn facts(job: &Job, report: &JobReport) -> impl IntoView + use<> {
-    let share = (job.total_records > 0)
-        .then(|| format::share(job.valid_records, job.total_records))
+    let share = (job.state.total_records > 0)
+        .then(|| format::share(job.state.valid_records, job.state.total_records))
         .map(|share| ("Share valid", share.into_any()));
     let amount = format::decimal(&report.valid_amount.to_string());
     let amount = report
@@ -30,6 +30,7 @@ fn facts(job: &Job, report: &JobReport) -> impl IntoView + use<> {
         ("Duration", format::seconds(seconds).into_any())
     });
     let speed = job
+        .state
         .rows_per_second
         .map(|speed| ("Speed", rate(speed).into_any()));
     [share, amount, dates, took, speed]

@@ -41,11 +41,11 @@ impl Rows {
 pub fn Table<'a>(job: &'a Job, rows: Rows) -> impl IntoView + use<> {
     let Rows { address, page } = rows;
     let page = match page {
-        Ok(page) => view! { <Page page status=job.status address=&address /> }.into_any(),
+        Ok(page) => view! { <Page page status=job.state.status address=&address /> }.into_any(),
         Err(error) => view! { <NoPage error address=&address /> }.into_any(),
     };
     // Before there are rows there is nothing to choose from.
-    let tools = (job.processed_records > 0 || address.is_narrowed()).then(|| {
+    let tools = (job.state.processed_records > 0 || address.is_narrowed()).then(|| {
         view! {
             <Filters job address=&address />
             <div class="rows-forms">

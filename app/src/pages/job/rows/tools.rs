@@ -7,15 +7,16 @@ use super::Address;
 
 #[component]
 pub fn Filters<'a>(job: &'a Job, address: &'a Address) -> impl IntoView + use<> {
+    let state = &job.state;
     let filters = [
-        (RowFilter::All, "1", "All", job.processed_records),
-        (RowFilter::Valid, "2", "Valid", job.valid_records),
-        (RowFilter::Invalid, "3", "Invalid", job.invalid_records),
+        (RowFilter::All, "1", "All", state.processed_records),
+        (RowFilter::Valid, "2", "Valid", state.valid_records),
+        (RowFilter::Invalid, "3", "Invalid", state.invalid_records),
         (
             RowFilter::Suspicious,
             "4",
             "Suspicious",
-            job.suspicious_records,
+            state.suspicious_records,
         ),
     ];
     let problem = address.filter().problem().map(|problem| {

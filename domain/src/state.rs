@@ -1,0 +1,247 @@
+//! The state of a job, and the message that carries it to everyone who watches the job.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Command, Effect, Job, JobId, JobStatus, UserId};
+
+/// The state of a job at one moment, absolute: a missed message can't leave a reader wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobState {
+    pub user_id: UserId,
+    pub status: JobStatus,
+    /// 0 to 100, with one digit after the point, rounded down: 100 means done.
+    pub progress_percent: f64,
+    pub processed_records: u64,
+    /// Data rows in the file; 0 until the file has been planned.
+    pub total_records: u64,
+    pub valid_records: u64,
+    pub invalid_records: u64,
+    pub suspicious_records: u64,
+    /// Chunks of the file that are committed.
+    pub batch_completed: u32,
+    /// Chunks of the file; 0 until the file has been planned.
+    pub total_batches: u32,
+    /// Mean rows a second since the start, without pauses; `null` before the first commit.
+    pub rows_per_second: Option<f64>,
+    /// Seconds that the rest takes at that rate; `null` unless processing.
+    pub eta_seconds: Option<f64>,
+    /// Why the job failed, as a sentence.
+    pub error: Option<String>,
+    /// Grows with each start, pause, resume, cancel and retry. Work that was begun under an earlier number
+    /// can't commit any more.
+    pub run: u32,
+    /// Grows with every change of this job: of two states, the one with the larger version is newer.
+    pub version: u64,
+}
+
+/// The message about a job that changed. Ignore one whose version isn't larger than the version you know.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobProgress {
+    /// Always `job_progress`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    pub job_id: JobId,
+    #[serde(flatten)]
+    pub state: JobState,
+}
+
+impl JobProgress {
+    pub fn new(job_id: JobId, state: JobState) -> Self {
+        Self {
+            kind: "job_progress",
+            job_id,
+            state,
+        }
+    }
+
+    /// Parses a message as it is sent.
+    ///
+    /// It reads the text twice, because the code of a `flatten` that deserializes would weigh on every page.
+    pub fn from_json(text: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Subject {
+            job_id: JobId,
+        }
+
+        let Subject { job_id } = serde_json::from_str(text)?;
+        Ok(Self::new(job_id, serde_json::from_str(text)?))
+    }
+}
+
+impl From<&Job> for JobProgress {
+    fn from(job: &Job) -> Self {
+        Self::new(job.id, job.state.clone())
+    }
+}
+
+impl JobState {
+    /// Derives the percentage, the rate and the remaining time from the counts. `seconds` is the time at work so far,
+    /// `None` before the start.
+    pub fn measured(self, seconds: Option<f64>) -> Self {
+        let (processed, total) = (self.processed_records, self.total_records);
+        let progress_percent = match self.status {
+            // Even without any rows.
+            JobStatus::Completed => 100.0,
+            _ if total == 0 => 0.0,
+            _ => (processed.saturating_mul(1000) / total) as f64 / 10.0,
+        };
+        let rows_per_second = seconds
+            .filter(|seconds| *seconds > 0.0 && processed > 0)
+            .map(|seconds| processed as f64 / seconds);
+        let eta_seconds = rows_per_second
+            .filter(|_| self.status.is_active())
+            .map(|rate| total.saturating_sub(processed) as f64 / rate);
+        Self {
+            progress_percent,
+            rows_per_second,
+            eta_seconds,
+            ..self
+        }
+    }
+
+    /// Replaces this state by another one of the same job if that is newer. Returns whether it was.
+    pub fn renew(&mut self, told: Self) -> bool {
+        let is_newer = told.version > self.version;
+        if is_newer {
+            *self = told;
+        }
+        is_newer
+    }
+
+    /// What it will be like if `command` is followed, for a page that doesn't wait for the answer. Of the same version:
+    /// whatever is told takes its place.
+    pub fn after(self, command: Command) -> Self {
+        let Ok(Effect::Change(status)) = command.effect_on(self.status) else {
+            return self;
+        };
+        let after = Self {
+            status,
+            eta_seconds: None,
+            ..self
+        };
+        if command != Command::Retry {
+            return after;
+        }
+        Self {
+            progress_percent: 0.0,
+            processed_records: 0,
+            total_records: 0,
+            valid_records: 0,
+            invalid_records: 0,
+            suspicious_records: 0,
+            batch_completed: 0,
+            total_batches: 0,
+            rows_per_second: None,
+            error: None,
+            ..after
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &str = r#"{"type":"job_progress","job_id":1,"user_id":2,"status":"processing",
+        "progress_percent":50.0,"processed_records":5,"total_records":10,"valid_records":4,"invalid_records":1,
+        "suspicious_records":1,"batch_completed":1,"total_batches":2,"rows_per_second":2.5,"eta_seconds":2.0,
+        "error":"broken","run":3,"version":7}"#;
+
+    fn state(status: JobStatus) -> JobState {
+        let message = JobProgress::from_json(MESSAGE).unwrap();
+        JobState {
+            status,
+            ..message.state
+        }
+    }
+
+    #[test]
+    fn a_message_is_sent_as_it_is_read() {
+        let message = JobProgress::from_json(MESSAGE).unwrap();
+        let sent = serde_json::to_value(message).unwrap();
+        let read: serde_json::Value = serde_json::from_str(MESSAGE).unwrap();
+        assert_eq!(sent, read);
+    }
+
+    #[test]
+    fn a_job_has_its_state_beside_its_own_fields() {
+        let job = Job {
+            id: 1.into(),
+            filename: "a.csv".to_owned(),
+            bytes: 3,
+            sha256: "00".to_owned(),
+            created_at: Default::default(),
+            started_at: None,
+            finished_at: None,
+            state: state(JobStatus::Pending),
+        };
+        let json = serde_json::to_value(&job).unwrap();
+        assert_eq!((&json["id"], &json["user_id"]), (&1.into(), &2.into()));
+        assert_eq!((&json["bytes"], &json["version"]), (&3.into(), &7.into()));
+        assert!(json.get("job_id").is_none() && json.get("type").is_none());
+    }
+
+    #[test]
+    fn percent_never_says_100_too_early() {
+        let percent = |status, processed_records, total_records| {
+            let state = JobState {
+                processed_records,
+                total_records,
+                ..state(status)
+            };
+            state.measured(None).progress_percent
+        };
+        assert_eq!(percent(JobStatus::Processing, 999_999, 1_000_000), 99.9);
+        assert_eq!(percent(JobStatus::Processing, 0, 0), 0.0);
+        assert_eq!(percent(JobStatus::Completed, 0, 0), 100.0);
+        assert_eq!(percent(JobStatus::Failed, 0, 0), 0.0);
+    }
+
+    #[test]
+    fn the_rate_lasts_and_the_remaining_time_ends_with_the_work() {
+        let pace = |status, seconds| {
+            let state = state(status).measured(seconds);
+            (state.rows_per_second, state.eta_seconds)
+        };
+        let active = JobStatus::Processing;
+        assert_eq!(pace(active, Some(2.0)), (Some(2.5), Some(2.0)));
+        assert_eq!(pace(active, Some(0.0)), (None, None));
+        assert_eq!(pace(active, None), (None, None));
+        assert_eq!(pace(JobStatus::Paused, Some(2.0)), (Some(2.5), None));
+    }
+
+    #[test]
+    fn a_command_keeps_what_is_done_but_for_a_retry() {
+        let running = state(JobStatus::Processing);
+        let paused = running.clone().after(Command::Pause);
+        assert_eq!(paused.status, JobStatus::Paused);
+        assert_eq!(paused.eta_seconds, None);
+        assert_eq!((paused.processed_records, paused.version), (5, 7));
+
+        let again = state(JobStatus::Failed).after(Command::Retry);
+        assert_eq!(again.status, JobStatus::Processing);
+        assert_eq!((again.processed_records, again.total_records), (0, 0));
+        assert_eq!((again.error, again.version), (None, 7));
+
+        // What is forbidden, or has happened before the answer, changes nothing.
+        assert_eq!(running.clone().after(Command::Resume), running);
+        assert_eq!(
+            state(JobStatus::Completed).after(Command::Pause),
+            state(JobStatus::Completed)
+        );
+    }
+
+    #[test]
+    fn only_what_is_newer_is_taken_over() {
+        let mut known = state(JobStatus::Processing);
+        let same = JobState {
+            status: JobStatus::Paused,
+            ..known.clone()
+        };
+        assert!(!known.renew(same.clone()));
+        assert!(known.renew(JobState { version: 8, ..same }));
+        assert_eq!(known.status, JobStatus::Paused);
+    }
+}
