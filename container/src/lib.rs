@@ -1,0 +1,47 @@
+//! What an uploaded file is, judged by its content; unpacking gzip and zip; converting workbooks to CSV.
+//!
+//! **Invariant.** Pure: it reads and writes through `std::io` alone and knows neither tokio nor the database nor HTTP.
+//! The input is hostile: what is written is bounded by [`Limits`], and what parsing needs in memory by the address
+//! space of the process that [`run_child`] runs in.
+//!
+//! ```text
+//! run_child   the child process: arguments, resource limits, one line of JSON
+//! run         a file in, a file out, an Outcome; catches panics of the parsers
+//! unpack      gzip, zip                          convert_sheet   xlsx, xlsb, xls, ods
+//! identify    what needs the whole file          sniff           what the first bytes show
+//! Kind        Refusal: a sentence and a code for everything that is not a table
+//! ```
+
+mod kind;
+mod refusal;
+mod sniff;
+
+#[cfg(feature = "convert")]
+mod cell;
+#[cfg(feature = "convert")]
+mod child;
+#[cfg(feature = "convert")]
+mod identify;
+#[cfg(feature = "convert")]
+mod long_numbers;
+#[cfg(feature = "convert")]
+mod run;
+#[cfg(feature = "convert")]
+mod unpack;
+#[cfg(feature = "convert")]
+mod workbook;
+
+pub use kind::{Archive, Image, Kind};
+pub use refusal::{Error, Refusal, Sheet};
+pub use sniff::{SNIFF_BYTES, sniff};
+
+#[cfg(feature = "convert")]
+pub use child::{MAX_OUTCOME_BYTES, run_child};
+#[cfg(feature = "convert")]
+pub use identify::{identify, sniff_zip};
+#[cfg(feature = "convert")]
+pub use run::{Converted, Outcome, Packing, Request, run};
+#[cfg(feature = "convert")]
+pub use unpack::{Limits, Unpacked, unpack};
+#[cfg(feature = "convert")]
+pub use workbook::{ConvertedSheet, convert_sheet, sheets};

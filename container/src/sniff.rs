@@ -1,0 +1,296 @@
+//! What the first bytes of a file show.
+//!
+//! Most formats begin with a signature that no text has. Three don't: HTML, XML and JSON are text, and so might be the
+//! header of a table: `<DATE>,<TIME>`, `[Date];[Amount]`, `{"a":1};5`. They are named only where a table is out of the
+//! question.
+
+use crate::{Archive, Image, Kind};
+
+/// Bytes from the beginning of a file that [`sniff`] makes use of.
+pub const SNIFF_BYTES: usize = 8 << 10;
+
+const UTF_8_BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// Returns what a file is that begins with these bytes, of which the first 8 KiB count. A zip archive is only told from
+/// a workbook where its first entry says so.
+pub fn sniff(first_bytes: &[u8]) -> Kind {
+    let bytes = &first_bytes[..first_bytes.len().min(SNIFF_BYTES)];
+    if let Some(kind) = by_signature(bytes) {
+        return kind;
+    }
+    // A BOM says that it is text; which text is another matter.
+    if let Some(rest) = bytes.strip_prefix(UTF_8_BOM) {
+        return by_text(rest).unwrap_or(Kind::Text);
+    }
+    if let Some(rest) = bytes.strip_prefix(b"\xFF\xFE") {
+        return by_text(&narrow(rest, u16::from_le_bytes)).unwrap_or(Kind::Text);
+    }
+    if let Some(rest) = bytes.strip_prefix(b"\xFE\xFF") {
+        return by_text(&narrow(rest, u16::from_be_bytes)).unwrap_or(Kind::Text);
+    }
+    if let Some(kind) = by_text(bytes) {
+        return kind;
+    }
+    match is_binary(bytes) {
+        true => Kind::Binary,
+        false => Kind::Text,
+    }
+}
+
+fn by_signature(bytes: &[u8]) -> Option<Kind> {
+    let at = |offset: usize, signature: &[u8]| {
+        bytes
+            .get(offset..)
+            .is_some_and(|rest| rest.starts_with(signature))
+    };
+    let byte = |offset: usize| bytes.get(offset).copied();
+    let kind = if at(0, b"\x1F\x8B") {
+        Kind::Gzip
+    } else if at(0, b"PK\x03\x04") {
+        // The first entry of an OpenDocument file is stored, and is its media type.
+        match at(
+            30,
+            b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet",
+        ) {
+            true => Kind::Ods,
+            false => Kind::Zip,
+        }
+    } else if at(0, b"PK\x05\x06") || at(0, b"PK\x07\x08") {
+        Kind::Zip
+    } else if at(0, b"\xD0\xCF\x11\xE0") || is_bare_biff(bytes) {
+        Kind::Xls
+    } else if at(0, b"\x89PNG\r\n\x1A\n") {
+        Kind::Image(Image::Png)
+    } else if at(0, b"\xFF\xD8\xFF") {
+        Kind::Image(Image::Jpeg)
+    } else if at(0, b"GIF87a") || at(0, b"GIF89a") {
+        Kind::Image(Image::Gif)
+    } else if at(0, b"II*\0") || at(0, b"MM\0*") {
+        Kind::Image(Image::Tiff)
+    } else if at(0, b"RIFF") && at(8, b"WEBP") {
+        Kind::Image(Image::WebP)
+    } else if at(4, b"ftyphei") || at(4, b"ftyphev") || at(4, b"ftypmif1") || at(4, b"ftypavif") {
+        Kind::Image(Image::Heic)
+    } else if at(0, b"BM") && at(6, &[0; 4]) {
+        Kind::Image(Image::Bmp)
+    } else if at(0, b"Rar!\x1A\x07") {
+        Kind::Archive(Archive::Rar)
+    } else if at(0, b"7z\xBC\xAF\x27\x1C") {
+        Kind::Archive(Archive::SevenZip)
+    } else if at(0, b"\xFD7zXZ\0") {
+        Kind::Archive(Archive::Xz)
+    } else if at(0, b"BZh") && matches!(byte(3), Some(b'1'..=b'9')) && at(4, b"1AY&SY") {
+        Kind::Archive(Archive::Bzip2)
+    } else if at(0, b"\x28\xB5\x2F\xFD") {
+        Kind::Archive(Archive::Zstd)
+    } else if at(0, b"\x04\x22\x4D\x18") {
+        Kind::Archive(Archive::Lz4)
+    } else if at(0, b"MSCF\0\0\0\0") {
+        Kind::Archive(Archive::Cab)
+    } else if at(0, b"\x1F\x9D") || at(0, b"\x1F\xA0") {
+        Kind::Archive(Archive::Compress)
+    } else if at(257, b"ustar\0") || at(257, b"ustar ") {
+        Kind::Archive(Archive::Tar)
+    } else if at(0, b"PAR1") && byte(4).is_some_and(is_control) {
+        Kind::Parquet
+    } else if at(0, b"SQLite format 3\0") {
+        Kind::Sqlite
+    } else if at(0, b"\x7FELF")
+        || at(0, b"\xCF\xFA\xED\xFE")
+        || at(0, b"\xCE\xFA\xED\xFE")
+        || at(0, b"MZ") && bytes.iter().take(64).any(|&byte| byte == 0)
+    {
+        Kind::Executable
+    } else {
+        return None;
+    };
+    Some(kind)
+}
+
+/// Returns whether a workbook of Excel 2 to 5 begins here, which has no envelope: a record BOF, its length and version.
+fn is_bare_biff(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0x09, 0x00, 0x04, 0x00, ..]
+            | [0x09, 0x02, 0x06, 0x00, ..]
+            | [0x09, 0x04, 0x06, 0x00, ..]
+            | [0x09, 0x08, 0x08 | 0x10, 0x00, ..]
+    )
+}
+
+/// Returns what text is that is no table, in any encoding that contains ASCII.
+fn by_text(bytes: &[u8]) -> Option<Kind> {
+    let text = bytes.trim_ascii_start();
+    if text.starts_with(b"%PDF-") {
+        Some(Kind::Pdf)
+    } else if text.starts_with(b"{\\rtf") {
+        Some(Kind::Rtf)
+    } else if text.starts_with(b"OFXHEADER:") || text.starts_with(b"<OFX>") {
+        Some(Kind::Ofx)
+    } else if text.starts_with(b"!Type:") || text.starts_with(b"!Account") {
+        Some(Kind::Qif)
+    } else if text.starts_with(b"{1:F01") || text.starts_with(b":20:") {
+        Some(Kind::Mt940)
+    } else if text.starts_with(b"MIME-Version:") {
+        // How Excel saves a "single file web page".
+        Some(Kind::Html)
+    } else if text.first() == Some(&b'<') {
+        by_markup(text)
+    } else if is_json(text) {
+        Some(Kind::Json)
+    } else {
+        None
+    }
+}
+
+fn by_markup(text: &[u8]) -> Option<Kind> {
+    let lower = text.to_ascii_lowercase();
+    let contains = |part: &str| {
+        lower
+            .windows(part.len())
+            .any(|window| window == part.as_bytes())
+    };
+    if lower.starts_with(b"<?xml") || lower.starts_with(b"<?mso-application") {
+        return Some(
+            if contains("urn:schemas-microsoft-com:office:spreadsheet") {
+                Kind::XmlSpreadsheet
+            } else if contains("<html") {
+                Kind::Html
+            } else if contains("<?ofx") || contains("<ofx>") {
+                Kind::Ofx
+            } else {
+                Kind::Xml
+            },
+        );
+    }
+    if lower.starts_with(b"<!doctype") {
+        return Some(match contains("html") {
+            true => Kind::Html,
+            false => Kind::Xml,
+        });
+    }
+    if lower.starts_with(b"<!--") {
+        return Some(match contains("<html") || contains("<table") {
+            true => Kind::Html,
+            false => Kind::Xml,
+        });
+    }
+    let name_length = lower[1..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || b"_:-.".contains(byte))
+        .count();
+    let name = &lower[1..=name_length];
+    let rest = &lower[1 + name_length..];
+    if name.is_empty()
+        || !matches!(
+            rest.first(),
+            Some(b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n')
+        )
+    {
+        return None;
+    }
+    // `<date>` may be a name in the header of a table. An element has attributes, or ends somewhere.
+    let tag_length = rest.iter().position(|&byte| byte == b'>')?;
+    let has_attributes = rest[..tag_length]
+        .windows(2)
+        .any(|window| matches!(window, b"=\"" | b"='"));
+    let has_end = contains(&format!("</{}>", String::from_utf8_lossy(name)));
+    let in_html = [
+        "html", "head", "body", "table", "script", "meta", "style", "title", "div",
+    ]
+    .map(str::as_bytes)
+    .contains(&name);
+    let is_followed_by_markup = rest[tag_length + 1..].trim_ascii_start().first() == Some(&b'<');
+    match (in_html, has_attributes || has_end) {
+        (true, true) => Some(Kind::Html),
+        (true, false) if name == b"html" && is_followed_by_markup => Some(Kind::Html),
+        (false, true) => Some(Kind::Xml),
+        _ => None,
+    }
+}
+
+/// Returns whether text is JSON: an object with a name, or an array of objects or of arrays, which isn't the first field
+/// of a record.
+fn is_json(text: &[u8]) -> bool {
+    let is_json = match text.first() {
+        Some(b'{') => begins_object(text),
+        Some(b'[') => {
+            let inner = text[1..].trim_ascii_start();
+            match inner.first() {
+                Some(b'{') => begins_object(inner),
+                Some(b'[') => inner[1..]
+                    .trim_ascii_start()
+                    .first()
+                    .is_some_and(|byte| b"\"-0123456789[{".contains(byte)),
+                _ => false,
+            }
+        }
+        _ => false,
+    };
+    is_json && !is_followed_by_field(text)
+}
+
+/// Returns whether an object with at least one name begins here.
+fn begins_object(text: &[u8]) -> bool {
+    let Some(name) = text[1..].trim_ascii_start().strip_prefix(b"\"") else {
+        return false;
+    };
+    let mut is_escaped = false;
+    let end = name.iter().position(|&byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.is_some_and(|end| name[end + 1..].trim_ascii_start().first() == Some(&b':'))
+}
+
+/// Returns whether the value that begins here ends, and a delimiter follows on the same line.
+fn is_followed_by_field(text: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut is_escaped = false;
+    for (n, &byte) in text.iter().enumerate() {
+        if in_string {
+            in_string = byte != b'"' || is_escaped;
+            is_escaped = byte == b'\\' && !is_escaped;
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            let next = text[n + 1..].iter().find(|&&byte| byte != b' ');
+            return next.is_some_and(|byte| b",;\t|".contains(byte));
+        }
+    }
+    false
+}
+
+/// Returns UTF-16 as Latin-1, with `?` for what that doesn't have.
+fn narrow(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
+    let (units, _) = bytes.as_chunks::<2>();
+    Vec::from_iter(
+        units
+            .iter()
+            .map(|&bytes| u8::try_from(unit(bytes)).unwrap_or(b'?')),
+    )
+}
+
+/// Returns whether more than three in ten bytes are control characters, and it isn't UTF-16, which has NULs at offsets
+/// of one parity only.
+fn is_binary(bytes: &[u8]) -> bool {
+    let controls = bytes.iter().filter(|&&byte| is_control(byte)).count();
+    if controls * 10 <= bytes.len() * 3 {
+        return false;
+    }
+    let has_null = |parity: usize| bytes.iter().skip(parity).step_by(2).any(|&byte| byte == 0);
+    has_null(0) == has_null(1)
+}
+
+/// Returns whether a byte is a control character that text doesn't have.
+fn is_control(byte: u8) -> bool {
+    byte < 0x20 && !b"\t\n\x0B\x0C\r\x1A\x1B".contains(&byte)
+}

@@ -1,0 +1,254 @@
+//! Unpacking gzip and zip, bounded by what is really written. What headers say about sizes is never believed.
+
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+
+use flate2::bufread::GzDecoder;
+use serde::{Deserialize, Serialize};
+use zip::{ZipArchive, result::ZipError};
+
+use crate::{Error, Kind, Refusal, SNIFF_BYTES, sniff};
+
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// However small an archive is, it may unpack to this many bytes: the ratio says nothing about a few short records.
+const RATIO_FLOOR_BYTES: u64 = 1 << 20;
+
+/// Characters of a name in an archive that a refusal keeps.
+const SHOWN_NAME_CHARS: usize = 100;
+
+/// How much a file may grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes that are written at most, for each of unpacking and converting.
+    pub max_unpacked_bytes: u64,
+    /// How many times its size an archive may unpack to. Counts above 1 MiB.
+    pub max_ratio: u64,
+}
+
+/// What was in an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unpacked {
+    pub bytes: u64,
+    /// By the first 8 KiB: a workbook may still be taken for a zip archive.
+    pub kind: Kind,
+}
+
+/// Unpacks the one file in a gzip file or a zip archive, and refuses early what can't be a table.
+///
+/// # Errors
+///
+/// Returns a [`Refusal`] if the archive is damaged, encrypted, too large, or of another kind; if it contains not
+/// exactly one file; or if that file is an archive (a zip archive passes, as it may be a workbook) or no table.
+pub fn unpack(
+    kind: Kind,
+    mut input: impl Read + Seek,
+    limits: Limits,
+    out: impl Write,
+) -> Result<Unpacked, Error> {
+    let packed_bytes = input.seek(SeekFrom::End(0)).map_err(Error::Io)?;
+    input.rewind().map_err(Error::Io)?;
+    let ratio_bytes = packed_bytes
+        .saturating_mul(limits.max_ratio)
+        .max(RATIO_FLOOR_BYTES);
+    let (max_bytes, too_large) = match ratio_bytes < limits.max_unpacked_bytes {
+        true => (
+            ratio_bytes,
+            Refusal::Ratio {
+                max_ratio: limits.max_ratio,
+            },
+        ),
+        false => (
+            limits.max_unpacked_bytes,
+            Refusal::TooLargeUnpacked {
+                max_bytes: limits.max_unpacked_bytes,
+            },
+        ),
+    };
+    let mut out = Bounded::new(out, max_bytes, too_large);
+    match kind {
+        Kind::Gzip => unpack_gzip(BufReader::with_capacity(BUFFER_BYTES, input), &mut out),
+        Kind::Zip => unpack_zip(BufReader::with_capacity(BUFFER_BYTES, input), &mut out),
+        kind => Err(Refusal::Kind(kind).into()),
+    }
+}
+
+fn unpack_gzip(input: impl BufRead, out: &mut Bounded<impl Write>) -> Result<Unpacked, Error> {
+    let members = Members {
+        decoder: Some(GzDecoder::new(input)),
+    };
+    copy(members, Kind::Gzip, out)
+}
+
+/// Reads the members of a gzip file one after the other (RFC 1952, 2.2). Zeros may follow the last one, as on tapes;
+/// anything else is an error, as it may be a damaged member.
+struct Members<R> {
+    decoder: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(decoder) = &mut self.decoder {
+            let read = decoder.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            self.decoder = match self.decoder.take().map(GzDecoder::into_inner) {
+                Some(rest) => next_member(rest)?,
+                None => None,
+            };
+        }
+        Ok(0)
+    }
+}
+
+fn next_member<R: BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> {
+    if rest.fill_buf()?.first() == Some(&0x1F) {
+        return Ok(Some(GzDecoder::new(rest)));
+    }
+    loop {
+        let padding = rest.fill_buf()?;
+        if padding.is_empty() {
+            return Ok(None);
+        }
+        if padding.iter().any(|&byte| byte != 0) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let length = padding.len();
+        rest.consume(length);
+    }
+}
+
+fn unpack_zip(input: impl Read + Seek, out: &mut Bounded<impl Write>) -> Result<Unpacked, Error> {
+    let refused = |error| from_zip(error, Kind::Zip);
+    let mut archive = ZipArchive::new(input).map_err(refused)?;
+    let mut files = (0..archive.len()).filter(|&index| {
+        let entry = archive.by_index_data(index);
+        entry.is_ok_and(|entry| !entry.is_dir() && !is_system_file(entry.name_raw()))
+    });
+    let (Some(index), second) = (files.next(), files.next()) else {
+        return Err(Refusal::NoFile.into());
+    };
+    drop(files);
+    if let Some(second) = second {
+        let name = |index| match archive.name_for_index(index) {
+            Some(Ok(name)) => String::from_iter(name.chars().take(SHOWN_NAME_CHARS)),
+            _ => String::new(),
+        };
+        return Err(Refusal::SeveralFiles([name(index), name(second)]).into());
+    }
+    if archive.has_duplicate_names() {
+        // Which of the two it is depends on the program that unpacks it.
+        return Err(Refusal::Damaged(Kind::Zip).into());
+    }
+    if archive.by_index_data(index).map_err(refused)?.encrypted() {
+        return Err(Refusal::Encrypted(Kind::Zip).into());
+    }
+    let entry = archive.by_index(index).map_err(refused)?;
+    copy(entry, Kind::Zip, out)
+}
+
+/// Returns whether an entry is one that macOS or Windows adds on its own.
+fn is_system_file(name: &[u8]) -> bool {
+    let base = name.rsplit(|byte| b"/\\".contains(byte)).next();
+    let base = base.unwrap_or(name).to_ascii_lowercase();
+    name.starts_with(b"__MACOSX/")
+        || [&b".ds_store"[..], b"thumbs.db", b"desktop.ini"].contains(&&base[..])
+}
+
+/// Copies what is packed once its first bytes have been seen.
+fn copy(
+    mut packed: impl Read,
+    packing: Kind,
+    out: &mut Bounded<impl Write>,
+) -> Result<Unpacked, Error> {
+    let mut first_bytes = Vec::with_capacity(SNIFF_BYTES);
+    packed
+        .by_ref()
+        .take(SNIFF_BYTES as u64)
+        .read_to_end(&mut first_bytes)
+        .map_err(|error| from_io(error, packing))?;
+    let kind = sniff(&first_bytes);
+    match kind {
+        Kind::Gzip | Kind::Archive(_) => return Err(Refusal::Nested(kind).into()),
+        Kind::Text | Kind::Zip => {}
+        kind if kind.is_workbook() => {}
+        kind => return Err(Refusal::Kind(kind).into()),
+    }
+    out.put(&first_bytes)?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        match packed.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => out.put(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(from_io(error, packing)),
+        }
+    }
+    out.finish()?;
+    Ok(Unpacked {
+        bytes: out.written,
+        kind,
+    })
+}
+
+/// A writer that refuses to write more than a number of bytes.
+pub(crate) struct Bounded<W> {
+    out: W,
+    written: u64,
+    max_bytes: u64,
+    too_large: Refusal,
+}
+
+impl<W: Write> Bounded<W> {
+    pub(crate) fn new(out: W, max_bytes: u64, too_large: Refusal) -> Self {
+        Self {
+            out,
+            written: 0,
+            max_bytes,
+            too_large,
+        }
+    }
+
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.written.saturating_add(bytes.len() as u64);
+        if written > self.max_bytes {
+            return Err(self.too_large.clone().into());
+        }
+        self.out.write_all(bytes).map_err(Error::Io)?;
+        self.written = written;
+        Ok(())
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        self.out.flush().map_err(Error::Io)
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+}
+
+/// Returns why reading failed: the operating system says so with an error number, and everything else is the content.
+pub(crate) fn from_io(error: io::Error, kind: Kind) -> Error {
+    if error.kind() == io::ErrorKind::OutOfMemory {
+        Refusal::Memory.into()
+    } else if error.raw_os_error().is_some() {
+        Error::Io(error)
+    } else {
+        match error.downcast::<ZipError>() {
+            Ok(error) => from_zip(error, kind),
+            Err(_) => Refusal::Damaged(kind).into(),
+        }
+    }
+}
+
+pub(crate) fn from_zip(error: ZipError, kind: Kind) -> Error {
+    match error {
+        ZipError::Io(error) => from_io(error, kind),
+        ZipError::CompressionMethodNotSupported(_) => Refusal::Compression.into(),
+        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) | ZipError::InvalidPassword => {
+            Refusal::Encrypted(kind).into()
+        }
+        _ => Refusal::Damaged(kind).into(),
+    }
+}
