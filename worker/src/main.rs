@@ -11,7 +11,7 @@ mod small_jobs;
 mod step;
 mod workflow;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use backend::{Backend, maintenance, program};
@@ -49,8 +49,17 @@ const STICKY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the worker looks for what is to be tidied up.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3);
 
+fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    // The child process of a step that converts a file. First of all, as its memory is limited.
+    if arguments.next().is_some_and(|command| command == "convert") {
+        return container::run_child(arguments);
+    }
+    start()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn start() -> ExitCode {
     program::prepare();
     let Cli { config, command } = Cli::parse();
     program::exit_code(match command {
