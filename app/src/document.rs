@@ -35,27 +35,45 @@ impl IntoResponse for Page {
 
 /// The query of a page's address.
 #[derive(Debug, Clone, Default)]
-pub struct Query(HashMap<String, String>);
+pub struct Query {
+    values: HashMap<String, String>,
+    /// Of a form whose answer the page is; never from the address.
+    answer_error: Option<String>,
+}
 
 impl Query {
     /// Understands every text: what can't be decoded is replaced. Of several values of one name the last counts.
     pub fn parse(query: &str) -> Self {
-        Self(
-            form_urlencoded::parse(query.as_bytes())
+        Self {
+            values: form_urlencoded::parse(query.as_bytes())
                 .into_owned()
                 .collect(),
-        )
+            answer_error: None,
+        }
+    }
+
+    /// The page is shown in answer to a form with this error.
+    pub(crate) fn with_answer_error(self, error: String) -> Self {
+        Self {
+            answer_error: Some(error),
+            ..self
+        }
+    }
+
+    /// What is wrong with the answers that the page is shown in return for.
+    pub(crate) fn answer_error(&self) -> Option<String> {
+        self.answer_error.clone()
     }
 
     /// Empty where there is none, as a form sends it.
     pub fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.values.get(name).map_or("", String::as_str)
     }
 
     /// The error that a form posted to the server function `S` left in the address that it came back to.
     pub fn posted<S: ServerFn<Error = AppError>>(&self) -> Option<AppError> {
         let error = self
-            .0
+            .values
             .get("__err")
             .filter(|_| self.get("__path") == S::PATH)?;
         Some(ServerFnUrlError::decode_err(error))

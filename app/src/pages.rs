@@ -2,6 +2,7 @@
 //! folder of its name.
 
 mod failure;
+mod formats;
 mod home;
 mod job;
 mod pager;
@@ -10,8 +11,9 @@ mod user;
 use leptos::prelude::*;
 
 pub use failure::not_found;
+pub use formats::formats;
 pub use home::home;
-pub use job::job;
+pub use job::{answer, job};
 pub use user::user;
 
 /// Makes a page fetch itself again every two seconds where there is no JavaScript. Shown only while

@@ -2,7 +2,7 @@
 
 use leptos::{
     prelude::window,
-    web_sys::{FormData, HtmlFormElement, Response, UrlSearchParams},
+    web_sys::{FormData, HtmlFormElement, Response, SubmitEvent, UrlSearchParams},
 };
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
@@ -23,6 +23,18 @@ pub async fn post<T: DeserializeOwned>(form: &HtmlFormElement) -> Result<T, AppE
     };
     let body = body.map_err(|_| AppError::unreachable())?;
     answer(response.status(), &body.as_string().unwrap_or_default())
+}
+
+/// The fields of the form that is submitted, with those of the button, as in a URL's query.
+pub fn query_of(event: &SubmitEvent) -> Option<String> {
+    let form: HtmlFormElement = event.target()?.dyn_into().ok()?;
+    let fields = FormData::new_with_form(&form).ok()?;
+    let fields = UrlSearchParams::new_with_str_sequence_sequence(&fields).ok()?;
+    if let Some(button) = event.submitter() {
+        let attribute = |name| button.get_attribute(name).unwrap_or_default();
+        fields.append(&attribute("name"), &attribute("value"));
+    }
+    fields.to_string().as_string()
 }
 
 async fn send(form: &HtmlFormElement) -> Result<Response, JsValue> {

@@ -5,6 +5,7 @@
 //! it and however late it wakes up. Ending its workflow only frees the workers sooner.
 
 use domain::{Command, Effect, Job, JobId, JobStatus};
+use validator::Format;
 
 use crate::{
     Backend, Error, Result,
@@ -16,8 +17,14 @@ use crate::{
 /// Does what is asked for, and returns the job as it is then. However often a command comes, and from
 /// however many places at once, it takes effect once. Fails with [`Error::Conflict`] when the job's state
 /// forbids it, and with [`Error::Unavailable`] when Temporal doesn't take a job that is to run; then
-/// nothing has changed.
-pub async fn command(backend: &Backend, job_id: JobId, command: Command) -> Result<Job> {
+/// nothing has changed. `format` is given about the file of a job that is started or retried, in addition to what was
+/// given before.
+pub async fn command(
+    backend: &Backend,
+    job_id: JobId,
+    command: Command,
+    format: &Format,
+) -> Result<Job> {
     loop {
         let job = query::get(&backend.pool, job_id).await?;
         let current = Attempt::of(&job);
@@ -27,7 +34,16 @@ pub async fn command(backend: &Backend, job_id: JobId, command: Command) -> Resu
             Err(forbidden) => return Err(Error::Conflict(forbidden.to_string())),
         };
         let changed = match status {
-            JobStatus::Processing => run(backend, &job).await?,
+            JobStatus::Processing => {
+                if job.state.status != JobStatus::Paused && !format.is_empty() {
+                    let before = query::file_format(&backend.pool, job_id).await?.format.0;
+                    let given = format.clone().or(&before);
+                    if !transition::give_format(&backend.pool, current, &given).await? {
+                        continue;
+                    }
+                }
+                run(backend, &job).await?
+            }
             status => {
                 let stopped = transition::stop(&backend.pool, current, status).await?;
                 if stopped.is_some() {
@@ -47,10 +63,8 @@ pub async fn command(backend: &Backend, job_id: JobId, command: Command) -> Resu
 /// process dies in between, the workflow's first step does the rest.
 async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
     let next = Attempt::of(job).next();
-    // A small file whose chunks an earlier version has planned goes on with them.
-    let is_small = processing::is_small(job.bytes)
-        && !(job.state.status == JobStatus::Paused
-            && query::is_planned(&backend.pool, job.id).await?);
+    let is_small =
+        processing::is_small(job.bytes) && query::may_go_whole(&backend.pool, job.id).await?;
     let begun = if is_small {
         backend.starter.start(next).await?
     } else {

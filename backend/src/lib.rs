@@ -19,6 +19,7 @@ mod database;
 pub mod deletion;
 mod deletion_queue;
 pub mod demo;
+pub mod dry_run;
 mod error;
 mod jobs;
 mod ledger;
@@ -44,7 +45,7 @@ pub use config::BackendConfig;
 pub use error::{Error, Result};
 pub use jobs::{
     events::{Event, ProgressHub},
-    query::JobPage,
+    query::{FileFormat, JobPage},
 };
 pub use probe::probe;
 pub use storage::Storage;

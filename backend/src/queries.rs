@@ -4,12 +4,25 @@ use domain::{Job, JobId, JobProgress, UserId};
 
 use crate::{
     Backend, JobPage, ProgressHub, Result,
-    jobs::{events, query},
+    jobs::{
+        events,
+        query::{self, FileFormat},
+    },
     users,
 };
 
 pub async fn job(backend: &Backend, job_id: JobId) -> Result<Job> {
     query::get(&backend.pool, job_id).await
+}
+
+/// The latest earlier job of the same user with the same file.
+pub async fn same_file(backend: &Backend, job: &Job) -> Result<Option<JobId>> {
+    Ok(query::same_file(&backend.pool, job).await?)
+}
+
+/// How the job's file is read, and what must be answered first.
+pub async fn file_format(backend: &Backend, job_id: JobId) -> Result<FileFormat> {
+    query::file_format(&backend.pool, job_id).await
 }
 
 /// A user's jobs, newest first. Fails with [`crate::Error::NotFound`] without such a user.

@@ -1,9 +1,10 @@
 //! The uploaded files, kept as they came: on a disk or in an object store.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
+use container::{Kind, SNIFF_BYTES, sniff};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::{
     BackoffConfig, MultipartUpload, ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig,
@@ -43,6 +44,8 @@ pub(crate) struct StoredFile {
     pub bytes: u64,
     /// Lower-case hexadecimal.
     pub sha256: String,
+    /// Whether it may be text.
+    pub is_text: bool,
 }
 
 impl Storage {
@@ -92,6 +95,7 @@ impl Storage {
         E: std::fmt::Display,
     {
         let mut hasher = Sha256::new();
+        let mut beginning = Vec::new();
         let mut bytes = 0_u64;
         let mut upload = self.upload(key).await?;
         loop {
@@ -113,6 +117,8 @@ impl Storage {
                 return Err(Error::TooLarge { limit });
             }
             hasher.update(&piece);
+            let lacking = SNIFF_BYTES.saturating_sub(beginning.len());
+            beginning.extend_from_slice(&piece[..lacking.min(piece.len())]);
             if let Err(error) = upload.write(&piece).await {
                 upload.abort().await;
                 discard(content, limit).await;
@@ -123,7 +129,13 @@ impl Storage {
         Ok(StoredFile {
             bytes,
             sha256: format!("{:x}", HexDigest(&hasher.finalize())),
+            is_text: sniff(&beginning) == Kind::Text,
         })
+    }
+
+    /// Where the file is on this machine's disk, if it is there.
+    pub(crate) fn local_path(&self, key: &str) -> Option<PathBuf> {
+        self.directory.as_ref().map(|directory| directory.join(key))
     }
 
     /// Begins to store an object under `key`. It is there once [`Upload::finish`] has returned.

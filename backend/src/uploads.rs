@@ -6,15 +6,17 @@ use bytes::Bytes;
 use domain::{Job, UserId};
 use futures::Stream;
 use uuid::Uuid;
+use validator::Format;
 
 use crate::{Backend, Result, database, deletion_queue, jobs::transition, maintenance, users};
 
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
-/// when the job is started. Without success nothing is left behind, not even if this process dies.
+/// when the job is started. `format` is what is given about it. Without success nothing is left behind, not even if this process dies.
 pub async fn upload<E: Display>(
     backend: &Backend,
     user_id: UserId,
     filename: &str,
+    format: &Format,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
 ) -> Result<Job> {
     users::get(backend, user_id).await?;
@@ -28,7 +30,7 @@ pub async fn upload<E: Display>(
         let mut tx = database::begin(&backend.pool).await?;
         deletion_queue::keep_file(&mut tx, &key).await?;
         let filename = shown_filename(filename);
-        let job = transition::create(&mut tx, user_id, &filename, &key, &file).await?;
+        let job = transition::create(&mut tx, user_id, &filename, &key, &file, format).await?;
         tx.commit().await?;
         Ok(job)
     }

@@ -1,23 +1,48 @@
 //! What a report says of the file as a whole.
 
 use domain::format;
-use validator::{Column, DateSpan, Layout, Summary};
+use validator::{Column, DateOrder, DateSpan, Decimal, Decision, Layout, Summary};
 
 /// The most characters of a name that are shown, and the most names of ignored columns.
 const MAX_NAME_CHARS: usize = 60;
 const MAX_NAMES: usize = 12;
 
-/// Which column is taken for what, and what the valid rows amount to.
-pub fn facts(layout: &Layout, summary: &Summary) -> Vec<(String, String)> {
+/// How the file is read, with the rows that prove it, and what the valid rows amount to.
+pub fn facts(layout: &Layout, decisions: &[Decision], summary: &Summary) -> Vec<(String, String)> {
     let column = |column: Column| {
-        let place = match layout.position(column) {
-            Some(at) => format!("column {}, “{}”", at + 1, shown(&layout.names()[at])),
-            None => "no such column".to_owned(),
+        let places: Vec<String> = layout
+            .positions(column)
+            .into_iter()
+            .map(|at| format!("column {}, “{}”", at + 1, shown(&layout.names()[at])))
+            .collect();
+        let places = match places.is_empty() {
+            true => "no such column".to_owned(),
+            false => places.join("; "),
         };
-        (column.as_str(), place)
+        (column.as_str(), places)
     };
     let ignored = ignored_names(layout);
     let others = (!ignored.is_empty()).then_some(("Not checked", ignored));
+    let proved = |key: &str, what: &str| {
+        let proof = decisions.iter().find(|decision| decision.key == key);
+        match proof.and_then(|proof| Some((proof.row?, proof.found.as_deref()?))) {
+            Some((row, found)) => {
+                let row = format::count(row);
+                format!("{what}, proved by “{}” in row {row}", shown(found))
+            }
+            None => what.to_owned(),
+        }
+    };
+    let order = layout.date_order().map(|order| match order {
+        DateOrder::Ymd => "year first",
+        DateOrder::Dmy => "day first",
+        DateOrder::Mdy => "month first",
+    });
+    let order = order.map(|order| ("Dates", proved("date_order", order)));
+    let decimal = match layout.decimal() {
+        Decimal::Point => "decimal point",
+        Decimal::Comma => "decimal comma",
+    };
     let sums = summary.valid_dates.map(|DateSpan { first, last }| {
         let days = match first == last {
             true => first.to_string(),
@@ -30,8 +55,10 @@ pub fn facts(layout: &Layout, summary: &Summary) -> Vec<(String, String)> {
         .map(column)
         .into_iter()
         .chain(others)
+        .chain([("Amounts", proved("decimal", decimal))])
+        .chain(order)
         .chain([
-            ("Separator", separator(layout.delimiter()).to_owned()),
+            ("Delimiter", delimiter(layout.delimiter())),
             ("Encoding", layout.encoding().name().to_owned()),
         ])
         .chain(sums.into_iter().flatten())
@@ -40,12 +67,15 @@ pub fn facts(layout: &Layout, summary: &Summary) -> Vec<(String, String)> {
 }
 
 fn ignored_names(layout: &Layout) -> String {
-    let known = Column::ALL.map(|column| layout.position(column));
+    let known: Vec<usize> = Column::ALL
+        .into_iter()
+        .flat_map(|column| layout.positions(column))
+        .collect();
     let mut names: Vec<String> = layout
         .names()
         .iter()
         .enumerate()
-        .filter(|(at, _)| !known.contains(&Some(*at)))
+        .filter(|(at, _)| !known.contains(at))
         .map(|(_, name)| format!("“{}”", shown(name)))
         .collect();
     if names.len() > MAX_NAMES {
@@ -60,11 +90,12 @@ fn shown(name: &str) -> String {
     format::shortened(name, MAX_NAME_CHARS).unwrap_or_else(|| name.to_owned())
 }
 
-fn separator(delimiter: u8) -> &'static str {
+fn delimiter(delimiter: u8) -> String {
     match delimiter {
-        b';' => "semicolon",
-        b'\t' => "tab",
-        b'|' => "bar",
-        _ => "comma",
+        b',' => "comma".to_owned(),
+        b';' => "semicolon".to_owned(),
+        b'\t' => "tab".to_owned(),
+        b'|' => "vertical bar".to_owned(),
+        other => format!("“{}”", char::from(other)),
     }
 }

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "thread")]
 mod facts;
+pub mod form;
 #[cfg(feature = "thread")]
 mod thread;
 
@@ -33,6 +34,8 @@ pub struct Report {
     pub facts: Vec<(String, String)>,
     /// `false` if there are more rows than a browser has memory for.
     pub is_whole: bool,
+    /// What was given about the file, as JSON.
+    pub format: String,
 }
 
 /// A kind of error that occurs.
@@ -49,12 +52,29 @@ pub struct Problem {
 pub enum Failure {
     /// Processing would fail too, with this sentence.
     Refused(String),
+    /// Only processing can check it, for this reason.
+    Unpacked(String),
+    /// Processing would ask, too.
+    Asked(Asked),
+    /// An answer is no good, for this reason.
+    Invalid(String),
     /// The file was changed, moved or removed after it was chosen, or it is a directory.
     Unreadable,
     /// The rows to be kept are more than [`MAX_KEPT_BYTES`], or those of a file that isn't checked to its end.
     TooLarge,
     /// The thread couldn't be started, or broke off: for want of memory, say.
     Broken,
+}
+
+/// What must be answered before the file can be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The questions, as sentences.
+    pub sentence: String,
+    /// The fields of a form, as HTML.
+    pub fields: String,
+    /// What was given about the file so far, as JSON.
+    pub format: String,
 }
 
 /// What the thread tells, as JSON.

@@ -1,16 +1,19 @@
 //! What runs in the thread: the file is read slice by slice, so it may be larger than the memory.
 
+use container::{Kind, Refusal, SNIFF_BYTES, sniff};
 use validator::{
-    Candidate, Checker, Counts, ErrorCode, FileError, Layout, RowFilter, Summary, Verdict,
-    write_results_header,
+    Candidate, Checked, Checker, Counts, EncodingProbe, ErrorCode, FileError, Format,
+    InvalidFormat, Layout, Presumed, RowFilter, Summary, Verdict, write_results_header,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{
-    Blob, DedicatedWorkerGlobalScope, File, FileReaderSync, Performance,
+    Blob, DedicatedWorkerGlobalScope, File, FileReaderSync, Performance, UrlSearchParams,
     js_sys::{Array, Uint8Array, global},
 };
 
-use crate::{Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report, facts::facts};
+use crate::{
+    Asked, Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report, facts::facts, form,
+};
 
 /// The check ends here: the ids of so many rows take up to a gigabyte, and WebAssembly has four.
 const MAX_ROWS: u64 = 25_000_000;
@@ -27,13 +30,21 @@ const PART: usize = 1 << 20;
 /// Rows that are shown of each kind of problem.
 const EXAMPLES: usize = 3;
 
-/// Checks a file and posts what it finds. `keep` is a [`RowFilter`].
+/// Checks a file and posts what it finds. `keep` is a [`RowFilter`], `format` what was given about the file so far, as
+/// JSON, and `answers` what a form has added to it, as in a URL's query.
 #[wasm_bindgen]
-pub fn check_file(file: &File, keep: Option<String>) {
+pub fn check_file(
+    file: &File,
+    keep: Option<String>,
+    format: Option<String>,
+    answers: Option<String>,
+) {
     console_error_panic_hook::set_once();
     let scope: DedicatedWorkerGlobalScope = global().unchecked_into();
     let keep = keep.and_then(|filter| filter.parse().ok());
-    let message = match check(&scope, file, keep) {
+    let checked = given(&format.unwrap_or_default(), &answers.unwrap_or_default())
+        .and_then(|format| check(&scope, file, keep, &format));
+    let message = match checked {
         Ok((report, kept)) => {
             if let Some(rows) = kept {
                 post(&scope, &rows);
@@ -56,56 +67,143 @@ fn post(scope: &DedicatedWorkerGlobalScope, data: &JsValue) {
         .expect("texts and blobs can be posted");
 }
 
+/// What is given about the file: the answers, and what was given before.
+fn given(format: &str, answers: &str) -> Result<Format, Failure> {
+    let before = Format::from_json(format).map_err(invalid)?;
+    let answers: Vec<(String, String)> = UrlSearchParams::new_with_str(answers)
+        .map(|answers| {
+            let pairs = answers.entries().into_iter().flatten();
+            let pairs = pairs.map(|pair| Array::from(&pair));
+            let text = |value: JsValue| value.as_string().unwrap_or_default();
+            pairs
+                .map(|pair| (text(pair.get(0)), text(pair.get(1))))
+                .collect()
+        })
+        .unwrap_or_default();
+    Ok(form::answers(&answers).map_err(invalid)?.or(&before))
+}
+
+fn invalid(error: InvalidFormat) -> Failure {
+    Failure::Invalid(error.to_string())
+}
+
 fn check(
     scope: &DedicatedWorkerGlobalScope,
     file: &File,
     keep: Option<RowFilter>,
+    format: &Format,
 ) -> Result<(Report, Option<Blob>), Failure> {
     let clock = Clock::start(scope)?;
-    let mut checker = Checker::new(random(scope)?);
-    let mut gathered = Gathered::new(keep);
-    let mut slices = Slices::new(file)?;
-    let mut told_at = 0.0;
-    while let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)? {
-        checker
-            .push(slice, &mut |row| gathered.add(row))
-            .map_err(refused)?;
-        let counts = checker.summary().counts;
-        if gathered.is_full() {
-            return Err(Failure::TooLarge);
-        }
-        if counts.processed >= MAX_ROWS {
-            break;
-        }
-        if clock.milliseconds() >= told_at + INTERVAL {
-            told_at = clock.milliseconds();
-            tell(scope, &Message::Progress(clock.progress(&slices, counts)));
-        }
+    if let Some(failure) = not_text(file)? {
+        return Err(failure);
     }
+    let hash_key = random(scope)?;
+    let mut presumed = Presumed::default();
+    'again: loop {
+        let mut checker = Checker::new(hash_key, format.clone(), presumed);
+        let mut gathered = Gathered::new(keep);
+        let mut slices = Slices::new(file)?;
+        let mut told_at = 0.0;
+        while let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)? {
+            if let Err(error) = checker.push(slice, &mut |row| gathered.add(row)) {
+                return Err(refused(error, file, format));
+            }
+            // What the first rows prove, the others hardly contradict.
+            if let Some(proved) = checker.contradiction() {
+                presumed = proved;
+                continue 'again;
+            }
+            let counts = checker.summary().counts;
+            if gathered.is_full() {
+                return Err(Failure::TooLarge);
+            }
+            if counts.processed >= MAX_ROWS {
+                break;
+            }
+            if clock.milliseconds() >= told_at + INTERVAL {
+                told_at = clock.milliseconds();
+                tell(scope, &Message::Progress(clock.progress(&slices, counts)));
+            }
+        }
 
-    let is_whole = slices.is_at_end();
-    let (layout, summary) = if is_whole {
-        checker
-            .finish(&mut |row| gathered.add(row))
-            .map_err(refused)?
-    } else if keep.is_some() {
-        return Err(Failure::TooLarge);
-    } else {
-        let layout = checker.layout().cloned();
-        (layout.ok_or(Failure::Broken)?, checker.summary().clone())
-    };
-    let kept = gathered.kept.map(|kept| kept.finish(&layout)).transpose()?;
-    let report = Report {
-        progress: clock.progress(&slices, summary.counts),
-        problems: gathered.examples.of(&summary),
-        facts: facts(&layout, &summary),
-        is_whole,
-    };
-    Ok((report, kept))
+        let is_whole = slices.is_at_end();
+        let (layout, decisions, summary) = if is_whole {
+            match checker.finish(&mut |row| gathered.add(row)) {
+                Ok(Checked::Done(done)) => {
+                    let (layout, reading, summary) = *done;
+                    (layout, reading.decisions, summary)
+                }
+                Ok(Checked::Again(proved)) => {
+                    presumed = proved;
+                    continue;
+                }
+                Err(error) => return Err(refused(error, file, format)),
+            }
+        } else if keep.is_some() {
+            return Err(Failure::TooLarge);
+        } else {
+            let layout = checker.layout().cloned();
+            let summary = checker.summary().clone();
+            (layout.ok_or(Failure::Broken)?, Vec::new(), summary)
+        };
+        let kept = gathered.kept.map(|kept| kept.finish(&layout)).transpose()?;
+        let report = Report {
+            progress: clock.progress(&slices, summary.counts),
+            problems: gathered.examples.of(&summary),
+            facts: facts(&layout, &decisions, &summary),
+            is_whole,
+            format: format.to_value().to_string(),
+        };
+        return Ok((report, kept));
+    }
 }
 
-fn refused(error: FileError) -> Failure {
-    Failure::Refused(error.to_string())
+/// What is said of a file that isn't text.
+fn not_text(file: &File) -> Result<Option<Failure>, Failure> {
+    let mut slices = Slices::new(file)?;
+    let beginning = slices.next().map_err(|_| Failure::Unreadable)?;
+    let Some(beginning) = beginning else {
+        return Ok(None);
+    };
+    let kind = sniff(&beginning[..beginning.len().min(SNIFF_BYTES)]);
+    Ok(match kind {
+        Kind::Text => None,
+        _ if kind.is_packed() || kind.is_workbook() => Some(Failure::Unpacked(format!(
+            "This is {}. It is unpacked and checked once it is uploaded.",
+            kind.name()
+        ))),
+        _ => Some(Failure::Refused(Refusal::Kind(kind).to_string())),
+    })
+}
+
+fn refused(error: FileError, file: &File, format: &Format) -> Failure {
+    let error = match error.questions() {
+        [] => error,
+        _ => with_encoding(error, file, format),
+    };
+    match error.questions() {
+        [] => Failure::Refused(error.to_string()),
+        questions => Failure::Asked(Asked {
+            sentence: error.to_string(),
+            fields: form::fields(questions, "answer"),
+            format: format.to_value().to_string(),
+        }),
+    }
+}
+
+/// The error, with the question for the encoding if that isn't known either.
+fn with_encoding(error: FileError, file: &File, format: &Format) -> FileError {
+    if error.questions().iter().any(|it| it.key == "encoding") {
+        return error;
+    }
+    let mut probe = EncodingProbe::new(format);
+    let Ok(mut slices) = Slices::new(file) else {
+        return error;
+    };
+    while let Ok(Some(slice)) = slices.next() {
+        probe.push(slice);
+    }
+    probe.finish(error)
 }
 
 fn random(scope: &DedicatedWorkerGlobalScope) -> Result<[u8; 16], Failure> {

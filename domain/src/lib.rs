@@ -20,6 +20,6 @@ pub use report::{JobReport, Throughput, results_filename};
 pub use state::{JobProgress, JobState};
 pub use user::{Email, InvalidField, NewUser, User, UserChange, UserName};
 pub use validator::{
-    Amount, AmountSum, Counts, DateSpan, ErrorCode, Field, Problems, RowError, RowFilter,
-    Transaction,
+    Amount, AmountSum, Counts, DateSpan, Decision, ErrorCode, Field, Format, InvalidFormat,
+    Problems, Question, Reading, RowError, RowFilter, Source, Transaction,
 };

@@ -13,11 +13,14 @@ pub struct JobState {
     /// 0 to 100, with one digit after the point, rounded down: 100 means done.
     pub progress_percent: f64,
     pub processed_records: u64,
-    /// Data rows in the file; 0 until the file has been planned.
+    /// Transactions in the file; 0 until the file has been planned.
     pub total_records: u64,
     pub valid_records: u64,
     pub invalid_records: u64,
     pub suspicious_records: u64,
+    /// Records that are no transactions. They are none of the above.
+    #[serde(default)]
+    pub ignored_records: u64,
     /// Chunks of the file that are committed.
     pub batch_completed: u32,
     /// Chunks of the file; 0 until the file has been planned.
@@ -28,6 +31,10 @@ pub struct JobState {
     pub eta_seconds: Option<f64>,
     /// Why the job failed, as a sentence.
     pub error: Option<String>,
+    /// The same for programs: `format.` and a key of the format if it must be told how the file is to be read, otherwise
+    /// `file.` and what is wrong with it.
+    #[serde(default)]
+    pub error_code: Option<String>,
     /// Grows with each start, pause, resume, cancel and retry. Work that was begun under an earlier number
     /// can't commit any more.
     pub run: u32,
@@ -131,10 +138,12 @@ impl JobState {
             valid_records: 0,
             invalid_records: 0,
             suspicious_records: 0,
+            ignored_records: 0,
             batch_completed: 0,
             total_batches: 0,
             rows_per_second: None,
             error: None,
+            error_code: None,
             ..after
         }
     }
@@ -146,8 +155,8 @@ mod tests {
 
     const MESSAGE: &str = r#"{"type":"job_progress","job_id":1,"user_id":2,"status":"processing",
         "progress_percent":50.0,"processed_records":5,"total_records":10,"valid_records":4,"invalid_records":1,
-        "suspicious_records":1,"batch_completed":1,"total_batches":2,"rows_per_second":2.5,"eta_seconds":2.0,
-        "error":"broken","run":3,"version":7}"#;
+        "suspicious_records":1,"ignored_records":0,"batch_completed":1,"total_batches":2,"rows_per_second":2.5,"eta_seconds":2.0,
+        "error":"broken","error_code":null,"run":3,"version":7}"#;
 
     fn state(status: JobStatus) -> JobState {
         let message = JobProgress::from_json(MESSAGE).unwrap();

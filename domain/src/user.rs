@@ -56,6 +56,16 @@ impl fmt::Display for InvalidField {
 
 impl std::error::Error for InvalidField {}
 
+impl From<validator::InvalidFormat> for InvalidField {
+    fn from(invalid: validator::InvalidFormat) -> Self {
+        let field = match invalid.key.as_str() {
+            "" => "format".to_owned(),
+            key => format!("format.{key}"),
+        };
+        Self::new(&field, &invalid.to_string())
+    }
+}
+
 impl From<validator::UnknownFilter> for InvalidField {
     fn from(unknown: validator::UnknownFilter) -> Self {
         Self::new("filter", &unknown.to_string())

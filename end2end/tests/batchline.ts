@@ -27,7 +27,7 @@ export async function createUser(page: Page, user = somebody()) {
 
 // From the user's page; ends on the new job's page.
 export async function upload(page: Page, name: string, content: string | Buffer) {
-  await page.getByLabel('CSV file').setInputFiles({
+  await page.getByLabel('File', { exact: true }).setInputFiles({
     name,
     mimeType: name.endsWith('.png') ? 'image/png' : 'text/csv',
     buffer: Buffer.from(content),

@@ -6,7 +6,7 @@ import { SAMPLE, createUser } from './batchline';
 import { FILES, REFUSED } from './files';
 
 const choose = (page: Page, name: string, content: string | Buffer) =>
-  page.getByLabel('CSV file').setInputFiles({
+  page.getByLabel('File', { exact: true }).setInputFiles({
     name,
     mimeType: 'text/csv',
     buffer: Buffer.from(content),
@@ -86,7 +86,7 @@ test('a file that would fail says why, as its job does @javascript @once', async
       await ended(page, name);
       const job = await process(request, userId(page), name, content);
       expect(job.status, title).toBe('failed');
-      await expect(check(page, name)).toContainText(`Processing this file would fail. ${job.error}`);
+      await expect(check(page, name)).toContainText(job.error);
     });
   }
 });
@@ -120,14 +120,14 @@ test('problems are shown by kind, with the first rows, and how the file is read 
   await expect(number(page, 'mixed.csv', 'date')).toHaveText('column 4, “Timestamp”');
   await expect(number(page, 'mixed.csv', 'description')).toHaveText('no such column');
   await expect(number(page, 'mixed.csv', 'Not checked')).toHaveText('“Note”');
-  await expect(number(page, 'mixed.csv', 'Separator')).toHaveText('semicolon');
+  await expect(number(page, 'mixed.csv', 'Delimiter')).toHaveText('semicolon');
   await expect(number(page, 'mixed.csv', 'Dates, valid rows')).toHaveText('2024-01-31 to 2024-02-01');
   // Said once to who doesn't see it.
   await expect(page.getByRole('status').filter({ hasText: '6 of 8 rows are invalid' })).toHaveCount(1);
 
   await choose(page, 'header.csv', 'transaction_id,amount,date\n');
   await expect(check(page, 'header.csv')).toContainText('The file has a header and no rows.');
-  await page.getByLabel('CSV file').setInputFiles([]);
+  await page.getByLabel('File', { exact: true }).setInputFiles([]);
   await expect(check(page, 'header.csv')).toHaveCount(0);
 });
 
@@ -149,7 +149,7 @@ test.describe('a check of a file on disk @once', () => {
 
   test('can be stopped and begun again @javascript', async ({ page }) => {
     await createUser(page);
-    await page.getByLabel('CSV file').setInputFiles(large);
+    await page.getByLabel('File', { exact: true }).setInputFiles(large);
     const stop = page.getByRole('button', { name: 'Stop the check' });
     await stop.click();
     await expect(check(page, 'large.csv')).toContainText('The check was stopped.');
@@ -173,7 +173,7 @@ test.describe('a check of a file on disk @once', () => {
     page,
   }) => {
     await createUser(page);
-    await page.getByLabel('CSV file').setInputFiles(large);
+    await page.getByLabel('File', { exact: true }).setInputFiles(large);
     await expect(page.getByRole('button', { name: 'Stop the check' })).toBeVisible();
     await choose(page, 'small.csv', SAMPLE);
     await ended(page, 'small.csv');
@@ -181,7 +181,7 @@ test.describe('a check of a file on disk @once', () => {
     await expect(check(page, 'large.csv')).toHaveCount(0);
     await expect.poll(() => page.workers().length).toBe(0);
 
-    await page.getByLabel('CSV file').setInputFiles(large);
+    await page.getByLabel('File', { exact: true }).setInputFiles(large);
     await expect(page.getByRole('button', { name: 'Stop the check' })).toBeVisible();
     await page.getByRole('button', { name: 'Upload' }).click();
     await expect(page.getByRole('heading', { level: 1, name: 'large.csv' })).toBeVisible({
@@ -194,7 +194,7 @@ test.describe('a check of a file on disk @once', () => {
     await createUser(page);
     const changing = join(directory, 'changing.csv');
     await writeFile(changing, SAMPLE);
-    await page.getByLabel('CSV file').setInputFiles(changing);
+    await page.getByLabel('File', { exact: true }).setInputFiles(changing);
     await ended(page, 'changing.csv');
     await writeFile(changing, `${SAMPLE}TXN005,1,2024-01-01,One more\n`);
     await page.getByRole('button', { name: 'Check again' }).click();

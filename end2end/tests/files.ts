@@ -27,7 +27,7 @@ function generated(seed: number, count: number, end: string) {
   const lines = [COLUMNS];
   for (let row = 0; row < count; row++) {
     const id = random(20) ? `T${row}` : one(['', `T${random(count)}`, ' T1 ', 'x'.repeat(256)]);
-    const amount = random(10) ? `${random(60_000)}.${random(100)}` : one(['', 'ten', '-5', '"1,5"', '1e3', '1e99']);
+    const amount = random(10) ? `${random(60_000)}.${random(100)}` : one(['', 'ten', '-5', '"1,5,5"', '1e3', '1e99']);
     const date = random(10) ? `2024-0${1 + random(9)}-1${random(10)}` : one(['', '2024-02-30', '20240229', 'May']);
     const note = one(['plain', '"with, comma"', `"two${end}lines"`, '"a ""quoted"" word"', 'Grüße 😀', '=1+1', '']);
     lines.push([id, amount, date, note].join(',') + (random(50) ? '' : one([',more', '"'])));
@@ -39,7 +39,7 @@ function generated(seed: number, count: number, end: string) {
 export const FILES: [string, Buffer][] = [
   ['quotes', rows('"A","1","2024-01-15","a ""b"", c"', 'B,1,2024-01-15,a "b" c', '"C"x,1,2024-01-15,"a"b"c"', 'D,1,2024-01-15,"two\nlines"', '""')],
   ['line ends', Buffer.from(`${COLUMNS}\r\nA,1,2024-01-15,crlf\r\nB,1,2024-01-15,cr\rC,1,2024-01-15,lf\n\r\n\nD,1,2024-01-15,"a\r\nb\rc"`)],
-  ['semicolons', text('amount;date;transaction_id', '1,5;2024-01-15;A', '1.5;2024-01-15;B', ';;', ';', '1;2024-01-15;C;')],
+  ['semicolons', text('amount;date;transaction_id', '1,5,5;2024-01-15;A', '1.5;2024-01-15;B', ';;', ';', '1;2024-01-15;C;')],
   ['tabs', text('transaction_id\tamount\tdate', 'A\t1\t2024-01-15', '"B\t"\t1\t2024-01-15')],
   ['bars', text('transaction_id|amount|date|description', 'A|1|2024-01-15|"x|y"')],
   ['mark', Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), rows('A,1,2024-01-15,\u{FEFF}x', '\u{FEFF}B,1,2024-01-15,')])],
@@ -51,10 +51,10 @@ export const FILES: [string, Buffer][] = [
   ['amounts', amounts('', ' 1 ', '+1', '-0', '.5', '5.', '.', '1e3', '1E-3', '0e99', '0e100', '1e-99', '1e007', '--1', '0x1', '١', 'nan', '50000', '50000.01', '-0.01', '999999999999999999', '1000000000000000000', '0.0000000001', '0.00000000001', '"1,000"', '€1', '1 000')],
   ['dates', dates('', ' 2024-01-15 ', '2024/01/15', '20240115', '2024-1-15', '2024-01/15', '2024-02-29', '2023-02-29', '0000-01-01', '2024-13-01', '2024-01-15T10:00', '2024-01-15 10:00:00Z', '2024-01-15t23:59:59.123456789+14:00', '2024-01-15T10:00:00.1234567890', '2024-01-15T24:00', '2024-01-15T10:00-14:01', '2024-01-15+01:00', '15.01.2024', 'today')],
   ['cells', rows('A,1,2024-01-15', 'B,1,2024-01-15,x,y', 'C', 'D,1,2024-01-15,x,', '   ', ',,,', ',,,,')],
-  ['bytes', Buffer.concat([rows('A,1,2024-01-15,x'), Buffer.from('B,1,2024-01-15,caf\xe9\nC\x00,1,2024-01-15,y\nD,1,2024-01-15,\xff\xfe\nE,\xed\xa0\x80,2024-01-15,\n', 'latin1')])],
+  ['bytes', Buffer.concat([rows('A,1,2024-01-15,ü'), Buffer.from('B,1,2024-01-15,caf\xe9\nC\x00,1,2024-01-15,y\nD,1,2024-01-15,\xff\xfe\nE,\xed\xa0\x80,2024-01-15,\n', 'latin1')])],
   ['unclosed quote', rows('A,1,2024-01-15,x', 'B,1,2024-01-15,"never', 'C,1,2024-01-15,closed')],
   ['large row', rows('A,1,2024-01-15,x', `B,1,2024-01-15,${'y'.repeat(1_048_576)}`, `C,1,2024-01-15,"${'z\n'.repeat(520_000)}"`, 'B,1,2024-01-15,')],
-  ['formulas', text('transaction_id,amount,date,=cmd,=cmd,', '=A,-1,2024-01-15,@x,+1,-a', '-B,+1,2024-01-15,"\tx","\ry",-1')],
+  ['formulas', text('transaction_id,amount,date,=cmd,,=cmd', '=A,-1,2024-01-15,@x,+1,-a', '-B,+1,2024-01-15,"\tx","\ry",-1')],
   ['columns', text('date,Transaction ID,"AMOUNT ",timestamp,note,note', '2024-01-15,A,1,never,a,b')],
   ['generated', Buffer.from(generated(1, 60_000, '\n'))],
   ['generated utf-16', utf16le(generated(2, 30_000, '\r\n'))],

@@ -23,7 +23,7 @@ test('what checks a file is loaded when the first one is chosen @javascript @onc
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
   expect(new Set(modules())).toEqual(new Set(['/pkg/batchline']));
   const file = { name: 'payments.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) };
-  await page.getByLabel('CSV file').setInputFiles(file);
+  await page.getByLabel('File', { exact: true }).setInputFiles(file);
   await expect(page.getByRole('region', { name: 'payments.csv' })).toContainText('No problems in 4 rows.');
   expect(modules()).toContain('/pkg/check');
 });

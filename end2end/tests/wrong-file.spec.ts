@@ -8,7 +8,7 @@ const PNG = Buffer.from(
 
 // Each with words that its sentence must contain.
 const files = [
-  { title: 'a picture', name: 'receipt.png', content: PNG, says: /transaction_id/ },
+  { title: 'a picture', name: 'receipt.png', content: PNG, says: /image \(PNG\)/ },
   { title: 'an empty file', name: 'empty.csv', content: '', says: /empty/i },
   { title: 'a file of empty lines', name: 'blank.csv', content: '\n\n\n', says: /empty lines/ },
   {

@@ -1,6 +1,7 @@
 //! The REST API: one module per resource. A handler parses, makes one call into `backend`, and
 //! responds.
 
+pub mod check;
 pub mod jobs;
 pub mod results;
 pub mod transactions;

@@ -2,14 +2,14 @@
 
 use app::{Page, Query, pages};
 use axum::{
-    Router,
-    extract::{Path, RawQuery, Request, State},
+    Form, Router,
+    extract::{DefaultBodyLimit, Path, RawQuery, Request, State},
     http::{
         HeaderValue,
         header::{ACCEPT_ENCODING, CACHE_CONTROL, LAST_MODIFIED, LOCATION, VARY},
     },
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use leptos::prelude::provide_context;
@@ -25,8 +25,13 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .fallback(get(not_found).with_state(state.clone()));
     Router::new()
         .route("/", get(home))
+        .route("/formats", get(formats))
         .route("/users/{id}", get(user))
         .route("/jobs/{id}", get(job))
+        .route(
+            "/jobs/{id}/answers",
+            post(answer).layer(DefaultBodyLimit::max(MAX_ANSWER_BYTES)),
+        )
         .route("/rpc/{name}", post(server_function))
         .fallback_service(files)
         .layer(middleware::from_fn(say_how_long_files_keep))
@@ -34,6 +39,10 @@ pub fn router(state: &AppState) -> Router<AppState> {
 
 async fn home(State(state): State<AppState>, RawQuery(query): RawQuery) -> Page {
     pages::home(&state.site, &state.backend, &parse(query)).await
+}
+
+async fn formats(State(state): State<AppState>) -> Page {
+    pages::formats(&state.site)
 }
 
 async fn user(
@@ -50,6 +59,18 @@ async fn job(
     RawQuery(query): RawQuery,
 ) -> Page {
     pages::job(&state.site, &state.backend, &id, &parse(query)).await
+}
+
+/// Bytes of a form with answers, and more than any has.
+const MAX_ANSWER_BYTES: usize = 256 << 10;
+
+async fn answer(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Result<Redirect, Page> {
+    let to = pages::answer(&state.site, &state.backend, &id, &fields).await?;
+    Ok(Redirect::to(&to))
 }
 
 fn parse(query: Option<String>) -> Query {

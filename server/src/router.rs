@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    api::{jobs, results, transactions, users},
+    api::{check, jobs, results, transactions, users},
     health, pages, problem,
     state::AppState,
     websocket,
@@ -75,6 +75,7 @@ fn rest() -> (Router<AppState>, Description) {
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::get, users::update, users::delete))
         .routes(routes!(jobs::list_of_user))
+        .routes(routes!(check::check))
         .routes(routes!(jobs::upload))
         .routes(routes!(jobs::get, jobs::delete))
         .routes(routes!(jobs::report))

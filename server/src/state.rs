@@ -17,7 +17,12 @@ pub struct AppState {
     /// Directory of the site's files.
     pub site_root: PathBuf,
     pub stopping: Stopping,
+    pub max_check_bytes: MaxCheckBytes,
 }
+
+/// The largest file that is checked without a job, in bytes. It is held in memory.
+#[derive(Clone, Copy)]
+pub struct MaxCheckBytes(pub usize);
 
 /// Becomes true when the server is about to stop.
 #[derive(Clone)]
@@ -43,6 +48,7 @@ impl AppState {
             hub,
             site: Site::new(&config.site_root),
             site_root: config.site_root.clone(),
+            max_check_bytes: MaxCheckBytes(config.max_check_bytes),
             stopping,
         }
     }

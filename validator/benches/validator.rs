@@ -7,8 +7,8 @@
 use std::{fmt::Write, hint::black_box, time::Instant};
 
 use validator::{
-    Candidate, Checker, ChunkRange, Head, HeadEnd, IdHasher, Layout, PlanSink, Planner, RowId,
-    RowSet, scan_slice, validate_chunk,
+    Candidate, Checked, Checker, ChunkRange, Format, Head, IdHasher, Layout, Plan, PlanSink,
+    Planner, Presumed, RowId, RowSet, scan_slice, validate_chunk,
 };
 
 const ROWS: u32 = 1_000_000;
@@ -42,17 +42,18 @@ impl PlanSink for Chunks {
 const SLICE: usize = 2 << 20;
 
 fn plan(file: &[u8]) -> (Layout, Vec<ChunkRange>) {
-    let HeadEnd { layout, rows_start } = Head::new().push(file).unwrap().unwrap();
+    let head = Head::new(Format::default()).push(file).unwrap().unwrap();
+    let (layout, rows_start) = (head.layout.clone(), head.rows_start);
     let hasher = IdHasher::new([7; 16]);
     let mut chunks = Chunks(Vec::new());
-    let mut planner = Planner::new(layout.clone(), hasher.clone());
+    let mut planner = Planner::new(head, hasher.clone());
     let mut start = rows_start;
     for slice in file[rows_start as usize..].chunks(SLICE) {
         let scanned = scan_slice(&layout, &hasher, start, start == rows_start, slice);
         planner.push(scanned, slice, &mut chunks);
         start += slice.len() as u64;
     }
-    planner.finish(&mut chunks);
+    let Plan { layout, .. } = planner.finish(&mut chunks).unwrap();
     (layout, chunks.0)
 }
 
@@ -94,12 +95,15 @@ fn main() {
                 .sum()
         }));
         found[3].push(seconds(|| {
-            let mut checker = Checker::new([7; 16]);
+            let mut checker = Checker::new([7; 16], Format::default(), Presumed::default());
             let mut on_row = |row: &mut Candidate<'_>| {
                 black_box(row.verdict());
             };
             checker.push(&file, &mut on_row).unwrap();
-            checker.finish(&mut on_row).unwrap().1.counts.valid
+            match checker.finish(&mut on_row).unwrap() {
+                Checked::Done(done) => done.2.counts.valid,
+                Checked::Again(presumed) => panic!("{presumed:?}"),
+            }
         }));
     }
     let megabytes = file.len() as f64 / 1e6;

@@ -45,6 +45,19 @@ impl Amount {
         self.mantissa < 0 || self.mantissa > LIMITS[self.scale as usize] as i128
     }
 
+    pub(crate) const fn is_zero(self) -> bool {
+        self.mantissa == 0
+    }
+
+    /// The same, below zero.
+    #[must_use]
+    pub(crate) const fn as_debit(self) -> Self {
+        match self.mantissa > 0 {
+            true => Self::new(-self.mantissa, self.scale),
+            false => self,
+        }
+    }
+
     /// The mantissa with [`Self::MAX_SCALE`] digits after the point.
     #[inline]
     pub(crate) const fn units(self) -> i128 {

@@ -1,6 +1,8 @@
 //! Writes rows with their verdicts as CSV, for `results.csv`.
 
-use crate::{Layout, Row, number::has_number_form};
+use std::str;
+
+use crate::{Layout, Row, number::has_number_form, rules::text_without_apostrophe, trim::trim};
 
 /// The columns that follow the file's own.
 const VERDICT_COLUMNS: [&str; 5] = [
@@ -11,34 +13,74 @@ const VERDICT_COLUMNS: [&str; 5] = [
     "error_message",
 ];
 
+/// Columns after these, where what was read isn't what the file says.
+const READ_COLUMNS: [&str; 2] = ["amount_read", "date_read"];
+
+/// How many of the columns are the file's own, if the rest of them are those that a download adds.
+pub(crate) fn own_columns(names: &[String]) -> Option<usize> {
+    let is = |names: &[String], expect: &[&str]| {
+        names.len() == expect.len() && names.iter().zip(expect).all(|(name, it)| trim(name) == *it)
+    };
+    let without = |names: &[String], columns: &[&str]| {
+        let at = names.len().checked_sub(columns.len())?;
+        is(&names[at..], columns).then_some(at)
+    };
+    let end = without(names, &READ_COLUMNS).unwrap_or(names.len());
+    without(&names[..end], &VERDICT_COLUMNS).filter(|own| *own > 0)
+}
+
 /// Appends the header of `results.csv` to `out`.
 pub fn write_results_header(layout: &Layout, out: &mut Vec<u8>) {
     let mut line = Line::new(out);
-    for name in layout.names() {
-        line.foreign_field(name);
+    for name in layout.own_names() {
+        line.foreign_field(without_apostrophe(layout, name));
     }
-    for name in VERDICT_COLUMNS {
+    let read: &[&str] = if layout.is_plain() {
+        &[]
+    } else {
+        &READ_COLUMNS
+    };
+    for name in VERDICT_COLUMNS.iter().chain(read) {
         line.field(name);
     }
     line.end();
 }
 
-/// Appends a row of `results.csv` to `out`: the original fields, the verdict, and the fields that the
+fn without_apostrophe<'a>(layout: &Layout, field: &'a str) -> &'a str {
+    match layout.is_download() {
+        true => text_without_apostrophe(field),
+        false => field,
+    }
+}
+
+/// Appends a row of `results.csv` to `out`: the original fields, the verdict, what was read, and the fields that the
 /// header has no column for.
 pub(crate) fn write_results_row(layout: &Layout, row: &Row<'_>, out: &mut Vec<u8>) {
-    let columns = layout.names().len();
     let mut scratch = String::new();
     let mut line = Line::new(out);
-    for at in 0..columns {
-        line.foreign_field(row.field(at, &mut scratch).unwrap_or_default());
+    for at in 0..layout.own_names().len() {
+        let field = row.field(at, &mut scratch).unwrap_or_default();
+        line.foreign_field(without_apostrophe(layout, field));
     }
     line.field(&row.row_number.to_string());
-    line.field(if row.is_valid() { "true" } else { "false" });
+    line.field(match row.is_valid() {
+        true => "true",
+        false if row.verdict.is_ignored() => "",
+        false => "false",
+    });
     line.field(if row.is_suspicious() { "true" } else { "false" });
     let codes: Vec<&str> = row.errors.iter().map(|error| error.code.as_str()).collect();
     line.field(&codes.join(";"));
     line.field(&row.error_message().unwrap_or_default());
-    for at in columns..row.field_count() {
+    if !layout.is_plain() {
+        line.field(
+            &row.amount
+                .map(|amount| amount.to_string())
+                .unwrap_or_default(),
+        );
+        line.field(&row.date.map(|date| date.to_string()).unwrap_or_default());
+    }
+    for at in layout.names().len()..row.field_count() {
         line.foreign_field(row.field(at, &mut scratch).unwrap_or_default());
     }
     line.end();
@@ -60,7 +102,7 @@ impl<'a> Line<'a> {
 
     /// A field that somebody else wrote: it must not become a formula in a spreadsheet.
     fn foreign_field(&mut self, field: &str) {
-        if is_formula(field) {
+        if is_formula(field.as_bytes()) {
             self.field(&format!("'{field}"));
         } else {
             self.field(field);
@@ -85,10 +127,10 @@ impl<'a> Line<'a> {
 }
 
 /// Whether a spreadsheet would run the field.
-fn is_formula(field: &str) -> bool {
-    match field.as_bytes().first() {
+pub(crate) fn is_formula(field: &[u8]) -> bool {
+    match field.first() {
         Some(b'=' | b'@' | b'\t' | b'\r') => true,
-        Some(b'+' | b'-') => !has_number_form(field),
+        Some(b'+' | b'-') => !str::from_utf8(field).is_ok_and(has_number_form),
         _ => false,
     }
 }

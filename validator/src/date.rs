@@ -1,6 +1,28 @@
 //! Reads a date by the rules for rows.
 
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+/// The order of day, month and year in dates such as `03/04/2024`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum DateOrder {
+    Ymd,
+    Dmy,
+    Mdy,
+}
+
+/// What one value says about the order of the dates of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OrderEvidence {
+    /// The value is not of an ordered form with `/` or `-`.
+    None,
+    Dmy,
+    Mdy,
+    /// The value is of an ordered form, and proves nothing.
+    Ambiguous,
+}
 
 /// Why a value isn't a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,34 +33,90 @@ pub(crate) enum DateError {
     OutOfRange,
 }
 
-/// Reads a trimmed value: a day, alone or with a time, which may have an offset. The date is the one
-/// written, not converted.
+/// Parses a trimmed value: a day, alone or with a time, which may have an offset. The date is the one written, not
+/// converted. Dates with `/` or `-` whose year comes last need an order other than `ymd`.
 #[inline]
-pub(crate) fn parse_date(value: &[u8]) -> Result<Day, DateError> {
+pub(crate) fn parse_date(value: &[u8], order: Option<DateOrder>) -> Result<Day, DateError> {
+    let usual = value
+        .as_array()
+        .and_then(|value| Date::parse_usual(value).or_else(|| Date::parse_ordered(value, order)));
+    match usual.and_then(Date::day) {
+        Some(day) => Ok(day),
+        None => parse_any(value, order),
+    }
+}
+
+/// Parses a trimmed value by version 1 of the rules: year, month and day in this order, as numbers.
+#[inline]
+pub(crate) fn parse_date_v1(value: &[u8]) -> Result<Day, DateError> {
     let usual = value.as_array().and_then(Date::parse_usual);
     match usual.and_then(Date::day) {
         Some(day) => Ok(day),
-        None => parse_any(value),
+        None => parse_any_v1(value),
     }
 }
 
 #[inline(never)]
-fn parse_any(value: &[u8]) -> Result<Day, DateError> {
+fn parse_any_v1(value: &[u8]) -> Result<Day, DateError> {
     let usual = value
         .split_first_chunk()
         .and_then(|(date, time)| Some((Date::parse_usual(date)?, time)));
     let (date, time) = match usual {
         Some(parsed) => parsed,
-        None => Date::parse(value).ok_or(DateError::NotADate)?,
+        None => Date::parse_ymd(value)
+            .filter(|_| value.get(4) != Some(&b'.'))
+            .ok_or(DateError::NotADate)?,
     };
     let time_exists = match time {
         [] => true,
-        [b'T' | b't' | b' ', time @ ..] => parse_time(time).ok_or(DateError::NotADate)?,
+        [b'T' | b't' | b' ', time @ ..] => parse_time_v1(time).ok_or(DateError::NotADate)?,
         _ => return Err(DateError::NotADate),
     };
     date.day()
         .filter(|_| time_exists)
         .ok_or(DateError::OutOfRange)
+}
+
+#[inline(never)]
+fn parse_any(value: &[u8], order: Option<DateOrder>) -> Result<Day, DateError> {
+    let usual = value.split_first_chunk().and_then(|(date, time)| {
+        let date = Date::parse_usual(date).or_else(|| Date::parse_ordered(date, order))?;
+        Some((date, time))
+    });
+    let (date, time) = match usual {
+        Some(parsed) => parsed,
+        None => Date::parse(value, order).ok_or(DateError::NotADate)?,
+    };
+    let time_exists = parse_time_after_date(time).ok_or(DateError::NotADate)?;
+    date.day()
+        .filter(|_| time_exists)
+        .ok_or(DateError::OutOfRange)
+}
+
+/// Returns what a trimmed value says about the order of the dates of its file. A date or time out of range counts like
+/// any other.
+#[inline]
+pub(crate) fn order_evidence(value: &[u8]) -> OrderEvidence {
+    match value {
+        [_, b'/' | b'-', ..] | [_, _, b'/' | b'-', ..] => ordered_evidence(value),
+        _ => OrderEvidence::None,
+    }
+}
+
+#[inline(never)]
+fn ordered_evidence(value: &[u8]) -> OrderEvidence {
+    let numbers = match value.as_array().and_then(Ordered::parse_usual) {
+        Some(ordered) => ordered.numbers,
+        None => match Ordered::parse(value) {
+            Some((ordered, time)) if parse_time_after_date(time).is_some() => ordered.numbers,
+            _ => return OrderEvidence::None,
+        },
+    };
+    match numbers {
+        [13..=31, 1..=12] => OrderEvidence::Dmy,
+        [1..=12, 13..=31] => OrderEvidence::Mdy,
+        _ => OrderEvidence::Ambiguous,
+    }
 }
 
 /// A day of the calendar. Later days are greater.
@@ -63,13 +141,24 @@ impl Day {
 struct Date(u32);
 
 impl Date {
-    /// `YYYY-MM-DD`, `YYYY/MM/DD` or `YYYYMMDD`, and what follows it.
+    /// Parses a date of any form, and what follows it.
     #[inline(never)]
-    fn parse(value: &[u8]) -> Option<(Self, &[u8])> {
+    fn parse(value: &[u8], order: Option<DateOrder>) -> Option<(Self, &[u8])> {
+        Self::parse_ymd(value)
+            .or_else(|| {
+                let (ordered, rest) = Ordered::parse(value)?;
+                Some((ordered.date(order)?, rest))
+            })
+            .or_else(|| Self::parse_named(value))
+    }
+
+    /// Parses `YYYY-MM-DD`, `YYYY/MM/DD`, `YYYY.MM.DD` or `YYYYMMDD`, and what follows it.
+    #[inline(never)]
+    fn parse_ymd(value: &[u8]) -> Option<(Self, &[u8])> {
         let (century, rest) = two_digits(value)?;
         let (year, rest) = two_digits(rest)?;
         let (separator, rest) = match rest {
-            [separator @ (b'-' | b'/'), rest @ ..] => (Some(*separator), rest),
+            [separator @ (b'-' | b'/' | b'.'), rest @ ..] => (Some(*separator), rest),
             _ => (None, rest),
         };
         let (month, rest) = two_digits(rest)?;
@@ -78,8 +167,37 @@ impl Date {
             None => rest,
         };
         let (day, rest) = two_digits(rest)?;
-        let date = u32::from_be_bytes([century, year, month, day]);
-        Some((Self(date), rest))
+        Some((Self::new([century, year], month, day), rest))
+    }
+
+    /// Parses `15 Jan 2024`, `15-Jan-2024`, `Jan 15, 2024` or `Jan 15 2024`, and what follows it.
+    fn parse_named(value: &[u8]) -> Option<(Self, &[u8])> {
+        let (month, day, rest) = if let Some((month, rest)) = month_name(value) {
+            let (day, rest) = one_or_two_digits(rest.strip_prefix(b" ")?)?;
+            let rest = rest.strip_prefix(b",").unwrap_or(rest);
+            (month, day, rest.strip_prefix(b" ")?)
+        } else {
+            let (day, rest) = one_or_two_digits(value)?;
+            let (separator, rest) = rest.split_first()?;
+            if !matches!(separator, b' ' | b'-') {
+                return None;
+            }
+            let (month, rest) = month_name(rest)?;
+            (month, day, rest.strip_prefix(&[*separator])?)
+        };
+        let (century, rest) = two_digits(rest)?;
+        let (year, rest) = two_digits(rest)?;
+        Some((Self::new([century, year], month, day), rest))
+    }
+
+    fn new([century, year]: [u8; 2], month: u8, day: u8) -> Self {
+        Self(u32::from_be_bytes([century, year, month, day]))
+    }
+
+    /// Parses `DD.MM.YYYY`, `DD/MM/YYYY`, `MM/DD/YYYY` or the same with dashes. Every other form is `None`.
+    #[inline]
+    fn parse_ordered(value: &[u8; 10], order: Option<DateOrder>) -> Option<Self> {
+        Ordered::parse_usual(value)?.date(order)
     }
 
     /// `YYYY-MM-DD`, eight bytes at a time. Every other form is `None`.
@@ -129,38 +247,180 @@ impl Date {
     }
 }
 
-const TOP_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+/// Two numbers and a year, whose order is not in the value: `03/04/2024`.
+struct Ordered {
+    separator: u8,
+    numbers: [u8; 2],
+    /// The century, and the year in it.
+    year: [u8; 2],
+}
 
-/// Whether there is such a time; `None` if the form is wrong.
-#[inline(never)]
-fn parse_time(time: &[u8]) -> Option<bool> {
-    let (hour, minute, rest) = hour_and_minute(time)?;
-    let mut exists = hour <= 23 && minute <= 59;
-    let mut rest = rest;
-    if let [b':', after @ ..] = rest {
-        let (second, after) = two_digits(after)?;
-        exists &= second <= 59;
-        rest = after;
-        if let [b'.', after @ ..] = rest {
-            let digits = after
-                .iter()
-                .take_while(|byte| byte.is_ascii_digit())
-                .count();
-            if !(1..=9).contains(&digits) {
-                return None;
-            }
-            rest = &after[digits..];
+impl Ordered {
+    /// Parses two numbers of one or two digits and a year of four or two, and what follows them.
+    #[inline(never)]
+    fn parse(value: &[u8]) -> Option<(Self, &[u8])> {
+        let (first, rest) = one_or_two_digits(value)?;
+        let (&separator, rest) = rest.split_first()?;
+        if !matches!(separator, b'/' | b'-' | b'.') {
+            return None;
+        }
+        let (second, rest) = one_or_two_digits(rest)?;
+        let (high, rest) = two_digits(rest.strip_prefix(&[separator])?)?;
+        let (year, rest) = match two_digits(rest) {
+            Some((low, rest)) => ([high, low], rest),
+            None if high <= 68 => ([20, high], rest),
+            None => ([19, high], rest),
+        };
+        let ordered = Self {
+            separator,
+            numbers: [first, second],
+            year,
+        };
+        Some((ordered, rest))
+    }
+
+    /// Parses numbers of two digits and a year of four, eight bytes at a time. Every other form is `None`.
+    #[inline]
+    fn parse_usual(value: &[u8; 10]) -> Option<Self> {
+        let separator = value[2];
+        if !matches!(separator, b'/' | b'-' | b'.') {
+            return None;
+        }
+        let [start @ .., d0, d1] = *value;
+        // The digits as numbers, and zero in place of the separators.
+        let separators = u64::from(separator) * (1 << 16 | 1 << 40);
+        let start =
+            u64::from_le_bytes(start) ^ (u64::from_le_bytes(*b"00\x0000\x0000") | separators);
+        let end = u64::from(u16::from_le_bytes([d0, d1]) ^ u16::from_le_bytes(*b"00"));
+        // The top bit of a byte is set if a digit is above 9, or a separator is another byte.
+        let excess = u64::from_le_bytes([0x76, 0x76, 0x7F, 0x76, 0x76, 0x7F, 0x76, 0x76]);
+        let wrong = start.wrapping_add(excess) | start | (end + (excess & 0xFFFF)) | end;
+        if wrong & TOP_BITS != 0 {
+            return None;
+        }
+        // Each byte becomes the number of two digits that starts there: at most 99.
+        let pairs = |digits: u64| (10 * digits + (digits >> 8)).to_le_bytes();
+        let [first, _, _, second, _, _, century, _] = pairs(start);
+        let [year, ..] = pairs(end);
+        Some(Self {
+            separator,
+            numbers: [first, second],
+            year: [century, year],
+        })
+    }
+
+    /// Returns `None` if the order is unknown, or if it is `ymd`, which a year at the end contradicts.
+    #[inline]
+    fn date(&self, order: Option<DateOrder>) -> Option<Date> {
+        let [first, second] = self.numbers;
+        match (self.separator, order) {
+            (b'.', _) | (_, Some(DateOrder::Dmy)) => Some(Date::new(self.year, second, first)),
+            (_, Some(DateOrder::Mdy)) => Some(Date::new(self.year, first, second)),
+            (_, Some(DateOrder::Ymd) | None) => None,
         }
     }
+}
+
+const TOP_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// Returns whether there is such a time, or nothing, after a date; `None` if the form is wrong.
+fn parse_time_after_date(rest: &[u8]) -> Option<bool> {
+    match rest {
+        [] => Some(true),
+        [b' ', b' ', time @ ..] | [b',', b' ', time @ ..] | [b'T' | b't' | b' ', time @ ..] => {
+            parse_time(time)
+        }
+        _ => None,
+    }
+}
+
+/// Returns whether there is such a time; `None` if the form is wrong. The form is an hour of one or two digits and the
+/// rest as in version 1, then `AM` or `PM`, with or without a space before it, then an offset, then ` UTC` or ` GMT`, each
+/// of them optional.
+#[inline(never)]
+fn parse_time(time: &[u8]) -> Option<bool> {
+    let (hour, rest) = one_or_two_digits(time)?;
+    let (minute, rest) = two_digits(rest.strip_prefix(b":")?)?;
+    let (seconds_exist, rest) = parse_seconds(rest)?;
+    let (hours, rest) = match rest {
+        [b' ', b'a' | b'A' | b'p' | b'P', b'm' | b'M', rest @ ..]
+        | [b'a' | b'A' | b'p' | b'P', b'm' | b'M', rest @ ..] => (1..=12, rest),
+        _ => (0..=23, rest),
+    };
+    let (offset_exists, rest) = match rest {
+        [b'Z' | b'z', rest @ ..] => (true, rest),
+        [b'+' | b'-', rest @ ..] => {
+            let (hours, rest) = two_digits(rest)?;
+            let (minutes, rest) = two_digits(rest.strip_prefix(b":").unwrap_or(rest))?;
+            (is_offset(hours, minutes), rest)
+        }
+        _ => (true, rest),
+    };
+    let exists = hours.contains(&hour) && minute <= 59 && seconds_exist && offset_exists;
+    matches!(rest, b"" | b" UTC" | b" GMT").then_some(exists)
+}
+
+/// Returns whether there is such a time by version 1 of the rules; `None` if the form is wrong.
+#[inline(never)]
+fn parse_time_v1(time: &[u8]) -> Option<bool> {
+    let (hour, minute, rest) = hour_and_minute(time)?;
+    let (seconds_exist, rest) = parse_seconds(rest)?;
+    let exists = hour <= 23 && minute <= 59 && seconds_exist;
     match rest {
         [] | [b'Z' | b'z'] => Some(exists),
         [b'+' | b'-', offset @ ..] => {
             let (hours, minutes, rest) = hour_and_minute(offset)?;
-            let offset_exists = minutes <= 59 && (hours, minutes) <= (14, 0);
-            rest.is_empty().then_some(exists && offset_exists)
+            rest.is_empty()
+                .then_some(exists && is_offset(hours, minutes))
         }
         _ => None,
     }
+}
+
+/// Parses `:SS`, `:SS.` with a fraction, or nothing, and what follows. `None` if the form is wrong.
+fn parse_seconds(value: &[u8]) -> Option<(bool, &[u8])> {
+    let [b':', rest @ ..] = value else {
+        return Some((true, value));
+    };
+    let (second, rest) = two_digits(rest)?;
+    let exists = second <= 59;
+    let [b'.', rest @ ..] = rest else {
+        return Some((exists, rest));
+    };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (1..=9).contains(&digits).then(|| (exists, &rest[digits..]))
+}
+
+fn is_offset(hours: u8, minutes: u8) -> bool {
+    minutes <= 59 && (hours, minutes) <= (14, 0)
+}
+
+/// Parses the name of a month, in three letters or whole, and what follows it.
+fn month_name(value: &[u8]) -> Option<(u8, &[u8])> {
+    const NAMES: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    let letters = value
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count();
+    let (name, rest) = value.split_at(letters);
+    (1..).zip(NAMES).find_map(|(month, whole)| {
+        let is_name = name.eq_ignore_ascii_case(whole.as_bytes())
+            || name.eq_ignore_ascii_case(&whole.as_bytes()[..3]);
+        is_name.then_some((month, rest))
+    })
 }
 
 /// `HH:MM`, and what follows it.
@@ -168,6 +428,13 @@ fn hour_and_minute(value: &[u8]) -> Option<(u8, u8, &[u8])> {
     let (hour, rest) = two_digits(value)?;
     let (minute, rest) = two_digits(rest.strip_prefix(b":")?)?;
     Some((hour, minute, rest))
+}
+
+fn one_or_two_digits(value: &[u8]) -> Option<(u8, &[u8])> {
+    two_digits(value).or_else(|| match value {
+        [digit @ b'0'..=b'9', rest @ ..] => Some((digit - b'0', rest)),
+        _ => None,
+    })
 }
 
 fn two_digits(value: &[u8]) -> Option<(u8, &[u8])> {
@@ -180,43 +447,4 @@ fn two_digits(value: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_are_those_of_the_calendar() {
-        for year in [0, 1, 4, 100, 400, 1900, 1999, 2000, 2023, 2024, 2100, 9999] {
-            let mut last = None;
-            for month in 0..100 {
-                for day in 0..100 {
-                    let exists = NaiveDate::from_ymd_opt(year, month, day).filter(|_| year != 0);
-                    for value in [
-                        format!("{year:04}-{month:02}-{day:02}"),
-                        format!("{year:04}/{month:02}/{day:02}"),
-                        format!("{year:04}{month:02}{day:02}"),
-                    ] {
-                        let found = parse_date(value.as_bytes());
-                        assert_eq!(found.ok().and_then(Day::date), exists, "{value}");
-                        assert!(found.is_err() || last <= found.ok(), "{value}");
-                        last = found.ok().or(last);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_usual_form_has_no_other_bytes() {
-        for at in 0..10 {
-            for byte in 0..=u8::MAX {
-                let mut value = *b"2024-01-15";
-                value[at] = byte;
-                let expect = match byte {
-                    b'/' => None,
-                    _ => Date::parse(&value).map(|(date, _)| date),
-                };
-                assert_eq!(Date::parse_usual(&value), expect, "{value:?}");
-            }
-        }
-    }
-}
+mod tests;

@@ -6,20 +6,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{ErrorCode, Verdict};
 
-/// Rows by verdict, or by one kind of error. As text: `all`, `valid`, `invalid`, `suspicious`, or an error code.
+/// Rows by verdict, or by one kind of error. As text: `all`, `valid`, `invalid`, `suspicious`, `ignored`, or an error
+/// code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum RowFilter {
+    /// All but the ignored ones.
     #[default]
     All,
     Valid,
     Invalid,
     Suspicious,
+    /// Records that are no transactions.
+    Ignored,
     /// Invalid rows with this error, maybe among others.
     Problem(ErrorCode),
 }
 
 impl RowFilter {
-    const BY_VERDICT: [Self; 4] = [Self::All, Self::Valid, Self::Invalid, Self::Suspicious];
+    const BY_VERDICT: [Self; 5] = [
+        Self::All,
+        Self::Valid,
+        Self::Invalid,
+        Self::Suspicious,
+        Self::Ignored,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,6 +37,7 @@ impl RowFilter {
             Self::Valid => "valid",
             Self::Invalid => "invalid",
             Self::Suspicious => "suspicious",
+            Self::Ignored => "ignored",
             Self::Problem(code) => code.as_str(),
         }
     }
@@ -41,9 +52,10 @@ impl RowFilter {
     /// Whether rows with this verdict are under the filter.
     pub fn matches(self, verdict: Verdict) -> bool {
         match self {
-            Self::All => true,
+            Self::All => !verdict.is_ignored(),
             Self::Valid => verdict.is_valid(),
-            Self::Invalid => !verdict.is_valid(),
+            Self::Invalid => verdict.is_invalid(),
+            Self::Ignored => verdict.is_ignored(),
             Self::Suspicious => verdict.is_suspicious(),
             Self::Problem(code) => verdict.has(code),
         }
@@ -91,7 +103,7 @@ pub struct UnknownFilter;
 
 impl fmt::Display for UnknownFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("filter is one of all, valid, invalid, suspicious, or an error code.")
+        f.write_str("filter is one of all, valid, invalid, suspicious, ignored, or an error code.")
     }
 }
 

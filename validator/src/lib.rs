@@ -9,12 +9,14 @@ mod date;
 mod duplicates;
 mod file;
 mod filter;
+mod format;
 mod number;
 mod row;
 mod row_set;
 mod rules;
 mod shown;
 mod summary;
+mod text_kind;
 mod transaction;
 mod trim;
 mod varint;
@@ -23,12 +25,19 @@ mod verdicts;
 
 pub use amount::Amount;
 pub use csv::write_results_header;
+pub use date::DateOrder;
 pub use duplicates::{IdHasher, SeenHashes, SeenIds};
 pub use file::{
-    Candidate, Checker, ChunkRange, Column, Encoding, FileError, Head, HeadEnd, Layout, PlanSink,
-    Planner, RowId, ScannedSlice, read_rows, scan_slice, validate_chunk,
+    Candidate, Checked, Checker, ChunkRange, Column, Encoding, EncodingProbe, FileError, Head,
+    HeadEnd, Layout, Plan, PlanSink, Planner, Presumed, RowId, ScannedSlice, read_rows, scan_slice,
+    validate_chunk,
 };
 pub use filter::{RowFilter, UnknownFilter};
+pub use format::{
+    AmountColumns, Choice, ColumnRef, Container, Decision, Fields, Format, GivenColumns, IdColumns,
+    Ignore, IgnoredValue, InvalidFormat, Limits, Question, Reading, Sample, Source,
+};
+pub use number::Decimal;
 pub use row::Row;
 pub use row_set::RowSet;
 pub use summary::{AmountSum, Counts, DateSpan, Problems, Summary};

@@ -1,16 +1,57 @@
 //! Reads an amount by the rules for rows.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Amount;
+
+/// The decimal sign of the amounts of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Decimal {
+    #[default]
+    #[serde(rename = ".")]
+    Point,
+    #[serde(rename = ",")]
+    Comma,
+}
+
+impl Decimal {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Point => b'.',
+            Self::Comma => b',',
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Point => Self::Comma,
+            Self::Comma => Self::Point,
+        }
+    }
+}
+
+/// What one value says about the decimal sign of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DecimalEvidence {
+    /// The value has neither sign, or isn't a number.
+    None,
+    Point,
+    Comma,
+    /// The value has a sign that may be the decimal sign or separate groups, such as `1.234`.
+    Undecided,
+}
 
 /// Why a value isn't an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NumberError {
-    /// Not `[+-]? ( digits [ "." digits? ] | "." digits ) ( [eE] [+-]? digits )?`.
+    /// Of no form that the rules know.
     NotANumber,
     OutOfRange,
 }
 
-/// A number of the right form.
+/// A number of the form `[+-]? ( digits [ "." digits? ] | "." digits ) ( [eE] [+-]? digits )?`, where the point stands
+/// for the decimal sign.
 struct Number<'a> {
     is_negative: bool,
     whole: &'a [u8],
@@ -20,11 +61,19 @@ struct Number<'a> {
 }
 
 impl<'a> Number<'a> {
-    fn parse(value: &'a [u8]) -> Option<Self> {
-        let (is_negative, rest) = sign(value);
-        let (whole, rest) = digits(rest);
+    fn parse(value: &'a [u8], decimal: Decimal) -> Option<Self> {
+        let (is_negative, unsigned) = sign(value);
+        let number = Self::parse_unsigned(unsigned, decimal)?;
+        Some(Self {
+            is_negative,
+            ..number
+        })
+    }
+
+    fn parse_unsigned(value: &'a [u8], decimal: Decimal) -> Option<Self> {
+        let (whole, rest) = digits(value);
         let (fraction, rest) = match rest {
-            [b'.', rest @ ..] => digits(rest),
+            [byte, rest @ ..] if *byte == decimal.byte() => digits(rest),
             _ => (&[][..], rest),
         };
         if whole.is_empty() && fraction.is_empty() {
@@ -43,12 +92,92 @@ impl<'a> Number<'a> {
             _ => return None,
         };
         Some(Self {
-            is_negative,
+            is_negative: false,
             whole,
             fraction,
             exponent_is_negative,
             exponent,
         })
+    }
+
+    /// Parses digits in groups of three: `1,234.50`. `whole` gets the digits before the decimal sign.
+    fn parse_grouped(value: &'a [u8], decimal: Decimal, whole: &'a mut Whole) -> Option<Self> {
+        let (first, mut rest) = digits(value);
+        if !(1..=3).contains(&first.len()) {
+            return None;
+        }
+        let other = [decimal.other().byte()];
+        let separator = [
+            &other[..],
+            b" ",
+            b"'",
+            NO_BREAK,
+            NARROW_NO_BREAK,
+            APOSTROPHE,
+        ]
+        .into_iter()
+        .find(|separator| rest.starts_with(separator))?;
+        let mut length = 0;
+        let mut push = |group: &[u8]| {
+            for &digit in group {
+                // Zeros before the first other digit don't count.
+                if length < whole.len() && (length > 0 || digit != b'0') {
+                    whole[length] = digit;
+                    length += 1;
+                }
+            }
+        };
+        push(first);
+        while let Some(group) = rest.strip_prefix(separator) {
+            let (group, after) = group.split_first_chunk::<3>()?;
+            if !group.iter().all(u8::is_ascii_digit) {
+                return None;
+            }
+            push(group);
+            rest = after;
+        }
+        let (fraction, rest) = match rest {
+            [byte, rest @ ..] if *byte == decimal.byte() => digits(rest),
+            _ => (&[][..], rest),
+        };
+        rest.is_empty().then_some(Self {
+            is_negative: false,
+            whole: &whole[..length],
+            fraction,
+            exponent_is_negative: false,
+            exponent: &[],
+        })
+    }
+
+    /// Returns the amount, which has as many digits after the point as the value has once its exponent is applied, up
+    /// to ten: further ones can only be zeros.
+    fn amount(&self) -> Result<Amount, NumberError> {
+        let exponent = self.exponent().ok_or(NumberError::OutOfRange)?;
+
+        let digits = || self.whole.iter().chain(self.fraction);
+        let length = (self.whole.len() + self.fraction.len()) as i64;
+        // How many of the digits stand before the point; some may be lacking on either side of it.
+        let point = self.whole.len() as i64 + exponent;
+        let scale = (length - point).clamp(0, MAX_FRACTION_DIGITS);
+
+        let Some(first) = digits().position(|&digit| digit != b'0') else {
+            return Ok(Amount::new(0, scale as u8));
+        };
+        let trailing_zeros = digits().rev().take_while(|&&digit| digit == b'0').count() as i64;
+        let whole_digits = point - first as i64;
+        let fraction_digits = length - trailing_zeros - point;
+        if whole_digits > MAX_WHOLE_DIGITS || fraction_digits > MAX_FRACTION_DIGITS {
+            return Err(NumberError::OutOfRange);
+        }
+        // 28 digits at most, by the two limits. Few amounts have more than fit into 64 bits.
+        let end = (point + scale) as usize;
+        let middle = end.min(first + 18);
+        let value = (first..middle).fold(0_u64, |value, at| 10 * value + u64::from(self.digit(at)));
+        let value = (middle..end).fold(i128::from(value), |value, at| {
+            10 * value + i128::from(self.digit(at))
+        });
+        let mantissa = if self.is_negative { -value } else { value };
+        Ok(Amount::new(mantissa, scale as u8))
     }
 
     /// `None` beyond ±99.
@@ -82,40 +211,69 @@ impl<'a> Number<'a> {
     }
 }
 
+const NO_BREAK: &[u8] = "\u{A0}".as_bytes();
+const NARROW_NO_BREAK: &[u8] = "\u{202F}".as_bytes();
+const APOSTROPHE: &[u8] = "\u{2019}".as_bytes();
+
+/// The first digits before the decimal sign, from the first that isn't zero: one more than an amount in range has.
+type Whole = [u8; MAX_WHOLE_DIGITS as usize + 1];
+
 const MAX_WHOLE_DIGITS: i64 = 18;
 const MAX_FRACTION_DIGITS: i64 = Amount::MAX_SCALE as i64;
 
-/// Whether a value is a number by its form, whatever its range.
+/// Returns whether a value has the form of a number with a decimal point, whatever its range.
 pub(crate) fn has_number_form(value: &str) -> bool {
-    Number::parse(value.as_bytes()).is_some()
+    Number::parse(value.as_bytes(), Decimal::Point).is_some()
 }
 
-/// Reads a trimmed value. The amount has as many digits after the point as the value has once its
-/// exponent is applied, up to ten: further ones can only be zeros.
+/// Parses a trimmed value.
 #[inline]
-pub(crate) fn parse_amount(value: &[u8]) -> Result<Amount, NumberError> {
-    match parse_short(value) {
+pub(crate) fn parse_amount(value: &[u8], decimal: Decimal) -> Result<Amount, NumberError> {
+    match parse_short(value, decimal) {
         Some(amount) => Ok(amount),
-        None => parse_any(value),
+        None => parse_any(value, decimal),
     }
 }
 
-/// Reads a number without an exponent, whose up to 8 bytes after the sign are one word. Everything else is `None`.
+/// Parses a trimmed value by version 1 of the rules: with a decimal point, and without groups, currency or parentheses.
 #[inline]
-fn parse_short(value: &[u8]) -> Option<Amount> {
-    const TOP_BITS: u64 = u64::from_le_bytes([0x80; 8]);
-    const LOW_BITS: u64 = !TOP_BITS;
-    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
-    const POINTS: u64 = u64::from_le_bytes([b'.' ^ b'0'; 8]);
-    // Brings a byte above 9 to the top bit.
-    const EXCESS: u64 = u64::from_le_bytes([0x7F - 9; 8]);
+pub(crate) fn parse_amount_v1(value: &[u8]) -> Result<Amount, NumberError> {
+    match parse_short(value, Decimal::Point) {
+        Some(amount) => Ok(amount),
+        None => parse_any_v1(value),
+    }
+}
 
+const TOP_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+/// Brings a byte above 9 to the top bit.
+const EXCESS: u64 = u64::from_le_bytes([0x7F - 9; 8]);
+const POINTS: u64 = u64::from_le_bytes([b'.' ^ b'0'; 8]);
+const COMMAS: u64 = u64::from_le_bytes([b',' ^ b'0'; 8]);
+
+/// Returns one to eight ASCII digits as numbers, the last one in the highest byte, zeros before the first one. Other
+/// bytes are above 9.
+#[inline]
+fn right_aligned_digits(bytes: &[u8]) -> Option<u64> {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    Some((left_aligned(bytes)? ^ ZEROS) << (64 - 8 * bytes.len()))
+}
+
+/// Sets the top bit of every byte that is zero, and no other bit.
+#[inline]
+fn zero_bytes(word: u64) -> u64 {
+    !(((word & !TOP_BITS) + !TOP_BITS) | word) & TOP_BITS
+}
+
+/// Parses a number without an exponent, whose up to 8 bytes after the sign are one word. Everything else is `None`.
+#[inline]
+fn parse_short(value: &[u8], decimal: Decimal) -> Option<Amount> {
     let (is_negative, unsigned) = sign(value);
-    let word = left_aligned(unsigned)?;
-    // The digits as numbers, the last one in the highest byte, zeros before the first one.
-    let digits = (word ^ ZEROS) << (64 - 8 * unsigned.len());
-    let other = digits ^ POINTS;
-    let point = !(((other & LOW_BITS) + LOW_BITS) | other) & TOP_BITS;
+    let digits = right_aligned_digits(unsigned)?;
+    let signs = match decimal {
+        Decimal::Point => POINTS,
+        Decimal::Comma => COMMAS,
+    };
+    let point = zero_bytes(digits ^ signs);
     let (digits, scale) = if point == 0 {
         (digits, 0)
     } else {
@@ -164,34 +322,225 @@ fn shortest(bytes: &[u8]) -> Option<u64> {
 }
 
 #[inline(never)]
-fn parse_any(value: &[u8]) -> Result<Amount, NumberError> {
-    let number = Number::parse(value).ok_or(NumberError::NotANumber)?;
-    let exponent = number.exponent().ok_or(NumberError::OutOfRange)?;
+fn parse_any_v1(value: &[u8]) -> Result<Amount, NumberError> {
+    Number::parse(value, Decimal::Point)
+        .ok_or(NumberError::NotANumber)?
+        .amount()
+}
 
-    let digits = || number.whole.iter().chain(number.fraction);
-    let length = (number.whole.len() + number.fraction.len()) as i64;
-    // How many of the digits stand before the point; some may be lacking on either side of it.
-    let point = number.whole.len() as i64 + exponent;
-    let scale = (length - point).clamp(0, MAX_FRACTION_DIGITS);
-
-    let Some(first) = digits().position(|&digit| digit != b'0') else {
-        return Ok(Amount::new(0, scale as u8));
-    };
-    let trailing_zeros = digits().rev().take_while(|&&digit| digit == b'0').count() as i64;
-    let whole_digits = point - first as i64;
-    let fraction_digits = length - trailing_zeros - point;
-    if whole_digits > MAX_WHOLE_DIGITS || fraction_digits > MAX_FRACTION_DIGITS {
-        return Err(NumberError::OutOfRange);
+#[inline(never)]
+fn parse_any(value: &[u8], decimal: Decimal) -> Result<Amount, NumberError> {
+    match Number::parse(value, decimal) {
+        Some(number) => number.amount(),
+        None => parse_peeled(value, decimal),
     }
-    // 28 digits at most, by the two limits. Few amounts have more than fit into 64 bits.
-    let end = (point + scale) as usize;
-    let middle = end.min(first + 18);
-    let value = (first..middle).fold(0_u64, |value, at| 10 * value + u64::from(number.digit(at)));
-    let value = (middle..end).fold(i128::from(value), |value, at| {
-        10 * value + i128::from(number.digit(at))
-    });
-    let mantissa = if number.is_negative { -value } else { value };
-    Ok(Amount::new(mantissa, scale as u8))
+}
+
+#[inline(never)]
+fn parse_peeled(value: &[u8], decimal: Decimal) -> Result<Amount, NumberError> {
+    let peeled = Peeled::new(value).ok_or(NumberError::NotANumber)?;
+    let mut whole = [0; _];
+    let number = Number::parse_unsigned(peeled.rest, decimal)
+        .or_else(|| Number::parse_grouped(peeled.rest, decimal, &mut whole))
+        .ok_or(NumberError::NotANumber)?;
+    Number {
+        is_negative: peeled.is_negative,
+        ..number
+    }
+    .amount()
+}
+
+/// A value without its currency marker, its sign and its parentheses.
+struct Peeled<'a> {
+    is_negative: bool,
+    rest: &'a [u8],
+}
+
+impl<'a> Peeled<'a> {
+    /// Peels a value. `None` for a sign together with parentheses.
+    #[inline]
+    fn new(value: &'a [u8]) -> Option<Self> {
+        let (is_negative, rest) = sign(value);
+        if let [b'0'..=b'9', .., b'0'..=b'9'] = rest {
+            return Some(Self { is_negative, rest });
+        }
+        Self::peel(value)
+    }
+
+    /// Removes each of them at most once, in any order, and the spaces behind what is removed. A second one stays, and
+    /// makes the rest no number.
+    #[inline(never)]
+    fn peel(value: &'a [u8]) -> Option<Self> {
+        let mut rest = str::from_utf8(value).ok()?;
+        let (mut currency, mut sign, mut parentheses) = (false, None, false);
+        loop {
+            if !currency && let Some(inner) = without_currency(rest) {
+                currency = true;
+                rest = inner;
+            } else if sign.is_none()
+                && let Some((is_negative, inner)) = without_sign(rest)
+            {
+                sign = Some(is_negative);
+                rest = inner;
+            } else if !parentheses
+                && let Some(inner) = rest.strip_prefix('(').and_then(|s| s.strip_suffix(')'))
+            {
+                parentheses = true;
+                rest = inner.trim_matches(SPACES);
+            } else {
+                break;
+            }
+        }
+        let is_negative = match (sign, parentheses) {
+            (Some(_), true) => return None,
+            (sign, parentheses) => parentheses || sign == Some(true),
+        };
+        Some(Self {
+            is_negative,
+            rest: rest.as_bytes(),
+        })
+    }
+}
+
+const SPACES: [char; 3] = [' ', '\u{A0}', '\u{202F}'];
+
+fn without_currency(value: &str) -> Option<&str> {
+    // `R$` comes before `$`.
+    const NAMES: [&str; 4] = ["R$", "kr", "zł", "Fr."];
+    let name_before = |name| value.strip_prefix(name);
+    let name_after = |name| value.strip_suffix(name);
+    let is_code = |code: &[u8; 3]| code.iter().all(u8::is_ascii_uppercase);
+    let bytes = value.as_bytes();
+    if let Some(rest) = NAMES
+        .into_iter()
+        .find_map(name_before)
+        .or_else(|| value.strip_prefix(is_currency_symbol))
+        .or_else(|| value.get(bytes.first_chunk().filter(|code| is_code(code))?.len()..))
+    {
+        return Some(rest.trim_start_matches(SPACES));
+    }
+    let rest = NAMES
+        .into_iter()
+        .find_map(name_after)
+        .or_else(|| value.strip_suffix(is_currency_symbol))
+        .or_else(|| {
+            let code = bytes.last_chunk().filter(|code| is_code(code))?;
+            value.get(..bytes.len() - code.len())
+        })?;
+    Some(rest.trim_end_matches(SPACES))
+}
+
+/// Returns whether a character is of the general category Sc of Unicode 17.
+fn is_currency_symbol(char: char) -> bool {
+    matches!(
+        char,
+        '$' | '\u{A2}'..='\u{A5}'
+            | '\u{58F}'
+            | '\u{60B}'
+            | '\u{7FE}'..='\u{7FF}'
+            | '\u{9F2}'..='\u{9F3}'
+            | '\u{9FB}'
+            | '\u{AF1}'
+            | '\u{BF9}'
+            | '\u{E3F}'
+            | '\u{17DB}'
+            | '\u{20A0}'..='\u{20C1}'
+            | '\u{A838}'
+            | '\u{FDFC}'
+            | '\u{FE69}'
+            | '\u{FF04}'
+            | '\u{FFE0}'..='\u{FFE1}'
+            | '\u{FFE5}'..='\u{FFE6}'
+            | '\u{11FDD}'..='\u{11FE0}'
+            | '\u{1E2FF}'
+            | '\u{1ECB0}'
+    )
+}
+
+/// Returns whether the sign is a minus, and what is left without it.
+fn without_sign(value: &str) -> Option<(bool, &str)> {
+    const SIGNS: [(char, bool); 3] = [('-', true), ('+', false), ('\u{2212}', true)];
+    SIGNS.into_iter().find_map(|(sign, is_negative)| {
+        let rest = match value.strip_prefix(sign) {
+            Some(rest) => rest.trim_start_matches(SPACES),
+            None => value.strip_suffix(sign)?.trim_end_matches(SPACES),
+        };
+        Some((is_negative, rest))
+    })
+}
+
+/// Returns what a trimmed value says about the decimal sign of its file. A number out of range counts like any other.
+#[inline]
+pub(crate) fn decimal_evidence(value: &[u8]) -> DecimalEvidence {
+    match short_evidence(value) {
+        Some(evidence) => evidence,
+        None => any_evidence(value),
+    }
+}
+
+/// Decides values of up to 8 bytes after the sign that have no decimal sign, or one among digits. Everything else is
+/// `None`.
+#[inline]
+fn short_evidence(value: &[u8]) -> Option<DecimalEvidence> {
+    // In this bit alone a point differs from a comma.
+    const DIFFERENCE: u64 = POINTS ^ COMMAS;
+
+    let (_, unsigned) = sign(value);
+    let digits = right_aligned_digits(unsigned)?;
+    let mark = zero_bytes((digits | DIFFERENCE) ^ (POINTS | DIFFERENCE));
+    if mark == 0 {
+        return Some(DecimalEvidence::None);
+    }
+    // All bits of the mark's byte, if there is one mark.
+    let mark_bits = (mark >> 7).wrapping_mul(0xFF);
+    let others = digits & !mark_bits;
+    let is_plain = mark & (mark - 1) == 0
+        && (others.wrapping_add(EXCESS) | others) & TOP_BITS == 0
+        && unsigned.len() > 1;
+    if !is_plain {
+        return None;
+    }
+    let after = mark.leading_zeros() as usize / 8;
+    if after == 3 {
+        let before = &unsigned[..unsigned.len() - 4];
+        if (1..=3).contains(&before.len()) && before != b"0" {
+            return Some(DecimalEvidence::Undecided);
+        }
+    }
+    Some(if digits & mark_bits & POINTS & DIFFERENCE != 0 {
+        DecimalEvidence::Point
+    } else {
+        DecimalEvidence::Comma
+    })
+}
+
+#[inline(never)]
+fn any_evidence(value: &[u8]) -> DecimalEvidence {
+    let has_mark = |value: &[u8]| value.iter().any(|byte| matches!(byte, b'.' | b','));
+    if !has_mark(value) {
+        return DecimalEvidence::None;
+    }
+    let Some(Peeled { rest, .. }) = Peeled::new(value) else {
+        return DecimalEvidence::None;
+    };
+    let is_number = |decimal| {
+        Number::parse_unsigned(rest, decimal).is_some()
+            || Number::parse_grouped(rest, decimal, &mut [0; _]).is_some()
+    };
+    let (is_point, is_comma) = (is_number(Decimal::Point), is_number(Decimal::Comma));
+    match (is_point, is_comma) {
+        (false, false) => return DecimalEvidence::None,
+        _ if !has_mark(rest) => return DecimalEvidence::None,
+        (true, false) => return DecimalEvidence::Point,
+        (false, true) => return DecimalEvidence::Comma,
+        (true, true) => {}
+    }
+    // One to three digits, a sign and three digits.
+    match rest {
+        [b'0', b'.', ..] => DecimalEvidence::Point,
+        [b'0', b',', ..] => DecimalEvidence::Comma,
+        _ => DecimalEvidence::Undecided,
+    }
 }
 
 fn sign(value: &[u8]) -> (bool, &[u8]) {
@@ -211,49 +560,4 @@ fn digits(value: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_numbers_are_read_as_all_are() {
-        let bytes = b"0059.+-e:/,\0\xB0\xFF";
-        let check = |value: &[u8]| {
-            if let Some(amount) = parse_short(value) {
-                assert_eq!(Ok(amount), parse_any(value), "{value:?}");
-            } else {
-                let plain = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-                let is_short = value.len() <= 8 && value.iter().all(plain);
-                assert!(!is_short || parse_any(value).is_err(), "{value:?}");
-            }
-        };
-        // Every value of up to four of these bytes, alone and at both ends of digits.
-        let mut values: Vec<Vec<u8>> = vec![vec![]];
-        for _ in 0..4 {
-            values = values
-                .iter()
-                .flat_map(|value| {
-                    bytes
-                        .iter()
-                        .map(move |&byte| [&value[..], &[byte]].concat())
-                })
-                .collect();
-            for value in &values {
-                check(value);
-                check(&[value, &b"1234"[..]].concat());
-                check(&[&b"98765"[..], value].concat());
-                check(&[&b"-12"[..], value, b"99"].concat());
-            }
-        }
-        for byte in 0..=u8::MAX {
-            for at in 0..8 {
-                let mut value = *b"12345678";
-                value[at] = byte;
-                check(&value);
-                value[7 - at] = b'.';
-                check(&value);
-            }
-        }
-        assert_eq!(parse_short(b"99999999"), Some(Amount::new(99_999_999, 0)));
-        assert_eq!(parse_short(b"-12345.67"), Some(Amount::new(-1_234_567, 2)));
-    }
-}
+mod tests;

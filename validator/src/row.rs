@@ -6,10 +6,10 @@ use chrono::NaiveDate;
 
 use crate::{
     Amount, ErrorCode, Layout, RowError, Transaction, Verdict,
-    date::parse_date,
     file::Record,
-    number::parse_amount,
-    rules::{IdFault, id_fault, unreadable_field},
+    rules::{
+        IdFault, id_fault, read_amount, read_date, text_without_apostrophe, unreadable_field, value,
+    },
     shown::shown,
     trim::trim,
 };
@@ -41,13 +41,12 @@ impl<'a> Row<'a> {
         verdict: Verdict,
         texts: &'a mut Texts,
     ) -> Self {
-        let mut scratch = String::new();
+        let mut scratch = Vec::new();
         let (mut amount, mut date) = (None, None);
         if !verdict.is_broken() {
-            let value = record.value(layout.amount(), &mut scratch);
-            amount = value.and_then(|value| parse_amount(trim(value).as_bytes()).ok());
-            let value = record.value(layout.date(), &mut scratch);
-            date = value.and_then(|value| parse_date(trim(value).as_bytes()).ok()?.date());
+            amount = read_amount(layout, record, &mut scratch).ok();
+            let value = value(layout, record, layout.date(), &mut scratch);
+            date = read_date(layout, value).ok().and_then(|day| day.date());
         }
         let errors = verdict
             .codes()
@@ -133,10 +132,28 @@ impl Texts {
         record: &'a Record<'_>,
         verdict: Verdict,
     ) -> (Option<&'a str>, Option<&'a str>) {
-        let id = record.value(layout.transaction_id(), &mut self.transaction_id);
-        let description = layout
-            .description()
-            .and_then(|at| record.value(at, &mut self.description));
+        let id = match *layout.ids() {
+            [] => None,
+            [at] => text(layout, record, at, &mut self.transaction_id),
+            _ => joined(
+                layout,
+                record,
+                layout.ids(),
+                Joint::Id,
+                &mut self.transaction_id,
+            ),
+        };
+        let description = match *layout.descriptions() {
+            [] => None,
+            [at] => text(layout, record, at, &mut self.description),
+            _ => joined(
+                layout,
+                record,
+                layout.descriptions(),
+                Joint::Description,
+                &mut self.description,
+            ),
+        };
         let id = id.map(trim).and_then(|id| match id_fault(id.as_bytes()) {
             _ if verdict.has(ErrorCode::TransactionIdMissing) => None,
             Some(IdFault::TooLong { cut }) if !verdict.is_broken() => Some(&id[..cut]),
@@ -146,16 +163,82 @@ impl Texts {
     }
 }
 
+/// A field as it is shown.
+fn text<'a>(
+    layout: &Layout,
+    record: &'a Record<'_>,
+    at: usize,
+    scratch: &'a mut String,
+) -> Option<&'a str> {
+    let text = record.value(at, scratch)?;
+    Some(match layout.is_download() {
+        true => text_without_apostrophe(text),
+        false => text,
+    })
+}
+
+/// How several fields become one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Joint {
+    /// All of them, trimmed, with `/` between them; nothing if all are empty.
+    Id,
+    /// Those that aren't empty, with a space between them.
+    Description,
+}
+
+fn joined<'a>(
+    layout: &Layout,
+    record: &Record<'_>,
+    columns: &[usize],
+    joint: Joint,
+    out: &'a mut String,
+) -> Option<&'a str> {
+    out.clear();
+    let mut scratch = String::new();
+    let (mut is_empty, mut is_first) = (true, true);
+    for at in columns {
+        let text = text(layout, record, *at, &mut scratch).unwrap_or_default();
+        let has_text = !trim(text).is_empty();
+        is_empty &= !has_text;
+        if joint == Joint::Description && !has_text {
+            continue;
+        }
+        if !std::mem::take(&mut is_first) {
+            out.push(if joint == Joint::Id { '/' } else { ' ' });
+        }
+        out.push_str(if joint == Joint::Id { trim(text) } else { text });
+    }
+    (!is_empty).then_some(out)
+}
+
+/// The values of these columns for a message.
+fn shown_values(layout: &Layout, record: &Record<'_>, columns: &[usize]) -> String {
+    let mut scratch = String::new();
+    let values: Vec<String> = columns
+        .iter()
+        .map(|at| {
+            shown(trim(
+                text(layout, record, *at, &mut scratch).unwrap_or_default(),
+            ))
+        })
+        .collect();
+    values.join(" and ")
+}
+
 /// What an error says to people. It depends on the code and on what the file says, never on today's rules.
 fn message(layout: &Layout, record: &Record<'_>, code: ErrorCode) -> String {
-    let mut scratch = String::new();
-    let mut value = |at| {
-        let value = record.value(at, &mut scratch).unwrap_or_default();
-        shown(trim(value))
-    };
+    let amounts: Vec<usize> = layout
+        .amount()
+        .values()
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect();
+    let value = |columns: &[usize]| shown_values(layout, record, columns);
     match code {
         ErrorCode::RowTooLarge => "row is longer than 1,048,576 bytes".to_owned(),
         ErrorCode::RowEncoding => not_text(layout, record),
+        ErrorCode::RowUnclosedQuote | ErrorCode::RowQuotedLines => quotes(layout, record, code),
         ErrorCode::RowColumnCount => {
             let plural = |count| if count == 1 { "" } else { "s" };
             let (fields, columns) = (record.field_count(), layout.names().len());
@@ -171,25 +254,50 @@ fn message(layout: &Layout, record: &Record<'_>, code: ErrorCode) -> String {
         }
         ErrorCode::TransactionIdDuplicate => format!(
             "transaction_id is the same as in an earlier row: {}",
-            value(layout.transaction_id())
+            value(layout.ids())
         ),
         ErrorCode::AmountMissing => "amount is missing".to_owned(),
         ErrorCode::AmountNotANumber => {
-            format!("amount is not a number: {}", value(layout.amount()))
+            format!("amount is not a number: {}", value(&amounts))
         }
         ErrorCode::AmountOutOfRange => format!(
             "amount has more than 18 digits before the decimal point, more than 10 after it, or an exponent beyond \
              99: {}",
-            value(layout.amount())
+            value(&amounts)
         ),
         ErrorCode::DateMissing => "date is missing".to_owned(),
         ErrorCode::DateNotADate => format!(
             "date is not of a form like 2024-01-31 or 2024-01-31T09:30:00: {}",
-            value(layout.date())
+            value(&[layout.date()])
         ),
         ErrorCode::DateOutOfRange => format!(
             "date is a day or time that does not exist: {}",
-            value(layout.date())
+            value(&[layout.date()])
+        ),
+    }
+}
+
+/// Where a quote opens that swallows lines, and how many.
+fn quotes(layout: &Layout, record: &Record<'_>, code: ErrorCode) -> String {
+    let (field, lines) = record.lines_of_quoted().unwrap_or((0, 1));
+    let column = match layout.names().get(field).map(|name| trim(name)) {
+        Some(name) if !name.is_empty() => shown(name),
+        _ => format!("number {}", field + 1),
+    };
+    let line = match record.lines_before(field) {
+        0 => "in the row's first line".to_owned(),
+        lines => format!("in line {} of the row", lines + 1),
+    };
+    let spans = match lines {
+        1 => "spans 1 line".to_owned(),
+        lines => format!("spans {lines} lines"),
+    };
+    match code {
+        ErrorCode::RowUnclosedQuote => format!(
+            "a quotation mark is never closed: the field {column} opens {line} and {spans} up to the end of the file"
+        ),
+        _ => format!(
+            "a quotation mark swallows lines that look like rows: the field {column} opens {line} and {spans}"
         ),
     }
 }

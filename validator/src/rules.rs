@@ -4,10 +4,12 @@ use std::str;
 
 use crate::{
     Amount, ErrorCode, Layout, Verdict,
-    date::{DateError, Day, parse_date},
+    csv::is_formula,
+    date::{DateError, Day, parse_date, parse_date_v1},
     file::Record,
-    number::{NumberError, parse_amount},
-    trim::trim_bytes,
+    format::{AmountColumns, IgnoredValue, Limits},
+    number::{NumberError, parse_amount, parse_amount_v1},
+    trim::{trim, trim_bytes},
 };
 
 /// Characters (Unicode scalar values) of a transaction id.
@@ -25,6 +27,7 @@ pub(crate) struct Validated {
 #[derive(Default)]
 pub(crate) struct Rules {
     scratch: Vec<u8>,
+    joined: Vec<u8>,
 }
 
 impl Rules {
@@ -35,17 +38,17 @@ impl Rules {
         &'a mut self,
         layout: &Layout,
         record: &'a Record<'_>,
+        is_whole: bool,
     ) -> Option<(&'a [u8], bool)> {
-        let is_whole = row_error(layout, record).is_none();
-        let at = layout.transaction_id();
-        let id = if record.is_clean() || is_whole {
-            record.value_in(at, &mut self.scratch)?
-        } else {
-            record.text_in(at, &mut self.scratch)?
+        let id = match *layout.ids() {
+            [at] if record.is_clean() || is_whole => value(layout, record, at, &mut self.scratch),
+            [at] => trim_bytes(record.text_in(at, &mut self.scratch)?),
+            [] => return None,
+            _ => self.joined_id(layout, record),
         };
-        let id = trim_bytes(id);
+        let counts = is_whole && layout.ids_are_unique();
         match id_fault(id) {
-            None => Some((id, is_whole)),
+            None => Some((id, counts)),
             Some(IdFault::Missing) => None,
             Some(IdFault::TooLong { cut }) if is_whole => Some((&id[..cut], false)),
             Some(IdFault::TooLong { .. }) => Some((id, false)),
@@ -59,11 +62,33 @@ impl Rules {
         layout: &Layout,
         record: &'a Record<'_>,
     ) -> Option<&'a [u8]> {
-        if !record.has_fields(layout.names().len()) {
+        let [at] = *layout.ids() else {
+            return None;
+        };
+        if !record.has_fields(layout.names().len()) || !layout.ignore().is_empty() {
             return None;
         }
-        let id = value(record, layout.transaction_id(), &mut self.scratch);
+        let id = value(layout, record, at, &mut self.scratch);
         id_fault(id).is_none().then_some(id)
+    }
+
+    /// The values of all columns of the id, joined by `/`. Nothing if all are empty.
+    #[inline(never)]
+    fn joined_id(&mut self, layout: &Layout, record: &Record<'_>) -> &[u8] {
+        self.joined.clear();
+        let mut is_empty = true;
+        for (nth, at) in layout.ids().iter().enumerate() {
+            if nth > 0 {
+                self.joined.push(b'/');
+            }
+            let value = value(layout, record, *at, &mut self.scratch);
+            is_empty &= value.is_empty();
+            self.joined.extend_from_slice(value);
+        }
+        if is_empty {
+            self.joined.clear();
+        }
+        &self.joined
     }
 
     /// The verdict on a row. `is_duplicate` tells whether an earlier row has this id; it is only
@@ -76,45 +101,49 @@ impl Rules {
         is_duplicate: impl FnOnce(&[u8]) -> bool,
     ) -> Validated {
         let mut verdict = Verdict::VALID;
+        let without_values = |verdict| Validated {
+            verdict,
+            amount: None,
+            day: None,
+        };
+        if !layout.ignore().is_empty() && is_ignored(layout, record) {
+            return without_values(Verdict::IGNORED);
+        }
         if let Some(code) = row_error(layout, record) {
-            return Validated {
-                verdict: verdict.with_error(code),
-                amount: None,
-                day: None,
-            };
+            return without_values(verdict.with_error(code));
         }
 
-        let scratch = &mut self.scratch;
-        let id = value(record, layout.transaction_id(), scratch);
-        match id_fault(id) {
-            Some(IdFault::Missing) => {
-                verdict = verdict.with_error(ErrorCode::TransactionIdMissing);
+        let is_duplicate = |id: &[u8]| layout.ids_are_unique() && is_duplicate(id);
+        if !layout.ids().is_empty() {
+            let id = match *layout.ids() {
+                [at] => value(layout, record, at, &mut self.scratch),
+                _ => self.joined_id(layout, record),
+            };
+            match id_fault(id) {
+                Some(IdFault::Missing) => {
+                    verdict = verdict.with_error(ErrorCode::TransactionIdMissing);
+                }
+                Some(IdFault::TooLong { .. }) => {
+                    verdict = verdict.with_error(ErrorCode::TransactionIdTooLong);
+                }
+                None if is_duplicate(id) => {
+                    verdict = verdict.with_error(ErrorCode::TransactionIdDuplicate);
+                }
+                None => {}
             }
-            Some(IdFault::TooLong { .. }) => {
-                verdict = verdict.with_error(ErrorCode::TransactionIdTooLong);
-            }
-            None if is_duplicate(id) => {
-                verdict = verdict.with_error(ErrorCode::TransactionIdDuplicate);
-            }
-            None => {}
         }
-        let amount = match value(record, layout.amount(), scratch) {
-            [] => Err(ErrorCode::AmountMissing),
-            amount => parse_amount(amount).map_err(|error| match error {
-                NumberError::NotANumber => ErrorCode::AmountNotANumber,
-                NumberError::OutOfRange => ErrorCode::AmountOutOfRange,
-            }),
+        let scratch = &mut self.scratch;
+        let amount = match layout.amount() {
+            AmountColumns::One(at) => one_amount(layout, value(layout, record, *at, scratch)),
+            _ => amount_of_columns(layout, record, scratch),
         };
         verdict = match amount {
-            Ok(amount) => verdict.with_suspicion(amount.is_suspicious()),
+            Ok(amount) => verdict.with_suspicion(is_suspicious(layout.limits(), amount)),
             Err(code) => verdict.with_error(code),
         };
-        let date = match value(record, layout.date(), scratch) {
+        let date = match value(layout, record, layout.date(), scratch) {
             [] => Err(ErrorCode::DateMissing),
-            date => parse_date(date).map_err(|error| match error {
-                DateError::NotADate => ErrorCode::DateNotADate,
-                DateError::OutOfRange => ErrorCode::DateOutOfRange,
-            }),
+            date => read_date(layout, date),
         };
         if let Err(code) = date {
             verdict = verdict.with_error(code);
@@ -127,22 +156,185 @@ impl Rules {
     }
 }
 
-/// A trimmed value of a row without a row error: UTF-8, and there for every column.
+/// The amount of a row without a row error, or the code of what is wrong with it.
+pub(crate) fn read_amount(
+    layout: &Layout,
+    record: &Record<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<Amount, ErrorCode> {
+    match layout.amount() {
+        AmountColumns::One(at) => one_amount(layout, value(layout, record, *at, scratch)),
+        _ => amount_of_columns(layout, record, scratch),
+    }
+}
+
 #[inline]
-fn value<'a>(record: &'a Record<'_>, column: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
-    trim_bytes(record.value_in(column, scratch).unwrap_or_default())
+fn one_amount(layout: &Layout, value: &[u8]) -> Result<Amount, ErrorCode> {
+    if value.is_empty() {
+        return Err(ErrorCode::AmountMissing);
+    }
+    let amount = match layout.rules() {
+        1 => parse_amount_v1(value),
+        _ => parse_amount(value, layout.decimal()),
+    };
+    amount.map_err(|error| match error {
+        NumberError::NotANumber => ErrorCode::AmountNotANumber,
+        NumberError::OutOfRange => ErrorCode::AmountOutOfRange,
+    })
+}
+
+#[inline(never)]
+fn amount_of_columns(
+    layout: &Layout,
+    record: &Record<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<Amount, ErrorCode> {
+    let mut read = |at: usize| one_amount(layout, value(layout, record, at, scratch));
+    match layout.amount() {
+        AmountColumns::One(at) => read(*at),
+        AmountColumns::DebitCredit { debit, credit } => {
+            let (debit, credit) = (read(*debit), read(*credit));
+            let missing = Err(ErrorCode::AmountMissing);
+            match (debit, credit) {
+                (debit, credit) if debit == missing => credit,
+                (debit, credit) if credit == missing => debit.map(Amount::as_debit),
+                (Ok(debit), Ok(credit)) => match (debit.is_zero(), credit.is_zero()) {
+                    (true, false) => Ok(credit),
+                    (false, true) => Ok(debit.as_debit()),
+                    _ => Err(ErrorCode::AmountNotANumber),
+                },
+                (Err(ErrorCode::AmountNotANumber), _) | (_, Err(ErrorCode::AmountNotANumber)) => {
+                    Err(ErrorCode::AmountNotANumber)
+                }
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            }
+        }
+        AmountColumns::Signed {
+            value: at,
+            sign,
+            negative,
+        } => {
+            let amount = read(*at)?;
+            let sign = value(layout, record, *sign, scratch);
+            let is_negative = negative.iter().any(|it| trim(it).as_bytes() == sign);
+            Ok(match is_negative {
+                true => amount.as_debit(),
+                false => amount,
+            })
+        }
+    }
+}
+
+#[inline]
+fn is_suspicious(limits: &Limits, amount: Amount) -> bool {
+    if *limits == Limits::DEFAULT {
+        return amount.is_suspicious();
+    }
+    limits
+        .below
+        .is_some_and(|below| amount.units() < below.units())
+        || limits
+            .above
+            .is_some_and(|above| amount.units() > above.units())
+}
+
+#[inline]
+pub(crate) fn read_date(layout: &Layout, value: &[u8]) -> Result<Day, ErrorCode> {
+    let date = match layout.rules() {
+        1 => parse_date_v1(value),
+        _ => parse_date(value, layout.date_order()),
+    };
+    date.map_err(|error| match error {
+        DateError::NotADate => ErrorCode::DateNotADate,
+        DateError::OutOfRange => ErrorCode::DateOutOfRange,
+    })
+}
+
+/// Whether a record is no transaction.
+#[inline(never)]
+pub(crate) fn is_ignored(layout: &Layout, record: &Record<'_>) -> bool {
+    let mut scratch = Vec::new();
+    !record.is_too_large()
+        && layout.ignore().iter().any(|(at, is)| {
+            let value = value(layout, record, *at, &mut scratch);
+            match is {
+                IgnoredValue::Empty => value.is_empty(),
+                IgnoredValue::OneOf(values) => values.iter().any(|it| trim(it).as_bytes() == value),
+            }
+        })
+}
+
+/// A trimmed value. Empty where the record has no such field.
+#[inline]
+pub(crate) fn value<'a>(
+    layout: &Layout,
+    record: &'a Record<'_>,
+    column: usize,
+    scratch: &'a mut Vec<u8>,
+) -> &'a [u8] {
+    let value = record.value_in(column, scratch).unwrap_or_default();
+    match layout.is_download() {
+        false => trim_bytes(value),
+        true => trim_bytes(without_apostrophe(value)),
+    }
+}
+
+/// A value of a download without the apostrophe before a formula.
+fn without_apostrophe(value: &[u8]) -> &[u8] {
+    match value {
+        [b'\'', formula @ ..] if is_formula(formula) => formula,
+        _ => value,
+    }
+}
+
+/// The same for text.
+pub(crate) fn text_without_apostrophe(text: &str) -> &str {
+    match text.strip_prefix('\'') {
+        Some(formula) if is_formula(formula.as_bytes()) => formula,
+        _ => text,
+    }
 }
 
 /// What is wrong with a row as a whole: then nothing else is checked.
 #[inline]
-fn row_error(layout: &Layout, record: &Record<'_>) -> Option<ErrorCode> {
+pub(crate) fn row_error(layout: &Layout, record: &Record<'_>) -> Option<ErrorCode> {
     if record.is_too_large() {
         return Some(ErrorCode::RowTooLarge);
     }
     if !record.is_clean() && unreadable_field(record).is_some() {
         return Some(ErrorCode::RowEncoding);
     }
-    (!record.has_fields(layout.names().len())).then_some(ErrorCode::RowColumnCount)
+    if (record.is_unclosed() || record.may_have_lines()) && layout.rules() > 1 {
+        let quotes = quote_error(layout, record);
+        if quotes.is_some() {
+            return quotes;
+        }
+    }
+    if record.has_fields(layout.names().len()) {
+        return None;
+    }
+    other_fields_error(layout, record)
+}
+
+#[inline(never)]
+fn quote_error(layout: &Layout, record: &Record<'_>) -> Option<ErrorCode> {
+    let columns = layout.names().len();
+    if record.is_unclosed() {
+        return Some(ErrorCode::RowUnclosedQuote);
+    }
+    let has_row = columns >= 3 && record.has_line_of_fields(layout.delimiter(), columns);
+    has_row.then_some(ErrorCode::RowQuotedLines)
+}
+
+#[inline(never)]
+fn other_fields_error(layout: &Layout, record: &Record<'_>) -> Option<ErrorCode> {
+    let (fields, columns) = (record.field_count(), layout.names().len());
+    let fits = layout.rules() > 1
+        && match fields < columns {
+            true => layout.pads() && layout.has_fields_in_use(fields),
+            false => record.is_empty_from(columns),
+        };
+    (!fits).then_some(ErrorCode::RowColumnCount)
 }
 
 /// The first field whose value isn't UTF-8 or contains a NUL, and whether it is UTF-8.

@@ -48,13 +48,19 @@ pub enum ErrorCode {
     DateNotADate = 10,
     #[serde(rename = "date.out_of_range")]
     DateOutOfRange = 11,
+    #[serde(rename = "row.unclosed_quote")]
+    RowUnclosedQuote = 12,
+    #[serde(rename = "row.quoted_lines")]
+    RowQuotedLines = 13,
 }
 
 impl ErrorCode {
     /// Every code, in the order in which a row reports them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::RowTooLarge,
         Self::RowEncoding,
+        Self::RowUnclosedQuote,
+        Self::RowQuotedLines,
         Self::RowColumnCount,
         Self::TransactionIdMissing,
         Self::TransactionIdTooLong,
@@ -71,6 +77,8 @@ impl ErrorCode {
         match self {
             Self::RowTooLarge => "row.too_large",
             Self::RowEncoding => "row.encoding",
+            Self::RowUnclosedQuote => "row.unclosed_quote",
+            Self::RowQuotedLines => "row.quoted_lines",
             Self::RowColumnCount => "row.column_count",
             Self::TransactionIdMissing => "transaction_id.missing",
             Self::TransactionIdTooLong => "transaction_id.too_long",
@@ -89,6 +97,8 @@ impl ErrorCode {
         match self {
             Self::RowTooLarge => "Row is too large",
             Self::RowEncoding => "Row is not text",
+            Self::RowUnclosedQuote => "Quote is not closed",
+            Self::RowQuotedLines => "Quote swallows lines",
             Self::RowColumnCount => "Wrong number of fields",
             Self::TransactionIdMissing => "ID is missing",
             Self::TransactionIdTooLong => "ID is too long",
@@ -104,7 +114,11 @@ impl ErrorCode {
 
     pub const fn field(self) -> Field {
         match self {
-            Self::RowTooLarge | Self::RowEncoding | Self::RowColumnCount => Field::Row,
+            Self::RowTooLarge
+            | Self::RowEncoding
+            | Self::RowUnclosedQuote
+            | Self::RowQuotedLines
+            | Self::RowColumnCount => Field::Row,
             Self::TransactionIdMissing
             | Self::TransactionIdTooLong
             | Self::TransactionIdDuplicate => Field::TransactionId,

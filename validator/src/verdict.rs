@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::ErrorCode;
 
-/// The verdict on one row: the codes of its errors, and whether it is suspicious. A row without errors is valid.
+/// The verdict on one row: the codes of its errors, and whether it is suspicious. A row without errors is valid, unless
+/// it is ignored: then it is no transaction, and has no verdict.
 ///
 /// Verdicts are committed once and never computed again, so their bits are a storage format: see [`Self::bits`].
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -13,6 +14,9 @@ pub struct Verdict(u32);
 impl Verdict {
     /// Valid and not suspicious.
     pub const VALID: Self = Self(0);
+
+    /// No transaction.
+    pub const IGNORED: Self = Self(1 << 31);
 
     const SUSPICIOUS: u32 = 1;
 
@@ -36,6 +40,14 @@ impl Verdict {
         self.0 & !Self::SUSPICIOUS == 0
     }
 
+    pub const fn is_ignored(self) -> bool {
+        self.0 & Self::IGNORED.0 != 0
+    }
+
+    pub const fn is_invalid(self) -> bool {
+        !self.is_valid() && !self.is_ignored()
+    }
+
     pub const fn is_suspicious(self) -> bool {
         self.0 & Self::SUSPICIOUS != 0
     }
@@ -55,11 +67,13 @@ impl Verdict {
     pub const fn is_broken(self) -> bool {
         self.has(ErrorCode::RowTooLarge)
             || self.has(ErrorCode::RowEncoding)
+            || self.has(ErrorCode::RowUnclosedQuote)
+            || self.has(ErrorCode::RowQuotedLines)
             || self.has(ErrorCode::RowColumnCount)
     }
 
     /// Bit 0 says that the row is suspicious, bit `n + 1` that it has the error with the number `n`
-    /// (`ErrorCode as u32`).
+    /// (`ErrorCode as u32`), bit 31 that it is ignored.
     pub const fn bits(self) -> u32 {
         self.0
     }
@@ -68,7 +82,9 @@ impl Verdict {
     pub fn from_bits(bits: u32) -> Option<Self> {
         let known = ErrorCode::ALL
             .into_iter()
-            .fold(Self::SUSPICIOUS, |known, code| known | Self::bit(code));
+            .fold(Self::SUSPICIOUS | Self::IGNORED.0, |known, code| {
+                known | Self::bit(code)
+            });
         (bits & !known == 0).then_some(Self(bits))
     }
 }
@@ -93,6 +109,8 @@ mod tests {
         let stored = [
             (ErrorCode::RowTooLarge, 0x0002),
             (ErrorCode::RowEncoding, 0x0004),
+            (ErrorCode::RowUnclosedQuote, 0x2000),
+            (ErrorCode::RowQuotedLines, 0x4000),
             (ErrorCode::RowColumnCount, 0x0008),
             (ErrorCode::TransactionIdMissing, 0x0010),
             (ErrorCode::TransactionIdTooLong, 0x0020),
@@ -115,6 +133,8 @@ mod tests {
         let suspicious = Verdict::VALID.with_suspicion(true);
         assert_eq!(suspicious.bits(), 1);
         assert!(suspicious.is_valid() && suspicious.is_suspicious());
-        assert_eq!(Verdict::from_bits(0x2000), None);
+        assert_eq!(Verdict::IGNORED.bits(), 1 << 31);
+        assert!(!Verdict::IGNORED.is_valid() && !Verdict::IGNORED.is_invalid());
+        assert_eq!(Verdict::from_bits(0x8000), None);
     }
 }

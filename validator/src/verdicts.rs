@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_row_never_takes_more_than_a_byte() {
-        // As many kinds as there can be: three row errors, and every choice of one error a field or none.
+        // As many kinds as there can be: ignored, five row errors, and every choice of one error a field or none.
         let with = |verdict: Verdict, code: Option<ErrorCode>| match code {
             Some(code) => verdict.with_error(code),
             None => verdict,
@@ -248,18 +248,19 @@ mod tests {
                 .map(|at| Some(ErrorCode::ALL[at]))
                 .chain([None])
         };
-        let mut kinds: Vec<Verdict> = choices(0)
-            .flatten()
-            .map(|code| Verdict::VALID.with_error(code))
+        let mut kinds: Vec<Verdict> = ErrorCode::ALL[..5]
+            .iter()
+            .map(|code| Verdict::VALID.with_error(*code))
+            .chain([Verdict::IGNORED])
             .collect();
-        for id in choices(3) {
-            for date in choices(9) {
+        for id in choices(5) {
+            for date in choices(11) {
                 let verdict = with(with(Verdict::VALID, id), date);
-                kinds.extend(choices(6).map(|amount| with(verdict, amount)));
+                kinds.extend(choices(8).map(|amount| with(verdict, amount)));
                 kinds.push(verdict.with_suspicion(true));
             }
         }
-        assert_eq!(kinds.len(), 83);
+        assert_eq!(kinds.len(), 86);
         let rows: Vec<_> = kinds
             .repeat(1000)
             .into_iter()
@@ -325,7 +326,7 @@ mod tests {
             &[2],
             &[1, 1],
             &[1, 0, 1, 0],
-            &[1, 1, 0x80, 0x40, 0],
+            &[1, 1, 0x80, 0x80, 0x02, 0],
             &[1, 1, 0, 1, 0, 1],
             &[1, 1, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xF],
         ] {

@@ -9,9 +9,9 @@ use crate::AppError;
 use {
     super::respond,
     crate::ErrorKind,
-    backend::Backend,
     backend::results::page::RowPage,
-    domain::{InvalidField, Job, JobReport, PageRequest, User, format},
+    backend::{Backend, FileFormat},
+    domain::{Format, InvalidField, Job, JobReport, JobStatus, PageRequest, User, format},
 };
 
 /// What the page of a job shows, except its rows.
@@ -20,7 +20,15 @@ pub struct JobDetails {
     pub job: Job,
     pub user: User,
     pub report: JobReport,
+    /// How the file is read, and what must be answered first.
+    pub file: FileFormat,
+    /// The latest earlier job of the same user with the same file.
+    pub same_file_as: Option<JobId>,
 }
+
+/// Bytes of a format, and more than any has.
+#[cfg(feature = "ssr")]
+const MAX_FORMAT_BYTES: usize = 256 << 10;
 
 /// The most characters of a description that a page has; a download has them all.
 #[cfg(feature = "ssr")]
@@ -31,7 +39,15 @@ pub async fn job(backend: &Backend, job_id: JobId) -> Result<JobDetails, AppErro
     let job = backend::queries::job(backend, job_id).await?;
     let user = backend::users::get(backend, job.state.user_id).await?;
     let report = backend::reports::get(backend, job_id).await?;
-    Ok(JobDetails { job, user, report })
+    let file = backend::queries::file_format(backend, job_id).await?;
+    let same_file_as = backend::queries::same_file(backend, &job).await?;
+    Ok(JobDetails {
+        same_file_as,
+        job,
+        user,
+        report,
+        file,
+    })
 }
 
 #[cfg(feature = "ssr")]
@@ -58,6 +74,7 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     respond(async {
         let mut form = data.into_inner().ok_or_else(incomplete)?;
         let mut user_id: Option<UserId> = None;
+        let mut format = Format::default();
         while let Some(mut field) = form.next_field().await.map_err(|_| broken_off())? {
             match field.name() {
                 Some("user_id") => {
@@ -73,15 +90,28 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         .ok()
                         .and_then(|digits| digits.parse().ok());
                 }
+                Some("format") => {
+                    let mut text = Vec::new();
+                    while let Some(chunk) = field.chunk().await.map_err(|_| broken_off())? {
+                        text.extend_from_slice(&chunk);
+                        if text.len() > MAX_FORMAT_BYTES {
+                            return Err(incomplete());
+                        }
+                    }
+                    let text = String::from_utf8(text).map_err(|_| incomplete())?;
+                    format = Format::from_json(&text).map_err(InvalidField::from)?;
+                }
                 Some("file") => {
                     let user_id = user_id.ok_or_else(incomplete)?;
                     let filename = field.file_name().unwrap_or_default().to_owned();
                     // What a browser sends when no file was chosen.
                     if filename.is_empty() {
-                        return Err(InvalidField::new("file", "Choose a CSV file.").into());
+                        return Err(InvalidField::new("file", "Choose a file.").into());
                     }
                     let backend = expect_context::<Backend>();
-                    let job = backend::uploads::upload(&backend, user_id, &filename, field).await?;
+                    let job =
+                        backend::uploads::upload(&backend, user_id, &filename, &format, field)
+                            .await?;
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
                     return Ok(job.id);
                 }
@@ -126,7 +156,8 @@ pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
 pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, AppError> {
     respond(async {
         let backend = expect_context::<Backend>();
-        let job = backend::control::command(&backend, job_id, command).await?;
+        let format = Format::default();
+        let job = backend::control::command(&backend, job_id, command, &format).await?;
         Ok(job.state)
     })
     .await
@@ -134,6 +165,24 @@ pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, Ap
         let id = job_id.to_string();
         error.with_typed(&[("job_id", &id), ("command", command.as_str())])
     })
+}
+
+/// Retries a job with answers: what is given about its file. Leads to the job's page. Without JavaScript alone, so it is
+/// a plain form whose fields `check::form` names.
+#[cfg(feature = "ssr")]
+pub async fn answer_questions(
+    backend: &Backend,
+    job_id: JobId,
+    fields: &[(String, String)],
+) -> Result<(), AppError> {
+    let format = check::form::answers(fields).map_err(InvalidField::from)?;
+    let job = backend::queries::job(backend, job_id).await?;
+    let command = match job.state.status {
+        JobStatus::Pending => Command::Start,
+        _ => Command::Retry,
+    };
+    backend::control::command(backend, job_id, command, &format).await?;
+    Ok(())
 }
 
 /// Leads to the page of `user_id`, whose job it was.

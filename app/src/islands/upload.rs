@@ -47,6 +47,7 @@ pub fn UploadForm(
     let button = NodeRef::<html::Button>::new();
     provide_context(module.clone());
     let check = FileCheck::new(module);
+    provide_context(check);
     let error = RwSignal::new(posted);
     // `None` while nothing is being sent.
     let sent = RwSignal::new(None::<Sent>);
@@ -116,6 +117,7 @@ pub fn UploadForm(
                 on:submit=submit
             >
                 <input type="hidden" name="user_id" value=user_id.to_string() />
+                <input type="hidden" name="format" value=text(move || check.format.get()) />
                 <FileField input check error is_sending />
                 <div class="controls">
                     <button

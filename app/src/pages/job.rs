@@ -2,6 +2,8 @@
 
 mod details;
 mod downloads;
+mod questions;
+mod reading;
 mod report;
 mod result;
 mod rows;
@@ -12,7 +14,8 @@ use domain::{JobId, UserId};
 use leptos::{either::Either, prelude::*, server_fn::ServerFn};
 
 use self::{
-    details::Details, downloads::Downloads, report::Report, result::ResultFacts, rows::Rows,
+    details::Details, downloads::Downloads, questions::Questions, reading::HowItIsRead,
+    report::Report, result::ResultFacts, rows::Rows,
 };
 use super::{
     failure::{failure, not_found},
@@ -25,6 +28,29 @@ use crate::{
     islands::{JobSummary, job_title},
 };
 
+/// Sends answers to the questions of a job. Returns where that leads, or the page with what is wrong with them.
+pub async fn answer(
+    site: &Site,
+    backend: &Backend,
+    id: &str,
+    fields: &[(String, String)],
+) -> Result<String, Page> {
+    let Ok(job_id) = id.parse() else {
+        return Err(not_found(site));
+    };
+    match api::answer_questions(backend, job_id, fields).await {
+        Ok(()) => Ok(format!("/jobs/{job_id}")),
+        Err(error) => {
+            let query = Query::default().with_answer_error(error.message);
+            let page = job(site, backend, id, &query).await;
+            Err(Page {
+                status: error.kind.status(),
+                ..page
+            })
+        }
+    }
+}
+
 pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Page {
     let Ok(job_id) = id.parse() else {
         return not_found(site);
@@ -33,7 +59,13 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
         api::job(backend, job_id),
         Rows::read(backend, job_id, query)
     );
-    let JobDetails { job, user, report } = match details {
+    let JobDetails {
+        job,
+        user,
+        report,
+        file,
+        same_file_as,
+    } = match details {
         Ok(details) => details,
         Err(error) => return failure(site, error),
     };
@@ -68,17 +100,31 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
             >
                 {facts}
             </JobSummary>
+            {same_file_as.map(same_file)}
+            <Questions job=&job file=&file error=query.answer_error() />
             <Report job=&job report />
             <rows::Table job=&job rows />
             <div class="columns columns-even">
                 <Details job=&job />
                 <div class="stack">
+                    <HowItIsRead file=&file />
                     <Downloads job=&job />
                     <Delete job_id user_id=user.id query />
                 </div>
             </div>
         }
     })
+}
+
+/// Says that the file was here before.
+fn same_file(earlier: JobId) -> impl IntoView {
+    view! {
+        <p class="notice">
+            "You uploaded the same file before: "
+            <a href=format!("/jobs/{earlier}")>"see that upload"</a>
+            ", or go on with this one."
+        </p>
+    }
 }
 
 #[component]

@@ -22,8 +22,9 @@ macro_rules! query_jobs {
                 + r#" id as "id!", user_id as "user_id!", filename as "filename!", bytes as "bytes!", sha256 as "sha256!",
                       status as "status!", total_records as "total_records!", valid_records as "valid_records!",
                       invalid_records as "invalid_records!", suspicious_records as "suspicious_records!",
+                      ignored_records as "ignored_records!",
                       batch_completed as "batch_completed!", total_batches as "total_batches!",
-                      created_at as "created_at!", started_at, finished_at, error, run as "run!",
+                      created_at as "created_at!", started_at, finished_at, error, error_code, run as "run!",
                       version as "version!",
                       extract(epoch from coalesce(paused_at, finished_at, updated_at) - started_at)::float8
                           - paused_seconds as seconds "#
@@ -39,9 +40,11 @@ macro_rules! query_jobs {
                 valid_records: row.valid_records as u64,
                 invalid_records: row.invalid_records as u64,
                 suspicious_records: row.suspicious_records as u64,
+                ignored_records: row.ignored_records as u64,
                 batch_completed: row.batch_completed as u32,
                 total_batches: row.total_batches as u32,
                 error: row.error,
+                error_code: row.error_code,
                 run: row.run as u32,
                 version: row.version as u64,
                 // `measured` derives the rest.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Job, JobId, JobProgress, UserId};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
-use validator::Layout;
+use validator::{Format, Layout, Question, Reading};
 
 use super::{numbers, query_jobs};
 use crate::{Error, Result, temporal::Attempt};
@@ -115,6 +115,7 @@ pub(crate) struct IdIndex {
 }
 
 /// A planned file, and whose result it is.
+#[derive(Clone)]
 pub(crate) struct Source {
     pub result_id: i64,
     pub storage_key: String,
@@ -129,7 +130,7 @@ pub(crate) async fn source(
 ) -> sqlx::Result<Option<Source>> {
     sqlx::query_as!(
         Source,
-        r#"select result_id as "result_id!", storage_key, layout as "layout!: Json<Layout>",
+        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!", layout as "layout!: Json<Layout>",
                   id_index as "id_index: Json<IdIndex>"
            from jobs where id = $1 and layout is not null"#,
         job_id.get()
@@ -145,7 +146,7 @@ pub(crate) async fn source_of_result(
 ) -> sqlx::Result<Option<Source>> {
     sqlx::query_as!(
         Source,
-        r#"select result_id as "result_id!", storage_key, layout as "layout!: Json<Layout>",
+        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!", layout as "layout!: Json<Layout>",
                   id_index as "id_index: Json<IdIndex>"
            from jobs where result_id = $1 and layout is not null"#,
         result_id
@@ -161,7 +162,7 @@ pub(crate) async fn source_of_attempt(
 ) -> sqlx::Result<Option<Source>> {
     sqlx::query_as!(
         Source,
-        r#"select result_id as "result_id!", storage_key, layout as "layout!: Json<Layout>",
+        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!", layout as "layout!: Json<Layout>",
                   id_index as "id_index: Json<IdIndex>"
            from jobs where id = $1 and run = $2 and status = 'processing' and layout is not null"#,
         attempt.job_id.get(),
@@ -171,12 +172,55 @@ pub(crate) async fn source_of_attempt(
     .await
 }
 
+/// How a job's file is read, and what must be answered first.
+pub struct FileFormat {
+    /// What is given.
+    pub format: Json<Format>,
+    pub reading: Option<Json<Reading>>,
+    pub questions: Option<Json<Vec<Question>>>,
+}
+
+pub(crate) async fn file_format(
+    database: impl PgExecutor<'_>,
+    job_id: JobId,
+) -> Result<FileFormat> {
+    sqlx::query_as!(
+        FileFormat,
+        r#"select format as "format: Json<Format>", reading as "reading: Json<Reading>",
+                  questions as "questions: Json<Vec<Question>>"
+           from jobs where id = $1"#,
+        job_id.get()
+    )
+    .fetch_optional(database)
+    .await?
+    .ok_or(Error::NotFound("Job"))
+}
+
+/// The latest earlier job of the same user with the same file.
+pub(crate) async fn same_file(
+    database: impl PgExecutor<'_>,
+    job: &Job,
+) -> sqlx::Result<Option<JobId>> {
+    let earlier = sqlx::query_scalar!(
+        "select id from jobs where user_id = $1 and sha256 = $2 and id < $3 order by id desc limit 1",
+        job.state.user_id.get(),
+        job.sha256,
+        job.id.get()
+    )
+    .fetch_optional(database)
+    .await?;
+    Ok(earlier.map(JobId::from))
+}
+
 /// A job that is being processed, as its steps need it.
 pub(crate) struct Work {
     pub result_id: i64,
+    pub user_id: i64,
     pub storage_key: String,
     pub bytes: i64,
     pub is_planned: bool,
+    /// What is given about the file.
+    pub format: Json<Format>,
 }
 
 /// The job if it is being processed in this attempt.
@@ -186,7 +230,8 @@ pub(crate) async fn work(
 ) -> sqlx::Result<Option<Work>> {
     sqlx::query_as!(
         Work,
-        r#"select result_id as "result_id!", storage_key, bytes, layout is not null as "is_planned!"
+        r#"select result_id as "result_id!", user_id, storage_key, bytes, layout is not null as "is_planned!",
+                  format as "format: Json<Format>"
            from jobs where id = $1 and run = $2 and status = 'processing'"#,
         attempt.job_id.get(),
         attempt.number as i32
@@ -195,10 +240,14 @@ pub(crate) async fn work(
     .await
 }
 
-/// Whether the job's file is planned, so that its next attempt may go on with its chunks.
-pub(crate) async fn is_planned(database: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<bool> {
+/// Whether a small file may be processed in one step: not if it has to be converted, or its next attempt goes on with
+/// chunks that are planned.
+pub(crate) async fn may_go_whole(
+    database: impl PgExecutor<'_>,
+    job_id: JobId,
+) -> sqlx::Result<bool> {
     let planned = sqlx::query_scalar!(
-        r#"select layout is not null as "planned!" from jobs where id = $1"#,
+        r#"select is_text and not (status = 'paused' and layout is not null) as "may!" from jobs where id = $1"#,
         job_id.get()
     )
     .fetch_optional(database)

@@ -6,7 +6,7 @@
 
 use domain::{Job, JobId, JobProgress, JobStatus, UserId};
 use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
-use validator::{Counts, Layout};
+use validator::{Counts, FileError, Format, Layout, Reading};
 
 use super::{events, numbers, query, query::IdIndex, query_jobs};
 use crate::{Error, Result, database, error::violates, storage::StoredFile, temporal::Attempt};
@@ -18,15 +18,19 @@ pub(crate) async fn create(
     filename: &str,
     storage_key: &str,
     file: &StoredFile,
+    format: &Format,
 ) -> Result<Job> {
     query_jobs!(
-        "insert into jobs (user_id, filename, bytes, sha256, storage_key) values ($1, $2, $3, $4, $5) returning",
+        "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text)
+         values ($1, $2, $3, $4, $5, $6, $7) returning",
         "",
         user_id.get(),
         filename,
         file.bytes as i64,
         file.sha256,
-        storage_key
+        storage_key,
+        Json(format) as _,
+        file.is_text
     )
     .fetch_one(tx)
     .await
@@ -47,7 +51,7 @@ pub(crate) async fn begin(
     let mut tx = database::begin(pool).await?;
     let begun = query_jobs!(
         "with at_rest as (
-             select id, result_id, id_index ->> 'storage_key' as id_index_key, status = 'paused' as paused
+             select id, result_id, id_index ->> 'storage_key' as id_index_key, content_key, status = 'paused' as paused
              from jobs join unnest($1::bigint[], $2::integer[]) as next (job_id, run)
                  on id = next.job_id and jobs.run = next.run - 1
              where status in ('pending', 'paused', 'failed', 'cancelled')
@@ -55,18 +59,25 @@ pub(crate) async fn begin(
          ), removal as (
              insert into removals (result_id, storage_key)
              select result_id, id_index_key from at_rest where not paused and result_id is not null
+             union all
+             select null, content_key from at_rest where not paused and content_key is not null
          ), begun as (
              update jobs
              set status = 'processing', run = run + 1, shared_workflow_id = $3,
                  result_id = case when paused then jobs.result_id else nextval('result_ids') end,
                  layout = case when paused then layout end,
                  id_index = case when paused then id_index end,
+                 reading = case when paused then reading end,
+                 questions = null, error_code = null,
+                 content_key = case when paused then jobs.content_key end,
+                 content_bytes = case when paused then content_bytes end,
                  unfinished_plans = 0,
                  total_records = case when paused then total_records else 0 end,
                  processed_records = case when paused then processed_records else 0 end,
                  valid_records = case when paused then valid_records else 0 end,
                  invalid_records = case when paused then invalid_records else 0 end,
                  suspicious_records = case when paused then suspicious_records else 0 end,
+                 ignored_records = case when paused then ignored_records else 0 end,
                  batch_completed = case when paused then batch_completed else 0 end,
                  total_batches = case when paused then total_batches else 0 end,
                  started_at = case when paused then started_at else clock_timestamp() end,
@@ -94,6 +105,44 @@ pub(crate) async fn begin(
     commit(tx, begun).await
 }
 
+/// Replaces what is given about the file of a job that is to be begun in the attempt after this one. Returns whether the
+/// job is still in this attempt.
+pub(crate) async fn give_format(
+    pool: &PgPool,
+    attempt: Attempt,
+    format: &Format,
+) -> sqlx::Result<bool> {
+    let given = sqlx::query!(
+        "update jobs set format = $3
+         where id = $1 and run = $2 and status in ('pending', 'failed', 'cancelled')",
+        attempt.job_id.get(),
+        attempt.number as i32,
+        Json(format) as _
+    )
+    .execute(pool)
+    .await?;
+    Ok(given.rows_affected() == 1)
+}
+
+/// Notes why the attempt can't read its file; [`fail`] then ends it.
+pub(crate) async fn refused(
+    pool: &PgPool,
+    attempt: Attempt,
+    error: &FileError,
+) -> sqlx::Result<()> {
+    let questions = Some(error.questions()).filter(|questions| !questions.is_empty());
+    sqlx::query!(
+        "update jobs set error_code = $3, questions = $4 where id = $1 and run = $2 and status = 'processing'",
+        attempt.job_id.get(),
+        attempt.number as i32,
+        error.code(),
+        questions.map(Json) as _
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// Pauses or cancels the job, if it is still in this attempt.
 pub(crate) async fn stop(
     pool: &PgPool,
@@ -103,7 +152,7 @@ pub(crate) async fn stop(
     let mut tx = database::begin(pool).await?;
     lock(&mut tx, attempt).await?;
     let stopped = query_jobs!(
-        "with done as (select valid, invalid, suspicious, chunks from job_sums where job_id = $1)
+        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1)
          update jobs
          set status = $3, run = run + 1,
              paused_at = case when $3 = 'paused' then clock_timestamp() end,
@@ -112,6 +161,7 @@ pub(crate) async fn stop(
              finished_at = case when $3 = 'cancelled' then clock_timestamp() end,
              processed_records = done.valid + done.invalid, valid_records = done.valid,
              invalid_records = done.invalid, suspicious_records = done.suspicious,
+             ignored_records = done.ignored,
              batch_completed = done.chunks, updated_at = clock_timestamp(),
              version = version + done.chunks + 1
          from done
@@ -133,11 +183,12 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
     let mut tx = database::begin(pool).await?;
     lock(&mut tx, attempt).await?;
     let failed = query_jobs!(
-        "with done as (select valid, invalid, suspicious, chunks from job_sums where job_id = $1)
+        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1)
          update jobs
          set status = 'failed', error = $3, finished_at = clock_timestamp(),
              processed_records = done.valid + done.invalid, valid_records = done.valid,
              invalid_records = done.invalid, suspicious_records = done.suspicious,
+             ignored_records = done.ignored,
              batch_completed = done.chunks, updated_at = clock_timestamp(),
              version = version + done.chunks + 1
          from done
@@ -157,11 +208,12 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
 pub(crate) async fn complete(pool: &PgPool, attempt: Attempt) -> Result<bool> {
     let mut tx = database::begin(pool).await?;
     let completed = query_jobs!(
-        "with done as (select valid, invalid, suspicious, chunks from job_sums where job_id = $1)
+        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1)
          update jobs
          set status = 'completed', finished_at = clock_timestamp(),
              processed_records = done.valid + done.invalid, valid_records = done.valid,
              invalid_records = done.invalid, suspicious_records = done.suspicious,
+             ignored_records = done.ignored,
              batch_completed = done.chunks, updated_at = clock_timestamp(),
              version = version + done.chunks + 1
          from done
@@ -180,9 +232,35 @@ pub(crate) async fn complete(pool: &PgPool, attempt: Attempt) -> Result<bool> {
 /// What planning has found.
 pub(crate) struct Planned<'a> {
     pub layout: &'a Layout,
+    pub reading: &'a Reading,
     pub id_index: Option<&'a IdIndex>,
+    /// Without those that are no transactions.
     pub rows: u64,
     pub chunks: usize,
+}
+
+/// Notes where the text of the attempt's file is; what it had before is removed. Returns whether the attempt is current.
+pub(crate) async fn has_content(
+    tx: &mut PgConnection,
+    attempt: Attempt,
+    key: &str,
+    bytes: u64,
+) -> sqlx::Result<bool> {
+    let noted = sqlx::query!(
+        "with before as (
+             select id, content_key from jobs where id = $1 and run = $2 and status = 'processing' for no key update
+         ), removal as (
+             insert into removals (storage_key) select content_key from before where content_key is not null
+         )
+         update jobs set content_key = $3, content_bytes = $4 from before where jobs.id = before.id",
+        attempt.job_id.get(),
+        attempt.number as i32,
+        key,
+        bytes as i64
+    )
+    .execute(tx)
+    .await?;
+    Ok(noted.rows_affected() == 1)
 }
 
 /// An attempt to plan the file begins. Returns how many have begun before that neither succeeded nor failed; `None` if
@@ -220,15 +298,16 @@ pub(crate) async fn planned(
     planned: &Planned<'_>,
 ) -> sqlx::Result<bool> {
     let stored = sqlx::query!(
-        "update jobs set layout = $3, id_index = $4, total_records = $5, total_batches = $6, unfinished_plans = 0,
-                updated_at = clock_timestamp(), version = version + 1
+        "update jobs set layout = $3, id_index = $4, total_records = $5, total_batches = $6, reading = $7,
+                unfinished_plans = 0, updated_at = clock_timestamp(), version = version + 1
          where id = $1 and run = $2 and status = 'processing' and layout is null",
         attempt.job_id.get(),
         attempt.number as i32,
         Json(planned.layout) as _,
         planned.id_index.map(Json) as _,
         planned.rows as i64,
-        planned.chunks as i32
+        planned.chunks as i32,
+        Json(planned.reading) as _
     )
     .execute(tx)
     .await?;
@@ -247,6 +326,7 @@ pub(crate) async fn complete_small(
         "update jobs
          set status = 'completed', layout = $3, total_records = $4, processed_records = $4, valid_records = $5,
              invalid_records = $6, suspicious_records = $7, total_batches = $8, batch_completed = $8,
+             ignored_records = $9, reading = $10,
              finished_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1
          where id = $1 and run = $2 and status = 'processing' and layout is null",
         attempt.job_id.get(),
@@ -256,7 +336,9 @@ pub(crate) async fn complete_small(
         counts.valid as i64,
         counts.invalid as i64,
         counts.suspicious as i64,
-        planned.chunks as i32
+        planned.chunks as i32,
+        counts.ignored as i64,
+        Json(planned.reading) as _
     )
     .execute(tx)
     .await?;
@@ -269,11 +351,13 @@ pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[JobId]) -> sqlx::Re
     let deleted = sqlx::query!(
         "with deleted as (
              delete from jobs where id = any($1)
-             returning id, run, storage_key, result_id, id_index ->> 'storage_key' as id_index_key
+             returning id, run, storage_key, result_id, content_key, id_index ->> 'storage_key' as id_index_key
          ), files as (
              insert into removals (storage_key, result_id) select storage_key, result_id from deleted
          ), indexes as (
-             insert into removals (storage_key) select id_index_key from deleted where id_index_key is not null
+             insert into removals (storage_key)
+             select key from deleted cross join unnest(array[id_index_key, content_key]) as keys (key)
+             where key is not null
          )
          select id, run from deleted",
         &numbers(job_ids)

@@ -174,15 +174,17 @@ pub(crate) async fn with_rows(
     .await
 }
 
-/// How many of the rows before this one have their verdict, and how many rows have it in all.
+/// How many of the rows before this one have their verdict, and how many rows have it in all. Ignored rows don't count,
+/// but for those before it in its own chunk.
 pub(crate) async fn rows_before(
     database: impl PgExecutor<'_>,
     result_id: i64,
     row: u64,
 ) -> sqlx::Result<(u64, u64)> {
     let found = sqlx::query!(
-        r#"select coalesce(sum(greatest(least(rows, $2 - first_row), 0)), 0)::bigint as "before!",
-                  coalesce(sum(rows), 0)::bigint as "all!"
+        r#"select coalesce(sum(case when first_row + rows <= $2 then rows - ignored_records
+                                    else greatest($2 - first_row, 0) end), 0)::bigint as "before!",
+                  coalesce(sum(rows - ignored_records), 0)::bigint as "all!"
            from job_chunks where result_id = $1 and committed_at is not null"#,
         result_id,
         row as i64
@@ -268,7 +270,7 @@ pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> 
 /// How many rows an attempt's result lacks; `None` if the attempt isn't current.
 pub(crate) async fn missing_rows(pool: &PgPool, attempt: Attempt) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
-        r#"select total_records - coalesce((select sum(rows) from job_chunks
+        r#"select total_records - coalesce((select sum(rows - ignored_records) from job_chunks
                 where job_chunks.result_id = jobs.result_id and committed_at is not null), 0)::bigint as "rows!"
            from jobs where id = $1 and run = $2 and status = 'processing'"#,
         attempt.job_id.get(),

@@ -74,14 +74,15 @@ pub(crate) async fn commit(
          )
          update job_chunks as stored
          set verdicts = chunk.verdicts, duplicates = '', valid_records = chunk.valid, invalid_records = chunk.invalid,
-             suspicious_records = chunk.suspicious, problems = chunk.problems,
+             suspicious_records = chunk.suspicious, ignored_records = chunk.ignored, problems = chunk.problems,
              valid_amount = chunk.amount::numeric, first_date = chunk.first_date, last_date = chunk.last_date,
              committed_at = clock_timestamp()
          from job, unnest($3::integer[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[], $8::jsonb[],
-                          $9::text[], $10::date[], $11::date[])
-                   as chunk (number, verdicts, valid, invalid, suspicious, problems, amount, first_date, last_date)
+                          $9::text[], $10::date[], $11::date[], $12::bigint[])
+                   as chunk (number, verdicts, valid, invalid, suspicious, problems, amount, first_date, last_date,
+                             ignored)
          where stored.result_id = job.result_id and stored.number = chunk.number and committed_at is null
-           and stored.rows = chunk.valid + chunk.invalid
+           and stored.rows = chunk.valid + chunk.invalid + chunk.ignored
          returning stored.number",
         attempt.job_id.get(),
         attempt.number as i32,
@@ -93,7 +94,8 @@ pub(crate) async fn commit(
         &columns.problems,
         &columns.amounts,
         &columns.first_dates as &[Option<NaiveDate>],
-        &columns.last_dates as &[Option<NaiveDate>]
+        &columns.last_dates as &[Option<NaiveDate>],
+        &columns.ignored
     )
     .fetch_all(database)
     .await
@@ -117,13 +119,14 @@ pub(crate) async fn insert_validated(
     sqlx::query!(
         "insert into job_chunks
              (result_id, number, byte_start, byte_end, first_row, rows, duplicates, verdicts, valid_records,
-              invalid_records, suspicious_records, problems, valid_amount, first_date, last_date, committed_at)
-         select $1, number, byte_start, byte_end, first_row, valid + invalid, '', verdicts, valid, invalid, suspicious,
-                problems, amount::numeric, first_date, last_date, clock_timestamp()
+              invalid_records, suspicious_records, ignored_records, problems, valid_amount, first_date, last_date,
+              committed_at)
+         select $1, number, byte_start, byte_end, first_row, valid + invalid + ignored, '', verdicts, valid, invalid,
+                suspicious, ignored, problems, amount::numeric, first_date, last_date, clock_timestamp()
          from unnest($2::integer[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::jsonb[], $8::text[],
-                     $9::date[], $10::date[], $11::bigint[], $12::bigint[], $13::bigint[])
+                     $9::date[], $10::date[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
               as chunk (number, verdicts, valid, invalid, suspicious, problems, amount, first_date, last_date,
-                        byte_start, byte_end, first_row)",
+                        byte_start, byte_end, first_row, ignored)",
         result_id,
         &columns.numbers,
         &columns.verdicts,
@@ -136,7 +139,8 @@ pub(crate) async fn insert_validated(
         &columns.last_dates as &[Option<NaiveDate>],
         &place(|chunk| chunk.start),
         &place(|chunk| chunk.end),
-        &place(|chunk| chunk.first_row)
+        &place(|chunk| chunk.first_row),
+        &columns.ignored
     )
     .execute(tx)
     .await?;
@@ -150,6 +154,7 @@ struct Columns {
     valid: Vec<i64>,
     invalid: Vec<i64>,
     suspicious: Vec<i64>,
+    ignored: Vec<i64>,
     problems: Vec<serde_json::Value>,
     amounts: Vec<String>,
     first_dates: Vec<Option<NaiveDate>>,
@@ -167,6 +172,7 @@ impl Columns {
             valid: column(chunks, |summary| summary.counts.valid as i64),
             invalid: column(chunks, |summary| summary.counts.invalid as i64),
             suspicious: column(chunks, |summary| summary.counts.suspicious as i64),
+            ignored: column(chunks, |summary| summary.counts.ignored as i64),
             problems: column(chunks, |summary| {
                 serde_json::to_value(summary.problems).expect("codes and numbers are JSON")
             }),

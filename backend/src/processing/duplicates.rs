@@ -341,6 +341,7 @@ mod tests {
         let mut chunks = Vec::new();
         for (number, ids) in (0..).zip(ids.chunks(1000)) {
             let chunk = ChunkRange {
+                ignored: 0,
                 number,
                 start: 0,
                 end: 0,

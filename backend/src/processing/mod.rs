@@ -4,10 +4,7 @@
 //! Each step may be repeated at any time and from several places at once, as Temporal repeats what
 //! it isn't sure about. The ledger decides what counts: a chunk's verdicts are committed once.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the plan does not convert files yet")
-)]
+mod content;
 mod convert;
 mod duplicates;
 mod finish;
@@ -22,7 +19,10 @@ pub(crate) use small_file::is_small;
 pub use small_file::{SMALL_BYTES, process_small_file};
 pub use validate::validate_chunks;
 
+use sqlx::PgPool;
 use validator::{Counts, FileError};
+
+use crate::{jobs::transition, temporal::Attempt};
 
 /// What a step has committed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,9 +48,13 @@ pub enum StepError {
     Retry(anyhow::Error),
 }
 
-impl From<FileError> for StepError {
-    fn from(error: FileError) -> Self {
-        Self::Unreadable(error.to_string())
+impl StepError {
+    /// Notes at the job why its file can't be read, with the questions that must be answered first.
+    async fn refused(pool: &PgPool, attempt: Attempt, error: &FileError) -> Self {
+        match transition::refused(pool, attempt, error).await {
+            Ok(()) => Self::Unreadable(error.to_string()),
+            Err(error) => error.into(),
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 use validator::{
-    ChunkRange, Head, HeadEnd, IdHasher, Layout, PlanSink, Planner, RowId, ScannedSlice, scan_slice,
+    ChunkRange, EncodingProbe, FileError, Format, Head, HeadEnd, IdHasher, Plan, PlanSink, Planner,
+    RowId, ScannedSlice, scan_slice,
 };
 
 use super::{
-    StepError,
+    StepError, content,
     duplicates::{Duplicates, IdTable, Resolved},
 };
 use crate::{
@@ -112,7 +113,19 @@ async fn read_and_store(
     work: &Work,
     mut ended: PlanEnds,
 ) -> Result<u32, StepError> {
-    let scanned = scan(&backend.storage, &work.storage_key, work.bytes as u64).await?;
+    let content = match content::of(backend, attempt, work).await? {
+        Ok(content) => content,
+        Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error).await),
+    };
+    let format = Format {
+        container: content.container,
+        sheet: content.sheet.clone(),
+        ..work.format.0.clone()
+    };
+    let scanned = match scan(&backend.storage, (&content.key, content.bytes), &format).await? {
+        Ok(scanned) => scanned,
+        Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error).await),
+    };
     let chunks = scanned.chunks.len();
     // Until the plan is stored the index belongs to nobody, and is removed if that doesn't happen.
     let index_key = format!("{}.{}.ids", work.storage_key, Uuid::new_v4());
@@ -123,13 +136,14 @@ async fn read_and_store(
         hash_key,
         entries: scanned.ids.entries(),
     };
-    let write = write_index(&backend.storage, &index, scanned.ids, scanned.rows);
+    let write = write_index(&backend.storage, &index, scanned.ids, scanned.plan.rows);
     let duplicates =
         deletion_queue::while_writing(&backend.pool, &index.storage_key, write).await?;
     let planned = Planned {
-        layout: &scanned.layout,
+        layout: &scanned.plan.layout,
+        reading: &scanned.plan.reading,
         id_index: Some(&index),
-        rows: scanned.rows,
+        rows: scanned.plan.rows - scanned.plan.ignored,
         chunks,
     };
     let mut tx = database::begin(&backend.pool).await?;
@@ -145,8 +159,7 @@ async fn read_and_store(
 }
 
 struct Scanned {
-    layout: Arc<Layout>,
-    rows: u64,
+    plan: Plan,
     chunks: Vec<ChunkRange>,
     ids: IdTable,
     hash_key: [u8; 16],
@@ -177,14 +190,23 @@ fn lanes() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-async fn scan(storage: &Storage, key: &str, bytes: u64) -> Result<Scanned, StepError> {
+/// The inner error says why the file can't be read.
+async fn scan(
+    storage: &Storage,
+    (key, bytes): (&str, u64),
+    format: &Format,
+) -> Result<Result<Scanned, FileError>, StepError> {
     let slice_bytes = (bytes / 32).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end()) & !1;
     let mut slices = storage.slices(key, bytes, slice_bytes);
-    let (head, first) = read_head(&mut slices).await?;
-    let layout = Arc::new(head.layout);
+    let (head, first) = match read_head(&mut slices, format).await? {
+        Ok(read) => read,
+        Err(error) => return Ok(Err(error)),
+    };
+    let layout = Arc::new(head.layout.clone());
+    let rows_start = head.rows_start;
     let hash_key = random_key();
     let hasher = IdHasher::new(hash_key);
-    let mut planner = Planner::new(Layout::clone(&layout), hasher.clone());
+    let mut planner = Planner::new(head, hasher.clone());
     let mut collector = Collector {
         chunks: Vec::new(),
         ids: IdTable::new(),
@@ -194,7 +216,7 @@ async fn scan(storage: &Storage, key: &str, bytes: u64) -> Result<Scanned, StepE
     let read_first = stream::iter(first.into_iter().map(Ok));
     let scan = |(start, slice): (u64, Bytes)| {
         let (layout, hasher) = (layout.clone(), hasher.clone());
-        let is_first = start == head.rows_start;
+        let is_first = start == rows_start;
         async move {
             spawn_blocking(move || {
                 let scanned = scan_slice(&layout, &hasher, start, is_first, &slice);
@@ -214,15 +236,14 @@ async fn scan(storage: &Storage, key: &str, bytes: u64) -> Result<Scanned, StepE
             spawn_blocking(move || put_together(planner, collector, slice, &bytes)).await?;
         std::mem::replace(&mut collector.trouble, Ok(())).map_err(spilled)?;
     }
-    let rows = planner.finish(&mut collector);
+    let plan = planner.finish(&mut collector);
     collector.trouble.map_err(spilled)?;
-    Ok(Scanned {
-        layout: layout.clone(),
-        rows,
+    Ok(plan.map(|plan| Scanned {
+        plan,
         chunks: collector.chunks,
         ids: collector.ids,
         hash_key,
-    })
+    }))
 }
 
 fn put_together(
@@ -235,18 +256,34 @@ fn put_together(
     (planner, collector)
 }
 
-/// Reads as many slices as the header takes, and returns what follows it.
-async fn read_head(slices: &mut SliceReader) -> Result<(HeadEnd, Vec<(u64, Bytes)>), StepError> {
-    let mut head = Head::new();
+/// Reads as many slices as the header takes, and returns what follows it. The inner error says why the file can't be
+/// read.
+async fn read_head(
+    slices: &mut SliceReader,
+    format: &Format,
+) -> Result<Result<(HeadEnd, Vec<(u64, Bytes)>), FileError>, StepError> {
+    let mut head = Head::new(format.clone());
     let mut read = Vec::new();
     let end = loop {
         let Some((start, slice)) = slices.next().await? else {
-            break head.finish()?;
+            break head.finish();
         };
-        let end = head.push(&slice)?;
+        let end = head.push(&slice).transpose();
         read.push((start, slice));
         if let Some(end) = end {
             break end;
+        }
+    };
+    let end = match end {
+        Ok(end) => end,
+        Err(error) if error.questions().is_empty() => return Ok(Err(error)),
+        Err(error) => {
+            let mut probe = EncodingProbe::new(format);
+            read.iter().for_each(|(_, slice)| probe.push(slice));
+            while let Some((_, slice)) = slices.next().await? {
+                probe.push(&slice);
+            }
+            return Ok(Err(probe.finish(error)));
         }
     };
     let after_header = read
@@ -257,7 +294,7 @@ async fn read_head(slices: &mut SliceReader) -> Result<(HeadEnd, Vec<(u64, Bytes
             (!rest.is_empty()).then(|| (start + skipped, slice.slice_ref(rest)))
         })
         .collect();
-    Ok((end, after_header))
+    Ok(Ok((end, after_header)))
 }
 
 /// Resolves the ids and stores the index.

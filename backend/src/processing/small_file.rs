@@ -2,8 +2,8 @@
 
 use tokio::task::spawn_blocking;
 use validator::{
-    ChunkRange, Counts, Head, HeadEnd, IdHasher, Layout, PlanSink, Planner, RowId, RowSet,
-    SeenHashes, scan_slice, validate_chunk,
+    ChunkRange, Counts, EncodingProbe, FileError, Format, Head, HeadEnd, IdHasher, Layout,
+    PlanSink, Planner, Reading, RowId, RowSet, SeenHashes, scan_slice, validate_chunk,
 };
 
 use super::{Committed, StepError, plan::random_key};
@@ -50,13 +50,18 @@ pub async fn process_small_file(
         .storage
         .read(&work.storage_key, 0..work.bytes as u64)
         .await?;
-    let file = spawn_blocking(move || validate_file(&bytes)).await??;
+    let format = work.format.0;
+    let file = match spawn_blocking(move || validate_file(&bytes, format)).await? {
+        Ok(file) => file,
+        Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error).await),
+    };
     let mut counts = Counts::default();
     for chunk in &file.validated {
         counts += chunk.summary.counts;
     }
     let planned = Planned {
         layout: &file.layout,
+        reading: &file.reading,
         id_index: None,
         rows: counts.processed,
         chunks: file.planned.len(),
@@ -83,6 +88,7 @@ pub async fn process_small_file(
 /// A file with its verdicts.
 struct ValidatedFile {
     layout: Layout,
+    reading: Reading,
     planned: Vec<PlannedChunk>,
     validated: Vec<ValidatedChunk>,
 }
@@ -103,22 +109,32 @@ impl PlanSink for Collector {
     }
 }
 
-fn validate_file(bytes: &[u8]) -> Result<ValidatedFile, StepError> {
-    let mut head = Head::new();
-    let HeadEnd { layout, rows_start } = match head.push(bytes)? {
-        Some(end) => end,
-        None => head.finish()?,
-    };
+fn read_head(bytes: &[u8], format: &Format) -> Result<HeadEnd, FileError> {
+    let mut head = Head::new(format.clone());
+    match head.push(bytes)? {
+        Some(end) => Ok(end),
+        None => head.finish(),
+    }
+}
+
+fn validate_file(bytes: &[u8], format: Format) -> Result<ValidatedFile, FileError> {
+    let head = read_head(bytes, &format).map_err(|error| {
+        let mut probe = EncodingProbe::new(&format);
+        probe.push(bytes);
+        probe.finish(error)
+    })?;
     let hasher = IdHasher::new(random_key());
+    let rows_start = head.rows_start;
     let rows = &bytes[rows_start as usize..];
-    let slice = scan_slice(&layout, &hasher, rows_start, true, rows);
-    let mut planner = Planner::new(layout.clone(), hasher);
+    let slice = scan_slice(&head.layout, &hasher, rows_start, true, rows);
+    let mut planner = Planner::new(head, hasher);
     let mut collector = Collector {
         seen: SeenHashes::with_capacity(0),
         chunks: Vec::new(),
     };
     planner.push(slice, rows, &mut collector);
-    planner.finish(&mut collector);
+    let plan = planner.finish(&mut collector)?;
+    let layout = plan.layout;
     let planned = collector.chunks;
     let validated = planned
         .iter()
@@ -134,6 +150,7 @@ fn validate_file(bytes: &[u8]) -> Result<ValidatedFile, StepError> {
         .collect();
     Ok(ValidatedFile {
         layout,
+        reading: plan.reading,
         planned,
         validated,
     })

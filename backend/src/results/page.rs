@@ -41,7 +41,7 @@ pub async fn get(backend: &Backend, job_id: JobId, request: &PageRequest) -> Res
     let size = u64::from(request.size());
     let page = match request.row() {
         Some(row) => {
-            let (before, all) = ledger::rows_before(&backend.pool, source.result_id, row).await?;
+            let (before, all) = rows_before(backend, &source, row).await?;
             // Beyond the end, the last page.
             1 + before.min(all.saturating_sub(1)) / size
         }
@@ -53,6 +53,25 @@ pub async fn get(backend: &Backend, job_id: JobId, request: &PageRequest) -> Res
         Some(query) => found(backend, source, request.filter(), query, skip..skip + size).await?,
     };
     Ok(RowPage { page, rows, total })
+}
+
+/// How many of the rows before this one have their verdict, and how many rows have it in all. Ignored rows don't count.
+async fn rows_before(backend: &Backend, source: &Source, row: u64) -> Result<(u64, u64)> {
+    let result_id = source.result_id;
+    let (before, all) = ledger::rows_before(&backend.pool, result_id, row).await?;
+    let own = ledger::with_rows(&backend.pool, result_id, &[row]).await?;
+    let reader = Reader::new(&backend.pool, &backend.storage, source.clone());
+    let verdicts = reader.verdicts(&own).await?;
+    let ignored = match (&own[..], &verdicts[..]) {
+        ([chunk], [verdicts]) => {
+            let earlier = verdicts
+                .from_row(0)
+                .take((row - chunk.first_row as u64) as usize);
+            earlier.filter(|verdict| verdict.is_ignored()).count() as u64
+        }
+        _ => 0,
+    };
+    Ok((before - ignored, all))
 }
 
 /// The rows of the page without a search, and how many there are. The ledger's counts tell in which chunks they

@@ -170,7 +170,9 @@ impl Search {
     }
 
     fn may_be_in(&self, chunk: &[u8]) -> bool {
-        self.reader.layout.encoding() != Encoding::Utf8 || self.pattern.may_be_in_values_of(chunk)
+        self.reader.layout.encoding() != Encoding::Utf8
+            || !self.reader.layout.has_texts_as_stored()
+            || self.pattern.may_be_in_values_of(chunk)
     }
 
     fn look_into(

@@ -2,12 +2,18 @@
 
 use axum::{
     Json,
-    extract::{Multipart, OriginalUri, State, multipart::MultipartRejection},
+    body::Body,
+    extract::{
+        Multipart, OriginalUri, State,
+        multipart::{Field, MultipartRejection},
+    },
     http::{StatusCode, Uri},
     response::IntoResponse,
 };
 use backend::{Backend, control, deletion, queries, reports, uploads};
-use domain::{Command, InvalidField, Job, JobId, JobReport, JobStatus, UserId};
+use domain::{
+    Command, Decision, Format, InvalidField, Job, JobId, JobReport, JobStatus, Question, UserId,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -27,9 +33,38 @@ pub struct UploadQuery {
     reason = "describes the form; the fields are read from the stream"
 )]
 pub struct UploadForm {
-    /// The CSV file.
+    /// What is given about the file: the JSON of a format. It comes before the file.
+    #[schema(required = false)]
+    format: String,
+    /// The file.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
+}
+
+/// The body that `start` and `retry` may have.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FormatBody {
+    /// What is given about the file, in addition to what was given before.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    format: serde_json::Value,
+}
+
+/// A job, and how its file is read.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobWithFormat {
+    #[serde(flatten)]
+    job: Job,
+    /// How the file is read. Until that is decided, what is given.
+    #[schema(value_type = Object)]
+    format: Format,
+    /// Why it is read so; empty until that is decided.
+    decisions: Vec<Decision>,
+    /// What must be answered before the file can be read.
+    questions: Vec<Question>,
+    /// The latest earlier job of the same user with the same file, byte for byte.
+    same_file_as: Option<JobId>,
 }
 
 /// A new job.
@@ -61,7 +96,7 @@ pub async fn list_of_user(
     Ok(Json(queries::jobs_of_user(&backend, user_id).await?))
 }
 
-/// Upload a CSV file
+/// Upload a file
 ///
 /// The file is stored as it is and becomes a pending job. What it says is looked at when the job is
 /// started.
@@ -80,12 +115,17 @@ pub async fn upload(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let mut form = form?;
+    let mut format = Format::default();
     while let Some(field) = form.next_field().await? {
+        if field.name() == Some("format") {
+            format = Format::from_json(&small_text(field).await?).map_err(InvalidField::from)?;
+            continue;
+        }
         if field.name() != Some("file") {
             continue;
         }
         let filename = field.file_name().unwrap_or_default().to_owned();
-        let job = uploads::upload(&backend, query.user_id, &filename, field).await?;
+        let job = uploads::upload(&backend, query.user_id, &filename, &format, field).await?;
         let uploaded = UploadedJob {
             job_id: job.id,
             job,
@@ -97,6 +137,43 @@ pub async fn upload(
         ));
     }
     Err(InvalidField::new("file", "The form has no field “file” with a CSV file.").into())
+}
+
+/// Bytes of a format, and more than any has.
+const MAX_FORMAT_BYTES: usize = 256 << 10;
+
+pub(super) async fn small_text(mut field: Field<'_>) -> Result<String, Problem> {
+    let mut text = Vec::new();
+    while let Some(piece) = field.chunk().await? {
+        text.extend_from_slice(&piece);
+        if text.len() > MAX_FORMAT_BYTES {
+            let sentence = "The format has more than 256 KiB.";
+            return Err(InvalidField::new("format", sentence).into());
+        }
+    }
+    String::from_utf8(text)
+        .map_err(|_| InvalidField::new("format", "The format isn't UTF-8.").into())
+}
+
+/// Reads the body of a command. None is an empty format.
+async fn format_of(body: Body) -> Result<Format, Problem> {
+    let body = axum::body::to_bytes(body, MAX_FORMAT_BYTES).await;
+    let body = body.map_err(|_| {
+        InvalidField::new(
+            "format",
+            "The body can't be read, or has more than 256 KiB.",
+        )
+    })?;
+    if body.trim_ascii().is_empty() {
+        return Ok(Format::default());
+    }
+    let body: FormatBody = serde_json::from_slice(&body).map_err(|error| {
+        InvalidField::new("body", &format!("The body is {{\"format\": …}}: {error}."))
+    })?;
+    match body.format {
+        serde_json::Value::Null => Ok(Format::default()),
+        format => Ok(Format::from_value(&format).map_err(InvalidField::from)?),
+    }
 }
 
 /// A handler of one command. What the commands have in common they have here.
@@ -115,14 +192,36 @@ macro_rules! command {
             OriginalUri(uri): OriginalUri,
             ApiPath(job_id): ApiPath<JobId>,
         ) -> Result<impl IntoResponse, Problem> {
-            let job = control::command(&backend, job_id, $command).await?;
+            let job = control::command(&backend, job_id, $command, &Format::default()).await?;
+            Ok(accepted(&uri, $message, job))
+        }
+    };
+    (with format: $name:ident, $path:literal, $command:expr, $message:literal, $summary:literal, $description:literal) => {
+        #[utoipa::path(post, path = $path, tag = "jobs", summary = $summary, description = $description,
+            params(("job_id" = JobId, Path)),
+            request_body(content = Option<FormatBody>, description = "How the file is to be read, as far as that is given"),
+            responses(
+                (status = 202, body = Accepted, headers(("Location" = String))),
+                (status = 404, body = Problem),
+                (status = 409, description = "the state of the job forbids it", body = Problem),
+                (status = 422, description = "a wrong key or value of the format", body = Problem),
+                (status = 503, description = "nothing was changed: a service behind this one doesn't answer",
+                    body = Problem)))]
+        pub async fn $name(
+            State(backend): State<Backend>,
+            OriginalUri(uri): OriginalUri,
+            ApiPath(job_id): ApiPath<JobId>,
+            body: Body,
+        ) -> Result<impl IntoResponse, Problem> {
+            let format = format_of(body).await?;
+            let job = control::command(&backend, job_id, $command, &format).await?;
             Ok(accepted(&uri, $message, job))
         }
     };
 }
 
 command!(
-    start,
+    with format: start,
     "/jobs/{job_id}/start",
     Command::Start,
     "started",
@@ -154,7 +253,7 @@ command!(
     "Keeps the rows that are done. The job can be retried, from its first row."
 );
 command!(
-    retry,
+    with format: retry,
     "/jobs/{job_id}/retry",
     Command::Retry,
     "started",
@@ -181,12 +280,26 @@ fn accepted(uri: &Uri, message: &'static str, job: Job) -> impl IntoResponse + u
 /// Get a job
 #[utoipa::path(get, path = "/jobs/{job_id}", tag = "jobs",
     params(("job_id" = JobId, Path)),
-    responses((status = 200, body = Job), (status = 404, body = Problem)))]
+    responses((status = 200, body = JobWithFormat), (status = 404, body = Problem)))]
 pub async fn get(
     State(backend): State<Backend>,
     ApiPath(job_id): ApiPath<JobId>,
-) -> Result<Json<Job>, Problem> {
-    Ok(Json(queries::job(&backend, job_id).await?))
+) -> Result<Json<JobWithFormat>, Problem> {
+    let job = queries::job(&backend, job_id).await?;
+    let file = queries::file_format(&backend, job_id).await?;
+    let same_file_as = queries::same_file(&backend, &job).await?;
+    let questions = file.questions.map(|questions| questions.0);
+    let (format, decisions) = match file.reading {
+        Some(reading) => (reading.0.format, reading.0.decisions),
+        None => (file.format.0, Vec::new()),
+    };
+    Ok(Json(JobWithFormat {
+        job,
+        format,
+        decisions,
+        questions: questions.unwrap_or_default(),
+        same_file_as,
+    }))
 }
 
 /// Get the report on a job: problems by kind, sums, throughput

@@ -50,8 +50,8 @@ pub fn generated(rows: u64) -> (String, [u64; 3]) {
     for row in 1..=rows {
         let (mut id, mut amount, mut date) = (row, "150.00", "2024-01-15");
         match row % 100 {
-            7 => (amount, invalid) = ("12,50 EUR", invalid + 1),
-            31 => (date, invalid) = ("15.01.2024", invalid + 1),
+            7 => (amount, invalid) = ("12,50 EURO", invalid + 1),
+            31 => (date, invalid) = ("15. January", invalid + 1),
             // The id of a row in a much earlier chunk.
             53 if row > 500_000 => (id, invalid) = (row - 500_000, invalid + 1),
             77 => (amount, suspicious) = ("-50.00", suspicious + 1),
@@ -330,6 +330,25 @@ impl TestApp {
         request.json(body).send().await.unwrap()
     }
 
+    /// Posts a form to a page.
+    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        self.http
+            .post(format!("{}{path}", self.web))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.finish())
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// The HTML of a page.
+    pub async fn page(&self, path: &str) -> String {
+        let page = self.http.get(format!("{}{path}", self.web)).send().await;
+        page.unwrap().text().await.unwrap()
+    }
+
     pub async fn patch_json(&self, path: &str, body: &Value) -> Response {
         let request = self.http.patch(format!("{}{path}", self.api));
         request.json(body).send().await.unwrap()
@@ -363,6 +382,11 @@ impl TestApp {
             .send()
             .await
             .unwrap()
+    }
+
+    pub async fn post_multipart(&self, path: &str, form: multipart::Form) -> Response {
+        let url = format!("{}{path}", self.api);
+        self.http.post(url).multipart(form).send().await.unwrap()
     }
 
     /// The connection of an upload of 900 MB that has got as far as 12 MiB.

@@ -5,6 +5,7 @@
 mod api;
 mod control;
 mod files;
+mod formats;
 mod harness;
 mod jobs;
 mod ledger;

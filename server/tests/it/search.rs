@@ -97,7 +97,7 @@ async fn texts_are_found_in_files_of_any_encoding() {
     // Bytes that are no text are shown, and found, as U+FFFD.
     let job = app
         .process(
-            b"transaction_id,amount,date,description\nA,1,2024-01-01,x\xFFy\nB,1,2024-01-01,xy\n",
+            b"transaction_id,amount,date,description\nA,1,2024-01-01,x\xFFy\nB,1,2024-01-01,x\xC3\xBCy\n",
         )
         .await;
     let found = app.rows(&job["id"], "q=X%EF%BF%BDY").await;

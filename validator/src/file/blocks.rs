@@ -36,6 +36,8 @@ pub(super) struct Batch<'a> {
     pub bytes: &'a [u8],
     /// Where `bytes` starts in the text.
     pub base: usize,
+    /// Whether there are quotes in them, or before them in the text.
+    pub has_quotes: bool,
     /// Where each field starts in `bytes`, and another one would after the last.
     starts: &'a [u32],
     /// Where in `starts` each record begins, and the last one ends.
@@ -69,6 +71,7 @@ pub(super) fn for_each_batch(
     // In `starts`, where the current record begins, what was not looked at yet, and the end.
     let (mut first, mut next, mut filled) = (0, 1, 1);
     let mut window_start = 0;
+    let mut has_quotes = false;
     for window in text.chunks(WINDOW) {
         if first > 0 {
             // The current record goes to the front.
@@ -90,7 +93,15 @@ pub(super) fn for_each_batch(
         }
         // All of this is below 2^32 because the current record is not too large.
         let offset = (window_start - base) as u32;
-        filled = push_window(&needles, &mut quoting, window, starts, filled, offset);
+        filled = push_window(
+            &needles,
+            &mut quoting,
+            &mut has_quotes,
+            window,
+            starts,
+            filled,
+            offset,
+        );
 
         let starts = &starts[..filled];
         bounds.clear();
@@ -109,6 +120,7 @@ pub(super) fn for_each_batch(
         let batch = Batch {
             bytes,
             base,
+            has_quotes,
             starts,
             bounds,
         };
@@ -129,14 +141,16 @@ pub(super) fn for_each_batch(
 fn push_window(
     needles: &Needles,
     quoting: &mut Quoting,
+    has_quotes: &mut bool,
     window: &[u8],
     starts: &mut [u32],
     mut filled: usize,
     mut offset: u32,
 ) -> usize {
     let (blocks, rest) = window.as_chunks::<BLOCK>();
+    let mut quotes = 0;
     for block in blocks {
-        let ends = needles.field_ends(block, quoting);
+        let ends = needles.field_ends(block, quoting, &mut quotes);
         filled = push_starts(starts, filled, offset, ends);
         offset += BLOCK as u32;
     }
@@ -144,9 +158,10 @@ fn push_window(
         // No needle is NUL.
         let mut block = [0; BLOCK];
         block[..rest.len()].copy_from_slice(rest);
-        let ends = needles.field_ends(&block, quoting);
+        let ends = needles.field_ends(&block, quoting, &mut quotes);
         filled = push_starts(starts, filled, offset, ends);
     }
+    *has_quotes |= quotes != 0;
     filled
 }
 
@@ -188,8 +203,9 @@ impl Needles {
 
     /// The delimiters and line ends of the next block that are not inside quotes.
     #[inline]
-    fn field_ends(&self, block: &[u8; BLOCK], quoting: &mut Quoting) -> u64 {
+    fn field_ends(&self, block: &[u8; BLOCK], quoting: &mut Quoting, quotes: &mut u64) -> u64 {
         let masks = self.find(block);
+        *quotes |= masks.quotes;
         masks.ends & quoting.outside(&masks)
     }
 

@@ -5,14 +5,15 @@ use std::{collections::VecDeque, convert::Infallible};
 use super::{
     FileError, Layout,
     decode::Decoder,
-    reader::{Reader, RowSink},
+    reader::{Given, Presumed, Reader, RowSink},
     record::Record,
     records::{EndOf, Records},
 };
 use crate::{
-    RowSet, Summary, Verdict, Verdicts,
+    DateOrder, Decimal, RowSet, Summary, Verdict, Verdicts,
     csv::write_results_row,
     duplicates::{IdHasher, SeenIds},
+    format::{Evidence, Format, Reading},
     row::{Row, Texts},
     rules::Rules,
     summary::Tally,
@@ -121,6 +122,9 @@ impl Candidate<'_> {
 /// The same verdicts in a single pass over a file that is fed in slices of any size, with the seen
 /// ids in memory: 16 bytes a row and what a hash table adds to them. After an error nothing more may
 /// be fed.
+///
+/// What only all rows together decide is presumed at first. If the rows prove something else, the file must be fed once
+/// more, to a checker that presumes it.
 pub struct Checker {
     reader: Reader,
     rows: Rows,
@@ -133,26 +137,43 @@ struct Rows {
     rules: Rules,
     texts: Texts,
     tally: Tally,
+    evidence: Evidence,
+    scratch: Vec<u8>,
+}
+
+/// What a checker has come to at the end of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    Done(Box<(Layout, Reading, Summary)>),
+    /// The rows prove this, and were read in another way.
+    Again(Presumed),
 }
 
 impl Checker {
-    /// With a random `hash_key` nobody can write a file whose ids collide.
-    pub fn new(hash_key: [u8; 16]) -> Self {
+    /// With a random `hash_key` nobody can write a file whose ids collide. `format` is what is given about the file.
+    pub fn new(hash_key: [u8; 16], format: Format, presumed: Presumed) -> Self {
         Self {
-            reader: Reader::new(),
+            reader: Reader::new(Given { format, presumed }),
             rows: Rows {
                 seen: SeenIds::new(IdHasher::new(hash_key)),
                 hashes: VecDeque::new(),
                 rules: Rules::default(),
                 texts: Texts::default(),
                 tally: Tally::new(),
+                evidence: Evidence::default(),
+                scratch: Vec::new(),
             },
         }
     }
 
     /// `None` until enough was fed to decide on the header.
     pub fn layout(&self) -> Option<&Layout> {
-        self.reader.layout()
+        self.reader.head().map(|head| &head.layout)
+    }
+
+    /// What the rows prove so far, if they are read in another way.
+    pub fn contradiction(&self) -> Option<Presumed> {
+        contradiction(self.layout()?, &self.rows.evidence)
     }
 
     /// Of the rows that were read so far.
@@ -175,22 +196,43 @@ impl Checker {
         self.reader.push(bytes, &mut RowsTo { rows, on_row })
     }
 
-    pub fn finish(
-        self,
-        on_row: &mut impl FnMut(&mut Candidate<'_>),
-    ) -> Result<(Layout, Summary), FileError> {
+    pub fn finish(self, on_row: &mut impl FnMut(&mut Candidate<'_>)) -> Result<Checked, FileError> {
         self.finish_to(on_row)
     }
 
-    fn finish_to(self, on_row: OnRow<'_>) -> Result<(Layout, Summary), FileError> {
+    fn finish_to(self, on_row: OnRow<'_>) -> Result<Checked, FileError> {
         let mut rows = self.rows;
         let sink = &mut RowsTo {
             rows: &mut rows,
             on_row,
         };
-        let layout = self.reader.finish(sink)?;
-        Ok((layout, rows.tally.into_summary()))
+        let mut head = self.reader.finish(sink)?;
+        head.text.finish();
+        if let Some(presumed) = contradiction(&head.layout, &rows.evidence) {
+            return Ok(Checked::Again(presumed));
+        }
+        let (layout, reading) = head.decide(&rows.evidence, &head.text)?;
+        let summary = rows.tally.into_summary();
+        Ok(Checked::Done(Box::new((layout, reading, summary))))
     }
+}
+
+fn contradiction(layout: &Layout, evidence: &Evidence) -> Option<Presumed> {
+    let decimal = match (&evidence.point, &evidence.comma) {
+        (None, Some(_)) => Decimal::Comma,
+        _ => Decimal::Point,
+    };
+    let date_order = match (&evidence.day_first, &evidence.month_first) {
+        (Some(_), None) => Some(DateOrder::Dmy),
+        (None, Some(_)) => Some(DateOrder::Mdy),
+        _ => None,
+    };
+    let is_other = (layout.asks_for_decimal() && decimal != layout.decimal())
+        || (layout.asks_for_date_order() && date_order != layout.date_order());
+    is_other.then_some(Presumed {
+        decimal: Some(decimal),
+        date_order,
+    })
 }
 
 type OnRow<'a> = &'a mut dyn FnMut(&mut Candidate<'_>);
@@ -210,16 +252,23 @@ impl RowSink for RowsTo<'_> {
             rules,
             texts,
             tally,
+            evidence,
+            scratch,
         } = &mut *self.rows;
         let hash = hashes.pop_front().flatten();
         let validated = rules.validate(layout, record, |id| {
             !seen.insert_hash(hash.unwrap_or_else(|| seen.hash(id)))
         });
         tally.add(&validated);
+        if !validated.verdict.is_broken() && !validated.verdict.is_ignored() {
+            evidence.add(layout, record, tally.rows(), scratch);
+        } else {
+            evidence.add_broken(record, tally.rows(), validated.verdict);
+        }
         (self.on_row)(&mut Candidate {
             layout,
             record,
-            row_number: tally.summary().counts.processed,
+            row_number: tally.rows(),
             verdict: validated.verdict,
             texts,
         });

@@ -1,98 +1,74 @@
 //! The stored bytes as UTF-8 text.
 
-use serde::{Deserialize, Serialize};
+use encoding_rs::DecoderResult;
 
-/// How the text is encoded in the stored file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    Utf8,
-    Utf16Le,
-    Utf16Be,
-}
+use super::encoding::Encoding;
 
-impl Encoding {
-    /// The usual name, for messages.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Utf8 => "UTF-8",
-            Self::Utf16Le | Self::Utf16Be => "UTF-16",
-        }
-    }
+/// Stands for an unpaired surrogate, for an odd last byte and for a byte that a legacy encoding doesn't have: no UTF-8
+/// text contains it.
+pub(super) const NOT_UTF8: u8 = 0xFF;
 
-    /// Bytes that decoded `text` takes in the stored file; what is cut off at its end of a character
-    /// that has begun counts in full. An odd last byte of the file counts as two.
-    pub(super) fn stored_len(self, text: &[u8]) -> u64 {
-        if self == Self::Utf8 {
-            return text.len() as u64;
-        }
-        let units = |&byte: &u8| match byte {
-            0x80..=0xBF => 0,
-            0xF0..=0xF4 => 2,
-            _ => 1,
-        };
-        2 * text.iter().map(units).sum::<u64>()
-    }
-
-    /// Where in the stored `bytes` the first line end has ended. In UTF-16 they begin with a whole unit.
-    pub(super) fn after_line_end(self, bytes: &[u8]) -> Option<usize> {
-        let is_line_end = |unit: u16| unit == u16::from(b'\n') || unit == u16::from(b'\r');
-        let units = || bytes.as_chunks::<2>().0.iter().copied();
-        let unit = match self {
-            Self::Utf8 => return memchr::memchr2(b'\n', b'\r', bytes).map(|at| at + 1),
-            Self::Utf16Le => units().position(|unit| is_line_end(u16::from_le_bytes(unit))),
-            Self::Utf16Be => units().position(|unit| is_line_end(u16::from_be_bytes(unit))),
-        };
-        unit.map(|at| 2 * at + 2)
-    }
-}
-
-/// Stands for an unpaired surrogate and for an odd last byte: no UTF-8 text contains it.
-const NOT_UTF8: u8 = 0xFF;
-
-/// UTF-16 is decoded in blocks of this many bytes.
+/// Text that isn't UTF-8 is decoded in blocks of this many bytes.
 const BLOCK: usize = 32 * 1024;
 
 /// Takes the stored file in slices of any size and hands its text on. The text of a UTF-8 file is
 /// its bytes, valid or not.
 pub(super) struct Decoder {
-    /// `None` until the mark at the start of the file is decided on.
+    given: Option<Encoding>,
+    /// `None` until it is decided on.
     encoding: Option<Encoding>,
     /// The file's first bytes, up to that decision.
     start: Vec<u8>,
-    /// Bytes of the mark.
+    /// Bytes of the BOM.
     mark: u64,
     /// First byte of a UTF-16 unit whose second is not there yet.
     half: Option<u8>,
     /// High surrogate whose partner is not there yet.
     high: Option<u16>,
+    /// Of a legacy encoding.
+    legacy: Option<encoding_rs::Decoder>,
     decoded: Vec<u8>,
 }
 
+/// Bytes that tell whether a file without a BOM is UTF-16.
+const UTF16_BYTES: usize = 1_024;
+
 impl Decoder {
-    /// For a file from its beginning.
-    pub(super) fn new() -> Self {
+    /// For a file from its beginning, in the encoding that is given, if one is.
+    pub(super) fn new(given: Option<Encoding>) -> Self {
         Self {
+            given,
             encoding: None,
             start: Vec::new(),
             mark: 0,
             half: None,
             high: None,
+            legacy: None,
             decoded: Vec::new(),
         }
     }
 
-    /// For a part of a file, which has no mark of its own.
+    /// For a part of a file, which has no BOM of its own.
     pub(super) fn within(encoding: Encoding) -> Self {
         Self {
             encoding: Some(encoding),
-            ..Self::new()
+            legacy: encoding.legacy_decoder(),
+            ..Self::new(None)
         }
     }
 
-    /// The encoding and the length of the mark; to be asked once there is text, or at the end.
+    fn decide(&mut self, encoding: Encoding, bom: u64) {
+        self.encoding = Some(encoding);
+        self.legacy = encoding.legacy_decoder();
+        self.mark = bom;
+    }
+
+    /// The encoding and the length of the BOM; to be asked once there is text, or at the end.
     pub(super) fn found(&self) -> (Encoding, u64) {
-        (self.encoding.unwrap_or(Encoding::Utf8), self.mark)
+        (
+            self.encoding.or(self.given).unwrap_or(Encoding::Utf8),
+            self.mark,
+        )
     }
 
     pub(super) fn push<E>(
@@ -100,24 +76,15 @@ impl Decoder {
         mut bytes: &[u8],
         on_text: &mut impl FnMut((Encoding, u64), &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        while self.encoding.is_none() {
-            let Some((&byte, rest)) = bytes.split_first() else {
+        if self.encoding.is_none() {
+            let lacking = UTF16_BYTES - self.start.len();
+            let (taken, rest) = bytes.split_at(lacking.min(bytes.len()));
+            self.start.extend_from_slice(taken);
+            if self.start.len() < UTF16_BYTES {
                 return Ok(());
-            };
-            bytes = rest;
-            self.start.push(byte);
-            let (encoding, mark) = match *self.start {
-                [0xFE] | [0xFF] | [0xEF] | [0xEF, 0xBB] => continue,
-                [0xFE, 0xFF] => (Encoding::Utf16Be, 2),
-                [0xFF, 0xFE] => (Encoding::Utf16Le, 2),
-                [0xEF, 0xBB, 0xBF] => (Encoding::Utf8, 3),
-                _ => (Encoding::Utf8, 0),
-            };
-            self.encoding = Some(encoding);
-            self.mark = mark;
-            if mark == 0 {
-                on_text(self.found(), &self.start)?;
             }
+            bytes = rest;
+            self.begin(on_text)?;
         }
         if bytes.is_empty() {
             return Ok(());
@@ -127,10 +94,33 @@ impl Decoder {
         }
         for block in bytes.chunks(BLOCK) {
             self.decoded.clear();
-            self.decode_utf16(block);
+            match self.legacy {
+                Some(_) => self.decode_legacy(block),
+                None => self.decode_utf16(block),
+            }
             on_text(self.found(), &self.decoded)?;
         }
         Ok(())
+    }
+
+    /// Decides on the encoding by the file's first bytes and hands on their text.
+    fn begin<E>(
+        &mut self,
+        on_text: &mut impl FnMut((Encoding, u64), &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = std::mem::take(&mut self.start);
+        let (encoding, bom) = match *start {
+            [0xFE, 0xFF, ..] => (Encoding::Utf16Be, 2),
+            [0xFF, 0xFE, ..] => (Encoding::Utf16Le, 2),
+            [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, 3),
+            _ => (utf16_without_bom(&start).unwrap_or(Encoding::Utf8), 0),
+        };
+        match self.given {
+            // A BOM of another encoding is text in this one.
+            Some(given) => self.decide(given, if given == encoding { bom } else { 0 }),
+            None => self.decide(encoding, bom),
+        }
+        self.push(&start[self.mark as usize..], on_text)
     }
 
     /// The text that only the end of the file decides on.
@@ -139,12 +129,34 @@ impl Decoder {
         on_text: &mut impl FnMut((Encoding, u64), &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.encoding.is_none() {
-            return on_text(self.found(), &self.start);
+            self.begin(on_text)?;
         }
         self.decoded.clear();
         self.decoded.extend(self.high.map(|_| NOT_UTF8));
         self.decoded.extend(self.half.map(|_| NOT_UTF8));
         on_text(self.found(), &self.decoded)
+    }
+
+    /// Every byte that is no text becomes [`NOT_UTF8`], so that the length of the text tells that of the bytes.
+    fn decode_legacy(&mut self, mut block: &[u8]) {
+        let Some(decoder) = &mut self.legacy else {
+            return;
+        };
+        // A character of a single-byte encoding takes at most three bytes as UTF-8.
+        self.decoded.resize(3 * block.len() + 16, 0);
+        let mut at = 0;
+        while !block.is_empty() {
+            let out = &mut self.decoded[at..];
+            let (result, read, written) =
+                decoder.decode_to_utf8_without_replacement(block, out, false);
+            block = &block[read..];
+            at += written;
+            if let DecoderResult::Malformed(..) = result {
+                self.decoded[at] = NOT_UTF8;
+                at += 1;
+            }
+        }
+        self.decoded.truncate(at);
     }
 
     fn decode_utf16(&mut self, mut block: &[u8]) {
@@ -192,6 +204,22 @@ impl Decoder {
             // A low surrogate without a high one before it.
             None => self.decoded.push(NOT_UTF8),
         }
+    }
+}
+
+/// UTF-16, if NULs are only where the high bytes of Latin letters are in it, and in at least a quarter of these places.
+pub(super) fn utf16_without_bom(start: &[u8]) -> Option<Encoding> {
+    let start = start.get(..UTF16_BYTES).unwrap_or(start);
+    let (mut even, mut odd) = (0, 0);
+    for [first, second] in start.as_chunks::<2>().0 {
+        even += usize::from(*first == 0);
+        odd += usize::from(*second == 0);
+    }
+    even += usize::from(start.as_chunks::<2>().1 == [0]);
+    match (even, odd) {
+        (0, nuls) if nuls > 0 && 4 * nuls >= start.len() / 2 => Some(Encoding::Utf16Le),
+        (nuls, 0) if nuls > 0 && 4 * nuls >= start.len().div_ceil(2) => Some(Encoding::Utf16Be),
+        _ => None,
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use super::{layout::Column, scan::MAX_RECORD_BYTES};
-use crate::shown::shown_to;
+use super::scan::MAX_RECORD_BYTES;
+use crate::{
+    format::{ColumnRef, FoundColumns, Question},
+    shown::shown_to,
+};
 
 /// Why a whole file can't be processed. Its `Display` is a sentence for a bookkeeper that names what
-/// was found and what was expected, without control characters and at most a few hundred characters
-/// long.
+/// was found and what to do, without control characters and at most a few thousand characters long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileError {
     /// No bytes, or a mark alone.
@@ -24,16 +26,17 @@ pub enum FileError {
     TooManyColumns {
         columns: usize,
     },
-    /// Required columns that are not among the header's names.
-    MissingColumns {
-        missing: Vec<Column>,
-        names: Vec<String>,
+    /// A quoted name in the header isn't closed, or has lines that look like rows.
+    QuoteInHeader {
+        is_unclosed: bool,
     },
-    /// A known column stands there more than once, under these names.
-    RepeatedColumn {
-        column: Column,
-        names: Vec<String>,
+    /// It isn't text, nor an archive or a workbook that can be read.
+    Container {
+        code: String,
+        message: String,
     },
+    /// What must be answered first. At least one.
+    Questions(Vec<Question>),
 }
 
 /// Columns that a file may have.
@@ -68,39 +71,98 @@ impl fmt::Display for FileError {
                 grouped(*columns),
                 grouped(MAX_COLUMNS)
             ),
-            Self::MissingColumns { missing, names } => {
-                let missing: Vec<&str> = missing.iter().map(|column| column.as_str()).collect();
-                match *missing {
-                    [one] => write!(f, "The column {one} is missing")?,
-                    _ => write!(f, "The columns {} are missing", and(&missing))?,
-                }
-                write!(
-                    f,
-                    ": the first line has {}; {EXPECTED} was expected.",
-                    list(names)
-                )
-            }
-            Self::RepeatedColumn { column, names } => write!(
-                f,
-                "The column {column} stands in the first line {} times, as {}; it was expected \
-                 once.",
-                names.len(),
-                list(names)
+            Self::QuoteInHeader { is_unclosed: true } => f.write_str(
+                "A quotation mark in the header isn't closed, so the header never ends. Remove the quotation mark, or \
+                 close it, and upload the file again.",
             ),
+            Self::QuoteInHeader { is_unclosed: false } => f.write_str(
+                "A quoted name in the header contains lines that look like rows. Probably a quotation mark isn't closed. \
+                 Remove it, or close it, and upload the file again.",
+            ),
+            Self::Container { message, .. } => f.write_str(message),
+            Self::Questions(questions) => {
+                let messages: Vec<&str> = questions.iter().map(|it| it.message.as_str()).collect();
+                f.write_str(&messages.join(" "))
+            }
         }
+    }
+}
+
+impl FileError {
+    /// Stable, for programs.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Empty => "file.empty",
+            Self::NoHeader { .. } => "file.no_header",
+            Self::NulInHeader { .. } => "file.nul_in_header",
+            Self::TooManyColumns { .. } => "file.too_many_columns",
+            Self::QuoteInHeader { .. } => "file.quote_in_header",
+            Self::Container { code, .. } => code,
+            Self::Questions(questions) => questions
+                .first()
+                .map_or("format", |question| &question.code),
+        }
+    }
+
+    /// What must be answered before the file can be read.
+    pub fn questions(&self) -> &[Question] {
+        match self {
+            Self::Questions(questions) => questions,
+            _ => &[],
+        }
+    }
+
+    /// The sentence that asks for columns. `names` are those of the header.
+    pub(super) fn columns(found: &FoundColumns, names: &[String]) -> String {
+        let mut sentences = Vec::new();
+        if let [first, ..] = &found.unknown[..] {
+            let column = match first {
+                ColumnRef::Name(name) => shown_to(name, MAX_NAME_CHARS),
+                ColumnRef::Number(number) => format!("number {number}"),
+            };
+            sentences.push(format!("The file has no column {column}."));
+        }
+        if found.unknown.is_empty() && !found.missing.is_empty() {
+            let missing: Vec<&str> = found.missing.iter().map(|it| it.as_str()).collect();
+            sentences.push(match *missing {
+                [one] => format!("The column {one} is missing."),
+                _ => format!("The columns {} are missing.", and(&missing)),
+            });
+        }
+        for (column, places) in &found.repeated {
+            let repeated: Vec<String> = places.iter().map(|at| names[*at].clone()).collect();
+            sentences.push(format!(
+                "The column {column} is in the header {} times, as {}.",
+                repeated.len(),
+                list(&repeated)
+            ));
+        }
+        sentences.push(format!(
+            "The header has {}. Choose which columns are the amount, the date and, if there is one, the ID.",
+            list(names)
+        ));
+        sentences.join(" ")
     }
 }
 
 impl std::error::Error for FileError {}
 
-/// The first few names, cut, and how many more there are.
+/// Characters of a name that are shown, and of all names together.
+const MAX_NAME_CHARS: usize = 100;
+const MAX_LIST_CHARS: usize = 2_000;
+
+/// The names, cut, and how many more there are.
 fn list(names: &[String]) -> String {
-    const NAMES: usize = 8;
-    const CHARS: usize = 30;
-    let shown = names.iter().take(NAMES);
-    let mut list: Vec<String> = shown.map(|name| shown_to(name, CHARS)).collect();
-    if names.len() > NAMES {
-        list.push(format!("{} more", names.len() - NAMES));
+    let mut list: Vec<String> = Vec::new();
+    let mut characters = 0;
+    for name in names {
+        let shown = shown_to(name, MAX_NAME_CHARS);
+        characters += shown.chars().count();
+        if characters > MAX_LIST_CHARS {
+            list.push(format!("{} more", names.len() - list.len()));
+            break;
+        }
+        list.push(shown);
     }
     and(&list)
 }

@@ -1,14 +1,24 @@
 //! From the beginning of a file's text to its [`Layout`].
 
+use serde_json::json;
+
 use super::{
     FileError, Layout,
-    decode::Encoding,
+    encoding::Encoding,
     error::MAX_COLUMNS,
-    layout::Column,
+    layout::{Asks, Column, RULES},
     record::Record,
     scan::{MAX_RECORD_BYTES, Scanner, Step},
 };
-use crate::trim::trim;
+use crate::{
+    Decimal,
+    csv::own_columns,
+    format::{
+        ColumnNames, ColumnRef, Decision, FirstRecords, Format, FoundColumns, Source,
+        columns_question,
+    },
+    trim::trim,
+};
 
 /// Text that is enough to decide on the header, whatever follows it: with one more byte a header of
 /// the greatest length has ended.
@@ -20,206 +30,343 @@ const MAX_HEADER_END: usize = MAX_RECORD_BYTES;
 /// In the order in which they win a tie.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
+/// Records among which the header is looked for.
+const MAX_PREAMBLE: usize = 100;
+
+/// The beginning of a file as it is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub layout: Layout,
+    /// Where in the text the records of rows start.
+    pub rows_start: usize,
+    pub decisions: Vec<Decision>,
+}
+
 /// Finds the header in the beginning of the text: all of the text, or at least [`ENOUGH_TEXT`] bytes
-/// of it. Gives also where in the text the records after the header start.
-pub(super) fn find(encoding: Encoding, head: &[u8]) -> Result<(Layout, usize), FileError> {
+/// of it. `format` is what is given about the file.
+pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<Found, FileError> {
     if head.is_empty() {
         return Err(FileError::Empty);
     }
-    let mut best: Option<Candidate> = None;
-    for delimiter in DELIMITERS {
-        let candidate = Candidate::read(delimiter, head);
-        if best
-            .as_ref()
-            .is_none_or(|best| candidate.known() > best.known())
-        {
-            best = Some(candidate);
-        }
-    }
-    let Some(Candidate {
-        delimiter,
-        header: Some(header),
-    }) = best
-    else {
+    let named = sep_line(head);
+    let start = named.map_or(0, |(_, end)| end);
+    let delimiters = match (format.delimiter, named) {
+        (Some(given), _) => vec![given],
+        (None, Some((named, _))) => vec![named],
+        (None, None) => DELIMITERS.to_vec(),
+    };
+    let candidates: Vec<Candidate> = delimiters
+        .into_iter()
+        .map(|delimiter| Candidate::read(delimiter, head, start, format))
+        .collect();
+    let best = (candidates.iter().filter(|it| it.place.is_some()))
+        .min_by_key(|it| it.order())
+        .and_then(|it| Some((it, it.place?)));
+    let Some((candidate, at)) = best else {
         // A header in so short a text would end in time.
         let is_blank = head.len() <= MAX_HEADER_END;
         return Err(FileError::NoHeader { is_blank });
     };
-
-    if header.contains_nul {
+    let delimiter = candidate.delimiter;
+    let header = &candidate.records[at];
+    if !format.is_headless() && header.contains_nul {
         return Err(FileError::NulInHeader {
-            names: header.names,
+            names: header.names.clone(),
         });
     }
-    let columns = header.names.len();
+    let columns = match format.is_headless() {
+        true => header.raw,
+        false => header.fields,
+    };
     if columns > MAX_COLUMNS {
         return Err(FileError::TooManyColumns { columns });
     }
-    let missing: Vec<Column> = Column::REQUIRED
-        .into_iter()
-        .filter(|&column| header.columns.of(column).is_empty())
-        .collect();
-    if !missing.is_empty() {
-        return Err(FileError::MissingColumns {
-            missing,
-            names: header.names,
+    if !format.is_headless() && (header.is_unclosed || header.line_fields >= 3) {
+        return Err(FileError::QuoteInHeader {
+            is_unclosed: header.is_unclosed,
         });
     }
-    for column in Column::ALL {
-        let places = header.columns.of(column);
-        if places.len() > 1 {
-            return Err(FileError::RepeatedColumn {
-                column,
-                names: places.iter().map(|&at| header.names[at].clone()).collect(),
-            });
-        }
-    }
-    let place = |column| header.columns.of(column).first().copied();
-    let (Some(transaction_id), Some(amount), Some(date)) = (
-        place(Column::TransactionId),
-        place(Column::Amount),
-        place(Column::Date),
-    ) else {
-        unreachable!("a required column that is missing is reported above");
+    let found = candidate.columns(header, format);
+    let names = match format.is_headless() {
+        true => (1..=header.raw).map(|n| format!("column {n}")).collect(),
+        false => header.names.clone(),
     };
-    let description = place(Column::Description);
+    if !found.is_complete() {
+        let error = FileError::columns(&found, &names);
+        let first: Vec<FirstRecords> = candidates.iter().map(Candidate::first_records).collect();
+        let question = columns_question(error, &first, format);
+        return Err(FileError::Questions(vec![question]));
+    }
+    let (Some(amount), Some(date)) = (found.amount, found.date) else {
+        unreachable!("a required column that is missing is asked for above");
+    };
+    let decisions = decisions(encoding, delimiter, named.is_some(), at, header, format);
+    let own_columns = match format.is_headless() {
+        true => None,
+        false => own_columns(&names),
+    };
     let layout = Layout {
         encoding,
         delimiter,
-        names: header.names,
-        transaction_id,
+        ids: found.ids,
         amount,
         date,
-        description,
+        descriptions: found.descriptions,
+        rules: RULES,
+        ids_may_repeat: !found.ids_are_unique,
+        header: !format.is_headless(),
+        skip_records: at as u32,
+        own_columns,
+        ignore: found.ignore,
+        fields: format.fields.unwrap_or_default(),
+        limits: format.suspicious.unwrap_or_default(),
+        date_order: format.date_order,
+        decimal: format.decimal.unwrap_or(Decimal::Point),
+        asks: Asks {
+            date_order: format.date_order.is_none(),
+            decimal: format.decimal.is_none(),
+        },
+        names,
     };
-    Ok((layout, header.end))
+    Ok(Found {
+        layout,
+        rows_start: match format.is_headless() {
+            true => header.start,
+            false => header.end,
+        },
+        decisions,
+    })
+}
+
+fn decisions(
+    encoding: Encoding,
+    delimiter: u8,
+    is_named: bool,
+    at: usize,
+    header: &First,
+    format: &Format,
+) -> Vec<Decision> {
+    let source = |is_given: bool, otherwise| if is_given { Source::Given } else { otherwise };
+    let mut decisions = vec![
+        Decision::new(
+            "encoding",
+            json!(encoding.label()),
+            source(format.encoding.is_some(), Source::Content),
+        ),
+        Decision {
+            found: is_named.then(|| format!("sep={}", char::from(delimiter))),
+            ..Decision::new(
+                "delimiter",
+                json!(char::from(delimiter).to_string()),
+                source(format.delimiter.is_some(), Source::Content),
+            )
+        },
+    ];
+    if at > 0 {
+        let source = source(format.skip_records.is_some(), Source::Name);
+        decisions.push(Decision::new("skip_records", json!(at), source));
+    }
+    let given = format.to_value();
+    for key in ["header", "fields", "suspicious", "ignore"] {
+        if let Some(value) = given.get(key) {
+            decisions.push(Decision::new(key, value.clone(), Source::Given));
+        }
+    }
+    for column in Column::ALL {
+        let key = format!("columns.{column}");
+        let given = given.get("columns").and_then(|it| it.get(column.as_str()));
+        if let Some(value) = given {
+            decisions.push(Decision::new(&key, value.clone(), Source::Given));
+        } else if let Some(name) = header.name_of(column) {
+            decisions.push(Decision::new(&key, json!(name), Source::Name));
+        }
+    }
+    decisions
+}
+
+/// The delimiter that a first record `sep=X` names, and where that record ends.
+fn sep_line(head: &[u8]) -> Option<(u8, usize)> {
+    let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let start = head.iter().take_while(|byte| is_line_end(byte)).count();
+    let rest = head[start..].strip_prefix(b"sep=")?;
+    let (&delimiter, rest) = rest.split_first()?;
+    let is_delimiter = delimiter.is_ascii()
+        && !delimiter.is_ascii_alphanumeric()
+        && !matches!(delimiter, b'"' | b'\r' | b'\n' | 0);
+    let ends = rest.first().is_none_or(is_line_end);
+    (is_delimiter && ends).then(|| {
+        let line_end = rest.iter().take_while(|byte| is_line_end(byte)).count();
+        (delimiter, head.len() - rest.len() + line_end)
+    })
 }
 
 /// What the beginning of a file is, read with one of the delimiters.
 struct Candidate {
     delimiter: u8,
-    /// `None` if every record is skipped, or if the first one that isn't does not end in time.
-    header: Option<Header>,
+    /// The first records that are not skipped.
+    records: Vec<First>,
+    /// Which of them is the header, or the first row if there is none. `None` if there is no such record.
+    place: Option<usize>,
+    /// Whether it was found by the names in it.
+    is_found: bool,
+    /// How many of the known columns it has.
+    known: usize,
 }
 
-struct Header {
+/// A record of the beginning.
+struct First {
+    /// Without empty ones at the end.
     names: Vec<String>,
+    /// As many as `names`, but for those beyond the limit.
+    fields: usize,
+    /// Empty ones at its end included.
+    raw: usize,
     contains_nul: bool,
-    columns: Columns,
-    /// Where its line end ends in the text.
+    is_unclosed: bool,
+    /// The most fields that a line within a quoted value would have.
+    line_fields: usize,
+    /// In the text; the end is that of its line end.
+    start: usize,
     end: usize,
 }
 
-impl Candidate {
-    fn read(delimiter: u8, head: &[u8]) -> Self {
-        Self {
-            delimiter,
-            header: Header::read(delimiter, head),
+impl First {
+    fn of(record: &Record<'_>, delimiter: u8, start: usize, end: usize) -> Self {
+        let mut fields = record.field_count();
+        while fields > 1 && record.is_empty_at(fields - 1) {
+            fields -= 1;
         }
-    }
-
-    /// How many of the known columns there are.
-    fn known(&self) -> usize {
-        let Some(header) = &self.header else {
-            return 0;
-        };
-        Column::ALL
-            .into_iter()
-            .filter(|&column| !header.columns.of(column).is_empty())
-            .count()
-    }
-}
-
-impl Header {
-    fn read(delimiter: u8, head: &[u8]) -> Option<Self> {
-        let mut scanner = Scanner::new(delimiter);
-        let mut start = 0;
-        loop {
-            let (length, next) = match scanner.scan(&head[start..]) {
-                Step::End(length) => (length - 1, start + length),
-                Step::More if scanner.finish() => (head.len() - start, head.len()),
-                Step::More | Step::TooLarge(_) => return None,
-            };
-            if start + length > MAX_HEADER_END {
-                return None;
-            }
-            if scanner.has_character() {
-                let record = Record::first(&head[start..start + length], scanner.starts());
-                return Some(Self::of(&record, next));
-            }
-            start = next;
-            scanner.next_record();
-        }
-    }
-
-    fn of(record: &Record<'_>, end: usize) -> Self {
-        let names: Vec<String> = (0..record.field_count())
+        let names: Vec<String> = (0..fields.min(MAX_COLUMNS + 1))
             .map_while(|field| record.value_bytes(field))
             .map(|name| String::from_utf8_lossy(&name).into_owned())
             .collect();
         Self {
+            raw: record.field_count(),
             contains_nul: record.contains_nul(),
-            columns: Columns::find(&names),
+            is_unclosed: record.is_unclosed(),
+            line_fields: record.most_fields_of_a_line(delimiter),
             names,
+            fields,
+            start,
             end,
         }
     }
-}
 
-/// At which places of the header each known column stands.
-#[derive(Default)]
-struct Columns {
-    transaction_id: Vec<usize>,
-    amount: Vec<usize>,
-    date: Vec<usize>,
-    description: Vec<usize>,
-}
-
-impl Columns {
-    fn find(names: &[String]) -> Self {
-        let mut columns = Self::default();
-        let mut timestamp = Vec::new();
-        for (at, name) in names.iter().enumerate() {
-            // A byte that is not UTF-8 has become U+FFFD, which is in none of these.
-            let name = trim(name);
-            if is_called(name, "transaction_id") {
-                columns.transaction_id.push(at);
-            } else if is_called(name, "amount") {
-                columns.amount.push(at);
-            } else if is_called(name, "date") {
-                columns.date.push(at);
-            } else if is_called(name, "timestamp") {
-                timestamp.push(at);
-            } else if is_called(name, "description") {
-                columns.description.push(at);
-            }
-        }
-        if columns.date.is_empty() {
-            columns.date = timestamp;
-        }
-        columns
+    /// With empty fields at the end.
+    fn fields_as_split(&self) -> Vec<String> {
+        let mut fields = self.names.clone();
+        fields.resize(self.raw.min(MAX_COLUMNS), String::new());
+        fields
     }
 
-    fn of(&self, column: Column) -> &[usize] {
-        match column {
-            Column::TransactionId => &self.transaction_id,
-            Column::Amount => &self.amount,
-            Column::Date => &self.date,
-            Column::Description => &self.description,
-        }
+    fn name_of(&self, column: Column) -> Option<&str> {
+        let found = FoundColumns::find(&ColumnNames::new(&self.names), &Format::default());
+        let at = match column {
+            Column::TransactionId => found.ids.first().copied(),
+            Column::Amount => found.amount.as_ref().and_then(|it| it.values()[0].copied()),
+            Column::Date => found.date,
+            Column::Description => found.descriptions.first().copied(),
+        };
+        at.map(|at| trim(&self.names[at]))
     }
 }
 
-/// Whether a trimmed name is `known` when it is lower-cased and its spaces and hyphens are
-/// underscores. No letter outside of ASCII becomes one of the known names' letters in lower case, so
-/// ASCII rules do.
-fn is_called(name: &str, known: &str) -> bool {
-    name.len() == known.len()
-        && name.bytes().zip(known.bytes()).all(|(byte, known)| {
-            let byte = match byte {
-                b' ' | b'-' => b'_',
-                _ => byte.to_ascii_lowercase(),
-            };
-            byte == known
-        })
+impl Candidate {
+    fn read(delimiter: u8, head: &[u8], start: usize, format: &Format) -> Self {
+        let limit = match format.skip_records {
+            Some(skipped) => skipped as usize + 1,
+            None => MAX_PREAMBLE,
+        };
+        let mut candidate = Self {
+            delimiter,
+            records: first_records(delimiter, head, start, limit.max(MAX_PREAMBLE)),
+            place: None,
+            is_found: false,
+            known: 0,
+        };
+        if let Some(skipped) = format.skip_records {
+            let skipped = skipped as usize;
+            candidate.place = (skipped < candidate.records.len()).then_some(skipped);
+        } else if !format.is_headless() && names_decide(format) {
+            candidate.place = (0..candidate.records.len().min(MAX_PREAMBLE)).find(|at| {
+                candidate
+                    .columns(&candidate.records[*at], format)
+                    .has_required()
+            });
+            candidate.is_found = candidate.place.is_some();
+        }
+        if candidate.place.is_none() && format.skip_records.is_none() {
+            candidate.place = (!candidate.records.is_empty()).then_some(0);
+        }
+        if let Some(at) = candidate.place {
+            candidate.known = candidate.columns(&candidate.records[at], format).known;
+        }
+        candidate
+    }
+
+    fn columns(&self, record: &First, format: &Format) -> FoundColumns {
+        let names = match format.is_headless() {
+            true => ColumnNames::new(&vec![String::new(); record.raw.min(MAX_COLUMNS)]),
+            false => ColumnNames::new(&record.names),
+        };
+        FoundColumns::find(&names, format)
+    }
+
+    /// The least one wins: a header that was found before one that wasn't, then the first in the file, then more known
+    /// columns, then, for a header that wasn't found, more fields.
+    fn order(&self) -> impl Ord {
+        let header = self.place.map(|at| &self.records[at]);
+        let start = header.filter(|_| self.is_found).map_or(0, |it| it.start);
+        let fields = header.filter(|_| !self.is_found).map_or(0, |it| it.raw);
+        (
+            !self.is_found,
+            start,
+            usize::MAX - self.known,
+            usize::MAX - fields,
+        )
+    }
+
+    fn first_records(&self) -> FirstRecords {
+        FirstRecords {
+            delimiter: self.delimiter,
+            records: self.records.iter().map(First::fields_as_split).collect(),
+        }
+    }
+}
+
+/// Whether a header can be found by names: at least one of the required columns isn't given by its number.
+fn names_decide(format: &Format) -> bool {
+    let columns = &format.columns;
+    let is_name = |column: &&ColumnRef| matches!(column, ColumnRef::Name(_));
+    let ids = columns.transaction_id.as_ref().map(|ids| &ids.from);
+    let amount = columns.amount.as_ref().map(|amount| amount.all());
+    ids.is_none_or(|ids| ids.iter().any(|id| is_name(&id)))
+        || amount.is_none_or(|all| all.iter().flatten().any(is_name))
+        || columns.date.as_ref().is_none_or(|date| is_name(&date))
+}
+
+/// The first records that are not skipped and end in time.
+fn first_records(delimiter: u8, head: &[u8], start: usize, limit: usize) -> Vec<First> {
+    let mut scanner = Scanner::new(delimiter);
+    let mut start = start;
+    let mut records = Vec::new();
+    while records.len() < limit {
+        let (length, next) = match scanner.scan(&head[start..]) {
+            Step::End(length) => (length - 1, start + length),
+            Step::More if scanner.finish() => (head.len() - start, head.len()),
+            Step::More | Step::TooLarge(_) => break,
+        };
+        if start + length > MAX_HEADER_END {
+            break;
+        }
+        if scanner.has_character() {
+            let is_unclosed = next == head.len() && scanner.is_in_quotes();
+            let bytes = &head[start..start + length];
+            let record = Record::first(bytes, scanner.starts(), is_unclosed);
+            records.push(First::of(&record, delimiter, start, next));
+        }
+        start = next;
+        scanner.next_record();
+    }
+    records
 }

@@ -12,6 +12,7 @@ mod blocks;
 mod check;
 mod clean;
 mod decode;
+mod encoding;
 mod error;
 mod header;
 mod layout;
@@ -21,8 +22,13 @@ mod record;
 mod records;
 mod scan;
 
-pub use check::{Candidate, Checker, read_rows, validate_chunk};
+pub use check::{Candidate, Checked, Checker, read_rows, validate_chunk};
 pub use error::FileError;
 pub use layout::{Column, Encoding, Layout};
-pub use plan::{ChunkRange, Head, HeadEnd, PlanSink, Planner, RowId, ScannedSlice, scan_slice};
+pub use plan::{
+    ChunkRange, EncodingProbe, Head, HeadEnd, Plan, PlanSink, Planner, RowId, ScannedSlice,
+    scan_slice,
+};
+pub use reader::Presumed;
+
 pub(crate) use record::Record;

@@ -14,12 +14,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     FileError, Layout,
-    decode::Decoder,
+    decode::{Decoder, utf16_without_bom},
+    encoding::Encoding,
     header,
     record::Record,
     records::{EndOf, Records},
 };
-use crate::{duplicates::IdHasher, rules::Rules};
+use crate::{
+    Verdict,
+    duplicates::IdHasher,
+    format::{Decision, Evidence, Format, Reading, Source, decide, encoding_question},
+    rules::{Rules, is_ignored, row_error},
+    text_kind::TextKind,
+};
 
 /// A part of the stored file from the first byte of a row to the end of a row. What lies between
 /// two chunks, or after the last one, are skipped records. If the last row of a chunk is too large, the chunk ends
@@ -35,8 +42,11 @@ pub struct ChunkRange {
     pub end: u64,
     /// Number of the chunk's first row; a file's rows count from 1.
     pub first_row: u64,
-    /// At least 1.
+    /// At least 1, ignored ones included.
     pub rows: u32,
+    /// Rows that are no transactions.
+    #[serde(default)]
+    pub ignored: u32,
 }
 
 /// The id of a row.
@@ -59,6 +69,7 @@ pub trait PlanSink {
 /// The beginning of a stored file, up to the decision on its header. What it keeps is bounded by the limit for the
 /// header.
 pub struct Head {
+    format: Format,
     decoder: Decoder,
     text: Vec<u8>,
     /// Bytes that were fed.
@@ -66,24 +77,136 @@ pub struct Head {
 }
 
 /// Where the header ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HeadEnd {
+    /// Without what only the rows decide.
     pub layout: Layout,
     /// Where the records after the header start, in bytes of the stored file.
     pub rows_start: u64,
+    pub(super) decisions: Vec<Decision>,
+    /// Of the text before the rows.
+    pub(super) text: TextKind,
+    pub(super) format: Format,
+}
+
+/// How a file is read, by everything that is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Ignored ones included.
+    pub rows: u64,
+    /// Rows that are no transactions.
+    pub ignored: u64,
+    pub layout: Layout,
+    pub reading: Reading,
+}
+
+impl HeadEnd {
+    pub(super) fn find(
+        (encoding, bom): (Encoding, u64),
+        text: &[u8],
+        format: &Format,
+    ) -> Result<(Self, usize), FileError> {
+        let found = header::find(encoding, text, format)?;
+        let end = found.rows_start;
+        let is_known = format.encoding.is_some() || encoding != Encoding::Utf8 || bom > 0;
+        let mut kind = match is_known {
+            true => TextKind::known(),
+            false => TextKind::default(),
+        };
+        kind.push(&text[..end]);
+        let head = Self {
+            layout: found.layout,
+            rows_start: bom + encoding.stored_len(&text[..end]),
+            decisions: found.decisions,
+            text: kind,
+            format: format.clone(),
+        };
+        Ok((head, end))
+    }
+
+    /// The layout with everything that the rows decide, and why. `saved` says which keys of the format are a user's
+    /// saved ones.
+    pub(super) fn decide(
+        &self,
+        evidence: &Evidence,
+        text: &TextKind,
+    ) -> Result<(Layout, Reading), FileError> {
+        let (layout, decided) =
+            decide(&self.layout, evidence, text, &self.format).map_err(FileError::Questions)?;
+        let mut decisions = self.decisions.clone();
+        decisions.extend(decided);
+        let format = layout.format(self.format.container, self.format.sheet.clone());
+        Ok((layout, Reading { format, decisions }))
+    }
+}
+
+impl Reading {
+    /// Notes which of the keys that were given are from a saved format: those that the request doesn't have.
+    pub fn mark_saved(&mut self, request: &Format) {
+        let request = request.to_value();
+        for decision in &mut self.decisions {
+            let given = match decision.key.split_once('.') {
+                Some((outer, inner)) => request.get(outer).and_then(|it| it.get(inner)),
+                None => request.get(&decision.key),
+            };
+            if decision.source == Source::Given && given.is_none() {
+                decision.source = Source::Saved;
+            }
+        }
+    }
+}
+
+/// Whether a file that has no header yet is in some legacy encoding: then that is asked, too.
+pub struct EncodingProbe {
+    text: TextKind,
+    is_begun: bool,
+}
+
+impl EncodingProbe {
+    pub fn new(format: &Format) -> Self {
+        Self {
+            text: match format.encoding {
+                Some(_) => TextKind::known(),
+                None => TextKind::default(),
+            },
+            is_begun: false,
+        }
+    }
+
+    /// Takes the next bytes of the file from its beginning, at first at least 1,024 of them if there are as many.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let has_bom = [&[0xEF, 0xBB, 0xBF][..], &[0xFE, 0xFF], &[0xFF, 0xFE]]
+            .iter()
+            .any(|bom| bytes.starts_with(bom));
+        if !self.is_begun && (has_bom || utf16_without_bom(bytes).is_some()) {
+            self.text = TextKind::known();
+        }
+        self.is_begun = true;
+        self.text.push(bytes);
+    }
+
+    /// The error, with the question in front of its own if it has some.
+    pub fn finish(mut self, error: FileError) -> FileError {
+        self.text.finish();
+        match error {
+            FileError::Questions(mut questions) if self.text.is_legacy() => {
+                questions.insert(0, encoding_question(&[], &self.text));
+                FileError::Questions(questions)
+            }
+            error => error,
+        }
+    }
 }
 
 /// There is enough text to decide on the header.
 struct Enough;
 
 impl Head {
-    #[expect(
-        clippy::new_without_default,
-        reason = "an empty head is a beginning, not a default"
-    )]
-    pub fn new() -> Self {
+    /// `format` is what is given about the file.
+    pub fn new(format: Format) -> Self {
         Self {
-            decoder: Decoder::new(),
+            decoder: Decoder::new(format.encoding),
+            format,
             text: Vec::new(),
             bytes: 0,
         }
@@ -109,7 +232,7 @@ impl Head {
 
     /// The file has no more bytes.
     pub fn finish(mut self) -> Result<HeadEnd, FileError> {
-        let decoder = std::mem::replace(&mut self.decoder, Decoder::new());
+        let decoder = std::mem::replace(&mut self.decoder, Decoder::new(None));
         let mut found = decoder.found();
         let text = &mut self.text;
         let Ok(()) = decoder.finish(&mut |at_the_end, rest| {
@@ -124,14 +247,11 @@ impl Head {
         self.decide(self.decoder.found())
     }
 
-    fn decide(&self, (encoding, mark): (super::Encoding, u64)) -> Result<HeadEnd, FileError> {
-        let (layout, end) = header::find(encoding, &self.text)?;
-        let rows_start = mark + encoding.stored_len(&self.text[..end]);
-        Ok(HeadEnd {
-            layout,
-            // An odd last byte of UTF-16 was counted as two.
-            rows_start: rows_start.min(self.bytes),
-        })
+    fn decide(&self, found: (Encoding, u64)) -> Result<HeadEnd, FileError> {
+        let (mut end, _) = HeadEnd::find(found, &self.text, &self.format)?;
+        // An odd last byte of UTF-16 was counted as two.
+        end.rows_start = end.rows_start.min(self.bytes);
+        Ok(end)
     }
 }
 
@@ -153,7 +273,10 @@ struct Rows {
     start: u64,
     end: u64,
     count: u32,
+    ignored: u32,
     ids: Vec<RowId>,
+    evidence: Evidence,
+    scratch: Vec<u8>,
 }
 
 impl Rows {
@@ -163,15 +286,30 @@ impl Rows {
             self.start = record.start;
         }
         self.end = record.end;
-        if let Some((id, counts)) = self.rules.shown_id(layout, record) {
+        let row = self.count;
+        // A slice and a record have far fewer than 2^32 bytes.
+        self.count += 1;
+        if !layout.ignore().is_empty() && is_ignored(layout, record) {
+            self.ignored += 1;
+            return;
+        }
+        let error = row_error(layout, record);
+        match error {
+            None => self
+                .evidence
+                .add(layout, record, row.into(), &mut self.scratch),
+            Some(error) => {
+                let verdict = Verdict::VALID.with_error(error);
+                self.evidence.add_broken(record, row.into(), verdict);
+            }
+        }
+        if let Some((id, counts)) = self.rules.shown_id(layout, record, error.is_none()) {
             self.ids.push(RowId {
                 hash: self.hasher.hash(id),
-                row: self.count,
+                row,
                 counts,
             });
         }
-        // A slice and a record have far fewer than 2^32 bytes.
-        self.count += 1;
     }
 }
 
@@ -200,6 +338,9 @@ pub fn scan_slice(
             start: 0,
             end: 0,
             count: 0,
+            ignored: 0,
+            evidence: Evidence::default(),
+            scratch: Vec::new(),
             // One allocation for rows of 32 bytes and more.
             ids: Vec::with_capacity(bytes.len() / 32),
         },
@@ -231,7 +372,10 @@ impl ScannedSlice {
 
 /// Puts the slices of a file together. What it keeps is one slice's ids and one record.
 pub struct Planner {
-    layout: Layout,
+    head: HeadEnd,
+    text: TextKind,
+    evidence: Evidence,
+    ignored: u64,
     hasher: IdHasher,
     /// The slice that goes on.
     open: Option<ScannedSlice>,
@@ -242,9 +386,12 @@ pub struct Planner {
 }
 
 impl Planner {
-    pub fn new(layout: Layout, hasher: IdHasher) -> Self {
+    pub fn new(head: HeadEnd, hasher: IdHasher) -> Self {
         Self {
-            layout,
+            text: head.text.clone(),
+            head,
+            evidence: Evidence::default(),
+            ignored: 0,
             hasher,
             open: None,
             rows: 0,
@@ -256,12 +403,13 @@ impl Planner {
     /// Takes the next slice and its bytes. The first one starts where the records after the header do.
     pub fn push(&mut self, slice: ScannedSlice, bytes: &[u8], sink: &mut impl PlanSink) {
         self.end = slice.start + bytes.len() as u64;
+        self.text.push(bytes);
         let Some(open) = &mut self.open else {
             self.open = Some(slice);
             return;
         };
         let until = slice.from.unwrap_or(u64::MAX);
-        let Some(end) = open.read_on(&self.layout, bytes, until) else {
+        let Some(end) = open.read_on(&self.head.layout, bytes, until) else {
             // Its last record goes on after this slice, too.
             return;
         };
@@ -269,17 +417,17 @@ impl Planner {
             slice
         } else {
             let rest = &bytes[(end - slice.start) as usize..];
-            scan_slice(&self.layout, &self.hasher, end, true, rest)
+            scan_slice(&self.head.layout, &self.hasher, end, true, rest)
         };
         self.close(sink);
         self.open = Some(next);
     }
 
-    /// The file has no more slices. Returns the number of its rows.
-    pub fn finish(mut self, sink: &mut impl PlanSink) -> u64 {
+    /// The file has no more slices.
+    pub fn finish(mut self, sink: &mut impl PlanSink) -> Result<Plan, FileError> {
         if let Some(open) = self.open.take() {
             let (mut records, mut rows) = (open.records, open.rows);
-            let layout = &self.layout;
+            let layout = &self.head.layout;
             let mut on_record = |record: &Record<'_>| rows.add(layout, record);
             let Ok(()) = open.decoder.finish(&mut |_, text| {
                 records.push(text, &mut on_record);
@@ -288,7 +436,14 @@ impl Planner {
             records.finish(EndOf::File, &mut on_record);
             self.emit(rows, sink);
         }
-        self.rows
+        self.text.finish();
+        let (layout, reading) = self.head.decide(&self.evidence, &self.text)?;
+        Ok(Plan {
+            rows: self.rows,
+            ignored: self.ignored,
+            layout,
+            reading,
+        })
     }
 
     fn close(&mut self, sink: &mut impl PlanSink) {
@@ -308,7 +463,10 @@ impl Planner {
             end: rows.end.min(self.end),
             first_row: self.rows + 1,
             rows: rows.count,
+            ignored: rows.ignored,
         };
+        self.evidence.append(self.rows, rows.evidence);
+        self.ignored += u64::from(rows.ignored);
         self.chunks += 1;
         self.rows += u64::from(rows.count);
         sink.chunk(chunk, rows.ids);

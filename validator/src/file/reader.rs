@@ -1,18 +1,45 @@
 //! A stored file from its beginning to its end: text, header, records.
 
 use super::{
-    FileError, Layout,
-    decode::{Decoder, Encoding},
+    FileError, HeadEnd, Layout,
+    decode::Decoder,
+    encoding::Encoding,
     header,
     record::Record,
     records::{EndOf, RecordSink, Records},
 };
+use crate::{DateOrder, Decimal, format::Format};
 
 /// Takes a stored file in slices of any size and hands on each record after the header that is not
 /// skipped. After an error nothing more may be fed.
 pub(super) struct Reader {
     decoder: Decoder,
     stage: Stage,
+    given: Given,
+}
+
+/// What the rows are read under.
+pub(super) struct Given {
+    pub format: Format,
+    pub presumed: Presumed,
+}
+
+/// What only the rows decide, presumed before they are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Presumed {
+    pub decimal: Option<Decimal>,
+    pub date_order: Option<DateOrder>,
+}
+
+impl Presumed {
+    fn apply(self, layout: &mut Layout) {
+        if let Some(decimal) = self.decimal.filter(|_| layout.asks_for_decimal()) {
+            layout.set_decimal(decimal);
+        }
+        if let Some(order) = self.date_order.filter(|_| layout.asks_for_date_order()) {
+            layout.set_date_order(order);
+        }
+    }
 }
 
 /// Receives the records after the header as [`RecordSink`] does.
@@ -39,18 +66,20 @@ impl<S: RowSink> RecordSink for WithLayout<'_, S> {
 enum Stage {
     /// The beginning of the text, until it is enough to decide on the header.
     Head(Vec<u8>),
-    Rows(Box<(Layout, Records)>),
+    Rows(Box<(HeadEnd, Records)>),
 }
 
 impl Reader {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(given: Given) -> Self {
         Self {
-            decoder: Decoder::new(),
+            decoder: Decoder::new(given.format.encoding),
             stage: Stage::Head(Vec::new()),
+            given,
         }
     }
 
-    pub(super) fn layout(&self) -> Option<&Layout> {
+    /// `None` until enough was fed to decide on the header.
+    pub(super) fn head(&self) -> Option<&HeadEnd> {
         match &self.stage {
             Stage::Head(_) => None,
             Stage::Rows(rows) => Some(&rows.0),
@@ -58,28 +87,29 @@ impl Reader {
     }
 
     pub(super) fn push(&mut self, bytes: &[u8], sink: &mut impl RowSink) -> Result<(), FileError> {
-        let stage = &mut self.stage;
-        self.decoder
-            .push(bytes, &mut |found, text| stage.push(found, text, sink))
+        let (stage, given) = (&mut self.stage, &self.given);
+        self.decoder.push(bytes, &mut |found, text| {
+            stage.push(found, text, given, sink)
+        })
     }
 
-    pub(super) fn finish(self, sink: &mut impl RowSink) -> Result<Layout, FileError> {
-        let mut stage = self.stage;
+    pub(super) fn finish(self, sink: &mut impl RowSink) -> Result<HeadEnd, FileError> {
+        let (mut stage, given) = (self.stage, self.given);
         let mut at_the_end = self.decoder.found();
         self.decoder.finish(&mut |found, text| {
             at_the_end = found;
-            stage.push(found, text, sink)
+            stage.push(found, text, &given, sink)
         })?;
         if let Stage::Head(head) = &mut stage {
             let head = std::mem::take(head);
-            stage = Stage::after_header(at_the_end, &head, sink)?;
+            stage = Stage::after_header(at_the_end, &head, &given, sink)?;
         }
         let Stage::Rows(rows) = stage else {
             unreachable!("the header was found or an error returned");
         };
-        let (layout, records) = *rows;
-        records.finish(EndOf::File, &mut WithLayout(&layout, sink));
-        Ok(layout)
+        let (head, records) = *rows;
+        records.finish(EndOf::File, &mut WithLayout(&head.layout, sink));
+        Ok(head)
     }
 }
 
@@ -88,12 +118,14 @@ impl Stage {
         &mut self,
         found: (Encoding, u64),
         text: &[u8],
+        given: &Given,
         sink: &mut impl RowSink,
     ) -> Result<(), FileError> {
         match self {
             Self::Rows(rows) => {
-                let (layout, records) = &mut **rows;
-                records.push(text, &mut WithLayout(layout, sink));
+                let (head, records) = &mut **rows;
+                head.text.push(text);
+                records.push(text, &mut WithLayout(&head.layout, sink));
             }
             Self::Head(head) => {
                 let lacking = header::ENOUGH_TEXT - head.len();
@@ -101,8 +133,8 @@ impl Stage {
                 head.extend_from_slice(taken);
                 if head.len() == header::ENOUGH_TEXT {
                     let head = std::mem::take(head);
-                    *self = Self::after_header(found, &head, sink)?;
-                    return self.push(found, rest, sink);
+                    *self = Self::after_header(found, &head, given, sink)?;
+                    return self.push(found, rest, given, sink);
                 }
             }
         }
@@ -110,14 +142,17 @@ impl Stage {
     }
 
     fn after_header(
-        (encoding, mark): (Encoding, u64),
-        head: &[u8],
+        found: (Encoding, u64),
+        text: &[u8],
+        given: &Given,
         sink: &mut impl RowSink,
     ) -> Result<Self, FileError> {
-        let (layout, end) = header::find(encoding, head)?;
-        let start = mark + encoding.stored_len(&head[..end]);
-        let mut records = Records::new(layout.delimiter, encoding, start);
-        records.push(&head[end..], &mut WithLayout(&layout, sink));
-        Ok(Self::Rows(Box::new((layout, records))))
+        let (mut head, end) = HeadEnd::find(found, text, &given.format)?;
+        given.presumed.apply(&mut head.layout);
+        let layout = &head.layout;
+        let mut records = Records::new(layout.delimiter, layout.encoding, head.rows_start);
+        head.text.push(&text[end..]);
+        records.push(&text[end..], &mut WithLayout(layout, sink));
+        Ok(Self::Rows(Box::new((head, records))))
     }
 }

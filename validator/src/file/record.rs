@@ -5,6 +5,7 @@ use std::{borrow::Cow, ops::Range, str};
 use wide::u8x16;
 
 use super::clean::is_clean;
+use crate::trim::trim_bytes;
 
 /// A record that is not skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +21,15 @@ pub(crate) struct Record<'a> {
     pub(super) starts: &'a [u32],
     pub(super) is_clean: bool,
     pub(super) too_large: bool,
+    /// A quoted field is still open at its end.
+    pub(super) is_unclosed: bool,
+    /// Whether there may be quotes in it.
+    pub(super) may_have_quotes: bool,
 }
 
 impl<'a> Record<'a> {
     /// The first record of `text`, where it is known to end.
-    pub(super) fn first(bytes: &'a [u8], starts: &'a [u32]) -> Self {
+    pub(super) fn first(bytes: &'a [u8], starts: &'a [u32], is_unclosed: bool) -> Self {
         Self {
             start: 0,
             end: bytes.len() as u64,
@@ -32,7 +37,92 @@ impl<'a> Record<'a> {
             starts,
             is_clean: is_clean(bytes),
             too_large: false,
+            is_unclosed,
+            may_have_quotes: true,
         }
+    }
+
+    pub(crate) fn is_unclosed(&self) -> bool {
+        self.is_unclosed
+    }
+
+    /// Whether a quoted field may have a line end.
+    #[inline]
+    pub(crate) fn may_have_lines(&self) -> bool {
+        self.may_have_quotes && self.has_line_end()
+    }
+
+    #[inline(never)]
+    fn has_line_end(&self) -> bool {
+        let (Some(first), Some(last)) = (self.starts.first(), self.starts.last()) else {
+            return false;
+        };
+        let bytes = &self.bytes[*first as usize..*last as usize - 1];
+        memchr::memchr2(b'\n', b'\r', bytes).is_some()
+    }
+
+    /// Of the lines in quoted values, but for the first one of each, the most fields that one has, split at every
+    /// delimiter. Zero without such lines.
+    #[cold]
+    pub(crate) fn most_fields_of_a_line(&self, delimiter: u8) -> usize {
+        let values = (0..self.field_count()).filter_map(|field| {
+            let raw = &self.bytes[self.range(field)?];
+            raw.starts_with(b"\"").then(|| self.value_bytes(field))?
+        });
+        let most = |value: Cow<'_, [u8]>| {
+            // A CRLF has an empty line between its two characters.
+            let lines = value.split(|byte| matches!(byte, b'\n' | b'\r')).skip(1);
+            lines
+                .map(|line| 1 + memchr::memchr_iter(delimiter, line).count())
+                .max()
+        };
+        values.filter_map(most).max().unwrap_or_default()
+    }
+
+    /// Whether one of these lines has this number of fields, or more of which the last ones are empty.
+    #[cold]
+    pub(crate) fn has_line_of_fields(&self, delimiter: u8, fields: usize) -> bool {
+        (0..self.field_count())
+            .filter(|field| {
+                self.range(*field)
+                    .is_some_and(|it| self.bytes[it].starts_with(b"\""))
+            })
+            .filter_map(|field| self.value_bytes(field))
+            .any(|value| {
+                let mut lines = value.split(|byte| matches!(byte, b'\n' | b'\r')).skip(1);
+                lines.any(|line| has_fields(line, delimiter, fields))
+            })
+    }
+
+    /// The first quoted value with a line end, for a message: its field and how many lines it has.
+    #[cold]
+    pub(crate) fn lines_of_quoted(&self) -> Option<(usize, usize)> {
+        (0..self.field_count()).find_map(|field| {
+            let value = self.value_bytes(field)?;
+            let line_ends = count_line_ends(&value);
+            let is_last = field + 1 == self.field_count();
+            (line_ends > 0 || (self.is_unclosed && is_last)).then_some((field, line_ends + 1))
+        })
+    }
+
+    /// Line ends before the field.
+    pub(crate) fn lines_before(&self, field: usize) -> usize {
+        let (Some(first), Some(range)) = (self.starts.first(), self.range(field)) else {
+            return 0;
+        };
+        count_line_ends(&self.bytes[*first as usize..range.start])
+    }
+
+    /// Whether all fields from this one on are empty after trimming.
+    #[cold]
+    pub(crate) fn is_empty_from(&self, field: usize) -> bool {
+        (field..self.field_count()).all(|field| self.is_empty_at(field))
+    }
+
+    /// Whether the field is empty after trimming.
+    pub(super) fn is_empty_at(&self, field: usize) -> bool {
+        let value = self.value_bytes(field).unwrap_or_default();
+        trim_bytes(&value).is_empty()
     }
 
     /// Longer than [`super::scan::MAX_RECORD_BYTES`]: nothing else is known of it.
@@ -180,4 +270,21 @@ pub(super) fn has_character(bytes: &[u8], starts: &[u32]) -> bool {
             let field = &bytes[field[0] as usize..field[1] as usize - 1];
             !matches!(field, b"" | b"\"\"")
         })
+}
+
+/// Whether a line that is split at every delimiter has so many fields, or more of which the last ones are empty.
+fn has_fields(line: &[u8], delimiter: u8, fields: usize) -> bool {
+    let mut split = line.split(|byte| *byte == delimiter);
+    split.by_ref().take(fields).count() == fields && split.all(|field| trim_bytes(field).is_empty())
+}
+
+/// LF, CRLF and CR.
+pub(super) fn count_line_ends(bytes: &[u8]) -> usize {
+    let mut after_cr = false;
+    let mut count = 0;
+    for &byte in bytes {
+        count += usize::from(byte == b'\r' || (byte == b'\n' && !after_cr));
+        after_cr = byte == b'\r';
+    }
+    count
 }

@@ -5,7 +5,7 @@ use std::{mem, ops::ControlFlow};
 use super::{
     blocks::{Memory, for_each_batch},
     clean::{CleanText, is_clean},
-    decode::Encoding,
+    encoding::Encoding,
     record::{Record, has_character},
     scan::{Scanner, Step},
 };
@@ -53,6 +53,8 @@ pub(super) struct Records {
     end: u64,
     /// Where the current record became too large.
     too_large_at: u64,
+    /// The text is over.
+    is_at_end: bool,
 }
 
 impl Records {
@@ -67,6 +69,7 @@ impl Records {
             start,
             end: start,
             too_large_at: 0,
+            is_at_end: false,
         }
     }
 
@@ -118,6 +121,8 @@ impl Records {
                     starts,
                     is_clean: false,
                     too_large: false,
+                    is_unclosed: false,
+                    may_have_quotes: batch.has_quotes,
                 })
             });
             for starts in batch.records() {
@@ -138,6 +143,8 @@ impl Records {
                         starts,
                         is_clean: clean.is_clean(batch.base + range.start..after - 1),
                         too_large: false,
+                        is_unclosed: false,
+                        may_have_quotes: batch.has_quotes,
                     });
                 }
                 self.start = self.end;
@@ -195,6 +202,7 @@ impl Records {
         if !self.scanner.finish() {
             return;
         }
+        self.is_at_end = true;
         let is_skipped = match end_of {
             EndOf::File => !self.scanner.has_character(),
             EndOf::Chunk => !self.scanner.has_character() && !self.scanner.is_too_large(),
@@ -223,6 +231,8 @@ impl Records {
             starts: self.scanner.starts(),
             is_clean: is_clean(&self.carry),
             too_large,
+            is_unclosed: self.is_at_end && self.scanner.is_in_quotes(),
+            may_have_quotes: true,
         }
     }
 }

@@ -72,6 +72,11 @@ impl Scanner {
         &self.starts
     }
 
+    /// Whether the record is within a quoted field.
+    pub(super) fn is_in_quotes(&self) -> bool {
+        self.state == State::Quoted
+    }
+
     /// Whether any field has a character after unquoting.
     pub(super) fn has_character(&self) -> bool {
         self.has_character

@@ -1,22 +1,51 @@
 //! One file, every way to its verdicts.
 
 use validator::{
-    Candidate, Checker, ChunkRange, Counts, Encoding, ErrorCode, FileError, Head, HeadEnd,
-    IdHasher, Layout, PlanSink, Planner, RowFilter, RowId, RowSet, SeenHashes, Summary,
-    Transaction, Verdicts, read_rows, scan_slice, validate_chunk,
+    Candidate, Checked, Checker, ChunkRange, Counts, Encoding, EncodingProbe, ErrorCode, FileError,
+    Format, Head, HeadEnd, IdHasher, Layout, Plan, PlanSink, Planner, Presumed, Reading, RowFilter,
+    RowId, RowSet, SeenHashes, Summary, Transaction, Verdicts, read_rows, scan_slice,
+    validate_chunk,
 };
 
 use crate::reference::{self, Verdict};
 
 pub const KEY: [u8; 16] = *b"0123456789abcdef";
 
-pub type Outcome = Result<(Layout, Counts, Vec<Transaction>), FileError>;
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    pub layout: Layout,
+    pub reading: Reading,
+    pub counts: Counts,
+    pub rows: Vec<Transaction>,
+}
+
+pub type Outcome = Result<Read, FileError>;
+
+/// An outcome without what depends on slices today: what is shown of bytes that aren't UTF-8, and their probable encoding.
+pub fn without_encodings(outcome: Outcome) -> Outcome {
+    outcome.map_err(|error| match error {
+        FileError::Questions(mut questions) => {
+            for question in questions.iter_mut().filter(|it| it.key == "encoding") {
+                question.choices.clear();
+                question.suggestion = None;
+            }
+            FileError::Questions(questions)
+        }
+        error => error,
+    })
+}
 
 /// Checks that the checker, the planner with its chunks, and the reference agree on `file`, however
-/// it is sliced.
-pub fn agreed(file: &[u8]) -> Outcome {
+/// it is sliced, where nothing is given about it.
+pub fn agreed(file: &[u8]) -> Result<(Layout, Counts, Vec<Transaction>), FileError> {
+    let read = agreed_as(file, &Format::default())?;
+    Ok((read.layout, read.counts, read.rows))
+}
+
+pub fn agreed_as(file: &[u8], format: &Format) -> Outcome {
     let whole = [file.len().max(1)];
-    let outcome = checked(file, &whole);
+    let outcome = checked(file, format, &whole);
     let slicings: [&[usize]; 5] = match file.len() {
         ..100_000 => [&whole, &[1], &[2, 3, 5, 0], &[64], &[4096, 1]],
         _ => [
@@ -29,40 +58,60 @@ pub fn agreed(file: &[u8]) -> Outcome {
     };
     for slicing in slicings {
         assert_eq!(
-            checked(file, slicing),
+            checked(file, format, slicing),
             outcome,
             "checked in slices of {slicing:?}"
         );
         assert_eq!(
-            planned(file, slicing),
+            planned(file, format, slicing),
             outcome,
             "planned in slices of {slicing:?}"
         );
     }
-    assert_reference(file, &outcome);
+    assert_reference(file, format, &outcome);
     outcome
 }
 
-pub fn assert_reference(file: &[u8], outcome: &Outcome) {
+pub fn assert_reference(file: &[u8], format: &Format, outcome: &Outcome) {
     let outcome = match outcome {
-        Ok((_, _, rows)) => Ok(rows.iter().map(exact).collect::<Vec<_>>()),
-        Err(error) => Err(kind(error)),
+        Ok(read) => Ok(reference::Read {
+            delimiter: read.layout.delimiter(),
+            date_order: read.reading.format.date_order,
+            decimal: read.reading.format.decimal.unwrap(),
+            rows: read.rows.iter().map(exact).collect(),
+        }),
+        Err(error) => Err(codes(error)),
     };
-    assert_eq!(outcome, reference::verdicts(file), "reference");
+    let outcome = outcome
+        .as_ref()
+        .map_err(|codes| codes.iter().map(String::as_str).collect());
+    let expect = reference::read(file, format);
+    assert_eq!(outcome, expect.as_ref().map_err(Clone::clone), "reference");
 }
 
-pub fn kind(error: &FileError) -> reference::Failure {
-    match error {
-        FileError::Empty => "empty",
-        FileError::NoHeader { .. } => "no header",
-        FileError::NulInHeader { .. } => "nul",
-        FileError::TooManyColumns { .. } => "too many columns",
-        FileError::MissingColumns { .. } => "missing",
-        FileError::RepeatedColumn { .. } => "repeated",
+/// The code of an error, or those of its questions in alphabetical order.
+pub fn codes(error: &FileError) -> Vec<String> {
+    let mut codes: Vec<String> = error.questions().iter().map(|it| it.code.clone()).collect();
+    codes.sort_unstable();
+    match codes.is_empty() {
+        true => vec![error.code().to_owned()],
+        false => codes,
     }
 }
 
+pub fn is_ignored(row: &Transaction) -> bool {
+    !row.is_valid && row.errors.is_empty()
+}
+
 fn exact(row: &Transaction) -> Verdict {
+    if is_ignored(row) {
+        return Verdict {
+            row_number: row.row_number,
+            is_suspicious: row.is_suspicious,
+            is_ignored: true,
+            ..Verdict::default()
+        };
+    }
     Verdict {
         row_number: row.row_number,
         transaction_id: row.transaction_id.clone(),
@@ -70,6 +119,7 @@ fn exact(row: &Transaction) -> Verdict {
         date: row.date.map(|date| date.to_string()),
         description: row.description.clone(),
         is_suspicious: row.is_suspicious,
+        is_ignored: false,
         codes: row.errors.iter().map(|error| error.code.as_str()).collect(),
     }
 }
@@ -87,26 +137,76 @@ fn slices<'a>(file: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a 
     })
 }
 
-pub fn checked(file: &[u8], slicing: &[usize]) -> Outcome {
+/// By checkers, each presuming what the rows proved to the one before.
+pub fn checked(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome {
+    without_encodings(checked_as_it_is(file, format, slicing))
+}
+
+pub fn checked_as_it_is(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome {
+    let mut presumed = Presumed::default();
+    for _ in 0..2 {
+        match checked_once(file, format, slicing, presumed)? {
+            Ok(read) => return Ok(read),
+            Err(again) => presumed = again,
+        }
+    }
+    panic!("the rows prove something else once more: {presumed:?}");
+}
+
+fn checked_once(
+    file: &[u8],
+    format: &Format,
+    slicing: &[usize],
+    presumed: Presumed,
+) -> Result<Result<Read, Presumed>, FileError> {
     let mut rows = Vec::new();
     let mut on_row = |candidate: &mut Candidate<'_>| rows.push(candidate.row().to_transaction());
-    let mut checker = Checker::new(KEY);
+    let mut checker = Checker::new(KEY, format.clone(), presumed);
+    let mut outcome = Ok(());
     for slice in slices(file, slicing) {
-        checker.push(slice, &mut on_row)?;
+        outcome = checker.push(slice, &mut on_row);
+        if outcome.is_err() {
+            break;
+        }
     }
-    let (layout, summary) = checker.finish(&mut on_row)?;
-    assert_summary(&summary, &rows);
-    Ok((layout, summary.counts, rows))
+    let checked = outcome.and_then(|()| checker.finish(&mut on_row));
+    let checked = checked.map_err(|error| match head(file, format, slicing) {
+        Ok(_) => error,
+        Err(_) => with_encoding(file, format, error),
+    })?;
+    Ok(match checked {
+        Checked::Again(presumed) => Err(presumed),
+        Checked::Done(done) => {
+            let (layout, reading, summary) = *done;
+            assert_summary(&summary, &rows);
+            Ok(Read {
+                layout,
+                reading,
+                counts: summary.counts,
+                rows,
+            })
+        }
+    })
+}
+
+/// What the header's error is, after a look at the rest of the file.
+fn with_encoding(file: &[u8], format: &Format, error: FileError) -> FileError {
+    let mut probe = EncodingProbe::new(format);
+    for slice in file.chunks(1024) {
+        probe.push(slice);
+    }
+    probe.finish(error)
 }
 
 /// Checks the summary against the rows that it is about.
 fn assert_summary(summary: &Summary, rows: &[Transaction]) {
     let count = |counts: fn(&&Transaction) -> bool| rows.iter().filter(counts).count() as u64;
     let expect = Counts {
-        processed: rows.len() as u64,
+        processed: count(|row| !is_ignored(row)),
         valid: count(|row| row.is_valid),
-        invalid: count(|row| !row.is_valid),
+        invalid: count(|row| !row.is_valid && !is_ignored(row)),
         suspicious: count(|row| row.is_suspicious),
+        ignored: count(|row| is_ignored(row)),
     };
     assert_eq!(summary.counts, expect);
     for code in ErrorCode::ALL {
@@ -152,8 +252,8 @@ impl PlanSink for Sink {
 }
 
 /// The header of a file that comes in slices.
-pub fn head(file: &[u8], slicing: &[usize]) -> Result<HeadEnd, FileError> {
-    let mut head = Head::new();
+pub fn head(file: &[u8], format: &Format, slicing: &[usize]) -> Result<HeadEnd, FileError> {
+    let mut head = Head::new(format.clone());
     for slice in slices(file, slicing) {
         if let Some(end) = head.push(slice)? {
             return Ok(end);
@@ -165,15 +265,17 @@ pub fn head(file: &[u8], slicing: &[usize]) -> Result<HeadEnd, FileError> {
 /// Plans a file in slices of these lengths, which are scanned in no particular order. In UTF-16 they are made even.
 pub fn plan(
     file: &[u8],
+    format: &Format,
     slicing: &[usize],
     sink: &mut impl PlanSink,
-) -> Result<(Layout, u64), FileError> {
-    let HeadEnd { layout, rows_start } = head(file, slicing)?;
+) -> Result<Plan, FileError> {
+    let head = head(file, format, slicing);
+    let head = head.map_err(|error| with_encoding(file, format, error))?;
+    let (layout, rows_start) = (head.layout.clone(), head.rows_start);
     let hasher = IdHasher::new(KEY);
-    let unit = if layout.encoding() == Encoding::Utf8 {
-        1
-    } else {
-        2
+    let unit = match layout.encoding() {
+        Encoding::Utf16Le | Encoding::Utf16Be => 2,
+        Encoding::Utf8 | Encoding::Legacy(_) => 1,
     };
     let lengths: Vec<usize> = slicing
         .iter()
@@ -192,12 +294,11 @@ pub fn plan(
         .rev()
         .map(|(at, &(start, slice))| scan_slice(&layout, &hasher, start, at == 0, slice))
         .collect();
-    let mut planner = Planner::new(layout.clone(), hasher);
+    let mut planner = Planner::new(head, hasher);
     for (_, bytes) in &slices {
         planner.push(scanned.pop().unwrap(), bytes, sink);
     }
-    let rows = planner.finish(sink);
-    Ok((layout, rows))
+    planner.finish(sink)
 }
 
 /// The committed verdicts read back: all rows, those under each filter, and single ones by ranged reads.
@@ -215,6 +316,7 @@ fn assert_read(
         RowFilter::Valid,
         RowFilter::Invalid,
         RowFilter::Suspicious,
+        RowFilter::Ignored,
     ]
     .into_iter()
     .chain(ErrorCode::ALL.map(RowFilter::Problem));
@@ -247,27 +349,38 @@ fn assert_read(
 
 fn is_under(filter: RowFilter, row: &Transaction) -> bool {
     match filter {
-        RowFilter::All => true,
+        RowFilter::All => !is_ignored(row),
         RowFilter::Valid => row.is_valid,
-        RowFilter::Invalid => !row.is_valid,
+        RowFilter::Invalid => !row.is_valid && !is_ignored(row),
+        RowFilter::Ignored => is_ignored(row),
         RowFilter::Suspicious => row.is_suspicious,
         RowFilter::Problem(code) => row.errors.iter().any(|error| error.code == code),
     }
 }
 
-pub fn planned(file: &[u8], slicing: &[usize]) -> Outcome {
+/// By the planner, and the validator of each of its chunks.
+pub fn planned(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome {
+    without_encodings(planned_as_it_is(file, format, slicing))
+}
+
+fn planned_as_it_is(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome {
     let mut sink = Sink {
         seen: SeenHashes::with_capacity(0),
         chunks: Vec::new(),
     };
-    let (layout, rows) = plan(file, slicing, &mut sink)?;
+    let Plan {
+        rows,
+        ignored,
+        layout,
+        reading,
+    } = plan(file, format, slicing, &mut sink)?;
 
     let mut counts = Counts::default();
     let mut transactions = Vec::new();
     let mut end = 0;
     for (number, (chunk, duplicates)) in sink.chunks.iter().enumerate() {
         assert_eq!(chunk.number as usize, number);
-        assert_eq!(chunk.first_row, 1 + counts.processed);
+        assert_eq!(chunk.first_row, 1 + counts.processed + counts.ignored);
         assert!(end <= chunk.start && chunk.start < chunk.end, "{chunk:?}");
         end = chunk.end;
         let bytes = &file[chunk.start as usize..chunk.end as usize];
@@ -286,11 +399,17 @@ pub fn planned(file: &[u8], slicing: &[usize]) -> Outcome {
         let own = &transactions[already..];
         assert_summary(&summary, own);
         assert_read(&layout, bytes, chunk.first_row, &verdicts, own);
-        counts.processed += summary.counts.processed;
-        counts.valid += summary.counts.valid;
-        counts.invalid += summary.counts.invalid;
-        counts.suspicious += summary.counts.suspicious;
+        assert_eq!(u64::from(chunk.ignored), summary.counts.ignored);
+        counts += summary.counts;
     }
-    assert_eq!(rows, counts.processed);
-    Ok((layout, counts, transactions))
+    assert_eq!(
+        (rows, ignored),
+        (counts.processed + counts.ignored, counts.ignored)
+    );
+    Ok(Read {
+        layout,
+        reading,
+        counts,
+        rows: transactions,
+    })
 }

@@ -1,6 +1,6 @@
 //! Where a file is cut.
 
-use validator::{ChunkRange, IdHasher, PlanSink, RowId};
+use validator::{ChunkRange, Format, IdHasher, PlanSink, RowId};
 
 use crate::agreement::{KEY, plan};
 
@@ -18,11 +18,16 @@ impl PlanSink for Sink {
     }
 }
 
+/// Nothing is asked about rows of another number of fields.
+fn exact() -> Format {
+    Format::from_json(r#"{"fields": "exact"}"#).unwrap()
+}
+
 /// In slices of `slice` bytes, each chunk as its start, end, first row and rows.
 #[track_caller]
 fn check(file: &[u8], slice: usize, expect: &[[u64; 4]]) {
     let mut sink = Sink::default();
-    plan(file, &[slice], &mut sink).unwrap();
+    plan(file, &exact(), &[slice], &mut sink).unwrap();
     let found: Vec<[u64; 4]> = sink
         .chunks
         .iter()
@@ -54,7 +59,9 @@ fn a_line_end_in_quotes_is_no_place_to_cut() {
     for slice in 1..30 {
         let mut sink = Sink::default();
         assert_eq!(
-            plan(file.as_bytes(), &[slice], &mut sink).unwrap().1,
+            plan(file.as_bytes(), &exact(), &[slice], &mut sink)
+                .unwrap()
+                .rows,
             3,
             "{slice}"
         );
@@ -112,7 +119,7 @@ fn ids_that_are_shown_and_those_that_count_for_duplicates() {
         &long[1..]
     );
     let mut sink = Sink::default();
-    plan(file.as_bytes(), &[1], &mut sink).unwrap();
+    plan(file.as_bytes(), &exact(), &[1], &mut sink).unwrap();
     let hasher = IdHasher::new(KEY);
     let ids: Vec<_> = sink
         .ids

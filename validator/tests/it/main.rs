@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod agreement;
+mod cases;
 mod chunks;
 mod files;
+mod formats;
 mod properties;
 mod reference;
 mod results;

@@ -1,6 +1,6 @@
 //! Every line of the rules for downloads.
 
-use validator::{Candidate, Checker, Layout, write_results_header};
+use validator::{Candidate, Checker, Format, Layout, Presumed, write_results_header};
 
 use crate::agreement::agreed;
 
@@ -9,7 +9,7 @@ fn results(file: &[u8]) -> String {
     let layout: Layout = agreed(file).unwrap().0;
     let mut out = Vec::new();
     write_results_header(&layout, &mut out);
-    let mut checker = Checker::new([0; 16]);
+    let mut checker = Checker::new([0; 16], Format::default(), Presumed::default());
     let mut on_row = |candidate: &mut Candidate<'_>| {
         candidate.write_csv(&mut out);
     };
@@ -42,11 +42,11 @@ fn original_columns_then_the_verdict() {
 #[test]
 fn errors_and_their_messages() {
     check(
-        b"A,x,2024-01-01\nA,\"1,5\",\n",
+        b"A,x,2024-01-01\nA,\"1,5,0\",\n",
         &[
             "A,x,2024-01-01,1,false,false,amount.not_a_number,\"amount is not a number: \"\"x\"\"\"",
-            "A,\"1,5\",,2,false,false,transaction_id.duplicate;amount.not_a_number;date.missing,\
-         \"transaction_id is the same as in an earlier row: \"\"A\"\"; amount is not a number: \"\"1,5\"\"; date is missing\"",
+            "A,\"1,5,0\",,2,false,false,transaction_id.duplicate;amount.not_a_number;date.missing,\
+         \"transaction_id is the same as in an earlier row: \"\"A\"\"; amount is not a number: \"\"1,5,0\"\"; date is missing\"",
         ],
     );
 }

@@ -1,15 +1,22 @@
 //! Every line of the rules for rows as a whole.
 
-use validator::Transaction;
+use validator::{ErrorCode, Format, Problems, Transaction};
 
-use crate::agreement::agreed;
+use crate::agreement::agreed_as;
 
 pub const HEADER: &str = "transaction_id,amount,date,description\n";
 const LIMIT: usize = 1_048_576;
 
-/// The rows of a file, after agreement on them.
+/// The rows of a file, after agreement on them. Nothing is asked about bytes that aren't UTF-8, or rows of another number
+/// of fields.
 pub fn rows(file: impl AsRef<[u8]>) -> Vec<Transaction> {
-    agreed(file.as_ref()).expect("a file that can be read").2
+    let file = file.as_ref();
+    let format = match file {
+        [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] => r#"{"fields": "exact"}"#,
+        _ => r#"{"encoding": "utf-8", "fields": "exact"}"#,
+    };
+    let read = agreed_as(file, &Format::from_json(format).unwrap());
+    read.expect("a file that can be read").rows
 }
 
 pub fn codes(row: &Transaction) -> String {
@@ -260,7 +267,7 @@ fn column_count() {
 fn skipped_records_have_no_number() {
     let rows = check(
         "\n\r\n\"\"\n,,,\n\"\",\"\"\nA,1,2024-01-01,\n\n,,\n\r\rB,1,2024-01-01,\n \n\"\n",
-        &["", "", "row.column_count", "row.column_count"],
+        &["", "", "row.column_count", "row.unclosed_quote"],
     );
     assert_eq!(
         rows.iter().map(|row| row.row_number).collect::<Vec<_>>(),
@@ -291,7 +298,7 @@ fn all_errors_in_their_order() {
 
 #[test]
 fn messages_name_what_was_found() {
-    let rows = check(b"A,\"12,50\",15.1.2024,\nA,1e999,2024-02-30,\nB,\"a\r\nb\",1,\n,,,\xFF\nB,1,2024-01-01,\0\n".as_slice(),
+    let rows = check(b"A,\"12,50,0\",15.1.20245,\nA,1e999,2024-02-30,\nB,\"a\r\nb\",1,\n,,,\xFF\nB,1,2024-01-01,\0\n".as_slice(),
         &["amount.not_a_number date.not_a_date", "transaction_id.duplicate amount.out_of_range date.out_of_range",
           "amount.not_a_number date.not_a_date", "row.encoding", "row.encoding"]);
     let messages: Vec<&str> = rows
@@ -302,8 +309,8 @@ fn messages_name_what_was_found() {
     assert_eq!(
         messages,
         [
-            "amount is not a number: \"12,50\"",
-            "date is not of a form like 2024-01-31 or 2024-01-31T09:30:00: \"15.1.2024\"",
+            "amount is not a number: \"12,50,0\"",
+            "date is not of a form like 2024-01-31 or 2024-01-31T09:30:00: \"15.1.20245\"",
             "transaction_id is the same as in an earlier row: \"A\"",
             "amount has more than 18 digits before the decimal point, more than 10 after it, or an exponent beyond 99: \"1e999\"",
             "date is a day or time that does not exist: \"2024-02-30\"",
@@ -313,4 +320,12 @@ fn messages_name_what_was_found() {
             "row contains a NUL character in column \"description\"",
         ]
     );
+}
+
+#[test]
+fn errors_are_counted_under_their_codes() {
+    for code in ErrorCode::ALL {
+        let problems: Problems = [(code, 1)].into_iter().collect();
+        assert_eq!(problems.ranked(), [(code, 1)]);
+    }
 }

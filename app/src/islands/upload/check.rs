@@ -1,15 +1,18 @@
 use ::check::{Failure, MAX_KEPT_BYTES, Progress, Report};
 use domain::format;
-use leptos::{either::Either, html, prelude::*};
+use leptos::{either::Either, html, prelude::*, web_sys::SubmitEvent};
 use web_sys::File;
 
 use super::{
     choice::chosen_file,
     report::ReportView,
     task::Task,
-    thread::{self, CheckModule},
+    thread::{self, CheckModule, Given},
 };
-use crate::components::{some_text, text};
+use crate::{
+    components::{some_text, text},
+    request::query_of,
+};
 
 /// The check of the chosen file. There is one at a time: a new one ends the former.
 #[derive(Clone, Copy)]
@@ -18,6 +21,8 @@ pub struct FileCheck {
     progress: RwSignal<Progress>,
     /// `None` while it runs.
     end: RwSignal<Option<End>>,
+    /// What is given about the file so far, as JSON.
+    pub format: RwSignal<String>,
     task: Task,
     module: StoredValue<CheckModule>,
 }
@@ -41,12 +46,25 @@ impl FileCheck {
             chosen: RwSignal::new(None),
             progress: RwSignal::new(Progress::default()),
             end: RwSignal::new(None),
+            format: RwSignal::new(String::new()),
             task: Task::new(),
             module: StoredValue::new(module),
         }
     }
 
+    /// Checks another file.
     pub fn start(self, file: File) {
+        self.format.set(String::new());
+        self.check(file, Given::default());
+    }
+
+    /// Checks the file once more, with what is given about it.
+    fn again(self, file: File, answers: String) {
+        let format = self.format.get_untracked();
+        self.check(file, Given { format, answers });
+    }
+
+    fn check(self, file: File, given: Given) {
         self.chosen.set(Some(Chosen {
             name: file.name(),
             bytes: file.size() as u64,
@@ -55,16 +73,22 @@ impl FileCheck {
         self.end.set(None);
         self.task.start(async move {
             let module = self.module.get_value();
-            let result = thread::check(&module, &file, None, |progress| {
+            let result = thread::check(&module, &file, None, &given, |progress| {
                 self.progress.try_set(progress);
             })
             .await;
             let end = match result {
                 Ok((report, _)) => {
                     self.progress.try_set(report.progress);
+                    self.format.try_set(report.format.clone());
                     End::Done(report)
                 }
-                Err(failure) => End::Failed(failure),
+                Err(failure) => {
+                    if let Failure::Asked(asked) = &failure {
+                        self.format.try_set(asked.format.clone());
+                    }
+                    End::Failed(failure)
+                }
             };
             self.end.try_set(Some(end));
         });
@@ -78,6 +102,7 @@ impl FileCheck {
     /// No file is chosen any more.
     pub fn clear(self) {
         self.task.stop();
+        self.format.set(String::new());
         self.chosen.set(None);
         self.end.set(None);
     }
@@ -108,7 +133,7 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
     let is_running = Memo::new(move |_| check.end.with(Option::is_none));
     let toggle = move |_| match chosen_file(input) {
         _ if is_running.get_untracked() => check.stop(),
-        Some(file) => check.start(file),
+        Some(file) => check.again(file, String::new()),
         None => {}
     };
     let has_numbers =
@@ -149,7 +174,7 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
             {move || {
                 check
                     .end
-                    .with(|end| end.as_ref().map(|end| end_view(end, &end_name, input)))
+                    .with(|end| end.as_ref().map(|end| end_view(check, end, &end_name, input)))
             }}
         </section>
     }
@@ -182,14 +207,42 @@ fn Counts(progress: RwSignal<Progress>) -> impl IntoView {
     }
 }
 
-fn end_view(end: &End, name: &str, input: NodeRef<html::Input>) -> impl IntoView + use<> {
+fn end_view(
+    check: FileCheck,
+    end: &End,
+    name: &str,
+    input: NodeRef<html::Input>,
+) -> impl IntoView + use<> {
     match end {
-        End::Done(report) => Either::Left(view! {
+        End::Done(report) => Either::Left(Either::Left(view! {
             <p>{sentence(end)}</p>
             <ReportView report=report.clone() name=name.to_owned() input />
-        }),
+        })),
+        End::Failed(Failure::Asked(asked)) => Either::Left(Either::Right(view! {
+            <p class="notice">{sentence(end)}</p>
+            <Questions check fields=asked.fields.clone() input />
+        })),
         End::Failed(_) => Either::Right(view! { <p class="notice notice-bad">{sentence(end)}</p> }),
         End::Stopped => Either::Right(view! { <p class="muted">{sentence(end)}</p> }),
+    }
+}
+
+/// The form that asks how the file is to be read.
+#[component]
+fn Questions(check: FileCheck, fields: String, input: NodeRef<html::Input>) -> impl IntoView {
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        if let (Some(answers), Some(file)) = (query_of(&event), chosen_file(input)) {
+            check.again(file, answers);
+        }
+    };
+    view! {
+        <form class="questions" on:submit=submit>
+            <div inner_html=fields></div>
+            <div class="controls">
+                <button class="button">"Check with these answers"</button>
+            </div>
+        </form>
     }
 }
 
@@ -260,6 +313,8 @@ fn verdict(report: &Report) -> String {
 pub fn failure_sentence(failure: &Failure) -> String {
     match failure {
         Failure::Refused(sentence) => format!("Processing this file would fail. {sentence}"),
+        Failure::Asked(asked) => asked.sentence.clone(),
+        Failure::Invalid(sentence) | Failure::Unpacked(sentence) => sentence.clone(),
         Failure::Unreadable => {
             "The file can't be read: it was changed, moved or removed after it was chosen, or it is a folder. Choose it again."
                 .to_owned()

@@ -78,12 +78,12 @@ pub fn FileField(
             on:dragleave=leave
             on:drop=drop
         >
-            <label for="file">"CSV file"</label>
+            <label for="file">"File"</label>
             <input
                 id="file"
                 type="file"
                 name="file"
-                accept=".csv,text/csv"
+                accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values,text/plain"
                 aria-keyshortcuts="u"
                 required
                 node_ref=input
@@ -96,7 +96,9 @@ pub fn FileField(
                 {sentence}
             </p>
             <p class="hint" id="file-hint">
-                "Choose a file, or drop it here. Columns: transaction_id, amount, date and, if you like, description. "
+                "Choose a CSV file of any dialect, or drop it here. It needs an amount and a date in each row. "
+                <a href="/formats">"What can be read"</a>
+                " "
                 <a href="/sample.csv" download>
                     "Download a sample"
                 </a>

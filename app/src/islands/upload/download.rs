@@ -1,15 +1,15 @@
 use ::check::Failure;
-use domain::{RowFilter, format, results_filename};
+use domain::{RowFilter, format as shown, results_filename};
 use leptos::{html, prelude::*, web_sys::HtmlAnchorElement};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
 use super::{
-    check::failure_sentence,
+    check::{FileCheck, failure_sentence},
     choice::chosen_file,
     object_url::ObjectUrl,
     task::Task,
-    thread::{self, CheckModule},
+    thread::{self, CheckModule, Given},
 };
 use crate::components::{some_text, text};
 
@@ -24,6 +24,7 @@ pub fn Download(
     file_name: String,
 ) -> impl IntoView {
     let module = expect_context::<CheckModule>();
+    let FileCheck { format, .. } = expect_context();
     let task = Task::new();
     // Percent of the file; `None` while nothing is being put together.
     let progress = RwSignal::new(None::<f64>);
@@ -40,9 +41,13 @@ pub fn Download(
         progress.set(Some(0.0));
         failure.set(None);
         let (module, save_as) = (module.clone(), save_as.clone());
+        let given = Given {
+            format: format.get_untracked(),
+            answers: String::new(),
+        };
         task.start(async move {
             let size = file.size();
-            let result = thread::check(&module, &file, Some(filter), |now| {
+            let result = thread::check(&module, &file, Some(filter), &given, |now| {
                 progress.try_set(Some(now.bytes as f64 / size * 100.0));
             })
             .await;
@@ -56,7 +61,7 @@ pub fn Download(
         });
     };
     let name = text(move || match progress.get() {
-        Some(percent) => format!("Preparing… {}", format::percent(percent)),
+        Some(percent) => format!("Preparing… {}", shown::percent(percent)),
         None => label.clone(),
     });
     view! {

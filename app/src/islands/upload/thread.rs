@@ -29,9 +29,10 @@ pub async fn check(
     module: &CheckModule,
     file: &File,
     keep: Option<RowFilter>,
+    given: &Given,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<(Report, Option<Blob>), Failure> {
-    let mut thread = Thread::start(module, file, keep).map_err(|_| Failure::Broken)?;
+    let mut thread = Thread::start(module, file, keep, given).map_err(|_| Failure::Broken)?;
     let mut kept = None;
     while let Some(told) = thread.told.next().await {
         match told {
@@ -43,6 +44,15 @@ pub async fn check(
         }
     }
     Err(Failure::Broken)
+}
+
+/// What is given about the file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Given {
+    /// A format, as JSON.
+    pub format: String,
+    /// What a form has added to it, as in a URL's query.
+    pub answers: String,
 }
 
 enum Told {
@@ -60,7 +70,12 @@ struct Thread {
 }
 
 impl Thread {
-    fn start(module: &CheckModule, file: &File, keep: Option<RowFilter>) -> Result<Self, JsValue> {
+    fn start(
+        module: &CheckModule,
+        file: &File,
+        keep: Option<RowFilter>,
+        given: &Given,
+    ) -> Result<Self, JsValue> {
         let script = ObjectUrl::of_script(&script(module)?)?;
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
@@ -79,7 +94,8 @@ impl Thread {
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
 
         let keep = keep.map(|filter| filter.as_str()).into();
-        worker.post_message(&Array::of2(file, &keep))?;
+        let (format, answers) = (given.format.as_str().into(), given.answers.as_str().into());
+        worker.post_message(&Array::of4(file, &keep, &format, &answers))?;
         Ok(Self {
             worker,
             told,
@@ -103,9 +119,9 @@ fn script(module: &CheckModule) -> Result<String, JsValue> {
     let CheckModule { script, wasm } = module;
     Ok(format!(
         "import init, {{ check_file }} from '{origin}{script}';
-onmessage = ({{ data: [file, keep] }}) => {{
+onmessage = ({{ data }}) => {{
   init({{ module_or_path: '{origin}{wasm}' }})
-    .then(() => check_file(file, keep))
+    .then(() => check_file(...data))
     .catch(reportError);
 }};"
     ))

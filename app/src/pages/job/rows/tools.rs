@@ -19,6 +19,18 @@ pub fn Filters<'a>(job: &'a Job, address: &'a Address) -> impl IntoView + use<> 
             state.suspicious_records,
         ),
     ];
+    let ignored = (state.ignored_records > 0).then(|| {
+        let is_current = address.filter() == RowFilter::Ignored;
+        view! {
+            <a
+                href=address.filtered(RowFilter::Ignored)
+                aria-current=is_current.then_some("true")
+            >
+                "Ignored "
+                <span class="tally">{format::count(state.ignored_records)}</span>
+            </a>
+        }
+    });
     let problem = address.filter().problem().map(|problem| {
         view! {
             <a href=address.paged(1) aria-current="true">
@@ -43,6 +55,7 @@ pub fn Filters<'a>(job: &'a Job, address: &'a Address) -> impl IntoView + use<> 
                     }
                 })
                 .collect_view()}
+            {ignored}
             {problem}
         </nav>
     }

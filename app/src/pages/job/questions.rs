@@ -1,0 +1,38 @@
+use backend::FileFormat;
+use domain::{Job, JobStatus};
+use leptos::prelude::*;
+
+/// What must be answered before the file can be read, as a form. The answers retry the job.
+#[component]
+pub fn Questions<'a>(
+    job: &'a Job,
+    file: &'a FileFormat,
+    /// What is wrong with the answers that were just sent.
+    error: Option<String>,
+) -> impl IntoView + use<> {
+    let questions = file
+        .questions
+        .as_ref()
+        .filter(|_| job.state.status == JobStatus::Failed)
+        .map(|questions| check::form::fields(&questions.0, "answer"));
+    let action = format!("/jobs/{}/answers", job.id);
+    let panel = questions.map(|fields| {
+        view! {
+            <section class="panel questions" aria-labelledby="questions-title">
+                <h2 id="questions-title">"How is this file to be read?"</h2>
+                <p class="muted">
+                    "Batchline never guesses. Your answers are used to process the file again. "
+                    <a href="/formats">"What can be read"</a>
+                </p>
+                {error.map(|error| view! { <p class="notice notice-bad" role="alert">{error}</p> })}
+                <form method="post" action=action>
+                    <div inner_html=fields></div>
+                    <div class="controls">
+                        <button class="button button-primary">"Process with these answers"</button>
+                    </div>
+                </form>
+            </section>
+        }
+    });
+    view! { <div id="questions" data-part>{panel}</div> }.into_any()
+}

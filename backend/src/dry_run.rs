@@ -1,0 +1,164 @@
+//! Checks a file without storing anything: what a job would say of it.
+
+use container::{Kind, Refusal, sniff};
+use domain::{Decision, ErrorCode, Format, InvalidField, Problems, Question};
+use serde::Serialize;
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+use validator::{Candidate, Checked, Checker, EncodingProbe, FileError, Presumed};
+
+use crate::{Error, Result};
+
+/// Rows that are named of each kind of error.
+const EXAMPLES: usize = 3;
+
+/// What a job would say of a file.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DryRun {
+    /// How the file is read. Until that can be decided, what is given.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub format: Format,
+    /// Why it is read so.
+    pub decisions: Vec<Decision>,
+    /// What must be answered before the file can be read.
+    pub questions: Vec<Question>,
+    /// Why a job would fail, as a sentence.
+    pub error: Option<String>,
+    /// The same for programs.
+    pub error_code: Option<String>,
+    pub total_records: u64,
+    pub valid_records: u64,
+    pub invalid_records: u64,
+    pub suspicious_records: u64,
+    pub ignored_records: u64,
+    /// How many rows have each kind of error.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub problems: Problems,
+    /// The first rows with each kind of error.
+    pub examples: Vec<Example>,
+}
+
+/// A row with an error.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Example {
+    pub code: ErrorCode,
+    pub row_number: u64,
+    pub message: String,
+}
+
+/// Checks the whole content of a file as a job would. Nothing is stored.
+///
+/// # Errors
+///
+/// Returns [`Error::Invalid`] for an archive or a workbook: only a job unpacks and converts.
+pub async fn run(content: Vec<u8>, format: Format) -> Result<DryRun> {
+    let kind = sniff(&content);
+    if kind.is_packed() || kind.is_workbook() {
+        let sentence = format!(
+            "This is {}, which only a job unpacks. Upload it, or check the text in it.",
+            kind.name()
+        );
+        return Err(InvalidField::new("file", &sentence).into());
+    }
+    if kind != Kind::Text && !content.is_empty() {
+        let refusal = Refusal::Kind(kind);
+        return Ok(DryRun {
+            format,
+            error: Some(refusal.to_string()),
+            error_code: Some(refusal.code().to_owned()),
+            ..DryRun::default()
+        });
+    }
+    spawn_blocking(move || check(&content, format))
+        .await
+        .map_err(|error| Error::Internal(error.into()))
+}
+
+fn check(content: &[u8], format: Format) -> DryRun {
+    let error = match checked(content, &format) {
+        Ok(done) => return done,
+        Err(error) => error,
+    };
+    let has_encoding = error.questions().iter().any(|it| it.key == "encoding");
+    let error = match error.questions().is_empty() || has_encoding {
+        true => error,
+        false => {
+            let mut probe = EncodingProbe::new(&format);
+            probe.push(content);
+            probe.finish(error)
+        }
+    };
+    DryRun {
+        questions: error.questions().to_vec(),
+        error_code: Some(error.code().to_owned()),
+        error: Some(error.to_string()),
+        format,
+        ..DryRun::default()
+    }
+}
+
+fn checked(content: &[u8], format: &Format) -> std::result::Result<DryRun, FileError> {
+    let mut presumed = Presumed::default();
+    loop {
+        let mut examples = Examples::default();
+        let mut on_row = |row: &mut Candidate<'_>| examples.add(row);
+        let hash_key = Uuid::new_v4().into_bytes();
+        let mut checker = Checker::new(hash_key, format.clone(), presumed);
+        checker.push(content, &mut on_row)?;
+        match checker.finish(&mut on_row)? {
+            Checked::Again(proved) => presumed = proved,
+            Checked::Done(done) => {
+                let (_, reading, summary) = *done;
+                let counts = summary.counts;
+                return Ok(DryRun {
+                    format: reading.format,
+                    decisions: reading.decisions,
+                    total_records: counts.processed,
+                    valid_records: counts.valid,
+                    invalid_records: counts.invalid,
+                    suspicious_records: counts.suspicious,
+                    ignored_records: counts.ignored,
+                    examples: examples.of(&summary.problems),
+                    problems: summary.problems,
+                    ..DryRun::default()
+                });
+            }
+        }
+    }
+}
+
+/// The first rows with each kind of error.
+#[derive(Default)]
+struct Examples([Vec<(u64, String)>; ErrorCode::ALL.len()]);
+
+impl Examples {
+    fn add(&mut self, row: &mut Candidate<'_>) {
+        let lacks = |code: ErrorCode| self.0[code as usize].len() < EXAMPLES;
+        if !row.verdict().codes().any(lacks) {
+            return;
+        }
+        let row = row.row();
+        for error in &row.errors {
+            let examples = &mut self.0[error.code as usize];
+            if examples.len() < EXAMPLES {
+                examples.push((row.row_number, error.message.to_string()));
+            }
+        }
+    }
+
+    /// The most frequent kind first.
+    fn of(mut self, problems: &Problems) -> Vec<Example> {
+        let mut found = Vec::new();
+        for (code, _) in problems.ranked() {
+            let rows = std::mem::take(&mut self.0[code as usize]);
+            found.extend(rows.into_iter().map(|(row_number, message)| Example {
+                code,
+                row_number,
+                message,
+            }));
+        }
+        found
+    }
+}

@@ -1,0 +1,193 @@
+//! The text of a file: the file itself, or what is unpacked or converted from an archive or a workbook.
+
+use std::{env, path::PathBuf, time::Duration};
+
+use container::{Converted, Kind, Limits, Outcome, Refusal, Request, SNIFF_BYTES, sniff};
+use serde_json::json;
+use tokio::{fs::File, io::AsyncWriteExt};
+use uuid::Uuid;
+use validator::{Choice, Container, FileError, Question};
+
+use super::{StepError, convert::convert};
+use crate::{
+    Backend, Storage, database, deletion_queue,
+    jobs::{query::Work, transition},
+    temporal::Attempt,
+};
+
+/// The text of an archive or a workbook, in bytes.
+const MAX_TEXT_BYTES: u64 = 10 << 30;
+
+/// How much larger than the archive its text may be.
+const MAX_RATIO: u64 = 200;
+
+/// The address space of the process that converts a file, in bytes.
+const MAX_MEMORY_BYTES: u64 = 1 << 30;
+
+/// The processor time of that process, and the time until it is ended.
+const MAX_CPU_SECONDS: u64 = 600;
+const DEADLINE: Duration = Duration::from_secs(900);
+
+/// Bytes that are read at a time.
+const PIECE_BYTES: u64 = 4 << 20;
+
+/// Where the text of a job's file is.
+pub(super) struct Content {
+    pub key: String,
+    pub bytes: u64,
+    pub container: Option<Container>,
+    pub sheet: Option<String>,
+}
+
+/// Finds or makes the text of the file. The inner error says why it has none.
+pub(super) async fn of(
+    backend: &Backend,
+    attempt: Attempt,
+    work: &Work,
+) -> Result<Result<Content, FileError>, StepError> {
+    let bytes = work.bytes as u64;
+    let beginning = 0..bytes.min(SNIFF_BYTES as u64);
+    let kind = match bytes {
+        0 => Kind::Text,
+        _ => sniff(&backend.storage.read(&work.storage_key, beginning).await?),
+    };
+    let stored = || Content {
+        key: work.storage_key.clone(),
+        bytes,
+        container: None,
+        sheet: None,
+    };
+    if kind == Kind::Text {
+        return Ok(Ok(stored()));
+    }
+    let scratch = tempfile::tempdir().map_err(scratch_failed)?;
+    let request = Request {
+        input: local_copy(
+            &backend.storage,
+            &work.storage_key,
+            bytes,
+            scratch.path().join("in"),
+        )
+        .await?,
+        output: scratch.path().join("out"),
+        limits: Limits {
+            max_unpacked_bytes: MAX_TEXT_BYTES,
+            max_ratio: MAX_RATIO,
+        },
+        sheet: work.format.0.sheet.clone(),
+        max_memory_bytes: MAX_MEMORY_BYTES,
+        max_cpu_seconds: MAX_CPU_SECONDS,
+    };
+    let program = env::current_exe().map_err(scratch_failed)?;
+    let outcome = convert(&program, &request, DEADLINE).await;
+    match outcome.map_err(StepError::Retry)? {
+        Outcome::Text => Ok(Ok(stored())),
+        Outcome::Refused(refusal) => Ok(Err(refused(&refusal))),
+        Outcome::Failed(error) => Err(StepError::Retry(anyhow::anyhow!("converting: {error}"))),
+        Outcome::Converted(converted) => store(backend, attempt, work, request.output, converted)
+            .await
+            .map(Ok),
+    }
+}
+
+/// Keeps the text beside the stored file.
+async fn store(
+    backend: &Backend,
+    attempt: Attempt,
+    work: &Work,
+    output: PathBuf,
+    converted: Converted,
+) -> Result<Content, StepError> {
+    let key = format!("{}.{}.text", work.storage_key, Uuid::new_v4());
+    deletion_queue::expect_file(&backend.pool, &key).await?;
+    let write = upload(&backend.storage, &key, output);
+    deletion_queue::while_writing(&backend.pool, &key, write).await?;
+    let mut tx = database::begin(&backend.pool).await?;
+    deletion_queue::keep_file(&mut tx, &key).await?;
+    if !transition::has_content(&mut tx, attempt, &key, converted.bytes).await? {
+        return Err(StepError::Outdated);
+    }
+    tx.commit().await?;
+    Ok(Content {
+        key,
+        bytes: converted.bytes,
+        container: match converted.container {
+            Kind::Ods => Some(Container::Ods),
+            Kind::Text => Some(Container::Csv),
+            _ => Some(Container::Xlsx),
+        },
+        sheet: converted.sheet,
+    })
+}
+
+async fn upload(storage: &Storage, key: &str, path: PathBuf) -> Result<(), StepError> {
+    use tokio::io::AsyncReadExt;
+    let mut file = File::open(path).await.map_err(scratch_failed)?;
+    let mut upload = storage.upload(key).await?;
+    let mut piece = vec![0; PIECE_BYTES as usize];
+    loop {
+        let length = file.read(&mut piece).await.map_err(scratch_failed)?;
+        if length == 0 {
+            break;
+        }
+        if let Err(error) = upload.write(&piece[..length]).await {
+            upload.abort().await;
+            return Err(error.into());
+        }
+    }
+    Ok(upload.finish().await?)
+}
+
+/// The stored file on this machine's disk: where it is, or a copy under `path`.
+async fn local_copy(
+    storage: &Storage,
+    key: &str,
+    bytes: u64,
+    path: PathBuf,
+) -> Result<PathBuf, StepError> {
+    if let Some(path) = storage.local_path(key) {
+        return Ok(path);
+    }
+    let mut file = File::create(&path).await.map_err(scratch_failed)?;
+    let mut at = 0;
+    while at < bytes {
+        let end = bytes.min(at + PIECE_BYTES);
+        let piece = storage.read(key, at..end).await?;
+        file.write_all(&piece).await.map_err(scratch_failed)?;
+        at = end;
+    }
+    file.flush().await.map_err(scratch_failed)?;
+    Ok(path)
+}
+
+fn scratch_failed(error: std::io::Error) -> StepError {
+    StepError::Retry(anyhow::Error::new(error).context("a file of the conversion"))
+}
+
+/// Why a file that isn't text can't be read.
+fn refused(refusal: &Refusal) -> FileError {
+    let message = refusal.to_string();
+    let Refusal::ChooseSheet { sheets, .. } = refusal else {
+        return FileError::Container {
+            code: refusal.code().to_owned(),
+            message,
+        };
+    };
+    let choices = sheets.iter().map(|sheet| Choice {
+        value: sheet.name.clone(),
+        label: match sheet.is_hidden {
+            true => format!("{} (hidden)", sheet.name),
+            false => sheet.name.clone(),
+        },
+        samples: Vec::new(),
+    });
+    FileError::Questions(vec![Question {
+        key: "sheet".to_owned(),
+        code: refusal.code().to_owned(),
+        message,
+        choices: choices.collect(),
+        suggestion: sheets.first().map(|sheet| json!(sheet.name)),
+        header: Vec::new(),
+        rows: Vec::new(),
+    }])
+}

@@ -1,0 +1,74 @@
+import { expect, test } from '@playwright/test';
+import { completed, createUser, start, upload } from './batchline';
+
+const STATEMENT = [
+  'Statement of account;;;',
+  'Booked;Text;Out;In',
+  '03/04/2024;Rent;1.450,00;',
+  '05/04/2024;Refund;;8,40',
+].join('\n');
+
+test('a statement is processed once its questions are answered', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'statement.csv', STATEMENT);
+  await start(page);
+  const questions = page.getByRole('region', { name: 'How is this file to be read?' });
+  await expect(questions).toBeVisible();
+  const columns = questions.getByRole('group', { name: 'Columns' });
+  await expect(columns.getByRole('cell', { name: 'Rent' })).toBeVisible();
+  // The suggestions are filled in.
+  await expect(columns.getByLabel('Date')).toHaveValue('"Booked"');
+  await expect(columns.getByLabel('Money out (debit)')).toHaveValue('"Out"');
+  await expect(columns.getByLabel('Money in (credit)')).toHaveValue('"In"');
+  await columns.getByLabel('Description', { exact: true }).selectOption({ label: 'Text' });
+  await questions.getByRole('button', { name: 'Process with these answers' }).click();
+
+  const order = questions.getByRole('group', { name: 'Order of day and month' });
+  await expect(order).toContainText('03/04/2024 is 3 April 2024');
+  await order.getByLabel('Day first').check();
+  await questions.getByRole('button', { name: 'Process with these answers' }).click();
+  await completed(page);
+  await expect(page.getByRole('row', { name: /Rent/ })).toContainText('-1450.00');
+  const reading = page.getByRole('region', { name: 'How the file is read' });
+  await expect(reading).toContainText('comma (proved by “1.450,00” in row 1)');
+  await expect(reading).toContainText('day first (as you said)');
+  await expect(questions).toHaveCount(0);
+});
+
+test('answers that are no good are said so in place', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'names.csv', 'Txn,Value,When\n1,2,2024-01-01\n');
+  await start(page);
+  const questions = page.getByRole('region', { name: 'How is this file to be read?' });
+  await questions.getByLabel('Amount, in one column').selectOption('');
+  await questions.getByRole('button', { name: 'Process with these answers' }).click();
+  await expect(page.getByRole('alert')).toContainText('Choose one column for the amount');
+});
+
+test('the check asks before the upload, and its answers are sent along @javascript', async ({ page }) => {
+  await createUser(page);
+  await page.getByLabel('File', { exact: true }).setInputFiles({
+    name: 'statement.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from(STATEMENT),
+  });
+  const check = page.getByRole('region', { name: 'statement.csv', exact: false });
+  await check.getByLabel('Description', { exact: true }).selectOption({ label: 'Text' });
+  await check.getByRole('button', { name: 'Check with these answers' }).click();
+  await check.getByLabel('Day first').check();
+  await check.getByRole('button', { name: 'Check with these answers' }).click();
+  await expect(check).toContainText('No problems in 2 rows.');
+  await expect(check).toContainText('decimal comma, proved by “1.450,00” in row 1');
+  await page.getByRole('button', { name: 'Upload', exact: true }).click();
+  await start(page);
+  await completed(page);
+  await expect(page.getByRole('row', { name: /Refund/ })).toContainText('8.40');
+});
+
+test('what can be read is explained, with samples', async ({ page }) => {
+  await page.goto('/formats');
+  await expect(page.getByRole('heading', { level: 1, name: 'What can be read' })).toBeVisible();
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'sample-german.csv' }).click();
+  expect((await download).suggestedFilename()).toBe('sample-german.csv');
+});

@@ -1,0 +1,68 @@
+//! `/check`
+
+use axum::{
+    Json,
+    extract::{Multipart, State, multipart::MultipartRejection},
+};
+use backend::dry_run::{self, DryRun};
+use domain::{Format, InvalidField};
+use utoipa::ToSchema;
+
+use super::jobs::small_text;
+use crate::{problem::Problem, state::MaxCheckBytes};
+
+/// The form that `POST /check` takes.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the form; the fields are read from the stream"
+)]
+pub struct CheckForm {
+    /// What is given about the file: the JSON of a format. It comes before the file.
+    #[schema(required = false)]
+    format: String,
+    /// The file.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// Check a file without storing it
+///
+/// Answers what a job would say of the file: how it is read and why, what must be answered first, the counts, and the
+/// first rows with each kind of error.
+#[utoipa::path(post, path = "/check", tag = "check",
+    request_body(content = CheckForm, content_type = "multipart/form-data"),
+    responses(
+        (status = 200, body = DryRun),
+        (status = 400, description = "the upload broke off", body = Problem),
+        (status = 413, description = "larger than MAX_CHECK_BYTES", body = Problem),
+        (status = 422, description = "no form field `file`, a wrong format, or a file that only a job unpacks",
+            body = Problem)))]
+pub async fn check(
+    State(MaxCheckBytes(limit)): State<MaxCheckBytes>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Json<DryRun>, Problem> {
+    let mut form = form?;
+    let mut format = Format::default();
+    while let Some(mut field) = form.next_field().await? {
+        match field.name() {
+            Some("format") => {
+                let text = small_text(field).await?;
+                format = Format::from_json(&text).map_err(InvalidField::from)?;
+            }
+            Some("file") => {
+                let mut content = Vec::new();
+                while let Some(piece) = field.chunk().await? {
+                    if content.len() + piece.len() > limit {
+                        let limit = limit as u64;
+                        return Err(backend::Error::TooLarge { limit }.into());
+                    }
+                    content.extend_from_slice(&piece);
+                }
+                return Ok(Json(dry_run::run(content, format).await?));
+            }
+            _ => {}
+        }
+    }
+    Err(InvalidField::new("file", "The form has no field “file”.").into())
+}

@@ -1,0 +1,540 @@
+//! The JSON of a [`Format`], read by hand so that an error names the key and says what is expected there.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use super::{
+    AmountColumns, ColumnRef, Container, Fields, Format, GivenColumns, IdColumns, Ignore,
+    IgnoredValue, Limits,
+};
+use crate::{Amount, DateOrder, Decimal, Encoding};
+
+/// A key or value that a format doesn't have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidFormat {
+    /// Such as `columns.amount`.
+    pub key: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl fmt::Display for InvalidFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.as_str() {
+            "" => f.write_str(&self.message),
+            key => write!(f, "{key}: {}", self.message),
+        }
+    }
+}
+
+impl std::error::Error for InvalidFormat {}
+
+type Parsed<T> = Result<T, InvalidFormat>;
+
+fn invalid<T>(key: &str, message: impl Into<String>) -> Parsed<T> {
+    Err(InvalidFormat {
+        key: key.to_owned(),
+        message: message.into(),
+    })
+}
+
+/// Values of one list, and the characters of one text.
+const MAX_ITEMS: usize = 100;
+const MAX_CHARS: usize = 1_000;
+
+/// Fields of a record that a column number can name.
+const MAX_COLUMN: u64 = 1_000;
+
+/// Records that can be skipped.
+const MAX_SKIPPED: u64 = 100_000;
+
+impl Format {
+    /// Reads the JSON of a format. An empty text is an empty format.
+    pub fn from_json(text: &str) -> Parsed<Self> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        match serde_json::from_str(text) {
+            Ok(value) => Self::from_value(&value),
+            Err(error) => invalid("", format!("The format isn't JSON: {error}.")),
+        }
+    }
+
+    pub fn from_value(value: &Value) -> Parsed<Self> {
+        let mut format = Self::default();
+        for (key, value) in object("", value)? {
+            if value.is_null() {
+                continue;
+            }
+            match key.as_str() {
+                "container" => format.container = Some(one_of(key, value, &CONTAINERS)?),
+                "sheet" => format.sheet = Some(text(key, value)?),
+                "encoding" => format.encoding = Some(encoding(key, value)?),
+                "delimiter" => format.delimiter = Some(delimiter(key, value)?),
+                "header" => format.header = Some(boolean(key, value)?),
+                "skip_records" => {
+                    format.skip_records = Some(whole(key, value, 0..=MAX_SKIPPED)? as u32);
+                }
+                "ignore" => {
+                    format.ignore = Some(list(key, value)?.map(ignore).collect::<Parsed<_>>()?)
+                }
+                "fields" => format.fields = Some(one_of(key, value, &FIELDS)?),
+                "suspicious" => format.suspicious = Some(limits(value)?),
+                "columns" => format.columns = columns(value)?,
+                "date_order" => format.date_order = Some(one_of(key, value, &DATE_ORDERS)?),
+                "decimal" => format.decimal = Some(one_of(key, value, &DECIMALS)?),
+                _ => {
+                    return invalid(
+                        key,
+                        "A format has no such key. Use container, sheet, encoding, delimiter, header, skip_records, \
+                         ignore, fields, suspicious, columns, date_order or decimal.",
+                    );
+                }
+            }
+        }
+        Ok(format)
+    }
+
+    pub fn to_value(&self) -> Value {
+        let mut map = Map::new();
+        let mut put = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                map.insert(key.to_owned(), value);
+            }
+        };
+        put("container", self.container.map(|it| name(&CONTAINERS, it)));
+        put("sheet", self.sheet.as_ref().map(|it| json!(it)));
+        put("encoding", self.encoding.map(|it| json!(it.label())));
+        let delimiter = self.delimiter.map(|it| json!(char::from(it).to_string()));
+        put("delimiter", delimiter);
+        put("header", self.header.map(Value::Bool));
+        put("skip_records", self.skip_records.map(|it| json!(it)));
+        let ignore = self.ignore.as_ref();
+        put(
+            "ignore",
+            ignore.map(|it| it.iter().map(Ignore::to_value).collect()),
+        );
+        put("fields", self.fields.map(|it| name(&FIELDS, it)));
+        put("suspicious", self.suspicious.map(|it| it.to_value()));
+        put("columns", self.columns.to_value());
+        put(
+            "date_order",
+            self.date_order.map(|it| name(&DATE_ORDERS, it)),
+        );
+        put("decimal", self.decimal.map(|it| name(&DECIMALS, it)));
+        Value::Object(map)
+    }
+}
+
+type Names<T, const N: usize> = [(&'static str, T); N];
+
+const CONTAINERS: Names<Container, 3> = [
+    ("csv", Container::Csv),
+    ("xlsx", Container::Xlsx),
+    ("ods", Container::Ods),
+];
+const FIELDS: Names<Fields, 2> = [("exact", Fields::Exact), ("pad", Fields::Pad)];
+const DATE_ORDERS: Names<DateOrder, 3> = [
+    ("ymd", DateOrder::Ymd),
+    ("dmy", DateOrder::Dmy),
+    ("mdy", DateOrder::Mdy),
+];
+const DECIMALS: Names<Decimal, 2> = [(".", Decimal::Point), (",", Decimal::Comma)];
+
+fn name<T: PartialEq, const N: usize>(names: &Names<T, N>, value: T) -> Value {
+    let known = names.iter().find(|(_, known)| *known == value);
+    known.map_or(Value::Null, |(name, _)| json!(name))
+}
+
+fn one_of<T: Copy, const N: usize>(key: &str, value: &Value, names: &Names<T, N>) -> Parsed<T> {
+    let known = names.iter().find(|(name, _)| value.as_str() == Some(name));
+    match known {
+        Some((_, known)) => Ok(*known),
+        None => {
+            let names: Vec<_> = names
+                .iter()
+                .map(|(name, _)| format!("\"{name}\""))
+                .collect();
+            invalid(key, format!("Use one of {}.", names.join(", ")))
+        }
+    }
+}
+
+fn object<'a>(key: &str, value: &'a Value) -> Parsed<&'a Map<String, Value>> {
+    match value.as_object() {
+        Some(object) => Ok(object),
+        None => invalid(key, "Use a JSON object."),
+    }
+}
+
+fn list<'a>(key: &str, value: &'a Value) -> Parsed<std::slice::Iter<'a, Value>> {
+    match value.as_array() {
+        Some(list) if list.len() <= MAX_ITEMS => Ok(list.iter()),
+        Some(_) => invalid(key, format!("Use at most {MAX_ITEMS} values.")),
+        None => invalid(key, "Use a JSON array."),
+    }
+}
+
+fn text(key: &str, value: &Value) -> Parsed<String> {
+    match value.as_str() {
+        Some(text) if text.chars().count() <= MAX_CHARS => Ok(text.to_owned()),
+        Some(_) => invalid(key, format!("Use at most {MAX_CHARS} characters.")),
+        None => invalid(key, "Use a JSON string."),
+    }
+}
+
+fn boolean(key: &str, value: &Value) -> Parsed<bool> {
+    match value.as_bool() {
+        Some(value) => Ok(value),
+        None => invalid(key, "Use true or false."),
+    }
+}
+
+fn whole(key: &str, value: &Value, range: std::ops::RangeInclusive<u64>) -> Parsed<u64> {
+    match value.as_u64() {
+        Some(number) if range.contains(&number) => Ok(number),
+        _ => invalid(
+            key,
+            format!(
+                "Use a whole number from {} to {}.",
+                range.start(),
+                range.end()
+            ),
+        ),
+    }
+}
+
+fn encoding(key: &str, value: &Value) -> Parsed<Encoding> {
+    match value.as_str().and_then(Encoding::from_label) {
+        Some(encoding) => Ok(encoding),
+        None => invalid(
+            key,
+            "Use \"utf-8\", \"utf-16le\", \"utf-16be\", or a label of the WHATWG Encoding Standard such as \
+             \"windows-1252\".",
+        ),
+    }
+}
+
+fn delimiter(key: &str, value: &Value) -> Parsed<u8> {
+    match value.as_str().map(str::as_bytes) {
+        Some(&[byte])
+            if byte.is_ascii()
+                && !byte.is_ascii_alphanumeric()
+                && !matches!(byte, b'"' | b'\r' | b'\n' | 0) =>
+        {
+            Ok(byte)
+        }
+        _ => invalid(
+            key,
+            "Use a single ASCII character that is no quotation mark, line end, letter or digit.",
+        ),
+    }
+}
+
+fn ignore(value: &Value) -> Parsed<Ignore> {
+    let key = "ignore";
+    let (mut column, mut is) = (None, None);
+    for (name, value) in object(key, value)? {
+        match name.as_str() {
+            "column" => column = Some(column_ref("ignore.column", value)?),
+            "is" if value.as_str() == Some("empty") => is = Some(IgnoredValue::Empty),
+            "is" => {
+                let values = list("ignore.is", value)?.map(|value| text("ignore.is", value));
+                is = Some(IgnoredValue::OneOf(values.collect::<Parsed<_>>()?));
+            }
+            _ => return invalid(key, "A condition has only the keys column and is."),
+        }
+    }
+    match (column, is) {
+        (Some(column), Some(is)) => Ok(Ignore { column, is }),
+        _ => invalid(
+            key,
+            "A condition needs both keys: {\"column\": \"State\", \"is\": [\"Pending\"]}, or \"is\": \"empty\".",
+        ),
+    }
+}
+
+impl Ignore {
+    fn to_value(&self) -> Value {
+        let is = match &self.is {
+            IgnoredValue::Empty => json!("empty"),
+            IgnoredValue::OneOf(values) => json!(values),
+        };
+        json!({ "column": self.column.to_value(), "is": is })
+    }
+}
+
+fn limits(value: &Value) -> Parsed<Limits> {
+    let mut limits = Limits::default();
+    for (name, value) in object("suspicious", value)? {
+        match name.as_str() {
+            "below" => limits.below = limit("suspicious.below", value)?,
+            "above" => limits.above = limit("suspicious.above", value)?,
+            _ => return invalid("suspicious", "It has only the keys below and above."),
+        }
+    }
+    Ok(limits)
+}
+
+fn limit(key: &str, value: &Value) -> Parsed<Option<Amount>> {
+    let number = match value {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.to_string().parse().ok(),
+        Value::String(digits) => digits.parse().ok(),
+        _ => None,
+    };
+    match number {
+        Some(number) => Ok(Some(number)),
+        None => invalid(key, "Use a number, or null for no limit."),
+    }
+}
+
+impl Limits {
+    fn to_value(self) -> Value {
+        // A number where a JSON reader gets it exactly, otherwise its digits.
+        let limit = |amount: Option<Amount>| match amount {
+            None => Value::Null,
+            Some(amount) => {
+                let digits = amount.to_string();
+                let number = serde_json::from_str::<serde_json::Number>(&digits).ok();
+                match number.filter(|number| number.to_string() == digits) {
+                    Some(number) => Value::Number(number),
+                    None => Value::String(digits),
+                }
+            }
+        };
+        json!({ "below": limit(self.below), "above": limit(self.above) })
+    }
+}
+
+fn columns(value: &Value) -> Parsed<GivenColumns> {
+    let mut columns = GivenColumns::default();
+    for (name, value) in object("columns", value)? {
+        match name.as_str() {
+            "transaction_id" => columns.transaction_id = Some(id_columns(value)?),
+            _ if value.is_null() && name != "description" => {}
+            "amount" => columns.amount = Some(amount_columns(value)?),
+            "date" => columns.date = Some(column_ref("columns.date", value)?),
+            "description" => columns.description = Some(column_refs("columns.description", value)?),
+            _ => {
+                return invalid(
+                    &format!("columns.{name}"),
+                    "The columns are transaction_id, amount, date and description.",
+                );
+            }
+        }
+    }
+    Ok(columns)
+}
+
+fn id_columns(value: &Value) -> Parsed<IdColumns> {
+    let key = "columns.transaction_id";
+    let with_from = value
+        .as_object()
+        .filter(|object| object.contains_key("from"));
+    let Some(object) = with_from else {
+        return Ok(IdColumns {
+            from: column_refs(key, value)?,
+            unique: true,
+        });
+    };
+    let (mut from, mut unique) = (Vec::new(), true);
+    for (name, value) in object {
+        match name.as_str() {
+            "from" => from = column_refs(key, value)?,
+            "unique" => unique = boolean(&format!("{key}.unique"), value)?,
+            _ => return invalid(key, "It has only the keys from and unique."),
+        }
+    }
+    Ok(IdColumns { from, unique })
+}
+
+fn amount_columns(value: &Value) -> Parsed<AmountColumns<ColumnRef>> {
+    let key = "columns.amount";
+    let object = value
+        .as_object()
+        .filter(|object| !object.contains_key("column"));
+    let Some(object) = object else {
+        return column_ref(key, value).map(AmountColumns::One);
+    };
+    let column = |name: &str| match object.get(name) {
+        Some(value) => column_ref(&format!("{key}.{name}"), value),
+        None => invalid(
+            key,
+            "Use a column, {\"debit\": column, \"credit\": column}, or {\"value\": column, \"sign\": column, \
+             \"negative\": [\"D\"]}.",
+        ),
+    };
+    let has_only = |names: &[&str]| {
+        let other = object.keys().find(|name| !names.contains(&name.as_str()));
+        other.map_or(Ok(()), |other| {
+            invalid(&format!("{key}.{other}"), "There is no such key here.")
+        })
+    };
+    if object.contains_key("debit") || object.contains_key("credit") {
+        has_only(&["debit", "credit"])?;
+        return Ok(AmountColumns::DebitCredit {
+            debit: column("debit")?,
+            credit: column("credit")?,
+        });
+    }
+    has_only(&["value", "sign", "negative"])?;
+    let (value, sign) = (column("value")?, column("sign")?);
+    let key = format!("{key}.negative");
+    let negative = list(&key, object.get("negative").unwrap_or(&Value::Null))?;
+    let negative: Vec<String> = negative
+        .map(|value| text(&key, value))
+        .collect::<Parsed<_>>()?;
+    if negative.is_empty() {
+        return invalid(&key, "Name the values that mean a negative amount.");
+    }
+    Ok(AmountColumns::Signed {
+        value,
+        sign,
+        negative,
+    })
+}
+
+/// A column, or an array of columns, or null for none.
+fn column_refs(key: &str, value: &Value) -> Parsed<Vec<ColumnRef>> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(_) => list(key, value)?
+            .map(|value| column_ref(key, value))
+            .collect(),
+        one => Ok(vec![column_ref(key, one)?]),
+    }
+}
+
+fn column_ref(key: &str, value: &Value) -> Parsed<ColumnRef> {
+    let number = |value: &Value| Ok(ColumnRef::Number(whole(key, value, 1..=MAX_COLUMN)? as u32));
+    match value {
+        Value::String(_) => text(key, value).map(ColumnRef::Name),
+        Value::Number(_) => number(value),
+        Value::Object(object) if object.len() == 1 => match object.get("column") {
+            Some(value) => number(value),
+            None => invalid(key, "Use {\"column\": 1}."),
+        },
+        _ => invalid(
+            key,
+            "Use the name of a column, or {\"column\": n} with its number from 1.",
+        ),
+    }
+}
+
+impl ColumnRef {
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Name(name) => json!(name),
+            Self::Number(number) => json!({ "column": number }),
+        }
+    }
+}
+
+impl GivenColumns {
+    /// `None` if no column is given.
+    fn to_value(&self) -> Option<Value> {
+        let mut map = Map::new();
+        let refs = |columns: &[ColumnRef]| match columns {
+            [] => Value::Null,
+            [one] => one.to_value(),
+            several => several.iter().map(ColumnRef::to_value).collect(),
+        };
+        if let Some(id) = &self.transaction_id {
+            let from = refs(&id.from);
+            let value = match id.unique {
+                true => from,
+                false => json!({ "from": from, "unique": false }),
+            };
+            map.insert("transaction_id".to_owned(), value);
+        }
+        if let Some(amount) = &self.amount {
+            let value = match amount {
+                AmountColumns::One(column) => column.to_value(),
+                AmountColumns::DebitCredit { debit, credit } => {
+                    json!({ "debit": debit.to_value(), "credit": credit.to_value() })
+                }
+                AmountColumns::Signed {
+                    value,
+                    sign,
+                    negative,
+                } => json!({
+                    "value": value.to_value(), "sign": sign.to_value(), "negative": negative
+                }),
+            };
+            map.insert("amount".to_owned(), value);
+        }
+        if let Some(date) = &self.date {
+            map.insert("date".to_owned(), date.to_value());
+        }
+        if let Some(description) = &self.description {
+            map.insert("description".to_owned(), refs(description));
+        }
+        (!map.is_empty()).then_some(Value::Object(map))
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_value(&value).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_written_as_it_was_read() {
+        for text in [
+            r#"{}"#,
+            r#"{"delimiter":";","header":false,"skip_records":3,"encoding":"windows-1252"}"#,
+            r#"{"columns":{"transaction_id":null,"amount":"Betrag","date":{"column":2}}}"#,
+            r#"{"columns":{"transaction_id":["a","b"],"amount":{"debit":"Soll","credit":"Haben"},
+                "description":["x",{"column":3}]}}"#,
+            r#"{"columns":{"transaction_id":{"from":"ref","unique":false},
+                "amount":{"value":"a","sign":"s","negative":["D","-"]}}}"#,
+            r#"{"ignore":[{"column":"State","is":["Pending"]},{"column":{"column":1},"is":"empty"}],
+                "fields":"pad","suspicious":{"below":null,"above":0.5},"date_order":"dmy","decimal":","}"#,
+            r#"{"container":"xlsx","sheet":"Transactions"}"#,
+        ] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            let format = Format::from_value(&value).unwrap();
+            assert_eq!(format.to_value(), value, "{text}");
+            assert_eq!(
+                Format::from_json(&format.to_value().to_string()),
+                Ok(format)
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named() {
+        for (text, key) in [
+            (r#"{"colour":1}"#, "colour"),
+            (r#"{"delimiter":"a"}"#, "delimiter"),
+            (r#"{"delimiter":";;"}"#, "delimiter"),
+            (r#"{"encoding":"klingon"}"#, "encoding"),
+            (r#"{"encoding":"replacement"}"#, "encoding"),
+            (r#"{"date_order":"ydm"}"#, "date_order"),
+            (r#"{"columns":{"amount":{"debit":"a"}}}"#, "columns.amount"),
+            (r#"{"columns":{"date":{"column":0}}}"#, "columns.date"),
+            (r#"{"columns":{"sum":"a"}}"#, "columns.sum"),
+            (r#"{"suspicious":{"below":"x"}}"#, "suspicious.below"),
+            (r#"{"ignore":[{"column":"a"}]}"#, "ignore"),
+            (r#"[]"#, ""),
+            (r#"{"#, ""),
+        ] {
+            assert_eq!(Format::from_json(text).unwrap_err().key, key, "{text}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What is asked where a file doesn't say how it is to be read, and what was decided where it does.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Format;
+
+/// What must be answered before the file can be read. The answer is a format with the question's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Question {
+    /// The key of the format that answers it: `columns`, `date_order`, `decimal`, `encoding`, `fields` or `sheet`.
+    pub key: String,
+    /// `format.` and the key.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+    /// The values that the key may have, where they can be listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
+    /// What is probably right: a value of the key or, for `columns`, a format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub suggestion: Option<Value>,
+    /// For `columns`: the names of the columns as they are read under the suggestion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header: Vec<String>,
+    /// For `columns`: the first rows under that header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A value that a key may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Choice {
+    pub value: String,
+    /// What it means, for people.
+    pub label: String,
+    /// What it makes of some values of the file.
+    pub samples: Vec<Sample>,
+}
+
+/// A value of the file, and what a choice makes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Sample {
+    /// Number of the row. `null` if the value is from the header.
+    pub row: Option<u64>,
+    pub value: String,
+    /// `null` if it can't be read so.
+    pub read_as: Option<String>,
+}
+
+/// How a file is read: every key of the format, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Reading {
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub format: Format,
+    pub decisions: Vec<Decision>,
+}
+
+/// Why a key of the format has its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Decision {
+    /// Such as `columns.amount`.
+    pub key: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub value: Value,
+    pub source: Source,
+    /// The row that proved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
+    /// The value there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+}
+
+/// Where a decision comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Source {
+    /// With the request.
+    #[serde(rename = "given")]
+    Given,
+    /// From the user's saved format.
+    #[serde(rename = "saved")]
+    Saved,
+    /// By the names in the header.
+    #[serde(rename = "name")]
+    Name,
+    /// By the first bytes or records of the file.
+    #[serde(rename = "content")]
+    Content,
+    /// By the values of all rows.
+    #[serde(rename = "evidence")]
+    Evidence,
+    /// Nothing in the file can be read in another way.
+    #[serde(rename = "only choice")]
+    OnlyChoice,
+}
+
+impl Source {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Saved => "saved",
+            Self::Name => "name",
+            Self::Content => "content",
+            Self::Evidence => "evidence",
+            Self::OnlyChoice => "only choice",
+        }
+    }
+}
+
+impl Question {
+    pub(crate) fn new(key: &str, message: String) -> Self {
+        Self {
+            key: key.to_owned(),
+            code: format!("format.{key}"),
+            message,
+            choices: Vec::new(),
+            suggestion: None,
+            header: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+}
+
+impl Decision {
+    pub(crate) fn new(key: &str, value: Value, source: Source) -> Self {
+        Self {
+            key: key.to_owned(),
+            value,
+            source,
+            row: None,
+            found: None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Whether a file's text is UTF-8, seen from all of its bytes.
+
+use simdutf8::compat;
+
+/// What is known of the bytes fed so far. The result doesn't depend on how they are cut.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TextKind {
+    /// The file says itself how it is encoded, or somebody else does.
+    is_known: bool,
+    /// Some byte is not UTF-8.
+    is_broken: bool,
+    /// There is a character of several bytes.
+    has_multi_byte: bool,
+    /// The beginning of a character whose end has not come yet.
+    pending: Vec<u8>,
+    /// What was seen last, since the last byte that isn't UTF-8: at most [`BEFORE`] bytes.
+    before: Vec<u8>,
+    /// Some of what isn't UTF-8, with what is before it.
+    sample: Vec<u8>,
+}
+
+/// Bytes that are enough for a detector.
+const SAMPLE_BYTES: usize = 16 << 10;
+
+/// Bytes before one that isn't UTF-8 that belong to its sample.
+const BEFORE: usize = 24;
+
+impl TextKind {
+    pub(crate) fn known() -> Self {
+        Self {
+            is_known: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+        // A single character of UTF-8 decides.
+        if self.is_known || self.has_multi_byte {
+            return;
+        }
+        while !self.pending.is_empty() && !bytes.is_empty() {
+            self.pending.push(bytes[0]);
+            bytes = &bytes[1..];
+            let pending = std::mem::take(&mut self.pending);
+            self.look(&pending);
+        }
+        self.look(bytes);
+    }
+
+    /// The file has no more bytes.
+    pub(crate) fn finish(&mut self) {
+        if !std::mem::take(&mut self.pending).is_empty() {
+            self.is_broken = true;
+        }
+    }
+
+    fn look(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.has_multi_byte {
+            match compat::from_utf8(bytes) {
+                Ok(text) => {
+                    self.has_multi_byte = !text.is_ascii();
+                    self.keep_before(bytes);
+                    return;
+                }
+                Err(error) => {
+                    let (valid, rest) = bytes.split_at(error.valid_up_to());
+                    self.has_multi_byte = !valid.is_ascii();
+                    self.keep_before(valid);
+                    let Some(length) = error.error_len() else {
+                        self.pending = rest.to_vec();
+                        return;
+                    };
+                    self.is_broken = true;
+                    if self.sample.len() < SAMPLE_BYTES {
+                        self.sample.append(&mut self.before);
+                        self.sample.extend_from_slice(&rest[..length]);
+                    }
+                    self.before.clear();
+                    bytes = &rest[length..];
+                }
+            }
+        }
+    }
+
+    fn keep_before(&mut self, bytes: &[u8]) {
+        self.before
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(BEFORE)..]);
+        let surplus = self.before.len().saturating_sub(BEFORE);
+        self.before.drain(..surplus);
+    }
+
+    /// Whether the text is in some legacy encoding: it has bytes that are not UTF-8, and no character of several bytes
+    /// that is.
+    pub(crate) fn is_legacy(&self) -> bool {
+        !self.is_known && !self.has_multi_byte && (self.is_broken || !self.pending.is_empty())
+    }
+
+    /// Some of the bytes that are not UTF-8, with those before them.
+    pub(crate) fn sample(&self) -> &[u8] {
+        &self.sample[..self.sample.len().min(200)]
+    }
+
+    /// The label of the encoding that a detector takes it for.
+    pub(crate) fn suggestion(&self) -> String {
+        let mut detector = chardetng::EncodingDetector::new();
+        detector.feed(&self.sample, true);
+        let guess = detector.guess(None, false);
+        match guess.is_single_byte() {
+            true => guess.name().to_ascii_lowercase(),
+            false => "windows-1252".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_legacy(bytes: &[u8], piece: usize) -> bool {
+        let mut kind = TextKind::default();
+        for piece in bytes.chunks(piece) {
+            kind.push(piece);
+        }
+        kind.finish();
+        kind.is_legacy()
+    }
+
+    #[test]
+    fn one_character_of_utf_8_decides() {
+        for (bytes, expect) in [
+            (&b""[..], false),
+            (b"plain", false),
+            (b"Gr\xFC\xDFe", true),
+            (b"Gr\xC3\xBC\xC3\x9Fe", false),
+            (b"Gr\xFC\xDFe \xE2\x82\xAC", false),
+            (b"\xE2\x82\xAC \xFC", false),
+            (b"cut \xE2\x82", true),
+            (b"\xE2\x82\xE2\x82\xAC", false),
+            (b"\xE9t\xE9", true),
+        ] {
+            for piece in 1..=bytes.len().max(1) {
+                assert_eq!(is_legacy(bytes, piece), expect, "{bytes:?} by {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_detector_suggests() {
+        let mut kind = TextKind::default();
+        kind.push(
+            "Überweisung für Müller, Straße"
+                .chars()
+                .map(|c| c as u8)
+                .collect::<Vec<_>>()
+                .as_slice(),
+        );
+        assert_eq!(kind.suggestion(), "windows-1252");
+    }
+}
