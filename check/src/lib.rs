@@ -43,8 +43,18 @@ pub struct Report {
 pub struct Problem {
     pub title: String,
     pub rows: u64,
-    /// The first few rows that have it: their numbers, and a sentence for people.
-    pub examples: Vec<(u64, String)>,
+    /// The first few rows that have it.
+    pub examples: Vec<Example>,
+}
+
+/// A row that has an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Example {
+    pub row_number: u64,
+    /// On which the row begins.
+    pub line: Option<u64>,
+    /// A sentence for people.
+    pub message: String,
 }
 
 /// Why a check has no report.

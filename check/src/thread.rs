@@ -12,7 +12,7 @@ use web_sys::{
 };
 
 use crate::{
-    Asked, Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report, facts::facts, form,
+    Asked, Example, Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report, facts::facts, form,
 };
 
 /// The check ends here: the ids of so many rows take up to a gigabyte, and WebAssembly has four.
@@ -308,7 +308,7 @@ impl Gathered {
 
 /// The first rows of each kind of problem, by code.
 #[derive(Default)]
-struct Examples([Vec<(u64, String)>; ErrorCode::ALL.len()]);
+struct Examples([Vec<Example>; ErrorCode::ALL.len()]);
 
 impl Examples {
     fn lacks(&self, verdict: Verdict) -> bool {
@@ -323,7 +323,11 @@ impl Examples {
         for error in &row.errors {
             let examples = &mut self.0[error.code as usize];
             if examples.len() < EXAMPLES {
-                examples.push((row.row_number, error.message.to_string()));
+                examples.push(Example {
+                    row_number: row.row_number,
+                    line: row.line,
+                    message: error.message.to_string(),
+                });
             }
         }
     }

@@ -113,7 +113,7 @@ test('problems are shown by kind, with the first rows, and how the file is read 
     'Date does not exist 1 row',
   ]);
   const first = problems.getByRole('listitem').first();
-  await expect(first).toContainText('Row 3 amount is not a number: "ten"');
+  await expect(first).toContainText('Row 3 · line 4 amount is not a number: "ten"');
   await expect(first).toContainText('Row 5');
   await expect(first).toContainText('and 2 more');
   await expect(number(page, 'mixed.csv', 'transaction_id')).toHaveText('column 2, “Transaction-ID”');

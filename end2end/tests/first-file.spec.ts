@@ -29,10 +29,10 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
   await expect(rows).toHaveCount(5);
   await expect(page.getByRole('searchbox')).toBeVisible();
   const expected = [
-    ['1', 'TXN001', '150.00', '2024-01-15', 'Monthly subscription', 'Valid'],
-    ['2', 'TXN002', '75.50', '2024-01-16', 'Service fee', 'Valid'],
-    ['3', 'TXN003', '-50.00', '2024-01-17', 'Refund', 'Valid Suspicious'],
-    ['4', 'TXN004', '1000.00', '2024-01-18', 'Product purchase', 'Valid'],
+    ['1 line 2', 'TXN001', '150.00', '2024-01-15', 'Monthly subscription', 'Valid'],
+    ['2 line 3', 'TXN002', '75.50', '2024-01-16', 'Service fee', 'Valid'],
+    ['3 line 4', 'TXN003', '-50.00', '2024-01-17', 'Refund', 'Valid Suspicious'],
+    ['4 line 5', 'TXN004', '1000.00', '2024-01-18', 'Product purchase', 'Valid'],
   ];
   for (const [index, cells] of expected.entries()) {
     await expect(rows.nth(index + 1).getByRole('cell')).toHaveText(cells);

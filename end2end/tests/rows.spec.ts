@@ -98,8 +98,8 @@ test('the invalid rows can be downloaded with their reasons', async ({ page }) =
   const lines = (await readFile(await download.path(), 'utf8')).split('\r\n');
   expect(lines).toHaveLength(5);
   expect(lines[0]).toBe(
-    'transaction_id,amount,date,description,row_number,is_valid,is_suspicious,errors,error_message',
+    'transaction_id,amount,date,description,row_number,line,is_valid,is_suspicious,errors,error_message',
   );
-  expect(lines[1]).toContain('BAD1,ten,2024-02-30,Wrong twice,47,false,false,amount.not_a_number;date.out_of_range,');
+  expect(lines[1]).toContain('BAD1,ten,2024-02-30,Wrong twice,47,48,false,false,amount.not_a_number;date.out_of_range,');
   expect(lines[3]).toContain('transaction_id.duplicate');
 });

@@ -5,8 +5,9 @@ use std::str;
 use crate::{Layout, Row, number::has_number_form, rules::text_without_apostrophe, trim::trim};
 
 /// The columns that follow the file's own.
-const VERDICT_COLUMNS: [&str; 5] = [
+const VERDICT_COLUMNS: [&str; 6] = [
     "row_number",
+    "line",
     "is_valid",
     "is_suspicious",
     "errors",
@@ -26,7 +27,13 @@ pub(crate) fn own_columns(names: &[String]) -> Option<usize> {
         is(&names[at..], columns).then_some(at)
     };
     let end = without(names, &READ_COLUMNS).unwrap_or(names.len());
-    without(&names[..end], &VERDICT_COLUMNS).filter(|own| *own > 0)
+    // Earlier versions didn't add the line.
+    let without_line: Vec<&str> = (VERDICT_COLUMNS.into_iter())
+        .filter(|column| *column != "line")
+        .collect();
+    without(&names[..end], &VERDICT_COLUMNS)
+        .or_else(|| without(&names[..end], &without_line))
+        .filter(|own| *own > 0)
 }
 
 /// Appends the header of `results.csv` to `out`.
@@ -63,6 +70,7 @@ pub(crate) fn write_results_row(layout: &Layout, row: &Row<'_>, out: &mut Vec<u8
         line.foreign_field(without_apostrophe(layout, field));
     }
     line.field(&row.row_number.to_string());
+    line.field(&row.line.map(|line| line.to_string()).unwrap_or_default());
     line.field(match row.is_valid() {
         true => "true",
         false if row.verdict.is_ignored() => "",

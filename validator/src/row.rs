@@ -22,6 +22,8 @@ use crate::{
 pub struct Row<'a> {
     /// Counts the data rows of the file from 1.
     pub row_number: u64,
+    /// On which it begins, counted from 1. `None` if that isn't known.
+    pub line: Option<u64>,
     /// Trimmed, and shown as the rules say for a broken row.
     pub transaction_id: Option<&'a str>,
     pub amount: Option<Amount>,
@@ -37,7 +39,7 @@ impl<'a> Row<'a> {
     pub(crate) fn new(
         layout: &Layout,
         record: &'a Record<'a>,
-        row_number: u64,
+        (row_number, line): (u64, Option<u64>),
         verdict: Verdict,
         texts: &'a mut Texts,
     ) -> Self {
@@ -50,12 +52,13 @@ impl<'a> Row<'a> {
         }
         let errors = verdict
             .codes()
-            .map(|code| RowError::new(code, message(layout, record, code)))
+            .map(|code| RowError::new(code, message(layout, record, line, code)))
             .collect::<Vec<_>>();
         let has = |codes: [ErrorCode; 3]| codes.into_iter().any(|code| verdict.has(code));
         let (transaction_id, description) = texts.read(layout, record, verdict);
         Self {
             row_number,
+            line,
             transaction_id,
             amount: amount.filter(|_| {
                 !has([
@@ -105,12 +108,14 @@ impl<'a> Row<'a> {
     pub fn to_transaction(&self) -> Transaction {
         Transaction {
             row_number: self.row_number,
+            line: self.line,
             transaction_id: self.transaction_id.map(str::to_owned),
             amount: self.amount,
             date: self.date,
             description: self.description.map(str::to_owned),
             is_valid: self.is_valid(),
             is_suspicious: self.is_suspicious(),
+            is_ignored: self.verdict.is_ignored(),
             errors: self.errors.clone(),
             error_message: self.error_message(),
         }
@@ -225,8 +230,8 @@ fn shown_values(layout: &Layout, record: &Record<'_>, columns: &[usize]) -> Stri
     values.join(" and ")
 }
 
-/// What an error says to people. It depends on the code and on what the file says, never on today's rules.
-fn message(layout: &Layout, record: &Record<'_>, code: ErrorCode) -> String {
+/// What an error says to people. `line` is the one on which the record begins, if known. It depends on the code and on what the file says, never on today's rules.
+fn message(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorCode) -> String {
     let amounts: Vec<usize> = layout
         .amount()
         .values()
@@ -238,7 +243,9 @@ fn message(layout: &Layout, record: &Record<'_>, code: ErrorCode) -> String {
     match code {
         ErrorCode::RowTooLarge => "row is longer than 1,048,576 bytes".to_owned(),
         ErrorCode::RowEncoding => not_text(layout, record),
-        ErrorCode::RowUnclosedQuote | ErrorCode::RowQuotedLines => quotes(layout, record, code),
+        ErrorCode::RowUnclosedQuote | ErrorCode::RowQuotedLines => {
+            quotes(layout, record, line, code)
+        }
         ErrorCode::RowColumnCount => {
             let plural = |count| if count == 1 { "" } else { "s" };
             let (fields, columns) = (record.field_count(), layout.names().len());
@@ -278,15 +285,17 @@ fn message(layout: &Layout, record: &Record<'_>, code: ErrorCode) -> String {
 }
 
 /// Where a quote opens that swallows lines, and how many.
-fn quotes(layout: &Layout, record: &Record<'_>, code: ErrorCode) -> String {
+fn quotes(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorCode) -> String {
     let (field, lines) = record.lines_of_quoted().unwrap_or((0, 1));
     let column = match layout.names().get(field).map(|name| trim(name)) {
         Some(name) if !name.is_empty() => shown(name),
         _ => format!("number {}", field + 1),
     };
-    let line = match record.lines_before(field) {
-        0 => "in the row's first line".to_owned(),
-        lines => format!("in line {} of the row", lines + 1),
+    let before = record.lines_before(field);
+    let line = match (line, before) {
+        (Some(line), _) => format!("in line {} of the file", line + before as u64),
+        (None, 0) => "in the row's first line".to_owned(),
+        (None, _) => format!("in line {} of the row", before + 1),
     };
     let spans = match lines {
         1 => "spans 1 line".to_owned(),

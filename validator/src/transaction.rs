@@ -161,6 +161,9 @@ impl RowError {
 pub struct Transaction {
     /// Counts the data rows of the file from 1.
     pub row_number: u64,
+    /// Number of the line of the stored file on which the row begins, counted from 1. `null` if the job was processed
+    /// before lines were counted.
+    pub line: Option<u64>,
     pub transaction_id: Option<String>,
     /// A JSON number with exactly these digits.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>))]
@@ -169,10 +172,17 @@ pub struct Transaction {
     pub description: Option<String>,
     pub is_valid: bool,
     pub is_suspicious: bool,
+    /// The record is no transaction, and has no verdict.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_ignored: bool,
     /// In the order of the rules; empty for a valid row.
     pub errors: Vec<RowError>,
     /// The messages of `errors`, joined by `; `.
     pub error_message: Option<String>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Transaction {

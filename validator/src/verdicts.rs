@@ -33,6 +33,17 @@ struct Mark {
     row: u32,
     /// From the start of the chunk, in bytes of the stored file.
     offset: u32,
+    /// Line ends between the chunk's first row and this one. `None` if version 1 has encoded it.
+    lines: Option<u32>,
+}
+
+impl Mark {
+    /// Where a chunk starts.
+    const FIRST: Self = Self {
+        row: 0,
+        offset: 0,
+        lines: Some(0),
+    };
 }
 
 /// Rows that are read together.
@@ -43,6 +54,8 @@ pub struct Segment {
     /// From the start of the chunk, in bytes of the stored file. `None` at the end means up to the end of the chunk.
     pub start: u32,
     pub end: Option<u32>,
+    /// Line ends between the chunk's first row and this one, unless an earlier version has validated the chunk.
+    pub lines: Option<u32>,
 }
 
 impl Verdicts {
@@ -50,16 +63,19 @@ impl Verdicts {
     pub const MARK_BYTES: u32 = 32 << 10;
 
     /// Version of the encoding.
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+    /// The same without lines.
+    const WITHOUT_LINES: u8 = 1;
 
-    /// Adds the verdict on the next row, which starts at `offset`.
+    /// Adds the verdict on the next row, which starts at `offset` and after so many line ends, counted from the first row.
     #[inline]
-    pub(crate) fn push(&mut self, verdict: Verdict, offset: u32) {
+    pub(crate) fn push(&mut self, verdict: Verdict, offset: u32, lines: u32) {
         match self.marks.last() {
             Some(last) if offset - last.offset < Self::MARK_BYTES => {}
             _ => self.marks.push(Mark {
                 row: self.rows,
                 offset,
+                lines: Some(lines),
             }),
         }
         self.push_run(verdict, 1);
@@ -138,6 +154,7 @@ impl Verdicts {
                     first_row: start.row,
                     start: start.offset,
                     end,
+                    lines: start.lines,
                 }),
             }
         }
@@ -145,7 +162,8 @@ impl Verdicts {
     }
 
     /// The version; the number of different verdicts and their bits; the number of runs, and for each its verdict's place
-    /// among those and its length less one in one number; then the rows and bytes from each mark to the next.
+    /// among those and its length less one in one number; then from each mark to the next the rows, the bytes,
+    /// and how many more line ends than rows there are. Version 1 has no line ends, and is written where they aren't known.
     pub fn encode(&self) -> Vec<u8> {
         let mut kinds: Vec<Verdict> = Vec::new();
         let mut runs = Vec::with_capacity(2 * self.runs.len());
@@ -157,7 +175,11 @@ impl Verdicts {
             });
             runs.push((kind as u32, run.rows - 1));
         }
-        let mut out = vec![Self::VERSION];
+        let has_lines = self.marks.iter().all(|mark| mark.lines.is_some());
+        let mut out = vec![match has_lines {
+            true => Self::VERSION,
+            false => Self::WITHOUT_LINES,
+        }];
         varint::write(&mut out, kinds.len() as u32);
         for kind in &kinds {
             varint::write(&mut out, kind.bits());
@@ -166,18 +188,23 @@ impl Verdicts {
         for (kind, more) in runs {
             varint::write_product(&mut out, kind, kinds.len() as u32, more);
         }
-        let mut last = Mark { row: 0, offset: 0 };
+        let mut last = Mark::FIRST;
         for mark in &self.marks {
             varint::write(&mut out, mark.row - last.row);
             varint::write(&mut out, mark.offset - last.offset);
+            if has_lines && let (Some(lines), Some(before)) = (mark.lines, last.lines) {
+                varint::write(&mut out, lines - before - (mark.row - last.row));
+            }
             last = *mark;
         }
         out
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let Some((&Self::VERSION, mut rest)) = bytes.split_first() else {
-            return Err(Malformed);
+        let (has_lines, mut rest) = match bytes.split_first() {
+            Some((&Self::VERSION, rest)) => (true, rest),
+            Some((&Self::WITHOUT_LINES, rest)) => (false, rest),
+            _ => return Err(Malformed),
         };
         let kinds = varint::read(&mut rest)?;
         let kinds: Vec<Verdict> = (0..kinds)
@@ -191,12 +218,21 @@ impl Verdicts {
             verdicts.rows.checked_add(rows).ok_or(Malformed)?;
             verdicts.push_run(verdict, rows);
         }
-        let mut mark = Mark { row: 0, offset: 0 };
+        let mut mark = Mark::FIRST;
         while !rest.is_empty() {
             let (row, offset) = (varint::read(&mut rest)?, varint::read(&mut rest)?);
+            let lines = match (has_lines, mark.lines) {
+                (true, Some(before)) => {
+                    let more = varint::read(&mut rest)?;
+                    let lines = row.checked_add(more).ok_or(Malformed)?;
+                    Some(before.checked_add(lines).ok_or(Malformed)?)
+                }
+                _ => None,
+            };
             mark = Mark {
                 row: mark.row.checked_add(row).ok_or(Malformed)?,
                 offset: mark.offset.checked_add(offset).ok_or(Malformed)?,
+                lines,
             };
             verdicts.marks.push(mark);
         }
@@ -221,7 +257,7 @@ mod tests {
         let mut verdicts = Verdicts::default();
         for (verdict, count) in rows {
             for _ in 0..*count {
-                verdicts.push(*verdict, verdicts.rows() * bytes);
+                verdicts.push(*verdict, verdicts.rows() * bytes, 2 * verdicts.rows());
             }
         }
         assert_eq!(Verdicts::decode(&verdicts.encode()).as_ref(), Ok(&verdicts));
@@ -231,9 +267,9 @@ mod tests {
     #[test]
     fn runs_of_equal_verdicts_cost_next_to_nothing() {
         let valid = verdicts(&[(Verdict::VALID, 100_000)], 1);
-        assert!(valid.encode().len() < 32, "{:?}", valid.encode());
+        assert!(valid.encode().len() < 40, "{:?}", valid.encode());
         let mixed = [(Verdict::VALID, 19), (NO_DATE, 1)].repeat(1000);
-        assert!(verdicts(&mixed, 0).encode().len() < 2010);
+        assert!(verdicts(&mixed, 0).encode().len() < 2012);
     }
 
     #[test]
@@ -306,6 +342,7 @@ mod tests {
             first_row,
             start,
             end,
+            lines: Some(2 * first_row),
         };
         let found = |rows: &[Range<u32>]| verdicts.segments(rows);
         assert_eq!(found(&[1..2]), [segment(0, 0, Some(mark))]);
@@ -320,10 +357,29 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_unknown_where_version_1_was_stored() {
+        let stored = [1, 1, 0, 1, 5, 0, 0, 3, 9];
+        let verdicts = Verdicts::decode(&stored).unwrap();
+        let segments = verdicts.segments(&[4..5]);
+        assert_eq!(
+            segments,
+            [Segment {
+                first_row: 3,
+                start: 9,
+                end: None,
+                lines: None
+            }]
+        );
+        assert_eq!(verdicts.encode(), stored);
+    }
+
+    #[test]
     fn malformed_verdicts_are_refused() {
         for bytes in [
             &[][..],
+            &[3],
             &[2],
+            &[2, 1, 0, 1, 0, 1, 1],
             &[1, 1],
             &[1, 0, 1, 0],
             &[1, 1, 0x80, 0x80, 0x02, 0],

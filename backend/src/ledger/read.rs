@@ -63,7 +63,16 @@ pub(crate) struct CommittedChunk {
     pub byte_start: i64,
     pub byte_end: i64,
     pub first_row: i64,
+    /// `None` where an earlier version has planned the chunk.
+    pub first_line: Option<i64>,
     pub rows: i64,
+}
+
+impl CommittedChunk {
+    /// The line after so many line ends, counted from the chunk's first row, if both are known.
+    pub fn line_after(&self, line_ends: Option<u32>) -> Option<u64> {
+        Some(self.first_line? as u64 + u64::from(line_ends?))
+    }
 }
 
 /// The committed chunks with rows under the filter, in the order of the file.
@@ -74,7 +83,7 @@ pub(crate) async fn committed(
 ) -> sqlx::Result<Vec<CommittedChunk>> {
     sqlx::query_as!(
         CommittedChunk,
-        "select number, byte_start, byte_end, first_row, rows from job_chunks as chunk
+        "select number, byte_start, byte_end, first_row, first_line, rows from job_chunks as chunk
          where result_id = $1 and committed_at is not null and rows_under($2, chunk) > 0
          order by number",
         result_id,
@@ -110,13 +119,14 @@ pub(crate) async fn window(
     // One row at least, with the total: the last chunk is always there, and left out below if the page isn't in it.
     let found = sqlx::query!(
         r#"select number as "number!", byte_start as "byte_start!", byte_end as "byte_end!",
-                  first_row as "first_row!", rows as "rows!", matches as "matches!", before as "before!: i64",
+                  first_row as "first_row!", first_line, rows as "rows!", matches as "matches!", before as "before!: i64",
                   total as "total!: i64"
-           from (select number, byte_start, byte_end, first_row, rows, matches,
+           from (select number, byte_start, byte_end, first_row, first_line, rows, matches,
                         (sum(matches) over (order by number) - matches)::bigint as before,
                         (sum(matches) over ())::bigint as total,
                         row_number() over (order by number desc) as from_last
-                 from (select number, byte_start, byte_end, first_row, rows, rows_under($2, chunk) as matches
+                 from (select number, byte_start, byte_end, first_row, first_line, rows,
+                              rows_under($2, chunk) as matches
                        from job_chunks as chunk where result_id = $1 and committed_at is not null) as counted
                 ) as placed
            where from_last = 1 or before + matches > $3 and before < $3::bigint + $4::bigint and matches > 0
@@ -140,6 +150,7 @@ pub(crate) async fn window(
                 byte_start: found.byte_start,
                 byte_end: found.byte_end,
                 first_row: found.first_row,
+                first_line: found.first_line,
                 rows: found.rows,
             },
         })
@@ -159,10 +170,10 @@ pub(crate) async fn with_rows(
     sqlx::query_as!(
         CommittedChunk,
         r#"select distinct on (number) number as "number!", byte_start as "byte_start!", byte_end as "byte_end!",
-                  first_row as "first_row!", chunk.rows as "rows!"
+                  first_row as "first_row!", first_line, chunk.rows as "rows!"
            from unnest($2::bigint[]) as wanted (row)
            cross join lateral (
-               select number, byte_start, byte_end, first_row, rows, committed_at from job_chunks
+               select number, byte_start, byte_end, first_row, first_line, rows, committed_at from job_chunks
                where result_id = $1 and first_row <= wanted.row order by number desc limit 1
            ) as chunk
            where committed_at is not null and wanted.row < first_row + chunk.rows

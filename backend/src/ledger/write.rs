@@ -34,22 +34,31 @@ pub(crate) async fn insert(
         let numbers: Vec<i32> = some.iter().map(|chunk| chunk.range.number as i32).collect();
         let duplicates: Vec<Vec<u8>> = some.iter().map(|chunk| chunk.duplicates.encode()).collect();
         sqlx::query!(
-            "insert into job_chunks (result_id, number, byte_start, byte_end, first_row, rows, duplicates)
-             select $1, number, byte_start, byte_end, first_row, rows, duplicates
-             from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
-                  as chunk (number, byte_start, byte_end, first_row, rows, duplicates)",
+            "insert into job_chunks (result_id, number, byte_start, byte_end, first_row, rows, duplicates, first_line)
+             select $1, number, byte_start, byte_end, first_row, rows, duplicates, first_line
+             from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[],
+                         $8::bigint[])
+                  as chunk (number, byte_start, byte_end, first_row, rows, duplicates, first_line)",
             result_id,
             &numbers,
             &column(|chunk| chunk.start),
             &column(|chunk| chunk.end),
             &column(|chunk| chunk.first_row),
             &column(|chunk| chunk.rows.into()),
-            &duplicates
+            &duplicates,
+            &first_lines(&some) as &[Option<i64>]
         )
         .execute(&mut *tx)
         .await?;
     }
     Ok(())
+}
+
+fn first_lines(chunks: &[PlannedChunk]) -> Vec<Option<i64>> {
+    let first_lines = chunks.iter().map(|chunk| chunk.range.first_line);
+    first_lines
+        .map(|line| line.map(|line| line as i64))
+        .collect()
 }
 
 /// A chunk with its verdicts.
@@ -120,13 +129,14 @@ pub(crate) async fn insert_validated(
         "insert into job_chunks
              (result_id, number, byte_start, byte_end, first_row, rows, duplicates, verdicts, valid_records,
               invalid_records, suspicious_records, ignored_records, problems, valid_amount, first_date, last_date,
-              committed_at)
+              committed_at, first_line)
          select $1, number, byte_start, byte_end, first_row, valid + invalid + ignored, '', verdicts, valid, invalid,
-                suspicious, ignored, problems, amount::numeric, first_date, last_date, clock_timestamp()
+                suspicious, ignored, problems, amount::numeric, first_date, last_date, clock_timestamp(), first_line
          from unnest($2::integer[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::jsonb[], $8::text[],
-                     $9::date[], $10::date[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
+                     $9::date[], $10::date[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+                     $15::bigint[])
               as chunk (number, verdicts, valid, invalid, suspicious, problems, amount, first_date, last_date,
-                        byte_start, byte_end, first_row, ignored)",
+                        byte_start, byte_end, first_row, ignored, first_line)",
         result_id,
         &columns.numbers,
         &columns.verdicts,
@@ -140,7 +150,8 @@ pub(crate) async fn insert_validated(
         &place(|chunk| chunk.start),
         &place(|chunk| chunk.end),
         &place(|chunk| chunk.first_row),
-        &columns.ignored
+        &columns.ignored,
+        &first_lines(planned) as &[Option<i64>]
     )
     .execute(tx)
     .await?;

@@ -346,6 +346,7 @@ mod tests {
                 start: 0,
                 end: 0,
                 first_row: 1 + 1000 * u64::from(number),
+                first_line: None,
                 rows: ids.len() as u32,
             };
             let ids: Vec<RowId> = (0..)

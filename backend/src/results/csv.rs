@@ -97,7 +97,9 @@ async fn write(
         let mut out = Pieced::new(pieces.clone());
         blocking(move || {
             let first_row = chunk.first_row as u64;
-            read_rows(&layout, &bytes, first_row, verdicts[0].from_row(0), |row| {
+            let first_line = chunk.line_after(Some(0));
+            let known = verdicts[0].from_row(0);
+            read_rows(&layout, &bytes, first_row, first_line, known, |row| {
                 if out.is_wanted && filter.matches(row.verdict()) {
                     out.write(|piece| row.write_csv(piece));
                 }

@@ -127,6 +127,7 @@ impl Wanted {
             Part {
                 bytes: start + u64::from(segment.start)..end.unwrap_or(self.chunk.byte_end as u64),
                 first_row: self.chunk.first_row as u64,
+                first_line: self.chunk.line_after(segment.lines),
                 segment_row: segment.first_row,
                 rows: self.rows.clone(),
                 verdicts: self.verdicts.clone(),
@@ -141,6 +142,8 @@ struct Part {
     bytes: Range<u64>,
     /// Of the chunk.
     first_row: u64,
+    /// Of the segment.
+    first_line: Option<u64>,
     segment_row: u32,
     rows: Vec<Range<u32>>,
     verdicts: Arc<Verdicts>,
@@ -151,15 +154,22 @@ impl Part {
         let first = self.first_row + u64::from(self.segment_row);
         let verdicts = self.verdicts.from_row(self.segment_row);
         let mut rows = self.rows.iter().peekable();
-        read_rows(layout, bytes, first, verdicts, |candidate| {
-            let row = (candidate.row_number() - self.first_row) as u32;
-            while rows.next_if(|range| range.end <= row).is_some() {}
-            if rows.peek().is_some_and(|range| range.contains(&row)) && *size < MAX_PAGE_BYTES {
-                let row = candidate.row().to_transaction();
-                *size += shown_bytes(&row);
-                found.push(row);
-            }
-        });
+        read_rows(
+            layout,
+            bytes,
+            first,
+            self.first_line,
+            verdicts,
+            |candidate| {
+                let row = (candidate.row_number() - self.first_row) as u32;
+                while rows.next_if(|range| range.end <= row).is_some() {}
+                if rows.peek().is_some_and(|range| range.contains(&row)) && *size < MAX_PAGE_BYTES {
+                    let row = candidate.row().to_transaction();
+                    *size += shown_bytes(&row);
+                    found.push(row);
+                }
+            },
+        );
     }
 }
 

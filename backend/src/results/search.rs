@@ -147,10 +147,10 @@ impl Search {
         };
         let verdicts = self.reader.verdicts(std::slice::from_ref(chunk)).await?;
         let search = self.clone();
-        let first_row = chunk.first_row as u64;
+        let first = (chunk.first_row as u64, chunk.line_after(Some(0)));
         blocking(move || {
             let verdicts = &verdicts[0];
-            search.look_into(&bytes, first_row, verdicts, &wanted)
+            search.look_into(&bytes, first, verdicts, &wanted)
         })
         .await
     }
@@ -178,7 +178,7 @@ impl Search {
     fn look_into(
         &self,
         chunk: &[u8],
-        first_row: u64,
+        (first_row, first_line): (u64, Option<u64>),
         verdicts: &Verdicts,
         wanted: &Range<u64>,
     ) -> (u64, Vec<Transaction>) {
@@ -188,6 +188,7 @@ impl Search {
             &self.reader.layout,
             chunk,
             first_row,
+            first_line,
             verdicts.from_row(0),
             |candidate| {
                 if !self.filter.matches(candidate.verdict()) {

@@ -23,8 +23,8 @@ pub struct ResultsQuery {
 
 /// Download a completed job's rows with their verdicts
 ///
-/// The original columns in their original order, then `row_number`, `is_valid`, `is_suspicious`,
-/// `errors` (the codes, joined by `;`) and `error_message`.
+/// The original columns in their original order, then `row_number`, `line`, `is_valid`,
+/// `is_suspicious`, `errors` (the codes, joined by `;`) and `error_message`.
 #[utoipa::path(get, path = "/jobs/{job_id}/results.csv", tag = "jobs",
     params(("job_id" = JobId, Path), ResultsQuery),
     responses(

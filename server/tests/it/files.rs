@@ -184,9 +184,9 @@ async fn values_come_back_as_the_file_has_them() {
         assert_eq!(
             rows,
             concat!(
-                r#"[{"row_number":1,"transaction_id":"a\"b","amount":15.0,"date":"2024-02-29","#,
+                r#"[{"row_number":1,"line":2,"transaction_id":"a\"b","amount":15.0,"date":"2024-02-29","#,
                 r#""description":"two\nlines; <b>","is_valid":true,"is_suspicious":false,"errors":[],"error_message":null},"#,
-                r#"{"row_number":2,"transaction_id":"ü","amount":-0.0000000001,"date":"2024-01-31","#,
+                r#"{"row_number":2,"line":4,"transaction_id":"ü","amount":-0.0000000001,"date":"2024-01-31","#,
                 r#""description":" spaces ","is_valid":true,"is_suspicious":true,"errors":[],"error_message":null}]"#,
             )
         );

@@ -65,13 +65,13 @@ async fn the_sample_is_processed() {
     assert_eq!(
         rows,
         concat!(
-            r#"[{"row_number":1,"transaction_id":"TXN001","amount":150.00,"date":"2024-01-15","#,
+            r#"[{"row_number":1,"line":2,"transaction_id":"TXN001","amount":150.00,"date":"2024-01-15","#,
             r#""description":"Monthly subscription","is_valid":true,"is_suspicious":false,"errors":[],"error_message":null},"#,
-            r#"{"row_number":2,"transaction_id":"TXN002","amount":75.50,"date":"2024-01-16","#,
+            r#"{"row_number":2,"line":3,"transaction_id":"TXN002","amount":75.50,"date":"2024-01-16","#,
             r#""description":"Service fee","is_valid":true,"is_suspicious":false,"errors":[],"error_message":null},"#,
-            r#"{"row_number":3,"transaction_id":"TXN003","amount":-50.00,"date":"2024-01-17","#,
+            r#"{"row_number":3,"line":4,"transaction_id":"TXN003","amount":-50.00,"date":"2024-01-17","#,
             r#""description":"Refund","is_valid":true,"is_suspicious":true,"errors":[],"error_message":null},"#,
-            r#"{"row_number":4,"transaction_id":"TXN004","amount":1000.00,"date":"2024-01-18","#,
+            r#"{"row_number":4,"line":5,"transaction_id":"TXN004","amount":1000.00,"date":"2024-01-18","#,
             r#""description":"Product purchase","is_valid":true,"is_suspicious":false,"errors":[],"error_message":null}]"#,
         )
     );

@@ -23,16 +23,16 @@ async fn the_result_is_the_file_with_the_verdicts() {
         response.headers()["content-disposition"],
         "attachment; filename*=UTF-8''payments%2Dall%2Ecsv"
     );
-    let header = "Date,transaction_id,Amount,note,row_number,is_valid,is_suspicious,errors,error_message\r\n";
+    let header = "Date,transaction_id,Amount,note,row_number,line,is_valid,is_suspicious,errors,error_message\r\n";
     let all = response.text().await.unwrap();
     let rest = all.strip_prefix(header).unwrap();
-    let first = "2024-01-15,T1,150.00,'=1+1,1,true,false,,\r\n";
+    let first = "2024-01-15,T1,150.00,'=1+1,1,2,true,false,,\r\n";
     assert!(rest.starts_with(first), "{rest}");
     let second =
-        ",T1,-5,\"two\nlines, and a comma\",2,false,true,transaction_id.duplicate;date.missing,";
+        ",T1,-5,\"two\nlines, and a comma\",2,3,false,true,transaction_id.duplicate;date.missing,";
     assert!(rest[first.len()..].starts_with(second), "{rest}");
     assert!(
-        rest.contains("2024-01-17,T2,x,,3,false,false,row.column_count,"),
+        rest.contains("2024-01-17,T2,x,,3,5,false,false,row.column_count,"),
         "{rest}"
     );
 

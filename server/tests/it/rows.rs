@@ -181,3 +181,46 @@ async fn a_report_sums_up_the_rows() {
     );
     problem(app.get("/jobs/999999/report").await, StatusCode::NOT_FOUND).await;
 }
+
+#[tokio::test]
+async fn each_row_has_the_line_on_which_it_begins() {
+    let app = TestApp::start().await;
+    let file = include_bytes!("../../../validator/tests/cases/160-lines-and-rows.csv");
+    let job = app.process(&file[..]).await;
+    let lines = async |job: &Value, query: &str| -> Vec<Value> {
+        let (rows, _) = app.rows(&job["id"], query).await;
+        rows.iter().map(|row| row["line"].clone()).collect()
+    };
+    assert_eq!(lines(&job, "").await, [2, 7]);
+    assert_eq!(lines(&job, "filter=invalid").await, [7]);
+    assert_eq!(lines(&job, "q=T2").await, [7]);
+
+    // An earlier version has planned the chunk.
+    let job_id = job["id"].as_i64().unwrap();
+    sqlx::query(
+        "update job_chunks set first_line = null where result_id = (select result_id from jobs where id = $1)",
+    )
+    .bind(job_id)
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    assert_eq!(lines(&job, "").await, [Value::Null, Value::Null]);
+    let path = format!("/jobs/{job_id}/results.csv?filter=invalid");
+    let download = app.get(&path).await.text().await.unwrap();
+    assert!(download.contains(",2,,false,false,amount"), "{download}");
+
+    // Many chunks, each with many places where reading can begin.
+    let mut file = "transaction_id,amount,date,note\r\n".to_owned();
+    for row in 1..=100_000 {
+        file += &format!("T{row},1,2024-01-01,\"two\r\nlines\"\r\n");
+    }
+    let job = app.process(file).await;
+    assert!(job["total_batches"].as_u64() > Some(1), "{job}");
+    for row in [1_u64, 1234, 50_000, 99_999] {
+        assert_eq!(
+            lines(&job, &format!("page={row}&size=1")).await,
+            [2 * row],
+            "{row}"
+        );
+    }
+}

@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 
 use wide::u8x16;
 
-use super::scan::MAX_RECORD_BYTES;
+use super::{lines::count_ends, scan::MAX_RECORD_BYTES};
 
 const BLOCK: usize = 64;
 const WINDOW: usize = 64 * BLOCK;
@@ -37,7 +37,7 @@ pub(super) struct Batch<'a> {
     /// Where `bytes` starts in the text.
     pub base: usize,
     /// Whether there are quotes in them, or before them in the text.
-    pub has_quotes: bool,
+    has_quotes: bool,
     /// Where each field starts in `bytes`, and another one would after the last.
     starts: &'a [u32],
     /// Where in `starts` each record begins, and the last one ends.
@@ -45,6 +45,21 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// Whether any of the records has a line end inside quotes.
+    #[inline]
+    pub(super) fn has_lines_in_quotes(&self) -> bool {
+        self.has_quotes && self.has_other_line_ends()
+    }
+
+    /// Whether there are line ends but for the one that ends each record.
+    fn has_other_line_ends(&self) -> bool {
+        let [first, .., last] = *self.bounds else {
+            return false;
+        };
+        let text = &self.bytes[self.starts[first] as usize..self.starts[last] as usize];
+        count_ends(text) + 1 != self.bounds.len()
+    }
+
     /// What [`Record`](super::Record) calls `starts`, for each record.
     #[inline]
     pub(super) fn records(&self) -> impl Iterator<Item = &'a [u32]> {

@@ -31,17 +31,19 @@ pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Su
         let validated = rules.validate(layout, record, |_| duplicates.contains(row));
         tally.add(&validated);
         // A chunk has far fewer than 2^32 bytes.
-        verdicts.push(validated.verdict, record.start as u32);
+        verdicts.push(validated.verdict, record.start as u32, record.lines as u32);
     });
     (tally.into_summary(), verdicts)
 }
 
-/// Reads rows whose verdicts are known. `bytes` begin with the first byte of the row with the number `first_row`, and
-/// `verdicts` yields the verdict on it and on each row after it; rows beyond the last verdict are left out.
+/// Reads rows whose verdicts are known. `bytes` begin with the first byte of the row with the number `first_row`, which
+/// begins on the line `first_line`, if that is known. `verdicts` yields the verdict on it and on each row after it; rows
+/// beyond the last verdict are left out.
 pub fn read_rows(
     layout: &Layout,
     bytes: &[u8],
     first_row: u64,
+    first_line: Option<u64>,
     verdicts: impl IntoIterator<Item = Verdict>,
     mut on_row: impl FnMut(&mut Candidate<'_>),
 ) {
@@ -54,6 +56,7 @@ pub fn read_rows(
                 layout,
                 record,
                 row_number,
+                line: first_line.map(|first| first + record.lines),
                 verdict,
                 texts: &mut texts,
             });
@@ -80,6 +83,7 @@ pub struct Candidate<'a> {
     layout: &'a Layout,
     record: &'a Record<'a>,
     row_number: u64,
+    line: Option<u64>,
     verdict: Verdict,
     texts: &'a mut Texts,
 }
@@ -87,6 +91,11 @@ pub struct Candidate<'a> {
 impl Candidate<'_> {
     pub fn row_number(&self) -> u64 {
         self.row_number
+    }
+
+    /// On which the row begins, counted from 1. `None` if it isn't known.
+    pub fn line(&self) -> Option<u64> {
+        self.line
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -112,7 +121,7 @@ impl Candidate<'_> {
         Row::new(
             self.layout,
             self.record,
-            self.row_number,
+            (self.row_number, self.line),
             self.verdict,
             self.texts,
         )
@@ -269,6 +278,7 @@ impl RowSink for RowsTo<'_> {
             layout,
             record,
             row_number: tally.rows(),
+            line: Some(1 + record.lines),
             verdict: validated.verdict,
             texts,
         });

@@ -16,6 +16,7 @@ mod encoding;
 mod error;
 mod header;
 mod layout;
+mod lines;
 mod plan;
 mod reader;
 mod record;

@@ -17,6 +17,7 @@ use super::{
     decode::{Decoder, utf16_without_bom},
     encoding::Encoding,
     header,
+    lines::Lines,
     record::Record,
     records::{EndOf, Records},
 };
@@ -42,6 +43,9 @@ pub struct ChunkRange {
     pub end: u64,
     /// Number of the chunk's first row; a file's rows count from 1.
     pub first_row: u64,
+    /// Number of the line on which that row begins; a file's lines count from 1. `None` in a plan of an earlier version.
+    #[serde(default)]
+    pub first_line: Option<u64>,
     /// At least 1, ignored ones included.
     pub rows: u32,
     /// Rows that are no transactions.
@@ -86,6 +90,8 @@ pub struct HeadEnd {
     pub(super) decisions: Vec<Decision>,
     /// Of the text before the rows.
     pub(super) text: TextKind,
+    /// The same.
+    pub(super) lines: Lines,
     pub(super) format: Format,
 }
 
@@ -119,6 +125,7 @@ impl HeadEnd {
             rows_start: bom + encoding.stored_len(&text[..end]),
             decisions: found.decisions,
             text: kind,
+            lines: Lines::of(&text[..end]),
             format: format.clone(),
         };
         Ok((head, end))
@@ -272,6 +279,8 @@ struct Rows {
     hasher: IdHasher,
     start: u64,
     end: u64,
+    /// Line ends before the first one, from where the scan began.
+    lines: u64,
     count: u32,
     ignored: u32,
     ids: Vec<RowId>,
@@ -284,6 +293,7 @@ impl Rows {
     fn add(&mut self, layout: &Layout, record: &Record<'_>) {
         if self.count == 0 {
             self.start = record.start;
+            self.lines = record.lines;
         }
         self.end = record.end;
         let row = self.count;
@@ -337,6 +347,7 @@ pub fn scan_slice(
             hasher: hasher.clone(),
             start: 0,
             end: 0,
+            lines: 0,
             count: 0,
             ignored: 0,
             evidence: Evidence::default(),
@@ -379,6 +390,8 @@ pub struct Planner {
     hasher: IdHasher,
     /// The slice that goes on.
     open: Option<ScannedSlice>,
+    /// Of the text before the slice that goes on.
+    lines: Lines,
     rows: u64,
     chunks: u32,
     /// Where the bytes end that were fed.
@@ -389,6 +402,7 @@ impl Planner {
     pub fn new(head: HeadEnd, hasher: IdHasher) -> Self {
         Self {
             text: head.text.clone(),
+            lines: head.lines,
             head,
             evidence: Evidence::default(),
             ignored: 0,
@@ -433,8 +447,9 @@ impl Planner {
                 records.push(text, &mut on_record);
                 Ok::<(), Infallible>(())
             });
+            let lines = records.lines();
             records.finish(EndOf::File, &mut on_record);
-            self.emit(rows, sink);
+            self.emit(rows, lines, sink);
         }
         self.text.finish();
         let (layout, reading) = self.head.decide(&self.evidence, &self.text)?;
@@ -448,11 +463,17 @@ impl Planner {
 
     fn close(&mut self, sink: &mut impl PlanSink) {
         if let Some(open) = self.open.take() {
-            self.emit(open.rows, sink);
+            let lines = open.records.lines();
+            self.emit(open.rows, lines, sink);
         }
     }
 
-    fn emit(&mut self, rows: Rows, sink: &mut impl PlanSink) {
+    /// `lines` are those of the text with the rows, from where its scan began.
+    fn emit(&mut self, rows: Rows, lines: Lines, sink: &mut impl PlanSink) {
+        let before = self.lines;
+        self.lines = before.followed_by(lines);
+        // An LF that ends what was begun before is counted on neither side.
+        let first_line = 1 + rows.lines + self.lines.count() - lines.count();
         if rows.count == 0 {
             return;
         }
@@ -462,6 +483,7 @@ impl Planner {
             // An odd last byte of UTF-16 was counted as two.
             end: rows.end.min(self.end),
             first_row: self.rows + 1,
+            first_line: Some(first_line),
             rows: rows.count,
             ignored: rows.ignored,
         };

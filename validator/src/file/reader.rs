@@ -150,7 +150,8 @@ impl Stage {
         let (mut head, end) = HeadEnd::find(found, text, &given.format)?;
         given.presumed.apply(&mut head.layout);
         let layout = &head.layout;
-        let mut records = Records::new(layout.delimiter, layout.encoding, head.rows_start);
+        let records = Records::new(layout.delimiter, layout.encoding, head.rows_start);
+        let mut records = records.after(head.lines);
         head.text.push(&text[end..]);
         records.push(&text[end..], &mut WithLayout(layout, sink));
         Ok(Self::Rows(Box::new((head, records))))

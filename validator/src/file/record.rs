@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::Range, str};
 
 use wide::u8x16;
 
-use super::clean::is_clean;
+use super::{clean::is_clean, lines::count_line_ends};
 use crate::trim::trim_bytes;
 
 /// A record that is not skipped.
@@ -14,6 +14,8 @@ pub(crate) struct Record<'a> {
     pub(super) start: u64,
     /// Where its line end has ended in the stored file; if it is too large, where it became so.
     pub(super) end: u64,
+    /// Line ends in the text before it, as far as its reader knows the text.
+    pub(super) lines: u64,
     /// The record, with what may be before and after it in the text. Nothing if it is too large.
     pub(super) bytes: &'a [u8],
     /// Where each field starts in `bytes`, and after them where another one would: each field ends a byte before the next
@@ -23,8 +25,8 @@ pub(crate) struct Record<'a> {
     pub(super) too_large: bool,
     /// A quoted field is still open at its end.
     pub(super) is_unclosed: bool,
-    /// Whether there may be quotes in it.
-    pub(super) may_have_quotes: bool,
+    /// Whether there may be line ends in its quoted fields.
+    pub(super) may_have_lines: bool,
 }
 
 impl<'a> Record<'a> {
@@ -33,12 +35,13 @@ impl<'a> Record<'a> {
         Self {
             start: 0,
             end: bytes.len() as u64,
+            lines: 0,
             bytes,
             starts,
             is_clean: is_clean(bytes),
             too_large: false,
             is_unclosed,
-            may_have_quotes: true,
+            may_have_lines: true,
         }
     }
 
@@ -49,7 +52,7 @@ impl<'a> Record<'a> {
     /// Whether a quoted field may have a line end.
     #[inline]
     pub(crate) fn may_have_lines(&self) -> bool {
-        self.may_have_quotes && self.has_line_end()
+        self.may_have_lines && self.has_line_end()
     }
 
     #[inline(never)]
@@ -94,14 +97,18 @@ impl<'a> Record<'a> {
             })
     }
 
-    /// The first quoted value with a line end, for a message: its field and how many lines it has.
+    /// The quoted value that is never closed, or else the first one with a line end, for a message: its field and how many
+    /// lines it has.
     #[cold]
     pub(crate) fn lines_of_quoted(&self) -> Option<(usize, usize)> {
-        (0..self.field_count()).find_map(|field| {
+        let first = match self.is_unclosed {
+            true => self.field_count().saturating_sub(1),
+            false => 0,
+        };
+        (first..self.field_count()).find_map(|field| {
             let value = self.value_bytes(field)?;
             let line_ends = count_line_ends(&value);
-            let is_last = field + 1 == self.field_count();
-            (line_ends > 0 || (self.is_unclosed && is_last)).then_some((field, line_ends + 1))
+            (line_ends > 0 || self.is_unclosed).then_some((field, line_ends + 1))
         })
     }
 
@@ -276,15 +283,4 @@ pub(super) fn has_character(bytes: &[u8], starts: &[u32]) -> bool {
 fn has_fields(line: &[u8], delimiter: u8, fields: usize) -> bool {
     let mut split = line.split(|byte| *byte == delimiter);
     split.by_ref().take(fields).count() == fields && split.all(|field| trim_bytes(field).is_empty())
-}
-
-/// LF, CRLF and CR.
-pub(super) fn count_line_ends(bytes: &[u8]) -> usize {
-    let mut after_cr = false;
-    let mut count = 0;
-    for &byte in bytes {
-        count += usize::from(byte == b'\r' || (byte == b'\n' && !after_cr));
-        after_cr = byte == b'\r';
-    }
-    count
 }

@@ -6,6 +6,7 @@ use super::{
     blocks::{Memory, for_each_batch},
     clean::{CleanText, is_clean},
     encoding::Encoding,
+    lines::Lines,
     record::{Record, has_character},
     scan::{Scanner, Step},
 };
@@ -51,6 +52,10 @@ pub(super) struct Records {
     start: u64,
     /// Where the text scanned so far ends in the stored file.
     end: u64,
+    /// Of the text scanned so far, and of what precedes it if that is known.
+    lines: Lines,
+    /// Line ends before the current record.
+    lines_before: u64,
     /// Where the current record became too large.
     too_large_at: u64,
     /// The text is over.
@@ -68,9 +73,25 @@ impl Records {
             carry: Vec::new(),
             start,
             end: start,
+            lines: Lines::default(),
+            lines_before: 0,
             too_large_at: 0,
             is_at_end: false,
         }
+    }
+
+    /// The same, where the lines of the text before are known.
+    pub(super) fn after(self, lines: Lines) -> Self {
+        Self {
+            lines,
+            lines_before: lines.count(),
+            ..self
+        }
+    }
+
+    /// Of the text scanned so far.
+    pub(super) fn lines(&self) -> Lines {
+        self.lines
     }
 
     pub(super) fn push(&mut self, text: &[u8], sink: &mut impl RecordSink) {
@@ -111,18 +132,20 @@ impl Records {
         let mut memory = mem::take(&mut self.memory);
         let position = for_each_batch(self.delimiter, text, &mut memory, |batch| {
             let bytes = batch.bytes;
+            let may_have_lines = batch.has_lines_in_quotes();
             sink.ahead(|| {
                 let records = batch.records();
                 let records = records.filter(|starts| has_character(bytes, starts));
                 records.map(|starts| Record {
                     start: 0,
                     end: 0,
+                    lines: 0,
                     bytes,
                     starts,
                     is_clean: false,
                     too_large: false,
                     is_unclosed: false,
-                    may_have_quotes: batch.has_quotes,
+                    may_have_lines,
                 })
             });
             for starts in batch.records() {
@@ -134,17 +157,23 @@ impl Records {
                     Encoding::Utf8 => range.len() as u64,
                     encoding => encoding.stored_len(&bytes[range.clone()]),
                 };
+                let lines = self.lines.count();
+                match may_have_lines {
+                    true => self.lines.push(&bytes[range.clone()]),
+                    false => self.lines.push_line(&bytes[range.clone()]),
+                }
                 let after = batch.base + range.end;
                 if has_character(bytes, starts) {
                     sink.record(&Record {
                         start: self.start,
                         end: self.end,
+                        lines,
                         bytes,
                         starts,
                         is_clean: clean.is_clean(batch.base + range.start..after - 1),
                         too_large: false,
                         is_unclosed: false,
-                        may_have_quotes: batch.has_quotes,
+                        may_have_lines,
                     });
                 }
                 self.start = self.end;
@@ -155,6 +184,7 @@ impl Records {
             ControlFlow::Continue(())
         });
         self.memory = memory;
+        self.lines_before = self.lines.count();
         position
     }
 
@@ -178,6 +208,7 @@ impl Records {
                     self.scanner.next_record();
                     self.carry.clear();
                     self.start = self.end;
+                    self.lines_before = self.lines.count();
                     return Some(at + length);
                 }
                 Step::TooLarge(length) => {
@@ -215,6 +246,7 @@ impl Records {
     #[inline]
     fn advance(&mut self, text: &[u8]) {
         self.end += self.encoding.stored_len(text);
+        self.lines.push(text);
     }
 
     /// The record that was scanned piece by piece.
@@ -227,12 +259,13 @@ impl Records {
             } else {
                 self.end
             },
+            lines: self.lines_before,
             bytes: &self.carry,
             starts: self.scanner.starts(),
             is_clean: is_clean(&self.carry),
             too_large,
             is_unclosed: self.is_at_end && self.scanner.is_in_quotes(),
-            may_have_quotes: true,
+            may_have_lines: true,
         }
     }
 }

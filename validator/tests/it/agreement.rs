@@ -107,6 +107,7 @@ fn exact(row: &Transaction) -> Verdict {
     if is_ignored(row) {
         return Verdict {
             row_number: row.row_number,
+            line: row.line,
             is_suspicious: row.is_suspicious,
             is_ignored: true,
             ..Verdict::default()
@@ -114,6 +115,7 @@ fn exact(row: &Transaction) -> Verdict {
     }
     Verdict {
         row_number: row.row_number,
+        line: row.line,
         transaction_id: row.transaction_id.clone(),
         amount: row.amount.map(|amount| amount.to_string()),
         date: row.date.map(|date| date.to_string()),
@@ -305,7 +307,7 @@ pub fn plan(
 fn assert_read(
     layout: &Layout,
     bytes: &[u8],
-    first_row: u64,
+    (first_row, first_line): (u64, u64),
     verdicts: &Verdicts,
     all: &[Transaction],
 ) {
@@ -330,8 +332,9 @@ fn assert_read(
             let end = segment.end.map_or(bytes.len(), |end| end as usize);
             let part = &bytes[segment.start as usize..end];
             let first = first_row + u64::from(segment.first_row);
+            let line = segment.lines.map(|lines| first_line + u64::from(lines));
             let verdicts = decoded.from_row(segment.first_row);
-            read_rows(layout, part, first, verdicts, |candidate| {
+            read_rows(layout, part, first, line, verdicts, |candidate| {
                 let row = (candidate.row_number() - first_row) as u32;
                 if selected.iter().any(|range| range.contains(&row)) {
                     let texts = candidate.texts();
@@ -391,6 +394,7 @@ fn planned_as_it_is(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome 
             &layout,
             bytes,
             chunk.first_row,
+            chunk.first_line,
             verdicts.from_row(0),
             |row| {
                 transactions.push(row.row().to_transaction());
@@ -398,7 +402,8 @@ fn planned_as_it_is(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome 
         );
         let own = &transactions[already..];
         assert_summary(&summary, own);
-        assert_read(&layout, bytes, chunk.first_row, &verdicts, own);
+        let first = (chunk.first_row, chunk.first_line.unwrap());
+        assert_read(&layout, bytes, first, &verdicts, own);
         assert_eq!(u64::from(chunk.ignored), summary.counts.ignored);
         counts += summary.counts;
     }

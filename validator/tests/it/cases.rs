@@ -37,6 +37,8 @@ struct Case {
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 struct Row {
     row: u64,
+    /// `None` if it doesn't matter.
+    line: Option<u64>,
     id: Option<String>,
     amount: Option<String>,
     date: Option<String>,
@@ -100,6 +102,7 @@ fn difference(case: &Case, file: &[u8]) -> Option<String> {
         let description = row.description.clone();
         let found = Row {
             row: row.row_number,
+            line: row.line.filter(|_| expect.line.is_some()),
             id: row.transaction_id.clone(),
             amount: row.amount.map(|amount| amount.to_string()),
             date: row.date.map(|date| date.to_string()),

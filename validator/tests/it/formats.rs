@@ -375,17 +375,21 @@ fn quotes_that_swallow_rows() {
 
 #[test]
 fn a_download_is_read_again() {
-    let file = "transaction_id,amount,date,row_number,is_valid,is_suspicious,errors,error_message,amount_read,date_read\n\
-                '=A,\"'-1,50\",2024-01-01,1,true,true,,,-1.50,2024-01-01\n'B,\"1,5\",2024-01-01,2,true,false,,,,\n";
-    let read = check(
-        file,
-        "{}",
-        &["=A -1.50 2024-01-01 -", "'B 1.5 2024-01-01 -"],
-    );
-    assert_eq!(
-        read.layout.own_names(),
-        ["transaction_id", "amount", "date"]
-    );
+    // Today's, and one of a version that had no lines.
+    for (name, line) in [("line,", "7,"), ("", "")] {
+        let file = format!(
+            "transaction_id,amount,date,row_number,{name}is_valid,is_suspicious,errors,error_message,amount_read,\
+             date_read\n\
+             '=A,\"'-1,50\",2024-01-01,1,{line}true,true,,,-1.50,2024-01-01\n\
+             'B,\"1,5\",2024-01-01,2,{line}true,false,,,,\n"
+        );
+        let expect = ["=A -1.50 2024-01-01 -", "'B 1.5 2024-01-01 -"];
+        let read = check(file, "{}", &expect);
+        assert_eq!(
+            read.layout.own_names(),
+            ["transaction_id", "amount", "date"]
+        );
+    }
 }
 
 #[test]

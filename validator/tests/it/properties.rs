@@ -199,6 +199,7 @@ fn dialect() -> impl Strategy<Value = Vec<u8>> {
         "id;amount;date;Amount\n",
         "ref;value;when\n",
         "transaction_id;amount;date;row_number;is_valid;is_suspicious;errors;error_message\n",
+        "transaction_id;amount;date;row_number;line;is_valid;is_suspicious;errors;error_message\n",
         "amount;transaction_id\n",
     ]);
     let after = select(vec![

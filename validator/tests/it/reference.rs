@@ -12,10 +12,11 @@ const LIMIT: usize = 1_048_576;
 const MAX_COLUMNS: usize = 1_000;
 const MAX_PREAMBLE: usize = 100;
 
-/// What of a row is exact: everything but the messages. An ignored row has only its number.
+/// What of a row is exact: everything but the messages. An ignored row has only its number and line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     pub row_number: u64,
+    pub line: Option<u64>,
     pub transaction_id: Option<String>,
     pub amount: Option<String>,
     pub date: Option<String>,
@@ -96,7 +97,16 @@ pub fn read(file: &[u8], format: &Format) -> Result<Read, Failure> {
     let rows: Vec<Row> = records(&text[start..], candidate.delimiter)
         .filter(|record| !record.is_skipped())
         .skip(candidate.place + usize::from(has_header))
-        .map(|record| rules.row(record, &text[start..]))
+        .scan((0, 0), |(line_ends, at), record| {
+            let starts = start + record.start;
+            *line_ends += (*at..starts).filter(|at| is_line_end(&text, *at)).count() as u64;
+            *at = starts;
+            let row = rules.row(record, &text[start..]);
+            Some(Row {
+                line: 1 + *line_ends,
+                ..row
+            })
+        })
         .collect();
 
     // Of rows with another row error nobody knows how many fields they were to have.
@@ -158,6 +168,15 @@ pub fn read(file: &[u8], format: &Format) -> Result<Read, Failure> {
         decimal,
         rows: verdicts,
     })
+}
+
+/// Whether a line ends with the byte at this place, or in a CRLF with the CR there.
+fn is_line_end(text: &[u8], at: usize) -> bool {
+    match text[at] {
+        b'\r' => true,
+        b'\n' => at == 0 || text[at - 1] != b'\r',
+        _ => false,
+    }
 }
 
 /// The text, with a byte FF for what can't be UTF-8, and whether the encoding is to be asked.
@@ -492,17 +511,13 @@ fn find_given(names: &[String], column: &ColumnRef) -> Found {
 /// Whether the last columns are those of `results.csv`.
 fn is_download(names: &[String]) -> bool {
     let names: Vec<&str> = names.iter().map(|name| trim(name)).collect();
-    let verdict = [
-        "row_number",
-        "is_valid",
-        "is_suspicious",
-        "errors",
-        "error_message",
-    ];
+    let verdict = ["is_valid", "is_suspicious", "errors", "error_message"];
     let own = names
         .strip_suffix(&["amount_read", "date_read"])
         .unwrap_or(&names);
     own.strip_suffix(&verdict)
+        .map(|own| own.strip_suffix(&["line"]).unwrap_or(own))
+        .and_then(|own| own.strip_suffix(&["row_number"]))
         .is_some_and(|own| !own.is_empty())
 }
 
@@ -539,6 +554,8 @@ struct Row {
     fields: Vec<Vec<u8>>,
     error: Option<&'static str>,
     is_ignored: bool,
+    /// On which it begins.
+    line: u64,
 }
 
 impl Rules {
@@ -556,6 +573,7 @@ impl Rules {
             fields: record.fields,
             error: None,
             is_ignored: false,
+            line: 0,
         };
         row.is_ignored = !too_large
             && self.columns.ignore.iter().any(|(at, is)| {
@@ -615,6 +633,7 @@ impl Rules {
     ) -> Verdict {
         let mut verdict = Verdict {
             row_number,
+            line: Some(row.line),
             ..Verdict::default()
         };
         if row.is_ignored {

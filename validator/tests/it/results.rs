@@ -24,7 +24,9 @@ fn check(lines: &[u8], expect: &[&str]) {
     let mut found = results.split_terminator("\r\n");
     assert_eq!(
         found.next(),
-        Some("transaction_id,amount,date,row_number,is_valid,is_suspicious,errors,error_message")
+        Some(
+            "transaction_id,amount,date,row_number,line,is_valid,is_suspicious,errors,error_message"
+        )
     );
     assert_eq!(found.collect::<Vec<_>>(), expect);
 }
@@ -34,8 +36,8 @@ fn original_columns_then_the_verdict() {
     let file = "\u{FEFF}Note;\"Transaction ID\";amount;date;;Note\n a ;\u{A0}T1;-1.50;2024/01/15;\"x;y\";\"\"\"z\"\"\"\n";
     assert_eq!(
         results(file.as_bytes()),
-        "Note,Transaction ID,amount,date,,Note,row_number,is_valid,is_suspicious,errors,error_message\r\n\
-         \x20a ,\u{A0}T1,-1.50,2024/01/15,x;y,\"\"\"z\"\"\",1,true,true,,\r\n"
+        "Note,Transaction ID,amount,date,,Note,row_number,line,is_valid,is_suspicious,errors,error_message\r\n\
+         \x20a ,\u{A0}T1,-1.50,2024/01/15,x;y,\"\"\"z\"\"\",1,2,true,true,,\r\n"
     );
 }
 
@@ -44,8 +46,8 @@ fn errors_and_their_messages() {
     check(
         b"A,x,2024-01-01\nA,\"1,5,0\",\n",
         &[
-            "A,x,2024-01-01,1,false,false,amount.not_a_number,\"amount is not a number: \"\"x\"\"\"",
-            "A,\"1,5,0\",,2,false,false,transaction_id.duplicate;amount.not_a_number;date.missing,\
+            "A,x,2024-01-01,1,2,false,false,amount.not_a_number,\"amount is not a number: \"\"x\"\"\"",
+            "A,\"1,5,0\",,2,3,false,false,transaction_id.duplicate;amount.not_a_number;date.missing,\
          \"transaction_id is the same as in an earlier row: \"\"A\"\"; amount is not a number: \"\"1,5,0\"\"; date is missing\"",
         ],
     );
@@ -56,14 +58,14 @@ fn short_long_and_too_large_rows() {
     check(
         b"A\nB,1,2024-01-01,\"=1\",\n",
         &[
-            "A,,,1,false,false,row.column_count,\"row has 1 field, but the header has 3 columns\"",
-            "B,1,2024-01-01,2,false,false,row.column_count,\"row has 5 fields, but the header has 3 columns\",'=1,",
+            "A,,,1,2,false,false,row.column_count,\"row has 1 field, but the header has 3 columns\"",
+            "B,1,2024-01-01,2,3,false,false,row.column_count,\"row has 5 fields, but the header has 3 columns\",'=1,",
         ],
     );
     let too_large = format!("A,1,2024-01-01{}\n", ",".repeat(1_048_576));
     check(
         too_large.as_bytes(),
-        &[",,,1,false,false,row.too_large,\"row is longer than 1,048,576 bytes\""],
+        &[",,,1,2,false,false,row.too_large,\"row is longer than 1,048,576 bytes\""],
     );
 }
 
@@ -72,7 +74,7 @@ fn bytes_that_are_not_utf8() {
     check(
         b"A\xFF,\0,\xC3\xA9\n",
         &[
-            "A\u{FFFD},\u{FFFD},é,1,false,false,row.encoding,\"row is not valid UTF-8 text in column \"\"transaction_id\"\"\"",
+            "A\u{FFFD},\u{FFFD},é,1,2,false,false,row.encoding,\"row is not valid UTF-8 text in column \"\"transaction_id\"\"\"",
         ],
     );
 }
@@ -101,12 +103,13 @@ fn cells_that_a_spreadsheet_would_run() {
         let results = results(
             format!("transaction_id,amount,date,{cell}\nA,1,2024-01-01,{cell}\n").as_bytes(),
         );
-        let columns = "row_number,is_valid,is_suspicious,errors,error_message";
+        let columns = "row_number,line,is_valid,is_suspicious,errors,error_message";
         let (header, row) = results.split_once(columns).unwrap();
         assert_eq!(header, format!("transaction_id,amount,date,{expect},"));
+        let line = if cell.contains(['\r', '\n']) { 3 } else { 2 };
         assert_eq!(
             row,
-            format!("\r\nA,1,2024-01-01,{expect},1,true,false,,\r\n")
+            format!("\r\nA,1,2024-01-01,{expect},1,{line},true,false,,\r\n")
         );
     }
 }

@@ -1,4 +1,4 @@
-use ::check::{Problem, Report};
+use ::check::{Example, Problem, Report};
 use domain::{RowFilter, format};
 use leptos::{html, prelude::*};
 
@@ -76,12 +76,17 @@ fn Problems(problems: Vec<Problem>) -> impl IntoView {
     }
 }
 
-fn example((row_number, message): (u64, String)) -> impl IntoView {
+fn example(example: Example) -> impl IntoView {
+    let row = format!("Row {}", format::count(example.row_number));
+    let place = match example.line {
+        Some(line) => format!("{row} · line {}", format::count(line)),
+        None => row,
+    };
     view! {
         <li>
-            <span class="row-number">{format!("Row {}", format::count(row_number))}</span>
+            <span class="row-number">{place}</span>
             " "
-            <span>{message}</span>
+            <span>{example.message}</span>
         </li>
     }
 }

@@ -73,7 +73,11 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
         let date = date.to_string();
         view! { <time datetime=date.clone()>{date.clone()}</time> }
     });
-    let verdict = if row.is_valid { "valid" } else { "invalid" };
+    let (verdict, verdict_name) = match row.is_valid {
+        _ if row.is_ignored => ("ignored", "Ignored"),
+        true => ("valid", "Valid"),
+        false => ("invalid", "Invalid"),
+    };
     view! {
         // By its id, the browser tells one row from another when the page is brought up to date.
         <tr
@@ -84,6 +88,14 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
         >
             <td role="cell" class="number row-number" data-label="Row">
                 {row.row_number.to_string()}
+                {row
+                    .line
+                    .map(|line| {
+                        view! {
+                            " "
+                            <span class="line">{format!("line {line}")}</span>
+                        }
+                    })}
             </td>
             <td role="cell" class="id" data-label="ID">
                 {row.transaction_id.clone()}
@@ -102,7 +114,7 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
             </td>
             <td role="cell" class="verdict" data-label="Verdict">
                 <span class="badge" data-status=verdict>
-                    {if row.is_valid { "Valid" } else { "Invalid" }}
+                    {verdict_name}
                 </span>
                 {row
                     .is_suspicious

@@ -1,0 +1,179 @@
+//! Counts line ends: LF, CRLF and CR.
+
+use wide::u8x16;
+
+/// Line ends of a text that comes in pieces. A CRLF may be cut between two of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Lines {
+    /// Whether the text starts with an LF. After a text that ends with a CR, that LF is no line end of its own.
+    starts_with_lf: bool,
+    ends_with_cr: bool,
+    is_begun: bool,
+    count: u64,
+}
+
+impl Lines {
+    pub(super) fn of(text: &[u8]) -> Self {
+        let mut lines = Self::default();
+        lines.push(text);
+        lines
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Takes the next piece of the text.
+    pub(super) fn push(&mut self, text: &[u8]) {
+        self.begin(text);
+        if let Some(last) = text.last() {
+            self.count += count(text, self.ends_with_cr);
+            self.ends_with_cr = *last == b'\r';
+        }
+    }
+
+    /// Takes a record with its line end, which is known to have no other line end.
+    #[inline]
+    pub(super) fn push_line(&mut self, record: &[u8]) {
+        self.begin(record);
+        let second_half = self.ends_with_cr && record == b"\n";
+        self.count += u64::from(!second_half);
+        self.ends_with_cr = record.last() == Some(&b'\r');
+    }
+
+    #[inline]
+    fn begin(&mut self, text: &[u8]) {
+        if !self.is_begun && !text.is_empty() {
+            self.is_begun = true;
+            self.starts_with_lf = text[0] == b'\n';
+        }
+    }
+
+    /// Those of this text and the one that follows it.
+    pub(super) fn followed_by(self, next: Self) -> Self {
+        match (self.is_begun, next.is_begun) {
+            (_, false) => self,
+            (false, true) => next,
+            (true, true) => {
+                let cut = u64::from(self.ends_with_cr && next.starts_with_lf);
+                Self {
+                    starts_with_lf: self.starts_with_lf,
+                    ends_with_cr: next.ends_with_cr,
+                    is_begun: true,
+                    count: self.count + next.count - cut,
+                }
+            }
+        }
+    }
+}
+
+/// Line ends in a text that nothing precedes.
+pub(super) fn count_line_ends(text: &[u8]) -> usize {
+    count(text, false) as usize
+}
+
+/// Line ends in `text`, which may follow a CR.
+fn count(text: &[u8], mut after_cr: bool) -> u64 {
+    const BLOCK: usize = 64;
+    let mut count = 0;
+    let mut count_block = |block: &[u8; BLOCK]| {
+        let (mut lf, mut cr) = (0_u64, 0_u64);
+        for (at, vector) in block.as_chunks::<16>().0.iter().enumerate() {
+            let vector = u8x16::new(*vector);
+            let bits = |byte| {
+                let equal = vector.simd_eq(u8x16::splat(byte));
+                u64::from(equal.to_bitmask()) << (16 * at)
+            };
+            lf |= bits(b'\n');
+            cr |= bits(b'\r');
+        }
+        let second_halves = lf & (cr << 1 | u64::from(after_cr));
+        after_cr = cr >> 63 != 0;
+        count += u64::from(((lf | cr) ^ second_halves).count_ones());
+    };
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    blocks.iter().for_each(&mut count_block);
+    if !rest.is_empty() {
+        let mut block = [0; BLOCK];
+        block[..rest.len()].copy_from_slice(rest);
+        count_block(&block);
+    }
+    count
+}
+
+/// LFs and CRs in `text`, each counted alone.
+#[inline]
+pub(super) fn count_ends(text: &[u8]) -> usize {
+    // Lanes count up to 255.
+    let (vectors, rest) = text.as_chunks::<16>();
+    let is_end = |byte: &&u8| matches!(byte, b'\n' | b'\r');
+    let mut ends = rest.iter().filter(is_end).count();
+    for vectors in vectors.chunks(255) {
+        let mut lanes = u8x16::splat(0);
+        for vector in vectors {
+            let vector = u8x16::new(*vector);
+            // A lane that is equal is 255, or -1.
+            lanes -= vector.simd_eq(u8x16::splat(b'\n')) | vector.simd_eq(u8x16::splat(b'\r'));
+        }
+        let lanes = lanes.to_array().map(usize::from);
+        ends += lanes.iter().sum::<usize>();
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Byte by byte.
+    fn trivial(text: &[u8]) -> u64 {
+        let is_end = |at: usize| match text[at] {
+            b'\r' => true,
+            b'\n' => at == 0 || text[at - 1] != b'\r',
+            _ => false,
+        };
+        (0..text.len()).filter(|at| is_end(*at)).count() as u64
+    }
+
+    /// Texts of CRs, LFs and other bytes, of many lengths around those of blocks.
+    fn texts() -> impl Iterator<Item = Vec<u8>> {
+        let mut state = 1_u32;
+        (0..600_usize).map(move |length| {
+            let next = |_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                b"\r\n\nx"[(state >> 24) as usize % 4]
+            };
+            (0..length % 300).map(next).collect()
+        })
+    }
+
+    #[test]
+    fn all_ways_to_count_agree() {
+        for text in texts() {
+            let expect = trivial(&text);
+            assert_eq!(count_line_ends(&text) as u64, expect, "{text:?}");
+            let ends = text.iter().filter(|byte| **byte != b'x').count();
+            assert_eq!(count_ends(&text), ends, "{text:?}");
+            let mut in_lines = Lines::default();
+            for line in text.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
+                match line.last() {
+                    Some(b'\r' | b'\n') => in_lines.push_line(line),
+                    _ => in_lines.push(line),
+                }
+            }
+            assert_eq!(in_lines, Lines::of(&text), "{text:?}");
+            for cut in [0, 1, text.len() / 3, text.len() / 2, text.len()] {
+                let (first, second) = text.split_at(cut.min(text.len()));
+                let mut pushed = Lines::of(first);
+                pushed.push(second);
+                let joined = Lines::of(first).followed_by(Lines::of(second));
+                assert_eq!((pushed.count(), joined), (expect, pushed), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_do_not_overflow() {
+        assert_eq!(count_ends(&[b'\n'; 100_003]), 100_003);
+    }
+}
