@@ -2,10 +2,14 @@
 //! parses what came, makes one call into the backend, and answers. After a plain post the browser is sent back to the
 //! page that it came from, or to where `redirect` says.
 
+#[cfg(feature = "ssr")]
+mod formats;
 mod jobs;
 #[cfg(feature = "ssr")]
 mod users;
 
+#[cfg(feature = "ssr")]
+pub use formats::*;
 pub use jobs::*;
 #[cfg(feature = "ssr")]
 pub use users::*;

@@ -67,11 +67,20 @@ create table saved_formats (
     name text not null,
     -- the header's names, trimmed and in lower case, as a JSON array; null for files without a header
     header jsonb,
+    -- SHA-256 of the names, by which a header is looked up
+    header_hash bytea,
+    -- what is given about such files (validator, format/json.rs)
     format jsonb not null,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    unique (user_id, name)
+    unique (user_id, name),
+    unique (user_id, header_hash)
 );
 create index jobs_same_file_idx on jobs (user_id, sha256);
 
-create unique index saved_formats_header_idx on saved_formats (user_id, md5(header::text)) where header is not null;
+alter table jobs
+    -- the saved format that was chosen by its name
+    add column saved_format_id bigint references saved_formats (id) on delete set null,
+    -- name of the saved format that the file is read under, as it was then
+    add column applied_format text;
+create index jobs_saved_format_idx on jobs (saved_format_id) where saved_format_id is not null;

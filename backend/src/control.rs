@@ -4,26 +4,26 @@
 //! work of the current attempt commits: the work of earlier ones is fenced off at once, whatever Temporal does with
 //! it and however late it wakes up. Ending its workflow only frees the workers sooner.
 
-use domain::{Command, Effect, Job, JobId, JobStatus};
-use validator::Format;
+use domain::{Command, Effect, GivenFormat, Job, JobId, JobStatus};
 
 use crate::{
     Backend, Error, Result,
     jobs::{query, transition},
-    maintenance, processing,
+    maintenance, processing, saved_formats,
     temporal::{Assignment, Attempt},
 };
 
 /// Does what is asked for, and returns the job as it is then. However often a command comes, and from
 /// however many places at once, it takes effect once. Fails with [`Error::Conflict`] when the job's state
-/// forbids it, and with [`Error::Unavailable`] when Temporal doesn't take a job that is to run; then
-/// nothing has changed. `format` is given about the file of a job that is started or retried, in addition to what was
+/// forbids it, with [`Error::Invalid`] when the user has no saved
+/// format of the name that is given, and with [`Error::Unavailable`] when Temporal doesn't take a job that is to run; then
+/// nothing has changed. `given` is about the file of a job that is started or retried, in addition to what was
 /// given before.
 pub async fn command(
     backend: &Backend,
     job_id: JobId,
     command: Command,
-    format: &Format,
+    given: &GivenFormat,
 ) -> Result<Job> {
     loop {
         let job = query::get(&backend.pool, job_id).await?;
@@ -35,12 +35,11 @@ pub async fn command(
         };
         let changed = match status {
             JobStatus::Processing => {
-                if job.state.status != JobStatus::Paused && !format.is_empty() {
-                    let before = query::file_format(&backend.pool, job_id).await?.format.0;
-                    let given = format.clone().or(&before);
-                    if !transition::give_format(&backend.pool, current, &given).await? {
-                        continue;
-                    }
+                if job.state.status != JobStatus::Paused
+                    && !given.is_empty()
+                    && !give(backend, &job, given).await?
+                {
+                    continue;
                 }
                 run(backend, &job).await?
             }
@@ -57,6 +56,20 @@ pub async fn command(
             return Ok(job);
         }
     }
+}
+
+/// Notes what is given about the job's file. Returns whether the job is still in this attempt.
+async fn give(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool> {
+    let saved = match &given.saved {
+        Some(name) => {
+            let user_id = job.state.user_id;
+            Some(saved_formats::find_by_name(&backend.pool, user_id, name).await?)
+        }
+        None => None,
+    };
+    let before = query::file_format(&backend.pool, job.id).await?.format.0;
+    let format = given.format.clone().or(&before);
+    transition::give_format(&backend.pool, Attempt::of(job), &format, saved).await
 }
 
 /// Starts the job's next attempt. Temporal takes the workflow first, and only then does the job look started. If this

@@ -8,6 +8,7 @@
 //! entry points  uploads  control  users  deletion  queries  reports  demo  results::{page, csv}   server and app
 //!               processing  maintenance                                                           worker
 //! readers       results::{reader, search, id_index}  starter
+//!               saved_formats: every query on saved formats
 //! the ledger    ledger: every query on chunks
 //! the job       jobs::{query, transition, events}: every query on jobs     deletion_queue
 //! ground        error  config  database  storage  temporal
@@ -30,6 +31,7 @@ pub mod program;
 pub mod queries;
 pub mod reports;
 pub mod results;
+pub mod saved_formats;
 mod starter;
 mod storage;
 mod temporal;

@@ -3,23 +3,29 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use domain::{Job, UserId};
+use domain::{GivenFormat, Job, UserId};
 use futures::Stream;
 use uuid::Uuid;
-use validator::Format;
 
-use crate::{Backend, Result, database, deletion_queue, jobs::transition, maintenance, users};
+use crate::{
+    Backend, Result, database, deletion_queue, jobs::transition, maintenance, saved_formats, users,
+};
 
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
-/// when the job is started. `format` is what is given about it. Without success nothing is left behind, not even if this process dies.
+/// when the job is started. `given` is about
+/// its format. Without success nothing is left behind, not even if this process dies.
 pub async fn upload<E: Display>(
     backend: &Backend,
     user_id: UserId,
     filename: &str,
-    format: &Format,
+    given: &GivenFormat,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
 ) -> Result<Job> {
     users::get(backend, user_id).await?;
+    let saved = match &given.saved {
+        Some(name) => Some(saved_formats::find_by_name(&backend.pool, user_id, name).await?),
+        None => None,
+    };
     let key = format!("{}.csv", Uuid::new_v4());
     deletion_queue::expect_file(&backend.pool, &key).await?;
     let job = async {
@@ -30,6 +36,7 @@ pub async fn upload<E: Display>(
         let mut tx = database::begin(&backend.pool).await?;
         deletion_queue::keep_file(&mut tx, &key).await?;
         let filename = shown_filename(filename);
+        let format = (&given.format, saved);
         let job = transition::create(&mut tx, user_id, &filename, &key, &file, format).await?;
         tx.commit().await?;
         Ok(job)

@@ -66,6 +66,18 @@ pub(crate) async fn lock(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
     user.map(|_| ()).ok_or(Error::NotFound("User"))
 }
 
+/// Lets one transaction at a time change what is saved for the user, and keeps the user until it ends. Fails with
+/// [`Error::NotFound`].
+pub(crate) async fn lock_settings(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
+    let user = sqlx::query_scalar!(
+        "select id from users where id = $1 for no key update",
+        user_id.get()
+    )
+    .fetch_optional(tx)
+    .await?;
+    user.map(|_| ()).ok_or(Error::NotFound("User"))
+}
+
 /// Removes a user without jobs.
 pub(crate) async fn remove(tx: &mut PgConnection, user_id: UserId) -> sqlx::Result<()> {
     sqlx::query!("delete from users where id = $1", user_id.get())

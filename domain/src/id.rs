@@ -51,6 +51,11 @@ id! {
     JobId
 }
 
+id! {
+    /// The number of a saved format.
+    SavedFormatId
+}
+
 #[cfg(test)]
 mod tests {
     use super::JobId;

@@ -9,14 +9,18 @@ mod id;
 mod job;
 mod page;
 mod report;
+mod saved_format;
 mod state;
 mod user;
 
 pub use command::{Command, Effect, Forbidden};
-pub use id::{JobId, UserId};
+pub use id::{JobId, SavedFormatId, UserId};
 pub use job::{Job, JobStatus};
 pub use page::PageRequest;
 pub use report::{JobReport, Throughput, results_filename};
+pub use saved_format::{
+    FormatName, GivenFormat, HeaderKey, NewSavedFormat, SavedFormat, SavedFormatChange,
+};
 pub use state::{JobProgress, JobState};
 pub use user::{Email, InvalidField, NewUser, User, UserChange, UserName};
 pub use validator::{

@@ -2,6 +2,7 @@
 //! responds.
 
 pub mod check;
+pub mod formats;
 pub mod jobs;
 pub mod results;
 pub mod transactions;

@@ -18,11 +18,14 @@ use utoipa::{
     OpenApi,
     openapi::{OpenApi as Description, Server},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt},
+    routes,
+};
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    api::{check, jobs, results, transactions, users},
+    api::{check, formats, jobs, results, transactions, users},
     health, pages, problem,
     state::AppState,
     websocket,
@@ -30,6 +33,9 @@ use crate::{
 
 /// The id that a response carries is the one under which its errors are logged.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Bytes of a saved format with its header, and more than any has.
+const MAX_SAVED_FORMAT_BYTES: usize = 1 << 20;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -74,6 +80,14 @@ fn rest() -> (Router<AppState>, Description) {
     let (routes, description) = OpenApiRouter::with_openapi(ApiDescription::openapi())
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::get, users::update, users::delete))
+        .routes(
+            routes!(formats::list, formats::create)
+                .layer(DefaultBodyLimit::max(MAX_SAVED_FORMAT_BYTES)),
+        )
+        .routes(
+            routes!(formats::get, formats::update, formats::delete)
+                .layer(DefaultBodyLimit::max(MAX_SAVED_FORMAT_BYTES)),
+        )
         .routes(routes!(jobs::list_of_user))
         .routes(routes!(check::check))
         .routes(routes!(jobs::upload))

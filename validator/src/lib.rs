@@ -28,9 +28,9 @@ pub use csv::write_results_header;
 pub use date::DateOrder;
 pub use duplicates::{IdHasher, SeenHashes, SeenIds};
 pub use file::{
-    Candidate, Checked, Checker, ChunkRange, Column, Encoding, EncodingProbe, FileError, Head,
-    HeadEnd, Layout, Plan, PlanSink, Planner, Presumed, RowId, ScannedSlice, read_rows, scan_slice,
-    validate_chunk,
+    Candidate, Checked, Checker, ChunkRange, Column, Encoding, EncodingProbe, FileError,
+    HEADER_BYTES, Head, HeadEnd, Layout, Plan, PlanSink, Planner, PossibleHeader, Presumed, RowId,
+    ScannedSlice, header_key, possible_headers, read_rows, scan_slice, validate_chunk,
 };
 pub use filter::{RowFilter, UnknownFilter};
 pub use format::{

@@ -168,7 +168,7 @@ pub(crate) fn read_amount(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn one_amount(layout: &Layout, value: &[u8]) -> Result<Amount, ErrorCode> {
     if value.is_empty() {
         return Err(ErrorCode::AmountMissing);
@@ -225,11 +225,16 @@ fn amount_of_columns(
     }
 }
 
-#[inline]
-fn is_suspicious(limits: &Limits, amount: Amount) -> bool {
-    if *limits == Limits::DEFAULT {
-        return amount.is_suspicious();
+#[inline(always)]
+fn is_suspicious(limits: Option<&Limits>, amount: Amount) -> bool {
+    match limits {
+        None => amount.is_suspicious(),
+        Some(limits) => is_beyond(limits, amount),
     }
+}
+
+#[inline(never)]
+fn is_beyond(limits: &Limits, amount: Amount) -> bool {
     limits
         .below
         .is_some_and(|below| amount.units() < below.units())
@@ -238,7 +243,7 @@ fn is_suspicious(limits: &Limits, amount: Amount) -> bool {
             .is_some_and(|above| amount.units() > above.units())
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn read_date(layout: &Layout, value: &[u8]) -> Result<Day, ErrorCode> {
     let date = match layout.rules() {
         1 => parse_date_v1(value),
@@ -265,7 +270,7 @@ pub(crate) fn is_ignored(layout: &Layout, record: &Record<'_>) -> bool {
 }
 
 /// A trimmed value. Empty where the record has no such field.
-#[inline]
+#[inline(always)]
 pub(crate) fn value<'a>(
     layout: &Layout,
     record: &'a Record<'_>,

@@ -11,7 +11,10 @@ use {
     crate::ErrorKind,
     backend::results::page::RowPage,
     backend::{Backend, FileFormat},
-    domain::{Format, InvalidField, Job, JobReport, JobStatus, PageRequest, User, format},
+    domain::{
+        Format, FormatName, GivenFormat, InvalidField, Job, JobReport, JobStatus, PageRequest,
+        User, format,
+    },
 };
 
 /// What the page of a job shows, except its rows.
@@ -74,7 +77,7 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     respond(async {
         let mut form = data.into_inner().ok_or_else(incomplete)?;
         let mut user_id: Option<UserId> = None;
-        let mut format = Format::default();
+        let mut given = GivenFormat::default();
         while let Some(mut field) = form.next_field().await.map_err(|_| broken_off())? {
             match field.name() {
                 Some("user_id") => {
@@ -90,7 +93,8 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         .ok()
                         .and_then(|digits| digits.parse().ok());
                 }
-                Some("format") => {
+                Some(name @ ("format" | "format_name")) => {
+                    let is_name = name == "format_name";
                     let mut text = Vec::new();
                     while let Some(chunk) = field.chunk().await.map_err(|_| broken_off())? {
                         text.extend_from_slice(&chunk);
@@ -99,7 +103,13 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         }
                     }
                     let text = String::from_utf8(text).map_err(|_| incomplete())?;
-                    format = Format::from_json(&text).map_err(InvalidField::from)?;
+                    match is_name {
+                        true if text.is_empty() => {}
+                        true => given.saved = Some(FormatName::parse_field("format_name", &text)?),
+                        false => {
+                            given.format = Format::from_json(&text).map_err(InvalidField::from)?;
+                        }
+                    }
                 }
                 Some("file") => {
                     let user_id = user_id.ok_or_else(incomplete)?;
@@ -109,9 +119,8 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         return Err(InvalidField::new("file", "Choose a file.").into());
                     }
                     let backend = expect_context::<Backend>();
-                    let job =
-                        backend::uploads::upload(&backend, user_id, &filename, &format, field)
-                            .await?;
+                    let job = backend::uploads::upload(&backend, user_id, &filename, &given, field)
+                        .await?;
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
                     return Ok(job.id);
                 }
@@ -156,8 +165,8 @@ pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
 pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, AppError> {
     respond(async {
         let backend = expect_context::<Backend>();
-        let format = Format::default();
-        let job = backend::control::command(&backend, job_id, command, &format).await?;
+        let given = GivenFormat::default();
+        let job = backend::control::command(&backend, job_id, command, &given).await?;
         Ok(job.state)
     })
     .await
@@ -175,13 +184,16 @@ pub async fn answer_questions(
     job_id: JobId,
     fields: &[(String, String)],
 ) -> Result<(), AppError> {
-    let format = check::form::answers(fields).map_err(InvalidField::from)?;
+    let given = GivenFormat {
+        format: check::form::answers(fields).map_err(InvalidField::from)?,
+        saved: None,
+    };
     let job = backend::queries::job(backend, job_id).await?;
     let command = match job.state.status {
         JobStatus::Pending => Command::Start,
         _ => Command::Retry,
     };
-    backend::control::command(backend, job_id, command, &format).await?;
+    backend::control::command(backend, job_id, command, &given).await?;
     Ok(())
 }
 

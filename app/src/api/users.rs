@@ -1,5 +1,5 @@
 use backend::{Backend, JobPage};
-use domain::{Email, NewUser, User, UserChange, UserId, UserName};
+use domain::{Email, NewUser, SavedFormat, User, UserChange, UserId, UserName};
 use leptos::prelude::*;
 
 use super::respond;
@@ -9,6 +9,7 @@ use crate::{AppError, ErrorKind};
 pub struct Dashboard {
     pub user: User,
     pub jobs: JobPage,
+    pub formats: Vec<SavedFormat>,
 }
 
 pub async fn dashboard(
@@ -19,6 +20,7 @@ pub async fn dashboard(
     Ok(Dashboard {
         user: backend::users::get(backend, user_id).await?,
         jobs: backend::queries::job_page(backend, user_id, page).await?,
+        formats: backend::saved_formats::list(backend, user_id).await?,
     })
 }
 

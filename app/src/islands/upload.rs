@@ -40,6 +40,8 @@ pub fn UploadForm(
     max_bytes: u64,
     /// What checks a file in the browser.
     module: CheckModule,
+    /// Names of the user's saved formats.
+    formats: Vec<String>,
     /// Of an upload without JavaScript.
     posted: Option<AppError>,
 ) -> impl IntoView {
@@ -118,6 +120,7 @@ pub fn UploadForm(
             >
                 <input type="hidden" name="user_id" value=user_id.to_string() />
                 <input type="hidden" name="format" value=text(move || check.format.get()) />
+                <FormatField names=formats />
                 <FileField input check error is_sending />
                 <div class="controls">
                     <button
@@ -144,6 +147,26 @@ pub fn UploadForm(
             <CheckPanel check input />
         </section>
     }
+}
+
+/// Chooses a saved format by its name. It comes before the file in the form.
+#[component]
+fn FormatField(names: Vec<String>) -> impl IntoView {
+    let options = |names: Vec<String>| {
+        let option = |name: String| view! { <option value=name.clone()>{name.clone()}</option> };
+        names.into_iter().map(option).collect_view()
+    };
+    (!names.is_empty()).then(|| {
+        view! {
+            <div class="field">
+                <label for="format-name">"Saved format"</label>
+                <select id="format-name" name="format_name">
+                    <option value="">"By the file's header"</option>
+                    {options(names)}
+                </select>
+            </div>
+        }
+    })
 }
 
 #[component]

@@ -1,5 +1,6 @@
 //! `/users/{id}`: a user's files, live, and what can be done with the user.
 
+mod formats;
 mod settings;
 
 use axum::http::StatusCode;
@@ -7,7 +8,7 @@ use backend::{Backend, JobPage};
 use domain::{Job, format};
 use leptos::prelude::*;
 
-use self::settings::Settings;
+use self::{formats::SavedFormats, settings::Settings};
 use super::{
     failure::{failure, not_found},
     pager::Pager,
@@ -26,7 +27,11 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
     };
     // What is no number is the first page.
     let page = query.get("page").parse().unwrap_or(1);
-    let Dashboard { user, jobs } = match api::dashboard(backend, user_id, page).await {
+    let Dashboard {
+        user,
+        jobs,
+        formats,
+    } = match api::dashboard(backend, user_id, page).await {
         Ok(dashboard) => dashboard,
         Err(error) => return failure(site, error),
     };
@@ -34,6 +39,7 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
     let jobs: Vec<ListedJob> = jobs.iter().map(listed).collect();
     let active = jobs.iter().find(|listed| listed.job.status.is_active());
     let active = active.map(|listed| (&listed.job, listed.filename.as_str()));
+    let format_names: Vec<String> = formats.iter().map(|saved| saved.name.clone()).collect();
     let title = list_title(active, &user.name);
     let refresh = active.is_some();
     site.page(StatusCode::OK, &title, || {
@@ -62,6 +68,7 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
                 user_id
                 max_bytes=backend.max_upload_bytes()
                 module=site.check.clone()
+                formats=format_names
                 posted={query.posted::<UploadFile>()}
             />
             <div class="columns">
@@ -78,7 +85,10 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
                         {pager}
                     </div>
                 </div>
-                <Settings user job_count=total query />
+                <div class="stack">
+                    <SavedFormats user_id formats query />
+                    <Settings user job_count=total query />
+                </div>
             </div>
         }
     })

@@ -178,6 +178,8 @@ pub struct FileFormat {
     pub format: Json<Format>,
     pub reading: Option<Json<Reading>>,
     pub questions: Option<Json<Vec<Question>>>,
+    /// Name of the saved format that the file is read under, as it was then.
+    pub applied_format: Option<String>,
 }
 
 pub(crate) async fn file_format(
@@ -187,7 +189,7 @@ pub(crate) async fn file_format(
     sqlx::query_as!(
         FileFormat,
         r#"select format as "format: Json<Format>", reading as "reading: Json<Reading>",
-                  questions as "questions: Json<Vec<Question>>"
+                  questions as "questions: Json<Vec<Question>>", applied_format
            from jobs where id = $1"#,
         job_id.get()
     )
@@ -221,6 +223,12 @@ pub(crate) struct Work {
     pub is_planned: bool,
     /// What is given about the file.
     pub format: Json<Format>,
+    /// The saved format that was chosen by its name.
+    pub saved_format_id: Option<i64>,
+    pub filename: String,
+    /// The encodings that the user's formats for headers have, an empty text for none. Empty if there are no such
+    /// formats.
+    pub saved_encodings: Vec<String>,
 }
 
 /// The job if it is being processed in this attempt.
@@ -231,8 +239,38 @@ pub(crate) async fn work(
     sqlx::query_as!(
         Work,
         r#"select result_id as "result_id!", user_id, storage_key, bytes, layout is not null as "is_planned!",
-                  format as "format: Json<Format>"
+                  format as "format: Json<Format>", saved_format_id, filename,
+                  array(
+                      select distinct coalesce(saved.format ->> 'encoding', '') from saved_formats as saved
+                      where saved.user_id = jobs.user_id and saved.header_hash is not null order by 1
+                  ) as "saved_encodings!"
            from jobs where id = $1 and run = $2 and status = 'processing'"#,
+        attempt.job_id.get(),
+        attempt.number as i32
+    )
+    .fetch_optional(database)
+    .await
+}
+
+/// What is saved of a job's format when it completes.
+pub(crate) struct Completing {
+    pub user_id: i64,
+    pub filename: String,
+    pub format: Json<Format>,
+    pub saved_format_id: Option<i64>,
+    pub layout: Json<Layout>,
+}
+
+/// The job if it is being processed in this attempt, and planned.
+pub(crate) async fn completing(
+    database: impl PgExecutor<'_>,
+    attempt: Attempt,
+) -> sqlx::Result<Option<Completing>> {
+    sqlx::query_as!(
+        Completing,
+        r#"select user_id, filename, format as "format: Json<Format>", saved_format_id,
+                  layout as "layout!: Json<Layout>"
+           from jobs where id = $1 and run = $2 and status = 'processing' and layout is not null"#,
         attempt.job_id.get(),
         attempt.number as i32
     )

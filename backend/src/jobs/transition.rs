@@ -4,7 +4,7 @@
 //! that it works for still current; each change here that ends an attempt takes the lock for itself first. So it waits
 //! for the chunks that are being committed, counts them, and none is committed after it.
 
-use domain::{Job, JobId, JobProgress, JobStatus, UserId};
+use domain::{Job, JobId, JobProgress, JobStatus, SavedFormatId, UserId};
 use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
 use validator::{Counts, FileError, Format, Layout, Reading};
 
@@ -18,11 +18,11 @@ pub(crate) async fn create(
     filename: &str,
     storage_key: &str,
     file: &StoredFile,
-    format: &Format,
+    (format, saved_format_id): (&Format, Option<SavedFormatId>),
 ) -> Result<Job> {
     query_jobs!(
-        "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text)
-         values ($1, $2, $3, $4, $5, $6, $7) returning",
+        "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text, saved_format_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8) returning",
         "",
         user_id.get(),
         filename,
@@ -30,13 +30,19 @@ pub(crate) async fn create(
         file.sha256,
         storage_key,
         Json(format) as _,
-        file.is_text
+        file.is_text,
+        saved_format_id.map(SavedFormatId::get)
     )
     .fetch_one(tx)
     .await
-    .map_err(|error| match violates(&error, "jobs_user_id_fkey") {
-        true => Error::NotFound("User"),
-        false => error.into(),
+    .map_err(|error| {
+        if violates(&error, "jobs_user_id_fkey") {
+            return Error::NotFound("User");
+        }
+        if violates(&error, "jobs_saved_format_id_fkey") {
+            return Error::NotFound("Saved format");
+        }
+        error.into()
     })
 }
 
@@ -68,6 +74,7 @@ pub(crate) async fn begin(
                  layout = case when paused then layout end,
                  id_index = case when paused then id_index end,
                  reading = case when paused then reading end,
+                 applied_format = case when paused then applied_format end,
                  questions = null, error_code = null,
                  content_key = case when paused then jobs.content_key end,
                  content_bytes = case when paused then content_bytes end,
@@ -105,38 +112,49 @@ pub(crate) async fn begin(
     commit(tx, begun).await
 }
 
-/// Replaces what is given about the file of a job that is to be begun in the attempt after this one. Returns whether the
-/// job is still in this attempt.
+/// Replaces what is given about the file of a job that is to be begun in the attempt after this one, and the saved format
+/// that it has chosen, if `saved_format_id` is one. Returns whether the job is still in this attempt.
 pub(crate) async fn give_format(
     pool: &PgPool,
     attempt: Attempt,
     format: &Format,
-) -> sqlx::Result<bool> {
+    saved_format_id: Option<SavedFormatId>,
+) -> Result<bool> {
     let given = sqlx::query!(
-        "update jobs set format = $3
+        "update jobs set format = $3, saved_format_id = coalesce($4, saved_format_id)
          where id = $1 and run = $2 and status in ('pending', 'failed', 'cancelled')",
         attempt.job_id.get(),
         attempt.number as i32,
-        Json(format) as _
+        Json(format) as _,
+        saved_format_id.map(SavedFormatId::get)
     )
     .execute(pool)
-    .await?;
+    .await
+    .map_err(
+        |error| match violates(&error, "jobs_saved_format_id_fkey") {
+            true => Error::NotFound("Saved format"),
+            false => error.into(),
+        },
+    )?;
     Ok(given.rows_affected() == 1)
 }
 
-/// Notes why the attempt can't read its file; [`fail`] then ends it.
+/// Notes why the attempt can't read its file, and under which saved format; [`fail`] then ends it.
 pub(crate) async fn refused(
     pool: &PgPool,
     attempt: Attempt,
     error: &FileError,
+    applied_format: Option<&str>,
 ) -> sqlx::Result<()> {
     let questions = Some(error.questions()).filter(|questions| !questions.is_empty());
     sqlx::query!(
-        "update jobs set error_code = $3, questions = $4 where id = $1 and run = $2 and status = 'processing'",
+        "update jobs set error_code = $3, questions = $4, applied_format = $5
+         where id = $1 and run = $2 and status = 'processing'",
         attempt.job_id.get(),
         attempt.number as i32,
         error.code(),
-        questions.map(Json) as _
+        questions.map(Json) as _,
+        applied_format
     )
     .execute(pool)
     .await?;
@@ -204,9 +222,9 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
     Ok(!commit(tx, failed).await?.is_empty())
 }
 
-/// Marks the attempt as completed, if every chunk of its file is committed; returns whether it was.
-pub(crate) async fn complete(pool: &PgPool, attempt: Attempt) -> Result<bool> {
-    let mut tx = database::begin(pool).await?;
+/// Marks the attempt as completed, if every chunk of its file is committed, and commits the transaction; returns whether
+/// it was. Otherwise the transaction is rolled back.
+pub(crate) async fn complete(mut tx: PgTransaction<'_>, attempt: Attempt) -> Result<bool> {
     let completed = query_jobs!(
         "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1)
          update jobs
@@ -226,6 +244,10 @@ pub(crate) async fn complete(pool: &PgPool, attempt: Attempt) -> Result<bool> {
     )
     .fetch_optional(&mut *tx)
     .await?;
+    if completed.is_none() {
+        tx.rollback().await?;
+        return Ok(false);
+    }
     Ok(!commit(tx, completed).await?.is_empty())
 }
 
@@ -233,6 +255,8 @@ pub(crate) async fn complete(pool: &PgPool, attempt: Attempt) -> Result<bool> {
 pub(crate) struct Planned<'a> {
     pub layout: &'a Layout,
     pub reading: &'a Reading,
+    /// Name of the saved format that the file is read under.
+    pub applied_format: Option<&'a str>,
     pub id_index: Option<&'a IdIndex>,
     /// Without those that are no transactions.
     pub rows: u64,
@@ -299,6 +323,7 @@ pub(crate) async fn planned(
 ) -> sqlx::Result<bool> {
     let stored = sqlx::query!(
         "update jobs set layout = $3, id_index = $4, total_records = $5, total_batches = $6, reading = $7,
+                applied_format = $8,
                 unfinished_plans = 0, updated_at = clock_timestamp(), version = version + 1
          where id = $1 and run = $2 and status = 'processing' and layout is null",
         attempt.job_id.get(),
@@ -307,7 +332,8 @@ pub(crate) async fn planned(
         planned.id_index.map(Json) as _,
         planned.rows as i64,
         planned.chunks as i32,
-        Json(planned.reading) as _
+        Json(planned.reading) as _,
+        planned.applied_format
     )
     .execute(tx)
     .await?;
@@ -326,7 +352,7 @@ pub(crate) async fn complete_small(
         "update jobs
          set status = 'completed', layout = $3, total_records = $4, processed_records = $4, valid_records = $5,
              invalid_records = $6, suspicious_records = $7, total_batches = $8, batch_completed = $8,
-             ignored_records = $9, reading = $10,
+             ignored_records = $9, reading = $10, applied_format = $11,
              finished_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1
          where id = $1 and run = $2 and status = 'processing' and layout is null",
         attempt.job_id.get(),
@@ -338,7 +364,8 @@ pub(crate) async fn complete_small(
         counts.suspicious as i64,
         planned.chunks as i32,
         counts.ignored as i64,
-        Json(planned.reading) as _
+        Json(planned.reading) as _,
+        planned.applied_format
     )
     .execute(tx)
     .await?;

@@ -39,11 +39,12 @@ pub(super) struct Content {
     pub sheet: Option<String>,
 }
 
-/// Finds or makes the text of the file. The inner error says why it has none.
+/// Finds or makes the text of the file; of a workbook, that of the sheet of this name. The inner error says why it has none.
 pub(super) async fn of(
     backend: &Backend,
     attempt: Attempt,
     work: &Work,
+    sheet: Option<&str>,
 ) -> Result<Result<Content, FileError>, StepError> {
     let bytes = work.bytes as u64;
     let beginning = 0..bytes.min(SNIFF_BYTES as u64);
@@ -74,7 +75,7 @@ pub(super) async fn of(
             max_unpacked_bytes: MAX_TEXT_BYTES,
             max_ratio: MAX_RATIO,
         },
-        sheet: work.format.0.sheet.clone(),
+        sheet: sheet.map(str::to_owned),
         max_memory_bytes: MAX_MEMORY_BYTES,
         max_cpu_seconds: MAX_CPU_SECONDS,
     };

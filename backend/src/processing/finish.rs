@@ -1,11 +1,29 @@
 //! The last step: the final status.
 
 use super::StepError;
-use crate::{Backend, jobs::transition, ledger, temporal::Attempt};
+use crate::{
+    Backend, database,
+    jobs::{query, transition},
+    ledger,
+    saved_formats::{self, CompletedFile},
+    temporal::Attempt,
+};
 
-/// Marks the attempt as completed, once every row has its verdict.
+/// Marks the attempt as completed, once every row has its verdict, and saves the format that was given.
 pub async fn complete(backend: &Backend, attempt: Attempt) -> Result<(), StepError> {
-    if transition::complete(&backend.pool, attempt).await? {
+    let mut tx = database::begin(&backend.pool).await?;
+    let Some(job) = query::completing(&mut *tx, attempt).await? else {
+        return Err(StepError::Outdated);
+    };
+    let file = CompletedFile {
+        user_id: job.user_id.into(),
+        filename: &job.filename,
+        given: &job.format.0,
+        chosen: job.saved_format_id.map(Into::into),
+        header: job.layout.0.header_key(),
+    };
+    saved_formats::save_after_completion(&mut tx, &file).await?;
+    if transition::complete(tx, attempt).await? {
         return Ok(());
     }
     // It is over already, or rows are missing.

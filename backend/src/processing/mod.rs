@@ -4,6 +4,7 @@
 //! Each step may be repeated at any time and from several places at once, as Temporal repeats what
 //! it isn't sure about. The ledger decides what counts: a chunk's verdicts are committed once.
 
+mod applied;
 mod content;
 mod convert;
 mod duplicates;
@@ -49,9 +50,15 @@ pub enum StepError {
 }
 
 impl StepError {
-    /// Notes at the job why its file can't be read, with the questions that must be answered first.
-    async fn refused(pool: &PgPool, attempt: Attempt, error: &FileError) -> Self {
-        match transition::refused(pool, attempt, error).await {
+    /// Notes at the job why its file can't be read, with the questions that must be answered first and the name of the
+    /// saved format that was applied.
+    async fn refused(
+        pool: &PgPool,
+        attempt: Attempt,
+        error: &FileError,
+        applied_format: Option<&str>,
+    ) -> Self {
+        match transition::refused(pool, attempt, error, applied_format).await {
             Ok(()) => Self::Unreadable(error.to_string()),
             Err(error) => error.into(),
         }

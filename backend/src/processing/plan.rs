@@ -13,7 +13,7 @@ use validator::{
 };
 
 use super::{
-    StepError, content,
+    StepError, applied, content,
     duplicates::{Duplicates, IdTable, Resolved},
 };
 use crate::{
@@ -113,19 +113,32 @@ async fn read_and_store(
     work: &Work,
     mut ended: PlanEnds,
 ) -> Result<u32, StepError> {
-    let content = match content::of(backend, attempt, work).await? {
+    let chosen = applied::by_choice(&backend.pool, work).await?;
+    let given_sheet = work.format.0.sheet.as_deref();
+    let sheet = given_sheet.or_else(|| chosen.as_ref()?.format.sheet.as_deref());
+    let content = match content::of(backend, attempt, work, sheet).await? {
         Ok(content) => content,
-        Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error).await),
+        Err(error) => {
+            let name = chosen.as_ref().map(|chosen| chosen.name.as_str());
+            return Err(StepError::refused(&backend.pool, attempt, &error, name).await);
+        }
     };
+    let applied = applied::apply(&backend.pool, work, chosen, async || {
+        let head = 0..content.bytes.min(applied::HEAD_BYTES);
+        Ok(backend.storage.read(&content.key, head).await?)
+    })
+    .await?;
+    let name = applied.name.as_deref();
     let format = Format {
         container: content.container,
         sheet: content.sheet.clone(),
-        ..work.format.0.clone()
+        ..applied.format
     };
-    let scanned = match scan(&backend.storage, (&content.key, content.bytes), &format).await? {
+    let mut scanned = match scan(&backend.storage, (&content.key, content.bytes), &format).await? {
         Ok(scanned) => scanned,
-        Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error).await),
+        Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error, name).await),
     };
+    scanned.plan.reading.mark_saved(&work.format.0);
     let chunks = scanned.chunks.len();
     // Until the plan is stored the index belongs to nobody, and is removed if that doesn't happen.
     let index_key = format!("{}.{}.ids", work.storage_key, Uuid::new_v4());
@@ -142,6 +155,7 @@ async fn read_and_store(
     let planned = Planned {
         layout: &scanned.plan.layout,
         reading: &scanned.plan.reading,
+        applied_format: name,
         id_index: Some(&index),
         rows: scanned.plan.rows - scanned.plan.ignored,
         chunks,

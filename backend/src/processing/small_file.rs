@@ -6,7 +6,7 @@ use validator::{
     PlanSink, Planner, Reading, RowId, RowSet, SeenHashes, scan_slice, validate_chunk,
 };
 
-use super::{Committed, StepError, plan::random_key};
+use super::{Committed, StepError, applied, plan::random_key};
 use crate::{
     Backend, database,
     jobs::{
@@ -14,6 +14,7 @@ use crate::{
         transition::{self, Planned},
     },
     ledger::{self, PlannedChunk, ValidatedChunk},
+    saved_formats::{self, CompletedFile},
     temporal::Attempt,
 };
 
@@ -50,11 +51,16 @@ pub async fn process_small_file(
         .storage
         .read(&work.storage_key, 0..work.bytes as u64)
         .await?;
-    let format = work.format.0;
-    let file = match spawn_blocking(move || validate_file(&bytes, format)).await? {
+    let chosen = applied::by_choice(&backend.pool, &work).await?;
+    let head = bytes.slice(..bytes.len().min(applied::HEAD_BYTES as usize));
+    let applied = applied::apply(&backend.pool, &work, chosen, async || Ok(head)).await?;
+    let name = applied.name.as_deref();
+    let format = applied.format;
+    let mut file = match spawn_blocking(move || validate_file(&bytes, format)).await? {
         Ok(file) => file,
-        Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error).await),
+        Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error, name).await),
     };
+    file.reading.mark_saved(&work.format.0);
     let mut counts = Counts::default();
     for chunk in &file.validated {
         counts += chunk.summary.counts;
@@ -62,11 +68,20 @@ pub async fn process_small_file(
     let planned = Planned {
         layout: &file.layout,
         reading: &file.reading,
+        applied_format: name,
         id_index: None,
         rows: counts.processed,
         chunks: file.planned.len(),
     };
+    let completed = CompletedFile {
+        user_id: work.user_id.into(),
+        filename: &work.filename,
+        given: &work.format.0,
+        chosen: work.saved_format_id.map(Into::into),
+        header: file.layout.header_key(),
+    };
     let mut tx = database::begin(&backend.pool).await?;
+    saved_formats::save_after_completion(&mut tx, &completed).await?;
     // Of several attempts at this step the first to get here wins: another one waits for its commit, then finds the job
     // completed.
     if !transition::complete_small(&mut tx, attempt, &planned, counts).await? {

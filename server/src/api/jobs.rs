@@ -12,7 +12,8 @@ use axum::{
 };
 use backend::{Backend, control, deletion, queries, reports, uploads};
 use domain::{
-    Command, Decision, Format, InvalidField, Job, JobId, JobReport, JobStatus, Question, UserId,
+    Command, Decision, Format, FormatName, GivenFormat, InvalidField, Job, JobId, JobReport,
+    JobStatus, Question, UserId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -36,6 +37,9 @@ pub struct UploadForm {
     /// What is given about the file: the JSON of a format. It comes before the file.
     #[schema(required = false)]
     format: String,
+    /// Name of one of the user's saved formats, for what `format` doesn't give. It comes before the file.
+    #[schema(required = false)]
+    format_name: String,
     /// The file.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
@@ -49,6 +53,8 @@ pub struct FormatBody {
     #[serde(default)]
     #[schema(value_type = Object)]
     format: serde_json::Value,
+    /// Name of one of the user's saved formats, for what is not given.
+    format_name: Option<String>,
 }
 
 /// A job, and how its file is read.
@@ -59,6 +65,8 @@ pub struct JobWithFormat {
     /// How the file is read. Until that is decided, what is given.
     #[schema(value_type = Object)]
     format: Format,
+    /// Name of the saved format that was applied, as it was then.
+    format_name: Option<String>,
     /// Why it is read so; empty until that is decided.
     decisions: Vec<Decision>,
     /// What must be answered before the file can be read.
@@ -107,7 +115,7 @@ pub async fn list_of_user(
         (status = 400, description = "the upload broke off", body = Problem),
         (status = 404, body = Problem),
         (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
-        (status = 422, description = "no form field `file`", body = Problem)))]
+        (status = 422, description = "no form field `file`, or a format that can't be used", body = Problem)))]
 pub async fn upload(
     State(backend): State<Backend>,
     OriginalUri(uri): OriginalUri,
@@ -115,17 +123,22 @@ pub async fn upload(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let mut form = form?;
-    let mut format = Format::default();
+    let mut given = GivenFormat::default();
     while let Some(field) = form.next_field().await? {
         if field.name() == Some("format") {
-            format = Format::from_json(&small_text(field).await?).map_err(InvalidField::from)?;
+            let text = small_text(field).await?;
+            given.format = Format::from_json(&text).map_err(InvalidField::from)?;
+            continue;
+        }
+        if field.name() == Some("format_name") {
+            given.saved = saved_name(Some(&small_text(field).await?))?;
             continue;
         }
         if field.name() != Some("file") {
             continue;
         }
         let filename = field.file_name().unwrap_or_default().to_owned();
-        let job = uploads::upload(&backend, query.user_id, &filename, &format, field).await?;
+        let job = uploads::upload(&backend, query.user_id, &filename, &given, field).await?;
         let uploaded = UploadedJob {
             job_id: job.id,
             job,
@@ -155,8 +168,15 @@ pub(super) async fn small_text(mut field: Field<'_>) -> Result<String, Problem> 
         .map_err(|_| InvalidField::new("format", "The format isn't UTF-8.").into())
 }
 
+/// Reads the name of a saved format. An empty text is none.
+fn saved_name(name: Option<&str>) -> Result<Option<FormatName>, InvalidField> {
+    name.filter(|name| !name.trim().is_empty())
+        .map(|name| FormatName::parse_field("format_name", name))
+        .transpose()
+}
+
 /// Reads the body of a command. None is an empty format.
-async fn format_of(body: Body) -> Result<Format, Problem> {
+async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
     let body = axum::body::to_bytes(body, MAX_FORMAT_BYTES).await;
     let body = body.map_err(|_| {
         InvalidField::new(
@@ -165,15 +185,20 @@ async fn format_of(body: Body) -> Result<Format, Problem> {
         )
     })?;
     if body.trim_ascii().is_empty() {
-        return Ok(Format::default());
+        return Ok(GivenFormat::default());
     }
     let body: FormatBody = serde_json::from_slice(&body).map_err(|error| {
-        InvalidField::new("body", &format!("The body is {{\"format\": …}}: {error}."))
+        InvalidField::new(
+            "body",
+            &format!("The body is {{\"format\": …, \"format_name\": …}}: {error}."),
+        )
     })?;
-    match body.format {
-        serde_json::Value::Null => Ok(Format::default()),
-        format => Ok(Format::from_value(&format).map_err(InvalidField::from)?),
-    }
+    let format = match body.format {
+        serde_json::Value::Null => Format::default(),
+        format => Format::from_value(&format).map_err(InvalidField::from)?,
+    };
+    let saved = saved_name(body.format_name.as_deref())?;
+    Ok(GivenFormat { format, saved })
 }
 
 /// A handler of one command. What the commands have in common they have here.
@@ -192,7 +217,7 @@ macro_rules! command {
             OriginalUri(uri): OriginalUri,
             ApiPath(job_id): ApiPath<JobId>,
         ) -> Result<impl IntoResponse, Problem> {
-            let job = control::command(&backend, job_id, $command, &Format::default()).await?;
+            let job = control::command(&backend, job_id, $command, &GivenFormat::default()).await?;
             Ok(accepted(&uri, $message, job))
         }
     };
@@ -204,7 +229,7 @@ macro_rules! command {
                 (status = 202, body = Accepted, headers(("Location" = String))),
                 (status = 404, body = Problem),
                 (status = 409, description = "the state of the job forbids it", body = Problem),
-                (status = 422, description = "a wrong key or value of the format", body = Problem),
+                (status = 422, description = "a wrong key or value of the format, or no saved format of that name", body = Problem),
                 (status = 503, description = "nothing was changed: a service behind this one doesn't answer",
                     body = Problem)))]
         pub async fn $name(
@@ -296,6 +321,7 @@ pub async fn get(
     Ok(Json(JobWithFormat {
         job,
         format,
+        format_name: file.applied_format,
         decisions,
         questions: questions.unwrap_or_default(),
         same_file_as,

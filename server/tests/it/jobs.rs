@@ -50,7 +50,13 @@ async fn the_sample_is_processed() {
     assert!(job["started_at"].as_str() < job["finished_at"].as_str());
     let listed = app.get_json(&format!("/users/{user_id}/jobs")).await;
     let mut without_format = job.clone();
-    for key in ["format", "decisions", "questions", "same_file_as"] {
+    for key in [
+        "format",
+        "format_name",
+        "decisions",
+        "questions",
+        "same_file_as",
+    ] {
         assert!(
             without_format
                 .as_object_mut()

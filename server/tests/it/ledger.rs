@@ -91,10 +91,10 @@ async fn committed_verdicts_outlive_the_rules() {
     assert_eq!(
         verdicts,
         [
-            "1,true,true,,",
-            "2,false,false,amount.not_a_number,\"amount is not a number: \"\"2\"\"\"",
-            "3,true,false,,",
-            "4,true,false,,",
+            "1,2,true,true,,",
+            "2,3,false,false,amount.not_a_number,\"amount is not a number: \"\"2\"\"\"",
+            "3,4,true,false,,",
+            "4,5,true,false,,",
         ]
     );
     let invalid = app

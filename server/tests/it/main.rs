@@ -14,6 +14,7 @@ mod pages;
 mod progress;
 mod results;
 mod rows;
+mod saved_formats;
 mod search;
 mod small_jobs;
 mod users;

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{
     FileError, Layout,
+    decode::Decoder,
     encoding::Encoding,
     error::MAX_COLUMNS,
     layout::{Asks, Column, RULES},
@@ -14,7 +15,7 @@ use crate::{
     Decimal,
     csv::own_columns,
     format::{
-        ColumnNames, ColumnRef, Decision, FirstRecords, Format, FoundColumns, Source,
+        ColumnNames, ColumnRef, Decision, FirstRecords, Format, FoundColumns, Limits, Source,
         columns_question,
     },
     trim::trim,
@@ -42,19 +43,101 @@ pub(super) struct Found {
     pub decisions: Vec<Decision>,
 }
 
+/// Bytes of a file that are enough to find its header in.
+pub const HEADER_BYTES: usize = 2 * ENOUGH_TEXT;
+
+/// A record that may be a file's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PossibleHeader {
+    pub delimiter: u8,
+    /// Records before it.
+    pub skip_records: u32,
+    /// As [`header_key`] makes them.
+    pub names: Vec<String>,
+}
+
+/// Returns the names of a header as a saved format keeps them: trimmed, in lower case, in their order, without empty ones
+/// at the end. `None` unless these are 2 to 1,000 names.
+pub fn header_key(names: &[String]) -> Option<Vec<String>> {
+    if names.len() > MAX_COLUMNS {
+        return None;
+    }
+    let mut names: Vec<String> = names.iter().map(|it| trim(it).to_lowercase()).collect();
+    while names.last().is_some_and(String::is_empty) {
+        names.pop();
+    }
+    (names.len() >= 2).then_some(names)
+}
+
+/// Lists the records that may be the header of a file that begins with `head`, which is the whole file or its first
+/// [`HEADER_BYTES`]: under each delimiter that is possible, the first 100 records, or the one that `format` says. Without
+/// an encoding in `format` the file is UTF-8 or UTF-16, and bytes that are not are U+FFFD. Empty if the format says
+/// that there is no header.
+pub fn possible_headers(head: &[u8], format: &Format) -> Vec<PossibleHeader> {
+    if format.is_headless() {
+        return Vec::new();
+    }
+    let text = text_of(head, format.encoding);
+    let (delimiters, start) = delimiters(&text, format);
+    let mut found = Vec::new();
+    for delimiter in delimiters {
+        let (skipped, limit) = match format.skip_records {
+            Some(skipped) => (skipped as usize, skipped as usize + 1),
+            None => (0, MAX_PREAMBLE),
+        };
+        let records = first_records(delimiter, &text, start, limit);
+        for (at, record) in records.iter().enumerate().skip(skipped) {
+            if let Some(names) = header_key(&record.names) {
+                found.push(PossibleHeader {
+                    delimiter,
+                    skip_records: at as u32,
+                    names,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Decodes as much of the beginning of a file as a header takes.
+fn text_of(head: &[u8], encoding: Option<Encoding>) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut keep = |_, piece: &[u8]| {
+        let lacking = ENOUGH_TEXT - text.len();
+        text.extend_from_slice(&piece[..lacking.min(piece.len())]);
+        if text.len() < ENOUGH_TEXT {
+            Ok(())
+        } else {
+            Err(())
+        }
+    };
+    let mut decoder = Decoder::new(encoding);
+    // An error says that it is enough.
+    if decoder.push(head, &mut keep).is_ok() {
+        let _ = decoder.finish(&mut keep);
+    }
+    text
+}
+
+/// The delimiters that are possible, and where the first record starts.
+fn delimiters(text: &[u8], format: &Format) -> (Vec<u8>, usize) {
+    let named = sep_line(text);
+    let delimiters = match (format.delimiter, named) {
+        (Some(given), _) => vec![given],
+        (None, Some((named, _))) => vec![named],
+        (None, None) => DELIMITERS.to_vec(),
+    };
+    (delimiters, named.map_or(0, |(_, end)| end))
+}
+
 /// Finds the header in the beginning of the text: all of the text, or at least [`ENOUGH_TEXT`] bytes
 /// of it. `format` is what is given about the file.
 pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<Found, FileError> {
     if head.is_empty() {
         return Err(FileError::Empty);
     }
-    let named = sep_line(head);
-    let start = named.map_or(0, |(_, end)| end);
-    let delimiters = match (format.delimiter, named) {
-        (Some(given), _) => vec![given],
-        (None, Some((named, _))) => vec![named],
-        (None, None) => DELIMITERS.to_vec(),
-    };
+    let (delimiters, start) = delimiters(head, format);
+    let is_named = start > 0;
     let candidates: Vec<Candidate> = delimiters
         .into_iter()
         .map(|delimiter| Candidate::read(delimiter, head, start, format))
@@ -100,7 +183,7 @@ pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<F
     let (Some(amount), Some(date)) = (found.amount, found.date) else {
         unreachable!("a required column that is missing is asked for above");
     };
-    let decisions = decisions(encoding, delimiter, named.is_some(), at, header, format);
+    let decisions = decisions(encoding, delimiter, is_named, at, header, format);
     let own_columns = match format.is_headless() {
         true => None,
         false => own_columns(&names),
@@ -119,7 +202,9 @@ pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<F
         own_columns,
         ignore: found.ignore,
         fields: format.fields.unwrap_or_default(),
-        limits: format.suspicious.unwrap_or_default(),
+        limits: format
+            .suspicious
+            .filter(|limits| *limits != Limits::DEFAULT),
         date_order: format.date_order,
         decimal: format.decimal.unwrap_or(Decimal::Point),
         asks: Asks {

@@ -42,8 +42,9 @@ pub struct Layout {
     pub(super) ignore: Vec<(usize, IgnoredValue)>,
     #[serde(default)]
     pub(super) fields: Fields,
-    #[serde(default)]
-    pub(super) limits: Limits,
+    /// `None`: the usual ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) limits: Option<Limits>,
     #[serde(default)]
     pub(super) date_order: Option<DateOrder>,
     #[serde(default)]
@@ -84,6 +85,13 @@ impl Layout {
     /// that are not UTF-8 are U+FFFD. Without a header, `column 1` and so on.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The header's names as a saved format keeps them. `None` for a file without a header.
+    pub fn header_key(&self) -> Option<Vec<String>> {
+        self.header
+            .then(|| super::header::header_key(&self.names))
+            .flatten()
     }
 
     /// Those of [`Self::names`] that no download has added.
@@ -144,8 +152,8 @@ impl Layout {
     }
 
     #[inline]
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.limits.as_ref()
     }
 
     /// The order of dates that name the year last. `None` if there are none.
@@ -239,7 +247,7 @@ impl Layout {
                 conditions.collect()
             }),
             fields: Some(self.fields),
-            suspicious: Some(self.limits),
+            suspicious: Some(self.limits.unwrap_or_default()),
             columns: GivenColumns {
                 transaction_id: Some(IdColumns {
                     from: self.ids.iter().map(reference).collect(),

@@ -159,6 +159,12 @@ impl<'a> Record<'a> {
             .any(|range| self.bytes[range].contains(&0))
     }
 
+    /// A field as it is in the text, with its quotes.
+    #[inline]
+    pub(crate) fn raw(&self, field: usize) -> Option<&'a [u8]> {
+        self.range(field).map(|range| &self.bytes[range])
+    }
+
     /// The value of a field, after unquoting, as bytes.
     pub(crate) fn value_bytes(&self, field: usize) -> Option<Cow<'a, [u8]>> {
         let raw = &self.bytes[self.range(field)?];

@@ -39,14 +39,14 @@ pub(crate) fn decide(
             layout.set_date_order(order);
             decisions.push(decision);
         }
-        Err(question) => questions.push(question),
+        Err(question) => questions.push(*question),
     }
     match decimal(evidence, given) {
         Ok((decimal, decision)) => {
             layout.set_decimal(decimal);
             decisions.push(decision);
         }
-        Err(question) => questions.push(question),
+        Err(question) => questions.push(*question),
     }
     match questions.is_empty() {
         true => {
@@ -73,7 +73,7 @@ fn text(proof: &Proof) -> String {
 fn date_order(
     evidence: &Evidence,
     given: &Format,
-) -> Result<Option<(DateOrder, Decision)>, Question> {
+) -> Result<Option<(DateOrder, Decision)>, Box<Question>> {
     let key = "date_order";
     if let Some(order) = given.date_order {
         return Ok(Some((
@@ -121,20 +121,20 @@ fn date_order(
             })
             .collect(),
     };
-    Err(Question {
+    Err(Box::new(Question {
         choices: vec![
             choice(DateOrder::Dmy, "Day first"),
             choice(DateOrder::Mdy, "Month first"),
         ],
         ..Question::new(key, message)
-    })
+    }))
 }
 
 fn name_of(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn decimal(evidence: &Evidence, given: &Format) -> Result<(Decimal, Decision), Question> {
+fn decimal(evidence: &Evidence, given: &Format) -> Result<(Decimal, Decision), Box<Question>> {
     let key = "decimal";
     if let Some(decimal) = given.decimal {
         return Ok((decimal, Decision::new(key, json!(decimal), Source::Given)));
@@ -181,13 +181,13 @@ fn decimal(evidence: &Evidence, given: &Format) -> Result<(Decimal, Decision), Q
             })
             .collect(),
     };
-    Err(Question {
+    Err(Box::new(Question {
         choices: vec![
             choice(Decimal::Point, "Decimal point: 1,234.56"),
             choice(Decimal::Comma, "Decimal comma: 1.234,56"),
         ],
         ..Question::new(key, message)
-    })
+    }))
 }
 
 /// No row has as many fields as the header, and all have the same number of them.

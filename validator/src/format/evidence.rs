@@ -4,6 +4,7 @@ use crate::{
     ErrorCode, Layout, Verdict,
     date::{OrderEvidence, order_evidence},
     file::Record,
+    format::AmountColumns,
     number::{DecimalEvidence, decimal_evidence},
     trim::trim_bytes,
 };
@@ -54,13 +55,12 @@ impl Evidence {
     ) {
         self.has_whole_row = true;
         if layout.asks_for_decimal() {
-            for at in layout.amount().values().into_iter().flatten() {
-                let value = trim_bytes(record.value_in(*at, scratch).unwrap_or_default());
-                match decimal_evidence(value) {
-                    DecimalEvidence::None => {}
-                    DecimalEvidence::Point if self.point.is_some() => {}
-                    DecimalEvidence::Comma if self.comma.is_some() => {}
-                    evidence => self.add_decimal(evidence, row, value),
+            match layout.amount() {
+                AmountColumns::One(at) => self.add_amount(layout, record, *at, row, scratch),
+                several => {
+                    for at in several.values().into_iter().flatten() {
+                        self.add_amount(layout, record, *at, row, scratch);
+                    }
                 }
             }
         }
@@ -72,6 +72,31 @@ impl Evidence {
                 OrderEvidence::Mdy if self.month_first.is_some() => {}
                 evidence => self.add_order(evidence, row, value),
             }
+        }
+    }
+
+    #[inline]
+    fn add_amount(
+        &mut self,
+        layout: &Layout,
+        record: &Record<'_>,
+        at: usize,
+        row: u64,
+        scratch: &mut Vec<u8>,
+    ) {
+        let raw = record.raw(at).unwrap_or_default();
+        // It has no comma, and is too short for two points between groups: it proves the point, if anything.
+        let has_points_alone =
+            raw.len() <= 8 && layout.delimiter() == b',' && raw.first() != Some(&b'"');
+        if has_points_alone && self.point.is_some() {
+            return;
+        }
+        let value = trim_bytes(record.value_in(at, scratch).unwrap_or_default());
+        match decimal_evidence(value) {
+            DecimalEvidence::None => {}
+            DecimalEvidence::Point if self.point.is_some() => {}
+            DecimalEvidence::Comma if self.comma.is_some() => {}
+            evidence => self.add_decimal(evidence, row, value),
         }
     }
 

@@ -6,15 +6,21 @@ use serde_json::Value;
 /// How the file is read, and why.
 #[component]
 pub fn HowItIsRead<'a>(file: &'a FileFormat) -> impl IntoView + use<> {
-    let decisions = file
-        .reading
-        .as_ref()
-        .map(|reading| reading.0.decisions.clone());
-    let panel = decisions.map(|decisions| {
+    let decisions = file.reading.as_ref().map(|reading| &reading.0.decisions);
+    let saved = file.applied_format.as_deref().map(|name| {
+        view! {
+            <div>
+                <dt>"Saved format"</dt>
+                <dd>{shortened(name)}</dd>
+            </div>
+        }
+    });
+    let panel = (decisions.is_some() || saved.is_some()).then(|| {
+        let decisions = decisions.into_iter().flatten().map(decision);
         view! {
             <section class="panel" aria-labelledby="reading-title">
                 <h2 id="reading-title">"How the file is read"</h2>
-                <dl class="details">{decisions.iter().map(decision).collect_view()}</dl>
+                <dl class="details">{saved} {decisions.collect_view()}</dl>
             </section>
         }
     });

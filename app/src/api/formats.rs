@@ -1,0 +1,106 @@
+use backend::Backend;
+use domain::{
+    Format, FormatName, HeaderKey, InvalidField, NewSavedFormat, SavedFormatChange, SavedFormatId,
+    UserId,
+};
+use leptos::prelude::*;
+use serde_json::Value;
+
+use super::respond;
+use crate::AppError;
+
+/// Bytes of a saved format with its header, and more than any has.
+const MAX_IMPORT_BYTES: usize = 1 << 20;
+
+/// Changes the name and the JSON of a saved format.
+#[server(prefix = "/rpc", endpoint = "update-format")]
+pub async fn update_format(
+    user_id: UserId,
+    format_id: SavedFormatId,
+    name: String,
+    format: String,
+) -> Result<(), AppError> {
+    respond(async {
+        let parsed = Format::from_json(&format).map_err(InvalidField::from);
+        let change = match (FormatName::parse(&name), parsed) {
+            (Ok(name), Ok(format)) => SavedFormatChange {
+                name: Some(name),
+                header: None,
+                format: Some(format),
+            },
+            (name, format) => {
+                return Err(AppError::invalid(
+                    [name.err(), format.err()].into_iter().flatten(),
+                ));
+            }
+        };
+        let backend = expect_context::<Backend>();
+        backend::saved_formats::update(&backend, user_id, format_id, &change).await?;
+        leptos_axum::redirect(&formats_of(user_id));
+        Ok(())
+    })
+    .await
+    .map_err(|error: AppError| {
+        let id = format_id.to_string();
+        error.with_typed(&[("format_id", &id), ("name", &name)])
+    })
+}
+
+/// Deletes a saved format. It being gone already is fine.
+#[server(prefix = "/rpc", endpoint = "delete-format")]
+pub async fn delete_format(user_id: UserId, format_id: SavedFormatId) -> Result<(), AppError> {
+    respond(async {
+        let backend = expect_context::<Backend>();
+        match backend::saved_formats::delete(&backend, user_id, format_id).await {
+            Ok(()) | Err(backend::Error::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        leptos_axum::redirect(&formats_of(user_id));
+        Ok(())
+    })
+    .await
+}
+
+/// Saves a format from the JSON of an export.
+#[server(prefix = "/rpc", endpoint = "import-format")]
+pub async fn import_format(user_id: UserId, json: String) -> Result<(), AppError> {
+    respond(async {
+        let new = parse(&json)?;
+        let backend = expect_context::<Backend>();
+        backend::saved_formats::create(&backend, user_id, &new).await?;
+        leptos_axum::redirect(&formats_of(user_id));
+        Ok(())
+    })
+    .await
+    .map_err(|error: AppError| error.with_typed(&[("json", &json)]))
+}
+
+fn formats_of(user_id: UserId) -> String {
+    format!("/users/{user_id}#formats")
+}
+
+fn parse(json: &str) -> Result<NewSavedFormat, InvalidField> {
+    let invalid = |message: &str| InvalidField::new("json", message);
+    if json.len() > MAX_IMPORT_BYTES {
+        return Err(invalid("The format has more than 1 MiB."));
+    }
+    let value: Value = serde_json::from_str(json)
+        .map_err(|error| invalid(&format!("This isn't the JSON of an export: {error}.")))?;
+    let name = value.get("name").and_then(Value::as_str);
+    let name = name.ok_or_else(|| invalid("The export has no name: add \"name\": \"…\"."))?;
+    let header = match value.get("header") {
+        None | Some(Value::Null) => None,
+        Some(names) => {
+            let names: Vec<String> = serde_json::from_value(names.clone())
+                .map_err(|_| invalid("\"header\" is a list of names, or null."))?;
+            Some(HeaderKey::parse(&names)?)
+        }
+    };
+    let format = value.get("format");
+    let format = format.ok_or_else(|| invalid("The export has no format: add \"format\": {…}."))?;
+    Ok(NewSavedFormat {
+        name: FormatName::parse(name)?,
+        header,
+        format: Format::from_value(format)?,
+    })
+}

@@ -1,0 +1,92 @@
+//! The format that a file is read under: what is given about it, completed from a saved format of its user.
+
+use bytes::Bytes;
+use domain::UserId;
+use sqlx::PgPool;
+use tokio::task::spawn_blocking;
+use validator::{Encoding, Format, HEADER_BYTES, possible_headers};
+
+use super::StepError;
+use crate::{
+    jobs::query::Work,
+    saved_formats::{self, Applied},
+};
+
+/// Encodings of saved formats that are tried on a file.
+const MAX_ENCODINGS: usize = 8;
+
+/// Bytes of a file's text that its header is looked up in.
+pub(super) const HEAD_BYTES: u64 = HEADER_BYTES as u64;
+
+/// What is given about a file, and the saved format that completes it.
+pub(super) struct AppliedFormat {
+    pub format: Format,
+    /// Name of the saved format.
+    pub name: Option<String>,
+}
+
+impl AppliedFormat {
+    fn new(given: &Format, saved: Option<Applied>) -> Self {
+        match saved {
+            Some(saved) => Self {
+                format: given.clone().or(&saved.format),
+                name: Some(saved.name),
+            },
+            None => Self {
+                format: given.clone(),
+                name: None,
+            },
+        }
+    }
+}
+
+/// Returns the saved format that the job has chosen by name. `None` without a choice, or if the format was deleted.
+pub(super) async fn by_choice(pool: &PgPool, work: &Work) -> Result<Option<Applied>, StepError> {
+    match work.saved_format_id {
+        Some(id) => {
+            let user_id = UserId::from(work.user_id);
+            Ok(saved_formats::chosen(pool, user_id, id.into()).await?)
+        }
+        None => Ok(None),
+    }
+}
+
+/// Applies the chosen format or, without one, the saved format for one of the headers that the file may have. `head` is
+/// called where the user has saved formats, and returns the first [`HEAD_BYTES`] of the file's text.
+pub(super) async fn apply(
+    pool: &PgPool,
+    work: &Work,
+    chosen: Option<Applied>,
+    head: impl AsyncFnOnce() -> Result<Bytes, StepError>,
+) -> Result<AppliedFormat, StepError> {
+    let given = &work.format.0;
+    if chosen.is_some() || work.saved_encodings.is_empty() {
+        return Ok(AppliedFormat::new(given, chosen));
+    }
+    let head = head().await?;
+    let formats = under_encodings(given, &work.saved_encodings);
+    let headers = spawn_blocking(move || {
+        let headers = formats
+            .iter()
+            .flat_map(|format| possible_headers(&head, format));
+        headers.collect::<Vec<_>>()
+    });
+    let headers = headers.await?;
+    let user_id = UserId::from(work.user_id);
+    let saved = saved_formats::find_by_header(pool, user_id, &headers).await?;
+    Ok(AppliedFormat::new(given, saved))
+}
+
+/// What is given, under each encoding in which the names of saved headers were read. An empty label is that of none.
+fn under_encodings(given: &Format, labels: &[String]) -> Vec<Format> {
+    if given.encoding.is_some() {
+        return vec![given.clone()];
+    }
+    let encodings = labels.iter().take(MAX_ENCODINGS);
+    encodings
+        .map(|label| Format {
+            encoding: Encoding::from_label(label),
+            ..given.clone()
+        })
+        .collect()
+}

@@ -1,0 +1,159 @@
+//! `/users/{user_id}/formats`
+
+use axum::{
+    Json,
+    extract::{OriginalUri, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use backend::{Backend, saved_formats};
+use domain::{
+    Format, FormatName, HeaderKey, InvalidField, NewSavedFormat, SavedFormat, SavedFormatChange,
+    SavedFormatId, UserId,
+};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::created_in;
+use crate::problem::{ApiJson, ApiPath, Problem};
+
+/// A format to save. What an export has beyond this is left out of account.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CreateFormat {
+    /// 1 to 100 characters, unique among the user's formats.
+    name: String,
+    /// The header's names, 2 to 1,000; their case and white space around them don't matter. `null` for files without a
+    /// header: the format is then chosen by its name.
+    header: Option<Vec<String>>,
+    #[schema(value_type = Object)]
+    format: Value,
+}
+
+/// What to change of a saved format; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct UpdateFormat {
+    name: Option<String>,
+    /// `null`: the format is not applied by a header any more.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    header: Option<Option<Vec<String>>>,
+    #[schema(value_type = Option<Object>)]
+    format: Option<Value>,
+}
+
+/// Tells `null` from a key that is left out.
+fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<Vec<String>>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// List a user's saved formats, by name
+#[utoipa::path(get, path = "/users/{user_id}/formats", tag = "formats",
+    params(("user_id" = UserId, Path)),
+    responses((status = 200, body = [SavedFormat]), (status = 404, body = Problem)))]
+pub async fn list(
+    State(backend): State<Backend>,
+    ApiPath(user_id): ApiPath<UserId>,
+) -> Result<Json<Vec<SavedFormat>>, Problem> {
+    Ok(Json(saved_formats::list(&backend, user_id).await?))
+}
+
+/// Save a format, such as one that was exported
+#[utoipa::path(post, path = "/users/{user_id}/formats", tag = "formats",
+    params(("user_id" = UserId, Path)),
+    responses(
+        (status = 201, body = SavedFormat, headers(("Location" = String))),
+        (status = 404, body = Problem),
+        (status = 409, description = "the user has a format of that name or for that header, or 200 formats",
+            body = Problem),
+        (status = 422, description = "a value that can't be accepted; the errors name the key", body = Problem)))]
+pub async fn create(
+    State(backend): State<Backend>,
+    OriginalUri(uri): OriginalUri,
+    ApiPath(user_id): ApiPath<UserId>,
+    ApiJson(body): ApiJson<CreateFormat>,
+) -> Result<impl IntoResponse, Problem> {
+    let name = FormatName::parse(&body.name);
+    let header = body.header.as_deref().map(HeaderKey::parse).transpose();
+    let format = Format::from_value(&body.format).map_err(InvalidField::from);
+    let new = match (name, header, format) {
+        (Ok(name), Ok(header), Ok(format)) => NewSavedFormat {
+            name,
+            header,
+            format,
+        },
+        (name, header, format) => return Err(invalid([name.err(), header.err(), format.err()])),
+    };
+    let created = saved_formats::create(&backend, user_id, &new).await?;
+    Ok((
+        StatusCode::CREATED,
+        created_in(&uri, created.id),
+        Json(created),
+    ))
+}
+
+/// Get a saved format
+#[utoipa::path(get, path = "/users/{user_id}/formats/{format_id}", tag = "formats",
+    params(("user_id" = UserId, Path), ("format_id" = SavedFormatId, Path)),
+    responses((status = 200, body = SavedFormat), (status = 404, body = Problem)))]
+pub async fn get(
+    State(backend): State<Backend>,
+    ApiPath((user_id, format_id)): ApiPath<(UserId, SavedFormatId)>,
+) -> Result<Json<SavedFormat>, Problem> {
+    Ok(Json(
+        saved_formats::get(&backend, user_id, format_id).await?,
+    ))
+}
+
+/// Change a saved format
+#[utoipa::path(patch, path = "/users/{user_id}/formats/{format_id}", tag = "formats",
+    params(("user_id" = UserId, Path), ("format_id" = SavedFormatId, Path)),
+    responses(
+        (status = 200, body = SavedFormat),
+        (status = 404, body = Problem),
+        (status = 409, description = "another format of the user has that name or header", body = Problem),
+        (status = 422, description = "a value that can't be accepted; the errors name the key", body = Problem)))]
+pub async fn update(
+    State(backend): State<Backend>,
+    ApiPath((user_id, format_id)): ApiPath<(UserId, SavedFormatId)>,
+    ApiJson(body): ApiJson<UpdateFormat>,
+) -> Result<Json<SavedFormat>, Problem> {
+    let name = body.name.as_deref().map(FormatName::parse).transpose();
+    let header = body.header.map(|header| {
+        let names = header.as_deref().map(HeaderKey::parse);
+        names.transpose()
+    });
+    let header = header.transpose();
+    let format = body.format.as_ref().map(Format::from_value).transpose();
+    let format = format.map_err(InvalidField::from);
+    let change = match (name, header, format) {
+        (Ok(name), Ok(header), Ok(format)) => SavedFormatChange {
+            name,
+            header,
+            format,
+        },
+        (name, header, format) => return Err(invalid([name.err(), header.err(), format.err()])),
+    };
+    let updated = saved_formats::update(&backend, user_id, format_id, &change).await?;
+    Ok(Json(updated))
+}
+
+/// Delete a saved format
+///
+/// Jobs that were read under it stay as they are.
+#[utoipa::path(delete, path = "/users/{user_id}/formats/{format_id}", tag = "formats",
+    params(("user_id" = UserId, Path), ("format_id" = SavedFormatId, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub async fn delete(
+    State(backend): State<Backend>,
+    ApiPath((user_id, format_id)): ApiPath<(UserId, SavedFormatId)>,
+) -> Result<StatusCode, Problem> {
+    saved_formats::delete(&backend, user_id, format_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn invalid(errors: [Option<InvalidField>; 3]) -> Problem {
+    Problem::invalid(errors.into_iter().flatten().collect())
+}

@@ -1,0 +1,362 @@
+//! Formats that are saved for a user, and applied to other files.
+
+use reqwest::{StatusCode, multipart};
+use serde_json::{Value, json};
+
+use crate::harness::{TestApp, expect, problem};
+
+const FIRST: &str = "Wann;Wert;Wofür\n03/04/2024;1,50;Brot\n05/06/2024;2,25;Milch\n";
+const SECOND: &str = " wann ;WERT;Wofür\n07/08/2024;3,50;Käse\n";
+
+fn format() -> Value {
+    json!({
+        "columns": { "transaction_id": null, "amount": "Wert", "date": "Wann", "description": "Wofür" },
+        "date_order": "dmy"
+    })
+}
+
+/// A completed or failed job with this file and what is given in the form.
+async fn process(
+    app: &TestApp,
+    user_id: i64,
+    filename: &str,
+    content: impl Into<Vec<u8>>,
+    given: &[(&'static str, &str)],
+) -> Value {
+    let mut form = multipart::Form::new();
+    for (name, value) in given {
+        form = form.text(*name, (*value).to_owned());
+    }
+    let file = multipart::Part::bytes(content.into()).file_name(filename.to_owned());
+    let response = app
+        .post_multipart(&format!("/jobs?user_id={user_id}"), form.part("file", file))
+        .await;
+    let job = expect(response, StatusCode::CREATED).await;
+    let job_id = job["job_id"].as_i64().unwrap();
+    app.begin(job_id).await;
+    app.finished(job_id).await
+}
+
+async fn formats(app: &TestApp, user_id: i64) -> Vec<Value> {
+    let formats = app.get_json(&format!("/users/{user_id}/formats")).await;
+    formats.as_array().unwrap().clone()
+}
+
+fn source<'a>(job: &'a Value, key: &str) -> &'a Value {
+    let mut decisions = job["decisions"].as_array().unwrap().iter();
+    &decisions.find(|it| it["key"] == key).unwrap()["source"]
+}
+
+#[tokio::test]
+async fn a_given_format_is_saved_and_applied_by_the_header() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let given = format().to_string();
+    let job = process(&app, user_id, "bank.csv", FIRST, &[("format", &given)]).await;
+    assert_eq!(
+        (&job["status"], &job["format_name"]),
+        (&json!("completed"), &Value::Null),
+        "{job}"
+    );
+    let saved = formats(&app, user_id).await;
+    assert_eq!(saved.len(), 1);
+    assert_eq!(saved[0]["name"], "bank");
+    assert_eq!(saved[0]["header"], json!(["wann", "wert", "wofür"]));
+    assert_eq!(saved[0]["format"], format());
+
+    let job = process(&app, user_id, "next.csv", SECOND, &[]).await;
+    assert_eq!(
+        (&job["status"], &job["format_name"]),
+        (&json!("completed"), &json!("bank")),
+        "{job}"
+    );
+    assert_eq!(source(&job, "columns.amount"), "saved");
+    assert_eq!(source(&job, "date_order"), "saved");
+    assert_eq!(source(&job, "decimal"), "evidence");
+    let (rows, _) = app.rows(&job["id"], "").await;
+    assert_eq!(rows[0]["date"], "2024-08-07");
+    let page = app.page(&format!("/jobs/{}", job["id"])).await;
+    assert!(page.contains("Saved format"), "{page}");
+
+    // Key by key, what is given goes before what is saved, and is saved itself.
+    let given = json!({ "date_order": "mdy" }).to_string();
+    let job = process(&app, user_id, "next.csv", SECOND, &[("format", &given)]).await;
+    assert_eq!(source(&job, "columns.amount"), "saved");
+    assert_eq!(source(&job, "date_order"), "given");
+    let (rows, _) = app.rows(&job["id"], "").await;
+    assert_eq!(rows[0]["date"], "2024-07-08");
+    let saved = formats(&app, user_id).await;
+    assert_eq!((saved.len(), &saved[0]["name"]), (1, &json!("bank")));
+    assert_eq!(saved[0]["format"]["date_order"], "mdy");
+    assert_eq!(saved[0]["format"]["columns"], format()["columns"]);
+
+    // Another user isn't affected.
+    let other = app.user().await;
+    let job = process(&app, other, "next.csv", SECOND, &[]).await;
+    assert_eq!(
+        (&job["status"], &job["format_name"]),
+        (&json!("failed"), &Value::Null)
+    );
+    assert_eq!(formats(&app, other).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn the_answers_to_questions_are_saved_for_files_in_legacy_encodings() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job = process(
+        &app,
+        user_id,
+        "konto.csv",
+        &b"Saldo;1\n\nTag;Geb\xFChr;Zweck\n31.12.2024;1,50;B\xE4r\n"[..],
+        &[],
+    )
+    .await;
+    assert_eq!(job["status"], "failed");
+    let answers = json!({ "format": {
+        "encoding": "windows-1252", "delimiter": ";", "skip_records": 1,
+        "columns": { "transaction_id": null, "amount": "Gebühr", "date": "Tag" }
+    } });
+    let path = format!("/jobs/{}/retry", job["id"]);
+    expect(app.post_json(&path, &answers).await, StatusCode::ACCEPTED).await;
+    let job = app.finished(job["id"].as_i64().unwrap()).await;
+    assert_eq!(job["status"], "completed", "{job}");
+    // The next statement has more lines before the header.
+    let next = b"Saldo;1\nIBAN;2\n\nTag;Geb\xFChr;Zweck\n30.12.2024;2,50;B\xE4r\n";
+    let job = process(&app, user_id, "konto2.csv", &next[..], &[]).await;
+    assert_eq!(
+        (&job["status"], &job["format_name"]),
+        (&json!("completed"), &json!("konto")),
+        "{job}"
+    );
+    assert_eq!(job["format"]["skip_records"], 2);
+    assert_eq!(source(&job, "encoding"), "saved");
+}
+
+#[tokio::test]
+async fn large_files_are_read_under_saved_formats_too() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let mut large = "Wann;Wert;Wofür\n".to_owned();
+    for row in 0..60_000 {
+        large += &format!("03/04/2024;{row},50;Brot und Milch\n");
+    }
+    assert!(large.len() > 1 << 20);
+    let given = format().to_string();
+    let job = process(
+        &app,
+        user_id,
+        "large.csv",
+        large.clone(),
+        &[("format", &given)],
+    )
+    .await;
+    assert_eq!(
+        (&job["status"], &job["valid_records"]),
+        (&json!("completed"), &json!(60_000)),
+        "{job}"
+    );
+    let job = process(&app, user_id, "large2.csv", large, &[]).await;
+    assert_eq!(
+        (&job["status"], &job["format_name"]),
+        (&json!("completed"), &json!("large")),
+        "{job}"
+    );
+    assert_eq!(source(&job, "columns.date"), "saved");
+    assert_eq!(formats(&app, user_id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_format_is_chosen_by_its_name() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let headless = json!({
+        "name": "No header", "header": null,
+        "format": {
+            "header": false, "date_order": "dmy", "decimal": ".",
+            "columns": { "transaction_id": null, "date": { "column": 1 }, "amount": { "column": 2 } }
+        }
+    });
+    let path = format!("/users/{user_id}/formats");
+    let created = expect(app.post_json(&path, &headless).await, StatusCode::CREATED).await;
+    let file = "03/04/2024,1.50\n05/06/2024,2.25\n";
+    let job = process(
+        &app,
+        user_id,
+        "a.csv",
+        file,
+        &[("format_name", "No header")],
+    )
+    .await;
+    assert_eq!(
+        (&job["status"], &job["format_name"]),
+        (&json!("completed"), &json!("No header")),
+        "{job}"
+    );
+    assert_eq!(
+        (&job["total_records"], source(&job, "header")),
+        (&json!(2), &json!("saved"))
+    );
+
+    // By a retry, too.
+    let job = process(&app, user_id, "b.csv", file, &[]).await;
+    assert_eq!(job["status"], "failed");
+    let retry = format!("/jobs/{}/retry", job["id"]);
+    let unknown = app
+        .post_json(&retry, &json!({ "format_name": "Nobody's" }))
+        .await;
+    let sentence = problem(unknown, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(sentence, "This user has no saved format named “Nobody's”.");
+    let body = json!({ "format_name": "No header" });
+    expect(app.post_json(&retry, &body).await, StatusCode::ACCEPTED).await;
+    let job = app.finished(job["id"].as_i64().unwrap()).await;
+    assert_eq!(
+        (&job["status"], &job["format_name"]),
+        (&json!("completed"), &json!("No header")),
+        "{job}"
+    );
+
+    // Keys that are given with it change it.
+    let given = [
+        ("format_name", "No header"),
+        ("format", r#"{"date_order": "mdy"}"#),
+    ];
+    let job = process(&app, user_id, "c.csv", file, &given).await;
+    assert_eq!(job["status"], "completed", "{job}");
+    let saved = formats(&app, user_id).await;
+    assert_eq!((saved.len(), &saved[0]["id"]), (1, &created["id"]));
+    assert_eq!(saved[0]["format"]["date_order"], "mdy");
+
+    let unknown = multipart::Form::new().text("format_name", "Nobody's");
+    let unknown = unknown.part(
+        "file",
+        multipart::Part::bytes(b"a".to_vec()).file_name("a.csv"),
+    );
+    problem(
+        app.post_multipart(&format!("/jobs?user_id={user_id}"), unknown)
+            .await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn formats_are_imported_renamed_edited_and_deleted() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let path = format!("/users/{user_id}/formats");
+    let new =
+        json!({ "name": " Bank ", "header": ["Wann ", "WERT", "Wofür", ""], "format": format() });
+    let response = app.post_json(&path, &new).await;
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    let created = expect(response, StatusCode::CREATED).await;
+    assert_eq!(location, format!("{path}/{}", created["id"]));
+    assert_eq!(created["name"], "Bank");
+    assert_eq!(created["header"], json!(["wann", "wert", "wofür"]));
+    // What is exported can be imported, once the name and header are free.
+    assert_eq!(app.get_json(&location).await, created);
+    problem(app.post_json(&path, &created).await, StatusCode::CONFLICT).await;
+    let other = app.user().await;
+    let copy = app
+        .post_json(&format!("/users/{other}/formats"), &created)
+        .await;
+    expect(copy, StatusCode::CREATED).await;
+
+    let job = process(&app, user_id, "a.csv", SECOND, &[]).await;
+    assert_eq!(
+        (&job["status"], &job["format_name"]),
+        (&json!("completed"), &json!("Bank")),
+        "{job}"
+    );
+
+    let renamed = app
+        .patch_json(&location, &json!({ "name": "Sparkasse" }))
+        .await;
+    let renamed = expect(renamed, StatusCode::OK).await;
+    assert_eq!(
+        (&renamed["name"], &renamed["format"]),
+        (&json!("Sparkasse"), &format())
+    );
+    assert_eq!(renamed["header"], created["header"]);
+    let edited = app
+        .patch_json(
+            &location,
+            &json!({ "format": { "decimal": "," }, "header": null }),
+        )
+        .await;
+    let edited = expect(edited, StatusCode::OK).await;
+    assert_eq!(
+        (&edited["format"], &edited["header"]),
+        (&json!({ "decimal": "," }), &Value::Null)
+    );
+    let wrong = json!({ "format": { "decimal": ";" }, "name": "" });
+    let wrong = expect(
+        app.patch_json(&location, &wrong).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    )
+    .await;
+    assert_eq!(
+        (&wrong["errors"][0]["field"], &wrong["errors"][1]["field"]),
+        (&json!("name"), &json!("format.decimal"))
+    );
+    let wrong = json!({ "name": "a", "header": ["one"], "format": {} });
+    problem(
+        app.post_json(&path, &wrong).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    )
+    .await;
+
+    // Nobody else's.
+    let elsewhere = format!("/users/{other}/formats/{}", created["id"]);
+    problem(app.get(&elsewhere).await, StatusCode::NOT_FOUND).await;
+    problem(app.delete(&elsewhere).await, StatusCode::NOT_FOUND).await;
+    assert_eq!(app.delete(&location).await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(formats(&app, user_id).await, Vec::<Value>::new());
+    // What was read under it says so still, and a user goes with all formats.
+    let job = app.get_json(&format!("/jobs/{}", job["id"])).await;
+    assert_eq!(job["format_name"], "Bank");
+    assert_eq!(
+        app.delete(&format!("/users/{other}")).await.status(),
+        StatusCode::NO_CONTENT
+    );
+}
+
+#[tokio::test]
+async fn the_page_of_a_user_has_forms_for_saved_formats() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let page = format!("/users/{user_id}");
+    let user = user_id.to_string();
+    assert!(app.page(&page).await.contains("None yet."));
+
+    let export =
+        json!({ "name": "Bank", "header": ["Wann", "Wert"], "format": { "decimal": "," } });
+    let fields = [("user_id", user.as_str()), ("json", &export.to_string())];
+    app.post_form("/rpc/import-format", &fields).await;
+    let saved = formats(&app, user_id).await;
+    assert_eq!(saved[0]["header"], json!(["wann", "wert"]));
+    let id = saved[0]["id"].to_string();
+    let html = app.page(&page).await;
+    assert!(html.contains("Header: wann, wert"), "{html}");
+    assert!(
+        html.contains(&format!("/api/users/{user_id}/formats/{id}")),
+        "{html}"
+    );
+
+    let fields = [
+        ("user_id", user.as_str()),
+        ("format_id", &id),
+        ("name", "Sparkasse"),
+        ("format", r#"{ "decimal": "." }"#),
+    ];
+    app.post_form("/rpc/update-format", &fields).await;
+    let saved = formats(&app, user_id).await;
+    assert_eq!(
+        (&saved[0]["name"], &saved[0]["format"]),
+        (&json!("Sparkasse"), &json!({ "decimal": "." }))
+    );
+
+    let fields = [("user_id", user.as_str()), ("format_id", &id)];
+    app.post_form("/rpc/delete-format", &fields).await;
+    assert_eq!(formats(&app, user_id).await, Vec::<Value>::new());
+}
