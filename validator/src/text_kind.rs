@@ -72,6 +72,10 @@ impl TextKind {
                     };
                     self.is_broken = true;
                     if self.sample.len() < SAMPLE_BYTES {
+                        if self.before.len() == BEFORE {
+                            // What was before is left out.
+                            self.sample.push(b'\n');
+                        }
                         self.sample.append(&mut self.before);
                         self.sample.extend_from_slice(&rest[..length]);
                     }

@@ -117,11 +117,11 @@ async fn a_file_in_an_object_store_goes_all_the_way() {
     };
     let all = download("").await;
     assert_eq!(all.lines().count() as u64, rows + 1);
-    let end = "TXN0150000,150.00,2024-01-15,Monthly subscription,150000,true,false,,\r\n";
+    let end = "TXN0150000,150.00,2024-01-15,Monthly subscription,150000,150001,true,false,,\r\n";
     assert!(all.ends_with(end));
     let only_invalid = download("?filter=invalid").await;
     assert_eq!(only_invalid.lines().count() as u64, invalid + 1);
-    let first = "TXN0000007,\"12,50 EURO\",2024-01-15,Monthly subscription,7,false,false,amount.not_a_number,";
+    let first = "TXN0000007,\"12,50 EURO\",2024-01-15,Monthly subscription,7,8,false,false,amount.not_a_number,";
     assert!(only_invalid.lines().nth(1).unwrap().starts_with(first));
 
     let small = app.process(SAMPLE).await;

@@ -241,7 +241,12 @@ pub(crate) fn encoding_question(samples: &[Proof], text: &TextKind) -> Question 
     }
     let from_text = [Proof {
         row: 0,
-        value: text.sample().to_vec(),
+        value: text
+            .sample()
+            .split(|byte| matches!(byte, b'\n' | b'\r'))
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(&b" | "[..]),
     }];
     let samples = match samples {
         [] => &from_text[..],

@@ -98,17 +98,19 @@ fn place(first: &FirstRecords, given: &Format) -> usize {
         let last = record.iter().rposition(|name| !trim(name).is_empty());
         last.map_or(0, |last| last + 1)
     };
-    let mut by_names = places.clone();
-    by_names
-        .find(|at| has_most(*at, named(&first.records[*at])))
-        .or_else(|| {
-            let mut by_fields = places.clone();
-            by_fields.find(|at| {
-                let record = &first.records[*at];
-                named(record) > 1 && has_most(*at, record.len())
-            })
-        })
-        .unwrap_or(0)
+    let by_names = (places.clone()).filter(|at| has_most(*at, named(&first.records[*at])));
+    let by_fields = places.filter(|at| {
+        let record = &first.records[*at];
+        named(record) > 1 && has_most(*at, record.len())
+    });
+    let found: Vec<usize> = by_names.chain(by_fields).collect();
+    // Some files begin with a table of two columns about the account.
+    let has_columns = |at: &&usize| {
+        let columns = columns(&first.records[**at], &first.records[**at + 1..]);
+        columns.date.is_some() && columns.amount.is_some()
+    };
+    let best = found.iter().find(has_columns).or(found.first());
+    best.copied().unwrap_or(0)
 }
 
 /// How many records under the header are as long as it, and how many fields they have.
@@ -264,6 +266,19 @@ mod tests {
                 "description": "Text"
             })
         );
+        // A table about the account comes first.
+        let suggestion = suggested(&[
+            "Konto;Giro",
+            "IBAN;DE00",
+            "Bank;ING",
+            "Kunde;Erika",
+            "Zeitraum;Mai",
+            "Saldo;150,00;EUR",
+            "Buchung;Text;Betrag",
+            "28.12.2025;Blumen;-5,49",
+            "21.12.2025;Miete;-1.069,00",
+        ]);
+        assert_eq!(suggestion["skip_records"], 6);
         // Rows end in a delimiter, and so does the header.
         let suggestion = suggested(&[
             "Konto;;;",
