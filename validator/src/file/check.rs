@@ -227,14 +227,16 @@ impl Checker {
 }
 
 fn contradiction(layout: &Layout, evidence: &Evidence) -> Option<Presumed> {
+    // Without a proof, or with proofs of both, what is presumed stays: nothing is gained by reading the file again.
     let decimal = match (&evidence.point, &evidence.comma) {
+        (Some(_), None) => Decimal::Point,
         (None, Some(_)) => Decimal::Comma,
-        _ => Decimal::Point,
+        _ => layout.decimal(),
     };
     let date_order = match (&evidence.day_first, &evidence.month_first) {
         (Some(_), None) => Some(DateOrder::Dmy),
         (None, Some(_)) => Some(DateOrder::Mdy),
-        _ => None,
+        _ => layout.date_order(),
     };
     let is_other = (layout.asks_for_decimal() && decimal != layout.decimal())
         || (layout.asks_for_date_order() && date_order != layout.date_order());

@@ -146,7 +146,8 @@ pub fn checked(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome {
 
 pub fn checked_as_it_is(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome {
     let mut presumed = Presumed::default();
-    for _ in 0..2 {
+    // The decimal sign and the order of dates may each be proved once.
+    for _ in 0..3 {
         match checked_once(file, format, slicing, presumed)? {
             Ok(read) => return Ok(read),
             Err(again) => presumed = again,
@@ -169,6 +170,10 @@ fn checked_once(
         outcome = checker.push(slice, &mut on_row);
         if outcome.is_err() {
             break;
+        }
+        // As the browser does.
+        if let Some(proved) = checker.contradiction() {
+            return Ok(Err(proved));
         }
     }
     let checked = outcome.and_then(|()| checker.finish(&mut on_row));

@@ -159,6 +159,28 @@ fn the_last_row_may_prove_it() {
 }
 
 #[test]
+fn a_proof_in_a_later_slice_is_presumed_once() {
+    let neutral = "A;1;2024-01-01\n";
+    for (first, later, question) in [
+        (neutral, "B;1,5;13/04/2024\n", ""),
+        (neutral, "B;1,5;2024-01-01\nC;1;04/13/2024\n", ""),
+        ("A;1,5;2024-01-01\n", "B;1;13/04/2024\n", ""),
+        ("A;1,5;2024-01-01\n", "B;1.5;2024-01-01\n", "format.decimal"),
+        ("A;1;13/04/2024\n", "B;1;04/13/2024\n", "format.date_order"),
+    ] {
+        // The first megabyte is read at once, with the header.
+        let blank = "\n".repeat(1 << 20);
+        let file = format!("transaction_id;amount;date\n{first}{blank}{later}");
+        for slice in [5, 1 << 16, file.len()] {
+            match checked_as_it_is(file.as_bytes(), &Format::default(), &[slice]) {
+                Ok(read) => assert_eq!((question, read.counts.invalid), ("", 0)),
+                Err(error) => assert_eq!(codes(&error).join(" "), question),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_line_names_the_delimiter() {
     for file in [
         "sep=;\ntransaction_id;amount;date\nA;1;2024-01-01",
