@@ -15,10 +15,9 @@ use crate::{
 
 /// Does what is asked for, and returns the job as it is then. However often a command comes, and from
 /// however many places at once, it takes effect once. Fails with [`Error::Conflict`] when the job's state
-/// forbids it, with [`Error::Invalid`] when the user has no saved
-/// format of the name that is given, and with [`Error::Unavailable`] when Temporal doesn't take a job that is to run; then
-/// nothing has changed. `given` is about the file of a job that is started or retried, in addition to what was
-/// given before.
+/// forbids it, with [`Error::Invalid`] when the user has no saved format of the given name, and with
+/// [`Error::Unavailable`] when Temporal doesn't take a job that is to run; then nothing has changed. `given` says how the
+/// file of a job that is started or retried is to be read. It adds to what was given before.
 pub async fn command(
     backend: &Backend,
     job_id: JobId,

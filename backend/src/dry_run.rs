@@ -81,15 +81,9 @@ fn check(content: &[u8], format: Format) -> DryRun {
         Ok(done) => return done,
         Err(error) => error,
     };
-    let has_encoding = error.questions().iter().any(|it| it.key == "encoding");
-    let error = match error.questions().is_empty() || has_encoding {
-        true => error,
-        false => {
-            let mut probe = EncodingProbe::new(&format);
-            probe.push(content);
-            probe.finish(error)
-        }
-    };
+    let mut probe = EncodingProbe::new(&format);
+    probe.push(content);
+    let error = probe.finish(error);
     DryRun {
         questions: error.questions().to_vec(),
         error_code: Some(error.code().to_owned()),

@@ -193,9 +193,6 @@ fn refused(error: FileError, file: &File, format: &Format) -> Failure {
 
 /// The error, with the question for the encoding if that isn't known either.
 fn with_encoding(error: FileError, file: &File, format: &Format) -> FileError {
-    if error.questions().iter().any(|it| it.key == "encoding") {
-        return error;
-    }
     let mut probe = EncodingProbe::new(format);
     let Ok(mut slices) = Slices::new(file) else {
         return error;

@@ -1,4 +1,4 @@
-//! The kinds of files that are told apart.
+//! The kinds of files that Batchline recognises.
 
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ impl Kind {
         matches!(self, Self::Gzip | Self::Zip)
     }
 
-    /// Returns the name of the kind with its article, as it stands in a sentence.
+    /// Returns the name of the kind with its article, for use in a sentence.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "a text file",

@@ -167,8 +167,8 @@ fn position(reference: &str) -> Option<(u32, u32)> {
     ))
 }
 
-/// Returns whether a float loses digits of a number without an exponent. Excel writes floats with up to 17 digits, the
-/// last of which mean nothing: `1.1000000000000001`. So a decimal is long from the 18th digit on.
+/// Returns whether a float loses digits of a number without an exponent. Excel writes floats with up to 17 digits, and the
+/// last digits carry no information: `1.1000000000000001`. So a decimal counts as long if it has at least 18 digits.
 fn is_long(number: &str) -> bool {
     let digits = number.strip_prefix('-').unwrap_or(number);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

@@ -11,8 +11,8 @@ pub const SNIFF_BYTES: usize = 8 << 10;
 
 const UTF_8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// Returns what a file is that begins with these bytes, of which the first 8 KiB count. A zip archive is only told from
-/// a workbook where its first entry says so.
+/// Returns the kind of the file that begins with these bytes. Only the first 8 KiB count. A workbook looks like any zip
+/// archive here, unless its first entry says what it is.
 pub fn sniff(first_bytes: &[u8]) -> Kind {
     let bytes = &first_bytes[..first_bytes.len().min(SNIFF_BYTES)];
     if let Some(kind) = by_signature(bytes) {

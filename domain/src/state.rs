@@ -31,8 +31,8 @@ pub struct JobState {
     pub eta_seconds: Option<f64>,
     /// Why the job failed, as a sentence.
     pub error: Option<String>,
-    /// The same for programs: `format.` and a key of the format if it must be told how the file is to be read, otherwise
-    /// `file.` and what is wrong with it.
+    /// The error as a stable code for programs: `format.` and a key of the format if a question must be answered first,
+    /// `file.` and a word for any other reason.
     #[serde(default)]
     pub error_code: Option<String>,
     /// Grows with each start, pause, resume, cancel and retry. Work that was begun under an earlier number
@@ -117,8 +117,8 @@ impl JobState {
         is_newer
     }
 
-    /// What it will be like if `command` is followed, for a page that doesn't wait for the answer. Of the same version:
-    /// whatever is told takes its place.
+    /// Returns the state after `command`, for a page that doesn't wait for the answer. The version stays the same, so any
+    /// newer state replaces it.
     pub fn after(self, command: Command) -> Self {
         let Ok(Effect::Change(status)) = command.effect_on(self.status) else {
             return self;

@@ -133,10 +133,7 @@ impl Rules {
             }
         }
         let scratch = &mut self.scratch;
-        let amount = match layout.amount() {
-            AmountColumns::One(at) => one_amount(layout, value(layout, record, *at, scratch)),
-            _ => amount_of_columns(layout, record, scratch),
-        };
+        let amount = read_amount(layout, record, scratch);
         verdict = match amount {
             Ok(amount) => verdict.with_suspicion(is_suspicious(layout.limits(), amount)),
             Err(code) => verdict.with_error(code),
@@ -157,6 +154,7 @@ impl Rules {
 }
 
 /// The amount of a row without a row error, or the code of what is wrong with it.
+#[inline(always)]
 pub(crate) fn read_amount(
     layout: &Layout,
     record: &Record<'_>,

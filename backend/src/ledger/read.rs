@@ -69,7 +69,7 @@ pub(crate) struct CommittedChunk {
 }
 
 impl CommittedChunk {
-    /// The line after so many line ends, counted from the chunk's first row, if both are known.
+    /// The line that follows this number of line ends after the chunk's first row. `None` if either is unknown.
     pub fn line_after(&self, line_ends: Option<u32>) -> Option<u64> {
         Some(self.first_line? as u64 + u64::from(line_ends?))
     }

@@ -27,7 +27,7 @@ const SIGXCPU: i32 = 24;
 ///
 /// # Errors
 ///
-/// Returns an error if the child can't be started, is told to stop, or doesn't print an outcome: trying again may help.
+/// Returns an error if the child can't be started, receives a signal to stop, or prints no outcome. A retry may succeed.
 pub(crate) async fn convert(
     program: &Path,
     request: &Request,

@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::build::{CSV, LIMITS, gzip, ods, xlsx, zip};
 
-/// Bytes that begin as files of all kinds do, or files of which some bytes are changed, or which are cut off.
+/// Generates random bytes after the magic bytes of each kind, and real files with changed bytes or a missing end.
 fn files() -> impl Strategy<Value = Vec<u8>> {
     let starts: &[&[u8]] = &[
         b"",

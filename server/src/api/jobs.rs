@@ -149,7 +149,7 @@ pub async fn upload(
             Json(uploaded),
         ));
     }
-    Err(InvalidField::new("file", "The form has no field “file” with a CSV file.").into())
+    Err(InvalidField::new("file", "The form has no field “file”.").into())
 }
 
 /// Bytes of a format, and more than any has.

@@ -25,7 +25,7 @@ use crate::{
 /// the greatest length has ended.
 pub(super) const ENOUGH_TEXT: usize = MAX_HEADER_END + 1;
 
-/// The header ends within so many bytes of text.
+/// The header ends within this many bytes of text.
 const MAX_HEADER_END: usize = MAX_RECORD_BYTES;
 
 /// In the order in which they win a tie.

@@ -131,8 +131,7 @@ impl HeadEnd {
         Ok((head, end))
     }
 
-    /// The layout with everything that the rows decide, and why. `saved` says which keys of the format are a user's
-    /// saved ones.
+    /// Returns the layout with everything that the rows decide, and why.
     pub(super) fn decide(
         &self,
         evidence: &Evidence,
@@ -192,11 +191,13 @@ impl EncodingProbe {
         self.text.push(bytes);
     }
 
-    /// The error, with the question in front of its own if it has some.
+    /// Returns the error. If it has questions, that for the encoding comes first.
     pub fn finish(mut self, error: FileError) -> FileError {
         self.text.finish();
         match error {
-            FileError::Questions(mut questions) if self.text.is_legacy() => {
+            FileError::Questions(mut questions)
+                if self.text.is_legacy() && questions.iter().all(|it| it.key != "encoding") =>
+            {
                 questions.insert(0, encoding_question(&[], &self.text));
                 FileError::Questions(questions)
             }

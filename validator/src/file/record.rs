@@ -82,7 +82,7 @@ impl<'a> Record<'a> {
         values.filter_map(most).max().unwrap_or_default()
     }
 
-    /// Whether one of these lines has this number of fields, or more of which the last ones are empty.
+    /// Whether one of these lines has this number of fields. Empty fields after them don't count.
     #[cold]
     pub(crate) fn has_line_of_fields(&self, delimiter: u8, fields: usize) -> bool {
         (0..self.field_count())
@@ -285,7 +285,7 @@ pub(super) fn has_character(bytes: &[u8], starts: &[u32]) -> bool {
         })
 }
 
-/// Whether a line that is split at every delimiter has so many fields, or more of which the last ones are empty.
+/// Whether a line that is split at every delimiter has this number of fields. Empty fields after them don't count.
 fn has_fields(line: &[u8], delimiter: u8, fields: usize) -> bool {
     let mut split = line.split(|byte| *byte == delimiter);
     split.by_ref().take(fields).count() == fields && split.all(|field| trim_bytes(field).is_empty())

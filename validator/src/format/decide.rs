@@ -106,20 +106,11 @@ fn date_order(
             evidence.ambiguous.iter().collect(),
         ),
     };
-    let choice = |order: DateOrder, label: &str| Choice {
-        value: name_of(&json!(order)),
-        label: label.to_owned(),
-        samples: samples
-            .iter()
-            .map(|proof| Sample {
-                row: Some(proof.row),
-                value: text(proof),
-                read_as: parse_date(&proof.value, Some(order))
-                    .ok()
-                    .and_then(|day| day.date())
-                    .map(|date| date.format("%-d %B %Y").to_string()),
-            })
-            .collect(),
+    let choice = |order: DateOrder, label: &str| {
+        choice(json!(order), label, &samples, |value| {
+            let date = parse_date(value, Some(order)).ok()?.date()?;
+            Some(date.format("%-d %B %Y").to_string())
+        })
     };
     Err(Box::new(Question {
         choices: vec![
@@ -130,8 +121,23 @@ fn date_order(
     }))
 }
 
-fn name_of(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+/// A choice, and what it makes of some values.
+fn choice(
+    value: Value,
+    label: &str,
+    samples: &[&Proof],
+    read: impl Fn(&[u8]) -> Option<String>,
+) -> Choice {
+    let sample = |proof: &&Proof| Sample {
+        row: Some(proof.row),
+        value: text(proof),
+        read_as: read(&proof.value),
+    };
+    Choice {
+        value: value.as_str().unwrap_or_default().to_owned(),
+        label: label.to_owned(),
+        samples: samples.iter().map(sample).collect(),
+    }
 }
 
 fn decimal(evidence: &Evidence, given: &Format) -> Result<(Decimal, Decision), Box<Question>> {
@@ -167,19 +173,10 @@ fn decimal(evidence: &Evidence, given: &Format) -> Result<(Decimal, Decision), B
             evidence.undecided.iter().collect(),
         ),
     };
-    let choice = |decimal: Decimal, label: &str| Choice {
-        value: name_of(&json!(decimal)),
-        label: label.to_owned(),
-        samples: samples
-            .iter()
-            .map(|proof| Sample {
-                row: Some(proof.row),
-                value: text(proof),
-                read_as: parse_amount(&proof.value, decimal)
-                    .ok()
-                    .map(|amount| amount.to_string()),
-            })
-            .collect(),
+    let choice = |decimal: Decimal, label: &str| {
+        choice(json!(decimal), label, &samples, |value| {
+            Some(parse_amount(value, decimal).ok()?.to_string())
+        })
     };
     Err(Box::new(Question {
         choices: vec![

@@ -44,7 +44,7 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Adds a row that is no row error.
+    /// Adds a row without a row error.
     #[inline]
     pub(crate) fn add(
         &mut self,
