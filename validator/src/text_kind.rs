@@ -2,6 +2,8 @@
 
 use simdutf8::compat;
 
+use crate::Encoding;
+
 /// What is known of the bytes fed so far. The result doesn't depend on how they are cut.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TextKind {
@@ -13,17 +15,19 @@ pub(crate) struct TextKind {
     has_multi_byte: bool,
     /// The beginning of a character whose end has not come yet.
     pending: Vec<u8>,
-    /// What was seen last, since the last byte that isn't UTF-8: at most [`BEFORE`] bytes.
-    before: Vec<u8>,
-    /// Some of what isn't UTF-8, with what is before it.
+    /// Some of what isn't UTF-8, with what surrounds it.
     sample: Vec<u8>,
+    /// Bytes that the sample still wants of those that come next.
+    wanted: usize,
+    /// What was seen last and isn't in the sample: at most [`AROUND`] bytes.
+    before: Vec<u8>,
 }
 
 /// Bytes that are enough for a detector.
 const SAMPLE_BYTES: usize = 16 << 10;
 
-/// Bytes before one that isn't UTF-8 that belong to its sample.
-const BEFORE: usize = 24;
+/// Bytes before and after one that isn't UTF-8 that belong to its sample. They may be parts of the same character.
+const AROUND: usize = 24;
 
 impl TextKind {
     pub(crate) fn known() -> Self {
@@ -59,37 +63,40 @@ impl TextKind {
             match compat::from_utf8(bytes) {
                 Ok(text) => {
                     self.has_multi_byte = !text.is_ascii();
-                    self.keep_before(bytes);
+                    self.keep(bytes);
                     return;
                 }
                 Err(error) => {
                     let (valid, rest) = bytes.split_at(error.valid_up_to());
                     self.has_multi_byte = !valid.is_ascii();
-                    self.keep_before(valid);
+                    self.keep(valid);
                     let Some(length) = error.error_len() else {
                         self.pending = rest.to_vec();
                         return;
                     };
                     self.is_broken = true;
                     if self.sample.len() < SAMPLE_BYTES {
-                        if self.before.len() == BEFORE {
+                        if self.before.len() == AROUND {
                             // What was before is left out.
                             self.sample.push(b'\n');
                         }
                         self.sample.append(&mut self.before);
                         self.sample.extend_from_slice(&rest[..length]);
+                        self.wanted = AROUND;
                     }
-                    self.before.clear();
                     bytes = &rest[length..];
                 }
             }
         }
     }
 
-    fn keep_before(&mut self, bytes: &[u8]) {
+    fn keep(&mut self, bytes: &[u8]) {
+        let (wanted, rest) = bytes.split_at(self.wanted.min(bytes.len()));
+        self.sample.extend_from_slice(wanted);
+        self.wanted -= wanted.len();
         self.before
-            .extend_from_slice(&bytes[bytes.len().saturating_sub(BEFORE)..]);
-        let surplus = self.before.len().saturating_sub(BEFORE);
+            .extend_from_slice(&rest[rest.len().saturating_sub(AROUND)..]);
+        let surplus = self.before.len().saturating_sub(AROUND);
         self.before.drain(..surplus);
     }
 
@@ -109,9 +116,9 @@ impl TextKind {
         let mut detector = chardetng::EncodingDetector::new();
         detector.feed(&self.sample, true);
         let guess = detector.guess(None, false);
-        match guess.is_single_byte() {
-            true => guess.name().to_ascii_lowercase(),
-            false => "windows-1252".to_owned(),
+        match Encoding::from_label(guess.name()) {
+            Some(Encoding::Legacy(_)) => guess.name().to_ascii_lowercase(),
+            _ => "windows-1252".to_owned(),
         }
     }
 }

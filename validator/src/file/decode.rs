@@ -2,7 +2,7 @@
 
 use encoding_rs::DecoderResult;
 
-use super::encoding::Encoding;
+use super::{encoding::Encoding, multi_byte::MultiByte};
 
 /// Stands for an unpaired surrogate, for an odd last byte and for a byte that a legacy encoding doesn't have: no UTF-8
 /// text contains it.
@@ -25,9 +25,25 @@ pub(super) struct Decoder {
     half: Option<u8>,
     /// High surrogate whose partner is not there yet.
     high: Option<u16>,
-    /// Of a legacy encoding.
-    legacy: Option<encoding_rs::Decoder>,
+    legacy: Option<LegacyDecoder>,
     decoded: Vec<u8>,
+}
+
+enum LegacyDecoder {
+    SingleByte(encoding_rs::Decoder),
+    MultiByte(MultiByte),
+}
+
+impl LegacyDecoder {
+    fn new(encoding: Encoding) -> Option<Self> {
+        let Encoding::Legacy(encoding) = encoding else {
+            return None;
+        };
+        Some(match encoding.is_single_byte() {
+            true => Self::SingleByte(encoding.new_decoder_without_bom_handling()),
+            false => Self::MultiByte(MultiByte::new(encoding)),
+        })
+    }
 }
 
 /// Bytes that tell whether a file without a BOM is UTF-16.
@@ -52,14 +68,14 @@ impl Decoder {
     pub(super) fn within(encoding: Encoding) -> Self {
         Self {
             encoding: Some(encoding),
-            legacy: encoding.legacy_decoder(),
+            legacy: LegacyDecoder::new(encoding),
             ..Self::new(None)
         }
     }
 
     fn decide(&mut self, encoding: Encoding, bom: u64) {
         self.encoding = Some(encoding);
-        self.legacy = encoding.legacy_decoder();
+        self.legacy = LegacyDecoder::new(encoding);
         self.mark = bom;
     }
 
@@ -94,8 +110,11 @@ impl Decoder {
         }
         for block in bytes.chunks(BLOCK) {
             self.decoded.clear();
-            match self.legacy {
-                Some(_) => self.decode_legacy(block),
+            match &mut self.legacy {
+                Some(LegacyDecoder::SingleByte(decoder)) => {
+                    decode_single_bytes(decoder, block, &mut self.decoded);
+                }
+                Some(LegacyDecoder::MultiByte(decoder)) => decoder.decode(block, &mut self.decoded),
                 None => self.decode_utf16(block),
             }
             on_text(self.found(), &self.decoded)?;
@@ -134,29 +153,10 @@ impl Decoder {
         self.decoded.clear();
         self.decoded.extend(self.high.map(|_| NOT_UTF8));
         self.decoded.extend(self.half.map(|_| NOT_UTF8));
-        on_text(self.found(), &self.decoded)
-    }
-
-    /// Every byte that is no text becomes [`NOT_UTF8`], so that the length of the text tells that of the bytes.
-    fn decode_legacy(&mut self, mut block: &[u8]) {
-        let Some(decoder) = &mut self.legacy else {
-            return;
-        };
-        // A character of a single-byte encoding takes at most three bytes as UTF-8.
-        self.decoded.resize(3 * block.len() + 16, 0);
-        let mut at = 0;
-        while !block.is_empty() {
-            let out = &mut self.decoded[at..];
-            let (result, read, written) =
-                decoder.decode_to_utf8_without_replacement(block, out, false);
-            block = &block[read..];
-            at += written;
-            if let DecoderResult::Malformed(..) = result {
-                self.decoded[at] = NOT_UTF8;
-                at += 1;
-            }
+        if let Some(LegacyDecoder::MultiByte(decoder)) = &mut self.legacy {
+            decoder.finish(&mut self.decoded);
         }
-        self.decoded.truncate(at);
+        on_text(self.found(), &self.decoded)
     }
 
     fn decode_utf16(&mut self, mut block: &[u8]) {
@@ -205,6 +205,24 @@ impl Decoder {
             None => self.decoded.push(NOT_UTF8),
         }
     }
+}
+
+/// Every byte that is no text becomes [`NOT_UTF8`], so that the length of the text tells that of the bytes.
+fn decode_single_bytes(decoder: &mut encoding_rs::Decoder, mut block: &[u8], text: &mut Vec<u8>) {
+    // A character of a single-byte encoding takes at most three bytes as UTF-8.
+    text.resize(3 * block.len() + 16, 0);
+    let mut at = 0;
+    while !block.is_empty() {
+        let out = &mut text[at..];
+        let (result, read, written) = decoder.decode_to_utf8_without_replacement(block, out, false);
+        block = &block[read..];
+        at += written;
+        if let DecoderResult::Malformed(..) = result {
+            text[at] = NOT_UTF8;
+            at += 1;
+        }
+    }
+    text.truncate(at);
 }
 
 /// UTF-16, if NULs are only where the high bytes of Latin letters are in it, and in at least a quarter of these places.

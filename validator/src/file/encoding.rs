@@ -3,13 +3,15 @@
 use encoding_rs::Encoding as Legacy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::multi_byte::{ENCODINGS, Lengths};
+
 /// How the text is encoded in the stored file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     Utf8,
     Utf16Le,
     Utf16Be,
-    /// A single-byte encoding of the WHATWG Encoding Standard.
+    /// Another encoding of the WHATWG Encoding Standard.
     Legacy(&'static Legacy),
 }
 
@@ -40,28 +42,23 @@ impl Encoding {
         }
     }
 
-    /// By a label of the WHATWG Encoding Standard. `None` for encodings whose characters have several bytes, but for UTF-8
-    /// and UTF-16.
+    /// By a label of the WHATWG Encoding Standard. `None` for ISO-2022-JP, in which a byte means something else after each
+    /// escape sequence.
     pub fn from_label(label: &str) -> Option<Self> {
         let encoding = Legacy::for_label_no_replacement(label.as_bytes())?;
         Some(match encoding.name() {
             "UTF-8" => Self::Utf8,
             "UTF-16LE" => Self::Utf16Le,
             "UTF-16BE" => Self::Utf16Be,
-            _ if encoding.is_single_byte() => Self::Legacy(encoding),
+            _ if encoding.is_single_byte() || ENCODINGS.contains(&encoding) => {
+                Self::Legacy(encoding)
+            }
             _ => return None,
         })
     }
 
-    pub(super) fn legacy_decoder(self) -> Option<encoding_rs::Decoder> {
-        match self {
-            Self::Legacy(encoding) => Some(encoding.new_decoder_without_bom_handling()),
-            _ => None,
-        }
-    }
-
-    /// Bytes that decoded `text` takes in the stored file; what is cut off at its end of a character
-    /// that has begun counts in full. An odd last byte of the file counts as two.
+    /// Bytes that decoded `text` takes in the stored file. It may begin within a character that was counted before, and
+    /// must end with a whole one. An odd last byte of the file counts as two.
     pub(super) fn stored_len(self, text: &[u8]) -> u64 {
         let units = |&byte: &u8| match byte {
             0x80..=0xBF => 0,
@@ -71,6 +68,9 @@ impl Encoding {
         match self {
             Self::Utf8 => text.len() as u64,
             Self::Utf16Le | Self::Utf16Be => 2 * text.iter().map(units).sum::<u64>(),
+            Self::Legacy(encoding) if !encoding.is_single_byte() => {
+                Lengths::of(encoding).stored_len(text)
+            }
             Self::Legacy(_) => {
                 let continues = |byte: &&u8| (0x80..=0xBF).contains(*byte);
                 (text.len() - text.iter().filter(continues).count()) as u64

@@ -17,6 +17,7 @@ mod error;
 mod header;
 mod layout;
 mod lines;
+mod multi_byte;
 mod plan;
 mod reader;
 mod record;

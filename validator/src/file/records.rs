@@ -196,7 +196,7 @@ impl Records {
             let rest = &text[at..];
             match self.scanner.scan(rest) {
                 Step::End(length) => {
-                    self.advance(&rest[..length]);
+                    self.advance(rest, length);
                     if !self.scanner.has_character() {
                         // skipped
                     } else if self.scanner.is_too_large() {
@@ -212,13 +212,13 @@ impl Records {
                     return Some(at + length);
                 }
                 Step::TooLarge(length) => {
-                    self.advance(&rest[..length]);
+                    self.advance(rest, length);
                     self.too_large_at = self.end;
                     self.carry.clear();
                     at += length;
                 }
                 Step::More => {
-                    self.advance(rest);
+                    self.advance(rest, rest.len());
                     if !self.scanner.is_too_large() {
                         self.carry.extend_from_slice(rest);
                     }
@@ -243,10 +243,17 @@ impl Records {
         }
     }
 
+    /// `length` bytes of `text` are scanned.
     #[inline]
-    fn advance(&mut self, text: &[u8]) {
-        self.end += self.encoding.stored_len(text);
-        self.lines.push(text);
+    fn advance(&mut self, text: &[u8], length: usize) {
+        let continues = |byte: &&u8| (0x80..=0xBF).contains(*byte);
+        let cut = text[length..].iter().take_while(continues).count();
+        self.end += match self.encoding {
+            Encoding::Utf8 => length as u64,
+            // A character that has begun counts in full.
+            encoding => encoding.stored_len(&text[..length + cut]),
+        };
+        self.lines.push(&text[..length]);
     }
 
     /// The record that was scanned piece by piece.

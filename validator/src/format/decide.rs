@@ -214,7 +214,7 @@ fn fields_question(layout: &Layout, evidence: &Evidence) -> Option<Question> {
 }
 
 /// Encodings that are offered, beside the one that is suggested.
-const ENCODINGS: [(&str, &str); 9] = [
+const ENCODINGS: [(&str, &str); 14] = [
     ("windows-1252", "Western European"),
     ("windows-1250", "Central European"),
     ("windows-1251", "Cyrillic"),
@@ -223,11 +223,20 @@ const ENCODINGS: [(&str, &str); 9] = [
     ("windows-1257", "Baltic"),
     ("iso-8859-2", "Central European, ISO"),
     ("koi8-r", "Cyrillic, KOI8-R"),
+    ("gb18030", "Simplified Chinese"),
+    ("big5", "Traditional Chinese"),
+    ("shift_jis", "Japanese"),
+    ("euc-jp", "Japanese, EUC"),
+    ("euc-kr", "Korean"),
     ("macintosh", "Western European, old Macintosh"),
 ];
 
 pub(crate) fn encoding_question(samples: &[Proof], text: &TextKind) -> Question {
-    let suggestion = text.suggestion();
+    // GB18030 is GBK and more.
+    let suggestion = match text.suggestion() {
+        gbk if gbk == "gbk" => "gb18030".to_owned(),
+        other => other,
+    };
     let mut choices: Vec<(String, String)> = ENCODINGS
         .iter()
         .map(|(label, name)| ((*label).to_owned(), format!("{name} ({label})")))

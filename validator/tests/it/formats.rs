@@ -1,6 +1,6 @@
 //! What is given about a file, and what its rows prove.
 
-use validator::{DateOrder, Decimal, Format};
+use validator::{DateOrder, Decimal, FileError, Format};
 
 use crate::{
     agreement::{Read, agreed_as, checked_as_it_is, codes, is_ignored},
@@ -446,4 +446,44 @@ fn the_encoding_question_is_the_same_for_all_slices() {
     let format = Format::default();
     let whole = checked_as_it_is(file, &format, &[usize::MAX]);
     assert_eq!(checked_as_it_is(file, &format, &[1]), whole);
+}
+
+#[test]
+fn encodings_whose_characters_have_several_bytes() {
+    for (label, name) in [
+        ("gb18030", "微信支付账单明细，工商银行"),
+        ("big5", "臺灣銀行轉帳"),
+        ("shift_jis", "振込ソ能表ﾌﾘｺﾐ"),
+        ("euc-jp", "振込東京都"),
+        ("euc-kr", "입금 서울특별시"),
+    ] {
+        let rows: String = (1..=2_000)
+            .map(|row| format!("A{row},{row}.50,2024-01-31,\"{name}\n{row}\"\r\n"))
+            .collect();
+        let text = format!("transaction_id,amount,date,description\r\n{rows}");
+        let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+        let (file, _, is_lossy) = encoding.encode(&text);
+        assert!(!is_lossy);
+        let read = read(&file, &format!(r#"{{"encoding": "{label}"}}"#));
+        assert_eq!(read.rows.len(), 2_000, "{label}");
+        let last = &read.rows[1_999];
+        assert_eq!(last.description.as_deref(), Some(&*format!("{name}\n2000")));
+        assert_eq!(last.line, Some(4_000));
+    }
+}
+
+#[test]
+fn a_detector_knows_encodings_whose_characters_have_several_bytes() {
+    for (label, name) in [("gb18030", "工商银行"), ("shift_jis", "カード振込ソ能表")] {
+        let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+        let text = format!("transaction_id,amount,date,description\n1,1,2024-01-31,{name}\n");
+        let (file, ..) = encoding.encode(&text);
+        let error = checked_as_it_is(&file, &Format::default(), &[1000]).unwrap_err();
+        let FileError::Questions(questions) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(questions[0].suggestion, Some(serde_json::json!(label)));
+        let read_as = questions[0].choices[0].samples[0].read_as.as_deref();
+        assert!(read_as.unwrap().contains(name), "{read_as:?}");
+    }
 }

@@ -306,6 +306,8 @@ fn format() -> impl Strategy<Value = Format> {
                 json!("utf-8"),
                 json!("windows-1252"),
                 json!("iso-8859-7"),
+                json!("gb18030"),
+                json!("shift_jis"),
                 json!("utf-16le"),
             ])
             .boxed(),

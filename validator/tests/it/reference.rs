@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use encoding_rs::DecoderResult;
 use validator::{
     AmountColumns, ColumnRef, DateOrder, Decimal, Encoding, Fields, Format, IgnoredValue, Limits,
 };
@@ -220,6 +221,23 @@ fn decode_as(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
         Encoding::Utf8 => return bytes.to_vec(),
         Encoding::Utf16Be => u16::from_be_bytes,
         Encoding::Utf16Le => u16::from_le_bytes,
+        Encoding::Legacy(legacy) if !legacy.is_single_byte() => {
+            let mut decoder = legacy.new_decoder_without_bom_handling();
+            let mut text = Vec::new();
+            let mut rest = bytes;
+            loop {
+                let mut out = [0; 4096];
+                let (result, read, written) =
+                    decoder.decode_to_utf8_without_replacement(rest, &mut out, true);
+                text.extend_from_slice(&out[..written]);
+                rest = &rest[read..];
+                match result {
+                    DecoderResult::InputEmpty => return text,
+                    DecoderResult::OutputFull => {}
+                    DecoderResult::Malformed(bad, _) => text.extend(vec![0xFF; bad.into()]),
+                }
+            }
+        }
         Encoding::Legacy(legacy) => {
             let character = |byte: &u8| match legacy
                 .decode_without_bom_handling_and_without_replacement(&[*byte])
