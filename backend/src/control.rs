@@ -13,9 +13,16 @@ use crate::{
     temporal::{Assignment, Attempt},
 };
 
+/// A job after a command.
+pub struct Commanded {
+    pub job: Job,
+    /// Whether this command has changed it. Otherwise the same was asked for before.
+    pub has_changed: bool,
+}
+
 /// Does what is asked for, and returns the job as it is then. However often a command comes, and from
 /// however many places at once, it takes effect once. Fails with [`Error::Conflict`] when the job's state
-/// forbids it, with [`Error::Invalid`] when the user has no saved format of the given name, and with
+/// forbids it or `given` would change a file that is read already, with [`Error::Invalid`] when the user has no saved format of the given name, and with
 /// [`Error::Unavailable`] when Temporal doesn't take a job that is to run; then nothing has changed. `given` says how the
 /// file of a job that is started or retried is to be read. It adds to what was given before.
 pub async fn command(
@@ -23,13 +30,24 @@ pub async fn command(
     job_id: JobId,
     command: Command,
     given: &GivenFormat,
-) -> Result<Job> {
+) -> Result<Commanded> {
     loop {
         let job = query::get(&backend.pool, job_id).await?;
         let current = Attempt::of(&job);
         let status = match command.effect_on(job.state.status) {
             Ok(Effect::Change(status)) => status,
-            Ok(Effect::Nothing) => return Ok(job),
+            Ok(Effect::Nothing) if is_given(backend, &job, given).await? => {
+                return Ok(Commanded {
+                    job,
+                    has_changed: false,
+                });
+            }
+            Ok(Effect::Nothing) => {
+                return Err(Error::Conflict(format!(
+                    "The format can't be changed: the job is {}.",
+                    job.state.status
+                )));
+            }
             Err(forbidden) => return Err(Error::Conflict(forbidden.to_string())),
         };
         let changed = match status {
@@ -52,9 +70,23 @@ pub async fn command(
         };
         // Without a change somebody else was faster: see what the command means now.
         if let Some(job) = changed {
-            return Ok(job);
+            return Ok(Commanded {
+                job,
+                has_changed: true,
+            });
         }
     }
+}
+
+/// Whether all of `given` was given before.
+async fn is_given(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool> {
+    if given.is_empty() {
+        return Ok(true);
+    }
+    let before = query::file_format(&backend.pool, job.id).await?;
+    let name = given.saved.as_ref().map(|name| name.as_str());
+    Ok(given.format.clone().or(&before.format.0) == before.format.0
+        && (name.is_none() || name == before.applied_format.as_deref()))
 }
 
 /// Notes what is given about the job's file. Returns whether the job is still in this attempt.

@@ -21,7 +21,7 @@ pub async fn create_job(backend: &Backend, user_id: UserId) -> Result<Job> {
     let job = uploads::upload(backend, user_id, FILENAME, &GivenFormat::default(), content).await?;
     match control::command(backend, job.id, Command::Start, &GivenFormat::default()).await {
         Err(Error::Unavailable(_)) => Ok(job),
-        started => started,
+        started => Ok(started?.job),
     }
 }
 

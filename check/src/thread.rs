@@ -2,8 +2,8 @@
 
 use container::{Kind, Refusal, SNIFF_BYTES, sniff};
 use validator::{
-    Candidate, Checked, Checker, Counts, EncodingProbe, ErrorCode, FileError, Format,
-    InvalidFormat, Layout, Presumed, RowFilter, Summary, Verdict, write_results_header,
+    Candidate, Checked, Checker, Counts, CsvForm, EncodingProbe, ErrorCode, FileError, Format,
+    InvalidFormat, Layout, Presumed, RowFilter, Summary, Verdict,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{
@@ -367,7 +367,7 @@ impl Kept {
             return;
         }
         self.begin(row.layout());
-        row.write_csv(&mut self.part);
+        row.write_csv(CsvForm::PLAIN, &mut self.part);
         if self.part.len() >= PART {
             self.end_part();
         }
@@ -375,7 +375,7 @@ impl Kept {
 
     fn begin(&mut self, layout: &Layout) {
         if self.bytes == 0 && self.part.is_empty() {
-            write_results_header(layout, &mut self.part);
+            CsvForm::PLAIN.write_header(layout, &mut self.part);
         }
     }
 

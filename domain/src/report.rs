@@ -78,13 +78,13 @@ impl Throughput {
     }
 }
 
-/// The name of `results.csv` of the rows under `filter` of the file `filename`: `payments-invalid.csv`.
-pub fn results_filename(filename: &str, filter: RowFilter) -> String {
+/// The name of a download of the rows under `filter` of the file `filename`: `payments-invalid.csv`.
+pub fn results_filename(filename: &str, filter: RowFilter, extension: &str) -> String {
     let stem = match filename.rsplit_once('.') {
         Some((stem, _)) if !stem.is_empty() => stem,
         _ => filename,
     };
-    format!("{stem}-{filter}.csv")
+    format!("{stem}-{filter}.{extension}")
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn names_of_downloads() {
-        let name = |filename| results_filename(filename, RowFilter::Invalid);
+        let name = |filename| results_filename(filename, RowFilter::Invalid, "csv");
         assert_eq!(name("May.2024.csv"), "May.2024-invalid.csv");
         assert_eq!(name("payments"), "payments-invalid.csv");
         assert_eq!(name(".csv"), ".csv-invalid.csv");

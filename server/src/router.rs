@@ -100,6 +100,7 @@ fn rest() -> (Router<AppState>, Description) {
         .routes(routes!(jobs::retry))
         .routes(routes!(transactions::list))
         .routes(routes!(results::download))
+        .routes(routes!(results::workbook))
         .route("/ws/{user_id}", get(websocket::watch_user))
         .split_for_parts();
     let routes = routes

@@ -1,8 +1,14 @@
-//! Writes rows with their verdicts as CSV, for `results.csv`.
+//! Rows with their verdicts, for downloads.
 
-use std::str;
+use std::{borrow::Cow, str};
 
-use crate::{Layout, Row, number::has_number_form, rules::text_without_apostrophe, trim::trim};
+use chrono::NaiveDate;
+
+use crate::{
+    Amount, Decimal, Layout, Row,
+    number::{has_number_form, parse_amount},
+    trim::trim,
+};
 
 /// The columns that follow the file's own.
 const VERDICT_COLUMNS: [&str; 6] = [
@@ -36,92 +42,154 @@ pub(crate) fn own_columns(names: &[String]) -> Option<usize> {
         .filter(|own| *own > 0)
 }
 
-/// Appends the header of `results.csv` to `out`.
-pub fn write_results_header(layout: &Layout, out: &mut Vec<u8>) {
-    let mut line = Line::new(out);
-    for name in layout.own_names() {
-        line.foreign_field(without_apostrophe(layout, name));
-    }
-    let read: &[&str] = if layout.is_plain() {
-        &[]
-    } else {
-        &READ_COLUMNS
+/// A cell of a download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell<'a> {
+    Empty,
+    Number(u64),
+    Bool(bool),
+    /// What Batchline says.
+    Text(&'a str),
+    /// What the file says: it must not become a formula in a spreadsheet.
+    Foreign(Cow<'a, str>),
+    Amount(Amount),
+    Date(NaiveDate),
+}
+
+/// A way to write `results.csv`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CsvForm {
+    delimiter: u8,
+    decimal: Decimal,
+    is_for_spreadsheet: bool,
+}
+
+impl CsvForm {
+    /// RFC 4180 and UTF-8: commas, plain numbers, no BOM.
+    pub const PLAIN: Self = Self {
+        delimiter: b',',
+        decimal: Decimal::Point,
+        is_for_spreadsheet: false,
     };
+
+    /// As a spreadsheet reads it where the file comes from: with a BOM, and the file's own delimiter and decimal sign.
+    pub fn of_spreadsheet(layout: &Layout) -> Self {
+        Self {
+            delimiter: layout.delimiter(),
+            decimal: layout.decimal(),
+            is_for_spreadsheet: true,
+        }
+    }
+
+    /// Appends the header to `out`.
+    pub fn write_header(self, layout: &Layout, out: &mut Vec<u8>) {
+        if self.is_for_spreadsheet {
+            out.extend_from_slice("\u{FEFF}".as_bytes());
+        }
+        let mut line = Line::new(self, out);
+        header_cells(layout, !layout.is_plain(), |cell| line.cell(cell));
+        line.end();
+    }
+
+    pub(crate) fn write_row(self, layout: &Layout, row: &Row<'_>, out: &mut Vec<u8>) {
+        let mut line = Line::new(self, out);
+        row_cells(layout, row, !layout.is_plain(), |cell| line.cell(cell));
+        line.end();
+    }
+}
+
+/// The names of a download's columns; `with_read` says whether they include those of what was read.
+pub fn header_cells(layout: &Layout, with_read: bool, mut on_cell: impl FnMut(Cell<'_>)) {
+    for name in layout.own_names() {
+        on_cell(Cell::Foreign(without_apostrophe(layout, name)));
+    }
+    let read: &[&str] = if with_read { &READ_COLUMNS } else { &[] };
     for name in VERDICT_COLUMNS.iter().chain(read) {
-        line.field(name);
-    }
-    line.end();
-}
-
-fn without_apostrophe<'a>(layout: &Layout, field: &'a str) -> &'a str {
-    match layout.is_download() {
-        true => text_without_apostrophe(field),
-        false => field,
+        on_cell(Cell::Text(name));
     }
 }
 
-/// Appends a row of `results.csv` to `out`: the original fields, the verdict, what was read, and the fields that the
-/// header has no column for.
-pub(crate) fn write_results_row(layout: &Layout, row: &Row<'_>, out: &mut Vec<u8>) {
+/// The original fields, the verdict, what was read, and the fields that the header has no column for.
+pub(crate) fn row_cells(
+    layout: &Layout,
+    row: &Row<'_>,
+    with_read: bool,
+    mut on_cell: impl FnMut(Cell<'_>),
+) {
     let mut scratch = String::new();
-    let mut line = Line::new(out);
     for at in 0..layout.own_names().len() {
         let field = row.field(at, &mut scratch).unwrap_or_default();
-        line.foreign_field(without_apostrophe(layout, field));
+        on_cell(Cell::Foreign(without_apostrophe(layout, field)));
     }
-    line.field(&row.row_number.to_string());
-    line.field(&row.line.map(|line| line.to_string()).unwrap_or_default());
-    line.field(match row.is_valid() {
-        true => "true",
-        false if row.verdict.is_ignored() => "",
-        false => "false",
+    on_cell(Cell::Number(row.row_number));
+    on_cell(row.line.map_or(Cell::Empty, Cell::Number));
+    on_cell(match row.verdict.is_ignored() {
+        true => Cell::Empty,
+        false => Cell::Bool(row.is_valid()),
     });
-    line.field(if row.is_suspicious() { "true" } else { "false" });
+    on_cell(Cell::Bool(row.is_suspicious()));
     let codes: Vec<&str> = row.errors.iter().map(|error| error.code.as_str()).collect();
-    line.field(&codes.join(";"));
-    line.field(&row.error_message().unwrap_or_default());
-    if !layout.is_plain() {
-        line.field(
-            &row.amount
-                .map(|amount| amount.to_string())
-                .unwrap_or_default(),
-        );
-        line.field(&row.date.map(|date| date.to_string()).unwrap_or_default());
+    on_cell(Cell::Text(&codes.join(";")));
+    on_cell(Cell::Text(&row.error_message().unwrap_or_default()));
+    if with_read {
+        on_cell(row.amount.map_or(Cell::Empty, Cell::Amount));
+        on_cell(row.date.map_or(Cell::Empty, Cell::Date));
     }
     for at in layout.names().len()..row.field_count() {
-        line.foreign_field(row.field(at, &mut scratch).unwrap_or_default());
+        let field = row.field(at, &mut scratch).unwrap_or_default();
+        on_cell(Cell::Foreign(field.into()));
     }
-    line.end();
 }
 
-/// A line of RFC 4180, with a comma and CRLF.
+fn without_apostrophe<'a>(layout: &Layout, field: &'a str) -> Cow<'a, str> {
+    match layout.is_download() {
+        true => text_without_apostrophes(field),
+        false => field.into(),
+    }
+}
+
+/// A line with CRLF.
 struct Line<'a> {
+    form: CsvForm,
     out: &'a mut Vec<u8>,
     is_first: bool,
 }
 
 impl<'a> Line<'a> {
-    fn new(out: &'a mut Vec<u8>) -> Self {
+    fn new(form: CsvForm, out: &'a mut Vec<u8>) -> Self {
         Self {
+            form,
             out,
             is_first: true,
         }
     }
 
-    /// A field that somebody else wrote: it must not become a formula in a spreadsheet.
-    fn foreign_field(&mut self, field: &str) {
-        if is_formula(field.as_bytes()) {
-            self.field(&format!("'{field}"));
-        } else {
-            self.field(field);
+    fn cell(&mut self, cell: Cell<'_>) {
+        match cell {
+            Cell::Empty => self.field(""),
+            Cell::Number(number) => self.field(&number.to_string()),
+            Cell::Bool(it) => self.field(if it { "true" } else { "false" }),
+            Cell::Text(text) => self.field(text),
+            Cell::Foreign(text) => {
+                let form = self.form;
+                let amounts = form.is_for_spreadsheet.then_some(form.decimal);
+                self.field(&with_apostrophes(&text, amounts));
+            }
+            Cell::Amount(amount) => match self.form.decimal {
+                Decimal::Point => self.field(&amount.to_string()),
+                Decimal::Comma => self.field(&amount.to_string().replace('.', ",")),
+            },
+            Cell::Date(date) => self.field(&date.to_string()),
         }
     }
 
     fn field(&mut self, field: &str) {
+        let delimiter = self.form.delimiter;
         if !std::mem::take(&mut self.is_first) {
-            self.out.push(b',');
+            self.out.push(delimiter);
         }
-        if field.contains([',', '"', '\r', '\n']) {
+        let is_special = |byte: u8| byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n');
+        if field.bytes().any(is_special) {
             let quoted = format!("\"{}\"", field.replace('"', "\"\""));
             self.out.extend_from_slice(quoted.as_bytes());
         } else {
@@ -134,11 +202,91 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether a spreadsheet would run the field.
+/// Where a spreadsheet can begin a new cell: which of these separates cells depends on its country. Quotes don't keep
+/// it from doing so if they aren't where it expects them.
+const SEPARATORS: [char; 5] = [',', ';', '\t', '\r', '\n'];
+
+/// Whether a spreadsheet would run a cell that begins so.
 pub(crate) fn is_formula(field: &[u8]) -> bool {
-    match field.first() {
-        Some(b'=' | b'@' | b'\t' | b'\r') => true,
-        Some(b'+' | b'-') => !str::from_utf8(field).is_ok_and(has_number_form),
+    match field {
+        [b'\t' | b'\r', ..] => true,
+        _ => runs(field, None),
+    }
+}
+
+/// `amounts` is the decimal sign of amounts that aren't formulas, besides plain numbers.
+fn runs(field: &[u8], amounts: Option<Decimal>) -> bool {
+    let Ok(text) = str::from_utf8(field) else {
+        return field.first().is_some_and(|first| b"=@+-".contains(first));
+    };
+    // What nobody sees before a formula doesn't make it one less.
+    let seen = text.trim_start_matches(|c| {
+        matches!(
+            c,
+            '\n' | '\x0B' | '\x0C' | '\u{A0}' | '\u{AD}' | '\u{200B}'
+                ..='\u{200F}' | '\u{2060}' | '\u{FEFF}'
+        )
+    });
+    match seen.chars().next() {
+        Some('=' | '@' | '＝' | '＠' | '＋' | '－') => true,
+        Some('+' | '-') => {
+            let is_amount = |decimal| parse_amount(seen.as_bytes(), decimal).is_ok();
+            !has_number_form(seen) && !amounts.is_some_and(is_amount)
+        }
         _ => false,
     }
+}
+
+/// The places of `text` where a spreadsheet may begin a cell, but for the first one, each with what would be in it.
+fn inner_cells(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let places = text.match_indices(SEPARATORS);
+    places.map(|(at, separator)| {
+        let start = at + separator.len();
+        let rest = &text[start..];
+        (start, rest.split(SEPARATORS).next().unwrap_or(rest))
+    })
+}
+
+/// Puts a `'` wherever a spreadsheet would begin to run a formula. Plain numbers are none, and neither are amounts with
+/// the decimal sign `amounts`, if there is one.
+pub fn with_apostrophes(text: &str, amounts: Option<Decimal>) -> Cow<'_, str> {
+    let is_formula = |cell: &str| runs(cell.as_bytes(), amounts);
+    let first = (text.starts_with(['\t', '\r']) || is_formula(text)).then_some(0);
+    let inner = inner_cells(text).filter(|(_, cell)| is_formula(cell));
+    let mut places = first.into_iter().chain(inner.map(|(at, _)| at)).peekable();
+    if places.peek().is_none() {
+        return text.into();
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    let mut done = 0;
+    for at in places {
+        safe.push_str(&text[done..at]);
+        safe.push('\'');
+        done = at;
+    }
+    safe.push_str(&text[done..]);
+    safe.into()
+}
+
+/// The same text without what [`with_apostrophes`] has put into it.
+pub(crate) fn text_without_apostrophes(text: &str) -> Cow<'_, str> {
+    if !text.contains('\'') {
+        return text.into();
+    }
+    let formula = text.strip_prefix('\'').map(str::as_bytes);
+    let first = formula.is_some_and(is_formula).then_some(0);
+    let is_added = |cell: &str| {
+        cell.strip_prefix('\'')
+            .is_some_and(|formula| runs(formula.as_bytes(), None))
+    };
+    let inner = inner_cells(text).filter(|(_, cell)| is_added(cell));
+    let places = first.into_iter().chain(inner.map(|(at, _)| at));
+    let mut original = String::with_capacity(text.len());
+    let mut done = 0;
+    for at in places {
+        original.push_str(&text[done..at]);
+        done = at + 1;
+    }
+    original.push_str(&text[done..]);
+    original.into()
 }

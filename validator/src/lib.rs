@@ -24,7 +24,7 @@ mod verdict;
 mod verdicts;
 
 pub use amount::Amount;
-pub use csv::write_results_header;
+pub use csv::{Cell, CsvForm, header_cells, with_apostrophes};
 pub use date::DateOrder;
 pub use duplicates::{IdHasher, SeenHashes, SeenIds};
 pub use file::{

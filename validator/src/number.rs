@@ -47,7 +47,15 @@ pub(crate) enum DecimalEvidence {
 pub(crate) enum NumberError {
     /// Of no form that the rules know.
     NotANumber,
-    OutOfRange,
+    OutOfRange(Limit),
+}
+
+/// What an amount may have no more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    WholeDigits,
+    FractionDigits,
+    Exponent,
 }
 
 /// A number of the form `[+-]? ( digits [ "." digits? ] | "." digits ) ( [eE] [+-]? digits )?`, where the point stands
@@ -152,7 +160,9 @@ impl<'a> Number<'a> {
     /// Returns the amount, which has as many digits after the point as the value has once its exponent is applied, up
     /// to ten: further ones can only be zeros.
     fn amount(&self) -> Result<Amount, NumberError> {
-        let exponent = self.exponent().ok_or(NumberError::OutOfRange)?;
+        let exponent = self
+            .exponent()
+            .ok_or(NumberError::OutOfRange(Limit::Exponent))?;
 
         let digits = || self.whole.iter().chain(self.fraction);
         let length = (self.whole.len() + self.fraction.len()) as i64;
@@ -166,8 +176,11 @@ impl<'a> Number<'a> {
         let trailing_zeros = digits().rev().take_while(|&&digit| digit == b'0').count() as i64;
         let whole_digits = point - first as i64;
         let fraction_digits = length - trailing_zeros - point;
-        if whole_digits > MAX_WHOLE_DIGITS || fraction_digits > MAX_FRACTION_DIGITS {
-            return Err(NumberError::OutOfRange);
+        if whole_digits > MAX_WHOLE_DIGITS {
+            return Err(NumberError::OutOfRange(Limit::WholeDigits));
+        }
+        if fraction_digits > MAX_FRACTION_DIGITS {
+            return Err(NumberError::OutOfRange(Limit::FractionDigits));
         }
         // 28 digits at most, by the two limits. Few amounts have more than fit into 64 bits.
         let end = (point + scale) as usize;

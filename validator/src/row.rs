@@ -1,15 +1,15 @@
 //! A row as it is shown: what the file says, under a verdict.
 
-use std::str;
+use std::{borrow::Cow, str};
 
 use chrono::NaiveDate;
 
 use crate::{
     Amount, ErrorCode, Layout, RowError, Transaction, Verdict,
+    csv::text_without_apostrophes,
     file::Record,
-    rules::{
-        IdFault, id_fault, read_amount, read_date, text_without_apostrophe, unreadable_field, value,
-    },
+    number::Limit,
+    rules::{IdFault, amount_limit, id_fault, read_amount, read_date, unreadable_field, value},
     shown::shown,
     trim::trim,
 };
@@ -175,11 +175,15 @@ fn text<'a>(
     at: usize,
     scratch: &'a mut String,
 ) -> Option<&'a str> {
+    if !layout.is_download() {
+        return record.value(at, scratch);
+    }
     let text = record.value(at, scratch)?;
-    Some(match layout.is_download() {
-        true => text_without_apostrophe(text),
-        false => text,
-    })
+    if let Cow::Owned(original) = text_without_apostrophes(text) {
+        *scratch = original;
+        return Some(scratch);
+    }
+    record.value(at, scratch)
 }
 
 /// How several fields become one.
@@ -267,11 +271,15 @@ fn message(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorC
         ErrorCode::AmountNotANumber => {
             format!("amount is not a number: {}", value(&amounts))
         }
-        ErrorCode::AmountOutOfRange => format!(
-            "amount has more than 18 digits before the decimal point, more than 10 after it, or an exponent beyond \
-             99: {}",
-            value(&amounts)
-        ),
+        ErrorCode::AmountOutOfRange => {
+            let limit = match amount_limit(layout, record) {
+                Some(Limit::WholeDigits) => "has more than 18 digits before the decimal point",
+                Some(Limit::FractionDigits) => "has more than 10 digits after the decimal point",
+                Some(Limit::Exponent) => "has an exponent beyond 99",
+                None => "has too many digits",
+            };
+            format!("amount {limit}: {}", value(&amounts))
+        }
         ErrorCode::DateMissing => "date is missing".to_owned(),
         ErrorCode::DateNotADate => format!(
             "date is not of a form like 2024-01-31 or 2024-01-31T09:30:00: {}",

@@ -1,14 +1,14 @@
 //! The rules for rows: from a record to its verdict.
 
-use std::str;
+use std::{borrow::Cow, str};
 
 use crate::{
     Amount, ErrorCode, Layout, Verdict,
-    csv::is_formula,
+    csv::text_without_apostrophes,
     date::{DateError, Day, parse_date, parse_date_v1},
     file::Record,
     format::{AmountColumns, IgnoredValue, Limits},
-    number::{NumberError, parse_amount, parse_amount_v1},
+    number::{Limit, NumberError, parse_amount, parse_amount_v1},
     trim::{trim, trim_bytes},
 };
 
@@ -171,13 +171,29 @@ fn one_amount(layout: &Layout, value: &[u8]) -> Result<Amount, ErrorCode> {
     if value.is_empty() {
         return Err(ErrorCode::AmountMissing);
     }
-    let amount = match layout.rules() {
+    parse(layout, value).map_err(|error| match error {
+        NumberError::NotANumber => ErrorCode::AmountNotANumber,
+        NumberError::OutOfRange(_) => ErrorCode::AmountOutOfRange,
+    })
+}
+
+#[inline(always)]
+fn parse(layout: &Layout, value: &[u8]) -> Result<Amount, NumberError> {
+    match layout.rules() {
         1 => parse_amount_v1(value),
         _ => parse_amount(value, layout.decimal()),
-    };
-    amount.map_err(|error| match error {
-        NumberError::NotANumber => ErrorCode::AmountNotANumber,
-        NumberError::OutOfRange => ErrorCode::AmountOutOfRange,
+    }
+}
+
+/// Which limit the amount is beyond.
+pub(crate) fn amount_limit(layout: &Layout, record: &Record<'_>) -> Option<Limit> {
+    let mut scratch = Vec::new();
+    let columns = layout.amount().values();
+    columns.into_iter().flatten().find_map(|at| {
+        match parse(layout, value(layout, record, *at, &mut scratch)) {
+            Err(NumberError::OutOfRange(limit)) => Some(limit),
+            _ => None,
+        }
     })
 }
 
@@ -275,27 +291,16 @@ pub(crate) fn value<'a>(
     column: usize,
     scratch: &'a mut Vec<u8>,
 ) -> &'a [u8] {
-    let value = record.value_in(column, scratch).unwrap_or_default();
-    match layout.is_download() {
-        false => trim_bytes(value),
-        true => trim_bytes(without_apostrophe(value)),
+    if layout.is_download() {
+        let value = record.value_in(column, scratch).unwrap_or_default();
+        if let Ok(text) = str::from_utf8(value)
+            && let Cow::Owned(original) = text_without_apostrophes(text)
+        {
+            *scratch = original.into_bytes();
+            return trim_bytes(scratch);
+        }
     }
-}
-
-/// A value of a download without the apostrophe before a formula.
-fn without_apostrophe(value: &[u8]) -> &[u8] {
-    match value {
-        [b'\'', formula @ ..] if is_formula(formula) => formula,
-        _ => value,
-    }
-}
-
-/// The same for text.
-pub(crate) fn text_without_apostrophe(text: &str) -> &str {
-    match text.strip_prefix('\'') {
-        Some(formula) if is_formula(formula.as_bytes()) => formula,
-        _ => text,
-    }
+    trim_bytes(record.value_in(column, scratch).unwrap_or_default())
 }
 
 /// What is wrong with a row as a whole: then nothing else is checked.

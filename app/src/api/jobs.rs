@@ -166,8 +166,8 @@ pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, Ap
     respond(async {
         let backend = expect_context::<Backend>();
         let given = GivenFormat::default();
-        let job = backend::control::command(&backend, job_id, command, &given).await?;
-        Ok(job.state)
+        let commanded = backend::control::command(&backend, job_id, command, &given).await?;
+        Ok(commanded.job.state)
     })
     .await
     .map_err(|error: AppError| {

@@ -2,8 +2,9 @@
 //!
 //! **Invariant.** Nothing here validates. The verdicts are those that were committed, whatever the rules are by now.
 
-pub mod csv;
+pub mod download;
 pub(crate) mod id_index;
 pub mod page;
 mod reader;
 pub(crate) mod search;
+mod workbook;

@@ -10,7 +10,11 @@ use axum::{
     http::{StatusCode, Uri},
     response::IntoResponse,
 };
-use backend::{Backend, control, deletion, queries, reports, uploads};
+use backend::{
+    Backend,
+    control::{self, Commanded},
+    deletion, queries, reports, uploads,
+};
 use domain::{
     Command, Decision, Format, FormatName, GivenFormat, InvalidField, Job, JobId, JobReport,
     JobStatus, Question, UserId,
@@ -87,8 +91,8 @@ pub struct UploadedJob {
 /// The answer to a command.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
-    /// `started`, `paused`, `resumed` or `cancelled`.
-    message: &'static str,
+    /// `started`, `paused`, `resumed` or `cancelled`; `already` and the status, where the command has nothing left to do.
+    message: String,
     job_id: JobId,
     status: JobStatus,
 }
@@ -217,8 +221,9 @@ macro_rules! command {
             OriginalUri(uri): OriginalUri,
             ApiPath(job_id): ApiPath<JobId>,
         ) -> Result<impl IntoResponse, Problem> {
-            let job = control::command(&backend, job_id, $command, &GivenFormat::default()).await?;
-            Ok(accepted(&uri, $message, job))
+            let given = GivenFormat::default();
+            let commanded = control::command(&backend, job_id, $command, &given).await?;
+            Ok(accepted(&uri, $message, commanded))
         }
     };
     (with format: $name:ident, $path:literal, $command:expr, $message:literal, $summary:literal, $description:literal) => {
@@ -239,8 +244,8 @@ macro_rules! command {
             body: Body,
         ) -> Result<impl IntoResponse, Problem> {
             let format = format_of(body).await?;
-            let job = control::command(&backend, job_id, $command, &format).await?;
-            Ok(accepted(&uri, $message, job))
+            let commanded = control::command(&backend, job_id, $command, &format).await?;
+            Ok(accepted(&uri, $message, commanded))
         }
     };
 }
@@ -286,12 +291,16 @@ command!(
     "Processes the file anew; its old rows are replaced at once."
 );
 
-/// The answer to a command: it has taken effect.
-fn accepted(uri: &Uri, message: &'static str, job: Job) -> impl IntoResponse + use<> {
+/// The answer to a command: it has taken effect, now or before.
+fn accepted(uri: &Uri, message: &str, commanded: Commanded) -> impl IntoResponse + use<> {
+    let job = commanded.job;
     let path = uri.path();
     let job_path = path.rsplit_once('/').map_or(path, |(job, _)| job);
     let body = Accepted {
-        message,
+        message: match commanded.has_changed {
+            true => message.to_owned(),
+            false => format!("already {}", job.state.status),
+        },
         job_id: job.id,
         status: job.state.status,
     };

@@ -1,4 +1,4 @@
-//! `/jobs/{job_id}/results.csv`
+//! `/jobs/{job_id}/results.csv` and `/jobs/{job_id}/results.xlsx`
 
 use axum::{
     body::Body,
@@ -6,7 +6,10 @@ use axum::{
     http::{HeaderValue, header},
     response::IntoResponse,
 };
-use backend::{Backend, results::csv};
+use backend::{
+    Backend,
+    results::download::{self, Form},
+};
 use domain::{InvalidField, JobId, RowFilter, results_filename};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -19,35 +22,83 @@ pub struct ResultsQuery {
     /// `all`, `valid`, `invalid`, `suspicious`, or the code of an error that the rows have.
     #[serde(default)]
     filter: String,
+    /// For a spreadsheet: with a BOM, and the delimiter and the decimal sign of the uploaded file.
+    #[param(value_type = Option<bool>, allow_reserved)]
+    excel: Option<String>,
 }
 
-/// Download a completed job's rows with their verdicts
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct WorkbookQuery {
+    /// `all`, `valid`, `invalid`, `suspicious`, or the code of an error that the rows have.
+    #[serde(default)]
+    filter: String,
+}
+
+/// Download a job's rows with their verdicts
 ///
 /// The original columns in their original order, then `row_number`, `line`, `is_valid`,
-/// `is_suspicious`, `errors` (the codes, joined by `;`) and `error_message`.
+/// `is_suspicious`, `errors` (the codes, joined by `;`) and `error_message`; `amount_read` and `date_read`, unless the
+/// file has plain amounts and dates. Of a cancelled or failed job these are the rows that were checked.
 #[utoipa::path(get, path = "/jobs/{job_id}/results.csv", tag = "jobs",
     params(("job_id" = JobId, Path), ResultsQuery),
     responses(
         (status = 200, body = String, content_type = "text/csv"),
         (status = 404, body = Problem),
-        (status = 409, description = "the job is not completed", body = Problem),
+        (status = 409, description = "the job is not over", body = Problem),
         (status = 422, body = Problem)))]
 pub async fn download(
     State(backend): State<Backend>,
     ApiPath(job_id): ApiPath<JobId>,
     ApiQuery(query): ApiQuery<ResultsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    let filter: RowFilter = query.filter.parse().map_err(InvalidField::from)?;
-    let download = csv::download(&backend, job_id, filter).await?;
+    let form = match query.excel.as_deref() {
+        None | Some("false") => Form::Csv,
+        Some("" | "true") => Form::SpreadsheetCsv,
+        Some(_) => {
+            return Err(InvalidField::new("excel", "Use excel, excel=true or excel=false.").into());
+        }
+    };
+    file(&backend, job_id, &query.filter, form, "csv").await
+}
+
+/// Download a job's rows with their verdicts as an Excel workbook
+///
+/// One sheet with the columns of `results.csv`. The original fields are text; `amount_read` and `date_read` are numbers
+/// and dates.
+#[utoipa::path(get, path = "/jobs/{job_id}/results.xlsx", tag = "jobs",
+    params(("job_id" = JobId, Path), WorkbookQuery),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = XLSX),
+        (status = 404, body = Problem),
+        (status = 409, description = "the job is not over, or a worksheet can't hold the rows", body = Problem),
+        (status = 422, body = Problem)))]
+pub async fn workbook(
+    State(backend): State<Backend>,
+    ApiPath(job_id): ApiPath<JobId>,
+    ApiQuery(query): ApiQuery<WorkbookQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    file(&backend, job_id, &query.filter, Form::Workbook, "xlsx").await
+}
+
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
+async fn file(
+    backend: &Backend,
+    job_id: JobId,
+    filter: &str,
+    form: Form,
+    extension: &str,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let filter: RowFilter = filter.parse().map_err(InvalidField::from)?;
+    let download = download::download(backend, job_id, filter, form).await?;
+    let kind = match form {
+        Form::Workbook => XLSX,
+        Form::Csv | Form::SpreadsheetCsv => "text/csv; charset=utf-8",
+    };
+    let filename = results_filename(&download.filename, filter, extension);
     let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/csv; charset=utf-8"),
-        ),
-        (
-            header::CONTENT_DISPOSITION,
-            attachment(&results_filename(&download.filename, filter)),
-        ),
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CONTENT_DISPOSITION, attachment(&filename)),
     ];
     Ok((headers, Body::from_stream(download.content)))
 }

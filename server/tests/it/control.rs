@@ -34,7 +34,10 @@ async fn a_paused_job_stands_still_and_goes_on() {
     let then = app.get_json(&path).await;
     assert!(then["processed_records"].as_u64() < then["total_records"].as_u64());
     // Asking again changes nothing.
-    app.command(job_id, "pause").await;
+    assert_eq!(
+        app.command(job_id, "pause").await["message"],
+        "already paused"
+    );
     // A worker that starts anew while the job is paused leaves it alone.
     app.restart_worker();
     // Another job's whole life is time enough for a late chunk to show up.
@@ -181,4 +184,22 @@ async fn the_history_of_a_workflow_is_kept_and_replayed() {
     std::fs::write(&file, history).unwrap();
     let said = app.worker_output(&["replay", file.to_str().unwrap()]);
     assert!(String::from_utf8_lossy(&said).contains("history.json: goes on"));
+}
+
+#[tokio::test]
+async fn what_has_nothing_left_to_do_says_so() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    assert_eq!(app.command(job_id, "start").await["message"], "started");
+    assert_eq!(app.finished(job_id).await["status"], "completed");
+    assert_eq!(
+        app.command(job_id, "start").await["message"],
+        "already completed"
+    );
+    // A format that comes too late isn't dropped without a word.
+    let late = json!({ "format": { "decimal": "," } });
+    let late = app.post_json(&format!("/jobs/{job_id}/start"), &late).await;
+    let detail = problem(late, StatusCode::CONFLICT).await;
+    assert!(detail.contains("the job is completed"), "{detail}");
 }

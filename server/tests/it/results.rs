@@ -1,6 +1,10 @@
-use reqwest::StatusCode;
+use std::io::Cursor;
 
-use crate::harness::{SAMPLE, TestApp, problem};
+use calamine::{Data, Reader, Xlsx};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::harness::{SAMPLE, TestApp, generated, problem};
 
 #[tokio::test]
 async fn the_result_is_the_file_with_the_verdicts() {
@@ -89,10 +93,137 @@ async fn there_is_no_result_before_the_end() {
     let job_id = app.upload(user_id, SAMPLE).await;
     let pending = app.get(&format!("/jobs/{job_id}/results.csv")).await;
     let detail = problem(pending, StatusCode::CONFLICT).await;
-    assert!(detail.contains("completed; it is pending"), "{detail}");
+    assert!(detail.contains("over; it is pending"), "{detail}");
+    let workbook = app.get(&format!("/jobs/{job_id}/results.xlsx")).await;
+    problem(workbook, StatusCode::CONFLICT).await;
     problem(app.get("/jobs/0/results.csv").await, StatusCode::NOT_FOUND).await;
     let wrong = app
         .get(&format!("/jobs/{job_id}/results.csv?filter=x"))
         .await;
     problem(wrong, StatusCode::UNPROCESSABLE_ENTITY).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_job_gives_the_rows_that_were_checked() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, generated(600_000).0).await;
+    app.begin(job_id).await;
+    app.under_way(job_id).await;
+    let running = app.get(&format!("/jobs/{job_id}/results.csv")).await;
+    problem(running, StatusCode::CONFLICT).await;
+    app.command(job_id, "cancel").await;
+    let job = app.get_json(&format!("/jobs/{job_id}")).await;
+    let (checked, total) = (&job["processed_records"], &job["total_records"]);
+    assert!(0 < checked.as_u64().unwrap() && checked.as_u64() < total.as_u64());
+    let csv = app.get(&format!("/jobs/{job_id}/results.csv")).await;
+    let csv = csv.text().await.unwrap();
+    assert_eq!(&json!(csv.lines().count() - 1), checked);
+}
+
+const GERMAN: &str = "transaction_id;amount;date;Zweck\n\
+                      =A;1.234,50;31.01.2024;Müller, Köln\n\
+                      B;-0,5;01.02.2024;x;=1+1\n\
+                      C;12345678901234567,8;01.01.1899;\n";
+
+#[tokio::test]
+async fn a_spreadsheet_gets_the_form_of_the_file() {
+    let app = TestApp::start().await;
+    let job = app.process(GERMAN).await;
+    let path = format!("/jobs/{}/results.csv", job["id"]);
+    let text = app
+        .get(&format!("{path}?excel&filter=valid"))
+        .await
+        .text()
+        .await;
+    let text = text.unwrap();
+    let mut lines = text.strip_prefix('\u{FEFF}').unwrap().lines();
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .starts_with("transaction_id;amount;date;Zweck;row_number;")
+    );
+    assert_eq!(
+        lines.next(),
+        Some("'=A;1.234,50;31.01.2024;Müller, Köln;1;2;true;false;;;1234,50;2024-01-31")
+    );
+    assert_eq!(
+        app.get(&format!("{path}?excel=true&filter=valid"))
+            .await
+            .text()
+            .await
+            .unwrap(),
+        text
+    );
+    let wrong = app.get(&format!("{path}?excel=maybe")).await;
+    problem(wrong, StatusCode::UNPROCESSABLE_ENTITY).await;
+    // And it can be handed in again.
+    let again = app.process(text).await;
+    assert_eq!(again["valid_records"], 2, "{again}");
+    let (rows, _) = app.rows(&again["id"], "filter=valid").await;
+    assert_eq!(rows[0]["transaction_id"], "=A");
+    assert_eq!(rows[0]["amount"], 1234.5);
+}
+
+#[tokio::test]
+async fn a_workbook_has_numbers_and_dates_and_is_read_again() {
+    let app = TestApp::start().await;
+    let job = app.process(GERMAN).await;
+    let response = app.get(&format!("/jobs/{}/results.xlsx", job["id"])).await;
+    assert_eq!(
+        response.headers()["content-disposition"],
+        "attachment; filename*=UTF-8''payments%2Dall%2Exlsx"
+    );
+    let bytes = response.bytes().await.unwrap();
+    let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes.clone())).unwrap();
+    let sheet = workbook.worksheet_range("Results").unwrap();
+    let rows: Vec<&[Data]> = sheet.rows().collect();
+    let text = |text: &str| Data::String(text.to_owned());
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows[0][11], text("date_read"));
+    assert_eq!(
+        rows[1][..4],
+        ["'=A", "1.234,50", "31.01.2024", "Müller, Köln"].map(text)
+    );
+    assert_eq!(
+        rows[1][4..7],
+        [Data::Float(1.0), Data::Float(2.0), Data::Bool(true)]
+    );
+    assert_eq!(rows[1][10], Data::Float(1234.5));
+    let Data::DateTime(date) = rows[1][11] else {
+        panic!("{:?}", rows[1][11]);
+    };
+    assert_eq!(date.to_ymd_hms_milli(), (2024, 1, 31, 0, 0, 0, 0));
+    assert_eq!(rows[2][12], text("'=1+1"));
+    // More digits, and an earlier day, than a spreadsheet has.
+    assert_eq!(
+        rows[3][10..12],
+        ["12345678901234567.8", "1899-01-01"].map(text)
+    );
+
+    let again = app.process(bytes.to_vec()).await;
+    assert_eq!(
+        (&again["valid_records"], &again["invalid_records"]),
+        (&job["valid_records"], &job["invalid_records"]),
+        "{again}"
+    );
+    let (rows, _) = app.rows(&again["id"], "").await;
+    assert_eq!(rows[0]["transaction_id"], "=A");
+    let csv = app.get(&format!("/jobs/{}/results.csv", again["id"])).await;
+    let csv = csv.text().await.unwrap();
+    assert!(csv.contains(",12345678901234567.8,1899-01-01,"), "{csv}");
+}
+
+#[tokio::test]
+async fn a_worksheet_that_cant_hold_the_rows_is_refused_with_a_sentence() {
+    let app = TestApp::start().await;
+    let long = "x".repeat(32_768);
+    let file = format!("transaction_id,amount,date,note\nA,1,2024-01-01,{long}\nB,x,2024-01-01,\n");
+    let job = app.process(file).await;
+    let path = format!("/jobs/{}/results.xlsx", job["id"]);
+    let detail = problem(app.get(&path).await, StatusCode::CONFLICT).await;
+    assert!(detail.contains("32767 characters"), "{detail}");
+    let fits = app.get(&format!("{path}?filter=invalid")).await;
+    assert_eq!(fits.status(), StatusCode::OK);
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     DateOrder, Decimal, RowSet, Summary, Verdict, Verdicts,
-    csv::write_results_row,
+    csv::{Cell, CsvForm, row_cells},
     duplicates::{IdHasher, SeenIds},
     format::{Evidence, Format, Reading},
     row::{Row, Texts},
@@ -111,10 +111,16 @@ impl Candidate<'_> {
         self.texts.read(self.layout, self.record, self.verdict)
     }
 
-    /// Appends the row to `out`, as `results.csv` has it.
-    pub fn write_csv(&mut self, out: &mut Vec<u8>) {
+    /// Appends the row to `out`, as `results.csv` has it in this form.
+    pub fn write_csv(&mut self, form: CsvForm, out: &mut Vec<u8>) {
         let layout = self.layout;
-        write_results_row(layout, &self.row(), out);
+        form.write_row(layout, &self.row(), out);
+    }
+
+    /// The row's cells in a download; `with_read` as in [`header_cells`](crate::header_cells).
+    pub fn cells(&mut self, with_read: bool, on_cell: impl FnMut(Cell<'_>)) {
+        let layout = self.layout;
+        row_cells(layout, &self.row(), with_read, on_cell);
     }
 
     pub fn row(&mut self) -> Row<'_> {

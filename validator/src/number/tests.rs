@@ -20,7 +20,7 @@ fn short_numbers_are_read_as_all_are() {
         if let Some(evidence) = short_evidence(value) {
             assert_eq!(evidence, any_evidence(value), "{value:?}");
         }
-        if let v1 @ (Ok(_) | Err(NumberError::OutOfRange)) = parse_amount_v1(value) {
+        if let v1 @ (Ok(_) | Err(NumberError::OutOfRange(_))) = parse_amount_v1(value) {
             assert_eq!(v1, parse_amount(value, Decimal::Point), "{value:?}");
         }
     };
@@ -255,20 +255,23 @@ fn amounts_with_currency_sign_parentheses_and_groups() {
     ] {
         check(value, Err(NumberError::NotANumber));
     }
-    for value in [
-        "1,000,000,000,000,000,000",
-        "$1e18",
-        "1e100-",
-        "(1e-99)",
-        "1,234.00000000001",
-        "9,999,999,999,999,999,999,999",
+    for (value, limit) in [
+        ("1,000,000,000,000,000,000", Limit::WholeDigits),
+        ("$1e18", Limit::WholeDigits),
+        ("1e100-", Limit::Exponent),
+        ("(1e-99)", Limit::FractionDigits),
+        ("1,234.00000000001", Limit::FractionDigits),
+        ("9,999,999,999,999,999,999,999", Limit::WholeDigits),
     ] {
-        check(value, Err(NumberError::OutOfRange));
+        check(value, Err(NumberError::OutOfRange(limit)));
     }
     // Long ones.
     let zeros = "000,".repeat(100_000);
     check(&format!("{zeros}001.5"), Ok("1.5"));
-    check(&format!("1,{zeros}000"), Err(NumberError::OutOfRange));
+    check(
+        &format!("1,{zeros}000"),
+        Err(NumberError::OutOfRange(Limit::WholeDigits)),
+    );
     check(&format!("1,{zeros}00"), Err(NumberError::NotANumber));
     check(&"-".repeat(100_000), Err(NumberError::NotANumber));
 }
@@ -571,7 +574,7 @@ fn check_reference(value: &str) {
             "{value:?} {decimal:?}"
         );
     }
-    if let v1 @ (Ok(_) | Err(NumberError::OutOfRange)) = parse_amount_v1(value.as_bytes()) {
+    if let v1 @ (Ok(_) | Err(NumberError::OutOfRange(_))) = parse_amount_v1(value.as_bytes()) {
         assert_eq!(parse_amount(value.as_bytes(), Decimal::Point), v1);
     }
     assert_eq!(

@@ -539,21 +539,38 @@ fn is_download(names: &[String]) -> bool {
         .is_some_and(|own| !own.is_empty())
 }
 
-/// A cell of a download without the apostrophe that it got.
-fn without_apostrophe(cell: &str) -> &str {
-    let Some(rest) = cell.strip_prefix('\'') else {
-        return cell;
-    };
+/// A cell of a download without the apostrophes that it got.
+fn without_apostrophes(cell: &str) -> String {
+    let mut original = String::new();
+    let mut may_begin_cell = true;
+    for (at, character) in cell.char_indices() {
+        let rest = &cell[at + character.len_utf8()..];
+        let end = rest
+            .find([',', ';', '\t', '\r', '\n'])
+            .unwrap_or(rest.len());
+        let runs = match at {
+            0 => rest.starts_with(['\t', '\r']) || is_formula(rest),
+            _ => is_formula(&rest[..end]),
+        };
+        if !(character == '\'' && may_begin_cell && runs) {
+            original.push(character);
+        }
+        may_begin_cell = matches!(character, ',' | ';' | '\t' | '\r' | '\n');
+    }
+    original
+}
+
+fn is_formula(text: &str) -> bool {
+    let invisible =
+        "\n\u{B}\u{C}\u{A0}\u{AD}\u{200B}\u{200C}\u{200D}\u{200E}\u{200F}\u{2060}\u{FEFF}";
+    let text = text.trim_start_matches(|character| invisible.contains(character));
     let is_number = || {
-        let unsigned = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         unsigned_number(unsigned, Decimal::Point, false)
             .is_some_and(|code| code != Err("amount.not_a_number"))
     };
-    match rest.chars().next() {
-        Some('=' | '@' | '\t' | '\r') => rest,
-        Some('+' | '-') if !is_number() => rest,
-        _ => cell,
-    }
+    text.starts_with(['=', '@', '＝', '＠', '＋', '－'])
+        || (text.starts_with(['+', '-']) && !is_number())
 }
 
 /// How the rows of a file are read.
@@ -631,7 +648,7 @@ impl Rules {
     fn cell(&self, row: &Row, at: usize) -> Option<String> {
         let text = String::from_utf8_lossy(row.fields.get(at)?).replace('\0', "\u{FFFD}");
         Some(match self.is_download {
-            true => without_apostrophe(&text).to_owned(),
+            true => without_apostrophes(&text),
             false => text,
         })
     }

@@ -1,17 +1,26 @@
 //! Every line of the rules for downloads.
 
-use validator::{Candidate, Checker, Format, Layout, Presumed, write_results_header};
+use validator::{Candidate, Checker, CsvForm, Format, Layout, Presumed};
 
 use crate::agreement::agreed;
 
 /// `results.csv` of a whole file.
 fn results(file: &[u8]) -> String {
+    results_as(file, |_| CsvForm::PLAIN)
+}
+
+fn results_as(file: &[u8], form: fn(&Layout) -> CsvForm) -> String {
     let layout: Layout = agreed(file).unwrap().0;
+    let form = form(&layout);
     let mut out = Vec::new();
-    write_results_header(&layout, &mut out);
-    let mut checker = Checker::new([0; 16], Format::default(), Presumed::default());
+    form.write_header(&layout, &mut out);
+    let presumed = Presumed {
+        decimal: Some(layout.decimal()),
+        date_order: layout.date_order(),
+    };
+    let mut checker = Checker::new([0; 16], Format::default(), presumed);
     let mut on_row = |candidate: &mut Candidate<'_>| {
-        candidate.write_csv(&mut out);
+        candidate.write_csv(form, &mut out);
     };
     checker.push(file, &mut on_row).unwrap();
     checker.finish(&mut on_row).unwrap();
@@ -99,6 +108,17 @@ fn cells_that_a_spreadsheet_would_run() {
         ("\"\nx\"", "\"\nx\""),
         ("\"=\"\"a\"", "\"'=\"\"a\""),
         ("1=", "1="),
+        ("\"\n=x\"", "\"'\n'=x\""),
+        ("\u{A0}=1", "'\u{A0}=1"),
+        ("\u{FEFF}@x", "'\u{FEFF}@x"),
+        ("\x0B+x", "'\x0B+x"),
+        ("＝1+1", "'＝1+1"),
+        // Where `;` or a comma separates cells.
+        ("x;=1+1", "x;'=1+1"),
+        ("x;y;@z;-1;-z", "x;y;'@z;-1;'-z"),
+        ("\"x,=1+1\"", "\"x,'=1+1\""),
+        ("\"a\r\n=1\"", "\"a\r\n'=1\""),
+        ("x; -y", "x; -y"),
     ] {
         let results = results(
             format!("transaction_id,amount,date,{cell}\nA,1,2024-01-01,{cell}\n").as_bytes(),
@@ -112,4 +132,27 @@ fn cells_that_a_spreadsheet_would_run() {
             format!("\r\nA,1,2024-01-01,{expect},1,{line},true,false,,\r\n")
         );
     }
+}
+
+#[test]
+fn a_spreadsheet_of_the_country_of_the_file_reads_it() {
+    let file =
+        "transaction_id;amount;date;Zweck\nA;1.234,5;31.01.2024;a,b\nB;-0,5;01.02.2024;c;d\n";
+    assert_eq!(
+        results_as(file.as_bytes(), CsvForm::of_spreadsheet),
+        "\u{FEFF}transaction_id;amount;date;Zweck;row_number;line;is_valid;is_suspicious;errors;error_message;\
+         amount_read;date_read\r\n\
+         A;1.234,5;31.01.2024;a,b;1;2;true;false;;;1234,5;2024-01-31\r\n\
+         B;-0,5;01.02.2024;c;2;3;false;false;row.column_count;row has 5 fields, but the header has 4 columns;;;d\r\n"
+    );
+}
+
+#[test]
+fn what_was_put_before_formulas_is_taken_off_again() {
+    let file = "transaction_id,amount,date,description\n=A,1,2024-01-01,\"x;=1+1;-z\n@w\"\n";
+    let once = results(file.as_bytes());
+    let rows = agreed(once.as_bytes()).unwrap().2;
+    assert_eq!(rows[0].transaction_id.as_deref(), Some("=A"));
+    assert_eq!(rows[0].description.as_deref(), Some("x;=1+1;-z\n@w"));
+    assert_eq!(results(once.as_bytes()), once);
 }

@@ -32,7 +32,7 @@ pub fn Download(
     // The browser may still be reading it when the next one is made.
     let saved = StoredValue::new(None::<ObjectUrl>);
     // As the server names its downloads.
-    let save_as = results_filename(&file_name, filter);
+    let save_as = results_filename(&file_name, filter, "csv");
 
     let start = move |_| {
         let Some(file) = chosen_file(input).filter(|_| progress.get_untracked().is_none()) else {

@@ -1,0 +1,242 @@
+//! The rows of a result as a file.
+
+use std::io;
+
+use bytes::Bytes;
+use domain::{Job, JobId, JobStatus, RowFilter};
+use futures::{Stream, StreamExt, stream};
+use tokio::sync::mpsc;
+use validator::{Candidate, CsvForm, read_rows};
+
+use super::{
+    reader::{Reader, blocking},
+    workbook,
+};
+use crate::{
+    Backend, Error, Result,
+    jobs::query,
+    ledger::{self, CommittedChunk},
+};
+
+/// Bytes that are handed on at a time, and how many such pieces may wait for a slow reader.
+const PIECE_BYTES: usize = 64 << 10;
+const PIECES: usize = 4;
+
+/// What kind of file is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// CSV for programs.
+    Csv,
+    /// CSV for a spreadsheet: [`CsvForm::of_spreadsheet`].
+    SpreadsheetCsv,
+    /// An Excel workbook with one sheet.
+    Workbook,
+}
+
+/// A job's file with the verdicts, as it streams.
+pub struct Download<S> {
+    /// The name under which the file was uploaded.
+    pub filename: String,
+    /// The bytes of the download.
+    pub content: S,
+}
+
+/// The rows under `filter` as the uploaded file has them, each with its verdict: nothing that the file says is lost.
+/// Memory stays flat, and the work ends when the reader goes away. Of a cancelled or failed job these are the rows that
+/// were checked. Fails with [`Error::Conflict`] while the job isn't over, and if the rows don't fit into a worksheet; the
+/// content breaks off if the job is deleted or retried.
+pub async fn download(
+    backend: &Backend,
+    job_id: JobId,
+    filter: RowFilter,
+    form: Form,
+) -> Result<Download<impl Stream<Item = Result<Bytes>> + use<>>> {
+    let (job, rows) = CheckedRows::open(backend, job_id, filter).await?;
+    let (pieces, content) = mpsc::channel(PIECES);
+    match form {
+        Form::Csv | Form::SpreadsheetCsv => {
+            tokio::spawn(async move {
+                if let Err(Stop::Failed(error)) = write_csv(rows, form, &pieces).await {
+                    // The reader has gone, if this fails.
+                    let _ = pieces.send(Err(error)).await;
+                }
+            });
+        }
+        Form::Workbook => {
+            let workbook = workbook::of_rows(&rows).await?;
+            tokio::task::spawn_blocking(move || {
+                let mut out = Pieced::new(pieces.clone());
+                if let Err(error) = workbook.save(&mut out).and_then(|()| Ok(out.finish()?))
+                    && !pieces.is_closed()
+                {
+                    let _ = pieces.blocking_send(Err(Error::Internal(error)));
+                }
+            });
+        }
+    }
+    let content = stream::unfold(content, async |mut content| {
+        let piece = content.recv().await?;
+        Some((piece, content))
+    });
+    // Whoever compresses it asks once more after the end.
+    let content = content.fuse();
+    Ok(Download {
+        filename: job.filename,
+        content: content.boxed(),
+    })
+}
+
+/// The rows under a filter that have their verdict.
+pub(super) struct CheckedRows {
+    pub reader: Reader,
+    pub chunks: Vec<CommittedChunk>,
+    filter: RowFilter,
+}
+
+impl CheckedRows {
+    async fn open(backend: &Backend, job_id: JobId, filter: RowFilter) -> Result<(Job, Self)> {
+        let job = query::get(&backend.pool, job_id).await?;
+        let status = job.state.status;
+        if !matches!(
+            status,
+            JobStatus::Completed | JobStatus::Cancelled | JobStatus::Failed
+        ) {
+            return Err(Error::Conflict(format!(
+                "The results can be downloaded once the job is over; it is {status}."
+            )));
+        }
+        let Some(source) = query::source(&backend.pool, job_id).await? else {
+            return Err(Error::Conflict(format!(
+                "No row of this job was checked: it is {status}."
+            )));
+        };
+        let rows = Self {
+            chunks: ledger::committed(&backend.pool, source.result_id, filter).await?,
+            reader: Reader::new(&backend.pool, &backend.storage, source),
+            filter,
+        };
+        Ok((job, rows))
+    }
+
+    /// Calls `on_row` with `state` and each of the chunk's rows, on a thread where that may take its time.
+    pub async fn read<S: Send + 'static>(
+        &self,
+        chunk: &CommittedChunk,
+        mut state: S,
+        on_row: fn(&mut S, &mut Candidate<'_>),
+    ) -> Result<S> {
+        let bytes = self.reader.bytes(chunk).await?;
+        let verdicts = self.reader.verdicts(std::slice::from_ref(chunk)).await?;
+        let layout = self.reader.layout.clone();
+        let filter = self.filter;
+        let first_row = chunk.first_row as u64;
+        let first_line = chunk.line_after(Some(0));
+        blocking(move || {
+            let known = verdicts[0].from_row(0);
+            read_rows(&layout, &bytes, first_row, first_line, known, |row| {
+                if filter.matches(row.verdict()) {
+                    on_row(&mut state, row);
+                }
+            });
+            state
+        })
+        .await
+    }
+}
+
+type Pieces = mpsc::Sender<Result<Bytes>>;
+
+enum Stop {
+    /// Nobody reads any more.
+    NoReader,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+async fn write_csv(rows: CheckedRows, form: Form, pieces: &Pieces) -> Result<(), Stop> {
+    let layout = &rows.reader.layout;
+    let form = match form {
+        Form::SpreadsheetCsv => CsvForm::of_spreadsheet(layout),
+        _ => CsvForm::PLAIN,
+    };
+    let mut header = Vec::new();
+    form.write_header(layout, &mut header);
+    let header = pieces.send(Ok(header.into())).await;
+    header.map_err(|_| Stop::NoReader)?;
+    let mut out = (form, Pieced::new(pieces.clone()));
+    for chunk in &rows.chunks {
+        out = rows
+            .read(chunk, out, |(form, out), row| {
+                if out.is_wanted {
+                    row.write_csv(*form, &mut out.piece);
+                    out.send_if_full();
+                }
+            })
+            .await?;
+        if !out.1.is_wanted {
+            return Err(Stop::NoReader);
+        }
+    }
+    let finished = blocking(move || out.1.finish()).await?;
+    finished.map_err(|_| Stop::NoReader)
+}
+
+/// Sends what is written in pieces, and knows when nobody wants more.
+struct Pieced {
+    pieces: Pieces,
+    piece: Vec<u8>,
+    is_wanted: bool,
+}
+
+impl Pieced {
+    fn new(pieces: Pieces) -> Self {
+        Self {
+            pieces,
+            piece: Vec::new(),
+            is_wanted: true,
+        }
+    }
+
+    fn send_if_full(&mut self) {
+        if self.piece.len() >= PIECE_BYTES {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        let piece = std::mem::take(&mut self.piece);
+        self.is_wanted &= self.pieces.blocking_send(Ok(piece.into())).is_ok();
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        if !self.piece.is_empty() {
+            self.send();
+        }
+        self.still_wanted()
+    }
+
+    fn still_wanted(&self) -> io::Result<()> {
+        match self.is_wanted {
+            true => Ok(()),
+            false => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+}
+
+impl io::Write for Pieced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        self.send_if_full();
+        self.still_wanted()?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
