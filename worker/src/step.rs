@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use temporalio_common::{
-    ActivityDefinition, RetryPolicy, protos::temporal::api::failure::v1::failure::FailureInfo,
+    ActivityDefinition, Priority, RetryPolicy,
+    protos::temporal::api::failure::v1::failure::FailureInfo,
 };
 use temporalio_sdk::{
     ActivityExecutionError, ActivityOptions, LocalActivityOptions, WorkflowContext, WorkflowResult,
@@ -13,6 +14,29 @@ use crate::activities::{DEFECT, HEARTBEAT_TIMEOUT, OUTDATED, UNREADABLE};
 
 /// For one attempt of a step that is a single transaction.
 pub const SHORT: Duration = Duration::from_secs(60);
+
+/// Which of the steps that wait for a worker are taken first.
+#[derive(Debug, Clone, Copy)]
+pub enum Urgency {
+    /// A job begins or ends with it.
+    Now,
+    /// For a job that hasn't had much.
+    Soon,
+    /// For a job that has: it makes room for the others, which have less to do or are behind.
+    Later,
+}
+
+impl Urgency {
+    fn priority(self) -> Priority {
+        // Of 1 to 5, which every Temporal server knows. Where steps have none they count as 3.
+        let key = match self {
+            Self::Now => 1,
+            Self::Soon => 2,
+            Self::Later => 3,
+        };
+        Priority::builder().priority_key(key).build()
+    }
+}
 
 /// How often a step that met trouble with the infrastructure is tried again: for ever, and at least
 /// every few seconds.
@@ -32,10 +56,12 @@ pub async fn step<W, A: ActivityDefinition>(
     activity: A,
     input: A::Input,
     limit: Duration,
+    urgency: Urgency,
 ) -> Result<A::Output, ActivityExecutionError> {
     let options = ActivityOptions::with_start_to_close_timeout(limit)
         .heartbeat_timeout(HEARTBEAT_TIMEOUT)
         .retry_policy(for_ever())
+        .priority(urgency.priority())
         .build();
     context.execute_activity(activity, input, options).await
 }

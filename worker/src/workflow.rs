@@ -16,7 +16,7 @@ use temporalio_sdk::{
 
 use crate::{
     activities::{Activities, Chunks, Failure},
-    step::{SHORT, local_step, reason, step},
+    step::{SHORT, Urgency, local_step, reason, step},
 };
 
 /// Activities of one job that validate its chunks at the same time, over all workers.
@@ -25,6 +25,10 @@ const LANES: usize = 8;
 /// Chunks that one activity validates at most. Several, because Temporal's work for an activity takes as
 /// long as PostgreSQL's for half a chunk; few, because the steps of other jobs wait for it to end.
 const CHUNKS_AT_A_TIME: usize = 4;
+
+/// The chunks of a job that go before those of jobs that have had as many: a file of some hundred thousand rows isn't
+/// to wait for one of millions.
+const FIRST_CHUNKS: u32 = 64;
 
 /// The workflow's input: what it was started with, and what an earlier execution has left that goes on as
 /// this one.
@@ -62,7 +66,8 @@ impl ProcessJob {
             Err(Stop::Step(error)) => *error,
         };
         if let Some(error) = reason(error)? {
-            Self::step(context, Activities::fail, Failure { attempt, error }, SHORT).await?;
+            let failure = Failure { attempt, error };
+            Self::step(context, Activities::fail, failure, SHORT, Urgency::Now).await?;
         }
         Ok(())
     }
@@ -90,6 +95,7 @@ impl ProcessJob {
                 Activities::plan,
                 attempt,
                 Duration::from_secs(3600),
+                Urgency::Now,
             )
             .await?;
             context.state_mut(|state| state.remaining = Some(chunks.into()));
@@ -109,7 +115,7 @@ impl ProcessJob {
                 .continue_as_new(input, ContinueAsNewOptions::default())
                 .map_err(Stop::Workflow)?;
         }
-        Self::step(context, Activities::complete, attempt, SHORT).await?;
+        Self::step(context, Activities::complete, attempt, SHORT, Urgency::Now).await?;
         Ok(())
     }
 
@@ -123,12 +129,17 @@ impl ProcessJob {
             let Some(numbers) = context.state_mut(Self::next_chunks) else {
                 break;
             };
+            let urgency = match numbers.start < FIRST_CHUNKS {
+                true => Urgency::Soon,
+                false => Urgency::Later,
+            };
             let chunks = Chunks { attempt, numbers };
             Self::step(
                 &context,
                 Activities::validate,
                 chunks,
                 Duration::from_secs(600),
+                urgency,
             )
             .await?;
         }
@@ -157,13 +168,14 @@ impl ProcessJob {
         activity: A,
         input: A::Input,
         limit: Duration,
+        urgency: Urgency,
     ) -> Result<A::Output, ActivityExecutionError>
     where
         A: ActivityDefinition,
     {
         match context.state(|state| state.assignment.bytes <= SMALL_BYTES) {
             true => local_step(context, activity, input, limit).await,
-            false => step(context, activity, input, limit).await,
+            false => step(context, activity, input, limit, urgency).await,
         }
     }
 }
