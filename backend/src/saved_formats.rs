@@ -197,8 +197,7 @@ pub(crate) async fn chosen(
     }))
 }
 
-/// Returns the user's format for the first of these headers that has one. Where the format says which delimiter the
-/// file has, and how many records are before the header, it is what this file has: the header was found there.
+/// Returns the user's format for the first of these headers that has one.
 pub(crate) async fn find_by_header(
     database: impl PgExecutor<'_>,
     user_id: UserId,
@@ -216,13 +215,9 @@ pub(crate) async fn find_by_header(
     .await?;
     Ok(found.and_then(|found| {
         let at = hashes.iter().position(|hash| *hash == found.header_hash)?;
-        let mut format = found.format.0;
-        let header = &headers[at];
-        format.delimiter = format.delimiter.map(|_| header.delimiter);
-        format.skip_records = format.skip_records.map(|_| header.skip_records);
         Some(Applied {
             name: found.name,
-            format,
+            format: headers[at].complete(&found.format.0),
         })
     }))
 }

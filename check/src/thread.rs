@@ -3,7 +3,8 @@
 use container::{Kind, Refusal, SNIFF_BYTES, sniff};
 use validator::{
     Candidate, Checked, Checker, Counts, CsvForm, EncodingProbe, ErrorCode, FileError, Format,
-    InvalidFormat, Layout, Presumed, RowFilter, Summary, Verdict,
+    HEADER_BYTES, InvalidFormat, Layout, Presumed, RowFilter, Summary, Verdict,
+    possible_saved_headers,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{
@@ -31,19 +32,26 @@ const PART: usize = 1 << 20;
 const EXAMPLES: usize = 3;
 
 /// Checks a file and posts what it finds. `keep` is a [`RowFilter`], `format` what was given about the file so far, as
-/// JSON, and `answers` what a form has added to it, as in a URL's query.
+/// JSON, and `answers` what a form has added to it, as in a URL's query. `saved` has the user's saved formats, as the API
+/// lists them, and `chosen` is the name of one of them.
 #[wasm_bindgen]
 pub fn check_file(
     file: &File,
     keep: Option<String>,
     format: Option<String>,
     answers: Option<String>,
+    saved: Option<String>,
+    chosen: Option<String>,
 ) {
     console_error_panic_hook::set_once();
     let scope: DedicatedWorkerGlobalScope = global().unchecked_into();
     let keep = keep.and_then(|filter| filter.parse().ok());
-    let checked = given(&format.unwrap_or_default(), &answers.unwrap_or_default())
-        .and_then(|format| check(&scope, file, keep, &format));
+    let checked =
+        given(&format.unwrap_or_default(), &answers.unwrap_or_default()).and_then(|given| {
+            let saved = Saved::parse(&saved.unwrap_or_default());
+            let format = complete(file, &given, &saved, chosen.as_deref())?;
+            check(&scope, file, keep, &given, &format)
+        });
     let message = match checked {
         Ok((report, kept)) => {
             if let Some(rows) = kept {
@@ -87,10 +95,78 @@ fn invalid(error: InvalidFormat) -> Failure {
     Failure::Invalid(error.to_string())
 }
 
+/// A saved format of the user.
+struct Saved {
+    name: String,
+    header: Option<Vec<String>>,
+    format: Format,
+}
+
+impl Saved {
+    /// Those that can't be read are left out: processing applies them, or says what is wrong.
+    fn parse(list: &str) -> Vec<Self> {
+        let list: Vec<serde_json::Value> = serde_json::from_str(list).unwrap_or_default();
+        let saved = list.into_iter().filter_map(|mut saved| {
+            Some(Self {
+                name: saved["name"].as_str()?.to_owned(),
+                header: serde_json::from_value(saved["header"].take()).ok()?,
+                format: Format::from_value(&saved["format"]).ok()?,
+            })
+        });
+        saved.collect()
+    }
+}
+
+/// What is given about the file, completed from the saved format that is chosen, or that was saved for its header.
+fn complete(
+    file: &File,
+    given: &Format,
+    saved: &[Saved],
+    chosen: Option<&str>,
+) -> Result<Format, Failure> {
+    if let Some(name) = chosen.filter(|name| !name.is_empty()) {
+        let chosen = saved.iter().find(|saved| saved.name == name);
+        return Ok(match chosen {
+            Some(saved) => given.clone().or(&saved.format),
+            None => given.clone(),
+        });
+    }
+    let with_header = || saved.iter().filter(|saved| saved.header.is_some());
+    let label = |saved: &Saved| {
+        saved
+            .format
+            .encoding
+            .map(|it| it.label())
+            .unwrap_or_default()
+    };
+    let mut labels: Vec<String> = with_header().map(label).collect();
+    labels.sort();
+    labels.dedup();
+    if labels.is_empty() {
+        return Ok(given.clone());
+    }
+    let mut slices = Slices::new(file)?;
+    let head = slices
+        .next()
+        .map_err(|_| Failure::Unreadable)?
+        .unwrap_or_default();
+    let head = &head[..head.len().min(HEADER_BYTES)];
+    let headers = possible_saved_headers(head, given, &labels);
+    let found = headers.iter().find_map(|header| {
+        let saved = with_header().find(|saved| saved.header.as_ref() == Some(&header.names))?;
+        Some(header.complete(&saved.format))
+    });
+    Ok(match found {
+        Some(saved) => given.clone().or(&saved),
+        None => given.clone(),
+    })
+}
+
 fn check(
     scope: &DedicatedWorkerGlobalScope,
     file: &File,
     keep: Option<RowFilter>,
+    given: &Format,
     format: &Format,
 ) -> Result<(Report, Option<Blob>), Failure> {
     let clock = Clock::start(scope)?;
@@ -106,7 +182,7 @@ fn check(
         let mut told_at = 0.0;
         while let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)? {
             if let Err(error) = checker.push(slice, &mut |row| gathered.add(row)) {
-                return Err(refused(error, file, format));
+                return Err(refused(error, file, given, format));
             }
             // What the first rows prove, the others hardly contradict.
             if let Some(proved) = checker.contradiction() {
@@ -130,14 +206,15 @@ fn check(
         let (layout, decisions, summary) = if is_whole {
             match checker.finish(&mut |row| gathered.add(row)) {
                 Ok(Checked::Done(done)) => {
-                    let (layout, reading, summary) = *done;
+                    let (layout, mut reading, summary) = *done;
+                    reading.mark_saved(given);
                     (layout, reading.decisions, summary)
                 }
                 Ok(Checked::Again(proved)) => {
                     presumed = proved;
                     continue;
                 }
-                Err(error) => return Err(refused(error, file, format)),
+                Err(error) => return Err(refused(error, file, given, format)),
             }
         } else if keep.is_some() {
             return Err(Failure::TooLarge);
@@ -152,7 +229,7 @@ fn check(
             problems: gathered.examples.of(&summary),
             facts: facts(&layout, &decisions, &summary),
             is_whole,
-            format: format.to_value().to_string(),
+            format: given.to_value().to_string(),
         };
         return Ok((report, kept));
     }
@@ -176,7 +253,7 @@ fn not_text(file: &File) -> Result<Option<Failure>, Failure> {
     })
 }
 
-fn refused(error: FileError, file: &File, format: &Format) -> Failure {
+fn refused(error: FileError, file: &File, given: &Format, format: &Format) -> Failure {
     let error = match error.questions() {
         [] => error,
         _ => with_encoding(error, file, format),
@@ -186,7 +263,7 @@ fn refused(error: FileError, file: &File, format: &Format) -> Failure {
         questions => Failure::Asked(Asked {
             sentence: error.to_string(),
             fields: form::fields(questions, "answer"),
-            format: format.to_value().to_string(),
+            format: given.to_value().to_string(),
         }),
     }
 }

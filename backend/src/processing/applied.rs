@@ -4,16 +4,13 @@ use bytes::Bytes;
 use domain::UserId;
 use sqlx::PgPool;
 use tokio::task::spawn_blocking;
-use validator::{Encoding, Format, HEADER_BYTES, possible_headers};
+use validator::{Format, HEADER_BYTES, possible_saved_headers};
 
 use super::StepError;
 use crate::{
     jobs::query::Work,
     saved_formats::{self, Applied},
 };
-
-/// Encodings of saved formats that are tried on a file.
-const MAX_ENCODINGS: usize = 8;
 
 /// Bytes of a file's text that its header is looked up in.
 pub(super) const HEAD_BYTES: u64 = HEADER_BYTES as u64;
@@ -64,29 +61,10 @@ pub(super) async fn apply(
         return Ok(AppliedFormat::new(given, chosen));
     }
     let head = head().await?;
-    let formats = under_encodings(given, &work.saved_encodings);
-    let headers = spawn_blocking(move || {
-        let headers = formats
-            .iter()
-            .flat_map(|format| possible_headers(&head, format));
-        headers.collect::<Vec<_>>()
-    });
+    let (known, encodings) = (given.clone(), work.saved_encodings.clone());
+    let headers = spawn_blocking(move || possible_saved_headers(&head, &known, &encodings));
     let headers = headers.await?;
     let user_id = UserId::from(work.user_id);
     let saved = saved_formats::find_by_header(pool, user_id, &headers).await?;
     Ok(AppliedFormat::new(given, saved))
-}
-
-/// What is given, under each encoding in which the names of saved headers were read. An empty label is that of none.
-fn under_encodings(given: &Format, labels: &[String]) -> Vec<Format> {
-    if given.encoding.is_some() {
-        return vec![given.clone()];
-    }
-    let encodings = labels.iter().take(MAX_ENCODINGS);
-    encodings
-        .map(|label| Format {
-            encoding: Encoding::from_label(label),
-            ..given.clone()
-        })
-        .collect()
 }

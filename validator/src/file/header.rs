@@ -56,6 +56,41 @@ pub struct PossibleHeader {
     pub names: Vec<String>,
 }
 
+impl PossibleHeader {
+    /// The format that was saved for this header, for a file that has it here: where the format says which delimiter the
+    /// file has, and how many records are before the header, it is what this file has.
+    pub fn complete(&self, saved: &Format) -> Format {
+        Format {
+            delimiter: saved.delimiter.map(|_| self.delimiter),
+            skip_records: saved.skip_records.map(|_| self.skip_records),
+            ..saved.clone()
+        }
+    }
+}
+
+/// Encodings of saved formats that are tried on a file.
+const MAX_ENCODINGS: usize = 8;
+
+/// The [`possible_headers`] under each of the encodings that the formats saved for a user's headers have. An empty label
+/// is that of none.
+pub fn possible_saved_headers(
+    head: &[u8],
+    given: &Format,
+    labels: &[String],
+) -> Vec<PossibleHeader> {
+    if given.encoding.is_some() {
+        return possible_headers(head, given);
+    }
+    let encodings = labels.iter().take(MAX_ENCODINGS);
+    let formats = encodings.map(|label| Format {
+        encoding: Encoding::from_label(label),
+        ..given.clone()
+    });
+    formats
+        .flat_map(|format| possible_headers(head, &format))
+        .collect()
+}
+
 /// Returns the names of a header as a saved format keeps them: trimmed, in lower case, in their order, without empty ones
 /// at the end. `None` unless these are 2 to 1,000 names.
 pub fn header_key(names: &[String]) -> Option<Vec<String>> {

@@ -1,0 +1,18 @@
+//! Any value in the column of amounts, under either decimal sign or none that is given.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[allow(dead_code)]
+#[path = "../../validator/tests/it/agreement.rs"]
+mod agreement;
+#[allow(dead_code)]
+#[path = "../../validator/tests/it/reference.rs"]
+mod reference;
+mod value;
+
+fuzz_target!(|data: &[u8]| {
+    let formats = ["{}", r#"{"decimal":"."}"#, r#"{"decimal":","}"#];
+    value::check(data, &formats, |value| format!("1;{value};2024-01-31\n"));
+});
