@@ -3,16 +3,17 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use axum::{
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_SECURITY_POLICY},
     response::{Html, IntoResponse, Response},
 };
 use hydration_context::SsrSharedContext;
 use leptos::{
+    nonce::{provide_nonce, use_nonce},
     prelude::*,
     reactive::owner::Owner,
     server_fn::{ServerFn, error::ServerFnUrlError},
 };
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use crate::{
     AppError,
@@ -25,11 +26,25 @@ pub struct Page {
     pub status: StatusCode,
     /// The whole document.
     pub html: String,
+    /// What marks the scripts and styles in the document as ours.
+    pub(crate) nonce: String,
 }
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
-        (self.status, Html(self.html)).into_response()
+        let nonce = self.nonce;
+        // Modules and the web worker are files of ours; the first script is in the document, with a nonce.
+        let policy = format!(
+            "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
+             style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; connect-src 'self'; worker-src 'self'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        );
+        (
+            self.status,
+            [(CONTENT_SECURITY_POLICY, policy)],
+            Html(self.html),
+        )
+            .into_response()
     }
 }
 
@@ -39,6 +54,65 @@ pub struct Query {
     values: HashMap<String, String>,
     /// Of a form whose answer the page is; never from the address.
     answer_error: Option<String>,
+    /// Of a form that led to the page; never from the address.
+    posted: Option<PostedError>,
+}
+
+/// The error of a form that was posted to a server function, on its way to the page that shows it.
+#[derive(Debug, Clone)]
+pub struct PostedError {
+    /// Of the server function.
+    path: String,
+    error: AppError,
+}
+
+impl PostedError {
+    /// Takes the error that server_fn has put into an address out of it.
+    pub fn take_from(address: &mut Url) -> Option<Self> {
+        let (taken, kept): (Vec<_>, Vec<_>) = address
+            .query_pairs()
+            .into_owned()
+            .partition(|(name, _)| name == "__path" || name == "__err");
+        let value = |name: &str| taken.iter().find(|(taken, _)| taken == name);
+        let ((_, path), (_, error)) = (value("__path")?, value("__err")?);
+        let posted = Self {
+            path: path.clone(),
+            error: ServerFnUrlError::decode_err(error),
+        };
+        address.set_query(None);
+        if !kept.is_empty() {
+            address.query_pairs_mut().extend_pairs(kept);
+        }
+        Some(posted)
+    }
+
+    /// Returns it as the value of a cookie, without what was typed where that makes it longer than `bytes`.
+    pub fn to_text(mut self, bytes: usize) -> String {
+        let text = |posted: &Self| {
+            let error = serde_json::to_string(&posted.error).unwrap_or_default();
+            form_urlencoded::Serializer::new(String::new())
+                .append_pair("path", &posted.path)
+                .append_pair("error", &error)
+                .finish()
+        };
+        let whole = text(&self);
+        if whole.len() <= bytes {
+            return whole;
+        }
+        self.error.typed.clear();
+        text(&self)
+    }
+
+    /// Reads what [`Self::to_text`] has written.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut values: HashMap<_, _> = form_urlencoded::parse(text.as_bytes())
+            .into_owned()
+            .collect();
+        Some(Self {
+            path: values.remove("path")?,
+            error: serde_json::from_str(&values.remove("error")?).ok()?,
+        })
+    }
 }
 
 impl Query {
@@ -48,7 +122,15 @@ impl Query {
             values: form_urlencoded::parse(query.as_bytes())
                 .into_owned()
                 .collect(),
-            answer_error: None,
+            ..Self::default()
+        }
+    }
+
+    /// The page is where a form with this error led.
+    pub fn with_form_error(self, error: PostedError) -> Self {
+        Self {
+            posted: Some(error),
+            ..self
         }
     }
 
@@ -70,13 +152,11 @@ impl Query {
         self.values.get(name).map_or("", String::as_str)
     }
 
-    /// The error that a form posted to the server function `S` left in the address that it came back to.
+    /// The error of a form that was posted to the server function `S` and led to this page.
     pub fn posted<S: ServerFn<Error = AppError>>(&self) -> Option<AppError> {
-        let error = self
-            .values
-            .get("__err")
-            .filter(|_| self.get("__path") == S::PATH)?;
-        Some(ServerFnUrlError::decode_err(error))
+        let posted = self.posted.as_ref();
+        let posted = posted.filter(|posted| posted.path == S::PATH)?;
+        Some(posted.error.clone())
     }
 }
 
@@ -126,9 +206,18 @@ impl Site {
         main: impl FnOnce() -> V,
     ) -> Page {
         let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
-        let html = owner.with(|| self.document(title, main().into_any()).to_html());
+        let (html, nonce) = owner.with(|| {
+            provide_nonce();
+            let nonce = use_nonce().expect("it was provided");
+            let html = self.document(title, main().into_any()).to_html();
+            (html, nonce.to_string())
+        });
         owner.unset_with_forced_cleanup();
-        Page { status, html }
+        Page {
+            status,
+            html,
+            nonce,
+        }
     }
 
     fn document(&self, title: &str, main: AnyView) -> impl IntoView + use<> {
@@ -147,10 +236,10 @@ impl Site {
                     <meta name="color-scheme" content="light dark" />
                     <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
                     <link rel="stylesheet" href=self.stylesheet.to_string() />
-                    <script type="module" inner_html=self.loader.to_string()></script>
+                    <script type="module" nonce=use_nonce() inner_html=self.loader.to_string()></script>
                     // What only JavaScript could do is not there without it.
                     <noscript>
-                        <style>".scripted { display: none; }"</style>
+                        <style nonce=use_nonce()>".scripted { display: none; }"</style>
                     </noscript>
                 </head>
                 <body>

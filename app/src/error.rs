@@ -35,7 +35,7 @@ impl ErrorKind {
     }
 }
 
-/// Crosses to a script of the page as JSON; after a plain form post, in the address of the page that it came from.
+/// Crosses to a script of the page as JSON; after a plain form post, in a cookie to the page that it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppError {
     pub kind: ErrorKind,
@@ -47,7 +47,7 @@ pub struct AppError {
     pub typed: Vec<(String, String)>,
 }
 
-/// The most characters of one typed value that come back with an error: it travels in a URL.
+/// The most characters of one typed value that come back with an error: it travels in a cookie.
 const MAX_TYPED_CHARS: usize = 300;
 
 impl AppError {
@@ -138,7 +138,9 @@ impl FromServerFnError for AppError {
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {
-            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) => Self::new(
+            ServerFnErrorErr::Args(_)
+            | ServerFnErrorErr::MissingArg(_)
+            | ServerFnErrorErr::Deserialization(_) => Self::new(
                 ErrorKind::Invalid,
                 "The form came incomplete. Reload the page and try again.",
             ),

@@ -24,8 +24,14 @@ pub mod pages;
 mod request;
 
 #[cfg(feature = "ssr")]
-pub use document::{Page, Query, Site};
+pub use document::{Page, PostedError, Query, Site};
 pub use error::{AppError, ErrorKind};
+
+/// Whether the server function at this path takes a multipart form, with files.
+#[cfg(feature = "ssr")]
+pub fn takes_files(path: &str) -> bool {
+    path == <api::UploadFile as leptos::server_fn::ServerFn>::PATH
+}
 
 /// Makes the page that the server rendered live, all but its islands: the loader hands these over, each to the
 /// function of its name.

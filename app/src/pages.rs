@@ -10,7 +10,7 @@ mod user;
 
 use leptos::prelude::*;
 
-pub use failure::not_found;
+pub use failure::{not_found, refused};
 pub use formats::formats;
 pub use home::home;
 pub use job::{answer, job};

@@ -4,7 +4,7 @@ use leptos::{
     prelude::window,
     web_sys::{FormData, HtmlFormElement, Response, SubmitEvent, UrlSearchParams},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Headers, RequestInit};
 
@@ -55,13 +55,30 @@ pub fn answer<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, AppErro
     if status == 200 {
         return serde_json::from_str(body).map_err(|_| AppError::internal());
     }
+    // What never got as far as the function is answered with a problem.
+    #[derive(Deserialize)]
+    struct Problem {
+        detail: String,
+    }
+    if let Ok(error) = serde_json::from_str(body) {
+        return Err(error);
+    }
+    if let Ok(Problem { detail }) = serde_json::from_str(body) {
+        let kind = match status {
+            413 => ErrorKind::TooLarge,
+            408 | 429 | 503 => ErrorKind::Unavailable,
+            500.. => ErrorKind::Internal,
+            _ => ErrorKind::Invalid,
+        };
+        return Err(AppError::new(kind, detail));
+    }
     // Not every answer is ours: there may be a proxy.
-    Err(serde_json::from_str(body).unwrap_or_else(|_| match status {
+    Err(match status {
         413 => AppError::new(
             ErrorKind::TooLarge,
             "The file is larger than what is accepted here.",
         ),
         502..=504 => AppError::unreachable(),
         _ => AppError::internal(),
-    }))
+    })
 }

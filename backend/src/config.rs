@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::hosts::AllowedHosts;
+
 /// Where Postgres, Temporal and the files are. Each setting is an option and an environment variable.
 #[derive(Debug, Clone, Args)]
 pub struct BackendConfig {
@@ -42,6 +44,11 @@ pub struct BackendConfig {
     /// Largest file that is accepted, in bytes [default: 10 GiB]
     #[arg(long, env = "MAX_UPLOAD_BYTES", default_value_t = 10 << 30, hide_default_value = true)]
     pub max_upload_bytes: u64,
+
+    /// Hosts that are served besides localhost, 127.0.0.0/8, [::1] and the address that a connection came to: names,
+    /// *.names or addresses with commas between them, or * for any
+    #[arg(long, env = "ALLOWED_HOSTS", default_value = "")]
+    pub allowed_hosts: AllowedHosts,
 }
 
 fn default_storage_url() -> String {

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use anyhow::Context;
 use sqlx::{
-    ConnectOptions, PgPool, PgTransaction,
+    ConnectOptions, Connection, PgPool, PgTransaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -25,15 +25,24 @@ const SESSION: [(&str, &str); 5] = [
     ("jit", "off"),
 ];
 
-pub(crate) async fn connect(config: &BackendConfig) -> anyhow::Result<PgPool> {
+pub(crate) async fn connect(
+    config: &BackendConfig,
+    statement_timeout: Option<Duration>,
+) -> anyhow::Result<PgPool> {
     let options = parse_url(&config.database_url)?
         .application_name("batchline")
         .options(SESSION)
         .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
+    let bounded = match statement_timeout {
+        Some(time) => options
+            .clone()
+            .options([("statement_timeout", format!("{}ms", time.as_millis()))]),
+        None => options.clone(),
+    };
     let pool = PgPoolOptions::new()
         .max_connections(config.database_max_connections)
         .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(options);
+        .connect_lazy_with(bounded);
 
     let deadline = tokio::time::Instant::now() + START_TIMEOUT;
     while let Err(error) = pool.acquire().await {
@@ -43,10 +52,12 @@ pub(crate) async fn connect(config: &BackendConfig) -> anyhow::Result<PgPool> {
         tracing::info!(%error, "waiting for PostgreSQL");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    let mut unbounded = options.connect().await?;
     sqlx::migrate!()
-        .run(&pool)
+        .run(&mut unbounded)
         .await
         .context("the database can't be brought up to date")?;
+    unbounded.close().await?;
     Ok(pool)
 }
 

@@ -36,6 +36,11 @@ impl From<InvalidField> for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        if is_cancelled(&error) {
+            tracing::warn!(%error, "PostgreSQL took too long");
+            let sentence = "The database takes too long to answer. Try again in a moment.";
+            return Self::Unavailable(sentence.to_owned());
+        }
         if !is_outage(&error) {
             return Self::Internal(error.into());
         }
@@ -78,6 +83,14 @@ fn is_outage(error: &sqlx::Error) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Whether PostgreSQL has ended the statement, as after `statement_timeout`.
+fn is_cancelled(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| code == "57014")
 }
 
 /// Whether `error` is the violation of the constraint or unique index of this name.

@@ -11,7 +11,7 @@
 //!               saved_formats: every query on saved formats
 //! the ledger    ledger: every query on chunks
 //! the job       jobs::{query, transition, events}: every query on jobs     deletion_queue
-//! ground        error  config  database  storage  temporal
+//! ground        error  config  hosts  database  storage  temporal
 //! ```
 
 pub mod config;
@@ -22,6 +22,7 @@ mod deletion_queue;
 pub mod demo;
 pub mod dry_run;
 mod error;
+pub mod hosts;
 mod jobs;
 mod ledger;
 pub mod maintenance;
@@ -37,6 +38,8 @@ mod storage;
 mod temporal;
 pub mod uploads;
 pub mod users;
+
+use std::time::Duration;
 
 use anyhow::Context;
 use sqlx::PgPool;
@@ -77,14 +80,19 @@ pub struct Health {
 impl Backend {
     /// Connects to Postgres (waiting for it for a while, as it may be starting too), runs the
     /// migrations and opens the storage. Temporal is connected to when it is first needed.
-    pub async fn connect(config: &BackendConfig) -> anyhow::Result<Self> {
+    ///
+    /// `statement_timeout` bounds each statement but those of the migrations.
+    pub async fn connect(
+        config: &BackendConfig,
+        statement_timeout: Option<Duration>,
+    ) -> anyhow::Result<Self> {
         // The object stores and Temporal use rustls with whichever provider is the process's default;
         // an error only says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // First what can be wrong with the settings, then what may have to be waited for.
         let storage = Storage::open(&config.storage_url)
             .with_context(|| format!("STORAGE_URL {:?} can't be used", config.storage_url))?;
-        let pool = database::connect(config).await?;
+        let pool = database::connect(config, statement_timeout).await?;
         let temporal = Temporal::new(config);
         Ok(Self {
             storage,

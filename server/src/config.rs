@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use backend::BackendConfig;
 use clap::{Args, Parser, Subcommand};
 
+use crate::limits::Limits;
+
 /// Batchline's server: the pages, the REST API and the live updates.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -34,11 +36,10 @@ pub struct ServerConfig {
     #[arg(long, env = "API_ADDR", default_value = "127.0.0.1:8000")]
     pub api_addr: SocketAddr,
 
-    /// Largest file that POST /check takes, in bytes; it is held in memory [default: 16 MiB]
-    #[arg(long, env = "MAX_CHECK_BYTES", default_value_t = 16 << 20, hide_default_value = true)]
-    pub max_check_bytes: usize,
-
     /// Directory with the built style sheet, script and WebAssembly
     #[arg(long, env = "SITE_ROOT", default_value = "target/site")]
     pub site_root: PathBuf,
+
+    #[command(flatten)]
+    pub limits: Limits,
 }

@@ -7,21 +7,31 @@
 #![recursion_limit = "512"]
 
 mod api;
+mod bodies;
+mod busy;
 mod config;
+mod connection;
+mod guard;
+mod headers;
 mod health;
+mod limits;
 mod pages;
 mod problem;
+mod requests;
 mod router;
+mod serve;
 mod state;
 mod websocket;
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use axum::Router;
 use backend::{Backend, program, queries};
 use clap::Parser;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 
 use crate::{
     config::{Cli, Command, ServerConfig},
@@ -47,16 +57,27 @@ async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     let api = bind(config.api_addr, "API_ADDR").await?;
     let (web_addr, api_addr) = (web.local_addr()?, api.local_addr()?);
 
-    let backend = Backend::connect(&config.backend).await?;
+    let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
     let hub = queries::listen(&backend).await?;
     let (stop, stopping) = watch::channel(false);
     let stopping = Stopping(stopping);
     let state = AppState::new(backend, hub, &config, stopping.clone());
 
+    let connections = Arc::new(Semaphore::new(config.limits.max_connections as usize));
+    let serve = |listener, router| {
+        let connections = connections.clone();
+        serve::serve(
+            listener,
+            router,
+            &config.limits,
+            connections,
+            stopping.clone(),
+        )
+    };
     let servers = async {
-        tokio::try_join!(
-            run(web, router::web(state.clone()), stopping.clone()),
-            run(api, router::api(state.clone()), stopping.clone()),
+        tokio::join!(
+            serve(web, router::web(state.clone())),
+            serve(api, router::api(state.clone())),
         )
     };
     tracing::info!("server ready: web http://{web_addr}, api http://{api_addr}");
@@ -70,7 +91,7 @@ async fn serve(config: ServerConfig) -> anyhow::Result<()> {
         anyhow::Ok(())
     };
     tokio::select! {
-        result = servers => result.map(|_| ()).context("serving"),
+        _ = servers => Ok(()),
         stopped = stopped => {
             tracing::warn!("some requests were still under way");
             stopped
@@ -82,10 +103,4 @@ async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener
     TcpListener::bind(address)
         .await
         .with_context(|| format!("{address} can't be used; set {variable} to a free address"))
-}
-
-async fn run(listener: TcpListener, router: Router, mut stopping: Stopping) -> std::io::Result<()> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { stopping.wait().await })
-        .await
 }

@@ -1,21 +1,32 @@
 //! The pages, the server functions to which their forms post, and the static files.
 
-use app::{Page, Query, pages};
+mod forms;
+
+use app::{Page, Query, Site, pages};
 use axum::{
     Form, Router,
-    extract::{DefaultBodyLimit, Path, RawQuery, Request, State},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State, rejection::FormRejection},
     http::{
-        HeaderValue,
-        header::{ACCEPT_ENCODING, CACHE_CONTROL, LAST_MODIFIED, LOCATION, VARY},
+        HeaderMap, HeaderValue, StatusCode,
+        header::{
+            ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, LAST_MODIFIED, RETRY_AFTER, VARY,
+        },
+        request::Parts,
     },
-    middleware::{self, Next},
+    middleware::{self, Next, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use leptos::prelude::provide_context;
+use percent_encoding::percent_decode_str;
 use tower_http::services::ServeDir;
 
-use crate::state::AppState;
+use crate::{
+    bodies::{self, BodyLimits},
+    busy::Busy,
+    limits::{FORM_OVERHEAD, MAX_ANSWER_BYTES},
+    problem::{self, Detail, Problem},
+    state::AppState,
+};
 
 pub fn router(state: &AppState) -> Router<AppState> {
     let files = ServeDir::new(&state.site_root)
@@ -23,77 +34,148 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .precompressed_br()
         .precompressed_gzip()
         .fallback(get(not_found).with_state(state.clone()));
+    let at_most = |bytes| from_fn_with_state(BodyLimits::new(&state.limits, bytes), bodies::limit);
+    let max_form = state.limits.max_body_bytes;
+    // JSON in a form has up to three characters for one.
+    let max_format = state.limits.max_saved_format_bytes.saturating_mul(3);
+    let max_file = state
+        .backend
+        .max_upload_bytes()
+        .saturating_add(FORM_OVERHEAD);
+    let function = || post(forms::server_function);
     Router::new()
         .route("/", get(home))
         .route("/formats", get(formats))
         .route("/users/{id}", get(user))
         .route("/jobs/{id}", get(job))
+        .layer(middleware::from_fn(forms::forget_error))
         .route(
             "/jobs/{id}/answers",
-            post(answer).layer(DefaultBodyLimit::max(MAX_ANSWER_BYTES)),
+            post(answer).layer(at_most(MAX_ANSWER_BYTES)),
         )
-        .route("/rpc/{name}", post(server_function))
-        .fallback_service(files)
+        .route("/rpc/{name}", function().layer(at_most(max_form)))
+        .route("/rpc/upload-file", function().layer(at_most(max_file)))
+        .route("/rpc/import-format", function().layer(at_most(max_format)))
+        .route("/rpc/update-format", function().layer(at_most(max_format)))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        // Each has a limit of its own above.
+        .layer(DefaultBodyLimit::disable())
+        .fallback_service(
+            Router::new()
+                .fallback_service(files)
+                .layer(from_fn_with_state(state.site.clone(), refuse_odd_names)),
+        )
         .layer(middleware::from_fn(say_how_long_files_keep))
 }
 
-async fn home(State(state): State<AppState>, RawQuery(query): RawQuery) -> Page {
-    pages::home(&state.site, &state.backend, &parse(query)).await
+/// The query of a page's address, and what was wrong with a form that led there.
+struct PageQuery(Query);
+
+impl<S: Sync> FromRequestParts<S> for PageQuery {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        Ok(Self(match forms::error_of(&parts.headers) {
+            Some(error) => query.with_form_error(error),
+            None => query,
+        }))
+    }
+}
+
+async fn home(State(state): State<AppState>, PageQuery(query): PageQuery) -> Page {
+    pages::home(&state.site, &state.backend, &query).await
 }
 
 async fn formats(State(state): State<AppState>) -> Page {
     pages::formats(&state.site)
 }
 
-async fn user(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Page {
-    pages::user(&state.site, &state.backend, &id, &parse(query)).await
+/// The id in a page's address. One that isn't UTF-8 is nobody's.
+type Id = Result<Path<String>, axum::extract::rejection::PathRejection>;
+
+async fn user(State(state): State<AppState>, id: Id, PageQuery(query): PageQuery) -> Page {
+    match id {
+        Ok(Path(id)) => pages::user(&state.site, &state.backend, &id, &query).await,
+        Err(_) => pages::not_found(&state.site),
+    }
 }
 
-async fn job(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Page {
-    pages::job(&state.site, &state.backend, &id, &parse(query)).await
+async fn job(State(state): State<AppState>, id: Id, PageQuery(query): PageQuery) -> Page {
+    let Ok(Path(id)) = id else {
+        return pages::not_found(&state.site);
+    };
+    let _turn = match query.get("q").trim() {
+        "" => None,
+        _ => match state.turns.searches.take().await {
+            Ok(turn) => Some(turn),
+            Err(Busy) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                return pages::refused(&state.site, status, Busy::SENTENCE);
+            }
+        },
+    };
+    pages::job(&state.site, &state.backend, &id, &query).await
 }
-
-/// Bytes of a form with answers, and more than any has.
-const MAX_ANSWER_BYTES: usize = 256 << 10;
 
 async fn answer(
     State(state): State<AppState>,
-    Path(id): Path<String>,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Result<Redirect, Page> {
-    let to = pages::answer(&state.site, &state.backend, &id, &fields).await?;
+    id: Id,
+    form: Result<Form<Vec<(String, String)>>, FormRejection>,
+) -> Result<Redirect, Response> {
+    let Ok(Path(id)) = id else {
+        return Err(pages::not_found(&state.site).into_response());
+    };
+    let Form(fields) = form.map_err(|rejection| Problem::from(rejection).into_response())?;
+    let to = pages::answer(&state.site, &state.backend, &id, &fields)
+        .await
+        .map_err(IntoResponse::into_response)?;
     Ok(Redirect::to(&to))
-}
-
-fn parse(query: Option<String>) -> Query {
-    Query::parse(&query.unwrap_or_default())
 }
 
 async fn not_found(State(state): State<AppState>) -> Page {
     pages::not_found(&state.site)
 }
 
-async fn server_function(State(state): State<AppState>, request: Request) -> Response {
-    let context = move || provide_context(state.backend.clone());
-    let mut response = leptos_axum::handle_server_fns_with_context(context, request)
-        .await
-        .into_response();
-    // It leaves the question mark where it has taken an error of before out of the address.
-    let headers = response.headers_mut();
-    let location = headers.get(LOCATION).and_then(|to| to.to_str().ok());
-    let location = location.and_then(|to| to.strip_suffix('?')?.parse().ok());
-    if let Some(location) = location {
-        headers.insert(LOCATION, location);
+/// Shows a problem as a page to whoever waits for one: somebody with a browser, and not below `/api`.
+pub async fn show_problem(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let is_person = !request.uri().path().starts_with("/api/") && accepts_html(request.headers());
+    let response = next.run(request).await;
+    let Some(Detail(detail)) = response.extensions().get().filter(|_| is_person) else {
+        return response;
+    };
+    let mut page = pages::refused(&site, response.status(), detail).into_response();
+    for name in [CONNECTION, RETRY_AFTER] {
+        if let Some(value) = response.headers().get(&name) {
+            page.headers_mut().insert(name, value.clone());
+        }
     }
-    response
+    page
+}
+
+/// Whether the answer is for somebody who looks at pages.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// The longest name of a file that file systems take, in bytes.
+const MAX_NAME_BYTES: usize = 255;
+/// The longest path.
+const MAX_PATH_BYTES: usize = 4095;
+
+/// Answers that there is nothing under names that no file system has.
+async fn refuse_odd_names(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_odd = path.len() > MAX_PATH_BYTES / 2
+        || path.split('/').any(|name| {
+            percent_decode_str(name).count() > MAX_NAME_BYTES - ".br".len()
+                || percent_decode_str(name).any(|byte| byte == 0)
+        });
+    match is_odd {
+        true => pages::not_found(&site).into_response(),
+        false => next.run(request).await,
+    }
 }
 
 /// What is named after its content is good for ever; any other file is asked for each time.

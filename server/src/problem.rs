@@ -11,7 +11,7 @@ use axum::{
     extract::{
         FromRequest, FromRequestParts,
         multipart::{MultipartError, MultipartRejection},
-        rejection::{JsonRejection, PathRejection, QueryRejection},
+        rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection},
         ws::rejection::WebSocketUpgradeRejection,
     },
     http::{HeaderValue, StatusCode, header},
@@ -35,7 +35,14 @@ pub struct Problem {
     /// With status 422: the values that can't be accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<InvalidField>,
+    /// Seconds after which to try again.
+    #[serde(skip)]
+    retry_after: Option<u32>,
 }
+
+/// The sentence of a problem, for a page that says it: an extension of the response.
+#[derive(Debug, Clone)]
+pub struct Detail(pub String);
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
@@ -45,6 +52,15 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// Says after how many seconds to try again.
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
         }
     }
 
@@ -70,12 +86,18 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let (retry_after, detail) = (self.retry_after, Detail(self.detail.clone()));
         // `Json` sets a content type of its own, so ours is set on the finished response.
         let mut response = (status, Json(self)).into_response();
-        response.headers_mut().insert(
+        let headers = response.headers_mut();
+        headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response.extensions_mut().insert(detail);
         response
     }
 }
@@ -89,7 +111,9 @@ impl From<backend::Error> for Problem {
             Error::Invalid(field) => Self::invalid(vec![field]),
             Error::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             Error::BadUpload(sentence) => Self::new(StatusCode::BAD_REQUEST, sentence),
-            Error::Unavailable(sentence) => Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence),
+            Error::Unavailable(sentence) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(5)
+            }
             Error::Internal(cause) => {
                 tracing::error!(error = format!("{cause:#}"), "internal error");
                 Self::internal()
@@ -120,6 +144,7 @@ macro_rules! from_rejection {
 }
 
 from_rejection!(
+    FormRejection,
     JsonRejection,
     PathRejection,
     QueryRejection,

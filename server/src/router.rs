@@ -1,41 +1,28 @@
 //! Every route, and what wraps all of them.
 
-use std::time::Duration;
-
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, Request},
+    middleware::{from_fn, from_fn_with_state},
     routing::get,
 };
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    compression::CompressionLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
-    trace::TraceLayer,
-};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa::{
     OpenApi,
     openapi::{OpenApi as Description, Server},
 };
-use utoipa_axum::{
-    router::{OpenApiRouter, UtoipaMethodRouterExt},
-    routes,
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     api::{check, formats, jobs, results, transactions, users},
-    health, pages, problem,
+    bodies::{self, BodyLimits},
+    guard, headers, health,
+    limits::FORM_OVERHEAD,
+    pages, problem, requests,
     state::AppState,
     websocket,
 };
-
-/// The id that a response carries is the one under which its errors are logged.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Bytes of a saved format with its header, and more than any has.
-const MAX_SAVED_FORMAT_BYTES: usize = 1 << 20;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -53,44 +40,35 @@ struct ApiDescription;
 
 /// The API at the root, for `API_ADDR`.
 pub fn api(state: AppState) -> Router {
-    let (routes, description) = rest();
-    wrap(
-        routes
-            .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
-            .route("/health", get(health::health))
-            .fallback(problem::no_such_route),
-        state,
-    )
+    let (routes, description) = rest(&state);
+    let router = routes
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
+        .route("/health", get(health::health))
+        .fallback(problem::no_such_route);
+    wrap(guarded(router, &state), state)
 }
 
 /// The pages, and the same API below `/api`, for `WEB_ADDR`.
 pub fn web(state: AppState) -> Router {
-    let (routes, mut description) = rest();
+    let (routes, mut description) = rest(&state);
     description.servers = Some(vec![Server::new("/api")]);
-    wrap(
-        pages::router(&state)
-            .nest("/api", routes.fallback(problem::no_such_route))
-            .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", description))
-            .route("/health", get(health::health)),
-        state,
-    )
+    let router = pages::router(&state)
+        .nest("/api", routes.fallback(problem::no_such_route))
+        .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", description))
+        .route("/health", get(health::health));
+    let router =
+        guarded(router, &state).layer(from_fn_with_state(state.site.clone(), pages::show_problem));
+    wrap(router, state)
 }
 
-fn rest() -> (Router<AppState>, Description) {
-    let (routes, description) = OpenApiRouter::with_openapi(ApiDescription::openapi())
+fn rest(state: &AppState) -> (Router<AppState>, Description) {
+    let limits = &state.limits;
+    let at_most = |bytes| from_fn_with_state(BodyLimits::new(limits, bytes), bodies::limit);
+    let file = |bytes: u64| at_most(bytes.saturating_add(FORM_OVERHEAD));
+    let small = OpenApiRouter::with_openapi(ApiDescription::openapi())
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::get, users::update, users::delete))
-        .routes(
-            routes!(formats::list, formats::create)
-                .layer(DefaultBodyLimit::max(MAX_SAVED_FORMAT_BYTES)),
-        )
-        .routes(
-            routes!(formats::get, formats::update, formats::delete)
-                .layer(DefaultBodyLimit::max(MAX_SAVED_FORMAT_BYTES)),
-        )
         .routes(routes!(jobs::list_of_user))
-        .routes(routes!(check::check))
-        .routes(routes!(jobs::upload))
         .routes(routes!(jobs::get, jobs::delete))
         .routes(routes!(jobs::report))
         .routes(routes!(jobs::start))
@@ -102,38 +80,46 @@ fn rest() -> (Router<AppState>, Description) {
         .routes(routes!(results::download))
         .routes(routes!(results::workbook))
         .route("/ws/{user_id}", get(websocket::watch_user))
+        .layer(at_most(limits.max_body_bytes));
+    let saved_formats = OpenApiRouter::new()
+        .routes(routes!(formats::list, formats::create))
+        .routes(routes!(formats::get, formats::update, formats::delete))
+        .layer(at_most(limits.max_saved_format_bytes));
+    let uploads = OpenApiRouter::new()
+        .routes(routes!(jobs::upload))
+        .layer(file(state.backend.max_upload_bytes()));
+    let checks = OpenApiRouter::new()
+        .routes(routes!(check::check))
+        .layer(file(limits.max_check_bytes as u64));
+    let (routes, description) = small
+        .merge(saved_formats)
+        .merge(uploads)
+        .merge(checks)
         .split_for_parts();
     let routes = routes
         .method_not_allowed_fallback(problem::method_not_allowed)
-        // Uploads are streamed and bounded by MAX_UPLOAD_BYTES.
+        // Each has a limit of its own above.
         .layer(DefaultBodyLimit::disable());
     (routes, description)
 }
 
-fn wrap(router: Router<AppState>, state: AppState) -> Router {
-    let trace = TraceLayer::new_for_http()
-        .make_span_with(|request: &Request<_>| {
-            let id = request.headers().get(REQUEST_ID);
-            tracing::info_span!(
-                "request",
-                method = %request.method(),
-                path = request.uri().path(),
-                id = id.and_then(|id| id.to_str().ok()),
-            )
-        })
-        .on_request(())
-        .on_response(
-            |response: &axum::response::Response, took: Duration, _: &tracing::Span| {
-                tracing::debug!(status = response.status().as_u16(), ?took, "answered");
-            },
-        )
-        // Errors are logged where they become a response.
-        .on_failure(());
+/// What every request passes before it is routed, from the inside out.
+fn guarded(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     router
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(guard::same_origin_changes())
+        .layer(from_fn_with_state(
+            state.allowed_hosts.clone(),
+            guard::check_host,
+        ))
+}
+
+/// What every request and every answer gets, from the inside out.
+fn wrap(router: Router<AppState>, state: AppState) -> Router {
+    router
         .layer(CompressionLayer::new())
-        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(trace)
-        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(from_fn(headers::simplify_encodings))
+        .layer(from_fn(headers::protect))
+        .layer(from_fn(requests::trace))
         .with_state(state)
 }

@@ -1,13 +1,13 @@
 //! What the handlers share.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use app::Site;
 use axum::extract::FromRef;
-use backend::{Backend, ProgressHub};
+use backend::{Backend, ProgressHub, hosts::AllowedHosts};
 use tokio::sync::watch;
 
-use crate::config::ServerConfig;
+use crate::{busy::Turns, config::ServerConfig, limits::Limits, websocket::Sockets};
 
 #[derive(Clone, FromRef)]
 pub struct AppState {
@@ -17,12 +17,11 @@ pub struct AppState {
     /// Directory of the site's files.
     pub site_root: PathBuf,
     pub stopping: Stopping,
-    pub max_check_bytes: MaxCheckBytes,
+    pub allowed_hosts: AllowedHosts,
+    pub limits: Arc<Limits>,
+    pub turns: Turns,
+    pub sockets: Sockets,
 }
-
-/// The largest file that is checked without a job, in bytes. It is held in memory.
-#[derive(Clone, Copy)]
-pub struct MaxCheckBytes(pub usize);
 
 /// Becomes true when the server is about to stop.
 #[derive(Clone)]
@@ -48,7 +47,10 @@ impl AppState {
             hub,
             site: Site::new(&config.site_root),
             site_root: config.site_root.clone(),
-            max_check_bytes: MaxCheckBytes(config.max_check_bytes),
+            allowed_hosts: config.backend.allowed_hosts.clone(),
+            limits: Arc::new(config.limits.clone()),
+            turns: Turns::new(&config.limits),
+            sockets: Sockets::new(&config.limits),
             stopping,
         }
     }

@@ -1,12 +1,20 @@
 //! `/ws/{user_id}`: the progress of a user's jobs, as it happens.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
+    Extension,
     extract::{
         State,
         ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
+    http::StatusCode,
     response::Response,
 };
 use backend::{Backend, Event, ProgressHub, queries};
@@ -17,7 +25,9 @@ use tokio::{
 };
 
 use crate::{
+    limits::{Limits, MAX_SOCKET_BUFFER, MAX_SOCKET_MESSAGE},
     problem::{ApiPath, Problem},
+    serve::Ends,
     state::Stopping,
 };
 
@@ -28,11 +38,21 @@ pub async fn watch_user(
     State(backend): State<Backend>,
     State(hub): State<ProgressHub>,
     State(stopping): State<Stopping>,
+    State(sockets): State<Sockets>,
+    Extension(Ends { peer, .. }): Extension<Ends>,
     ApiPath(user_id): ApiPath<UserId>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     backend::users::get(&backend, user_id).await?;
-    Ok(upgrade?.on_upgrade(move |socket| async move {
+    let upgrade = upgrade?
+        .max_message_size(MAX_SOCKET_MESSAGE)
+        .max_frame_size(MAX_SOCKET_MESSAGE)
+        .read_buffer_size(MAX_SOCKET_MESSAGE)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_SOCKET_BUFFER);
+    let counted = sockets.count(user_id, peer.ip())?;
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let _counted = counted;
         let watcher = Watcher {
             socket,
             backend,
@@ -42,6 +62,92 @@ pub async fn watch_user(
         // An error says that the peer is gone: nothing is left to be done for it.
         let _ = watcher.run(&hub, stopping).await;
     }))
+}
+
+/// The open sockets: of each user, from each address, and of all.
+#[derive(Clone)]
+pub struct Sockets {
+    limits: SocketLimits,
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Clone, Copy)]
+struct SocketLimits {
+    all: usize,
+    per_user: usize,
+    per_address: usize,
+}
+
+#[derive(Default)]
+struct Open {
+    all: usize,
+    of_user: HashMap<UserId, usize>,
+    from_address: HashMap<IpAddr, usize>,
+}
+
+/// A socket that counts, until this is dropped.
+struct Counted {
+    sockets: Sockets,
+    user_id: UserId,
+    address: IpAddr,
+}
+
+impl Sockets {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            limits: SocketLimits {
+                all: limits.max_sockets,
+                per_user: limits.max_sockets_per_user,
+                per_address: limits.max_sockets_per_address,
+            },
+            open: Arc::default(),
+        }
+    }
+
+    /// Counts one more, if there may be one.
+    fn count(&self, user_id: UserId, address: IpAddr) -> Result<Counted, Problem> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_user = open.of_user.get(&user_id).copied().unwrap_or(0);
+        let from_address = open.from_address.get(&address).copied().unwrap_or(0);
+        if open.all >= self.limits.all
+            || of_user >= self.limits.per_user
+            || from_address >= self.limits.per_address
+        {
+            let sentence = "Too many live connections are open. Close some, or try again later.";
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(10));
+        }
+        open.all += 1;
+        *open.of_user.entry(user_id).or_default() += 1;
+        *open.from_address.entry(address).or_default() += 1;
+        Ok(Counted {
+            sockets: self.clone(),
+            user_id,
+            address,
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self
+            .sockets
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        open.all -= 1;
+        less(&mut open.of_user, self.user_id);
+        less(&mut open.from_address, self.address);
+    }
+}
+
+/// Counts one less, and forgets what has none.
+fn less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
 }
 
 struct Watcher {

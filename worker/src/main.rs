@@ -7,6 +7,7 @@ mod activities;
 mod config;
 mod figures;
 mod history;
+mod metrics;
 mod small_jobs;
 mod step;
 mod workflow;
@@ -76,22 +77,21 @@ async fn print_history(config: &WorkerConfig, workflow_id: &str) -> anyhow::Resu
 }
 
 async fn work(config: WorkerConfig) -> anyhow::Result<()> {
-    let backend = Backend::connect(&config.backend).await?;
+    let backend = Backend::connect(&config.backend, None).await?;
     let client = connect(&config).await?;
+    let metrics = metrics::bind(config.metrics_addr).await?;
+    let metrics_addr = metrics.local_addr()?;
     let exporter = start_prometheus_metric_exporter(
         PrometheusExporterOptions::builder()
-            .socket_addr(config.metrics_addr)
+            .socket_addr(metrics::inner_address())
             .histogram_bucket_overrides(HistogramBucketOverrides {
                 overrides: [(STEP_SECONDS.to_owned(), STEP_BUCKETS.to_vec())].into(),
             })
             .build(),
     )
-    .with_context(|| {
-        format!(
-            "METRICS_ADDR {} can't be used; set it to a free port",
-            config.metrics_addr
-        )
-    })?;
+    .context("the metrics can't be served")?;
+    let hosts = config.backend.allowed_hosts.clone();
+    tokio::spawn(metrics::serve(metrics, exporter.bound_addr, hosts));
     let meter: Arc<dyn CoreMeter> = exporter.meter;
     let telemetry = TelemetryOptions::builder().metrics(meter.clone()).build();
     let runtime = Runtime::from_current_tokio(
@@ -134,7 +134,7 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     tracing::info!(
         task_queue = config.backend.temporal_task_queue,
         concurrency = config.worker_concurrency,
-        metrics = %format_args!("http://{}/metrics", exporter.bound_addr),
+        metrics = %format_args!("http://{metrics_addr}/metrics"),
         "worker ready"
     );
     let maintenance = tokio::spawn(maintain(backend));

@@ -22,6 +22,31 @@ pub fn not_found(site: &Site) -> Page {
     })
 }
 
+/// The page in place of an answer to a request that was refused, with the sentence that says why.
+pub fn refused(site: &Site, status: StatusCode, sentence: &str) -> Page {
+    let title = match status {
+        StatusCode::NOT_FOUND => return not_found(site),
+        StatusCode::METHOD_NOT_ALLOWED => "This address is not for that",
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "Try again in a moment",
+        _ => "That was not accepted",
+    };
+    let sentence = sentence.to_owned();
+    site.page(status, title, || {
+        view! {
+            <section class="failure">
+                <p class="eyebrow">{status.as_u16()}</p>
+                <h1>{title}</h1>
+                <p>{sentence}</p>
+                <p>
+                    <a class="button" href="/">
+                        "Back to all users"
+                    </a>
+                </p>
+            </section>
+        }
+    })
+}
+
 /// The page of something that can't be shown, with the HTTP status that says why.
 pub fn failure(site: &Site, error: AppError) -> Page {
     let status = error.kind.status();

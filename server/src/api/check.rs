@@ -1,5 +1,7 @@
 //! `/check`
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Multipart, State, multipart::MultipartRejection},
@@ -9,7 +11,7 @@ use domain::{Format, InvalidField};
 use utoipa::ToSchema;
 
 use super::jobs::small_text;
-use crate::{problem::Problem, state::MaxCheckBytes};
+use crate::{limits::Limits, problem::Problem};
 
 /// The form that `POST /check` takes.
 #[derive(ToSchema)]
@@ -39,9 +41,10 @@ pub struct CheckForm {
         (status = 422, description = "no form field `file`, a wrong format, or a file that only a job unpacks",
             body = Problem)))]
 pub async fn check(
-    State(MaxCheckBytes(limit)): State<MaxCheckBytes>,
+    State(limits): State<Arc<Limits>>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<DryRun>, Problem> {
+    let limit = limits.max_check_bytes;
     let mut form = form?;
     let mut format = Format::default();
     while let Some(mut field) = form.next_field().await? {

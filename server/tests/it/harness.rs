@@ -3,6 +3,7 @@
 
 mod object_store;
 mod process;
+mod raw;
 mod socket;
 
 use std::{
@@ -23,6 +24,7 @@ use url::Url;
 use self::process::Process;
 pub use self::{
     object_store::{Fault, ObjectStore},
+    raw::{RawConnection, raw},
     socket::Socket,
 };
 
@@ -101,6 +103,18 @@ impl TestApp {
     pub async fn start_in(store: &ObjectStore) -> Self {
         Self::start_with(Options {
             environment: store.environment(),
+            ..Options::default()
+        })
+        .await
+    }
+
+    /// With these settings.
+    pub async fn start_set(settings: &[(&'static str, &str)]) -> Self {
+        let environment = settings
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        Self::start_with(Options {
+            environment: environment.collect(),
             ..Options::default()
         })
         .await
@@ -205,6 +219,11 @@ impl TestApp {
         *self.worker.lock().unwrap() = Some(worker);
         let (_, metrics) = ready.split_once("metrics=").unwrap();
         *self.metrics.lock().unwrap() = metrics.trim().to_owned();
+    }
+
+    /// Where the worker serves its figures, such as `http://127.0.0.1:9464/metrics`.
+    pub fn metrics_url(&self) -> String {
+        self.metrics.lock().unwrap().clone()
     }
 
     /// The worker's Prometheus figures.

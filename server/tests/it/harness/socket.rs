@@ -33,6 +33,20 @@ impl Socket {
             .expect("no message came")
     }
 
+    /// Waits until the server ends the connection.
+    pub async fn closed(&mut self) {
+        let end = async {
+            while let Some(Ok(message)) = self.0.next().await {
+                if message.is_close() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, end)
+            .await
+            .expect("still open");
+    }
+
     pub async fn json(&mut self) -> Value {
         serde_json::from_str(&self.text().await).unwrap()
     }

@@ -1,0 +1,320 @@
+//! Which names a program of ours answers to. A page whose name an attacker points at this machine (DNS rebinding) names
+//! itself in `Host`, so whoever names a host that is not ours is refused.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+};
+
+/// A parsed `Host` (RFC 9112, 3.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    name: Name,
+    port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Name {
+    Address(IpAddr),
+    /// In lower case, without the dot that may end it.
+    Domain(String),
+}
+
+impl Host {
+    /// Returns nothing for text that names no host. White space, user names and percent signs are malformed here.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (address, port) = rest.split_once(']')?;
+                let address: Ipv6Addr = address.parse().ok()?;
+                (Name::Address(IpAddr::V6(address).to_canonical()), port)
+            }
+            None => {
+                let end = text.find(':').unwrap_or(text.len());
+                (Name::parse(&text[..end])?, &text[end..])
+            }
+        };
+        let port = match port.strip_prefix(':') {
+            None if port.is_empty() => None,
+            None => return None,
+            Some("") => None,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(digits.parse().ok()?)
+            }
+            Some(_) => return None,
+        };
+        Some(Self { name, port })
+    }
+
+    /// Whether a page of this origin, such as `http://localhost:3000`, came from this host.
+    pub fn is_of_origin(&self, origin: &str) -> bool {
+        let (default_port, rest) = match origin.split_once("://") {
+            Some(("http", rest)) => (80, rest),
+            Some(("https", rest)) => (443, rest),
+            _ => return false,
+        };
+        // The scheme says which port is meant where none is named.
+        Self::parse(rest).is_some_and(|other| {
+            other.name == self.name
+                && other.port.unwrap_or(default_port) == self.port.unwrap_or(default_port)
+        })
+    }
+}
+
+impl Name {
+    fn parse(text: &str) -> Option<Self> {
+        if let Ok(address) = text.parse::<Ipv4Addr>() {
+            return Some(Self::Address(address.into()));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        };
+        let last = name.rsplit('.').next()?;
+        // What ends in a number is an address (https://url.spec.whatwg.org/#ends-in-a-number-checker), and this is none.
+        let ends_in_number = last.bytes().all(|byte| byte.is_ascii_digit());
+        (name.len() <= 253 && name.split('.').all(is_label) && !ends_in_number)
+            .then(|| Self::Domain(name.to_ascii_lowercase()))
+    }
+
+    fn is_loopback(&self) -> bool {
+        match self {
+            Self::Address(address) => address.is_loopback(),
+            Self::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        }
+    }
+}
+
+/// The hosts that are served besides the loopback names and the address that a connection came to.
+#[derive(Debug, Clone, Default)]
+pub struct AllowedHosts(Arc<[Pattern]>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Pattern {
+    /// `*`
+    Any,
+    /// `batchline.example.com`, or with a port.
+    Exactly(Host),
+    /// `*.example.com`
+    Below(String),
+}
+
+/// Why a request isn't served under the host that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostError {
+    Missing,
+    Repeated,
+    Malformed,
+    /// It is not one of ours.
+    Foreign,
+}
+
+impl HostError {
+    /// The HTTP status (RFC 9112, 3.2; RFC 9110, 15.5.20).
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Missing | Self::Repeated | Self::Malformed => 400,
+            Self::Foreign => 421,
+        }
+    }
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "The header Host is missing.",
+            Self::Repeated => "There is more than one header Host.",
+            Self::Malformed => "The header Host is malformed.",
+            Self::Foreign => {
+                "This server doesn't answer to that host name. ALLOWED_HOSTS lists the names that it answers to."
+            }
+        })
+    }
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::Any);
+        }
+        let Some(domain) = text.strip_prefix("*.") else {
+            return Host::parse(text).map(Self::Exactly);
+        };
+        match Host::parse(domain)? {
+            Host {
+                name: Name::Domain(name),
+                port: None,
+            } => Some(Self::Below(name)),
+            _ => None,
+        }
+    }
+}
+
+impl AllowedHosts {
+    /// Returns the host that a request is for. `named` are the values of its headers `Host`, `target` is the host in its
+    /// request line, which counts if there is one (RFC 9112, 3.2.2). `local` is the address at which the connection arrived.
+    pub fn check<'a>(
+        &self,
+        mut named: impl Iterator<Item = &'a [u8]>,
+        target: Option<&str>,
+        local: IpAddr,
+    ) -> Result<Host, HostError> {
+        let header = match (named.next(), named.next()) {
+            (None, _) => return Err(HostError::Missing),
+            (Some(_), Some(_)) => return Err(HostError::Repeated),
+            (Some(host), None) => std::str::from_utf8(host).ok().and_then(Host::parse),
+        };
+        let header = header.ok_or(HostError::Malformed)?;
+        let target = match target {
+            Some(target) => Host::parse(target).ok_or(HostError::Malformed)?,
+            None => header.clone(),
+        };
+        match self.allow(&header, local) && self.allow(&target, local) {
+            true => Ok(target),
+            false => Err(HostError::Foreign),
+        }
+    }
+
+    /// `local` is the address at which the connection arrived.
+    pub fn allow(&self, host: &Host, local: IpAddr) -> bool {
+        host.name.is_loopback()
+            || host.name == Name::Address(local.to_canonical())
+            || self.0.iter().any(|pattern| match (pattern, &host.name) {
+                (Pattern::Any, _) => true,
+                (Pattern::Exactly(allowed), name) => {
+                    allowed.name == *name && (allowed.port.is_none() || allowed.port == host.port)
+                }
+                (Pattern::Below(domain), Name::Domain(name)) => name
+                    .strip_suffix(domain.as_str())
+                    .is_some_and(|sub| sub.ends_with('.')),
+                (Pattern::Below(_), Name::Address(_)) => false,
+            })
+    }
+}
+
+impl FromStr for AllowedHosts {
+    type Err = String;
+
+    /// Parses a list such as `batchline.example.com, *.example.org:8443`.
+    fn from_str(list: &str) -> Result<Self, Self::Err> {
+        list.split(',')
+            .map(str::trim)
+            .filter(|host| !host.is_empty())
+            .map(|host| {
+                Pattern::parse(host).ok_or_else(|| {
+                    format!(
+                        "{host:?} is no host: use names such as batchline.example.com, *.example.com or 192.0.2.7, \
+                         with commas between them"
+                    )
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map(|patterns| Self(patterns.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for good in [
+            "localhost",
+            "LocalHost:3000",
+            "localhost.",
+            "127.0.0.1:8000",
+            "[::1]:8000",
+            "[::ffff:127.0.0.1]",
+            "a-b.example.com:",
+            "xn--mnchen-3ya.de",
+        ] {
+            assert!(Host::parse(good).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            ":80",
+            ".",
+            "a..b",
+            "a b",
+            "ann@localhost",
+            "localhost:80:90",
+            "localhost:99999",
+            "localhost:-1",
+            "localhost:+80",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "http://localhost",
+            "localhost/",
+            "loc%61lhost",
+            "127.1",
+            "127.0.0.256",
+            "münchen.de",
+            "a,b",
+        ] {
+            assert_eq!(Host::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn loopback_and_the_own_address_are_allowed_and_what_is_listed() {
+        let local = IpAddr::from([10, 0, 0, 5]);
+        let allows = |list: &str, host: &str| {
+            let allowed: AllowedHosts = list.parse().unwrap();
+            allowed.allow(&Host::parse(host).unwrap(), local)
+        };
+        for host in [
+            "localhost:3000",
+            "app.localhost",
+            "127.8.8.8",
+            "[::1]:1",
+            "10.0.0.5:80",
+        ] {
+            assert!(allows("", host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "notlocalhost",
+            "10.0.0.6",
+            "0.0.0.0",
+            "[::]",
+        ] {
+            assert!(!allows("", host), "{host}");
+        }
+        let list = "batchline.example.com, *.example.org,one.example:8443";
+        assert!(allows(list, "Batchline.Example.com:3000"));
+        assert!(allows(list, "a.b.example.org"));
+        assert!(allows(list, "one.example:8443") && !allows(list, "one.example:80"));
+        assert!(!allows(list, "example.org") && !allows(list, "notexample.org"));
+        assert!(allows("*", "evil.example"));
+        assert!("http://x".parse::<AllowedHosts>().is_err());
+    }
+
+    #[test]
+    fn origins() {
+        let host = Host::parse("localhost:3000").unwrap();
+        assert!(host.is_of_origin("http://localhost:3000"));
+        for other in [
+            "null",
+            "",
+            "http://localhost",
+            "http://localhost:3001",
+            "http://localhost:3000.evil.example",
+            "ftp://localhost:3000",
+            "http://localhost:3000/",
+        ] {
+            assert!(!host.is_of_origin(other), "{other}");
+        }
+        let host = Host::parse("batchline.example.com").unwrap();
+        assert!(host.is_of_origin("https://batchline.example.com"));
+        assert!(host.is_of_origin("https://batchline.example.com:443"));
+    }
+}

@@ -1,0 +1,157 @@
+//! A connection that gives up on a peer that takes nothing, and lets one that is still sending read the answer.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep, sleep_until},
+};
+
+/// How long, and for how many bytes, a peer that is still sending is read from after the last answer. Closing a
+/// connection with unread bytes resets it, and the peer may lose the answer (RFC 9112, 9.6).
+const LINGER: Duration = Duration::from_secs(8);
+const LINGER_BYTES: usize = 512 << 20;
+/// A peer that sends nothing for this long has seen the end.
+const LINGER_IDLE: Duration = Duration::from_secs(2);
+
+pub struct PatientStream<S> {
+    stream: S,
+    write_timeout: Duration,
+    /// Runs while the peer takes nothing.
+    blocked: Option<Pin<Box<Sleep>>>,
+    /// Runs once our side is closed.
+    lingering: Option<Lingering>,
+}
+
+struct Lingering {
+    ends: Instant,
+    timer: Pin<Box<Sleep>>,
+    bytes: usize,
+}
+
+impl<S> PatientStream<S> {
+    /// Writing fails once the peer has taken nothing for `write_timeout`.
+    pub fn new(stream: S, write_timeout: Duration) -> Self {
+        Self {
+            stream,
+            write_timeout,
+            blocked: None,
+            lingering: None,
+        }
+    }
+
+    /// Passes on what a write came to, or a time-out in its place.
+    fn bounded<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.blocked = None;
+            return written;
+        }
+        let timer = self
+            .blocked
+            .get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.bounded(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.bounded(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.bounded(flushed, context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+        }
+        let lingering = this.lingering.get_or_insert_with(|| Lingering {
+            ends: Instant::now() + LINGER,
+            timer: Box::pin(sleep(LINGER_IDLE)),
+            bytes: 0,
+        });
+        let mut scratch = [0; 16 << 10];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut this.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    lingering.bytes += buffer.filled().len();
+                    let now = Instant::now();
+                    if lingering.bytes > LINGER_BYTES || now >= lingering.ends {
+                        return Poll::Ready(Ok(()));
+                    }
+                    let idle = (now + LINGER_IDLE).min(lingering.ends);
+                    lingering.timer = Box::pin(sleep_until(idle));
+                }
+                // The peer has closed its side, or is gone.
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return lingering.timer.as_mut().poll(context).map(Ok),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_given_up() {
+        let (ours, _theirs) = duplex(8);
+        let mut stream = PatientStream::new(ours, Duration::from_millis(20));
+        let error = stream.write_all(&[0; 9]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn what_still_comes_is_read_until_the_peer_ends() {
+        let (ours, mut theirs) = duplex(16);
+        let mut stream = PatientStream::new(ours, Duration::from_secs(30));
+        let send = tokio::spawn(async move { theirs.write_all(&[0; 10_000]).await });
+        stream.shutdown().await.unwrap();
+        send.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,73 @@
+//! Who may ask: requests that name one of our hosts, and pages of our own origin. One layer for both addresses, for
+//! pages, API, server functions and sockets.
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderValue, Response as HttpResponse, StatusCode, Version,
+        header::{HOST, ORIGIN, UPGRADE},
+        uri::Authority,
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use backend::hosts::{AllowedHosts, Host, HostError};
+use tower_http::csrf::CsrfLayer;
+
+use crate::{problem::Problem, serve::Ends};
+
+/// Refuses what a page of another origin would have a browser do: any method but GET, HEAD and OPTIONS.
+pub fn same_origin_changes() -> CsrfLayer<impl Fn(Refusal) -> HttpResponse<Body> + Clone> {
+    CsrfLayer::new().with_rejection_response(|_: Refusal| foreign().into_response())
+}
+
+type Refusal = tower_http::csrf::ProtectionError;
+
+fn foreign() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "This request comes from a page of another site. Only Batchline's own pages and programs may send it.",
+    )
+}
+
+/// Refuses requests for hosts that aren't ours, and sockets that a page of another origin opens. What passes carries
+/// its [`Host`] as an extension.
+pub async fn check_host(
+    State(allowed): State<AllowedHosts>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let local = request
+        .extensions()
+        .get::<Ends>()
+        .expect("every connection says where it is")
+        .local
+        .ip();
+    let named = request.headers().get_all(HOST).iter();
+    let target = request.uri().authority().map(Authority::as_str);
+    match allowed.check(named.map(HeaderValue::as_bytes), target, local) {
+        Ok(host) if opens_foreign_socket(request.headers(), &host) => foreign().into_response(),
+        Ok(host) => {
+            request.extensions_mut().insert(host);
+            next.run(request).await
+        }
+        // Programs of the days before HTTP/1.1 name none; browsers always do.
+        Err(HostError::Missing) if request.version() == Version::HTTP_10 => next.run(request).await,
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status()).expect("it is a status");
+            Problem::new(status, error.to_string()).into_response()
+        }
+    }
+}
+
+/// Whether the request is for a socket and comes from a page of another origin. Programs send no `Origin`; browsers
+/// always do (RFC 6455, 10.2).
+fn opens_foreign_socket(headers: &HeaderMap, host: &Host) -> bool {
+    headers.contains_key(UPGRADE)
+        && headers.get_all(ORIGIN).iter().any(|origin| {
+            !origin
+                .to_str()
+                .is_ok_and(|origin| host.is_of_origin(origin))
+        })
+}

@@ -1,0 +1,131 @@
+//! Headers that every answer has, and those of requests that are made simple before anything looks at them.
+
+use axum::{
+    extract::Request,
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_SECURITY_POLICY},
+    },
+    middleware::Next,
+    response::Response,
+};
+
+/// What no answer of ours needs a browser to do.
+const ALWAYS: [(&str, &str); 6] = [
+    ("x-content-type-options", "nosniff"),
+    // Forms of ours lead back to the page that they came from.
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+    (
+        "permissions-policy",
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), magnetometer=(), \
+         microphone=(), midi=(), payment=(), publickey-credentials-get=(), serial=(), usb=(), xr-spatial-tracking=()",
+    ),
+];
+
+/// For what is no page: data that a browser may save, and nothing else.
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// For scripts, which a web worker takes over as its own.
+const WORKER: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; \
+                      frame-ancestors 'none'";
+
+/// For Swagger UI, which calls the API from its page and has its icons in data URLs. Its scripts are files of ours.
+const SWAGGER: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                       frame-ancestors 'none'";
+
+/// Adds what is not there yet. A page brings a policy of its own.
+pub async fn protect(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_documentation = path.starts_with("/docs") || path.starts_with("/api/docs");
+    let policy = match path {
+        _ if is_documentation => SWAGGER,
+        path if path.starts_with("/pkg/") => WORKER,
+        _ => NOTHING,
+    };
+    let mut response = next.run(request).await;
+    let is_unchanged = response.status() == StatusCode::NOT_MODIFIED;
+    let headers = response.headers_mut();
+    let mut add = |name: HeaderName, value: &'static str| {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    };
+    for (name, value) in ALWAYS {
+        add(HeaderName::from_static(name), value);
+    }
+    add(CONTENT_SECURITY_POLICY, policy);
+    // What is unchanged keeps as it was told to.
+    if !is_unchanged {
+        let cache = match is_documentation {
+            true => "no-cache",
+            false => "no-store",
+        };
+        add(CACHE_CONTROL, cache);
+    }
+    response
+}
+
+/// Leaves of `Accept-Encoding` only the encodings that we have. Who refuses even the plain answer (`identity;q=0`) gets
+/// it (RFC 9110, 12.5.3), rather than an error once the request has taken effect.
+pub async fn simplify_encodings(mut request: Request, next: Next) -> Response {
+    if let Some(encodings) = encodings(request.headers()) {
+        request.headers_mut().insert(ACCEPT_ENCODING, encodings);
+    } else {
+        request.headers_mut().remove(ACCEPT_ENCODING);
+    }
+    next.run(request).await
+}
+
+fn encodings(headers: &HeaderMap) -> Option<HeaderValue> {
+    let accepted: Vec<String> = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|encoding| encoding.trim().to_ascii_lowercase())
+        .filter(|encoding| {
+            let (name, parameters) = encoding.split_once(';').unwrap_or((encoding, ""));
+            let quality = parameters.trim().strip_prefix("q=").unwrap_or("1");
+            let is_refused = !quality.parse::<f32>().is_ok_and(|quality| quality > 0.0);
+            matches!(name.trim_end(), "gzip" | "br" | "*") && !is_refused
+        })
+        .collect();
+    let accepted = accepted.join(", ");
+    (!accepted.is_empty())
+        .then(|| HeaderValue::try_from(accepted).ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_encodings_that_we_have_are_left() {
+        let left = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, value.parse().unwrap());
+            encodings(&headers).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(
+            left("gzip, deflate, BR;q=0.5").as_deref(),
+            Some("gzip, br;q=0.5")
+        );
+        assert_eq!(left("*;q=0.1").as_deref(), Some("*;q=0.1"));
+        assert_eq!(left("gzip, identity;q=0").as_deref(), Some("gzip"));
+        for none in [
+            "identity;q=0",
+            "*;q=0",
+            "identity; q=0.0, gzip;q=0",
+            "zstd",
+            "",
+            "gzip;q=x",
+        ] {
+            assert_eq!(left(none), None, "{none}");
+        }
+    }
+}

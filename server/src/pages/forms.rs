@@ -1,0 +1,172 @@
+//! Forms of the pages, which post to server functions. After a plain post the browser is led back to the page that it
+//! came from; what was wrong goes there in a cookie for a minute, not in the address, where anybody could write it.
+
+use app::{AppError, PostedError, pages};
+use axum::{
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        header::{CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE},
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use backend::hosts::Host;
+use leptos::{prelude::provide_context, server_fn};
+use url::Url;
+
+use super::accepts_html;
+use crate::{
+    bodies,
+    problem::{self, Problem},
+    state::AppState,
+};
+
+/// Set by server_fn on the answer to what failed.
+const FAILED: HeaderName = HeaderName::from_static(server_fn::error::SERVER_FN_ERROR_HEADER);
+
+const ERROR_COOKIE: &str = "form_error";
+/// Browsers keep cookies of up to 4,096 bytes with their name and attributes.
+const MAX_COOKIE_BYTES: usize = 3500;
+
+/// Bytes of an error as JSON, and more than any has.
+const MAX_ERROR_BYTES: usize = 1 << 20;
+
+pub async fn server_function(State(state): State<AppState>, mut request: Request) -> Response {
+    let path = request.uri().path();
+    let is_known = server_fn::axum::server_fn_paths()
+        .any(|(known, method)| known == path && method == Method::POST);
+    if !is_known {
+        return problem::no_such_route().await.into_response();
+    }
+    if let Err(problem) = check_content_type(path, request.headers()) {
+        return problem.into_response();
+    }
+    let came_from = own_page(&request);
+    // server_fn leads back to wherever this says.
+    let headers = request.headers_mut();
+    match &came_from {
+        Some(page) => {
+            let page = HeaderValue::try_from(page.as_str()).expect("a URL is ASCII");
+            headers.insert(REFERER, page);
+        }
+        None => {
+            headers.remove(REFERER);
+        }
+    }
+    let is_person = accepts_html(headers);
+    let backend = state.backend.clone();
+    let context = move || provide_context(backend.clone());
+    let response = leptos_axum::handle_server_fns_with_context(context, request)
+        .await
+        .into_response();
+    let has_failed = response.headers().contains_key(FAILED);
+    match came_from {
+        Some(page) if is_person => lead_back(response, &page),
+        None if is_person && has_failed => {
+            let error = error_in(response).await.1;
+            pages::refused(&state.site, error.kind.status(), &error.message).into_response()
+        }
+        _ if has_failed => {
+            let (response, error) = error_in(response).await;
+            let status = error.kind.status();
+            (status, response).into_response()
+        }
+        _ => response,
+    }
+}
+
+/// Refuses a body that the function can't read.
+fn check_content_type(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    let unsupported = |sentence| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence);
+    if app::takes_files(path) {
+        return match bodies::boundary(headers) {
+            Some(_) => Ok(()),
+            None => Err(unsupported(
+                "The body must be multipart/form-data with a boundary.",
+            )),
+        };
+    }
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = kind.unwrap_or_default().split(|byte| *byte == b';').next();
+    match kind.unwrap_or_default().trim_ascii() {
+        kind if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") => Ok(()),
+        _ => Err(unsupported(
+            "The body must be application/x-www-form-urlencoded.",
+        )),
+    }
+}
+
+/// The page that the request came from, if it is one of ours.
+fn own_page(request: &Request) -> Option<Url> {
+    let referer = request.headers().get(REFERER)?.to_str().ok()?;
+    let page = Url::parse(referer).ok()?;
+    let host = request.extensions().get::<Host>()?;
+    host.is_of_origin(&page.origin().ascii_serialization())
+        .then_some(page)
+}
+
+/// Leads to a page of ours, with what went wrong in a cookie for that page.
+fn lead_back(mut response: Response, page: &Url) -> Response {
+    let headers = response.headers_mut();
+    let Some(location) = headers.get(LOCATION) else {
+        return response;
+    };
+    let target = location.to_str().ok().and_then(|to| page.join(to).ok());
+    let mut target = target
+        .filter(|target| target.origin() == page.origin())
+        .unwrap_or_else(|| page.join("/").expect("every page has a root"));
+    let error = PostedError::take_from(&mut target);
+    let path = &target[url::Position::BeforePath..];
+    let location = HeaderValue::try_from(path).expect("a URL is ASCII");
+    headers.insert(LOCATION, location);
+    if let Some(error) = error {
+        let cookie = cookie(error.to_text(MAX_COOKIE_BYTES).as_str(), target.path(), 60);
+        headers.append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The error that a failed function answered with, and its response.
+async fn error_in(response: Response) -> (Response, AppError) {
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_ERROR_BYTES).await.unwrap_or_default();
+    let error = serde_json::from_slice(&body).unwrap_or_else(|_| AppError::internal());
+    (Response::from_parts(parts, Body::from(body)), error)
+}
+
+/// What was wrong with the form that led to this page.
+pub fn error_of(headers: &HeaderMap) -> Option<PostedError> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|cookies| cookies.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(name, _)| *name == ERROR_COOKIE)
+        .and_then(|(_, error)| PostedError::from_text(error))
+}
+
+/// Has the browser forget the error that the page shows: it is shown once.
+pub async fn forget_error(request: Request, next: Next) -> Response {
+    let shown = (request.method() == Method::GET && error_of(request.headers()).is_some())
+        .then(|| request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    if let Some(path) = shown {
+        response
+            .headers_mut()
+            .append(SET_COOKIE, cookie("", &path, 0));
+    }
+    response
+}
+
+/// The cookie for the page at this path.
+fn cookie(value: &str, path: &str, seconds: u32) -> HeaderValue {
+    // A semicolon would begin another attribute.
+    let path = if path.contains(';') { "/" } else { path };
+    HeaderValue::try_from(format!(
+        "{ERROR_COOKIE}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict"
+    ))
+    .expect("its parts are ASCII")
+}

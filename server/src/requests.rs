@@ -1,0 +1,61 @@
+//! The id of each request, its span in the log, and a line for each request that may have changed something.
+
+use std::time::Instant;
+
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue, Method},
+    middleware::Next,
+    response::Response,
+};
+use tracing::{Instrument, field::Empty};
+use uuid::Uuid;
+
+use crate::serve::Ends;
+
+/// The id that a response carries is the one under which its errors are logged.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Characters of what a caller says that are logged.
+const MAX_LOGGED_CHARS: usize = 64;
+const MAX_LOGGED_PATH_CHARS: usize = 200;
+
+/// Gives the request an id of ours. The caller's own is logged beside it.
+pub async fn trace(mut request: Request, next: Next) -> Response {
+    let id = Uuid::new_v4().to_string();
+    let method = request.method().clone();
+    let span = tracing::info_span!(
+        "request",
+        %method,
+        path = start_of(request.uri().path(), MAX_LOGGED_PATH_CHARS),
+        id,
+        peer = Empty,
+        caller_id = Empty,
+    );
+    if let Some(Ends { peer, .. }) = request.extensions().get() {
+        span.record("peer", tracing::field::display(peer.ip()));
+    }
+    let given = request.headers_mut().remove(REQUEST_ID);
+    if let Some(given) = given.as_ref().and_then(|given| given.to_str().ok()) {
+        span.record("caller_id", start_of(given, MAX_LOGGED_CHARS));
+    }
+    let began = Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let _entered = span.enter();
+    let (status, took) = (response.status().as_u16(), began.elapsed());
+    match matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        true => tracing::debug!(status, ?took, "answered"),
+        false => tracing::info!(status, ?took, "answered"),
+    }
+    let id = HeaderValue::try_from(id).expect("a UUID is ASCII");
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+fn start_of(text: &str, chars: usize) -> &str {
+    let end = text
+        .char_indices()
+        .nth(chars)
+        .map_or(text.len(), |(at, _)| at);
+    &text[..end]
+}

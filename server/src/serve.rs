@@ -1,0 +1,114 @@
+//! Serves a router over TCP. In place of `axum::serve`, which has no time-outs and no bound on connections.
+
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+use tower::ServiceExt;
+
+use crate::{connection::PatientStream, limits::Limits, state::Stopping};
+
+/// How long nothing is accepted after the system had no room for a connection.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
+
+/// Between whom a request's connection is.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends {
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
+}
+
+/// Serves until `stopping`, and then until every connection has ended its request.
+///
+/// `connections` has a permit for each connection that there may be.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: &Limits,
+    connections: Arc<Semaphore>,
+    mut stopping: Stopping,
+) {
+    let mut protocol = http1::Builder::new();
+    protocol
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout())
+        .max_header_size(limits.max_header_bytes);
+    // Every connection holds a receiver.
+    let (open, held) = watch::channel(());
+    loop {
+        let accepted = async {
+            let permit = connections
+                .clone()
+                .acquire_owned()
+                .await
+                .expect("nobody closes it");
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            accepted = accepted => accepted,
+            () = stopping.wait() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection can't be accepted");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+                continue;
+            }
+        };
+        // Gone already, if this fails.
+        let Ok(ends) = stream.local_addr().map(|local| Ends { local, peer }) else {
+            continue;
+        };
+        let connection = connection(
+            protocol.clone(),
+            PatientStream::new(stream, limits.write_timeout()),
+            ends,
+            router.clone(),
+            stopping.clone(),
+        );
+        let held = held.clone();
+        tokio::spawn(async move {
+            connection.await;
+            drop((permit, held));
+        });
+    }
+    drop((listener, held));
+    open.closed().await;
+}
+
+async fn connection(
+    protocol: http1::Builder,
+    stream: PatientStream<TcpStream>,
+    ends: Ends,
+    router: Router,
+    mut stopping: Stopping,
+) {
+    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ends);
+        request.map(Body::new)
+    });
+    let mut connection = pin!(
+        protocol
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .with_upgrades()
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, peer = %ends.peer, "a connection broke off");
+    }
+}

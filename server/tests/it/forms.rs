@@ -1,0 +1,240 @@
+//! Forms of the pages, as they come from browsers without JavaScript, from scripts, and from elsewhere.
+
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE},
+    redirect::Policy,
+};
+
+use crate::harness::{TestApp, problem};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn client() -> Client {
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .build()
+        .unwrap()
+}
+
+/// Posts a form as a browser does that came from this page.
+async fn post(app: &TestApp, function: &str, referer: Option<&str>, body: &str) -> Response {
+    let mut request = client()
+        .post(format!("{}/rpc/{function}", app.web))
+        .header(ACCEPT, "text/html,application/xhtml+xml")
+        .header(CONTENT_TYPE, FORM)
+        .body(body.to_owned());
+    if let Some(referer) = referer {
+        request = request.header(REFERER, referer);
+    }
+    request.send().await.unwrap()
+}
+
+fn location(response: &Response) -> &str {
+    response.headers()[LOCATION].to_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_form_leads_to_pages_of_ours_alone() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let wrong = "name=&email=nobody";
+    let update = format!("user_id={user_id}&name=Ann&email=ann%40example.com");
+    for foreign in [
+        "https://evil.example/x",
+        "http://evil.example",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//evil.example",
+        "/users/1",
+        "about:blank",
+        "http://localhost:1/users/1",
+        &format!("{}.evil.example/", app.web),
+        &app.web.replace("http://", "http://evil@evil.example/"),
+    ] {
+        let failed = post(&app, "create-user", Some(foreign), wrong).await;
+        assert_eq!(
+            failed.status(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{foreign}"
+        );
+        assert!(failed.headers().get(LOCATION).is_none(), "{foreign}");
+        assert!(failed.text().await.unwrap().contains("Enter a name."));
+        let done = post(&app, "update-user", Some(foreign), &update).await;
+        assert_eq!(
+            (done.status(), location(&done)),
+            (StatusCode::FOUND, "/"),
+            "{foreign}"
+        );
+    }
+    let own = format!("{}/users/{user_id}?page=2", app.web);
+    let done = post(&app, "update-user", Some(&own), &update).await;
+    assert_eq!(location(&done), format!("/users/{user_id}?page=2"));
+    // A function that leads elsewhere does so.
+    let done = post(
+        &app,
+        "delete-user",
+        Some(&own),
+        &format!("user_id={user_id}"),
+    )
+    .await;
+    assert_eq!(location(&done), "/");
+}
+
+#[tokio::test]
+async fn what_was_wrong_with_a_form_is_shown_once_and_only_if_we_said_it() {
+    let app = TestApp::start().await;
+    let home = format!("{}/", app.web);
+    let failed = post(
+        &app,
+        "create-user",
+        Some(&home),
+        "name=Zo%C3%AB&email=nobody",
+    )
+    .await;
+    assert_eq!(
+        (failed.status(), location(&failed)),
+        (StatusCode::FOUND, "/")
+    );
+    let cookie = failed.headers()[SET_COOKIE].to_str().unwrap();
+    for attribute in ["Path=/;", "HttpOnly", "SameSite=Strict", "Max-Age=60"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let cookie = cookie.split(';').next().unwrap();
+    let page = client()
+        .get(&home)
+        .header(COOKIE, cookie)
+        .send()
+        .await
+        .unwrap();
+    let forgotten = page.headers()[SET_COOKIE].to_str().unwrap().to_owned();
+    assert!(forgotten.contains("Max-Age=0"), "{forgotten}");
+    let html = page.text().await.unwrap();
+    assert!(html.contains("Enter an email address like"), "{html}");
+    assert!(html.contains("Zoë"), "what was typed is there");
+
+    // A long text doesn't make the cookie longer than browsers take.
+    let body = format!("name={}&email=nobody", "%F0%9F%8E%88".repeat(5000));
+    let failed = post(&app, "create-user", Some(&home), &body).await;
+    let cookie = failed.headers()[SET_COOKIE].to_str().unwrap();
+    assert!(cookie.len() < 4096, "{}", cookie.len());
+
+    // {"kind":"Invalid","message":"Call 555-0100 now","fields":[],"typed":[]} in base64.
+    let error = "eyJraW5kIjoiSW52YWxpZCIsIm1lc3NhZ2UiOiJDYWxsIDU1NS0wMTAwIG5vdyIsImZpZWxkcyI6W10sInR5cGVkIjpbXX0=";
+    for query in [
+        format!("__path=/rpc/create-user&__err={error}"),
+        format!("__path=%2Frpc%2Fcreate-user&__err={error}&__err={error}"),
+        format!("form_error=path%3D%252Frpc%252Fcreate-user%26error%3D{error}"),
+    ] {
+        let html = app.page(&format!("/?{query}")).await;
+        assert!(!html.contains("555-0100"), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_caller_did_wrong_is_never_our_fault() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let too_large = "9223372036854775808";
+    let id = user_id.to_string();
+    for (function, body, status) in [
+        ("create-user", String::new(), 422),
+        ("create-user", "name=Ann".to_owned(), 422),
+        ("create-user", "name=&email=".to_owned(), 422),
+        ("create-user", "name[]=a&email[x]=b".to_owned(), 422),
+        ("create-user", "%ff=%fe&name=%zz".to_owned(), 422),
+        (
+            "update-user",
+            "user_id=abc&name=a&email=a%40b.co".to_owned(),
+            422,
+        ),
+        (
+            "update-user",
+            format!("user_id={too_large}&name=a&email=a%40b.co"),
+            422,
+        ),
+        (
+            "update-user",
+            "user_id=0&name=a&email=a%40b.co".to_owned(),
+            404,
+        ),
+        ("delete-user", String::new(), 422),
+        ("delete-user", "user_id=".to_owned(), 422),
+        ("delete-user", format!("user_id={too_large}"), 422),
+        ("delete-user", "user_id=0".to_owned(), 404),
+        ("delete-job", format!("job_id=x&user_id={id}"), 422),
+        ("delete-job", format!("job_id=0&user_id={id}"), 404),
+        ("command-job", "job_id=1&command=fly".to_owned(), 422),
+        ("command-job", "job_id=0&command=start".to_owned(), 404),
+        ("create-demo-job", "user_id=-".to_owned(), 422),
+        ("create-demo-job", "user_id=0".to_owned(), 404),
+        ("import-format", format!("user_id={id}&json=no"), 422),
+        ("update-format", format!("user_id={id}&format_id=x"), 422),
+    ] {
+        let response = client()
+            .post(format!("{}/rpc/{function}", app.web))
+            .header(CONTENT_TYPE, FORM)
+            .body(body.clone())
+            .send()
+            .await
+            .unwrap();
+        let (found, text) = (response.status(), response.text().await.unwrap());
+        assert_eq!(found.as_u16(), status, "{function} {body}: {text}");
+        let error: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(
+            error["message"].as_str().unwrap().ends_with(['.', 'd']),
+            "{error}"
+        );
+        // A person is led back, or told.
+        let home = format!("{}/", app.web);
+        let shown = post(&app, function, Some(&home), &body).await;
+        assert_eq!(shown.status(), StatusCode::FOUND, "{function} {body}");
+    }
+    // Bytes that are no text.
+    let response = client()
+        .post(format!("{}/rpc/create-user", app.web))
+        .header(CONTENT_TYPE, FORM)
+        .body(vec![0xff, 0xfe])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn server_functions_take_the_media_type_that_they_understand() {
+    let app = TestApp::start().await;
+    for (function, kind) in [
+        ("upload-file", "multipart/form-data"),
+        ("upload-file", "multipart/form-data; boundary="),
+        ("upload-file", "multipart/mixed; boundary=x"),
+        ("upload-file", FORM),
+        ("upload-file", ""),
+        ("create-user", "application/json"),
+        ("create-user", "text/plain"),
+        ("create-user", "multipart/form-data; boundary=x"),
+        ("create-user", ""),
+    ] {
+        let mut request = client().post(format!("{}/rpc/{function}", app.web));
+        if !kind.is_empty() {
+            request = request.header(CONTENT_TYPE, kind);
+        }
+        let response = request.send().await.unwrap();
+        problem(response, StatusCode::UNSUPPORTED_MEDIA_TYPE).await;
+    }
+    let unknown = client()
+        .post(format!("{}/rpc/nothing", app.web))
+        .send()
+        .await;
+    problem(unknown.unwrap(), StatusCode::NOT_FOUND).await;
+    let got = client()
+        .get(format!("{}/rpc/create-user", app.web))
+        .send()
+        .await;
+    problem(got.unwrap(), StatusCode::METHOD_NOT_ALLOWED).await;
+    // A person sees a page.
+    let page = post(&app, "nothing", None, "").await;
+    assert_eq!(page.status(), StatusCode::NOT_FOUND);
+    assert!(page.text().await.unwrap().contains("Page not found"));
+}

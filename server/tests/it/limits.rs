@@ -1,0 +1,327 @@
+//! What is refused because it is too large, too slow or too much.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::harness::{RawConnection, SAMPLE, TestApp, eventually, expect, generated, problem, raw};
+
+fn host(base: &str) -> &str {
+    base.strip_prefix("http://").unwrap()
+}
+
+/// Sends a body in chunks for as long as it is taken, and returns the answer's status.
+async fn send_endlessly(base: &str, method: &str, path: &str, kind: &str, begin: &str) -> u16 {
+    let mut connection = RawConnection::open(base).await;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\nContent-Length: 200000000\r\n\r\n",
+        host(base)
+    );
+    connection.send(head).await;
+    connection.send(begin).await;
+    connection.send_up_to(8 << 20).await;
+    connection.response().await.status
+}
+
+#[tokio::test]
+async fn large_bodies_are_refused_before_they_are_read() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let large = json!({"name": "x".repeat(70_000), "email": "a@example.com"});
+    problem(
+        app.post_json("/users", &large).await,
+        StatusCode::PAYLOAD_TOO_LARGE,
+    )
+    .await;
+    for (method, path) in [
+        ("POST", "/users".to_owned()),
+        ("PATCH", format!("/users/{user_id}")),
+        ("POST", format!("/users/{user_id}/formats")),
+        ("POST", "/jobs/1/start".to_owned()),
+        ("POST", "/jobs/1/retry".to_owned()),
+    ] {
+        for (base, prefix) in [(&app.api, ""), (&app.web, "/api")] {
+            // Only the head: the answer doesn't wait for the body.
+            let head = format!(
+                "{method} {prefix}{path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+                 Content-Length: 200000000\r\n\r\n",
+                host(base)
+            );
+            let answer = raw(base, head).await;
+            assert_eq!(answer.status, 413, "{method} {path}: {answer:?}");
+        }
+    }
+    // Without a length it is noticed on the way.
+    let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, "x".repeat(1 << 16));
+    let mut connection = RawConnection::open(&app.api).await;
+    connection
+        .send(format!(
+            "POST /users HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Transfer-Encoding: chunked\r\n\r\n{chunk}{chunk}",
+            host(&app.api)
+        ))
+        .await;
+    assert_eq!(connection.response().await.status, 413);
+
+    for function in [
+        "create-user",
+        "update-user",
+        "delete-job",
+        "command-job",
+        "import-format",
+    ] {
+        let head = format!(
+            "POST /rpc/{function} HTTP/1.1\r\nHost: {}\r\nContent-Length: 200000000\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\n",
+            host(&app.web)
+        );
+        assert_eq!(raw(&app.web, head).await.status, 413, "{function}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_no_upload_is_refused_early() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let kind = "multipart/form-data; boundary=xyz";
+    let part = |header: &str| format!("--xyz\r\n{header}\r\n\r\n");
+    let field = part("Content-Disposition: form-data; name=\"format\"");
+    let unknown = part("Content-Disposition: form-data; name=\"unknown\"");
+    let endless_header = "--xyz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"";
+    let many = format!("{unknown}\r\n").repeat(100);
+    for (base, path) in [
+        (&app.api, format!("/jobs?user_id={user_id}")),
+        (&app.api, "/check".to_owned()),
+        (&app.web, format!("/api/jobs?user_id={user_id}")),
+        (&app.web, "/rpc/upload-file".to_owned()),
+    ] {
+        for (what, begin) in [
+            ("no boundary", ""),
+            ("an endless header", endless_header),
+            ("an endless field", &field),
+            ("an endless unknown field", &unknown),
+            ("many parts", &many),
+        ] {
+            // /check takes no more than 17 MiB in any case.
+            let path = path.as_str();
+            let status = match path {
+                "/check" => {
+                    let mut connection = RawConnection::open(base).await;
+                    let head = format!(
+                        "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\n\
+                         Content-Length: 10000000\r\n\r\n{begin}",
+                        host(base)
+                    );
+                    connection.send(head).await;
+                    connection.send_up_to(8 << 20).await;
+                    connection.response().await.status
+                }
+                _ => send_endlessly(base, "POST", path, kind, begin).await,
+            };
+            assert_eq!(status, 413, "{path}: {what}");
+        }
+    }
+    assert!(app.stored_files().is_empty());
+}
+
+#[tokio::test]
+async fn an_upload_beyond_the_limit_is_refused_at_once_and_the_answer_arrives() {
+    let app = TestApp::start_set(&[("MAX_UPLOAD_BYTES", "1000000")]).await;
+    let user_id = app.user().await;
+    for (base, path) in [
+        (&app.api, format!("/jobs?user_id={user_id}")),
+        (&app.web, "/rpc/upload-file".to_owned()),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: multipart/form-data; boundary=x\r\n\
+             Content-Length: 11000000000\r\n\r\n",
+            host(base)
+        );
+        let answer = raw(base, &head).await;
+        assert_eq!(answer.status, 413, "{answer:?}");
+        // A client that sends much before it looks for an answer still gets it.
+        let mut connection = RawConnection::open(base).await;
+        connection.send(&head).await;
+        connection.send_up_to(64 << 20).await;
+        assert_eq!(connection.response().await.status, 413);
+        connection.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_keeps_a_connection_for_nothing() {
+    let app = TestApp::start_set(&[
+        ("HEADER_TIMEOUT_SECONDS", "1"),
+        ("BODY_TIMEOUT_SECONDS", "1"),
+    ])
+    .await;
+    let user_id = app.user().await;
+    for base in [&app.api, &app.web] {
+        let host = host(base);
+        // Nothing at all, half a head, and nothing after an answer.
+        let mut idle = RawConnection::open(base).await;
+        let mut half = RawConnection::open(base).await;
+        half.send(format!("GET /health HTTP/1.1\r\nHost: {host}\r\n"))
+            .await;
+        let mut kept = RawConnection::open(base).await;
+        kept.send(format!("GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
+        assert_eq!(kept.response().await.status, 200);
+        for connection in [&mut idle, &mut half, &mut kept] {
+            connection.closed().await;
+        }
+    }
+    for (base, path) in [
+        (&app.api, format!("/jobs?user_id={user_id}")),
+        (&app.web, "/rpc/upload-file".to_owned()),
+    ] {
+        let mut stalled = RawConnection::open(base).await;
+        stalled
+            .send(format!(
+                "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: multipart/form-data; boundary=x\r\n\
+                 Content-Length: 1000000\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"file\"; \
+                 filename=\"a.csv\"\r\n\r\nid,amount",
+                host(base)
+            ))
+            .await;
+        assert_eq!(stalled.response().await.status, 408);
+        stalled.closed().await;
+    }
+    let mut stalled = RawConnection::open(&app.api).await;
+    stalled
+        .send(format!(
+            "POST /users HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{{",
+            host(&app.api)
+        ))
+        .await;
+    assert_eq!(stalled.response().await.status, 408);
+    eventually("the file to be removed", async || {
+        app.stored_files().is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_takes_no_answer_is_dropped() {
+    let app = TestApp::start_set(&[("WRITE_TIMEOUT_SECONDS", "1"), ("MAX_DOWNLOADS", "1")]).await;
+    let job = app.process(generated(300_000).0).await;
+    let path = format!("/jobs/{}/results.csv", job["id"]);
+    let mut stalled = RawConnection::open(&app.api).await;
+    stalled
+        .send(format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n",
+            host(&app.api)
+        ))
+        .await;
+    // Its turn ends by itself.
+    eventually("the stalled download to be dropped", async || {
+        (app.get(&path).await.status() == StatusCode::OK).then_some(())
+    })
+    .await;
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn connections_are_bounded() {
+    let app =
+        TestApp::start_set(&[("MAX_CONNECTIONS", "2"), ("HEADER_TIMEOUT_SECONDS", "1")]).await;
+    // More than there may be: each waits for its turn, which comes as those before time out.
+    let mut connections = Vec::new();
+    for _ in 0..6 {
+        connections.push(RawConnection::open(&app.api).await);
+    }
+    for connection in &mut connections {
+        connection.closed().await;
+    }
+    let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", host(&app.api));
+    assert_eq!(raw(&app.api, request).await.status, 200);
+}
+
+#[tokio::test]
+async fn sockets_are_bounded_and_their_messages_small() {
+    let app = TestApp::start_set(&[
+        ("MAX_SOCKETS_PER_USER", "2"),
+        ("MAX_SOCKETS_PER_ADDRESS", "3"),
+    ])
+    .await;
+    let (ann, bob) = (app.user().await, app.user().await);
+    let first = app.socket(ann).await;
+    let mut second = app.socket(ann).await;
+    let upgrade = async |user_id: i64| {
+        let request = format!(
+            "GET /ws/{user_id} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            host(&app.api)
+        );
+        raw(&app.api, request).await
+    };
+    let refused = upgrade(ann).await;
+    assert_eq!(refused.status, 429, "{refused:?}");
+    assert!(refused.header("retry-after").is_some());
+    let third = app.socket(bob).await;
+    assert_eq!(upgrade(bob).await.status, 429, "one too many from here");
+    drop((first, third));
+    eventually("the sockets to be counted out", async || {
+        (upgrade(ann).await.status == 101).then_some(())
+    })
+    .await;
+
+    second.send(&"x".repeat(1000)).await;
+    second.send("ping").await;
+    assert_eq!(second.text().await, "pong");
+    second.send(&"x".repeat(2000)).await;
+    second.closed().await;
+}
+
+#[tokio::test]
+async fn searches_and_downloads_take_turns() {
+    let app = TestApp::start_set(&[("MAX_DOWNLOADS", "1")]).await;
+    let job = app.process(generated(300_000).0).await;
+    let path = format!("/jobs/{}/results.csv", job["id"]);
+    // It isn't read, so it goes on.
+    let first = app.get(&path).await;
+    let second = app.get(&path).await;
+    assert!(second.headers().contains_key("retry-after"));
+    problem(second, StatusCode::SERVICE_UNAVAILABLE).await;
+    drop(first);
+    eventually("the next turn", async || {
+        (app.get(&path).await.status() == StatusCode::OK).then_some(())
+    })
+    .await;
+    let found = app.rows(&job["id"], "q=Monthly&size=1").await;
+    assert!(found.1 > 0);
+}
+
+#[tokio::test]
+async fn changes_from_one_address_are_bounded_if_wanted() {
+    let app = TestApp::start_set(&[("MAX_CHANGES_PER_MINUTE", "3")]).await;
+    for number in 0..3 {
+        let user = json!({"name": "Ann", "email": format!("{number}@example.com")});
+        expect(app.post_json("/users", &user).await, StatusCode::CREATED).await;
+    }
+    let refused = app.post("/jobs/1/start").await;
+    let wait = refused.headers()["retry-after"].to_str().unwrap();
+    assert!((1..=60).contains(&wait.parse::<u32>().unwrap()), "{wait}");
+    problem(refused, StatusCode::TOO_MANY_REQUESTS).await;
+    // Reading goes on.
+    app.get_json("/users").await;
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_given_up() {
+    let app = TestApp::start_set(&[("STATEMENT_TIMEOUT_SECONDS", "1")]).await;
+    let user_id = app.user().await;
+    // Somebody holds on to the row.
+    let mut tx = app.pool.begin().await.unwrap();
+    sqlx::query("select id from users where id = $1 for update")
+        .bind(user_id)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let change = json!({"name": "Anna"});
+    let response = app.patch_json(&format!("/users/{user_id}"), &change).await;
+    problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
+    tx.rollback().await.unwrap();
+    let response = app.patch_json(&format!("/users/{user_id}"), &change).await;
+    expect(response, StatusCode::OK).await;
+    app.upload(user_id, SAMPLE).await;
+}
