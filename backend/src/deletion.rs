@@ -19,6 +19,7 @@ pub async fn delete_job(backend: &Backend, job_id: JobId) -> Result<()> {
         return Err(Error::NotFound("Job"));
     }
     tx.commit().await?;
+    tracing::info!(%job_id, "job deleted");
     clean_up(backend, deleted);
     Ok(())
 }
@@ -33,6 +34,7 @@ pub async fn delete_user(backend: &Backend, user_id: UserId) -> Result<()> {
     let deleted = transition::delete(&mut tx, &job_ids).await?;
     users::remove(&mut tx, user_id).await?;
     tx.commit().await?;
+    tracing::info!(%user_id, jobs = job_ids.len(), "user deleted");
     clean_up(backend, deleted);
     Ok(())
 }

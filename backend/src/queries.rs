@@ -25,16 +25,32 @@ pub async fn file_format(backend: &Backend, job_id: JobId) -> Result<FileFormat>
     query::file_format(&backend.pool, job_id).await
 }
 
-/// A user's jobs, newest first. Fails with [`crate::Error::NotFound`] without such a user.
-pub async fn jobs_of_user(backend: &Backend, user_id: UserId) -> Result<Vec<Job>> {
+/// Returns the page of this number, from 1, of a user's jobs, newest first. It is empty where there are fewer.
+///
+/// # Errors
+///
+/// [`crate::Error::NotFound`] without such a user.
+pub async fn jobs_of_user(
+    backend: &Backend,
+    user_id: UserId,
+    page: u64,
+    size: u64,
+) -> Result<JobPage> {
     users::get(backend, user_id).await?;
-    query::of_user(&backend.pool, user_id).await
+    let found = query::page(&backend.pool, user_id, page, size).await?;
+    Ok(match found.page == page {
+        true => found,
+        false => JobPage {
+            jobs: Vec::new(),
+            ..found
+        },
+    })
 }
 
 /// The page of this number of a user's jobs, newest first, or the last one where there are fewer. Empty where there is
 /// no such user.
 pub async fn job_page(backend: &Backend, user_id: UserId, page: u64) -> Result<JobPage> {
-    query::page(&backend.pool, user_id, page).await
+    query::page(&backend.pool, user_id, page, JobPage::SIZE).await
 }
 
 /// The present state of the user's active jobs, and of those in `also`, whatever became of them.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use domain::{GivenFormat, Job, UserId};
+use domain::{GivenFormat, Job, UserId, hidden::without_hidden};
 use futures::Stream;
 use uuid::Uuid;
 
@@ -39,6 +39,7 @@ pub async fn upload<E: Display>(
         let format = (&given.format, saved);
         let job = transition::create(&mut tx, user_id, &filename, &key, &file, format).await?;
         tx.commit().await?;
+        tracing::info!(job_id = %job.id, %user_id, bytes = job.bytes, "job created");
         Ok(job)
     }
     .await;
@@ -49,16 +50,10 @@ pub async fn upload<E: Display>(
     job
 }
 
-/// The last part of a path, without control characters, at most 255 characters.
+/// The last part of a path, without characters that can't be seen, at most 255 characters.
 fn shown_filename(raw: &str) -> String {
-    let name: String = raw
-        .rsplit(['/', '\\'])
-        .next()
-        .unwrap_or(raw)
-        .chars()
-        .filter(|character| !character.is_control())
-        .take(255)
-        .collect();
+    let name = raw.rsplit(['/', '\\']).next().unwrap_or(raw);
+    let name: String = without_hidden(name).chars().take(255).collect();
     match name.trim() {
         "" => "upload.csv".to_owned(),
         name => name.to_owned(),
@@ -75,6 +70,8 @@ mod tests {
         assert_eq!(shown_filename("../../etc/passwd"), "passwd");
         assert_eq!(shown_filename("a\u{0}b\n.csv"), "ab.csv");
         assert_eq!(shown_filename("dir/"), "upload.csv");
+        assert_eq!(shown_filename("a\u{202e}vsc.exe\u{200b}"), "avsc.exe");
+        assert_eq!(shown_filename("\u{200b}"), "upload.csv");
         assert_eq!(shown_filename(&"x".repeat(300)).len(), 255);
     }
 }

@@ -15,6 +15,33 @@ pub async fn list(backend: &Backend) -> Result<Vec<User>> {
     .await?)
 }
 
+/// A page of users, newest first.
+pub struct UserPage {
+    pub users: Vec<User>,
+    /// All there are.
+    pub total: u64,
+}
+
+/// Returns the page of this number, from 1. It is empty where there are fewer users.
+pub async fn page(backend: &Backend, page: u64, size: u64) -> Result<UserPage> {
+    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from users"#)
+        .fetch_one(&backend.pool)
+        .await?;
+    let offset = i64::try_from((page - 1).saturating_mul(size)).unwrap_or(i64::MAX);
+    let users = sqlx::query_as!(
+        User,
+        "select id, name, email, created_at from users order by id desc limit $1 offset $2",
+        i64::try_from(size).unwrap_or(i64::MAX),
+        offset
+    )
+    .fetch_all(&backend.pool)
+    .await?;
+    Ok(UserPage {
+        users,
+        total: total as u64,
+    })
+}
+
 pub async fn get(backend: &Backend, user_id: UserId) -> Result<User> {
     sqlx::query_as!(
         User,
@@ -37,6 +64,7 @@ pub async fn create(backend: &Backend, user: &NewUser) -> Result<User> {
     .fetch_one(&backend.pool)
     .await
     .map_err(email_taken)
+    .inspect(|user| tracing::info!(user_id = %user.id, "user created"))
 }
 
 /// Fails with [`Error::Conflict`] when the new address belongs to somebody else.

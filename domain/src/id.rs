@@ -1,8 +1,20 @@
 //! The ids of users and jobs.
 
-use std::{fmt, num::ParseIntError, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+/// A text that is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAnId;
+
+impl fmt::Display for NotAnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id is a whole number such as 7")
+    }
+}
+
+impl std::error::Error for NotAnId {}
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -32,10 +44,16 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = ParseIntError;
+            type Err = NotAnId;
 
+            /// Takes an id as it is written by `Display`, and in no other way: the same thing has one address.
             fn from_str(id: &str) -> Result<Self, Self::Err> {
-                id.parse().map(Self)
+                let is_plain = id.bytes().all(|byte| byte.is_ascii_digit())
+                    && (id == "0" || !id.starts_with('0'));
+                match id.parse() {
+                    Ok(number) if is_plain => Ok(Self(number)),
+                    _ => Err(NotAnId),
+                }
             }
         }
     };
@@ -66,6 +84,9 @@ mod tests {
         assert_eq!((id.get(), id.to_string().as_str()), (7, "7"));
         assert_eq!(serde_json::to_string(&id).unwrap(), "7");
         assert_eq!(serde_json::from_str::<JobId>("7").unwrap(), id);
-        assert!("7x".parse::<JobId>().is_err());
+        assert_eq!("0".parse::<JobId>().unwrap().get(), 0);
+        for other in ["7x", "+7", "-7", "07", "", " 7", "٧", "9223372036854775808"] {
+            assert!(other.parse::<JobId>().is_err(), "{other}");
+        }
     }
 }

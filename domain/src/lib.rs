@@ -5,6 +5,7 @@
 
 mod command;
 pub mod format;
+pub mod hidden;
 mod id;
 mod job;
 mod page;

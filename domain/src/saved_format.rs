@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use validator::{Format, header_key};
 
-use crate::{InvalidField, SavedFormatId};
+use crate::{
+    InvalidField, SavedFormatId,
+    hidden::{has_hidden, without_hidden},
+};
 
 /// What is known about a user's files with the same header, or under a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,7 +60,7 @@ impl GivenFormat {
     }
 }
 
-/// A name of 1 to 100 characters without control characters, white space at the ends removed.
+/// A name of 1 to 100 characters, all of which can be seen, white space at the ends removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormatName(String);
 
@@ -80,10 +83,10 @@ impl FormatName {
                 "The name of the format is too long: use at most 100 characters.",
             ));
         }
-        if name.chars().any(char::is_control) {
+        if has_hidden(name) {
             return Err(InvalidField::new(
                 field,
-                "The name of the format contains a line break or another control character.",
+                "The name of the format contains a line break or another character that can't be seen. Type it again.",
             ));
         }
         Ok(Self(name.to_owned()))
@@ -100,10 +103,8 @@ impl FormatName {
             0 | 1 => String::new(),
             number => format!(" ({number})"),
         };
-        let stem: String = stem
-            .trim()
+        let stem: String = without_hidden(stem.trim())
             .chars()
-            .filter(|character| !character.is_control())
             .take(Self::MAX_CHARS - suffix.len())
             .collect();
         match stem.trim() {

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::UserId;
+use crate::{UserId, hidden::has_hidden};
 
 /// A person or program that hands in files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ impl From<validator::UnknownFilter> for InvalidField {
     }
 }
 
-/// A name of 1 to 100 characters without control characters, white space at the ends removed.
+/// A name of 1 to 100 characters, all of which can be seen, white space at the ends removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 
@@ -90,10 +90,10 @@ impl UserName {
                 "The name is too long: use at most 100 characters.",
             ));
         }
-        if name.chars().any(char::is_control) {
+        if has_hidden(name) {
             return Err(InvalidField::new(
                 "name",
-                "The name contains a line break or another control character.",
+                "The name contains a line break or another character that can't be seen. Type it again.",
             ));
         }
         Ok(Self(name.to_owned()))
@@ -205,6 +205,7 @@ mod tests {
         );
         assert!(UserName::parse(" \t ").is_err());
         assert!(UserName::parse("a\nb").is_err());
+        assert!(UserName::parse("Ann\u{202e}").is_err());
         assert!(UserName::parse(&"ü".repeat(100)).is_ok());
         assert!(UserName::parse(&"ü".repeat(101)).is_err());
     }

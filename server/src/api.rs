@@ -4,6 +4,7 @@
 pub mod check;
 pub mod formats;
 pub mod jobs;
+pub mod paging;
 pub mod results;
 pub mod transactions;
 pub mod users;

@@ -9,9 +9,8 @@ use std::any::Any;
 use axum::{
     Json,
     extract::{
-        FromRequest, FromRequestParts,
         multipart::{MultipartError, MultipartRejection},
-        rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection},
+        rejection::{BytesRejection, FormRejection},
         ws::rejection::WebSocketUpgradeRejection,
     },
     http::{HeaderValue, StatusCode, header},
@@ -143,13 +142,7 @@ macro_rules! from_rejection {
     )+};
 }
 
-from_rejection!(
-    FormRejection,
-    JsonRejection,
-    PathRejection,
-    QueryRejection,
-    MultipartRejection
-);
+from_rejection!(BytesRejection, FormRejection, MultipartRejection);
 
 impl From<WebSocketUpgradeRejection> for Problem {
     fn from(rejection: WebSocketUpgradeRejection) -> Self {
@@ -162,19 +155,6 @@ impl From<MultipartError> for Problem {
         Self::new(error.status(), error.body_text())
     }
 }
-
-/// axum's extractors, with problems for rejections.
-#[derive(FromRequest)]
-#[from_request(via(Json), rejection(Problem))]
-pub struct ApiJson<T>(pub T);
-
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Path), rejection(Problem))]
-pub struct ApiPath<T>(pub T);
-
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(Problem))]
-pub struct ApiQuery<T>(pub T);
 
 /// A panic in a handler is a defect of ours, and ends one request only.
 pub fn panicked(cause: Box<dyn Any + Send>) -> Response {

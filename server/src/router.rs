@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{from_extractor, from_fn, from_fn_with_state},
     routing::get,
 };
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
@@ -18,8 +18,9 @@ use crate::{
     api::{check, formats, jobs, results, transactions, users},
     bodies::{self, BodyLimits},
     guard, headers, health,
+    input::{ApiQuery, NoParameters},
     limits::FORM_OVERHEAD,
-    pages, problem, requests,
+    openapi, pages, problem, rate, requests,
     state::AppState,
     websocket,
 };
@@ -34,7 +35,7 @@ use crate::{
                        `/ws/{user_id}` sends the state of the user's active jobs and then every \
                        change, as `JobProgress`; the text `ping` is answered by `pong`."
     ),
-    components(schemas(domain::JobProgress))
+    components(schemas(domain::JobProgress, problem::Problem))
 )]
 struct ApiDescription;
 
@@ -67,35 +68,42 @@ fn rest(state: &AppState) -> (Router<AppState>, Description) {
     let file = |bytes: u64| at_most(bytes.saturating_add(FORM_OVERHEAD));
     let small = OpenApiRouter::with_openapi(ApiDescription::openapi())
         .routes(routes!(users::list, users::create))
-        .routes(routes!(users::get, users::update, users::delete))
         .routes(routes!(jobs::list_of_user))
-        .routes(routes!(jobs::get, jobs::delete))
-        .routes(routes!(jobs::report))
-        .routes(routes!(jobs::start))
-        .routes(routes!(jobs::pause))
-        .routes(routes!(jobs::resume))
-        .routes(routes!(jobs::cancel))
-        .routes(routes!(jobs::retry))
         .routes(routes!(transactions::list))
         .routes(routes!(results::download))
         .routes(routes!(results::workbook))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(users::get, users::update, users::delete))
+                .routes(routes!(jobs::get, jobs::delete))
+                .routes(routes!(jobs::report))
+                .routes(routes!(jobs::start))
+                .routes(routes!(jobs::pause))
+                .routes(routes!(jobs::resume))
+                .routes(routes!(jobs::cancel))
+                .routes(routes!(jobs::retry))
+                .route_layer(from_extractor::<ApiQuery<NoParameters>>()),
+        )
         .route("/ws/{user_id}", get(websocket::watch_user))
         .layer(at_most(limits.max_body_bytes));
     let saved_formats = OpenApiRouter::new()
         .routes(routes!(formats::list, formats::create))
         .routes(routes!(formats::get, formats::update, formats::delete))
+        .route_layer(from_extractor::<ApiQuery<NoParameters>>())
         .layer(at_most(limits.max_saved_format_bytes));
     let uploads = OpenApiRouter::new()
         .routes(routes!(jobs::upload))
         .layer(file(state.backend.max_upload_bytes()));
     let checks = OpenApiRouter::new()
         .routes(routes!(check::check))
+        .route_layer(from_extractor::<ApiQuery<NoParameters>>())
         .layer(file(limits.max_check_bytes as u64));
-    let (routes, description) = small
+    let (routes, mut description) = small
         .merge(saved_formats)
         .merge(uploads)
         .merge(checks)
         .split_for_parts();
+    openapi::complete(&mut description);
     let routes = routes
         .method_not_allowed_fallback(problem::method_not_allowed)
         // Each has a limit of its own above.
@@ -107,6 +115,10 @@ fn rest(state: &AppState) -> (Router<AppState>, Description) {
 fn guarded(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     router
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn_with_state(
+            state.change_rate.clone(),
+            rate::limit_changes,
+        ))
         .layer(guard::same_origin_changes())
         .layer(from_fn_with_state(
             state.allowed_hosts.clone(),

@@ -7,7 +7,9 @@ use axum::extract::FromRef;
 use backend::{Backend, ProgressHub, hosts::AllowedHosts};
 use tokio::sync::watch;
 
-use crate::{busy::Turns, config::ServerConfig, limits::Limits, websocket::Sockets};
+use crate::{
+    busy::Turns, config::ServerConfig, limits::Limits, rate::ChangeRate, websocket::Sockets,
+};
 
 #[derive(Clone, FromRef)]
 pub struct AppState {
@@ -21,6 +23,7 @@ pub struct AppState {
     pub limits: Arc<Limits>,
     pub turns: Turns,
     pub sockets: Sockets,
+    pub change_rate: ChangeRate,
 }
 
 /// Becomes true when the server is about to stop.
@@ -51,6 +54,7 @@ impl AppState {
             limits: Arc::new(config.limits.clone()),
             turns: Turns::new(&config.limits),
             sockets: Sockets::new(&config.limits),
+            change_rate: ChangeRate::new(&config.limits),
             stopping,
         }
     }

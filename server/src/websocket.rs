@@ -25,8 +25,9 @@ use tokio::{
 };
 
 use crate::{
+    input::ApiPath,
     limits::{Limits, MAX_SOCKET_BUFFER, MAX_SOCKET_MESSAGE},
-    problem::{ApiPath, Problem},
+    problem::Problem,
     serve::Ends,
     state::Stopping,
 };

@@ -1,19 +1,16 @@
-//! Plain forms: sent once, however often they are submitted, and their errors kept out of the address.
+//! Plain forms: sent once, however often they are submitted.
 
 use leptos::{
     ev,
-    prelude::{document, window, window_event_listener},
+    prelude::{document, window_event_listener},
     web_sys::{HtmlFormElement, SubmitEvent},
 };
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::Url;
+use wasm_bindgen::JsCast;
 
 /// Marks a form that was sent, and keeps what its button says.
 const SENT: &str = "data-sent";
 
 pub fn listen() {
-    // Fails only in a document without an address of its own.
-    let _ = forget_error();
     let _ = window_event_listener(ev::submit, send_once);
     // A page that comes back as it was left is not being left any more.
     let _ = window_event_listener(ev::pageshow, |_| {
@@ -51,17 +48,4 @@ fn send_once(event: SubmitEvent) {
     {
         button.set_text_content(Some(&under_way));
     }
-}
-
-/// The error is in the page, where it belongs: who reloads it or shares its address starts afresh.
-fn forget_error() -> Result<(), JsValue> {
-    let url = Url::new(&window().location().href()?)?;
-    let query = url.search_params();
-    if query.has("__err") {
-        query.delete("__err");
-        query.delete("__path");
-        let history = window().history()?;
-        history.replace_state_with_url(&JsValue::NULL, "", Some(&url.href()))?;
-    }
-    Ok(())
 }

@@ -10,16 +10,6 @@ use validator::{Format, Layout, Question, Reading};
 use super::{numbers, query_jobs};
 use crate::{Error, Result, temporal::Attempt};
 
-/// A user's jobs, newest first.
-pub(crate) async fn of_user(database: impl PgExecutor<'_>, user_id: UserId) -> Result<Vec<Job>> {
-    let jobs = query_jobs!(
-        "select",
-        "from job_states where user_id = $1 order by id desc",
-        user_id.get()
-    );
-    Ok(jobs.fetch_all(database).await?)
-}
-
 /// A page of a user's jobs, newest first.
 pub struct JobPage {
     /// Which one it is, from 1.
@@ -34,20 +24,20 @@ impl JobPage {
 }
 
 /// The page of this number, or the last one where there are fewer. Empty where there is no such user.
-pub(crate) async fn page(pool: &PgPool, user_id: UserId, page: u64) -> Result<JobPage> {
+pub(crate) async fn page(pool: &PgPool, user_id: UserId, page: u64, size: u64) -> Result<JobPage> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from jobs where user_id = $1"#,
         user_id.get()
     )
     .fetch_one(pool)
     .await? as u64;
-    let page = page.clamp(1, total.div_ceil(JobPage::SIZE).max(1));
+    let page = page.clamp(1, total.div_ceil(size).max(1));
     let jobs = query_jobs!(
         "select",
         "from job_states where user_id = $1 order by id desc limit $2 offset $3",
         user_id.get(),
-        JobPage::SIZE as i64,
-        ((page - 1) * JobPage::SIZE) as i64
+        size as i64,
+        ((page - 1) * size) as i64
     )
     .fetch_all(pool)
     .await?;

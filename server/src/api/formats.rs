@@ -11,15 +11,17 @@ use domain::{
     Format, FormatName, HeaderKey, InvalidField, NewSavedFormat, SavedFormat, SavedFormatChange,
     SavedFormatId, UserId,
 };
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::created_in;
-use crate::problem::{ApiJson, ApiPath, Problem};
+use crate::{
+    input::{ApiJson, ApiPath, Body, Fields},
+    problem::Problem,
+};
 
 /// A format to save. What an export has beyond this is left out of account.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 pub struct CreateFormat {
     /// 1 to 100 characters, unique among the user's formats.
     name: String,
@@ -31,23 +33,49 @@ pub struct CreateFormat {
 }
 
 /// What to change of a saved format; what is left out stays.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 pub struct UpdateFormat {
     name: Option<String>,
     /// `null`: the format is not applied by a header any more.
-    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>)]
     header: Option<Option<Vec<String>>>,
     #[schema(value_type = Option<Object>)]
     format: Option<Value>,
 }
 
-/// Tells `null` from a key that is left out.
-fn present<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<Vec<String>>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+impl Fields for CreateFormat {
+    const NAMES: &'static [&'static str] = &["name", "header", "format"];
+    const IGNORED: &'static [&'static str] = EXPORTED;
+
+    fn read(body: &mut Body) -> Option<Self> {
+        let (name, header) = (body.text("name"), body.texts("header"));
+        let format = body.value("format");
+        if format.is_none() {
+            body.invalid("format", "format is missing.");
+        }
+        Some(Self {
+            name: name?,
+            header: header.flatten(),
+            format: format?,
+        })
+    }
 }
+
+impl Fields for UpdateFormat {
+    const NAMES: &'static [&'static str] = &["name", "header", "format"];
+    const IGNORED: &'static [&'static str] = EXPORTED;
+
+    fn read(body: &mut Body) -> Option<Self> {
+        Some(Self {
+            name: body.optional_text("name"),
+            header: body.texts("header"),
+            format: body.value("format").filter(|format| !format.is_null()),
+        })
+    }
+}
+
+/// What an export has besides.
+const EXPORTED: &[&str] = &["id", "created_at", "updated_at"];
 
 /// List a user's saved formats, by name
 #[utoipa::path(get, path = "/users/{user_id}/formats", tag = "formats",
@@ -62,7 +90,7 @@ pub async fn list(
 
 /// Save a format, such as one that was exported
 #[utoipa::path(post, path = "/users/{user_id}/formats", tag = "formats",
-    params(("user_id" = UserId, Path)),
+    params(("user_id" = UserId, Path)), request_body = CreateFormat,
     responses(
         (status = 201, body = SavedFormat, headers(("Location" = String))),
         (status = 404, body = Problem),
@@ -109,7 +137,7 @@ pub async fn get(
 
 /// Change a saved format
 #[utoipa::path(patch, path = "/users/{user_id}/formats/{format_id}", tag = "formats",
-    params(("user_id" = UserId, Path), ("format_id" = SavedFormatId, Path)),
+    params(("user_id" = UserId, Path), ("format_id" = SavedFormatId, Path)), request_body = UpdateFormat,
     responses(
         (status = 200, body = SavedFormat),
         (status = 404, body = Problem),

@@ -19,16 +19,32 @@ use domain::{
     Command, Decision, Format, FormatName, GivenFormat, InvalidField, Job, JobId, JobReport,
     JobStatus, Question, UserId,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{created_in, location};
-use crate::problem::{ApiPath, ApiQuery, Problem};
+use super::{
+    created_in, location,
+    paging::{self, ListQuery},
+};
+use crate::{
+    input::{self, ApiPath, ApiQuery, Fields, QueryParameters, QueryValues},
+    problem::Problem,
+};
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct UploadQuery {
     /// Whose job it becomes.
     user_id: UserId,
+}
+
+impl QueryParameters for UploadQuery {
+    const NAMES: &'static [&'static str] = &["user_id"];
+
+    fn read(query: &mut QueryValues) -> Option<Self> {
+        let user_id = query.required_user_id("user_id")?;
+        Some(Self { user_id })
+    }
 }
 
 /// The form that `POST /jobs` takes; it is read as a stream.
@@ -50,15 +66,24 @@ pub struct UploadForm {
 }
 
 /// The body that `start` and `retry` may have.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, ToSchema)]
 pub struct FormatBody {
     /// What is given about the file, in addition to what was given before.
-    #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, required = false)]
     format: serde_json::Value,
     /// Name of one of the user's saved formats, for what is not given.
     format_name: Option<String>,
+}
+
+impl Fields for FormatBody {
+    const NAMES: &'static [&'static str] = &["format", "format_name"];
+
+    fn read(body: &mut input::Body) -> Option<Self> {
+        Some(Self {
+            format: body.value("format").unwrap_or_default(),
+            format_name: body.optional_text("format_name"),
+        })
+    }
 }
 
 /// A job, and how its file is read.
@@ -99,13 +124,22 @@ pub struct Accepted {
 
 /// List a user's jobs, newest first
 #[utoipa::path(get, path = "/users/{user_id}/jobs", tag = "jobs",
-    params(("user_id" = UserId, Path)),
-    responses((status = 200, body = [Job]), (status = 404, body = Problem)))]
+    params(("user_id" = UserId, Path), ListQuery),
+    responses(
+        (status = 200, description = "a page of jobs", body = [Job], headers(
+            ("X-Total-Count" = u64, description = "all jobs of the user"),
+            ("Link" = String, description = "first, prev, next and last page (RFC 8288)"))),
+        (status = 404, body = Problem)))]
 pub async fn list_of_user(
     State(backend): State<Backend>,
+    OriginalUri(uri): OriginalUri,
     ApiPath(user_id): ApiPath<UserId>,
-) -> Result<Json<Vec<Job>>, Problem> {
-    Ok(Json(queries::jobs_of_user(&backend, user_id).await?))
+    ApiQuery(query): ApiQuery<ListQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let found = queries::jobs_of_user(&backend, user_id, query.page, query.size).await?;
+    let pages = found.total.div_ceil(query.size).max(1);
+    let headers = paging::headers(&uri, query.page, pages, found.total);
+    Ok((headers, Json(found.jobs)))
 }
 
 /// Upload a file
@@ -191,12 +225,7 @@ async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(GivenFormat::default());
     }
-    let body: FormatBody = serde_json::from_slice(&body).map_err(|error| {
-        InvalidField::new(
-            "body",
-            &format!("The body is {{\"format\": …, \"format_name\": …}}: {error}."),
-        )
-    })?;
+    let body: FormatBody = input::Body::parse(&body)?;
     let format = match body.format {
         serde_json::Value::Null => Format::default(),
         format => Format::from_value(&format).map_err(InvalidField::from)?,

@@ -10,28 +10,56 @@ use backend::{
     Backend,
     results::download::{self, Form},
 };
-use domain::{InvalidField, JobId, RowFilter, results_filename};
+use domain::{JobId, RowFilter, results_filename};
+use futures::StreamExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::problem::{ApiPath, ApiQuery, Problem};
+use crate::{
+    busy::Turns,
+    input::{ApiPath, ApiQuery, QueryParameters, QueryValues},
+    problem::Problem,
+};
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ResultsQuery {
     /// `all`, `valid`, `invalid`, `suspicious`, or the code of an error that the rows have.
-    #[serde(default)]
-    filter: String,
+    #[param(required = false, value_type = String)]
+    filter: RowFilter,
     /// For a spreadsheet: with a BOM, and the delimiter and the decimal sign of the uploaded file.
-    #[param(value_type = Option<bool>, allow_reserved)]
-    excel: Option<String>,
+    #[param(required = false, allow_reserved)]
+    excel: bool,
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
+impl QueryParameters for ResultsQuery {
+    const NAMES: &'static [&'static str] = &["filter", "excel"];
+
+    fn read(query: &mut QueryValues) -> Option<Self> {
+        let filter = query.text("filter").unwrap_or_default();
+        Some(Self {
+            excel: query.flag("excel"),
+            filter: query.parsed(filter.parse::<RowFilter>())?,
+        })
+    }
+}
+
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct WorkbookQuery {
     /// `all`, `valid`, `invalid`, `suspicious`, or the code of an error that the rows have.
-    #[serde(default)]
-    filter: String,
+    #[param(required = false, value_type = String)]
+    filter: RowFilter,
+}
+
+impl QueryParameters for WorkbookQuery {
+    const NAMES: &'static [&'static str] = &["filter"];
+
+    fn read(query: &mut QueryValues) -> Option<Self> {
+        let filter = query.text("filter").unwrap_or_default();
+        let filter = query.parsed(filter.parse::<RowFilter>())?;
+        Some(Self { filter })
+    }
 }
 
 /// Download a job's rows with their verdicts
@@ -48,17 +76,15 @@ pub struct WorkbookQuery {
         (status = 422, body = Problem)))]
 pub async fn download(
     State(backend): State<Backend>,
+    State(turns): State<Turns>,
     ApiPath(job_id): ApiPath<JobId>,
     ApiQuery(query): ApiQuery<ResultsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    let form = match query.excel.as_deref() {
-        None | Some("false") => Form::Csv,
-        Some("" | "true") => Form::SpreadsheetCsv,
-        Some(_) => {
-            return Err(InvalidField::new("excel", "Use excel, excel=true or excel=false.").into());
-        }
+    let form = match query.excel {
+        true => Form::SpreadsheetCsv,
+        false => Form::Csv,
     };
-    file(&backend, job_id, &query.filter, form, "csv").await
+    file(&backend, &turns, job_id, query.filter, form, "csv").await
 }
 
 /// Download a job's rows with their verdicts as an Excel workbook
@@ -74,22 +100,25 @@ pub async fn download(
         (status = 422, body = Problem)))]
 pub async fn workbook(
     State(backend): State<Backend>,
+    State(turns): State<Turns>,
     ApiPath(job_id): ApiPath<JobId>,
     ApiQuery(query): ApiQuery<WorkbookQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    file(&backend, job_id, &query.filter, Form::Workbook, "xlsx").await
+    let form = Form::Workbook;
+    file(&backend, &turns, job_id, query.filter, form, "xlsx").await
 }
 
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 async fn file(
     backend: &Backend,
+    turns: &Turns,
     job_id: JobId,
-    filter: &str,
+    filter: RowFilter,
     form: Form,
     extension: &str,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    let filter: RowFilter = filter.parse().map_err(InvalidField::from)?;
+    let turn = turns.downloads.take().await?;
     let download = download::download(backend, job_id, filter, form).await?;
     let kind = match form {
         Form::Workbook => XLSX,
@@ -100,7 +129,12 @@ async fn file(
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CONTENT_DISPOSITION, attachment(&filename)),
     ];
-    Ok((headers, Body::from_stream(download.content)))
+    // The turn ends with what is sent.
+    let content = download.content.map(move |piece| {
+        let _ = &turn;
+        piece
+    });
+    Ok((headers, Body::from_stream(content)))
 }
 
 /// `Content-Disposition` for a file of this name (RFC 6266).

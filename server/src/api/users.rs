@@ -8,14 +8,19 @@ use axum::{
 };
 use backend::{Backend, deletion, users};
 use domain::{Email, InvalidField, NewUser, User, UserChange, UserId, UserName};
-use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::created_in;
-use crate::problem::{ApiJson, ApiPath, Problem};
+use super::{
+    created_in,
+    paging::{self, ListQuery},
+};
+use crate::{
+    input::{ApiJson, ApiPath, ApiQuery, Body, Fields},
+    problem::Problem,
+};
 
 /// A user to create.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 pub struct CreateUser {
     /// 1 to 100 characters.
     name: String,
@@ -24,21 +29,53 @@ pub struct CreateUser {
 }
 
 /// What to change of a user; what is left out stays.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 pub struct UpdateUser {
     name: Option<String>,
     email: Option<String>,
 }
 
+impl Fields for CreateUser {
+    const NAMES: &'static [&'static str] = &["name", "email"];
+
+    fn read(body: &mut Body) -> Option<Self> {
+        let (name, email) = (body.text("name"), body.text("email"));
+        Some(Self {
+            name: name?,
+            email: email?,
+        })
+    }
+}
+
+impl Fields for UpdateUser {
+    const NAMES: &'static [&'static str] = &["name", "email"];
+
+    fn read(body: &mut Body) -> Option<Self> {
+        Some(Self {
+            name: body.optional_text("name"),
+            email: body.optional_text("email"),
+        })
+    }
+}
+
 /// List the users, newest first
-#[utoipa::path(get, path = "/users", tag = "users",
-    responses((status = 200, body = [User])))]
-pub async fn list(State(backend): State<Backend>) -> Result<Json<Vec<User>>, Problem> {
-    Ok(Json(users::list(&backend).await?))
+#[utoipa::path(get, path = "/users", tag = "users", params(ListQuery),
+    responses((status = 200, description = "a page of users", body = [User], headers(
+        ("X-Total-Count" = u64, description = "all users"),
+        ("Link" = String, description = "first, prev, next and last page (RFC 8288)")))))]
+pub async fn list(
+    State(backend): State<Backend>,
+    OriginalUri(uri): OriginalUri,
+    ApiQuery(query): ApiQuery<ListQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let found = users::page(&backend, query.page, query.size).await?;
+    let pages = found.total.div_ceil(query.size).max(1);
+    let headers = paging::headers(&uri, query.page, pages, found.total);
+    Ok((headers, Json(found.users)))
 }
 
 /// Create a user
-#[utoipa::path(post, path = "/users", tag = "users",
+#[utoipa::path(post, path = "/users", tag = "users", request_body = CreateUser,
     responses(
         (status = 201, body = User, headers(("Location" = String))),
         (status = 409, description = "the email is registered already", body = Problem),
@@ -69,7 +106,7 @@ pub async fn get(
 
 /// Change a user's name or email
 #[utoipa::path(patch, path = "/users/{user_id}", tag = "users",
-    params(("user_id" = UserId, Path)),
+    params(("user_id" = UserId, Path)), request_body = UpdateUser,
     responses(
         (status = 200, body = User),
         (status = 404, body = Problem),

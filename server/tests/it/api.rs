@@ -92,14 +92,14 @@ async fn every_answer_can_be_traced_and_every_error_is_a_problem() {
     problem(app.get("/nothing").await, StatusCode::NOT_FOUND).await;
     problem(app.delete("/users").await, StatusCode::METHOD_NOT_ALLOWED).await;
 
-    // Without a boundary the form can't be taken apart; server_fn 0.8 panics over it.
+    // Without a boundary the form can't be taken apart.
     let form = reqwest::Client::new()
         .post(format!("{}/rpc/upload-file", app.web))
         .header("content-type", "multipart/form-data")
         .send()
         .await
         .unwrap();
-    problem(form, StatusCode::INTERNAL_SERVER_ERROR).await;
+    problem(form, StatusCode::UNSUPPORTED_MEDIA_TYPE).await;
 
     // What only the database can find wrong with us is not shown.
     sqlx::raw_sql("alter table users rename column name to broken")

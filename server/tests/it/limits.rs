@@ -178,7 +178,8 @@ async fn nobody_keeps_a_connection_for_nothing() {
         stalled
             .send(format!(
                 "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: multipart/form-data; boundary=x\r\n\
-                 Content-Length: 1000000\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"file\"; \
+                 Content-Length: 1000000\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\n\
+                 {user_id}\r\n--x\r\nContent-Disposition: form-data; name=\"file\"; \
                  filename=\"a.csv\"\r\n\r\nid,amount",
                 host(base)
             ))

@@ -9,6 +9,7 @@ mod formats;
 mod forms;
 mod harness;
 mod headers;
+mod inputs;
 mod jobs;
 mod ledger;
 mod limits;

@@ -23,8 +23,6 @@ impl Process {
         let mut child = Command::new(program)
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("RUST_LOG", "info")
-            // One test makes the server panic on purpose.
-            .env("RUST_BACKTRACE", "0")
             // No .env of the checkout.
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::piped())

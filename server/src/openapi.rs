@@ -1,0 +1,114 @@
+//! Completes the description of the API with what holds for all of it: how errors look, which there are, which bodies are
+//! required, and a name for each operation that no other has.
+
+use utoipa::openapi::{
+    Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, path::Operation,
+};
+
+const PROBLEM: &str = "application/problem+json";
+
+/// What any request may be answered with, besides what its operation says.
+const ALWAYS: [(&str, &str); 4] = [
+    ("400", "the request is malformed, as without a Host"),
+    ("421", "the request is for a host that is not served"),
+    ("500", "something went wrong on our side"),
+    (
+        "503",
+        "a service behind this one doesn't answer, or too much is asked for at the same time",
+    ),
+];
+
+/// What a request that changes something may be answered with.
+const ON_CHANGES: [(&str, &str); 2] = [
+    ("403", "the request comes from a page of another origin"),
+    ("429", "too many changes came from this address"),
+];
+
+/// What a request with a body may be answered with.
+const ON_BODIES: [(&str, &str); 3] = [
+    ("408", "the body stopped coming"),
+    ("413", "the body is too large"),
+    ("415", "the body has another media type"),
+];
+
+const WRONG_VALUE: (&str, &str) = (
+    "422",
+    "a value that can't be accepted, or an unknown name; the errors name it",
+);
+
+pub fn complete(description: &mut OpenApi) {
+    for item in description.paths.paths.values_mut() {
+        for (operation, is_change) in [
+            (&mut item.get, false),
+            (&mut item.post, true),
+            (&mut item.patch, true),
+            (&mut item.put, true),
+            (&mut item.delete, true),
+        ] {
+            if let Some(operation) = operation {
+                complete_operation(operation, is_change);
+            }
+        }
+    }
+}
+
+fn complete_operation(operation: &mut Operation, is_change: bool) {
+    // The names of functions repeat themselves; with the tag before them they don't.
+    let tag = operation.tags.iter().flatten().next();
+    if let (Some(tag), Some(name)) = (tag, &operation.operation_id) {
+        operation.operation_id = Some(format!("{tag}_{name}"));
+    }
+    let has_body = match &mut operation.request_body {
+        Some(RefOr::T(body)) => {
+            body.required.get_or_insert(Required::True);
+            true
+        }
+        Some(RefOr::Ref(_)) => true,
+        None => false,
+    };
+    let responses = &mut operation.responses.responses;
+    let on_changes = ON_CHANGES.iter().filter(|_| is_change);
+    let on_bodies = ON_BODIES.iter().filter(|_| has_body);
+    for (status, what) in ALWAYS
+        .iter()
+        .chain(on_changes)
+        .chain(on_bodies)
+        .chain([&WRONG_VALUE])
+    {
+        responses
+            .entry((*status).to_owned())
+            .or_insert_with(|| problem(what).into());
+    }
+    for (status, response) in responses.iter_mut() {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        if response.description.is_empty() {
+            response.description = what(status).to_owned();
+        }
+        if status.starts_with(['4', '5'])
+            && let Some(content) = response.content.shift_remove("application/json")
+        {
+            response.content.insert(PROBLEM.to_owned(), content);
+        }
+    }
+}
+
+fn problem(what: &str) -> Response {
+    let schema = Ref::from_schema_name("Problem");
+    ResponseBuilder::new()
+        .description(what)
+        .content(PROBLEM, Content::new(Some(schema)))
+        .build()
+}
+
+fn what(status: &str) -> &'static str {
+    match status {
+        "200" => "what was asked for",
+        "201" => "it is created",
+        "202" => "it has taken effect",
+        "204" => "it is done",
+        "404" => "there is none of this id",
+        _ => WRONG_VALUE.1,
+    }
+}

@@ -1,0 +1,346 @@
+//! Parameters, bodies and names that can't be accepted, and pages of lists.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{SAMPLE, TestApp, expect, problem};
+
+const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
+/// The words of parsers that people should never see.
+fn is_plain(sentence: &str) -> bool {
+    [
+        "serde",
+        "deserialize",
+        "invalid type",
+        "ParseInt",
+        "invalid digit",
+        "expected",
+        "`",
+    ]
+    .iter()
+    .all(|word| !sentence.contains(word))
+}
+
+#[tokio::test]
+async fn unknown_and_wrong_parameters_are_refused_by_name() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    let rows = format!("/jobs/{job_id}/transactions");
+    for (path, field, sentence) in [
+        (
+            format!("{rows}?page=-1"),
+            "page",
+            "page is a whole number from 1 to 4294967295.",
+        ),
+        (
+            format!("{rows}?page=abc"),
+            "page",
+            "page is a whole number from 1",
+        ),
+        (
+            format!("{rows}?page="),
+            "page",
+            "page is a whole number from 1",
+        ),
+        (
+            format!("{rows}?page=%2B1"),
+            "page",
+            "page is a whole number from 1",
+        ),
+        (
+            format!("{rows}?page=99999999999999999999"),
+            "page",
+            "page is a whole number from 1",
+        ),
+        (
+            format!("{rows}?size=0"),
+            "size",
+            "size is a whole number from 1 to 1000.",
+        ),
+        (
+            format!("{rows}?size=1.5"),
+            "size",
+            "size is a whole number from 1 to 1000.",
+        ),
+        (
+            format!("{rows}?row=x"),
+            "row",
+            "row is a whole number from 1",
+        ),
+        (
+            format!("{rows}?page=1&page=2"),
+            "page",
+            "page is given more than once.",
+        ),
+        (format!("{rows}?filter=nothing"), "filter", "nothing"),
+        (
+            format!("{rows}?pages=2"),
+            "pages",
+            "There is no parameter “pages”",
+        ),
+        (
+            format!("/jobs/{job_id}/results.csv?Filter=valid"),
+            "Filter",
+            "only filter.",
+        ),
+        ("/users?limit=5".to_owned(), "limit", "only page and size."),
+        (
+            "/users?page=0".to_owned(),
+            "page",
+            "page is a whole number from 1",
+        ),
+        (
+            format!("/users/{user_id}?x=1"),
+            "x",
+            "There is no parameter “x”",
+        ),
+        (
+            format!("/users/{user_id}/jobs?sort=name"),
+            "sort",
+            "There is no parameter “sort”",
+        ),
+        (
+            format!("/users/{user_id}/formats?x"),
+            "x",
+            "There is no parameter “x”",
+        ),
+        (
+            format!("/jobs/{job_id}?x=1"),
+            "x",
+            "There is no parameter “x”",
+        ),
+        (
+            format!("/jobs/{job_id}/report?x=1"),
+            "x",
+            "There is no parameter “x”",
+        ),
+    ] {
+        let body = expect(app.get(&path).await, UNPROCESSABLE).await;
+        assert_eq!(body["errors"][0]["field"], field, "{path}: {body}");
+        let found = body["errors"][0]["message"].as_str().unwrap();
+        assert!(
+            found.contains(sentence) && is_plain(found),
+            "{path}: {found}"
+        );
+    }
+    for path in [
+        format!("/jobs?user_id={user_id}&name=x"),
+        "/jobs?user=1".to_owned(),
+        "/jobs".to_owned(),
+        "/check?format=x".to_owned(),
+        format!("/jobs/{job_id}/start?force=true"),
+        format!("/jobs/{job_id}/pause?x"),
+    ] {
+        let detail = problem(app.post(&path).await, UNPROCESSABLE).await;
+        assert!(is_plain(&detail), "{path}: {detail}");
+    }
+    let deleted = app.delete(&format!("/jobs/{job_id}?dry_run=true")).await;
+    problem(deleted, UNPROCESSABLE).await;
+    app.get_json(&format!("/jobs/{job_id}")).await;
+}
+
+#[tokio::test]
+async fn unknown_and_wrong_fields_are_refused_by_name() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    let user = json!({"name": "Ann", "email": "ann@example.com"});
+    let with = |name: &str, value: Value| {
+        let mut body = user.clone();
+        body[name] = value;
+        body
+    };
+    let formats = format!("/users/{user_id}/formats");
+    for (path, body, field) in [
+        ("/users".to_owned(), with("admin", json!(true)), "admin"),
+        ("/users".to_owned(), with("Name", json!("x")), "Name"),
+        ("/users".to_owned(), with("name", json!(5)), "name"),
+        ("/users".to_owned(), with("name", Value::Null), "name"),
+        ("/users".to_owned(), with("email", json!(["a"])), "email"),
+        ("/users".to_owned(), json!({"name": "Ann"}), "email"),
+        ("/users".to_owned(), json!([]), "body"),
+        ("/users".to_owned(), json!("text"), "body"),
+        (
+            formats.clone(),
+            json!({"name": "a", "format": {}, "colour": 1}),
+            "colour",
+        ),
+        (
+            formats.clone(),
+            json!({"name": "a", "format": {}, "header": "x"}),
+            "header",
+        ),
+        (formats, json!({"name": "a"}), "format"),
+        (
+            format!("/jobs/{job_id}/start"),
+            json!({"fromat": {}}),
+            "fromat",
+        ),
+        (
+            format!("/jobs/{job_id}/start"),
+            json!({"format_name": 1}),
+            "format_name",
+        ),
+    ] {
+        let answer = expect(app.post_json(&path, &body).await, UNPROCESSABLE).await;
+        assert_eq!(
+            answer["errors"][0]["field"], field,
+            "{path} {body}: {answer}"
+        );
+        let sentence = answer["errors"][0]["message"].as_str().unwrap();
+        assert!(is_plain(sentence), "{path} {body}: {sentence}");
+    }
+    let change = json!({"nmae": "Ann"});
+    let answer = app.patch_json(&format!("/users/{user_id}"), &change).await;
+    assert_eq!(
+        expect(answer, UNPROCESSABLE).await["errors"][0]["field"],
+        "nmae"
+    );
+    for (kind, body, status) in [
+        ("application/json", "{", 422),
+        ("application/json", "", 422),
+        ("application/json", "{\"name\": \"\u{0}\"}", 422),
+        ("application/json", "{'name': 'x'}", 422),
+        ("text/plain", "{}", 415),
+        ("", "{}", 415),
+    ] {
+        let mut request = reqwest::Client::new()
+            .post(format!("{}/users", app.api))
+            .body(body);
+        if !kind.is_empty() {
+            request = request.header("content-type", kind);
+        }
+        let response = request.send().await.unwrap();
+        let detail = problem(response, StatusCode::from_u16(status).unwrap()).await;
+        assert!(is_plain(&detail), "{kind} {body}: {detail}");
+    }
+    assert_eq!(
+        app.get_json(&format!("/jobs/{job_id}")).await["status"],
+        "pending"
+    );
+}
+
+#[tokio::test]
+async fn names_show_what_they_are() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    for hidden in [
+        "\u{202e}", "\u{2066}", "\u{200f}", "\u{200b}", "\u{200d}", "\u{2060}", "\u{feff}",
+        "\u{ad}",
+    ] {
+        let name = format!("An{hidden}n");
+        let user = json!({"name": name, "email": "ann@example.com"});
+        problem(app.post_json("/users", &user).await, UNPROCESSABLE).await;
+        let change = app
+            .patch_json(&format!("/users/{user_id}"), &json!({"name": name}))
+            .await;
+        problem(change, UNPROCESSABLE).await;
+        let format = json!({"name": name, "format": {}});
+        let saved = app
+            .post_json(&format!("/users/{user_id}/formats"), &format)
+            .await;
+        problem(saved, UNPROCESSABLE).await;
+
+        let filename = format!("pay{hidden}ments.csv");
+        let uploaded = app.upload_response(user_id, &filename, SAMPLE.into()).await;
+        let job = expect(uploaded, StatusCode::CREATED).await;
+        assert_eq!(job["filename"], "payments.csv", "{hidden:?}");
+    }
+}
+
+#[tokio::test]
+async fn lists_have_pages() {
+    let app = TestApp::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.insert(0, app.user().await);
+    }
+    let owner = ids[0];
+    let mut jobs = Vec::new();
+    for _ in 0..5 {
+        jobs.insert(0, app.upload(owner, SAMPLE).await);
+    }
+    for (path, all) in [
+        ("/users".to_owned(), &ids),
+        (format!("/users/{owner}/jobs"), &jobs),
+    ] {
+        let page = async |query: &str| {
+            let response = app.get(&format!("{path}{query}")).await;
+            let header = |name: &str| {
+                let value = response.headers()[name].to_str().unwrap();
+                value.to_owned()
+            };
+            assert_eq!(header("x-total-count"), "5");
+            let links = header("link");
+            let found = expect(response, StatusCode::OK).await;
+            let ids = found.as_array().unwrap().iter();
+            (
+                ids.map(|item| item["id"].as_i64().unwrap())
+                    .collect::<Vec<_>>(),
+                links,
+            )
+        };
+        assert_eq!(&page("").await.0, all);
+        let (second, links) = page("?page=2&size=2").await;
+        assert_eq!(second, all[2..4]);
+        for link in [
+            format!("<{path}?size=2&page=1>; rel=\"prev\""),
+            format!("<{path}?size=2&page=3>; rel=\"next\""),
+            format!("<{path}?size=2&page=3>; rel=\"last\""),
+        ] {
+            assert!(links.contains(&link), "{link} in {links}");
+        }
+        assert_eq!(page("?page=3&size=2").await.0, all[4..]);
+        assert_eq!(page("?page=4294967295&size=1000").await.0, [0; 0]);
+    }
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_is_true() {
+    let app = TestApp::start().await;
+    let description = app.get_json("/openapi.json").await;
+    let mut names = Vec::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let what = format!("{method} {path}");
+            names.push(operation["operationId"].as_str().unwrap().to_owned());
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                let place = match path.contains(&format!("{{{name}}}")) {
+                    true => "path",
+                    false => "query",
+                };
+                assert_eq!(parameter["in"], place, "{what} {name}");
+            }
+            let is_optional = path.ends_with("/start") || path.ends_with("/retry");
+            if let Some(body) = operation.get("requestBody") {
+                assert_eq!(body["required"] == true, !is_optional, "{what}");
+                for status in ["413", "415", "422"] {
+                    assert!(
+                        operation["responses"][status].is_object(),
+                        "{what} {status}"
+                    );
+                }
+            }
+            let has_body = ["post", "patch"].contains(&method.as_str())
+                && !["/pause", "/resume", "/cancel"]
+                    .iter()
+                    .any(|end| path.ends_with(end));
+            assert_eq!(operation.get("requestBody").is_some(), has_body, "{what}");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert_ne!(response["description"], "", "{what} {status}");
+                let content = response["content"].as_object();
+                if status.as_str() >= "400" {
+                    let kinds: Vec<_> = content.unwrap().keys().collect();
+                    assert_eq!(kinds, ["application/problem+json"], "{what} {status}");
+                }
+            }
+        }
+    }
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all, "{names:?}");
+}
