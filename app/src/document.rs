@@ -33,10 +33,11 @@ pub struct Page {
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let nonce = self.nonce;
-        // Modules and the web worker are files of ours; the first script is in the document, with a nonce.
+        // Modules are files of ours; the first script is in the document, with a nonce. The web worker begins with a
+        // line that a script of ours writes, and is under this policy too.
         let policy = format!(
             "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
-             style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; connect-src 'self'; worker-src 'self'; \
+             style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; connect-src 'self'; worker-src blob:; \
              form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         );
         (

@@ -28,10 +28,6 @@ const ALWAYS: [(&str, &str); 6] = [
 /// For what is no page: data that a browser may save, and nothing else.
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// For scripts, which a web worker takes over as its own.
-const WORKER: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; \
-                      frame-ancestors 'none'";
-
 /// For Swagger UI, which calls the API from its page and has its icons in data URLs. Its scripts are files of ours.
 const SWAGGER: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                        img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -41,10 +37,9 @@ const SWAGGER: &str = "default-src 'none'; script-src 'self'; style-src 'self' '
 pub async fn protect(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_documentation = path.starts_with("/docs") || path.starts_with("/api/docs");
-    let policy = match path {
-        _ if is_documentation => SWAGGER,
-        path if path.starts_with("/pkg/") => WORKER,
-        _ => NOTHING,
+    let policy = match is_documentation {
+        true => SWAGGER,
+        false => NOTHING,
     };
     let mut response = next.run(request).await;
     let is_unchanged = response.status() == StatusCode::NOT_MODIFIED;

@@ -2,7 +2,7 @@
 //! required, and a name for each operation that no other has.
 
 use utoipa::openapi::{
-    Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, path::Operation,
+    Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema, path::Operation,
 };
 
 const PROBLEM: &str = "application/problem+json";
@@ -60,7 +60,15 @@ fn complete_operation(operation: &mut Operation, is_change: bool) {
     }
     let has_body = match &mut operation.request_body {
         Some(RefOr::T(body)) => {
-            body.required.get_or_insert(Required::True);
+            // `Option<T>` is one of `null` and `T`.
+            let is_optional = body
+                .content
+                .values()
+                .any(|content| matches!(content.schema, Some(RefOr::T(Schema::OneOf(_)))));
+            body.required = Some(match is_optional {
+                true => Required::False,
+                false => Required::True,
+            });
             true
         }
         Some(RefOr::Ref(_)) => true,

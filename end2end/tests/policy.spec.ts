@@ -1,0 +1,58 @@
+// The content security policy refuses what isn't ours, and nothing that is.
+
+import { expect, test, type Page } from '@playwright/test';
+import { SAMPLE, completed, createUser, start, upload } from './batchline';
+
+// What the browser refuses from now on.
+function refusals(page: Page) {
+  const found: string[] = [];
+  page.on('console', (message) => {
+    if (/content security policy|refused to/i.test(message.text())) found.push(message.text());
+  });
+  page.on('pageerror', (error) => found.push(String(error)));
+  return found;
+}
+
+test('nothing of ours is refused @javascript', async ({ page }) => {
+  const refused = refusals(page);
+  await createUser(page);
+  // The check runs in a web worker, in WebAssembly.
+  await page.getByLabel('File', { exact: true }).setInputFiles({
+    name: 'wrong.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from(`${SAMPLE}TXN005,abc,2024-01-19,x\n`),
+  });
+  await expect(page.getByText('“abc”').first()).toBeVisible();
+  await upload(page, 'payments.csv', SAMPLE);
+  await start(page);
+  await completed(page);
+  for (const path of ['/', '/formats', '/nothing']) await page.goto(path);
+  expect(refused).toEqual([]);
+});
+
+test('a script that is not ours does not run @javascript @once', async ({ page }) => {
+  await page.goto('/');
+  const ran = await page.evaluate(async () => {
+    const script = document.createElement('script');
+    script.textContent = 'window.foreign = true';
+    document.body.append(script);
+    const frame = document.createElement('img');
+    frame.setAttribute('onerror', 'window.foreign = true');
+    frame.src = 'data:image/png,x';
+    document.body.append(frame);
+    await new Promise((resolve) => frame.addEventListener('error', resolve));
+    return 'foreign' in window;
+  });
+  expect(ran).toBe(false);
+});
+
+test('Swagger UI works under its policy @javascript @once', async ({ page }) => {
+  const refused = refusals(page);
+  await page.goto('/api/docs/');
+  const operation = page.locator('#operations-users-users_list');
+  await operation.getByRole('button').first().click();
+  await operation.getByRole('button', { name: 'Try it out' }).click();
+  await operation.getByRole('button', { name: 'Execute' }).click();
+  await expect(operation.locator('.live-responses-table .response-col_status').last()).toContainText('200');
+  expect(refused).toEqual([]);
+});
