@@ -71,7 +71,7 @@ pub struct Limits {
     pub max_downloads: u32,
 
     /// Requests a minute from one address that change something; more get 429. 0: any number
-    #[arg(long, env = "MAX_CHANGES_PER_MINUTE", default_value_t = 0)]
+    #[arg(long, env = "MAX_CHANGES_PER_MINUTE", default_value_t = 30_000)]
     pub max_changes_per_minute: u32,
 
     /// Seconds that one statement may take in PostgreSQL; 0: any time

@@ -61,10 +61,10 @@ fn complete_operation(operation: &mut Operation, is_change: bool) {
     let has_body = match &mut operation.request_body {
         Some(RefOr::T(body)) => {
             // `Option<T>` is one of `null` and `T`.
-            let is_optional = body
-                .content
-                .values()
-                .any(|content| matches!(content.schema, Some(RefOr::T(Schema::OneOf(_)))));
+            let is_optional = body.content.values().any(|content| match content {
+                RefOr::T(content) => matches!(content.schema, Some(RefOr::T(Schema::OneOf(_)))),
+                RefOr::Ref(_) => false,
+            });
             body.required = Some(match is_optional {
                 true => Required::False,
                 false => Required::True,

@@ -203,6 +203,18 @@ impl TestApp {
         }
     }
 
+    /// A line of the server's log with all of these words.
+    pub async fn logged(&self, words: &[&str]) -> String {
+        eventually("a line in the log", async || {
+            let server = self.server.lock().unwrap();
+            let lines = server.as_ref().unwrap().printed();
+            lines
+                .into_iter()
+                .find(|line| words.iter().all(|word| line.contains(word)))
+        })
+        .await
+    }
+
     /// Kills the server outright.
     pub fn stop_server(&self) {
         *self.server.lock().unwrap() = None;

@@ -107,6 +107,27 @@ async fn a_request_has_an_id_of_ours() {
 }
 
 #[tokio::test]
+async fn what_was_changed_is_in_the_log_with_the_id_of_its_request() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    for path in [format!("/jobs/{job_id}"), format!("/users/{user_id}")] {
+        let request = format!(
+            "DELETE {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: theirs-{}\r\n\r\n",
+            "x".repeat(1000)
+        );
+        let answer = raw(&app.api, request).await;
+        let id = answer.header("x-request-id").unwrap();
+        let line = app
+            .logged(&["deleted", &path[1..path.find("s/").unwrap()], id])
+            .await;
+        assert!(line.contains("caller_id=\"theirs-x"), "{line}");
+        assert!(!line.contains(&"x".repeat(65)), "{line}");
+        app.logged(&["answered status=204", id]).await;
+    }
+}
+
+#[tokio::test]
 async fn who_refuses_every_encoding_gets_the_plain_answer() {
     let app = TestApp::start().await;
     for (number, encodings) in [

@@ -83,7 +83,7 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         (
             format!("/jobs/{job_id}/results.csv?Filter=valid"),
             "Filter",
-            "only filter.",
+            "only filter and excel.",
         ),
         ("/users?limit=5".to_owned(), "limit", "only page and size."),
         (

@@ -4,14 +4,17 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     thread,
 };
 
 use super::DEADLINE;
 
 /// Killed outright when dropped.
-pub struct Process(Child);
+pub struct Process {
+    child: Child,
+    printed: Arc<Mutex<Vec<String>>>,
+}
 
 impl Process {
     /// Starts a program and gives the line that says that it is ready.
@@ -29,13 +32,18 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let process = Self(child);
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let process = Self {
+            child,
+            printed: printed.clone(),
+        };
         let (send, receive) = mpsc::channel();
         // Reads on, so that the program never waits for its output to be taken. What it prints is
         // shown when the test fails.
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 println!("{line}");
+                printed.lock().unwrap().push(line.clone());
                 if line.contains(ready) {
                     let _ = send.send(line);
                 }
@@ -46,11 +54,16 @@ impl Process {
             .unwrap_or_else(|error| panic!("{} is not ready: {error}", program.display()));
         (process, line)
     }
+
+    /// What it has printed so far.
+    pub fn printed(&self) -> Vec<String> {
+        self.printed.lock().unwrap().clone()
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
