@@ -21,6 +21,11 @@ use crate::{
     islands::{CheckModule, Shortcuts},
 };
 
+/// Hides what only JavaScript could do.
+const WITHOUT_SCRIPT: &str = ".scripted { display: none; }";
+/// The SHA-256 of [`WITHOUT_SCRIPT`], as a content security policy has it.
+const WITHOUT_SCRIPT_HASH: &str = "sha256-5g33qJvit3QboORU6xkKckAwsUXhv+xIskhTuKN7Z+U=";
+
 /// A rendered page.
 pub struct Page {
     pub status: StatusCode,
@@ -34,11 +39,12 @@ impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let nonce = self.nonce;
         // Modules are files of ours; the first script is in the document, with a nonce. The web worker begins with a
-        // line that a script of ours writes, and is under this policy too.
+        // line that a script of ours writes, and is under this policy too. The style has a hash besides: a page that a
+        // script fetches anew and reads has another nonce.
         let policy = format!(
             "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
-             style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; connect-src 'self'; worker-src blob:; \
-             form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+             style-src 'self' 'nonce-{nonce}' '{WITHOUT_SCRIPT_HASH}'; img-src 'self' data:; \
+             connect-src 'self'; worker-src blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         );
         (
             self.status,
@@ -240,7 +246,7 @@ impl Site {
                     <script type="module" nonce=use_nonce() inner_html=self.loader.to_string()></script>
                     // What only JavaScript could do is not there without it.
                     <noscript>
-                        <style nonce=use_nonce()>".scripted { display: none; }"</style>
+                        <style nonce=use_nonce() inner_html=WITHOUT_SCRIPT></style>
                     </noscript>
                 </head>
                 <body>
