@@ -39,12 +39,12 @@ impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let nonce = self.nonce;
         // Modules are files of ours; the first script is in the document, with a nonce. The web worker begins with a
-        // line that a script of ours writes, and is under this policy too. The style has a hash besides: a page that a
-        // script fetches anew and reads has another nonce.
+        // line that a script of ours writes, from a blob, and imports a file, which counts as a worker too. The style has
+        // a hash besides: a page that a script fetches anew and reads has another nonce.
         let policy = format!(
             "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
              style-src 'self' 'nonce-{nonce}' '{WITHOUT_SCRIPT_HASH}'; img-src 'self' data:; \
-             connect-src 'self'; worker-src blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+             connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         );
         (
             self.status,
