@@ -168,7 +168,7 @@ pub(crate) async fn find_by_name(
 pub(crate) fn no_such_name(name: &str) -> Error {
     Error::Invalid(InvalidField::new(
         "format_name",
-        &format!("This user has no saved format named “{name}”."),
+        &format!("This user has no saved format named \"{name}\"."),
     ))
 }
 
@@ -396,12 +396,12 @@ fn hash(names: &[String]) -> Vec<u8> {
 fn taken(error: sqlx::Error) -> Error {
     if violates(&error, "saved_formats_user_id_name_key") {
         return Error::Conflict(
-            "There is a saved format of that name. Choose another one.".to_owned(),
+            "A saved format already has that name. Choose another one.".to_owned(),
         );
     }
     if violates(&error, "saved_formats_user_id_header_hash_key") {
         return Error::Conflict(
-            "There is a saved format for that header. Edit it, or delete it first.".to_owned(),
+            "A saved format already has that header. Edit it, or delete it first.".to_owned(),
         );
     }
     error.into()

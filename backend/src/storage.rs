@@ -106,7 +106,7 @@ impl Storage {
                     upload.abort().await;
                     tracing::info!(%error, "an upload broke off");
                     return Err(Error::BadUpload(
-                        "The upload broke off before the file was complete.".to_owned(),
+                        "The upload was interrupted. Try again.".to_owned(),
                     ));
                 }
             };

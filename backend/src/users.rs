@@ -42,6 +42,44 @@ pub async fn page(backend: &Backend, page: u64, size: u64) -> Result<UserPage> {
     })
 }
 
+/// A page of the users that a search finds, newest first.
+pub struct FoundUsers {
+    /// Its number, from 1.
+    pub page: u64,
+    pub users: Vec<User>,
+    /// On all pages.
+    pub total: u64,
+}
+
+impl FoundUsers {
+    pub const SIZE: u64 = 20;
+}
+
+/// The page of this number of the users whose name or email address contains `search`, whatever the case, or the last
+/// page where there are fewer.
+pub async fn search(backend: &Backend, page: u64, search: &str) -> Result<FoundUsers> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from users
+           where strpos(lower(name), lower($1)) > 0 or strpos(lower(email), lower($1)) > 0"#,
+        search
+    )
+    .fetch_one(&backend.pool)
+    .await? as u64;
+    let page = page.clamp(1, total.div_ceil(FoundUsers::SIZE).max(1));
+    let users = sqlx::query_as!(
+        User,
+        "select id, name, email, created_at from users
+         where strpos(lower(name), lower($1)) > 0 or strpos(lower(email), lower($1)) > 0
+         order by id desc limit $2 offset $3",
+        search,
+        FoundUsers::SIZE as i64,
+        ((page - 1) * FoundUsers::SIZE) as i64
+    )
+    .fetch_all(&backend.pool)
+    .await?;
+    Ok(FoundUsers { page, users, total })
+}
+
 pub async fn get(backend: &Backend, user_id: UserId) -> Result<User> {
     sqlx::query_as!(
         User,
@@ -116,7 +154,7 @@ pub(crate) async fn remove(tx: &mut PgConnection, user_id: UserId) -> sqlx::Resu
 
 fn email_taken(error: sqlx::Error) -> Error {
     if violates(&error, "users_email_key") {
-        return Error::Conflict("Email already registered".to_owned());
+        return Error::Conflict("That email address is already in use.".to_owned());
     }
     error.into()
 }

@@ -32,9 +32,9 @@ pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", count(number))
 }
 
-/// A percentage with one digit after the point, `43.2 %`, or none where it is zero.
+/// A percentage with one digit after the point, `43.2%`, or none where it is zero.
 pub fn percent(percent: f64) -> String {
-    format!("{}\u{a0}%", short(percent))
+    format!("{}%", short(percent))
 }
 
 /// A number that isn't negative, with one digit after the point, or none where that is zero.
@@ -51,9 +51,17 @@ fn tenths(number: f64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// Percent of `total` that `part` is, rounded down: `100 %` means all.
+/// Percent of `total` that `part` is, rounded: `100%` means all, and `0%` none.
 pub fn share(part: u64, total: u64) -> String {
-    percent((u128::from(part) * 1000 / u128::from(total.max(1))) as f64 / 10.0)
+    let total = total.max(1);
+    let tenths = (u128::from(part) * 2000 + u128::from(total)) / (u128::from(total) * 2);
+    let tenths = match (part, tenths) {
+        (0, _) => 0,
+        (_, 0) => 1,
+        (part, 1000) if part < total => 999,
+        (_, tenths) => tenths,
+    };
+    percent(tenths as f64 / 10.0)
 }
 
 /// Bytes in the largest decimal unit that leaves at least 1, with one digit after the point.
@@ -83,6 +91,43 @@ pub fn seconds(seconds: f64) -> String {
         (0, 0) => format!("{rest}\u{a0}s"),
         (0, _) => format!("{minutes}\u{a0}min {rest:02}\u{a0}s"),
         _ => format!("{}\u{a0}h {minutes:02}\u{a0}min", count(hours)),
+    }
+}
+
+/// A span of time as an estimate says it, rounded so that it claims no more than it knows: `5 s`, `40 s`, `3 min`,
+/// `20 min`, `2 h`.
+pub fn about(seconds: f64) -> String {
+    let steps = [(57.5, 5), (570.0, 60), (3450.0, 300), (f64::INFINITY, 3600)];
+    let step = steps.into_iter().find(|(until, _)| seconds < *until);
+    let step = step.map_or(3600, |(_, step)| step);
+    let rounded = (seconds / step as f64).round().max(1.0) as u64 * step;
+    match (rounded / 3600, rounded / 60) {
+        (0, 0) => format!("{rounded}\u{a0}s"),
+        (0, minutes) => format!("{minutes}\u{a0}min"),
+        (hours, _) => format!("{}\u{a0}h", count(hours)),
+    }
+}
+
+/// What a check of so many rows came to, in sentences.
+pub fn verdict(rows: u64, invalid: u64, suspicious: u64) -> String {
+    let verdict = match (rows, invalid) {
+        (0, _) => "The file has a header and no rows.".to_owned(),
+        (1, 0) => "The only row is valid.".to_owned(),
+        (_, 0) => format!("All {} are valid.", counted(rows, "row")),
+        (_, invalid) => format!(
+            "{} of {} {} invalid.",
+            count(invalid),
+            counted(rows, "row"),
+            if invalid == 1 { "is" } else { "are" }
+        ),
+    };
+    match suspicious {
+        0 => verdict,
+        1 => format!("{verdict} 1 row is suspicious: its amount is unusual, which isn't an error."),
+        _ => format!(
+            "{verdict} {} are suspicious: their amounts are unusual, which isn't an error.",
+            counted(suspicious, "row")
+        ),
     }
 }
 
@@ -122,12 +167,22 @@ mod tests {
 
     #[test]
     fn percentages() {
-        assert_eq!(percent(0.0), "0\u{a0}%");
-        assert_eq!(percent(43.2), "43.2\u{a0}%");
-        assert_eq!(percent(99.9), "99.9\u{a0}%");
-        assert_eq!(percent(100.0), "100\u{a0}%");
-        assert_eq!(share(199_999, 200_000), "99.9\u{a0}%");
-        assert_eq!(share(3, 3), "100\u{a0}%");
+        assert_eq!(percent(0.0), "0%");
+        assert_eq!(percent(43.2), "43.2%");
+        assert_eq!(percent(99.9), "99.9%");
+        assert_eq!(percent(100.0), "100%");
+        for (part, total, expect) in [
+            (199_999, 200_000, "99.9%"),
+            (1, 200_000, "0.1%"),
+            (5, 725, "0.7%"),
+            (720, 725, "99.3%"),
+            (0, 3, "0%"),
+            (3, 3, "100%"),
+            (0, 0, "0%"),
+            (u64::MAX, u64::MAX, "100%"),
+        ] {
+            assert_eq!(share(part, total), expect, "{part} of {total}");
+        }
     }
 
     #[test]
@@ -147,6 +202,37 @@ mod tests {
         assert_eq!(seconds(9.96), "10\u{a0}s");
         assert_eq!(seconds(59.6), "1\u{a0}min 00\u{a0}s");
         assert_eq!(seconds(3725.0), "1\u{a0}h 02\u{a0}min");
+    }
+
+    #[test]
+    fn estimates_are_rounded() {
+        for (seconds, expect) in [
+            (-1.0, "5\u{a0}s"),
+            (0.2, "5\u{a0}s"),
+            (7.6, "10\u{a0}s"),
+            (42.0, "40\u{a0}s"),
+            (58.0, "1\u{a0}min"),
+            (82.0, "1\u{a0}min"),
+            (569.0, "9\u{a0}min"),
+            (570.0, "10\u{a0}min"),
+            (1247.0, "20\u{a0}min"),
+            (3449.0, "55\u{a0}min"),
+            (3450.0, "1\u{a0}h"),
+            (9000.0, "3\u{a0}h"),
+        ] {
+            assert_eq!(about(seconds), expect, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn verdicts_agree_with_their_numbers() {
+        assert_eq!(verdict(1, 0, 0), "The only row is valid.");
+        assert_eq!(verdict(4, 0, 0), "All 4 rows are valid.");
+        assert_eq!(verdict(4, 1, 0), "1 of 4 rows is invalid.");
+        assert_eq!(
+            verdict(1_000_000, 36_119, 2),
+            "36,119 of 1,000,000 rows are invalid. 2 rows are suspicious: their amounts are unusual, which isn't an error."
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use report::{JobReport, Throughput, results_filename};
 pub use saved_format::{
     FormatName, GivenFormat, HeaderKey, NewSavedFormat, SavedFormat, SavedFormatChange,
 };
-pub use state::{JobProgress, JobState};
+pub use state::{JobDeleted, JobProgress, JobState, Phase};
 pub use user::{Email, InvalidField, NewUser, User, UserChange, UserName};
 pub use validator::{
     Amount, AmountSum, Counts, DateSpan, Decision, ErrorCode, Field, Format, InvalidFormat,

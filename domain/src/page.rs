@@ -18,6 +18,19 @@ pub struct PageRequest {
     row: Option<u64>,
 }
 
+impl Default for PageRequest {
+    /// The first page of all rows.
+    fn default() -> Self {
+        Self {
+            page: 1,
+            size: Self::DEFAULT_SIZE,
+            filter: RowFilter::All,
+            query: None,
+            row: None,
+        }
+    }
+}
+
 impl PageRequest {
     pub const DEFAULT_SIZE: u32 = 20;
     pub const MAX_SIZE: u32 = 1000;
@@ -31,20 +44,20 @@ impl PageRequest {
         query: Option<&str>,
     ) -> Result<Self, InvalidField> {
         if page == 0 || page > u64::from(u32::MAX) {
-            return Err(InvalidField::new("page", "page is a number from 1."));
+            return Err(InvalidField::new("page", "Page must be 1 or higher."));
         }
         if size == 0 || size > Self::MAX_SIZE {
-            return Err(InvalidField::new(
-                "size",
-                "size is a number from 1 to 1000.",
-            ));
+            return Err(InvalidField::new("size", "Size must be from 1 to 1,000."));
         }
         let query = query.map(str::trim).filter(|query| !query.is_empty());
         if query.is_some_and(|query| query.chars().count() > Self::MAX_QUERY_CHARS) {
-            return Err(InvalidField::new("q", "q has at most 255 characters."));
+            return Err(InvalidField::new("q", "Search for at most 255 characters."));
         }
         if query.is_some_and(|query| query.contains('\0')) {
-            return Err(InvalidField::new("q", "q can't contain a NUL character."));
+            return Err(InvalidField::new(
+                "q",
+                "The search can't contain a NUL character.",
+            ));
         }
         Ok(Self {
             page,
@@ -58,7 +71,7 @@ impl PageRequest {
     /// The page of all rows that holds the row of this number, from 1, or the next one that has its verdict.
     pub fn around(row: u64, size: u32) -> Result<Self, InvalidField> {
         if row == 0 || row > i64::MAX as u64 {
-            return Err(InvalidField::new("row", "row is a number from 1."));
+            return Err(InvalidField::new("row", "Row must be 1 or higher."));
         }
         let row = Some(row);
         Ok(Self {

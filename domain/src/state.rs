@@ -42,6 +42,16 @@ pub struct JobState {
     pub version: u64,
 }
 
+/// What a job in work is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The file isn't planned yet: how many rows it has isn't known.
+    Reading,
+    Checking,
+    /// Every row has its verdict, and the job isn't completed yet.
+    Finishing,
+}
+
 /// The message about a job that changed. Ignore one whose version isn't larger than the version you know.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -77,6 +87,42 @@ impl JobProgress {
     }
 }
 
+/// The message about a job that was deleted: the last one about it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobDeleted {
+    /// Always `job_deleted`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    pub job_id: JobId,
+    pub user_id: UserId,
+}
+
+impl JobDeleted {
+    const KIND: &str = "job_deleted";
+
+    pub fn new(job_id: JobId, user_id: UserId) -> Self {
+        Self {
+            kind: Self::KIND,
+            job_id,
+            user_id,
+        }
+    }
+
+    /// Parses a message as it is sent; `None` for any other.
+    pub fn from_json(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Sent {
+            r#type: String,
+            job_id: JobId,
+            user_id: UserId,
+        }
+
+        let sent: Sent = serde_json::from_str(text).ok()?;
+        (sent.r#type == Self::KIND).then(|| Self::new(sent.job_id, sent.user_id))
+    }
+}
+
 impl From<&Job> for JobProgress {
     fn from(job: &Job) -> Self {
         Self::new(job.id, job.state.clone())
@@ -105,6 +151,18 @@ impl JobState {
             rows_per_second,
             eta_seconds,
             ..self
+        }
+    }
+
+    /// Returns what the job is doing; `None` unless it is being processed.
+    pub fn phase(&self) -> Option<Phase> {
+        match self.status {
+            JobStatus::Processing if self.total_batches == 0 => Some(Phase::Reading),
+            JobStatus::Processing if self.batch_completed < self.total_batches => {
+                Some(Phase::Checking)
+            }
+            JobStatus::Processing => Some(Phase::Finishing),
+            _ => None,
         }
     }
 
@@ -175,6 +233,16 @@ mod tests {
     }
 
     #[test]
+    fn a_deletion_is_told_from_progress() {
+        let deleted = JobDeleted::new(1.into(), 2.into());
+        let sent = serde_json::to_string(&deleted).unwrap();
+        assert_eq!(sent, r#"{"type":"job_deleted","job_id":1,"user_id":2}"#);
+        assert_eq!(JobDeleted::from_json(&sent), Some(deleted));
+        assert!(JobProgress::from_json(&sent).is_err());
+        assert_eq!(JobDeleted::from_json(MESSAGE), None);
+    }
+
+    #[test]
     fn a_job_has_its_state_beside_its_own_fields() {
         let job = Job {
             id: 1.into(),
@@ -219,6 +287,25 @@ mod tests {
         assert_eq!(pace(active, Some(0.0)), (None, None));
         assert_eq!(pace(active, None), (None, None));
         assert_eq!(pace(JobStatus::Paused, Some(2.0)), (Some(2.5), None));
+    }
+
+    #[test]
+    fn a_job_in_work_is_reading_checking_or_finishing() {
+        let phase = |status, batch_completed, total_batches| {
+            let state = JobState {
+                batch_completed,
+                total_batches,
+                ..state(status)
+            };
+            state.phase()
+        };
+        let active = JobStatus::Processing;
+        assert_eq!(phase(active, 0, 0), Some(Phase::Reading));
+        assert_eq!(phase(active, 0, 2), Some(Phase::Checking));
+        assert_eq!(phase(active, 1, 2), Some(Phase::Checking));
+        assert_eq!(phase(active, 2, 2), Some(Phase::Finishing));
+        assert_eq!(phase(JobStatus::Completed, 2, 2), None);
+        assert_eq!(phase(JobStatus::Paused, 0, 0), None);
     }
 
     #[test]

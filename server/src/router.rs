@@ -29,13 +29,14 @@ use crate::{
 #[openapi(
     info(
         title = "Batchline",
-        description = "Hand in CSV files of transactions, have every row validated, follow the \
+        description = "Upload CSV files of transactions, have every row checked, follow the \
                        progress live, and read each row with its verdict.\n\nErrors are \
                        `application/problem+json` (RFC 9457). Live progress: a WebSocket at \
                        `/ws/{user_id}` sends the state of the user's active jobs and then every \
-                       change, as `JobProgress`; the text `ping` is answered by `pong`."
+                       change, as `JobProgress`, and deletion, as `JobDeleted`; the text `ping` is \
+                       answered by `pong`."
     ),
-    components(schemas(domain::JobProgress, problem::Problem))
+    components(schemas(domain::JobProgress, domain::JobDeleted, problem::Problem))
 )]
 struct ApiDescription;
 

@@ -172,7 +172,12 @@ impl Watcher {
                     Ok(Event::Progress(progress)) if progress.state.user_id == self.user_id => {
                         self.send(&progress).await?;
                     }
-                    Ok(Event::Progress(_)) => {}
+                    Ok(Event::Deleted(deleted)) if deleted.user_id == self.user_id => {
+                        self.sent.remove(&deleted.job_id);
+                        let text = serde_json::to_string(&deleted).map_err(axum::Error::new)?;
+                        self.socket.send(Message::text(text)).await?;
+                    }
+                    Ok(Event::Progress(_) | Event::Deleted(_)) => {}
                     Ok(Event::Resync) | Err(RecvError::Lagged(_)) => self.send_states().await?,
                     Err(RecvError::Closed) => break,
                 },

@@ -7,7 +7,8 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use domain::{JobId, JobProgress};
+use domain::{JobDeleted, JobId, JobProgress};
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -28,7 +29,16 @@ const WAITING: usize = 1024;
 
 /// Publishes these states when the transaction is committed.
 pub(crate) async fn notify(tx: &mut PgConnection, states: &[JobProgress]) -> Result<()> {
-    let messages: Vec<String> = states
+    send(tx, states).await
+}
+
+/// Publishes these deletions when the transaction is committed.
+pub(crate) async fn notify_deleted(tx: &mut PgConnection, deleted: &[JobDeleted]) -> Result<()> {
+    send(tx, deleted).await
+}
+
+async fn send(tx: &mut PgConnection, messages: &[impl Serialize]) -> Result<()> {
+    let messages: Vec<String> = messages
         .iter()
         .map(serde_json::to_string)
         .collect::<Result<_, _>>()
@@ -121,6 +131,7 @@ async fn publish_states(pool: &PgPool, job_ids: &[JobId]) -> Result<()> {
 #[derive(Debug, Clone)]
 pub enum Event {
     Progress(Arc<JobProgress>),
+    Deleted(JobDeleted),
     /// Messages may have been lost: read the state again.
     Resync,
 }
@@ -148,9 +159,14 @@ impl ProgressHub {
             loop {
                 let event = match listener.try_recv().await {
                     Ok(Some(notification)) => {
-                        match JobProgress::from_json(notification.payload()) {
-                            Ok(progress) => Event::Progress(Arc::new(progress)),
-                            Err(error) => {
+                        let message = notification.payload();
+                        match (
+                            JobProgress::from_json(message),
+                            JobDeleted::from_json(message),
+                        ) {
+                            (Ok(progress), _) => Event::Progress(Arc::new(progress)),
+                            (_, Some(deleted)) => Event::Deleted(deleted),
+                            (Err(error), None) => {
                                 tracing::error!(%error, "a progress message can't be read");
                                 continue;
                             }

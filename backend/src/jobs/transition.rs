@@ -4,7 +4,7 @@
 //! that it works for still current; each change here that ends an attempt takes the lock for itself first. So it waits
 //! for the chunks that are being committed, counts them, and none is committed after it.
 
-use domain::{Job, JobId, JobProgress, JobStatus, SavedFormatId, UserId};
+use domain::{Job, JobDeleted, JobId, JobProgress, JobStatus, SavedFormatId, UserId};
 use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
 use validator::{Counts, FileError, Format, Layout, Reading};
 
@@ -373,12 +373,12 @@ pub(crate) async fn complete_small(
 }
 
 /// Deletes these jobs and returns their last attempts. Their files, chunks and id indexes are removed in the background.
-pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[JobId]) -> sqlx::Result<Vec<Attempt>> {
+pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[JobId]) -> Result<Vec<Attempt>> {
     // Waits for chunks that are being committed, and fences all later ones.
     let deleted = sqlx::query!(
         "with deleted as (
              delete from jobs where id = any($1)
-             returning id, run, storage_key, result_id, content_key, id_index ->> 'storage_key' as id_index_key
+             returning id, user_id, run, storage_key, result_id, content_key, id_index ->> 'storage_key' as id_index_key
          ), files as (
              insert into removals (storage_key, result_id) select storage_key, result_id from deleted
          ), indexes as (
@@ -386,11 +386,16 @@ pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[JobId]) -> sqlx::Re
              select key from deleted cross join unnest(array[id_index_key, content_key]) as keys (key)
              where key is not null
          )
-         select id, run from deleted",
+         select id, user_id, run from deleted",
         &numbers(job_ids)
     )
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
+    let messages: Vec<JobDeleted> = deleted
+        .iter()
+        .map(|job| JobDeleted::new(job.id.into(), job.user_id.into()))
+        .collect();
+    events::notify_deleted(tx, &messages).await?;
     Ok(deleted
         .into_iter()
         .map(|job| Attempt {

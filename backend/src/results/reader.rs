@@ -60,7 +60,7 @@ impl Reader {
         let stored = ledger::verdicts(&self.pool, self.result_id, &numbers).await?;
         if stored.len() != chunks.len() {
             return Err(Error::Conflict(
-                "The job was deleted or begun anew meanwhile. Try again.".to_owned(),
+                "The job was deleted or restarted. Try again.".to_owned(),
             ));
         }
         let mut verdicts = Vec::with_capacity(chunks.len());

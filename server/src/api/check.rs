@@ -36,7 +36,7 @@ pub struct CheckForm {
     request_body(content = CheckForm, content_type = "multipart/form-data"),
     responses(
         (status = 200, body = DryRun),
-        (status = 400, description = "the upload broke off", body = Problem),
+        (status = 400, description = "the upload was interrupted", body = Problem),
         (status = 413, description = "larger than MAX_CHECK_BYTES", body = Problem),
         (status = 422, description = "no form field `file`, a wrong format, or a file that only a job unpacks",
             body = Problem)))]
@@ -67,5 +67,5 @@ pub async fn check(
             _ => {}
         }
     }
-    Err(InvalidField::new("file", "The form has no field “file”.").into())
+    Err(InvalidField::new("file", "The form has no field \"file\".").into())
 }

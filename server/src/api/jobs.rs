@@ -150,7 +150,7 @@ pub async fn list_of_user(
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses(
         (status = 201, body = UploadedJob, headers(("Location" = String))),
-        (status = 400, description = "the upload broke off", body = Problem),
+        (status = 400, description = "the upload was interrupted", body = Problem),
         (status = 404, body = Problem),
         (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
         (status = 422, description = "no form field `file`, or a format that can't be used", body = Problem)))]
@@ -187,7 +187,7 @@ pub async fn upload(
             Json(uploaded),
         ));
     }
-    Err(InvalidField::new("file", "The form has no field “file”.").into())
+    Err(InvalidField::new("file", "The form has no field \"file\".").into())
 }
 
 /// Bytes of a format, and more than any has.
@@ -285,7 +285,7 @@ command!(
     Command::Start,
     "started",
     "Start a job",
-    "However often and from however many places at once it is asked for, the job is started once."
+    "Starts the job once, however often it is asked for."
 );
 command!(
     pause,
@@ -293,7 +293,7 @@ command!(
     Command::Pause,
     "paused",
     "Pause a job",
-    "No chunk is committed any more; what is committed stays. Asking twice is fine."
+    "Commits no more chunks; committed ones stay. Asking twice is fine."
 );
 command!(
     resume,
@@ -301,7 +301,7 @@ command!(
     Command::Resume,
     "resumed",
     "Resume a paused job",
-    "It goes on with the chunks that are not committed yet."
+    "Continues with the chunks that aren't committed yet."
 );
 command!(
     cancel,
@@ -309,7 +309,7 @@ command!(
     Command::Cancel,
     "cancelled",
     "Cancel a job",
-    "Keeps the rows that are done. The job can be retried, from its first row."
+    "Keeps the rows already checked. The job can be retried from its first row."
 );
 command!(
     with format: retry,
@@ -317,7 +317,7 @@ command!(
     Command::Retry,
     "started",
     "Retry a failed or cancelled job",
-    "Processes the file anew; its old rows are replaced at once."
+    "Processes the file again from its first row; its old results are replaced at once."
 );
 
 /// The answer to a command: it has taken effect, now or before.
