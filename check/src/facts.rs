@@ -13,10 +13,10 @@ pub fn facts(layout: &Layout, decisions: &[Decision], summary: &Summary) -> Vec<
         let places: Vec<String> = layout
             .positions(column)
             .into_iter()
-            .map(|at| format!("column {}, “{}”", at + 1, shown(&layout.names()[at])))
+            .map(|at| format!("column {}, \"{}\"", at + 1, shown(&layout.names()[at])))
             .collect();
         let places = match places.is_empty() {
-            true => "no such column".to_owned(),
+            true => "not found".to_owned(),
             false => places.join("; "),
         };
         (column.as_str(), places)
@@ -28,7 +28,7 @@ pub fn facts(layout: &Layout, decisions: &[Decision], summary: &Summary) -> Vec<
         match proof.and_then(|proof| Some((proof.row?, proof.found.as_deref()?))) {
             Some((row, found)) => {
                 let row = format::count(row);
-                format!("{what}, proved by “{}” in row {row}", shown(found))
+                format!("{what}, proved by \"{}\" in row {row}", shown(found))
             }
             None => what.to_owned(),
         }
@@ -49,7 +49,10 @@ pub fn facts(layout: &Layout, decisions: &[Decision], summary: &Summary) -> Vec<
             false => format!("{first} to {last}"),
         };
         let amount = format::decimal(&summary.valid_amount.to_string());
-        [("Sum, valid rows", amount), ("Dates, valid rows", days)]
+        [
+            ("Total (valid rows)", amount),
+            ("Date range (valid rows)", days),
+        ]
     });
     Column::ALL
         .map(column)
@@ -76,7 +79,7 @@ fn ignored_names(layout: &Layout) -> String {
         .iter()
         .enumerate()
         .filter(|(at, _)| !known.contains(at))
-        .map(|(_, name)| format!("“{}”", shown(name)))
+        .map(|(_, name)| format!("\"{}\"", shown(name)))
         .collect();
     if names.len() > MAX_NAMES {
         let more = names.len() - MAX_NAMES;
@@ -96,6 +99,6 @@ fn delimiter(delimiter: u8) -> String {
         b';' => "semicolon".to_owned(),
         b'\t' => "tab".to_owned(),
         b'|' => "vertical bar".to_owned(),
-        other => format!("“{}”", char::from(other)),
+        other => format!("\"{}\"", char::from(other)),
     }
 }

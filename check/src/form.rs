@@ -146,7 +146,7 @@ fn columns(html: &mut String, question: &Question, id: &str) {
         }
         html.push_str("</select></div>");
     };
-    let none = "No such column";
+    let none = "None";
     let ids = &suggested["transaction_id"];
     let ids = ids.get("from").unwrap_or(ids);
     select("date", "Date", "Choose a column", &suggested["date"]);

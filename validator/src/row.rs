@@ -245,31 +245,27 @@ fn message(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorC
         .collect();
     let value = |columns: &[usize]| shown_values(layout, record, columns);
     match code {
-        ErrorCode::RowTooLarge => "row is longer than 1,048,576 bytes".to_owned(),
+        ErrorCode::RowTooLarge => "Row is longer than 1,048,576 bytes".to_owned(),
         ErrorCode::RowEncoding => not_text(layout, record),
         ErrorCode::RowUnclosedQuote | ErrorCode::RowQuotedLines => {
             quotes(layout, record, line, code)
         }
         ErrorCode::RowColumnCount => {
-            let plural = |count| if count == 1 { "" } else { "s" };
             let (fields, columns) = (record.field_count(), layout.names().len());
+            let plural = if fields == 1 { "" } else { "s" };
+            format!("Row has {fields} value{plural}; expected {columns}")
+        }
+        ErrorCode::TransactionIdMissing => "ID is missing".to_owned(),
+        ErrorCode::TransactionIdTooLong => "ID is longer than 255 characters".to_owned(),
+        ErrorCode::TransactionIdDuplicate => {
             format!(
-                "row has {fields} field{}, but the header has {columns} column{}",
-                plural(fields),
-                plural(columns)
+                "Duplicate ID {}, used in an earlier row",
+                value(layout.ids())
             )
         }
-        ErrorCode::TransactionIdMissing => "transaction_id is missing".to_owned(),
-        ErrorCode::TransactionIdTooLong => {
-            "transaction_id is longer than 255 characters".to_owned()
-        }
-        ErrorCode::TransactionIdDuplicate => format!(
-            "transaction_id is the same as in an earlier row: {}",
-            value(layout.ids())
-        ),
-        ErrorCode::AmountMissing => "amount is missing".to_owned(),
+        ErrorCode::AmountMissing => "Amount is missing".to_owned(),
         ErrorCode::AmountNotANumber => {
-            format!("amount is not a number: {}", value(&amounts))
+            format!("{} isn't a number", value(&amounts))
         }
         ErrorCode::AmountOutOfRange => {
             let limit = match amount_limit(layout, record) {
@@ -278,17 +274,18 @@ fn message(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorC
                 Some(Limit::Exponent) => "has an exponent beyond 99",
                 None => "has too many digits",
             };
-            format!("amount {limit}: {}", value(&amounts))
+            format!("{} {limit}", value(&amounts))
         }
-        ErrorCode::DateMissing => "date is missing".to_owned(),
-        ErrorCode::DateNotADate => format!(
-            "date is not of a form like 2024-01-31 or 2024-01-31T09:30:00: {}",
-            value(&[layout.date()])
-        ),
-        ErrorCode::DateOutOfRange => format!(
-            "date is a day or time that does not exist: {}",
-            value(&[layout.date()])
-        ),
+        ErrorCode::DateMissing => "Date is missing".to_owned(),
+        ErrorCode::DateNotADate => {
+            format!(
+                "Use a date like 2024-01-31 (found {})",
+                value(&[layout.date()])
+            )
+        }
+        ErrorCode::DateOutOfRange => {
+            format!("{} isn't a real date", value(&[layout.date()]))
+        }
     }
 }
 
@@ -311,10 +308,10 @@ fn quotes(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorCo
     };
     match code {
         ErrorCode::RowUnclosedQuote => format!(
-            "a quotation mark is never closed: the field {column} opens {line} and {spans} up to the end of the file"
+            "A quotation mark is never closed: the field {column} opens {line} and {spans} up to the end of the file"
         ),
         _ => format!(
-            "a quotation mark swallows lines that look like rows: the field {column} opens {line} and {spans}"
+            "A quotation mark swallows lines that look like rows: the field {column} opens {line} and {spans}"
         ),
     }
 }
@@ -322,15 +319,15 @@ fn quotes(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorCo
 fn not_text(layout: &Layout, record: &Record<'_>) -> String {
     let encoding = layout.encoding().name();
     let Some((field, is_text)) = unreadable_field(record) else {
-        return format!("row is not valid {encoding} text");
+        return format!("Row isn't valid {encoding} text");
     };
     let place = match layout.names().get(field).map(|name| trim(name)) {
         Some(name) if !name.is_empty() => format!("column {}", shown(name)),
         _ => format!("field {}", field + 1),
     };
     if is_text {
-        format!("row contains a NUL character in {place}")
+        format!("Row contains a NUL character in {place}")
     } else {
-        format!("row is not valid {encoding} text in {place}")
+        format!("Row isn't valid {encoding} text in {place}")
     }
 }

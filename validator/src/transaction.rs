@@ -96,19 +96,19 @@ impl ErrorCode {
     pub const fn title(self) -> &'static str {
         match self {
             Self::RowTooLarge => "Row is too large",
-            Self::RowEncoding => "Row is not text",
+            Self::RowEncoding => "Invalid characters",
             Self::RowUnclosedQuote => "Quote is not closed",
             Self::RowQuotedLines => "Quote swallows lines",
-            Self::RowColumnCount => "Wrong number of fields",
+            Self::RowColumnCount => "Wrong number of columns",
             Self::TransactionIdMissing => "ID is missing",
             Self::TransactionIdTooLong => "ID is too long",
-            Self::TransactionIdDuplicate => "ID is repeated",
+            Self::TransactionIdDuplicate => "Duplicate ID",
             Self::AmountMissing => "Amount is missing",
             Self::AmountNotANumber => "Amount is not a number",
             Self::AmountOutOfRange => "Amount is out of range",
             Self::DateMissing => "Date is missing",
-            Self::DateNotADate => "Date is not a date",
-            Self::DateOutOfRange => "Date does not exist",
+            Self::DateNotADate => "Unrecognised date format",
+            Self::DateOutOfRange => "Impossible date",
         }
     }
 

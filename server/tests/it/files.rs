@@ -134,7 +134,7 @@ async fn a_file_that_is_no_csv_fails_with_a_sentence_and_is_kept() {
         ),
         (
             b"amount,Amount,transaction_id,date\n1,1,T1,2024-01-01\n".to_vec(),
-            vec!["amount", "2 times"],
+            vec!["amount", "Two columns"],
         ),
     ] {
         let job_id = app.upload(user_id, file.clone()).await;

@@ -277,7 +277,7 @@ async fn questions_are_answered_on_the_page_without_javascript() {
     );
     let page = app.page(&format!("/jobs/{id}")).await;
     assert!(
-        page.contains("How the file is read") && page.contains("as you said"),
+        page.contains("How we read your file") && page.contains("as you said"),
         "{page}"
     );
 }

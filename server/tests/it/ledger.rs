@@ -57,7 +57,7 @@ async fn committed_verdicts_outlive_the_rules() {
                 false,
                 false,
                 ["amount.not_a_number"],
-                "amount is not a number: \"2\""
+                "\"2\" isn't a number"
             ],
             [-3, "2024-01-03", true, false, [], null],
             [4, null, true, false, [], null],
@@ -92,7 +92,7 @@ async fn committed_verdicts_outlive_the_rules() {
         verdicts,
         [
             "1,2,true,true,,",
-            "2,3,false,false,amount.not_a_number,\"amount is not a number: \"\"2\"\"\"",
+            "2,3,false,false,amount.not_a_number,\"\"\"2\"\" isn't a number\"",
             "3,4,true,false,,",
             "4,5,true,false,,",
         ]

@@ -27,7 +27,7 @@ async fn a_page_is_rendered_whichever_threads_work_on_it() {
     let app = TestApp::start().await;
     let job = app.process(SAMPLE).await;
     let title = title_under_load(&app, &format!("/jobs/{}", job["id"])).await;
-    assert_eq!(title, "100 % · payments.csv · Batchline");
+    assert_eq!(title, "Completed · payments.csv · Batchline");
     let title = title_under_load(&app, &format!("/users/{}", job["user_id"])).await;
     assert_eq!(title, "Ann · Batchline");
 }

@@ -206,7 +206,10 @@ async fn a_format_is_chosen_by_its_name() {
         .post_json(&retry, &json!({ "format_name": "Nobody's" }))
         .await;
     let sentence = problem(unknown, StatusCode::UNPROCESSABLE_ENTITY).await;
-    assert_eq!(sentence, "This user has no saved format named “Nobody's”.");
+    assert_eq!(
+        sentence,
+        "This user has no saved format named \"Nobody's\"."
+    );
     let body = json!({ "format_name": "No header" });
     expect(app.post_json(&retry, &body).await, StatusCode::ACCEPTED).await;
     let job = app.finished(job["id"].as_i64().unwrap()).await;

@@ -55,14 +55,14 @@ async fn an_email_is_unique_whatever_its_case() {
     expect(app.post_json("/users", &ann).await, StatusCode::CREATED).await;
     let again = json!({"name": "Ann", "email": "ANN@Example.COM"});
     let detail = problem(app.post_json("/users", &again).await, StatusCode::CONFLICT).await;
-    assert_eq!(detail, "Email already registered");
+    assert_eq!(detail, "That email address is already in use.");
 
     let other = app.user().await;
     let taken = json!({"email": "aNN@example.com"});
     let response = app.patch_json(&format!("/users/{other}"), &taken).await;
     assert_eq!(
         problem(response, StatusCode::CONFLICT).await,
-        "Email already registered"
+        "That email address is already in use."
     );
 }
 

@@ -42,32 +42,30 @@ pub enum FileError {
 /// Columns that a file may have.
 pub(super) const MAX_COLUMNS: usize = 1_000;
 
-const EXPECTED: &str = "a first line that names the columns transaction_id, amount and date \
-                        (or timestamp)";
+const EXPECTED: &str = "Start it with a header line: transaction_id,amount,date.";
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => write!(f, "The file is empty; {EXPECTED} was expected."),
-            Self::NoHeader { is_blank: true } => write!(
-                f,
-                "The file contains only empty lines; {EXPECTED} was expected."
-            ),
+            Self::Empty => write!(f, "The file is empty. {EXPECTED}"),
+            Self::NoHeader { is_blank: true } => {
+                write!(f, "The file contains only empty lines. {EXPECTED}")
+            }
             Self::NoHeader { is_blank: false } => write!(
                 f,
-                "The file has no header: in its first {} bytes no line with text comes to an end \
-                 (perhaps a quotation mark is not closed); {EXPECTED} was expected.",
+                "The file has no header: no line with text ends in its first {} bytes. A quotation mark may not be \
+                 closed. {EXPECTED}",
                 grouped(MAX_RECORD_BYTES)
             ),
             Self::NulInHeader { names } => write!(
                 f,
-                "The first line contains a NUL character, so this does not look like a text \
-                 file: it starts with {}; {EXPECTED} was expected.",
+                "This doesn't look like a text file: its first line contains a NUL character. It starts with {}. Save \
+                 it as CSV and upload it again.",
                 list(names)
             ),
             Self::TooManyColumns { columns } => write!(
                 f,
-                "The header has {} columns, and at most {} are read; {EXPECTED} was expected.",
+                "The header has {} columns, and at most {} are read. Remove those that aren't needed.",
                 grouped(*columns),
                 grouped(MAX_COLUMNS)
             ),
@@ -124,21 +122,23 @@ impl FileError {
         }
         if found.unknown.is_empty() && !found.missing.is_empty() {
             let missing: Vec<&str> = found.missing.iter().map(|it| it.as_str()).collect();
-            sentences.push(match *missing {
-                [one] => format!("The column {one} is missing."),
-                _ => format!("The columns {} are missing.", and(&missing)),
-            });
+            let plural = if missing.len() == 1 { "" } else { "s" };
+            sentences.push(format!("Missing column{plural}: {}.", missing.join(", ")));
         }
         for (column, places) in &found.repeated {
             let repeated: Vec<String> = places.iter().map(|at| names[*at].clone()).collect();
+            let count = match repeated.len() {
+                2 => "Two".to_owned(),
+                count => count.to_string(),
+            };
             sentences.push(format!(
-                "The column {column} is in the header {} times, as {}.",
-                repeated.len(),
+                "{count} columns are named {column}: {}. Keep one.",
                 list(&repeated)
             ));
         }
         sentences.push(format!(
-            "The header has {}. Choose which columns are the amount, the date and, if there is one, the ID.",
+            "The first line of your file has: {}. Choose which columns are the amount, the date and, if there is one, \
+             the ID.",
             list(names)
         ));
         sentences.join(" ")

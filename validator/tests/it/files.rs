@@ -129,24 +129,26 @@ fn failures_in_their_order() {
 #[test]
 fn failures_say_what_was_found_and_expected() {
     assert!(
-        fails("\n\"\"\n", "file.no_header").starts_with("The file contains only empty lines; ")
+        fails("\n\"\"\n", "file.no_header").starts_with("The file contains only empty lines. ")
     );
     let open_quote = "\"transaction_id,amount,date\n".to_owned() + &"x".repeat(LIMIT);
-    assert!(fails(open_quote, "file.no_header").contains("in its first 1,048,576 bytes no line"));
+    assert!(
+        fails(open_quote, "file.no_header")
+            .contains("no line with text ends in its first 1,048,576 bytes")
+    );
     assert_eq!(
         fails("", "file.empty"),
-        "The file is empty; a first line that names the columns transaction_id, amount and date (or timestamp) was expected."
+        "The file is empty. Start it with a header line: transaction_id,amount,date."
     );
     let message = fails("Sum,Datum,date\n1,2,3\n", "format.columns");
     assert!(
-        message.starts_with("The columns transaction_id and amount are missing. ")
+        message.starts_with("Missing columns: transaction_id, amount. ")
             && message.contains("\"Sum\", \"Datum\" and \"date\""),
         "{message}"
     );
     let message = fails("transaction_id,Amount,date,\"amount \"\n", "format.columns");
     assert!(
-        message
-            .contains("The column amount is in the header 2 times, as \"Amount\" and \"amount \"."),
+        message.contains("Two columns are named amount: \"Amount\" and \"amount \". Keep one."),
         "{message}"
     );
     // All names, as split by the delimiter that gives the most of them.

@@ -55,9 +55,9 @@ fn errors_and_their_messages() {
     check(
         b"A,x,2024-01-01\nA,\"1,5,0\",\n",
         &[
-            "A,x,2024-01-01,1,2,false,false,amount.not_a_number,\"amount is not a number: \"\"x\"\"\"",
+            "A,x,2024-01-01,1,2,false,false,amount.not_a_number,\"\"\"x\"\" isn't a number\"",
             "A,\"1,5,0\",,2,3,false,false,transaction_id.duplicate;amount.not_a_number;date.missing,\
-         \"transaction_id is the same as in an earlier row: \"\"A\"\"; amount is not a number: \"\"1,5,0\"\"; date is missing\"",
+         \"Duplicate ID \"\"A\"\", used in an earlier row; \"\"1,5,0\"\" isn't a number; Date is missing\"",
         ],
     );
 }
@@ -67,14 +67,14 @@ fn short_long_and_too_large_rows() {
     check(
         b"A\nB,1,2024-01-01,\"=1\",\n",
         &[
-            "A,,,1,2,false,false,row.column_count,\"row has 1 field, but the header has 3 columns\"",
-            "B,1,2024-01-01,2,3,false,false,row.column_count,\"row has 5 fields, but the header has 3 columns\",'=1,",
+            "A,,,1,2,false,false,row.column_count,Row has 1 value; expected 3",
+            "B,1,2024-01-01,2,3,false,false,row.column_count,Row has 5 values; expected 3,'=1,",
         ],
     );
     let too_large = format!("A,1,2024-01-01{}\n", ",".repeat(1_048_576));
     check(
         too_large.as_bytes(),
-        &[",,,1,2,false,false,row.too_large,\"row is longer than 1,048,576 bytes\""],
+        &[",,,1,2,false,false,row.too_large,\"Row is longer than 1,048,576 bytes\""],
     );
 }
 
@@ -83,7 +83,7 @@ fn bytes_that_are_not_utf8() {
     check(
         b"A\xFF,\0,\xC3\xA9\n",
         &[
-            "A\u{FFFD},\u{FFFD},é,1,2,false,false,row.encoding,\"row is not valid UTF-8 text in column \"\"transaction_id\"\"\"",
+            "A\u{FFFD},\u{FFFD},é,1,2,false,false,row.encoding,\"Row isn't valid UTF-8 text in column \"\"transaction_id\"\"\"",
         ],
     );
 }
@@ -143,7 +143,7 @@ fn a_spreadsheet_of_the_country_of_the_file_reads_it() {
         "\u{FEFF}transaction_id;amount;date;Zweck;row_number;line;is_valid;is_suspicious;errors;error_message;\
          amount_read;date_read\r\n\
          A;1.234,5;31.01.2024;a,b;1;2;true;false;;;1234,5;2024-01-31\r\n\
-         B;-0,5;01.02.2024;c;2;3;false;false;row.column_count;row has 5 fields, but the header has 4 columns;;;d\r\n"
+         B;-0,5;01.02.2024;c;2;3;false;false;row.column_count;\"Row has 5 values; expected 4\";;;d\r\n"
     );
 }
 

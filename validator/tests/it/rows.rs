@@ -230,10 +230,7 @@ fn column_count() {
         (rows[0].amount, rows[0].date, rows[0].is_suspicious),
         (None, None, false)
     );
-    assert_eq!(
-        rows[0].errors[0].message,
-        "row has 5 fields, but the header has 4 columns"
-    );
+    assert_eq!(rows[0].errors[0].message, "Row has 5 values; expected 4");
     check(
         "A\n \nA,1,2024-01-01\nA,1,2024-01-01,\n",
         &[
@@ -291,7 +288,7 @@ fn all_errors_in_their_order() {
     );
     assert_eq!(
         rows[1].error_message.as_deref(),
-        Some("transaction_id is missing; amount is missing; date is missing")
+        Some("ID is missing; Amount is missing; Date is missing")
     );
     assert_eq!(rows[0].error_message, None);
 }
@@ -309,15 +306,15 @@ fn messages_name_what_was_found() {
     assert_eq!(
         messages,
         [
-            "amount is not a number: \"12,50,0\"",
-            "date is not of a form like 2024-01-31 or 2024-01-31T09:30:00: \"15.1.20245\"",
-            "transaction_id is the same as in an earlier row: \"A\"",
-            "amount has an exponent beyond 99: \"1e999\"",
-            "date is a day or time that does not exist: \"2024-02-30\"",
-            "amount is not a number: \"a␍␊b\"",
-            "date is not of a form like 2024-01-31 or 2024-01-31T09:30:00: \"1\"",
-            "row is not valid UTF-8 text in column \"description\"",
-            "row contains a NUL character in column \"description\"",
+            "\"12,50,0\" isn't a number",
+            "Use a date like 2024-01-31 (found \"15.1.20245\")",
+            "Duplicate ID \"A\", used in an earlier row",
+            "\"1e999\" has an exponent beyond 99",
+            "\"2024-02-30\" isn't a real date",
+            "\"a␍␊b\" isn't a number",
+            "Use a date like 2024-01-31 (found \"1\")",
+            "Row isn't valid UTF-8 text in column \"description\"",
+            "Row contains a NUL character in column \"description\"",
         ]
     );
 }

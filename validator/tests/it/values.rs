@@ -281,7 +281,7 @@ fn very_long_numbers() {
     )[0];
     assert_eq!(
         row.errors[0].message,
-        format!("amount is not a number: \"{}…\"", "0".repeat(80))
+        format!("\"{}…\" isn't a number", "0".repeat(80))
     );
 }
 
