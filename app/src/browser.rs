@@ -1,6 +1,7 @@
 //! What is done in the browser for the page as a whole. Everything here makes better what works without it.
 
 mod dialogs;
+mod focus;
 mod forms;
 mod morph;
 pub mod parts;
@@ -19,6 +20,7 @@ pub fn start() {
         return;
     }
     dialogs::listen();
+    focus::listen();
     forms::listen();
     parts::listen();
     if navigation.is_some_and(|navigation| is_from_history(&navigation)) {

@@ -5,6 +5,7 @@ mod controls;
 mod counts;
 mod dialog;
 mod field;
+mod file_name;
 mod job_state;
 mod logo;
 mod text;
@@ -12,15 +13,18 @@ mod time;
 mod title;
 
 pub use confirm::Confirm;
-pub use controls::{Controls, shown, state_sentence};
+pub use controls::{Controls, shown};
 pub use counts::Counts;
 pub use dialog::Dialog;
 pub use field::FormError;
 #[cfg(feature = "ssr")]
 pub use field::TextField;
+pub use file_name::FileName;
 pub use job_state::{Announcements, ConnectionState, JobProgressBar, StatusBadge};
 #[cfg(feature = "ssr")]
 pub use logo::Logo;
 pub use text::{some_text, text};
 pub use time::Time;
-pub use title::document_title;
+pub use title::follow_title;
+#[cfg(feature = "ssr")]
+pub use title::{document_title, error_title};

@@ -17,7 +17,7 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     AppError,
-    components::{Logo, document_title},
+    components::{Logo, document_title, error_title},
     islands::{CheckModule, Shortcuts},
 };
 
@@ -154,6 +154,14 @@ impl Query {
         self.answer_error.clone()
     }
 
+    /// The title of a page with this query: it says first that a form came back with an error.
+    pub(crate) fn title(&self, title: &str) -> String {
+        match self.answer_error.is_some() || self.values.contains_key("__err") {
+            true => error_title(title),
+            false => title.to_owned(),
+        }
+    }
+
     /// Empty where there is none, as a form sends it.
     pub fn get(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
@@ -212,11 +220,22 @@ impl Site {
         title: &str,
         main: impl FnOnce() -> V,
     ) -> Page {
+        self.live_page(status, title, None, main)
+    }
+
+    /// Like [`Self::page`]. Without JavaScript the page fetches itself again as `refresh` says: `2`, or `60;url=/jobs/7`.
+    pub(crate) fn live_page<V: IntoView + 'static>(
+        &self,
+        status: StatusCode,
+        title: &str,
+        refresh: Option<String>,
+        main: impl FnOnce() -> V,
+    ) -> Page {
         let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
         let (html, nonce) = owner.with(|| {
             provide_nonce();
             let nonce = use_nonce().expect("it was provided");
-            let html = self.document(title, main().into_any()).to_html();
+            let html = self.document(title, refresh, main().into_any()).to_html();
             (html, nonce.to_string())
         });
         owner.unset_with_forced_cleanup();
@@ -227,8 +246,15 @@ impl Site {
         }
     }
 
-    fn document(&self, title: &str, main: AnyView) -> impl IntoView + use<> {
+    fn document(
+        &self,
+        title: &str,
+        refresh: Option<String>,
+        main: AnyView,
+    ) -> impl IntoView + use<> {
         let title = document_title(title);
+        let refresh =
+            refresh.map(|refresh| view! { <meta http-equiv="refresh" content=refresh /> });
         view! {
             <!DOCTYPE html>
             <html lang="en">
@@ -238,7 +264,7 @@ impl Site {
                     <title>{title}</title>
                     <meta
                         name="description"
-                        content="Hand in CSV files of transactions, watch every row being validated, and get each back with its verdict."
+                        content="Upload CSV files of transactions. Batchline checks every row in the background and tells you which ones to fix."
                     />
                     <meta name="color-scheme" content="light dark" />
                     <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
@@ -247,11 +273,12 @@ impl Site {
                     // What only JavaScript could do is not there without it.
                     <noscript>
                         <style nonce=use_nonce() inner_html=WITHOUT_SCRIPT></style>
+                        {refresh}
                     </noscript>
                 </head>
                 <body>
                     <a class="skip" href="#main">
-                        "Skip to the content"
+                        "Skip to content"
                     </a>
                     <header class="site-header">
                         <a class="wordmark" href="/" aria-keyshortcuts="h">
@@ -264,6 +291,9 @@ impl Site {
                         </nav>
                     </header>
                     <main id="main">{main}</main>
+                    // What has changed in place, and why something could not.
+                    <p class="visually-hidden" role="status" id="announcement"></p>
+                    <p class="connection" role="alert" id="trouble"></p>
                 </body>
             </html>
         }

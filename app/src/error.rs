@@ -142,7 +142,7 @@ impl FromServerFnError for AppError {
             | ServerFnErrorErr::MissingArg(_)
             | ServerFnErrorErr::Deserialization(_) => Self::new(
                 ErrorKind::Invalid,
-                "The form came incomplete. Reload the page and try again.",
+                "Some fields didn't arrive. Reload the page and try again.",
             ),
             error => {
                 leptos::logging::error!("server function: {error}");

@@ -12,7 +12,7 @@ use leptos::prelude::*;
 #[cfg(feature = "ssr")]
 pub use self::{
     job_list::{JobList, ListedJob, title as list_title},
-    job_summary::{JobSummary, rate, title as job_title},
+    job_summary::{JobSummary, title as job_title},
     shortcuts::Shortcuts,
     upload::{CheckModule, UploadForm},
 };

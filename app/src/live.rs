@@ -88,6 +88,55 @@ mod following {
     }
 }
 
+/// For how many seconds nothing has been heard of a job in work. 0 on the server, and for a job at rest.
+pub fn quiet_seconds(job: Signal<JobState>) -> Signal<u64> {
+    #[cfg(feature = "hydrate")]
+    return waiting::quiet_seconds(job);
+    #[cfg(not(feature = "hydrate"))]
+    {
+        let _ = job;
+        Signal::stored(0)
+    }
+}
+
+#[cfg(feature = "hydrate")]
+mod waiting {
+    use std::time::Duration;
+
+    use domain::JobState;
+    use leptos::prelude::*;
+
+    use super::now;
+
+    pub fn quiet_seconds(job: Signal<JobState>) -> Signal<u64> {
+        let state = Memo::new(move |_| job.with(|job| (job.version, job.status)));
+        let seconds = RwSignal::new(0);
+        let since = StoredValue::new(now());
+        Effect::new(move |_| {
+            state.track();
+            since.set_value(now());
+            seconds.set(0);
+        });
+        let look = move || {
+            let is_active = state
+                .try_get_untracked()
+                .is_some_and(|(_, status)| status.is_active());
+            if let Some(since) = since.try_get_value().filter(|_| is_active) {
+                let _ = seconds.try_set(((now() - since) / 1000.0) as u64);
+            }
+        };
+        // The page ends it. Nothing is to be done where a document can't wait.
+        let _ = set_interval_with_handle(look, Duration::from_secs(1));
+        seconds.into()
+    }
+}
+
+/// Milliseconds since the page was opened.
+#[cfg(feature = "hydrate")]
+fn now() -> f64 {
+    window().performance().map_or(0.0, |clock| clock.now())
+}
+
 /// Numbers that run to their new values instead of jumping there, all at the same pace, unless the person prefers
 /// no motion. Where one falls, all are at their new values at once: something began anew.
 pub fn smooth<const N: usize>(numbers: Signal<[u64; N]>) -> Signal<[u64; N]> {
@@ -100,6 +149,8 @@ pub fn smooth<const N: usize>(numbers: Signal<[u64; N]>) -> Signal<[u64; N]> {
 #[cfg(feature = "hydrate")]
 mod smoothing {
     use leptos::prelude::*;
+
+    use super::now;
 
     const MILLISECONDS: f64 = 300.0;
 
@@ -150,10 +201,6 @@ mod smoothing {
         }
     }
 
-    fn now() -> f64 {
-        window().performance().map_or(0.0, |clock| clock.now())
-    }
-
     fn prefers_no_motion() -> bool {
         window()
             .match_media("(prefers-reduced-motion: reduce)")
@@ -167,7 +214,7 @@ mod smoothing {
 mod connection {
     use std::time::Duration;
 
-    use domain::{JobProgress, UserId};
+    use domain::{JobDeleted, JobProgress, UserId};
     use futures::{FutureExt, SinkExt, StreamExt, select};
     use gloo_net::websocket::{Message, State, futures::WebSocket};
     use gloo_timers::future::sleep;
@@ -175,6 +222,8 @@ mod connection {
         prelude::{Set, WriteSignal, window},
         web_sys::js_sys::Math,
     };
+
+    use super::refresh;
 
     /// How often the connection is tried out with a `ping`; one without any answer until the next
     /// is given up.
@@ -236,10 +285,12 @@ mod connection {
                     alive = true;
                     on_sign_of_life();
                     // Anything else, `pong` too, is only a sign of life.
-                    if let Message::Text(text) = message
-                        && let Ok(progress) = JobProgress::from_json(&text)
-                    {
+                    let Message::Text(text) = message else { continue };
+                    if let Ok(progress) = JobProgress::from_json(&text) {
                         on_progress(progress);
+                    } else if JobDeleted::from_json(&text).is_some() {
+                        // The page that shows it is gone, or has one job less.
+                        refresh();
                     }
                 }
                 () = heartbeat => {

@@ -76,7 +76,7 @@ pub fn answer<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, AppErro
     Err(match status {
         413 => AppError::new(
             ErrorKind::TooLarge,
-            "The file is larger than what is accepted here.",
+            "The file is too large to be accepted here.",
         ),
         502..=504 => AppError::unreachable(),
         _ => AppError::internal(),

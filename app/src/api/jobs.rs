@@ -137,16 +137,13 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
 fn incomplete() -> AppError {
     AppError::new(
         ErrorKind::Invalid,
-        "The form came incomplete. Reload the page and try again.",
+        "Some fields didn't arrive. Reload the page and try again.",
     )
 }
 
 #[cfg(feature = "ssr")]
 fn broken_off() -> AppError {
-    AppError::new(
-        ErrorKind::Invalid,
-        "The upload broke off before the file was complete. Try again.",
-    )
+    AppError::new(ErrorKind::Invalid, "The upload was interrupted. Try again.")
 }
 
 /// Uploads the demonstration file for the user and starts it; leads to the page of the new job.

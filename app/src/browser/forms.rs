@@ -3,7 +3,7 @@
 use leptos::{
     ev,
     prelude::{document, window_event_listener},
-    web_sys::{HtmlFormElement, SubmitEvent},
+    web_sys::{DragEvent, HtmlFormElement, SubmitEvent},
 };
 use wasm_bindgen::JsCast;
 
@@ -12,6 +12,9 @@ const SENT: &str = "data-sent";
 
 pub fn listen() {
     let _ = window_event_listener(ev::submit, send_once);
+    // The browser would open a file that is dropped beside its field in place of the page.
+    let _ = window_event_listener(ev::dragover, keep_page);
+    let _ = window_event_listener(ev::drop, keep_page);
     // A page that comes back as it was left is not being left any more.
     let _ = window_event_listener(ev::pageshow, |_| {
         while let Ok(Some(form)) = document().query_selector(&format!("form[{SENT}]")) {
@@ -24,6 +27,15 @@ pub fn listen() {
             }
         }
     });
+}
+
+fn keep_page(event: DragEvent) {
+    let carries_files = event
+        .data_transfer()
+        .is_some_and(|data| data.types().includes(&"Files".into(), 0));
+    if carries_files {
+        event.prevent_default();
+    }
 }
 
 fn send_once(event: SubmitEvent) {

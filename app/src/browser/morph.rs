@@ -25,8 +25,9 @@ pub fn morph(old: &Element, new: &Element) -> Result<(), JsValue> {
 
 fn morph_attributes(old: &Element, new: &Element) -> Result<(), JsValue> {
     for name in names(old) {
-        // Whether it is open is up to the person.
-        if !new.has_attribute(&name) && name != "open" {
+        // Whether it is open is up to the person. What isn't a link and has a tab index may have been given the focus.
+        let is_kept = name == "open" || (name == "tabindex" && old.tag_name() != "A");
+        if !new.has_attribute(&name) && !is_kept {
             old.remove_attribute(&name)?;
         }
     }

@@ -9,14 +9,15 @@ use leptos::{
     ev,
     prelude::{document, window, window_event_listener, window_event_listener_untyped},
     web_sys::{
-        Document, Element, FormData, HtmlAnchorElement, HtmlFormElement, MouseEvent, Response,
-        SubmitEvent, UrlSearchParams,
+        Document, Element, FormData, HtmlAnchorElement, HtmlFormElement, HtmlSelectElement,
+        MouseEvent, Response, SubmitEvent, UrlSearchParams,
     },
 };
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DomParser, SupportedType, Url};
 
 use super::morph::morph;
+use crate::AppError;
 
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
 
@@ -56,17 +57,39 @@ pub fn is_other_page(url: &str) -> bool {
 pub fn listen() {
     SHOWN.set(here());
     let _ = window_event_listener(ev::click, |event| {
-        if let Some(url) = followed(&event).filter(is_within) {
+        let Some(url) = followed(&event) else { return };
+        if is_within(&url) {
             event.prevent_default();
             go(&url);
+        } else if is_other_page(&url.href()) && is_offline() {
+            event.prevent_default();
+            say(TROUBLE, &AppError::unreachable().message);
         }
     });
     let _ = window_event_listener(ev::submit, |event| {
         if let Some(url) = searched(&event).filter(is_within) {
             event.prevent_default();
             go(&url);
+        } else if !event.default_prevented() && is_offline() {
+            // The browser would show its own page in place of this one.
+            event.prevent_default();
+            say(TROUBLE, &AppError::unreachable().message);
         }
     });
+    // A choice that is all there is to say takes effect at once.
+    let _ = window_event_listener(ev::change, |event| {
+        let chosen = event
+            .target()
+            .and_then(|it| it.dyn_into::<HtmlSelectElement>().ok());
+        if let Some(form) = chosen
+            .filter(|it| it.has_attribute("data-at-once"))
+            .and_then(|it| it.form())
+        {
+            // Fails only for a form that isn't in the document.
+            let _ = form.request_submit();
+        }
+    });
+    let _ = window_event_listener_untyped("online", |_| say(TROUBLE, ""));
     let _ = window_event_listener_untyped("popstate", |_| {
         // Where only the hash has changed, the browser does all there is to do.
         if SHOWN.with_borrow(|shown| *shown != here()) {
@@ -85,6 +108,10 @@ pub fn listen() {
             refresh();
         }
     });
+}
+
+fn is_offline() -> bool {
+    !window().navigator().on_line()
 }
 
 /// Where a click leads that the browser would follow in this tab.
@@ -134,21 +161,70 @@ fn go(url: &Url) {
 
 /// Shows what the address says. `is_new` tells whether somebody goes there, or back.
 fn show(is_new: bool) {
-    SHOWN.set(here());
+    let before = SHOWN.replace(here());
     leptos::task::spawn_local(async move {
         set_busy(true);
+        say(ANNOUNCEMENT, "");
+        say(TROUBLE, "");
         match load().await {
-            Ok(true) if is_new => scroll(),
-            // Shows the browser's own page of what is wrong.
-            Err(_) => drop(window().location().reload()),
-            // Done, or something else is shown by now.
-            Ok(_) => {}
+            Ok(true) => {
+                if is_new {
+                    scroll();
+                }
+                say(ANNOUNCEMENT, &announced());
+            }
+            // Something else is shown by now.
+            Ok(false) => {}
+            Err(Unshown::Unreachable) => {
+                SHOWN.set(before);
+                if is_new {
+                    // To the address of what is still shown.
+                    let _ = window().history().and_then(|history| history.back());
+                }
+                say(TROUBLE, &AppError::unreachable().message);
+            }
+            // Shows what the server says instead.
+            Err(Unshown::Other) => drop(window().location().reload()),
         }
     });
 }
 
+/// What the parts of the page say of themselves once they have changed.
+fn announced() -> String {
+    let Ok(parts) = document().query_selector_all("[data-announce]") else {
+        return String::new();
+    };
+    let sentences: Vec<String> = (0..parts.length())
+        .filter_map(|at| parts.get(at)?.dyn_into::<Element>().ok())
+        .filter_map(|part| part.get_attribute("data-announce"))
+        .collect();
+    sentences.join(" ")
+}
+
+/// Ids of the places in the document for what has changed, and for why something could not.
+const ANNOUNCEMENT: &str = "announcement";
+const TROUBLE: &str = "trouble";
+
+fn say(place: &str, sentence: &str) {
+    if let Some(place) = document().get_element_by_id(place) {
+        place.set_text_content(Some(sentence));
+    }
+}
+
+/// Why a page could not be shown in place of the present one.
+enum Unshown {
+    Unreachable,
+    Other,
+}
+
+impl From<JsValue> for Unshown {
+    fn from(_: JsValue) -> Self {
+        Self::Other
+    }
+}
+
 /// Fetches the page at the present address; gives whether it is still wanted.
-async fn load() -> Result<bool, JsValue> {
+async fn load() -> Result<bool, Unshown> {
     loop {
         let number = FETCH.get() + 1;
         FETCH.set(number);
@@ -167,10 +243,16 @@ async fn load() -> Result<bool, JsValue> {
     }
 }
 
-async fn fetch() -> Result<Document, JsValue> {
-    let response: Response = window().fetch_with_str(&here()).await?.dyn_into()?;
-    let html = response.text()?.await?.as_string().unwrap_or_default();
-    DomParser::new()?.parse_from_string(&html, SupportedType::TextHtml)
+async fn fetch() -> Result<Document, Unshown> {
+    let response = window().fetch_with_str(&here()).await;
+    let response: Response = response.map_err(|_| Unshown::Unreachable)?.dyn_into()?;
+    if response.status() == 404 {
+        // What was shown is deleted: the server's page says so.
+        let _ = window().location().reload();
+    }
+    let html = response.text()?.await.map_err(|_| Unshown::Unreachable)?;
+    let html = html.as_string().unwrap_or_default();
+    Ok(DomParser::new()?.parse_from_string(&html, SupportedType::TextHtml)?)
 }
 
 fn apply(fetched: &Document) -> Result<(), JsValue> {
@@ -200,12 +282,22 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
     })
 }
 
-/// To what somebody wants to see who follows a link: a row, or what the hash names.
+/// To what somebody wants to see who follows a link: a row, or what the hash names, unless it is in sight.
 fn scroll() {
     let hash = window().location().hash().unwrap_or_default();
     let named = || document().get_element_by_id(hash.strip_prefix('#')?);
     let row = document().query_selector("tr[aria-current]").ok().flatten();
-    if let Some(target) = row.or_else(named) {
+    let height = window()
+        .inner_height()
+        .ok()
+        .and_then(|height| height.as_f64());
+    let is_in_view = |target: &Element| {
+        let top = target.get_bounding_client_rect().top();
+        height.is_some_and(|height| (0.0..height / 2.0).contains(&top))
+    };
+    if let Some(row) = row {
+        row.scroll_into_view();
+    } else if let Some(target) = named().filter(|target| !is_in_view(target)) {
         target.scroll_into_view();
     }
 }

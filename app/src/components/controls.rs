@@ -1,4 +1,4 @@
-use domain::{Command, JobId, JobState, JobStatus};
+use domain::{Command, JobId, JobState};
 use leptos::{
     prelude::*,
     server_fn::ServerFn,
@@ -6,7 +6,7 @@ use leptos::{
 };
 use wasm_bindgen::JsCast;
 
-use super::{Confirm, FormError, text};
+use super::{Confirm, FormError, some_text, text};
 use crate::{AppError, api::CommandJob, request};
 
 /// The job as a page shows it: what was asked of it is taken for granted until the answer says otherwise. Its controls
@@ -23,6 +23,8 @@ pub fn shown(job: RwSignal<JobState>, asked: RwSignal<Option<Command>>) -> Signa
 }
 
 /// What can be asked of the job as it is. Where it destroys nothing, a button does it at once.
+///
+/// A retry isn't offered where the file is to blame: it would fail in the same way.
 #[component]
 pub fn Controls(
     job_id: JobId,
@@ -35,13 +37,14 @@ pub fn Controls(
     #[prop(default = None)]
     cancel: Option<bool>,
 ) -> impl IntoView {
-    let status = Memo::new(move |_| job.with(|job| job.status));
+    let state = Memo::new(move |_| job.with(|job| (job.status, job.error_code.is_some())));
     move || {
-        let status = status.get();
-        let offered: Vec<Command> = Command::ALL
-            .into_iter()
-            .filter(|command| *command != Command::Cancel && command.is_offered_for(status))
-            .collect();
+        let (status, is_file_wrong) = state.get();
+        let is_offered = |command: &Command| {
+            let is_in_vain = *command == Command::Retry && is_file_wrong;
+            *command != Command::Cancel && !is_in_vain && command.is_offered_for(status)
+        };
+        let offered: Vec<Command> = Command::ALL.into_iter().filter(is_offered).collect();
         // In a list it would be one of many jobs that a key starts.
         let has_shortcut = cancel.is_some();
         let cancel = cancel.filter(|_| Command::Cancel.is_offered_for(status));
@@ -51,7 +54,7 @@ pub fn Controls(
             let cancel = cancel.map(|open| view! { <Cancel order=order(Command::Cancel) open /> });
             let orders: Vec<_> = offered.into_iter().map(order).collect();
             view! {
-                <div class="controls">
+                <div class="controls" role="group" aria-label="Commands">
                     // By key, so that no button becomes another one under somebody's pointer.
                     <For each=move || orders.clone() key=|order| order.command let(order)>
                         <CommandButton order has_shortcut />
@@ -162,7 +165,8 @@ fn CommandButton(order: Order, has_shortcut: bool) -> impl IntoView {
             <FormError error=order.error />
             <button
                 class=class
-                disabled=move || order.asked.get().is_some()
+                // Not disabled, which would take the focus from it.
+                aria-disabled=some_text(move || order.asked.get().map(|_| "true"))
                 aria-keyshortcuts=shortcut
                 on:click=click
             >
@@ -187,39 +191,25 @@ fn Cancel(order: Order, open: bool) -> impl IntoView {
                 id="cancel-job"
                 button="Cancel…"
                 button_class="button button-quiet-danger scripted"
-                question="Cancel the processing?"
-                dismiss="Don't cancel"
+                question="Cancel this job?"
+                dismiss="Keep running"
                 error=order.error
             >
                 <p>
-                    "Rows that have their verdict are kept. To process the others the file must be retried from its first row."
+                    "Rows already checked are kept. To check the rest you'll have to start over."
                 </p>
                 <OrderForm order>
                     <button
                         class="button button-danger"
-                        disabled=move || order.asked.get().is_some()
+                        aria-disabled=some_text(move || order.asked.get().map(|_| "true"))
                     >
                         {text(move || match order.asked.get() {
                             Some(Command::Cancel) => "Cancelling…",
-                            _ => "Cancel processing",
+                            _ => "Cancel job",
                         })}
                     </button>
                 </OrderForm>
             </Confirm>
         </div>
-    }
-}
-
-/// Says of a job at rest what its state means, where its numbers don't.
-pub fn state_sentence(status: JobStatus) -> Option<&'static str> {
-    match status {
-        JobStatus::Pending => Some(
-            "The file is stored. Start it to have every row checked; this page may be closed meanwhile.",
-        ),
-        JobStatus::Paused => Some("Paused. It goes on where it stopped when you resume it."),
-        JobStatus::Cancelled => Some(
-            "Cancelled. The rows below have their verdict; a retry begins anew with the first row.",
-        ),
-        JobStatus::Processing | JobStatus::Completed | JobStatus::Failed => None,
     }
 }

@@ -1,16 +1,20 @@
-use domain::{JobState, format};
+use domain::{JobId, JobState, format};
 use leptos::prelude::*;
 
-use super::text;
+use super::{some_text, text};
 use crate::live;
 
-/// The job's rows by verdict.
+/// The job's rows by verdict; each number leads to the rows.
 #[component]
 pub fn Counts(
+    job_id: JobId,
     #[prop(into)] job: Signal<JobState>,
     /// Smaller, and without those that only matter while one waits.
     #[prop(optional)]
     compact: bool,
+    /// What the links keep of the page's query, as `&size=50`.
+    #[prop(default = Signal::stored(String::new()))]
+    kept: Signal<String>,
 ) -> impl IntoView {
     let numbers = Memo::new(move |_| {
         job.with(|job| {
@@ -24,10 +28,23 @@ pub fn Counts(
     });
     let numbers = live::smooth(numbers.into());
     let count = move |name: &'static str, kind: &'static str, number: fn([u64; 4]) -> u64| {
+        let number = Memo::new(move |_| number(numbers.get()));
+        let shown = text(move || format::count(number.get()));
+        let is_filter = matches!(kind, "valid" | "invalid" | "suspicious");
+        let has_rows = Memo::new(move |_| number.get() > 0);
+        // Without rows it is no link.
+        let href = some_text(move || {
+            (is_filter && has_rows.get())
+                .then(|| format!("/jobs/{job_id}?filter={kind}{}#rows", kept.get()))
+        });
         view! {
-            <div data-kind=kind>
+            <div data-kind=kind data-some=some_text(move || has_rows.get().then_some(""))>
                 <dt>{name}</dt>
-                <dd>{text(move || format::count(number(numbers.get())))}</dd>
+                <dd>
+                    <a href=href tabindex=some_text(move || (!has_rows.get()).then_some("-1"))>
+                        {shown}
+                    </a>
+                </dd>
             </div>
         }
     };

@@ -30,6 +30,7 @@ pub fn TextField<'a>(
                 id=id
                 name=name
                 type=kind
+                dir="auto"
                 value=value
                 required
                 maxlength=maxlength.to_string()

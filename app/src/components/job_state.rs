@@ -1,11 +1,21 @@
-use domain::{JobState, JobStatus, format};
+use domain::{JobState, JobStatus, Phase, format};
 use leptos::prelude::*;
 
 use super::{some_text, text};
 
+/// What the colour of a job says: how it stands, and of a completed one whether its rows are valid.
+fn tone(job: &JobState) -> &'static str {
+    match job.status {
+        JobStatus::Completed if job.invalid_records == 0 => "valid",
+        JobStatus::Completed if job.valid_records == 0 => "invalid",
+        JobStatus::Completed => "mixed",
+        status => status.as_str(),
+    }
+}
+
 #[component]
-pub fn StatusBadge(#[prop(into)] status: Signal<JobStatus>) -> impl IntoView {
-    let name = text(move || match status.get() {
+pub fn StatusBadge(job: Signal<JobState>) -> impl IntoView {
+    let name = text(move || match job.with(|job| job.status) {
         JobStatus::Pending => "Pending",
         JobStatus::Processing => "Processing",
         JobStatus::Completed => "Completed",
@@ -14,7 +24,11 @@ pub fn StatusBadge(#[prop(into)] status: Signal<JobStatus>) -> impl IntoView {
         JobStatus::Cancelled => "Cancelled",
     });
     view! {
-        <span class="badge" data-status=text(move || status.get().as_str())>
+        <span
+            class="badge"
+            data-status=text(move || job.with(|job| job.status.as_str()))
+            data-tone=text(move || job.with(tone))
+        >
             {name}
         </span>
     }
@@ -23,11 +37,32 @@ pub fn StatusBadge(#[prop(into)] status: Signal<JobStatus>) -> impl IntoView {
 #[component]
 pub fn JobProgressBar(#[prop(into)] job: Signal<JobState>, filename: String) -> impl IntoView {
     let label = format!("Progress of {filename}");
-    let percent = Memo::new(move |_| job.with(|job| job.progress_percent));
+    // Nobody knows how far the reading is.
+    let percent = Memo::new(move |_| {
+        job.with(|job| (job.phase() != Some(Phase::Reading)).then_some(job.progress_percent))
+    });
+    // Of all rows, how many are invalid, once that doesn't change any more.
+    let invalid = some_text(move || {
+        job.with(|job| {
+            let share = job.invalid_records as f64 / job.total_records.max(1) as f64 * 100.0;
+            (tone(job) == "mixed").then(|| format::short(share.max(1.0)))
+        })
+    });
     view! {
-        <div class="progress" data-status=text(move || job.with(|job| job.status.as_str()))>
-            <progress max="100" value=text(move || format::short(percent.get())) aria-label=label></progress>
-            <span class="progress-percent">{text(move || format::percent(percent.get()))}</span>
+        <div class="progress" data-tone=text(move || job.with(tone))>
+            <div class="progress-bar">
+                <progress
+                    max="100"
+                    value=some_text(move || percent.get().map(format::short))
+                    aria-label=label
+                ></progress>
+                <svg class="progress-invalid" aria-hidden="true">
+                    <rect width=some_text(move || invalid.get().map(|share| share + "%")) height="100%" />
+                </svg>
+            </div>
+            <span class="progress-percent">
+                {some_text(move || percent.get().map(format::percent))}
+            </span>
         </div>
     }
 }
@@ -68,7 +103,10 @@ impl Announcements {
 
 fn sentence(job: &JobState, filename: &str) -> String {
     match job.status {
-        JobStatus::Pending => format!("{filename} waits for its start."),
+        JobStatus::Pending => format!("{filename} is ready to start."),
+        JobStatus::Processing if job.phase() == Some(Phase::Finishing) => {
+            format!("{filename} is finishing.")
+        }
         JobStatus::Processing => {
             format!("{filename}: {} percent.", job.progress_percent as u8)
         }

@@ -1,7 +1,28 @@
+use leptos::prelude::*;
+
+/// What the title of a page begins with that says what is wrong with a form.
+const ERROR: &str = "Error: ";
+
 /// The title of a document; of the first page for an empty text.
 pub fn document_title(text: &str) -> String {
     match text {
         "" => "Batchline".to_owned(),
         text => format!("{text} · Batchline"),
     }
+}
+
+#[cfg(feature = "ssr")]
+pub fn error_title(title: &str) -> String {
+    let title = if title.is_empty() { "Users" } else { title };
+    format!("{ERROR}{title}")
+}
+
+/// Keeps the title of the document up to date. One that says that something is wrong stays until there is news.
+pub fn follow_title(title: impl Fn() -> String + 'static) {
+    Effect::new(move |before: Option<()>| {
+        let title = document_title(&title());
+        if before.is_some() || !document().title().starts_with(ERROR) {
+            document().set_title(&title);
+        }
+    });
 }

@@ -6,13 +6,13 @@ use leptos::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::renew;
+use super::{job_summary::title as job_title, renew};
 use crate::{
     AppError,
     api::CreateDemoJob,
     components::{
-        Announcements, ConnectionState, Controls, Counts, FormError, JobProgressBar, StatusBadge,
-        Time, document_title, shown, some_text, text,
+        Announcements, ConnectionState, Controls, Counts, FileName, FormError, JobProgressBar,
+        StatusBadge, Time, follow_title, shown, some_text, text,
     },
     live,
 };
@@ -76,13 +76,12 @@ pub fn JobList(
             }
         },
     );
-    Effect::new(move |_| {
+    follow_title(move || {
         let active = jobs.active();
         let active = active
             .as_ref()
             .map(|(job, filename)| (job, filename.as_str()));
-        let title = title(active, &user_name.read());
-        document().set_title(&document_title(&title));
+        title(active, &user_name.read())
     });
     let has_jobs = Memo::new(move |_| total.get() > 0);
     let list = move || {
@@ -114,7 +113,7 @@ pub fn JobList(
 /// What the page is called: how far the newest job under way is, and its file.
 pub fn title(active: Option<(&JobState, &str)>, user_name: &str) -> String {
     match active {
-        Some((job, filename)) => format!("{} % · {filename}", job.progress_percent as u8),
+        Some((job, filename)) => job_title(job, filename),
         None => user_name.to_owned(),
     }
 }
@@ -213,22 +212,20 @@ fn NoJobs(user_id: UserId, error: Option<AppError>) -> impl IntoView {
             <h3>"No files yet"</h3>
             <ol>
                 <li>
-                    "Upload a CSV file with the columns transaction_id, amount and date; a description is optional. "
+                    "Upload a file of transactions. "
                     <a href="/sample.csv" download>
-                        "Here is a small one"
-                    </a> "."
+                        "Download a sample file"
+                    </a>
                 </li>
-                <li>"Start it: every row gets its verdict while you watch, or while you don't."</li>
-                <li>
-                    "Look at the problems by kind, and download the invalid rows with their reasons."
-                </li>
+                <li>"Start processing. You can close the page; it keeps running."</li>
+                <li>"Review the problems and download the rows to fix."</li>
             </ol>
-            <p>"No file at hand? A demonstration has 200,000 rows, and problems of many kinds."</p>
+            <p>"No file to hand?"</p>
             <form method="post" action=CreateDemoJob::PATH>
                 <FormError error />
                 <input type="hidden" name="user_id" value=user_id.to_string() />
-                <button class="button" data-under-way="Preparing it…">
-                    "Try the demonstration"
+                <button class="button" data-under-way="Preparing…">
+                    "Try it with 200,000 sample rows"
                 </button>
             </form>
         </div>
@@ -253,9 +250,9 @@ fn JobItem(entry: Entry, posted: Option<AppError>, announcements: Announcements)
         <li class="card">
             <div class="card-head">
                 <a class="card-title" href=format!("/jobs/{job_id}")>
-                    {filename.clone()}
+                    <FileName name=filename.clone() />
                 </a>
-                <StatusBadge status />
+                <StatusBadge job=shown />
             </div>
             <p class="muted">{format::bytes(bytes)} " · uploaded " <Time at=created_at /></p>
             {move || match status.get() {
@@ -271,7 +268,7 @@ fn JobItem(entry: Entry, posted: Option<AppError>, announcements: Announcements)
                     EitherOf3::C(
                         view! {
                             <JobProgressBar job=shown filename=filename.clone() />
-                            <Counts job=shown compact=true />
+                            <Counts job_id job=shown compact=true />
                         },
                     )
                 }

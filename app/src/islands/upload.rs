@@ -70,7 +70,7 @@ pub fn UploadForm(
         };
         if file.size() as u64 > max_bytes {
             let sentence = format!(
-                "The file has {}, and at most {} are accepted here.",
+                "The file has {}. Files may have at most {}.",
                 format::bytes(file.size() as u64),
                 format::bytes(max_bytes)
             );
@@ -136,7 +136,7 @@ pub fn UploadForm(
                             .then(|| {
                                 view! {
                                     <button class="button" type="button" on:click=cancel>
-                                        "Cancel the upload"
+                                        "Cancel upload"
                                     </button>
                                 }
                             })

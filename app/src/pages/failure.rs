@@ -11,7 +11,7 @@ pub fn not_found(site: &Site) -> Page {
             <section class="failure">
                 <p class="eyebrow">"404"</p>
                 <h1>"Page not found"</h1>
-                <p>"There is nothing at this address. It may have been mistyped."</p>
+                <p>"This page doesn't exist. It may have been deleted, or the link is wrong."</p>
                 <p>
                     <a class="button" href="/">
                         "Back to all users"
@@ -53,7 +53,7 @@ pub fn failure(site: &Site, error: AppError) -> Page {
     let (title, advice) = match error.kind {
         ErrorKind::NotFound => (
             error.message,
-            "It may have been deleted, or its address mistyped.".to_owned(),
+            "It may have been deleted, or the link is wrong.".to_owned(),
         ),
         _ => ("This page can't be shown".to_owned(), error.message),
     };

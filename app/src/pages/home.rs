@@ -1,11 +1,15 @@
 //! `/`: the users, and a form to create one.
 
 use axum::http::StatusCode;
-use backend::Backend;
-use domain::{Email, User, UserName, format};
+use backend::{Backend, users::FoundUsers};
+use domain::{Email, PageRequest, User, UserName, format};
 use leptos::{prelude::*, server_fn::ServerFn};
+use url::form_urlencoded;
 
-use super::failure::failure;
+use super::{
+    failure::failure,
+    pager::{Pager, page_number},
+};
 use crate::{
     AppError, Page, Query, Site,
     api::CreateUser,
@@ -13,21 +17,25 @@ use crate::{
 };
 
 pub async fn home(site: &Site, backend: &Backend, query: &Query) -> Page {
-    let users = match backend::users::list(backend).await {
+    let (page, invalid_page) = page_number(query);
+    // What a name can't contain finds nobody.
+    let search = query.get("q").trim().replace('\0', "\u{fffd}");
+    let users = match backend::users::search(backend, page, &search).await {
         Ok(users) => users,
         Err(error) => return failure(site, error.into()),
     };
-    site.page(StatusCode::OK, "", || {
+    site.page(StatusCode::OK, &query.title(""), || {
         view! {
             <div class="page-head">
                 <h1>"Check every transaction before it counts"</h1>
                 <p class="lead">
-                    "Batchline takes CSV files of transactions, checks every row in the background, and gives each one back with its verdict."
+                    "Upload a CSV of transactions. Batchline checks every row in the background and tells you which ones to fix."
                 </p>
             </div>
-            <div class="columns">
-                <UserList users />
+            // The form comes first: on a phone it would else be below all users.
+            <div class="columns columns-form-first">
                 <CreateUserForm error={query.posted::<CreateUser>()} />
+                <UserList users search invalid_page />
             </div>
         }
     })
@@ -35,33 +43,101 @@ pub async fn home(site: &Site, backend: &Backend, query: &Query) -> Page {
 
 /// Newest first, as they come.
 #[component]
-fn UserList(users: Vec<User>) -> impl IntoView {
-    let count = users.len() as u64;
-    let list = if users.is_empty() {
-        view! {
+fn UserList(
+    users: FoundUsers,
+    /// What their names or email addresses contain.
+    search: String,
+    /// What is wrong with the page's number in the URL.
+    invalid_page: Option<&'static str>,
+) -> impl IntoView {
+    let FoundUsers { page, users, total } = users;
+    let list = match (users.is_empty(), search.is_empty()) {
+        (true, true) => view! {
             <div class="empty">
                 <h3>"No users yet"</h3>
+                <p>"Files belong to users. Create a user to upload your first file."</p>
+            </div>
+        }
+        .into_any(),
+        (true, false) => view! {
+            <div class="empty">
+                <p>"No user matches this search."</p>
                 <p>
-                    "Every file belongs to a user. Create the first one here, then open its page to upload a CSV file and watch it being checked."
+                    <a href="/">"Show all users"</a>
                 </p>
             </div>
         }
-        .into_any()
-    } else {
-        view! {
+        .into_any(),
+        (false, _) => view! {
             <ul class="cards" aria-label="Users">
                 {users.into_iter().map(|user| view! { <UserItem user /> }).collect_view()}
             </ul>
         }
-        .into_any()
+        .into_any(),
     };
+    let has_search = total > FoundUsers::SIZE || !search.is_empty();
+    let announcement = match total.div_ceil(FoundUsers::SIZE) {
+        0 | 1 => format::counted(total, "user"),
+        pages => format!("{}, page {page} of {pages}", format::counted(total, "user")),
+    };
+    let kept = search.clone();
+    let href = move |page: u64| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if !kept.is_empty() {
+            query.append_pair("q", &kept);
+        }
+        if page != 1 {
+            query.append_pair("page", &page.to_string());
+        }
+        match query.finish() {
+            query if query.is_empty() => "/#users".to_owned(),
+            query => format!("/?{query}#users"),
+        }
+    };
+    let pager = (total > FoundUsers::SIZE)
+        .then(|| view! { <Pager page size=FoundUsers::SIZE total noun="user" href /> });
     view! {
-        <section aria-labelledby="users" id="user-list" data-part>
+        <section aria-labelledby="users" id="user-list" data-part data-announce=announcement>
             <h2 id="users">
-                "Users " {(count > 0).then(|| view! { <span class="tally">{format::count(count)}</span> })}
+                "Users " {(total > 0).then(|| view! { <span class="tally">{format::count(total)}</span> })}
             </h2>
+            {invalid_page
+                .map(|sentence| {
+                    view! {
+                        <p class="notice notice-bad" role="alert">
+                            {sentence}
+                        </p>
+                    }
+                })}
+            {has_search.then(|| view! { <Search search /> })}
             {list}
+            {pager}
         </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Search(search: String) -> impl IntoView {
+    view! {
+        <search>
+            <form method="get" action="/#users" class="search">
+                <label class="visually-hidden" for="q">
+                    "Search users"
+                </label>
+                <input
+                    id="q"
+                    type="search"
+                    name="q"
+                    aria-keyshortcuts="/"
+                    value=search
+                    dir="auto"
+                    maxlength=PageRequest::MAX_QUERY_CHARS.to_string()
+                    placeholder="Name or email"
+                />
+                <button class="button">"Search"</button>
+            </form>
+        </search>
     }
     .into_any()
 }
@@ -71,7 +147,7 @@ fn UserItem(user: User) -> impl IntoView {
     view! {
         <li class="card card-link">
             <a class="card-title" href=format!("/users/{}", user.id)>
-                {user.name}
+                <bdi>{user.name}</bdi>
             </a>
             <span class="muted">{user.email}</span>
             <span class="muted card-aside">"Created " <Time at=format::machine_time(user.created_at) /></span>

@@ -10,21 +10,22 @@ mod rows;
 
 use axum::http::StatusCode;
 use backend::Backend;
-use domain::{JobId, UserId};
-use leptos::{either::Either, prelude::*, server_fn::ServerFn};
+use chrono::Utc;
+use domain::{JobId, UserId, format};
+use leptos::{prelude::*, server_fn::ServerFn};
 
 use self::{
     details::Details, downloads::Downloads, questions::Questions, reading::HowItIsRead,
     report::Report, result::ResultFacts, rows::Rows,
 };
 use super::{
+    REFRESH_SECONDS,
     failure::{failure, not_found},
-    refresh_after_question, refresh_without_javascript,
 };
 use crate::{
     Page, Query, Site,
     api::{self, CommandJob, DeleteJob, JobDetails},
-    components::Confirm,
+    components::{Confirm, FileName, error_title},
     islands::{JobSummary, job_title},
 };
 
@@ -73,42 +74,63 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
         .error()
         .map_or(StatusCode::OK, |error| error.kind.status());
     let is_question_open = query.get("ask") == "cancel";
-    let is_active = job.state.status.is_active();
-    let refresh = is_active.then(|| match is_question_open {
-        true => Either::Left(refresh_after_question(&format!("/jobs/{job_id}"))),
-        false => Either::Right(refresh_without_javascript()),
-    });
-    site.page(status, &job_title(&job.state, &job.filename), || {
+    // An open question leaves time for the answer; then the page refreshes itself again.
+    let refresh = job
+        .state
+        .status
+        .is_active()
+        .then(|| match is_question_open {
+            true => format!("60;url=/jobs/{job_id}"),
+            false => REFRESH_SECONDS.to_owned(),
+        });
+    let title = job_title(&job.state, &job.filename);
+    let title = match rows.error() {
+        Some(_) => error_title(&title),
+        None => query.title(&title),
+    };
+    site.live_page(status, &title, refresh, || {
         let facts = view! { <ResultFacts job=&job report=&report /> };
+        let downloads = view! { <Downloads job=&job /> };
+        let kept = rows.kept();
         view! {
-            {refresh}
             <nav class="crumbs" aria-label="Breadcrumb">
                 <a href="/">"Users"</a>
                 <span aria-hidden="true">"/"</span>
                 <a href=format!("/users/{}", user.id) aria-keyshortcuts="b">
-                    {user.name}
+                    <bdi>{user.name.clone()}</bdi>
                 </a>
                 <span aria-hidden="true">"/"</span>
-                <span aria-current="page">{job.filename.clone()}</span>
+                <span aria-current="page">
+                    <FileName name=job.filename.clone() />
+                </span>
             </nav>
+            <p class="on-paper">
+                <bdi>{user.name}</bdi>
+                {format!(
+                    ", {} · {} · printed from /jobs/{job_id} at {}",
+                    user.email,
+                    job.filename,
+                    format::time(&format::machine_time(Utc::now())),
+                )}
+            </p>
             <JobSummary
                 job_id
                 job=job.state.clone()
                 filename=job.filename.clone()
+                kept
                 is_question_open
                 posted={query.posted::<CommandJob>()}
             >
-                {facts}
+                {facts} {downloads}
             </JobSummary>
             {same_file_as.map(same_file)}
             <Questions job=&job file=&file error=query.answer_error() />
-            <Report job=&job report />
+            <Report job=&job report address=rows.address() />
             <rows::Table job=&job rows />
             <div class="columns columns-even">
                 <Details job=&job />
                 <div class="stack">
                     <HowItIsRead file=&file />
-                    <Downloads job=&job />
                     <Delete job_id user_id=user.id query />
                 </div>
             </div>
@@ -120,9 +142,9 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
 fn same_file(earlier: JobId) -> impl IntoView {
     view! {
         <p class="notice">
-            "You uploaded the same file before: "
-            <a href=format!("/jobs/{earlier}")>"see that upload"</a>
-            ", or go on with this one."
+            "You uploaded the same file before. "
+            <a href=format!("/jobs/{earlier}")>"Open that job"</a>
+            ", or continue with this one."
         </p>
     }
 }
@@ -132,14 +154,13 @@ fn Delete<'a>(job_id: JobId, user_id: UserId, query: &'a Query) -> impl IntoView
     view! {
         <section class="panel" aria-labelledby="delete">
             <h2 id="delete">"Delete"</h2>
-            <p class="muted">"Removes the uploaded file, its rows and its results."</p>
             <Confirm
                 id="delete-job"
                 button="Delete file…"
                 question="Delete this file?"
                 error={query.posted::<DeleteJob>()}
             >
-                <p>"The file goes with all its rows and results. This can't be undone."</p>
+                <p>"This deletes the file, its rows and results. It can't be undone."</p>
                 <form method="post" action=DeleteJob::PATH>
                     <input type="hidden" name="job_id" value=job_id.to_string() />
                     <input type="hidden" name="user_id" value=user_id.to_string() />

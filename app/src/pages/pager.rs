@@ -1,6 +1,19 @@
 use domain::format;
 use leptos::prelude::*;
 
+use crate::Query;
+
+/// The page that the URL asks for. For what is no page, the first one and a sentence that says so.
+pub fn page_number(query: &Query) -> (u64, Option<&'static str>) {
+    match query.get("page") {
+        "" => (1, None),
+        page => match page.parse() {
+            Ok(page) if page > 0 => (page, None),
+            _ => (1, Some("Page must be 1 or higher. This is the first page.")),
+        },
+    }
+}
+
 /// Where the page stands among the others, and the ways to them.
 #[component]
 pub fn Pager<Href: Fn(u64) -> String + 'static>(
@@ -27,11 +40,11 @@ pub fn Pager<Href: Fn(u64) -> String + 'static>(
             </a>
         }
         .into_any(),
-        // In its place, so that the others don't move.
+        // In its place, so that the others don't move, and what was just pressed keeps the focus.
         None => view! {
-            <span class="button" aria-disabled="true">
+            <a class="button" role="link" aria-disabled="true" tabindex="-1">
                 {name}
-            </span>
+            </a>
         }
         .into_any(),
     };

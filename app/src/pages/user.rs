@@ -10,9 +10,9 @@ use leptos::prelude::*;
 
 use self::{formats::SavedFormats, settings::Settings};
 use super::{
+    REFRESH_SECONDS,
     failure::{failure, not_found},
-    pager::Pager,
-    refresh_without_javascript,
+    pager::{Pager, page_number},
 };
 use crate::{
     Page, Query, Site,
@@ -25,8 +25,7 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
     let Ok(user_id) = id.parse() else {
         return not_found(site);
     };
-    // What is no number is the first page.
-    let page = query.get("page").parse().unwrap_or(1);
+    let (page, invalid_page) = page_number(query);
     let Dashboard {
         user,
         jobs,
@@ -40,26 +39,41 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
     let active = jobs.iter().find(|listed| listed.job.status.is_active());
     let active = active.map(|listed| (&listed.job, listed.filename.as_str()));
     let format_names: Vec<String> = formats.iter().map(|saved| saved.name.clone()).collect();
-    let title = list_title(active, &user.name);
-    let refresh = active.is_some();
-    site.page(StatusCode::OK, &title, || {
+    let title = query.title(&list_title(active, &user.name));
+    let refresh = active.map(|_| REFRESH_SECONDS.to_owned());
+    site.live_page(StatusCode::OK, &title, refresh, || {
         let href = move |page| match page {
             1 => format!("/users/{user_id}#files"),
             page => format!("/users/{user_id}?page={page}#files"),
         };
+        let announcement = format!(
+            "{}, page {page} of {}",
+            format::counted(total, "file"),
+            total.div_ceil(JobPage::SIZE).max(1)
+        );
+        let invalid_page = invalid_page.map(|sentence| {
+            view! {
+                <p class="notice notice-bad" role="alert">
+                    {sentence}
+                </p>
+            }
+        });
         let pager = (total > JobPage::SIZE)
             .then(|| view! { <Pager page size=JobPage::SIZE total noun="file" href /> });
         view! {
-            {refresh.then(refresh_without_javascript)}
             <nav class="crumbs" aria-label="Breadcrumb" id="crumbs" data-part>
                 <a href="/" aria-keyshortcuts="b">
                     "Users"
                 </a>
                 <span aria-hidden="true">"/"</span>
-                <span aria-current="page">{user.name.clone()}</span>
+                <span aria-current="page">
+                    <bdi>{user.name.clone()}</bdi>
+                </span>
             </nav>
             <div class="page-head" id="head" data-part>
-                <h1>{user.name.clone()}</h1>
+                <h1>
+                    <bdi>{user.name.clone()}</bdi>
+                </h1>
                 <p class="muted">
                     {user.email.clone()} " · created " <Time at=format::machine_time(user.created_at) />
                 </p>
@@ -81,7 +95,8 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
                         posted={query.posted::<CommandJob>()}
                         demo_error={query.posted::<CreateDemoJob>()}
                     />
-                    <div id="pages" data-part>
+                    <div id="pages" data-part data-announce=announcement>
+                        {invalid_page}
                         {pager}
                     </div>
                 </div>

@@ -10,7 +10,7 @@ use super::{
     thread::{self, CheckModule, Given},
 };
 use crate::{
-    components::{some_text, text},
+    components::{FileName, some_text, text},
     request::query_of,
 };
 
@@ -139,15 +139,30 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
     let has_numbers =
         Memo::new(move |_| check.end.with(|end| !matches!(end, Some(End::Failed(_)))));
     let is_done = move || check.end.with(|end| matches!(end, Some(End::Done(_))));
-    let status = text(move || if is_done() { "completed" } else { "processing" });
+    // Green and red for what is all valid or all invalid, and known to be so.
+    let tone = text(move || {
+        let counts = check.progress.get().counts;
+        match (is_done(), counts.valid, counts.invalid) {
+            (true, _, 0) => "valid",
+            (true, 0, _) => "invalid",
+            _ => "",
+        }
+    });
     let percent = Memo::new(move |_| match bytes {
         0 => 100.0,
         bytes => check.progress.get().bytes as f64 / bytes as f64 * 100.0,
     });
-    let pace = text(move || pace(check.progress.get(), bytes, is_running.get()));
+    let pace = text(move || {
+        let word = match (is_running.get(), is_done()) {
+            (true, _) => None,
+            (false, true) => Some("checked in"),
+            (false, false) => Some("stopped after"),
+        };
+        pace(check.progress.get(), bytes, word)
+    });
     let numbers = move || {
         view! {
-            <div class="progress" data-status=status>
+            <div class="progress" data-tone=tone>
                 <progress
                     max="100"
                     value=text(move || format::short(percent.get()))
@@ -164,10 +179,10 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
         <section class="check" aria-labelledby="check">
             <div class="check-head">
                 <h3 id="check">
-                    {name} " " <span class="tally">{format::bytes(bytes)}</span>
+                    <FileName name /> " " <span class="tally">{format::bytes(bytes)}</span>
                 </h3>
                 <button class="button button-small" type="button" on:click=toggle>
-                    {text(move || if is_running.get() { "Stop the check" } else { "Check again" })}
+                    {text(move || if is_running.get() { "Stop check" } else { "Check again" })}
                 </button>
             </div>
             {move || has_numbers.get().then(numbers)}
@@ -249,17 +264,17 @@ fn Questions(check: FileCheck, fields: String, input: NodeRef<html::Input>) -> i
 /// From less there is no speed to tell.
 const LEAST_SECONDS: f64 = 0.1;
 
-/// How far and how fast it goes.
-fn pace(progress: Progress, total: u64, is_running: bool) -> String {
+/// How far and how fast it goes; `end` says before the time how it ended.
+fn pace(progress: Progress, total: u64, end: Option<&str>) -> String {
     let Progress {
         bytes,
         seconds,
         counts,
     } = progress;
-    let mut parts = vec![match is_running {
-        true => format!("{} of {}", format::bytes(bytes), format::bytes(total)),
-        false if seconds < LEAST_SECONDS => "checked in less than 0.1\u{a0}s".to_owned(),
-        false => format!("checked in {}", format::seconds(seconds)),
+    let mut parts = vec![match end {
+        None => format!("{} of {}", format::bytes(bytes), format::bytes(total)),
+        Some(end) if seconds < LEAST_SECONDS => format!("{end} less than 0.1\u{a0}s"),
+        Some(end) => format!("{end} {}", format::seconds(seconds)),
     }];
     if seconds >= LEAST_SECONDS {
         let per_second = |number: u64| (number as f64 / seconds).round() as u64;
@@ -276,7 +291,7 @@ fn sentence(end: &End) -> String {
         End::Done(report) => verdict(report),
         End::Failed(failure) => failure_sentence(failure),
         End::Stopped => {
-            "The check was stopped. The file can be uploaded all the same: processing checks every row."
+            "Check stopped. You can still upload: every row is checked again during processing."
                 .to_owned()
         }
     }
@@ -284,47 +299,31 @@ fn sentence(end: &End) -> String {
 
 fn verdict(report: &Report) -> String {
     let counts = report.progress.counts;
-    let rows = format::counted(counts.processed, "row");
-    let are = |number: u64| if number == 1 { "is" } else { "are" };
-    let mut sentences = vec![match (counts.processed, counts.invalid) {
-        (0, _) => "The file has a header and no rows.".to_owned(),
-        (_, 0) => format!("No problems in {rows}."),
-        (_, invalid) => format!(
-            "{} of {rows} {} invalid.",
-            format::count(invalid),
-            are(invalid)
+    let verdict = format::verdict(counts.processed, counts.invalid, counts.suspicious);
+    match report.is_whole {
+        true => verdict,
+        false => format!(
+            "{verdict} Checked the first {} here; the rest are checked after upload.",
+            format::counted(counts.processed, "row")
         ),
-    }];
-    if counts.suspicious > 0 {
-        sentences.push(format!(
-            "{} {} suspicious: the amount is below 0 or above 50,000.",
-            format::counted(counts.suspicious, "row"),
-            are(counts.suspicious)
-        ));
     }
-    if !report.is_whole {
-        sentences.push(format!(
-            "Only the first {rows} were checked here, as a browser has memory for no more; processing checks all of them."
-        ));
-    }
-    sentences.join(" ")
 }
 
 pub fn failure_sentence(failure: &Failure) -> String {
     match failure {
-        Failure::Refused(sentence) => format!("Processing this file would fail. {sentence}"),
+        Failure::Refused(sentence) => format!("This file can't be processed. {sentence}"),
         Failure::Asked(asked) => asked.sentence.clone(),
         Failure::Invalid(sentence) | Failure::Unpacked(sentence) => sentence.clone(),
         Failure::Unreadable => {
-            "The file can't be read: it was changed, moved or removed after it was chosen, or it is a folder. Choose it again."
+            "The file can't be read. It was changed, moved or deleted, or it is a folder. Choose it again."
                 .to_owned()
         }
         Failure::TooLarge => format!(
-            "These rows are more than {}, too many to be put together in a browser. Upload and process the file: its page has them for download.",
+            "Too many rows to download here: more than {}. Upload the file and download them from its page.",
             format::bytes(MAX_KEPT_BYTES)
         ),
         Failure::Broken => {
-            "The check couldn't be loaded, or the browser ran out of memory. The file can be uploaded all the same: processing checks every row."
+            "The check couldn't be loaded, or the browser ran out of memory. You can still upload: every row is checked during processing."
                 .to_owned()
         }
     }

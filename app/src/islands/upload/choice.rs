@@ -1,6 +1,5 @@
-use leptos::{html, prelude::*, web_sys::DragEvent};
-use wasm_bindgen::JsCast;
-use web_sys::{DataTransfer, File, FileList, Node};
+use leptos::{ev, html, prelude::*, web_sys::DragEvent};
+use web_sys::{DataTransfer, File, FileList};
 
 use super::check::FileCheck;
 use crate::{AppError, ErrorKind, components::some_text};
@@ -10,7 +9,7 @@ pub fn chosen_file(input: NodeRef<html::Input>) -> Option<File> {
     input.get_untracked()?.files()?.get(0)
 }
 
-/// Takes a file by choosing or by dropping it, and begins its check.
+/// Takes a file that is chosen, or dropped anywhere in the window, and begins its check.
 #[component]
 pub fn FileField(
     input: NodeRef<html::Input>,
@@ -36,12 +35,12 @@ pub fn FileField(
 
     let over = move |event: DragEvent| {
         if carries_files(&event) && !is_sending.get_untracked() {
-            event.prevent_default();
             is_over.set(true);
         }
     };
     let leave = move |event: DragEvent| {
-        if !stays_within(&event) {
+        // Nothing is entered where the window is left.
+        if event.related_target().is_none() {
             is_over.set(false);
         }
     };
@@ -49,8 +48,6 @@ pub fn FileField(
         if !carries_files(&event) {
             return;
         }
-        // Else the browser would open the file in place of the page.
-        event.prevent_default();
         is_over.set(false);
         if is_sending.get_untracked() {
             return;
@@ -68,22 +65,27 @@ pub fn FileField(
             ))),
         }
     };
+    // The page keeps the browser from opening the file itself.
+    Effect::new(move |_| {
+        let listeners = [
+            window_event_listener(ev::dragenter, over),
+            window_event_listener(ev::dragleave, leave),
+            window_event_listener(ev::drop, drop),
+        ];
+        on_cleanup(move || listeners.into_iter().for_each(WindowListenerHandle::remove));
+    });
     let sentence = some_text(move || error.with(|error| Some(error.as_ref()?.message.clone())));
     view! {
         <div
             class="field drop"
             class:drop-over=is_over
-            on:dragenter=over
-            on:dragover=over
-            on:dragleave=leave
-            on:drop=drop
         >
             <label for="file">"File"</label>
             <input
                 id="file"
                 type="file"
                 name="file"
-                accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values,text/plain"
+                accept=".csv,.tsv,.txt,.gz,.zip,.xlsx,.xlsb,.xls,.ods,text/csv,text/tab-separated-values,text/plain"
                 aria-keyshortcuts="u"
                 required
                 node_ref=input
@@ -96,12 +98,8 @@ pub fn FileField(
                 {sentence}
             </p>
             <p class="hint" id="file-hint">
-                "Choose a CSV file of any dialect, or drop it here. It needs an amount and a date in each row. "
+                "Choose a CSV file or a workbook, or drop it here. Each row needs an amount and a date. "
                 <a href="/formats">"What can be read"</a>
-                " "
-                <a href="/sample.csv" download>
-                    "Download a sample"
-                </a>
             </p>
         </div>
     }
@@ -111,17 +109,6 @@ fn carries_files(event: &DragEvent) -> bool {
     event
         .data_transfer()
         .is_some_and(|data| data.types().includes(&"Files".into(), 0))
-}
-
-/// Whether what the pointer is over now stands within the field too.
-fn stays_within(event: &DragEvent) -> bool {
-    let field = event
-        .current_target()
-        .and_then(|field| field.dyn_into::<Node>().ok());
-    let entered = event
-        .related_target()
-        .and_then(|entered| entered.dyn_into::<Node>().ok());
-    field.is_some_and(|field| field.contains(entered.as_ref()))
 }
 
 /// In the form in which an input takes it; `None` unless it is one alone.

@@ -69,7 +69,7 @@ fn Problems(problems: Vec<Problem>) -> impl IntoView {
         }
     };
     view! {
-        <h4 id="check-problems">"Problems by kind"</h4>
+        <h4 id="check-problems">"Problems"</h4>
         <ul class="problems" aria-labelledby="check-problems">
             {problems.into_iter().enumerate().map(problem).collect_view()}
         </ul>
@@ -103,7 +103,7 @@ fn Facts(facts: Vec<(String, String)>) -> impl IntoView {
     };
     view! {
         <div class="check-part">
-            <h4>"How the file is read"</h4>
+            <h4>"How we read your file"</h4>
             <dl class="details">{facts.into_iter().map(fact).collect_view()}</dl>
         </div>
     }

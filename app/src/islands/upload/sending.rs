@@ -125,13 +125,13 @@ async fn is_readable(file: &File) -> bool {
 fn connection_lost() -> AppError {
     AppError::new(
         ErrorKind::Unavailable,
-        "The connection was lost before the file was stored. The file is still chosen: check the connection and try again.",
+        "The connection was lost before the file was stored. The file is still chosen. Check the connection and try again.",
     )
 }
 
 fn unreadable() -> AppError {
     AppError::new(
         ErrorKind::Invalid,
-        "The file can't be read any more: it was changed, moved or removed after it was chosen. Choose it again.",
+        "The file can't be read any more. It was changed, moved or deleted. Choose it again.",
     )
 }

@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use domain::{Job, format};
+use domain::{Job, JobStatus, format};
 use leptos::prelude::*;
 
 use crate::components::Time;
@@ -7,6 +7,11 @@ use crate::components::Time;
 /// The file as it was uploaded, and when what happened to it.
 #[component]
 pub fn Details<'a>(job: &'a Job) -> impl IntoView + use<> {
+    let end = match job.state.status {
+        JobStatus::Cancelled => "Cancelled at",
+        JobStatus::Failed => "Failed at",
+        _ => "Finished",
+    };
     view! {
         <section class="panel" aria-labelledby="details">
             <h2 id="details">"Details"</h2>
@@ -28,7 +33,7 @@ pub fn Details<'a>(job: &'a Job) -> impl IntoView + use<> {
                     </dd>
                 </div>
                 {happened("Started", job.started_at)}
-                {happened("Finished", job.finished_at)}
+                {happened(end, job.finished_at)}
             </dl>
         </section>
     }

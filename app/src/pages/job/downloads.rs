@@ -1,38 +1,63 @@
 use domain::{Job, JobStatus, RowFilter, format};
 use leptos::prelude::*;
 
-/// The file with its verdicts, once the job is completed: all rows, or those to be repaired.
+/// Rows of a worksheet, without the header.
+const WORKSHEET_ROWS: u64 = 1_048_575;
+
+/// The checked rows with their verdicts, once the job is over: first of all those to fix.
 #[component]
 pub fn Downloads<'a>(job: &'a Job) -> impl IntoView + use<> {
-    let (job_id, total, invalid) = (job.id, job.state.total_records, job.state.invalid_records);
-    let link = move |filter: RowFilter, name: &'static str, rows: u64| {
+    let state = &job.state;
+    let is_over = matches!(
+        state.status,
+        JobStatus::Completed | JobStatus::Cancelled | JobStatus::Failed
+    );
+    let (job_id, checked) = (job.id, state.processed_records);
+    let (invalid, suspicious) = (state.invalid_records, state.suspicious_records);
+    let link = move |class: &'static str, file: &str, filter: RowFilter, name: String| {
+        let separator = if file.contains('?') { '&' } else { '?' };
+        let href = format!("/api/jobs/{job_id}/{file}{separator}filter={filter}");
         view! {
-            <a
-                class="button"
-                download
-                href=format!("/api/jobs/{job_id}/results.csv?filter={filter}")
-            >
-                {format!("{name} ({})", format::count(rows))}
+            <a class=class download href=href>
+                {name}
             </a>
         }
     };
-    let panel = (job.state.status == JobStatus::Completed).then(|| {
+    let named = |name: &str, rows: u64| format!("{name} ({})", format::count(rows));
+    let links = (is_over && checked > 0).then(|| {
+        let csv = "results.csv";
+        let first = (invalid > 0).then(|| {
+            let name = named("Download invalid rows", invalid);
+            link("button button-primary", csv, RowFilter::Invalid, name)
+        });
+        let all = named("Download all rows", checked);
+        let workbook = |filter: RowFilter, what: &str, rows: u64| {
+            (0 < rows && rows <= WORKSHEET_ROWS).then(|| {
+                let name = format!("{what} rows as an Excel workbook");
+                view! { <li>{link("", "results.xlsx", filter, name)}</li> }
+            })
+        };
+        let suspicious = (suspicious > 0).then(|| {
+            let name = named("Suspicious rows as CSV", suspicious);
+            view! { <li>{link("", csv, RowFilter::Suspicious, name)}</li> }
+        });
+        let for_excel = "All rows as CSV for Excel".to_owned();
         view! {
-            <section class="panel" aria-labelledby="download">
-                <h2 id="download">"Download"</h2>
-                <p class="muted">
-                    "The file as it was uploaded, each row with its verdict, as CSV."
-                </p>
-                <p class="buttons">
-                    {link(RowFilter::All, "All rows", total)}
-                    {(invalid > 0).then(|| link(RowFilter::Invalid, "Invalid rows", invalid))}
-                </p>
-            </section>
+            {first}
+            {link("button", csv, RowFilter::All, all)}
+            <details class="disclosure">
+                <summary>"More downloads"</summary>
+                <ul>
+                    {suspicious} {workbook(RowFilter::Invalid, "Invalid", invalid)}
+                    {workbook(RowFilter::All, "All", checked)}
+                    <li>{link("", "results.csv?excel", RowFilter::All, for_excel)}</li>
+                </ul>
+            </details>
         }
     });
     view! {
-        <div id="downloads" data-part>
-            {panel}
+        <div class="buttons" id="downloads" data-part>
+            {links}
         </div>
     }
     .into_any()

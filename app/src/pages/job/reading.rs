@@ -19,7 +19,7 @@ pub fn HowItIsRead<'a>(file: &'a FileFormat) -> impl IntoView + use<> {
         let decisions = decisions.into_iter().flatten().map(decision);
         view! {
             <section class="panel" aria-labelledby="reading-title">
-                <h2 id="reading-title">"How the file is read"</h2>
+                <h2 id="reading-title">"How we read your file"</h2>
                 <dl class="details">{saved} {decisions.collect_view()}</dl>
             </section>
         }
@@ -34,13 +34,13 @@ fn decision(decision: &Decision) -> impl IntoView + use<> {
         (Source::Name, ..) => "by its name".to_owned(),
         (Source::Evidence, Some(row), Some(found)) => {
             format!(
-                "proved by “{}” in row {}",
+                "proved by \"{}\" in row {}",
                 shortened(found),
                 format::count(row)
             )
         }
-        (Source::OnlyChoice, ..) => "nothing in the file can be read in another way".to_owned(),
-        (_, _, Some(found)) => format!("by “{}”", shortened(found)),
+        (Source::OnlyChoice, ..) => "the only way to read this file".to_owned(),
+        (_, _, Some(found)) => format!("by \"{}\"", shortened(found)),
         _ => "by the file's first bytes".to_owned(),
     };
     view! {

@@ -1,19 +1,21 @@
-use domain::{ErrorCode, Job, JobId, JobReport, JobStatus, RowFilter, Throughput, format};
+use domain::{ErrorCode, Job, JobReport, JobStatus, RowFilter, Throughput, format};
 use leptos::prelude::*;
 
 use super::rows::Address;
 
 /// What the rows amount to: the problems by kind, and how fast it went. Empty before there is something to say.
 #[component]
-pub fn Report<'a>(job: &'a Job, report: JobReport) -> impl IntoView + use<> {
+pub fn Report<'a>(job: &'a Job, report: JobReport, address: &'a Address) -> impl IntoView + use<> {
     let problems = report.problems.ranked();
     let is_clean = job.state.status == JobStatus::Completed
         && job.state.total_records > 0
         && job.state.invalid_records == 0;
-    let has_throughput = report.throughput.rows_per_second.len() > 1;
+    // Of work that goes on there will be more: its place is kept, so that nothing moves when it comes.
+    let is_active = job.state.status.is_active();
+    let has_throughput = is_active || report.throughput.rows_per_second.len() > 1;
     let is_shown = is_clean || has_throughput || !problems.is_empty();
     let kinds = if !problems.is_empty() {
-        view! { <Problems job_id=job.id problems /> }.into_any()
+        view! { <Problems address problems rows=job.state.processed_records /> }.into_any()
     } else if is_clean {
         view! { <p class="muted">"None: every row is valid."</p> }.into_any()
     } else {
@@ -31,7 +33,7 @@ pub fn Report<'a>(job: &'a Job, report: JobReport) -> impl IntoView + use<> {
         view! {
             <div class="columns columns-even report">
                 <section class="panel" aria-labelledby="problems">
-                    <h2 id="problems">"Problems by kind"</h2>
+                    <h2 id="problems">"Problems"</h2>
                     {kinds}
                 </section>
                 {pace}
@@ -48,15 +50,22 @@ pub fn Report<'a>(job: &'a Job, report: JobReport) -> impl IntoView + use<> {
 
 /// A bar for each kind, as long as its share of the most frequent one. It leads to the rows.
 #[component]
-fn Problems(job_id: JobId, problems: Vec<(ErrorCode, u64)>) -> impl IntoView {
+fn Problems<'a>(
+    address: &'a Address,
+    problems: Vec<(ErrorCode, u64)>,
+    /// Checked rows.
+    rows: u64,
+) -> impl IntoView + use<> {
     let most = problems.first().map_or(1, |(_, rows)| *rows);
-    let all = Address::new(job_id, None);
-    let bar = |(code, rows): (ErrorCode, u64)| {
-        let share = (rows as f64 / most as f64 * 100.0).max(0.5);
+    let bar = |(code, found): (ErrorCode, u64)| {
+        let share = (found as f64 / most as f64 * 100.0).max(0.5);
         view! {
             <li>
-                <a href=all.filtered(RowFilter::Problem(code))>{code.title()}</a>
-                <span class="bar-count">{format::count(rows)}</span>
+                <a href=address.filtered(RowFilter::Problem(code))>{code.title()}</a>
+                <span class="bar-count">
+                    {format::count(found)} " "
+                    <span class="muted">{format!("({})", format::share(found, rows))}</span>
+                </span>
                 <svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">
                     <rect width=format!("{share:.1}") height="1" />
                 </svg>
@@ -66,9 +75,14 @@ fn Problems(job_id: JobId, problems: Vec<(ErrorCode, u64)>) -> impl IntoView {
     view! { <ol class="bars">{problems.into_iter().map(bar).collect_view()}</ol> }.into_any()
 }
 
-/// A bar for each part of the time.
+/// A bar for each part of the time, up to the last in which a row was checked.
 fn chart(throughput: &Throughput) -> AnyView {
     let rates = &throughput.rows_per_second;
+    let end = rates
+        .iter()
+        .rposition(|rate| *rate > 0.0)
+        .map_or(0, |last| last + 1);
+    let rates = &rates[..end];
     let peak = rates.iter().copied().fold(0.0, f64::max);
     let lowest = rates.iter().copied().fold(peak, f64::min);
     let seconds = throughput.part_seconds * rates.len() as f64;
@@ -98,7 +112,7 @@ fn chart(throughput: &Throughput) -> AnyView {
         <figure class="chart">
             <p class="chart-peak">{format!("up to {}", whole(peak))}</p>
             <svg
-                viewBox=format!("0 0 {} 100", rates.len())
+                viewBox=format!("0 0 {} 100", rates.len().max(1))
                 preserveAspectRatio="none"
                 role="img"
                 aria-label=description

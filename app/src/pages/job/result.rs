@@ -2,49 +2,55 @@ use chrono::NaiveDate;
 use domain::{DateSpan, Job, JobReport, JobStatus, format};
 use leptos::prelude::*;
 
-use crate::islands::rate;
-
-/// What a completed job has come to; empty before.
+/// What the checked rows of a job have come to; empty before it was started.
 #[component]
 pub fn ResultFacts<'a>(job: &'a Job, report: &'a JobReport) -> impl IntoView + use<> {
-    let facts = (job.state.status == JobStatus::Completed).then(|| facts(job, report));
+    let has_rows = !matches!(job.state.status, JobStatus::Pending | JobStatus::Failed);
     view! {
         <dl class="counts counts-small result" id="result" data-part>
-            {facts}
+            {has_rows.then(|| facts(job, report))}
         </dl>
     }
     .into_any()
 }
 
+/// Always the same five, so that nothing moves when one becomes known.
 fn facts(job: &Job, report: &JobReport) -> impl IntoView + use<> {
-    let share = (job.state.total_records > 0)
-        .then(|| format::share(job.state.valid_records, job.state.total_records))
-        .map(|share| ("Share valid", share.into_any()));
-    let amount = format::decimal(&report.valid_amount.to_string());
-    let amount = report
-        .valid_dates
-        .map(|_| ("Sum of valid amounts", amount.into_any()));
-    let dates = report.valid_dates.map(|dates| ("Dates", span(dates)));
-    let took = job.finished_at.zip(job.started_at).map(|(end, start)| {
-        let seconds = (end - start).num_milliseconds() as f64 / 1000.0;
-        ("Duration", format::seconds(seconds).into_any())
+    let checked = job.state.processed_records;
+    let share = (checked > 0)
+        .then(|| format::share(job.state.valid_records, checked))
+        .map(IntoAny::into_any);
+    let amount = report.valid_dates.map(|_| {
+        let amount = report.valid_amount.to_string();
+        format::decimal(&amount).into_any()
     });
-    let speed = job
-        .state
-        .rows_per_second
-        .map(|speed| ("Speed", rate(speed).into_any()));
-    [share, amount, dates, took, speed]
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| {
-            view! {
-                <div>
-                    <dt>{name}</dt>
-                    <dd>{value}</dd>
-                </div>
-            }
-        })
-        .collect_view()
+    let dates = report.valid_dates.map(span);
+    let seconds = job.finished_at.zip(job.started_at).map(|(end, start)| {
+        let seconds = (end - start).num_milliseconds() as f64 / 1000.0;
+        seconds.max(0.001)
+    });
+    let took = seconds.map(|seconds| format::seconds(seconds).into_any());
+    // Over the same time as the duration beside it.
+    let speed = seconds.filter(|_| checked > 0).map(|seconds| {
+        let speed = (checked as f64 / seconds).round() as u64;
+        format!("{} rows/s", format::count(speed)).into_any()
+    });
+    [
+        ("Valid share", share),
+        ("Total (valid rows)", amount),
+        ("Date range (valid rows)", dates),
+        ("Duration", took),
+        ("Average speed", speed),
+    ]
+    .map(|(name, value)| {
+        view! {
+            <div>
+                <dt>{name}</dt>
+                <dd>{value.unwrap_or_else(|| "–".into_any())}</dd>
+            </div>
+        }
+    })
+    .collect_view()
 }
 
 fn span(dates: DateSpan) -> AnyView {

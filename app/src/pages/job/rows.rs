@@ -5,7 +5,7 @@ mod table;
 mod tools;
 
 use backend::{Backend, results::page::RowPage};
-use domain::{Job, JobId, JobStatus};
+use domain::{Job, JobId, JobStatus, PageRequest, RowFilter, format};
 use leptos::prelude::*;
 
 pub use self::address::Address;
@@ -18,36 +18,68 @@ use crate::{AppError, Query, api, pages::pager::Pager};
 /// The rows that the URL asks for.
 pub struct Rows {
     address: Address,
+    /// What can't be understood of the URL. Then these are the first of all rows.
+    invalid: Option<AppError>,
     page: Result<RowPage, AppError>,
 }
 
 impl Rows {
     pub async fn read(backend: &Backend, job_id: JobId, query: &Query) -> Self {
-        let request = address::parse(query);
-        let address = Address::new(job_id, request.clone().ok());
-        let page = match request {
-            Ok(request) => api::rows(backend, job_id, &request).await,
-            Err(error) => Err(error.into()),
+        let (request, invalid) = match address::parse(query) {
+            Ok(request) => (request, None),
+            Err(error) => (PageRequest::default(), Some(error.into())),
         };
-        Self { address, page }
+        Self {
+            page: api::rows(backend, job_id, &request).await,
+            address: Address::new(job_id, request),
+            invalid,
+        }
     }
 
     pub fn error(&self) -> Option<&AppError> {
-        self.page.as_ref().err()
+        self.invalid.as_ref().or(self.page.as_ref().err())
+    }
+
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What links to other rows keep of the query, as `&size=50`.
+    pub fn kept(&self) -> String {
+        self.address.kept()
     }
 }
 
 #[component]
 pub fn Table<'a>(job: &'a Job, rows: Rows) -> impl IntoView + use<> {
-    let Rows { address, page } = rows;
+    let Rows {
+        address,
+        invalid,
+        page,
+    } = rows;
+    let found = page.as_ref().ok().map(|page| page.total);
+    let announcement = page
+        .as_ref()
+        .ok()
+        .map(|page| announcement(page, job.state.status, &address));
     let page = match page {
         Ok(page) => view! { <Page page status=job.state.status address=&address /> }.into_any(),
         Err(error) => view! { <NoPage error address=&address /> }.into_any(),
     };
-    // Before there are rows there is nothing to choose from.
-    let tools = (job.state.processed_records > 0 || address.is_narrowed()).then(|| {
+    let invalid = invalid.map(|error| {
         view! {
-            <Filters job address=&address />
+            <p class="notice notice-bad" role="alert">
+                {error.message}
+                " These are the first rows."
+            </p>
+        }
+    });
+    let is_active = job.state.status.is_active();
+    // Before there are rows there is nothing to choose from.
+    let has_tools = is_active || job.state.processed_records > 0 || address.is_narrowed();
+    let tools = has_tools.then(|| {
+        view! {
+            <Filters job address=&address found />
             <div class="rows-forms">
                 <Search address=&address />
                 <Jump address=&address />
@@ -60,12 +92,67 @@ pub fn Table<'a>(job: &'a Job, rows: Rows) -> impl IntoView + use<> {
             <div class="rows-tools" id="rows-tools" data-part>
                 {tools}
             </div>
-            <div class="rows-page" id="rows-page" data-part>
+            <div
+                class="rows-page"
+                id="rows-page"
+                data-part
+                data-announce=announcement
+            >
+                {invalid}
                 {page}
             </div>
         </section>
     }
     .into_any()
+}
+
+/// Says to who doesn't see them which rows are shown.
+fn announcement(page: &RowPage, status: JobStatus, address: &Address) -> String {
+    let pages = page.total.div_ceil(u64::from(address.size()));
+    let kind = match address.filter() {
+        RowFilter::All => String::new(),
+        filter => match filter.problem() {
+            Some(problem) => format!(", {}", problem.title()),
+            None => format!(", {filter}"),
+        },
+    };
+    let number = match (page.rows.is_empty(), pages) {
+        (true, 1..) => return "This page doesn't exist.".to_owned(),
+        (false, 0 | 1) | (true, 0) => String::new(),
+        _ => format!(
+            ", page {} of {}",
+            format::count(page.page),
+            format::count(pages)
+        ),
+    };
+    let missing = missing_row(page, address, status).unwrap_or_default();
+    let rows = format::counted(page.total, "row");
+    format!("{missing} {rows}{kind}{number}.")
+        .trim_start()
+        .to_owned()
+}
+
+/// Says why the row that is looked for isn't there.
+fn missing_row(page: &RowPage, address: &Address, status: JobStatus) -> Option<String> {
+    let sought = address.row()?;
+    let last = page.rows.last()?.row_number;
+    if page.rows.iter().any(|row| row.row_number == sought) {
+        return None;
+    }
+    let sought = format::count(sought);
+    Some(match (address.row() < Some(last), status) {
+        (true, _) => format!("Row {sought} is ignored. These are the rows next to it."),
+        (false, JobStatus::Completed) => {
+            format!(
+                "There is no row {sought}. The last row is {}.",
+                format::count(last)
+            )
+        }
+        (false, _) => format!(
+            "Row {sought} isn't checked. The last checked row is {}.",
+            format::count(last)
+        ),
+    })
 }
 
 #[component]
@@ -74,7 +161,9 @@ fn Page<'a>(page: RowPage, status: JobStatus, address: &'a Address) -> impl Into
         return view! { <NoRows total=page.total status address /> }.into_any();
     }
     let pages = address.clone();
+    let missing = missing_row(&page, address, status);
     view! {
+        {missing.map(|sentence| view! { <p class="notice">{sentence}</p> })}
         <RowTable rows=page.rows sought=address.row() />
         <Pager
             page=page.page
@@ -92,7 +181,7 @@ fn Page<'a>(page: RowPage, status: JobStatus, address: &'a Address) -> impl Into
 fn NoRows<'a>(total: u64, status: JobStatus, address: &'a Address) -> impl IntoView + use<> {
     let (sentence, link) = if total > 0 {
         (
-            "There is no such page.",
+            "This page doesn't exist.",
             Some((address.paged(1), "Go to the first page")),
         )
     } else if address.is_narrowed() {
@@ -105,9 +194,7 @@ fn NoRows<'a>(total: u64, status: JobStatus, address: &'a Address) -> impl IntoV
             JobStatus::Pending => "Rows appear here once the file is being processed.",
             JobStatus::Processing => "The first rows appear here in a moment.",
             JobStatus::Completed => "The file has a header but no rows.",
-            JobStatus::Failed | JobStatus::Paused | JobStatus::Cancelled => {
-                "No row of this file was read."
-            }
+            JobStatus::Failed | JobStatus::Paused | JobStatus::Cancelled => "No rows checked yet.",
         };
         (sentence, None)
     };

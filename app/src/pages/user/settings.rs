@@ -20,7 +20,7 @@ pub fn Settings<'a>(
     let what_goes = match job_count {
         0 => "This can't be undone.".to_owned(),
         jobs => format!(
-            "This removes {} with all rows and results. It can't be undone.",
+            "This deletes {} with all rows and results. It can't be undone.",
             format::counted(jobs, "file")
         ),
     };

@@ -12,13 +12,13 @@ pub fn parse(query: &Query) -> Result<PageRequest, InvalidField> {
         "" => 1,
         page => page
             .parse()
-            .map_err(|_| InvalidField::new("page", "page is a number from 1."))?,
+            .map_err(|_| InvalidField::new("page", "Page must be 1 or higher."))?,
     };
     let size = match query.get("size") {
         "" => PageRequest::DEFAULT_SIZE,
         size => size
             .parse()
-            .map_err(|_| InvalidField::new("size", "size is a number from 1 to 1000."))?,
+            .map_err(|_| InvalidField::new("size", "Size must be from 1 to 1,000."))?,
     };
     match query.get("row") {
         "" => PageRequest::parse(
@@ -36,12 +36,11 @@ pub fn parse(query: &Query) -> Result<PageRequest, InvalidField> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Address {
     job_id: JobId,
-    /// `None` for a query that can't be understood: then the links lead from the default.
-    request: Option<PageRequest>,
+    request: PageRequest,
 }
 
 impl Address {
-    pub fn new(job_id: JobId, request: Option<PageRequest>) -> Self {
+    pub fn new(job_id: JobId, request: PageRequest) -> Self {
         Self { job_id, request }
     }
 
@@ -52,26 +51,19 @@ impl Address {
 
     /// The row that is looked for.
     pub fn row(&self) -> Option<u64> {
-        self.request.as_ref().and_then(PageRequest::row)
+        self.request.row()
     }
 
     pub fn size(&self) -> u32 {
-        self.request
-            .as_ref()
-            .map_or(PageRequest::DEFAULT_SIZE, PageRequest::size)
+        self.request.size()
     }
 
     pub fn filter(&self) -> RowFilter {
-        self.request
-            .as_ref()
-            .map_or(RowFilter::All, PageRequest::filter)
+        self.request.filter()
     }
 
     pub fn query(&self) -> &str {
-        self.request
-            .as_ref()
-            .and_then(PageRequest::query)
-            .unwrap_or_default()
+        self.request.query().unwrap_or_default()
     }
 
     /// Whether rows are left out by a filter or a search.
@@ -88,21 +80,31 @@ impl Address {
         self.href(self.filter(), page)
     }
 
-    fn href(&self, filter: RowFilter, page: u64) -> String {
+    /// What the address of other rows keeps of this one: the search and the size, as `&q=refund&size=50`.
+    pub fn kept(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        if filter != RowFilter::All {
-            query.append_pair("filter", filter.as_str());
-        }
         if !self.query().is_empty() {
             query.append_pair("q", self.query());
         }
         if self.size() != PageRequest::DEFAULT_SIZE {
             query.append_pair("size", &self.size().to_string());
         }
-        if page != 1 {
-            query.append_pair("page", &page.to_string());
+        match query.finish() {
+            kept if kept.is_empty() => kept,
+            kept => format!("&{kept}"),
         }
-        let query = query.finish();
+    }
+
+    fn href(&self, filter: RowFilter, page: u64) -> String {
+        let mut query = String::new();
+        if filter != RowFilter::All {
+            query = format!("&filter={filter}");
+        }
+        query += &self.kept();
+        if page != 1 {
+            query += &format!("&page={page}");
+        }
+        let query = query.trim_start_matches('&');
         let separator = if query.is_empty() { "" } else { "?" };
         // The table, not the top of the page, is what somebody wants to see who pages on.
         format!("{}{separator}{query}#rows", self.path())
@@ -125,7 +127,7 @@ mod tests {
             request,
             PageRequest::parse(1, 20, RowFilter::All, None).unwrap()
         );
-        let address = Address::new(7.into(), Some(request));
+        let address = Address::new(7.into(), request);
         assert_eq!(address.paged(1), "/jobs/7#rows");
         assert_eq!(
             address.filtered(RowFilter::Invalid),
@@ -142,14 +144,14 @@ mod tests {
             ("page", "3"),
         ]);
         let request = parse(&asked).unwrap();
-        let address = Address::new(7.into(), Some(request.clone()));
+        let address = Address::new(7.into(), request.clone());
         assert!(address.is_narrowed());
         assert_eq!(
             (request.page(), address.size(), address.query()),
             (3, 50, "a&b=ü%")
         );
         let asked = parse(&query(&[("row", "70"), ("size", "50")])).unwrap();
-        let address_of_row = Address::new(7.into(), Some(asked));
+        let address_of_row = Address::new(7.into(), asked);
         assert_eq!(address_of_row.row(), Some(70));
         assert_eq!(address_of_row.paged(1), "/jobs/7?size=50#rows");
         assert!(
@@ -174,7 +176,7 @@ mod tests {
             let error = parse(&query(&[wrong])).unwrap_err();
             assert_eq!(error.field, wrong.0);
         }
-        let address = Address::new(7.into(), parse(&query(&[("size", "50")])).ok());
+        let address = Address::new(7.into(), parse(&query(&[("size", "50")])).unwrap());
         assert_eq!(
             address.filtered(RowFilter::Problem(domain::ErrorCode::DateMissing)),
             "/jobs/7?filter=date.missing&size=50#rows"

@@ -1,4 +1,4 @@
-use domain::{Amount, Field, Transaction};
+use domain::{Amount, Field, Transaction, format};
 use leptos::prelude::*;
 
 /// On a narrow screen the style makes a card of each row, for which a browser may forget that it is
@@ -65,7 +65,7 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
         let missing = most_decimals - decimals(amount);
         view! {
             <span class="amount" data-room=missing.to_string()>
-                {amount.to_string()}
+                {format::decimal(&amount.to_string())}
             </span>
         }
     });
@@ -87,18 +87,18 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
             aria-current=is_sought.then_some("true")
         >
             <td role="cell" class="number row-number" data-label="Row">
-                {row.row_number.to_string()}
+                {format::count(row.row_number)}
                 {row
                     .line
                     .map(|line| {
                         view! {
                             " "
-                            <span class="line">{format!("line {line}")}</span>
+                            <span class="line">{format!("line {}", format::count(line))}</span>
                         }
                     })}
             </td>
             <td role="cell" class="id" data-label="ID">
-                {row.transaction_id.clone()}
+                <bdi>{row.transaction_id.clone()}</bdi>
                 {sentences(Field::TransactionId)}
             </td>
             <td role="cell" class="number" data-label="Amount">
@@ -138,13 +138,13 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
 fn LongText(text: String) -> impl IntoView {
     const CHARS: usize = 160;
     match text.char_indices().nth(CHARS) {
-        None => text.into_any(),
+        None => view! { <bdi>{text}</bdi> }.into_any(),
         Some((end, _)) => {
             let beginning = format!("{}…", &text[..end]);
             view! {
                 <details class="long-text">
-                    <summary>{beginning}</summary>
-                    <p>{text}</p>
+                    <summary dir="auto">{beginning}</summary>
+                    <p dir="auto">{text}</p>
                 </details>
             }
             .into_any()

@@ -6,8 +6,21 @@ use leptos::prelude::*;
 use super::Address;
 
 #[component]
-pub fn Filters<'a>(job: &'a Job, address: &'a Address) -> impl IntoView + use<> {
+pub fn Filters<'a>(
+    job: &'a Job,
+    address: &'a Address,
+    /// How many rows match the present filter and search.
+    found: Option<u64>,
+) -> impl IntoView + use<> {
     let state = &job.state;
+    // The job's counts say nothing of a search: of that only the present filter's is known.
+    let tally = |filter: RowFilter, count: u64| {
+        let count = match address.query() {
+            "" => Some(count),
+            _ => found.filter(|_| address.filter() == filter),
+        };
+        count.map(|count| view! { <span class="tally">{format::count(count)}</span> })
+    };
     let filters = [
         (RowFilter::All, "1", "All", state.processed_records),
         (RowFilter::Valid, "2", "Valid", state.valid_records),
@@ -27,14 +40,15 @@ pub fn Filters<'a>(job: &'a Job, address: &'a Address) -> impl IntoView + use<> 
                 aria-current=is_current.then_some("true")
             >
                 "Ignored "
-                <span class="tally">{format::count(state.ignored_records)}</span>
+                {tally(RowFilter::Ignored, state.ignored_records)}
             </a>
         }
     });
     let problem = address.filter().problem().map(|problem| {
         view! {
             <a href=address.paged(1) aria-current="true">
-                {problem.title()}
+                {problem.title()} " "
+                {found.map(|found| view! { <span class="tally">{format::count(found)}</span> })}
             </a>
         }
     });
@@ -50,7 +64,7 @@ pub fn Filters<'a>(job: &'a Job, address: &'a Address) -> impl IntoView + use<> 
                         >
                             {name}
                             " "
-                            <span class="tally">{format::count(count)}</span>
+                            {tally(filter, count)}
                         </a>
                     }
                 })
@@ -78,7 +92,7 @@ pub fn Search<'a>(address: &'a Address) -> impl IntoView + use<> {
             <form method="get" action=action(address) class="search">
                 <input type="hidden" name="filter" value=address.filter().as_str() />
                 <label class="visually-hidden" for="q">
-                    "Search in id and description"
+                    "Search in ID and description"
                 </label>
                 <input
                     id="q"
@@ -86,13 +100,14 @@ pub fn Search<'a>(address: &'a Address) -> impl IntoView + use<> {
                     name="q"
                     aria-keyshortcuts="/"
                     value=address.query().to_owned()
+                    dir="auto"
                     maxlength=PageRequest::MAX_QUERY_CHARS.to_string()
-                    placeholder="Search id or description"
+                    placeholder="Search ID or description"
                 />
                 <label class="visually-hidden" for="size">
                     "Rows per page"
                 </label>
-                <select id="size" name="size">
+                <select id="size" name="size" data-at-once>
                     {sizes
                         .into_iter()
                         .map(|option| {
