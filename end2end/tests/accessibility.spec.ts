@@ -75,12 +75,17 @@ test('a form that comes back with an error is accessible @javascript @once', asy
 });
 
 test('a job on paper shows what it came to, and nothing to click @once', async ({ page }) => {
-  await createUser(page);
+  const user = await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);
   await start(page);
   await completed(page);
   await page.emulateMedia({ media: 'print' });
-  await expect(page.getByText('Sum of valid amounts')).toBeVisible();
+  // As wide as a sheet. The rows are a table there, not cards.
+  await page.setViewportSize({ width: 720, height: 1000 });
+  const cell = page.getByRole('table', { name: 'Transactions' }).getByRole('cell').first();
+  expect(await cell.evaluate((element) => getComputedStyle(element).display)).toBe('table-cell');
+  await expect(page.getByText(`, ${user.email} · payments.csv · printed from /jobs/`)).toBeVisible();
+  await expect(page.getByText('Total (valid rows)')).toBeVisible();
   await expect(page.getByRole('table', { name: 'Transactions' })).toBeVisible();
   for (const role of ['button', 'searchbox', 'spinbutton'] as const) {
     await expect(page.getByRole(role)).toHaveCount(0);

@@ -55,6 +55,15 @@ export async function expectCounts(page: Page, counts: Record<string, string>) {
   }
 }
 
+// Long enough to be met while it is being processed.
+export const LONG = [
+  'transaction_id,amount,date',
+  ...Array.from({ length: 1_800_000 }, (_, row) => `R${row},${row % 9 ? 1.5 : 'x'},2024-01-01`),
+].join('\n');
+
+// With JavaScript the page has been taken over, and answers without being loaded anew.
+export const live = (page: Page) => expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+
 // Waits for the end of the job: live with JavaScript, by the page's own refresh without.
 export async function completed(page: Page, timeout = 120_000) {
   await expect(page.getByText('Completed', { exact: true })).toBeVisible({ timeout });

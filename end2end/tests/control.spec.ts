@@ -20,7 +20,7 @@ test('a job is paused, goes on, is cancelled, and is retried @large', async ({ p
   if (javaScriptEnabled) expect(await startButton!.evaluate((button) => button.isConnected)).toBe(false);
   await pause.click();
   await expect(page.getByText('Paused', { exact: true })).toBeVisible();
-  await expect(page.getByText(/^Paused\. It goes on/)).toBeVisible();
+  await expect(page.getByText(/^Paused\. Resume to continue/)).toBeVisible();
   await page.reload();
   const processed = await count(page, 'Processed').textContent();
   await expect(page).toHaveTitle('Paused · long.csv · Batchline');
@@ -32,8 +32,8 @@ test('a job is paused, goes on, is cancelled, and is retried @large', async ({ p
   await page.getByRole('button', { name: 'Resume' }).click();
   // Without JavaScript the question has an address, at which the page leaves time for the answer.
   await page.getByRole(javaScriptEnabled ? 'button' : 'link', { name: 'Cancel…' }).click();
-  const dialog = page.getByRole('dialog', { name: 'Cancel the processing?' });
-  await dialog.getByRole('button', { name: 'Cancel processing' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Cancel this job?' });
+  await dialog.getByRole('button', { name: 'Cancel job' }).click();
   await expect(page.getByText('Cancelled', { exact: true })).toBeVisible();
   await expect(page).toHaveTitle('Cancelled · long.csv · Batchline');
 

@@ -12,7 +12,7 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
 
   await start(page);
   await completed(page);
-  await expect(page).toHaveTitle('100 % · payments.csv · Batchline');
+  await expect(page).toHaveTitle('Completed · payments.csv · Batchline');
   await expect(page.getByRole('progressbar', { name: 'Progress of payments.csv' })).toHaveAttribute(
     'value',
     '100',
@@ -32,7 +32,7 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
     ['1 line 2', 'TXN001', '150.00', '2024-01-15', 'Monthly subscription', 'Valid'],
     ['2 line 3', 'TXN002', '75.50', '2024-01-16', 'Service fee', 'Valid'],
     ['3 line 4', 'TXN003', '-50.00', '2024-01-17', 'Refund', 'Valid Suspicious'],
-    ['4 line 5', 'TXN004', '1000.00', '2024-01-18', 'Product purchase', 'Valid'],
+    ['4 line 5', 'TXN004', '1,000.00', '2024-01-18', 'Product purchase', 'Valid'],
   ];
   for (const [index, cells] of expected.entries()) {
     await expect(rows.nth(index + 1).getByRole('cell')).toHaveText(cells);

@@ -24,7 +24,7 @@ test('what checks a file is loaded when the first one is chosen @javascript @onc
   expect(new Set(modules())).toEqual(new Set(['/pkg/batchline']));
   const file = { name: 'payments.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) };
   await page.getByLabel('File', { exact: true }).setInputFiles(file);
-  await expect(page.getByRole('region', { name: 'payments.csv' })).toContainText('No problems in 4 rows.');
+  await expect(page.getByRole('region', { name: 'payments.csv' })).toContainText('All 4 rows are valid.');
   expect(modules()).toContain('/pkg/check');
 });
 

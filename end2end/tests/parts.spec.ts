@@ -19,8 +19,8 @@ test('rows are chosen, and chosen again on the way back, without loading the pag
   await completed(page);
   const filters = page.getByRole('navigation', { name: 'Filter by verdict' });
   await expect(filters.getByRole('link', { name: 'All 60' })).toBeVisible();
-  await expect(page.getByRole('heading', { name: 'Problems by kind' })).toBeVisible();
-  await expect(page.getByRole('link', { name: 'All rows (60)' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Problems' })).toBeVisible();
+  await expect(page.getByRole('link', { name: 'Download all rows (60)' })).toBeVisible();
 
   await filters.getByRole('link', { name: 'Invalid 20' }).click();
   await expect(page.getByText('1–20 of 20 rows')).toBeVisible();
@@ -90,7 +90,7 @@ test('an error is told once: it stays in no address @javascript', async ({ page 
   await page.getByLabel('Name').fill('Somebody else');
   await page.getByLabel('Email').fill(user.email);
   await page.getByRole('button', { name: 'Create user' }).click();
-  await expect(page.getByLabel('Email')).toHaveAccessibleDescription('Email already registered');
+  await expect(page.getByLabel('Email')).toHaveAccessibleDescription('That email address is already in use.');
   await expect(page).toHaveURL(/\/$/);
   await page.reload();
   await expect(page.getByLabel('Email')).toHaveAccessibleDescription('');

@@ -28,9 +28,9 @@ test('a statement is processed once its questions are answered', async ({ page }
   await order.getByLabel('Day first').check();
   await questions.getByRole('button', { name: 'Process with these answers' }).click();
   await completed(page);
-  await expect(page.getByRole('row', { name: /Rent/ })).toContainText('-1450.00');
-  const reading = page.getByRole('region', { name: 'How the file is read' });
-  await expect(reading).toContainText('comma (proved by “1.450,00” in row 1)');
+  await expect(page.getByRole('row', { name: /Rent/ })).toContainText('-1,450.00');
+  const reading = page.getByRole('region', { name: 'How we read your file' });
+  await expect(reading).toContainText('comma (proved by "1.450,00" in row 1)');
   await expect(reading).toContainText('day first (as you said)');
   await expect(questions).toHaveCount(0);
 });
@@ -57,8 +57,8 @@ test('the check asks before the upload, and its answers are sent along @javascri
   await check.getByRole('button', { name: 'Check with these answers' }).click();
   await check.getByLabel('Day first').check();
   await check.getByRole('button', { name: 'Check with these answers' }).click();
-  await expect(check).toContainText('No problems in 2 rows.');
-  await expect(check).toContainText('decimal comma, proved by “1.450,00” in row 1');
+  await expect(check).toContainText('All 2 rows are valid.');
+  await expect(check).toContainText('decimal comma, proved by "1.450,00" in row 1');
   await page.getByRole('button', { name: 'Upload', exact: true }).click();
   await start(page);
   await completed(page);

@@ -18,17 +18,17 @@ test('a finished file is summed up, and its problems lead to their rows', async 
   await completed(page);
   const progress = page.getByRole('region', { name: 'Progress' });
   const fact = (name: string) => progress.locator('dt', { hasText: name }).locator('xpath=following-sibling::dd');
-  await expect(fact('Share valid')).toHaveText('96 %');
-  await expect(fact('Sum of valid amounts')).toHaveText('998.50');
-  await expect(fact('Dates')).toHaveText('2024-03-01 – 2024-04-01');
+  await expect(fact('Valid share')).toHaveText('96%');
+  await expect(fact('Total (valid rows)')).toHaveText('998.50');
+  await expect(fact('Date range (valid rows)')).toHaveText('2024-03-01 – 2024-04-01');
   await expect(fact('Duration')).toHaveText(/s$/);
 
-  const problems = page.getByRole('region', { name: 'Problems by kind' });
+  const problems = page.getByRole('region', { name: 'Problems' });
   await expect(problems.getByRole('listitem')).toHaveText([
-    'Amount is not a number2',
-    'ID is repeated1',
-    'Amount is missing1',
-    'Date does not exist1',
+    'Amount is not a number2 (2%)',
+    'Duplicate ID1 (1%)',
+    'Amount is missing1 (1%)',
+    'Impossible date1 (1%)',
   ]);
   await problems.getByRole('link', { name: 'Amount is not a number' }).click();
   await expect(page).toHaveURL(/\?filter=amount\.not_a_number/);
@@ -62,21 +62,51 @@ test('a row is found by its number', async ({ page, javaScriptEnabled }) => {
   await expect(page.getByText('81–100 of 100 rows')).toBeVisible();
   await page.goBack();
   await expect(sought).toContainText('GOOD77');
-  // Beyond the end there is the end; the whole of a long text is there on demand.
+  // Beyond the end there is the end, and a sentence; the whole of a long text is there on demand.
   await page.getByRole('spinbutton', { name: 'Row number' }).fill('5000');
   await page.getByRole('button', { name: 'Go to row' }).click();
+  await expect(page.getByText('There is no row 5,000. The last row is 100.', { exact: true })).toBeVisible();
   await expect(page.getByText('81–100 of 100 rows')).toBeVisible();
   await expect(page.getByText(/^(long )+END$/)).toBeHidden();
   await page.locator('.long-text summary').click();
   await expect(page.getByText(/^(long )+END$/)).toBeVisible();
 });
 
+test('colours say whether the rows are valid, also where the browser chooses them', async ({ page }) => {
+  const files = [
+    { name: 'valid.csv', rows: 'A,1,2024-01-01', tone: 'valid', says: 'The only row is valid.' },
+    { name: 'mixed.csv', rows: 'A,1,2024-01-01\nB,x,2024-01-01', tone: 'mixed', says: '1 of 2 rows is invalid.' },
+    { name: 'invalid.csv', rows: 'A,x,2024-01-01\nB,x,2024-01-01', tone: 'invalid', says: '2 of 2 rows are invalid.' },
+  ];
+  await createUser(page);
+  const user = page.url();
+  const colour = (selector: string) => page.locator(selector).evaluate((element) => getComputedStyle(element).color);
+  const badges = new Set<string>();
+  for (const { name, rows, tone, says } of files) {
+    await page.goto(user);
+    await upload(page, name, `transaction_id,amount,date\n${rows}\n`);
+    await start(page);
+    await completed(page);
+    await expect(page.getByText(says, { exact: true })).toBeVisible();
+    await expect(page.locator('.summary .progress')).toHaveAttribute('data-tone', tone);
+    badges.add(await colour('.page-head .badge'));
+  }
+  expect(badges.size).toBe(3);
+  // Of invalid rows the number stands out, and leads to them.
+  expect(await colour('[data-kind=invalid] dd')).not.toBe(await colour('[data-kind=total] dd'));
+  await page.getByRole('region', { name: 'Progress' }).locator('[data-kind=invalid]').getByRole('link', { name: '2' }).click();
+  await expect(page).toHaveURL(/\?filter=invalid#rows$/);
+  await page.emulateMedia({ forcedColors: 'active' });
+  const border = await page.getByRole('progressbar').evaluate((element) => getComputedStyle(element).borderTopWidth);
+  expect(border).toBe('1px');
+});
+
 test('who has no file tries the demonstration', async ({ page }) => {
   await createUser(page);
-  await page.getByRole('button', { name: 'Try the demonstration' }).click();
+  await page.getByRole('button', { name: 'Try it with 200,000 sample rows' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'demo.csv' })).toBeVisible();
   await completed(page);
   await expectCounts(page, { 'Total rows': '200,000' });
-  await expect(page.getByRole('region', { name: 'Problems by kind' }).getByRole('listitem')).toHaveCount(7);
+  await expect(page.getByRole('region', { name: 'Problems' }).getByRole('listitem')).toHaveCount(7);
   await expect(page.getByRole('img', { name: /^Between [\d,]+ and [\d,]+ rows per second/ })).toBeVisible();
 });

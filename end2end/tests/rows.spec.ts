@@ -33,7 +33,7 @@ test('filter, search and page stand in the URL', async ({ page }) => {
     'true',
   );
 
-  await page.getByRole('searchbox', { name: 'Search in id and description' }).fill('wrong');
+  await page.getByRole('searchbox', { name: 'Search in ID and description' }).fill('wrong');
   await page.getByRole('button', { name: 'Search' }).click();
   await expect(page).toHaveURL(/filter=invalid&q=wrong/);
   await expect(rows(page)).toHaveCount(1);
@@ -46,7 +46,7 @@ test('filter, search and page stand in the URL', async ({ page }) => {
   await expect(rows(page)).toHaveCount(3);
   await filters(page).getByRole('link', { name: /^Suspicious/ }).click();
   await expect(rows(page)).toHaveCount(1);
-  await expect(rows(page)).toContainText('60000');
+  await expect(rows(page)).toContainText('60,000');
 
   await filters(page).getByRole('link', { name: /^All/ }).click();
   await page.getByRole('link', { name: 'Next' }).click();
@@ -81,18 +81,57 @@ test('what a file says is text, never markup', async ({ page }) => {
 test('a page that is none says so', async ({ page }) => {
   const url = new URL(page.url()).pathname;
   await page.goto(`${url}?page=0`);
-  await expect(page.getByText('page is a number from 1.')).toBeVisible();
+  await expect(page.getByText('Page must be 1 or higher.')).toBeVisible();
+  await expect(rows(page)).toHaveCount(20);
   await page.goto(`${url}?page=99`);
-  await expect(page.getByText('There is no such page.')).toBeVisible();
+  await expect(page.getByText("This page doesn't exist.")).toBeVisible();
   await page.getByRole('link', { name: 'Go to the first page' }).click();
   await expect(rows(page)).toHaveCount(20);
   await page.goto(`${url}?q=nothing-like-it`);
   await expect(page.getByText('No row matches this filter and search.')).toBeVisible();
 });
 
+test('the number of rows on a page applies at once @javascript', async ({ page }) => {
+  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  const size = page.getByRole('combobox', { name: 'Rows per page' });
+  await size.focus();
+  await size.selectOption('50 rows');
+  await expect(rows(page)).toHaveCount(49);
+  await expect(page).toHaveURL(/size=50/);
+  await expect(size).toBeFocused();
+});
+
+test('a problem keeps the search and the number of rows, and no tally says more than it knows', async ({ page }) => {
+  await page.goto(`${new URL(page.url()).pathname}?size=50&q=GOOD1`);
+  await expect(rows(page)).toHaveCount(2);
+  await expect(filters(page).getByRole('link')).toHaveText(['All 2', 'Valid', 'Invalid', 'Suspicious']);
+  await page.getByRole('region', { name: 'Problems' }).getByRole('link', { name: 'Duplicate ID' }).click();
+  await expect(page).toHaveURL(/\?filter=transaction_id\.duplicate&q=GOOD1&size=50/);
+  await expect(rows(page)).toHaveCount(1);
+  await page.getByRole('region', { name: 'Progress' }).getByRole('link', { name: '3', exact: true }).click();
+  await expect(page).toHaveURL(/\?filter=invalid&q=GOOD1&size=50/);
+});
+
+test('without a connection the rows stay @javascript', async ({ page, context }) => {
+  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  const url = page.url();
+  await context.setOffline(true);
+  await filters(page).getByRole('link', { name: /^Invalid/ }).click();
+  const sentence = page.getByText("The server can't be reached. Check the connection and try again.");
+  await expect(sentence).toBeVisible();
+  await expect(page).toHaveURL(url);
+  await expect(rows(page)).toHaveCount(20);
+  await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').last().click();
+  await expect(page).toHaveURL(url);
+  await context.setOffline(false);
+  await expect(sentence).toBeHidden();
+  await filters(page).getByRole('link', { name: /^Invalid/ }).click();
+  await expect(rows(page)).toHaveCount(3);
+});
+
 test('the invalid rows can be downloaded with their reasons', async ({ page }) => {
   const began = page.waitForEvent('download');
-  await page.getByRole('link', { name: 'Invalid rows (3)' }).click();
+  await page.getByRole('link', { name: 'Download invalid rows (3)' }).click();
   const download = await began;
   expect(download.suggestedFilename()).toBe('mixed-invalid.csv');
   const lines = (await readFile(await download.path(), 'utf8')).split('\r\n');
@@ -102,4 +141,9 @@ test('the invalid rows can be downloaded with their reasons', async ({ page }) =
   );
   expect(lines[1]).toContain('BAD1,ten,2024-02-30,Wrong twice,47,48,false,false,amount.not_a_number;date.out_of_range,');
   expect(lines[3]).toContain('transaction_id.duplicate');
+
+  await page.getByText('More downloads').click();
+  const workbook = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Invalid rows as an Excel workbook' }).click();
+  expect((await workbook).suggestedFilename()).toBe('mixed-invalid.xlsx');
 });

@@ -36,7 +36,7 @@ test('pictures of the pages @screenshots', async ({ page }) => {
   const job = page.url();
   await createUser(page, { name: 'Eve Empty', email: `eve-${Date.now()}@example.com` });
   const empty = page.url();
-  await page.getByRole('button', { name: 'Try the demonstration' }).click();
+  await page.getByRole('button', { name: 'Try it with 200,000 sample rows' }).click();
   await completed(page);
   const demo = page.url();
   await createUser(page, { name: 'Eve Empty', email: `eva-${Date.now()}@example.com` });

@@ -55,6 +55,30 @@ test('a page that is older than the messages that came meanwhile takes nothing b
   await expect(file.getByRole('progressbar')).toHaveAttribute('value', '100');
 });
 
+test('a job that is deleted elsewhere looks deleted @javascript', async ({ page, context }) => {
+  await createUser(page);
+  const user = page.url();
+  await upload(page, 'payments.csv', SAMPLE);
+  await start(page);
+  await completed(page);
+  const other = await context.newPage();
+  const listening = other.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
+  await other.goto(page.url());
+  await (await listening).waitForEvent('framereceived');
+  const list = await context.newPage();
+  const listed = list.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
+  await list.goto(user);
+  await (await listed).waitForEvent('framereceived');
+
+  await page.getByRole('button', { name: 'Delete file…' }).click();
+  await page.getByRole('button', { name: 'Delete file', exact: true }).click();
+  await expect(page.getByText('No files yet')).toBeVisible();
+  await expect(other.getByRole('heading', { level: 1, name: 'Job not found' })).toBeVisible();
+  await expect(list.getByText('No files yet')).toBeVisible();
+  await page.goBack();
+  await expect(page.getByRole('heading', { level: 1, name: 'Job not found' })).toBeVisible();
+});
+
 test('started in two tabs, a job runs once', async ({ page, context }) => {
   await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);

@@ -2,7 +2,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Page, expect, test } from '@playwright/test';
-import { SAMPLE, createUser } from './batchline';
+import { SAMPLE, createUser, upload } from './batchline';
 
 const UPLOAD = '**/rpc/upload-file';
 
@@ -50,7 +50,7 @@ test('an upload shows its progress and can be cancelled @javascript', async ({ p
   await expect(page.getByText(/kB of 5\.\d\sMB/)).toBeVisible();
 
   const aborted = page.waitForEvent('requestfailed');
-  await page.getByRole('button', { name: 'Cancel the upload' }).click();
+  await page.getByRole('button', { name: 'Cancel upload' }).click();
   await aborted;
   await expect(progress).toHaveCount(0);
   await expect(upload).toBeFocused();
@@ -67,7 +67,7 @@ test('leaving the page ends the upload @javascript @once', async ({ page }) => {
   await takenOver(page);
   await throttle(page, 100_000);
   await page.getByRole('button', { name: 'Upload' }).click();
-  await expect(page.getByRole('button', { name: 'Cancel the upload' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Cancel upload' })).toBeVisible();
   const aborted = page.waitForEvent('requestfailed', (request) => request.url().includes('/rpc/'));
   await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').first().click();
   await aborted;
@@ -94,7 +94,7 @@ test('each refusal is a sentence @javascript @once', async ({ page }) => {
     JSON.stringify({ kind, message, fields: [], typed: [] });
   const answers = [
     { status: 413, body: error('TooLarge', 'The file is larger than 5 bytes.'), says: 'The file is larger than 5 bytes.' },
-    { status: 413, body: '<html>nginx</html>', says: 'The file is larger than what is accepted here.' },
+    { status: 413, body: '<html>nginx</html>', says: 'The file is too large to be accepted here.' },
     { status: 503, body: error('Unavailable', 'The database can\'t be reached.'), says: 'The database can\'t be reached.' },
     { status: 500, body: 'oops', says: 'Something went wrong on our side.' },
   ];
@@ -124,7 +124,7 @@ test('a file that is too large is not even sent @javascript @once', async ({ pag
     if (request.url().endsWith('/rpc/upload-file')) sent += 1;
   });
   await page.getByRole('button', { name: 'Upload' }).click();
-  await expect(page.getByText('The file has 250.0\u00a0MB, and at most 200.0\u00a0MB are accepted here.')).toBeVisible();
+  await expect(page.getByText('The file has 250.0\u00a0MB. Files may have at most 200.0\u00a0MB.')).toBeVisible();
   expect(sent).toBe(0);
   await rm(directory, { recursive: true });
 });
@@ -142,18 +142,42 @@ test('a file can be dropped, one at a time @javascript', async ({ page }) => {
       },
       [names, SAMPLE] as const,
     );
-    const field = page.getByText('or drop it here.');
-    await field.dispatchEvent('dragenter', { dataTransfer });
-    await field.dispatchEvent('dragover', { dataTransfer });
-    await field.dispatchEvent('drop', { dataTransfer });
+    // Anywhere in the window: here beside the field.
+    const heading = page.getByRole('heading', { level: 1 });
+    await heading.dispatchEvent('dragenter', { dataTransfer });
+    await heading.dispatchEvent('dragover', { dataTransfer });
+    await heading.dispatchEvent('drop', { dataTransfer });
   };
   await drop(['one.csv', 'two.csv']);
   await expect(page.getByText('Drop one file at a time.')).toBeVisible();
   await drop(['dropped.csv']);
   await expect(page.getByText('Drop one file at a time.')).toHaveCount(0);
-  await expect(page.getByRole('region', { name: 'dropped.csv' })).toContainText('No problems in 4 rows.');
+  await expect(page.getByRole('region', { name: 'dropped.csv' })).toContainText('All 4 rows are valid.');
   await page.getByRole('button', { name: 'Upload' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'dropped.csv' })).toBeVisible();
+});
+
+test('a file that is dropped where none is taken is not opened in place of the page @javascript', async ({ page }) => {
+  await page.goto('/');
+  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  const prevented = await page.evaluate(() =>
+    ['dragover', 'drop'].map((type) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(['x'], 'x.csv'));
+      const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+      document.body.dispatchEvent(event);
+      return event.defaultPrevented;
+    }),
+  );
+  expect(prevented).toEqual([true, true]);
+});
+
+test('a name from right to left keeps its extension at the end', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'معاملات 2024.csv', SAMPLE);
+  const name = page.getByRole('heading', { level: 1 }).locator('bdi[dir=ltr]');
+  await expect(name).toHaveText('معاملات 2024.csv');
+  await expect(name.locator('bdi')).toHaveText('معاملات 2024');
 });
 
 test('a double click sends once @javascript', async ({ page }) => {

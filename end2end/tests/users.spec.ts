@@ -21,12 +21,13 @@ test('an email address is taken whatever its case', async ({ page }) => {
   await page.getByRole('button', { name: 'Create user' }).click();
 
   const email = page.getByLabel('Email');
-  await expect(email).toHaveAccessibleDescription('Email already registered');
+  await expect(email).toHaveAccessibleDescription('That email address is already in use.');
   await expect(email).toHaveAttribute('aria-invalid', 'true');
   await expect(email).toBeFocused();
   // What was typed is still there.
   await expect(email).toHaveValue(user.email.toUpperCase());
   await expect(page.getByLabel('Name')).toHaveValue('Somebody else');
+  await expect(page).toHaveTitle('Error: Users · Batchline');
 });
 
 test('an email address that is none is refused beside its field', async ({ page }) => {
@@ -59,8 +60,36 @@ test('a change that is refused says so beside its field', async ({ page }) => {
   await page.getByText('Edit name and email').click();
   await page.getByLabel('Email').fill(other.email);
   await page.getByRole('button', { name: 'Save' }).click();
-  await expect(page.getByLabel('Email')).toHaveAccessibleDescription('Email already registered');
+  await expect(page.getByLabel('Email')).toHaveAccessibleDescription('That email address is already in use.');
   await expect(page.getByRole('heading', { level: 1, name: user.name })).toBeVisible();
+});
+
+test('a user is found by name or email, among pages of them', async ({ page, request }) => {
+  const id = Date.now().toString(36);
+  for (let number = 1; number <= 21; number++) {
+    const data = { name: `Search ${id} ${number}`, email: `search-${id}-${number}@example.com` };
+    expect((await request.post('/api/users', { data })).status()).toBe(201);
+  }
+  await page.goto('/');
+  const users = page.getByRole('list', { name: 'Users' }).getByRole('listitem');
+  await expect(users).toHaveCount(20);
+  await page.getByRole('searchbox', { name: 'Search users' }).fill(`SEARCH ${id}`);
+  await page.getByRole('button', { name: 'Search' }).click();
+  await expect(page.getByText('1–20 of 21 users')).toBeVisible();
+  await page.getByRole('link', { name: 'Next' }).click();
+  await expect(users).toHaveCount(1);
+  await expect(users).toContainText(`Search ${id} 1`);
+  await page.goto(`/?q=search-${id}-7@`);
+  await expect(users).toHaveCount(1);
+  await page.goto(`/?q=${id}-nobody`);
+  await page.getByRole('link', { name: 'Show all users' }).click();
+  await expect(users).toHaveCount(20);
+  await page.goto('/?page=abc');
+  await expect(page.getByText('Page must be 1 or higher.')).toBeVisible();
+  await expect(users).toHaveCount(20);
+  // Whoever wants to create one doesn't have to pass them all.
+  const { y } = (await page.getByRole('button', { name: 'Create user' }).boundingBox())!;
+  expect(y).toBeLessThan(844);
 });
 
 test('many files come in pages', async ({ page, request }) => {

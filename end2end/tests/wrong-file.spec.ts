@@ -27,9 +27,11 @@ for (const { title, name, content, says } of files) {
     await expect(page.getByText('Failed', { exact: true })).toBeVisible();
     await expect(page).toHaveTitle(`Failed · ${name} · Batchline`);
     await expect(page.getByText('This file was not processed.')).toBeVisible();
+    // It would fail again.
+    await expect(page.getByRole('button', { name: 'Retry' })).toHaveCount(0);
     await expect(page.getByRole('region', { name: 'Progress' })).toContainText(says);
 
-    await page.getByRole('link', { name: 'upload it as a new file' }).click();
+    await page.getByRole('link', { name: 'upload it again' }).click();
     await upload(page, 'payments.csv', SAMPLE);
     await start(page);
     await completed(page);

@@ -1,0 +1,44 @@
+import { expect, test, type Page } from '@playwright/test';
+import { LONG, SAMPLE, completed, createUser, start, upload } from './batchline';
+
+async function expectNoMarkup(page: Page) {
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+  expect(await page.locator('body').innerText()).not.toContain('<');
+}
+
+test('no page of a running job shows markup @large', async ({ page }) => {
+  await createUser(page);
+  const user = page.url();
+  await upload(page, 'long.csv', LONG);
+  const job = page.url();
+  await expectNoMarkup(page);
+  await start(page);
+  for (const url of [job, user, `${job}?ask=cancel`, `${job}?filter=invalid`]) {
+    const response = await page.goto(url);
+    // It was running when the page was made.
+    expect(await response?.text()).toContain('http-equiv="refresh"');
+    await expectNoMarkup(page);
+  }
+  await page.goto(job);
+  await completed(page);
+  await expectNoMarkup(page);
+});
+
+test('no other page shows markup', async ({ page }) => {
+  await createUser(page);
+  const user = page.url();
+  await expectNoMarkup(page);
+  await upload(page, 'broken.csv', 'id,value\n1,2\n');
+  await start(page);
+  await expect(page.getByText('Failed', { exact: true })).toBeVisible();
+  await expectNoMarkup(page);
+  await page.goto(user);
+  await upload(page, 'payments.csv', SAMPLE);
+  await start(page);
+  await completed(page);
+  await expectNoMarkup(page);
+  for (const url of [user, '/', '/formats', '/nowhere']) {
+    await page.goto(url);
+    await expectNoMarkup(page);
+  }
+});

@@ -1,0 +1,77 @@
+import { expect, test } from '@playwright/test';
+import { LONG, SAMPLE, completed, createUser, live, start, upload } from './batchline';
+
+test('the title says how a job stands, and nothing moves until its end @javascript @large @once', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'long.csv', LONG);
+  await expect(page).toHaveTitle('long.csv · Batchline');
+  await live(page);
+  await page.evaluate(() => {
+    const titles = new Set<string>();
+    const shifts: string[] = [];
+    Object.assign(window, { titles, shifts });
+    new MutationObserver(() => titles.add(document.title)).observe(document.head, { subtree: true, childList: true, characterData: true });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean; sources: { node?: Element }[] })[]) {
+        if (!entry.hadRecentInput) shifts.push(`${entry.value.toFixed(3)} ${entry.sources.map(({ node }) => node?.id || node?.className)}`);
+      }
+    }).observe({ type: 'layout-shift' });
+  });
+  await start(page);
+  await expect(page.getByText(/^Checking rows/)).toBeVisible();
+  await completed(page);
+  await expect(page.getByRole('link', { name: 'Download invalid rows (200,000)' })).toBeVisible();
+  await expect(page).toHaveTitle('Completed · long.csv · Batchline');
+  const titles = await page.evaluate(() => [...(window as unknown as { titles: Set<string> }).titles]);
+  for (const title of titles) expect(title).toMatch(/^(\d+%|Finishing|Completed|long\.csv) · /);
+  const shifts = await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts);
+  expect(shifts.reduce((sum, shift) => sum + Number.parseFloat(shift), 0), shifts.join('\n')).toBeLessThan(0.02);
+});
+
+test('a job of which nothing is heard says what it waits for @javascript @once', async ({ page }) => {
+  await page.clock.install();
+  await createUser(page);
+  await upload(page, 'payments.csv', SAMPLE);
+  await live(page);
+  const id = new URL(page.url()).pathname.split('/').pop();
+  const job = await (await page.request.get(`/api/jobs/${id}`)).json();
+  let state = { ...job, status: 'processing', run: 1, version: job.version + 1 };
+  await page.route('**/rpc/command-job', (route) => route.fulfill({ json: state }));
+  await start(page);
+  await expect(page.getByText('Reading the file…')).toBeVisible();
+  await expect(page.getByRole('progressbar')).not.toHaveAttribute('value');
+  await page.clock.fastForward(45_000);
+  await expect(page.getByText('No progress for 40\u00a0s. Waiting for a worker to read the file.')).toBeVisible();
+
+  // News come: an estimate, which ages.
+  state = {
+    ...state,
+    version: state.version + 1,
+    total_records: 100,
+    processed_records: 50,
+    batch_completed: 1,
+    total_batches: 2,
+    progress_percent: 50,
+    rows_per_second: 2.5,
+    eta_seconds: 20,
+  };
+  await page.reload();
+  await live(page);
+  await start(page);
+  await expect(page.getByText('Checking rows, about 20\u00a0s left')).toBeVisible();
+  await expect(page).toHaveTitle('50% · payments.csv · Batchline');
+  await page.clock.fastForward(14_000);
+  await expect(page.getByText(/^Checking rows, about (5|10)\u00a0s left$/)).toBeVisible();
+  await page.clock.fastForward(8_000);
+  await expect(page.getByText('Checking rows, longer than expected…')).toBeVisible();
+});
+
+test('a job that was cancelled says after how many rows @large', async ({ page, javaScriptEnabled }) => {
+  await createUser(page);
+  await upload(page, 'long.csv', LONG);
+  await start(page);
+  await page.getByRole(javaScriptEnabled ? 'button' : 'link', { name: 'Cancel…' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel job' }).click();
+  await expect(page.getByText('Cancelled', { exact: true })).toBeVisible();
+  await expect(page.getByText(/^Cancelled (after [\d,]+ rows|before any row was checked)\. Retrying starts again from row 1\.$/)).toBeVisible();
+});
