@@ -96,9 +96,9 @@ fn messages_name_the_line_where_the_quote_opens() {
     assert_eq!(
         messages,
         [
-            "a quotation mark swallows lines that look like rows: the field \"note\" opens in line 3 of the file and \
+            "A quotation mark swallows lines that look like rows: the field \"note\" opens in line 3 of the file and \
              spans 3 lines",
-            "a quotation mark is never closed: the field \"note\" opens in line 7 of the file and spans 2 lines up to \
+            "A quotation mark is never closed: the field \"note\" opens in line 7 of the file and spans 2 lines up to \
              the end of the file",
         ]
     );
