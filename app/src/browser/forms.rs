@@ -8,7 +8,7 @@ use leptos::{
 use wasm_bindgen::JsCast;
 
 /// Marks a form that was sent, and keeps what its button says.
-const SENT: &str = "data-sent";
+pub const SENT: &str = "data-sent";
 
 pub fn listen() {
     let _ = window_event_listener(ev::submit, send_once);

@@ -16,7 +16,7 @@ use leptos::{
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DomParser, SupportedType, Url};
 
-use super::morph::morph;
+use super::{forms::SENT, morph::morph};
 use crate::AppError;
 
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
@@ -246,7 +246,9 @@ async fn load() -> Result<bool, Unshown> {
 async fn fetch() -> Result<Document, Unshown> {
     let response = window().fetch_with_str(&here()).await;
     let response: Response = response.map_err(|_| Unshown::Unreachable)?.dyn_into()?;
-    if response.status() == 404 {
+    // A form of this page that is under way, which may have deleted it, leads elsewhere.
+    let is_left = document().query_selector(&format!("form[{SENT}]"))?.is_some();
+    if response.status() == 404 && !is_left {
         // What was shown is deleted: the server's page says so.
         let _ = window().location().reload();
     }
