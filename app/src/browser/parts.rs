@@ -247,7 +247,9 @@ async fn fetch() -> Result<Document, Unshown> {
     let response = window().fetch_with_str(&here()).await;
     let response: Response = response.map_err(|_| Unshown::Unreachable)?.dyn_into()?;
     // A form of this page that is under way, which may have deleted it, leads elsewhere.
-    let is_left = document().query_selector(&format!("form[{SENT}]"))?.is_some();
+    let is_left = document()
+        .query_selector(&format!("form[{SENT}]"))?
+        .is_some();
     if response.status() == 404 && !is_left {
         // What was shown is deleted: the server's page says so.
         let _ = window().location().reload();

@@ -298,7 +298,9 @@ fn delimiters() {
     // On a tie the one with the most fields, then the first.
     assert!(fails("a;b\n", "format.columns").contains("\"a\" and \"b\""));
     assert!(fails("a,b;c\n", "format.columns").contains("\"a\" and \"b;c\""));
-    assert!(fails("Statement;;;\nDatum;Betrag\n", "format.columns").contains("has: \"Statement\"."));
+    assert!(
+        fails("Statement;;;\nDatum;Betrag\n", "format.columns").contains("has: \"Statement\".")
+    );
     assert!(fails("amount,x;amount\n", "format.columns").contains("\"amount\" and \"x;amount\""));
     assert!(
         fails("x|y;amount|amount\n", "format.columns")
