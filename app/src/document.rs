@@ -156,7 +156,7 @@ impl Query {
 
     /// The title of a page with this query: it says first that a form came back with an error.
     pub(crate) fn title(&self, title: &str) -> String {
-        match self.answer_error.is_some() || self.values.contains_key("__err") {
+        match self.answer_error.is_some() || self.posted.is_some() {
             true => error_title(title),
             false => title.to_owned(),
         }
