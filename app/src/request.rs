@@ -1,4 +1,4 @@
-//! Posting to a server function from a script of the page.
+//! Requests from a script of the page: mostly posts to server functions.
 
 use leptos::{
     prelude::window,
@@ -23,6 +23,14 @@ pub async fn post<T: DeserializeOwned>(form: &HtmlFormElement) -> Result<T, AppE
     };
     let body = body.map_err(|_| AppError::unreachable())?;
     answer(response.status(), &body.as_string().unwrap_or_default())
+}
+
+/// What is at this address. `None` if it can't be had.
+pub async fn text_at(address: &str) -> Option<String> {
+    let response = window().fetch_with_str(address).await.ok()?;
+    let response: Response = response.dyn_into().ok()?;
+    let text = response.ok().then(|| response.text().ok()).flatten()?;
+    text.await.ok()?.as_string()
 }
 
 /// The fields of the form that is submitted, with those of the button, as in a URL's query.

@@ -48,7 +48,8 @@ pub fn UploadForm(
     let input = NodeRef::<html::Input>::new();
     let button = NodeRef::<html::Button>::new();
     provide_context(module.clone());
-    let check = FileCheck::new(module);
+    let saved_at = (!formats.is_empty()).then(|| format!("/api/users/{user_id}/formats"));
+    let check = FileCheck::new(module, saved_at);
     provide_context(check);
     let error = RwSignal::new(posted);
     // `None` while nothing is being sent.
@@ -120,7 +121,7 @@ pub fn UploadForm(
             >
                 <input type="hidden" name="user_id" value=user_id.to_string() />
                 <input type="hidden" name="format" value=text(move || check.format.get()) />
-                <FormatField names=formats />
+                <FormatField names=formats check input />
                 <FileField input check error is_sending />
                 <div class="controls">
                     <button
@@ -151,7 +152,8 @@ pub fn UploadForm(
 
 /// Chooses a saved format by its name. It comes before the file in the form.
 #[component]
-fn FormatField(names: Vec<String>) -> impl IntoView {
+fn FormatField(names: Vec<String>, check: FileCheck, input: NodeRef<html::Input>) -> impl IntoView {
+    let choose = move |event| check.choose(event_target_value(&event), chosen_file(input));
     let options = |names: Vec<String>| {
         let option = |name: String| view! { <option value=name.clone()>{name.clone()}</option> };
         names.into_iter().map(option).collect_view()
@@ -160,7 +162,7 @@ fn FormatField(names: Vec<String>) -> impl IntoView {
         view! {
             <div class="field">
                 <label for="format-name">"Saved format"</label>
-                <select id="format-name" name="format_name">
+                <select id="format-name" name="format_name" on:change=choose>
                     <option value="">"By the file's header"</option>
                     {options(names)}
                 </select>

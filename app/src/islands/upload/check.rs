@@ -7,11 +7,11 @@ use super::{
     choice::chosen_file,
     report::ReportView,
     task::Task,
-    thread::{self, CheckModule, Given},
+    thread::{self, CheckModule, Given, SavedFormats},
 };
 use crate::{
     components::{FileName, some_text, text},
-    request::query_of,
+    request::{query_of, text_at},
 };
 
 /// The check of the chosen file. There is one at a time: a new one ends the former.
@@ -23,6 +23,9 @@ pub struct FileCheck {
     end: RwSignal<Option<End>>,
     /// What is given about the file so far, as JSON.
     pub format: RwSignal<String>,
+    /// Where the user's saved formats are listed, if there are some.
+    saved_at: StoredValue<Option<String>>,
+    pub saved: RwSignal<SavedFormats>,
     task: Task,
     module: StoredValue<CheckModule>,
 }
@@ -41,12 +44,14 @@ enum End {
 }
 
 impl FileCheck {
-    pub fn new(module: CheckModule) -> Self {
+    pub fn new(module: CheckModule, saved_at: Option<String>) -> Self {
         Self {
             chosen: RwSignal::new(None),
             progress: RwSignal::new(Progress::default()),
             end: RwSignal::new(None),
             format: RwSignal::new(String::new()),
+            saved_at: StoredValue::new(saved_at),
+            saved: RwSignal::new(SavedFormats::default()),
             task: Task::new(),
             module: StoredValue::new(module),
         }
@@ -55,16 +60,19 @@ impl FileCheck {
     /// Checks another file.
     pub fn start(self, file: File) {
         self.format.set(String::new());
-        self.check(file, Given::default());
+        self.check(file, String::new());
     }
 
-    /// Checks the file once more, with what is given about it.
-    fn again(self, file: File, answers: String) {
-        let format = self.format.get_untracked();
-        self.check(file, Given { format, answers });
+    /// Checks the file under the saved format of this name; by its header, if the name is empty.
+    pub fn choose(self, name: String, file: Option<File>) {
+        self.saved.update(|saved| saved.chosen = name);
+        if let Some(file) = file {
+            self.check(file, String::new());
+        }
     }
 
-    fn check(self, file: File, given: Given) {
+    /// Checks the file, once more perhaps, with what is given about it and these answers.
+    fn check(self, file: File, answers: String) {
         self.chosen.set(Some(Chosen {
             name: file.name(),
             bytes: file.size() as u64,
@@ -73,6 +81,16 @@ impl FileCheck {
         self.end.set(None);
         self.task.start(async move {
             let module = self.module.get_value();
+            if let Some(address) = self.saved_at.get_value()
+                && let Some(list) = text_at(&address).await
+            {
+                self.saved.try_update(|saved| saved.list = list);
+            }
+            let given = Given {
+                format: self.format.get_untracked(),
+                answers,
+                saved: self.saved.get_untracked(),
+            };
             let result = thread::check(&module, &file, None, &given, |progress| {
                 self.progress.try_set(progress);
             })
@@ -133,7 +151,7 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
     let is_running = Memo::new(move |_| check.end.with(Option::is_none));
     let toggle = move |_| match chosen_file(input) {
         _ if is_running.get_untracked() => check.stop(),
-        Some(file) => check.again(file, String::new()),
+        Some(file) => check.check(file, String::new()),
         None => {}
     };
     let has_numbers =
@@ -248,7 +266,7 @@ fn Questions(check: FileCheck, fields: String, input: NodeRef<html::Input>) -> i
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         if let (Some(answers), Some(file)) = (query_of(&event), chosen_file(input)) {
-            check.again(file, answers);
+            check.check(file, answers);
         }
     };
     view! {

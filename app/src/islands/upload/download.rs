@@ -24,7 +24,11 @@ pub fn Download(
     file_name: String,
 ) -> impl IntoView {
     let module = expect_context::<CheckModule>();
-    let FileCheck { format, .. } = expect_context();
+    let FileCheck {
+        format,
+        saved: formats,
+        ..
+    } = expect_context();
     let task = Task::new();
     // Percent of the file; `None` while nothing is being put together.
     let progress = RwSignal::new(None::<f64>);
@@ -44,6 +48,7 @@ pub fn Download(
         let given = Given {
             format: format.get_untracked(),
             answers: String::new(),
+            saved: formats.get_untracked(),
         };
         task.start(async move {
             let size = file.size();

@@ -53,6 +53,17 @@ pub struct Given {
     pub format: String,
     /// What a form has added to it, as in a URL's query.
     pub answers: String,
+    /// The saved formats of the user.
+    pub saved: SavedFormats,
+}
+
+/// The saved formats that may complete what is given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SavedFormats {
+    /// All that the user has, as the API lists them.
+    pub list: String,
+    /// Name of the one that is chosen. Empty: by the file's header.
+    pub chosen: String,
 }
 
 enum Told {
@@ -94,8 +105,12 @@ impl Thread {
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
 
         let keep = keep.map(|filter| filter.as_str()).into();
-        let (format, answers) = (given.format.as_str().into(), given.answers.as_str().into());
-        worker.post_message(&Array::of4(file, &keep, &format, &answers))?;
+        let SavedFormats { list, chosen } = &given.saved;
+        let data = Array::of2(file, &keep);
+        for text in [&given.format, &given.answers, list, chosen] {
+            data.push(&text.into());
+        }
+        worker.post_message(&data)?;
         Ok(Self {
             worker,
             told,
