@@ -63,6 +63,16 @@ test('the check asks before the upload, and its answers are sent along @javascri
   await start(page);
   await completed(page);
   await expect(page.getByRole('row', { name: /Refund/ })).toContainText('8.40');
+
+  // The next file with this header is checked without questions.
+  await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').nth(1).click();
+  await page.getByLabel('File', { exact: true }).setInputFiles({
+    name: 'next.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from(STATEMENT.replace('Rent', 'Rent again')),
+  });
+  const next = page.getByRole('region', { name: 'next.csv', exact: false });
+  await expect(next).toContainText('All 2 rows are valid.');
 });
 
 test('what can be read is explained, with samples', async ({ page }) => {
