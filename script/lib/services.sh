@@ -174,11 +174,17 @@ choose_postgres_user() {
   fi
 }
 
-# DIRECTORY PORT LOG [SETTING=VALUE...]: user postgres, no password, reachable from this machine only
+# DIRECTORY PORT LOG [SETTING=VALUE...]: user postgres, reachable from this machine only, with this password if one is set:
+# whoever is its superuser can run programs as the user that it runs as.
+postgres_password=
 start_postgres() {
-  local data=$1 port=$2 log=$3 setting options=()
+  local data=$1 port=$2 log=$3 setting options=() auth=trust
   shift 3
   choose_postgres_user
+  if [ -n "$postgres_password" ]; then
+    auth=scram-sha-256
+    export PGPASSWORD=$postgres_password # for psql
+  fi
   local major
   major=$("$postgres_home/bin/postgres" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
   if [ ! -s "$data/PG_VERSION" ]; then
@@ -189,7 +195,7 @@ start_postgres() {
     mkdir -p "$new"
     if [ -n "$postgres_user" ]; then chown "$postgres_user" "$new"; fi
     if ! "${as_postgres[@]+"${as_postgres[@]}"}" "$postgres_home/bin/initdb" --pgdata="$new" --username=postgres \
-      --auth=trust --no-instructions --encoding=UTF8 "${locale[@]}" >>"$log" 2>&1; then
+      --pwfile=<(printf '%s\n' "${postgres_password:-none}") --auth="$auth" --no-instructions --encoding=UTF8 "${locale[@]}" >>"$log" 2>&1; then
       last_lines "$log"
       die "PostgreSQL could not create its files in $new."
     fi
@@ -203,6 +209,12 @@ start_postgres() {
   done
   start_service PostgreSQL "$log" "${as_postgres[@]+"${as_postgres[@]}"}" "$postgres_home/bin/postgres" -D "$data" "${options[@]}"
   wait_until 60 PostgreSQL postgres_answers "$port"
+  if [ "$auth" != trust ] && grep -q 'trust$' "$data/pg_hba.conf"; then
+    # An earlier version has created it without a password.
+    psql_on "$port" postgres --set=password="$postgres_password" <<<"alter role postgres password :'password'"
+    sed -i 's/trust$/scram-sha-256/' "$data/pg_hba.conf"
+    psql_on "$port" postgres --command='select pg_reload_conf()' >/dev/null
+  fi
 }
 
 postgres_answers() { # PORT
