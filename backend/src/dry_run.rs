@@ -1,16 +1,15 @@
 //! Checks a file without storing anything: what a job would say of it.
 
 use container::{Kind, Refusal, sniff};
-use domain::{Decision, ErrorCode, Format, InvalidField, Problems, Question};
+use domain::{Decision, Format, InvalidField, Problems, Question};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
-use validator::{Candidate, Checked, Checker, EncodingProbe, FileError, Presumed};
+use validator::{
+    Candidate, Checked, Checker, EncodingProbe, Example, Examples, FileError, Presumed,
+};
 
 use crate::{Error, Result};
-
-/// Rows that are named of each kind of error.
-const EXAMPLES: usize = 3;
 
 /// What a job would say of a file.
 #[derive(Debug, Default, Serialize)]
@@ -37,15 +36,6 @@ pub struct DryRun {
     pub problems: Problems,
     /// The first rows with each kind of error.
     pub examples: Vec<Example>,
-}
-
-/// A row with an error.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Example {
-    pub code: ErrorCode,
-    pub row_number: u64,
-    pub message: String,
 }
 
 /// Checks the whole content of a file as a job would. Nothing is stored.
@@ -114,45 +104,14 @@ fn checked(content: &[u8], format: &Format) -> std::result::Result<DryRun, FileE
                     invalid_records: counts.invalid,
                     suspicious_records: counts.suspicious,
                     ignored_records: counts.ignored,
-                    examples: examples.of(&summary.problems),
+                    examples: examples
+                        .ranked(&summary.problems)
+                        .flat_map(|(_, _, rows)| rows)
+                        .collect(),
                     problems: summary.problems,
                     ..DryRun::default()
                 });
             }
         }
-    }
-}
-
-/// The first rows with each kind of error.
-#[derive(Default)]
-struct Examples([Vec<(u64, String)>; ErrorCode::ALL.len()]);
-
-impl Examples {
-    fn add(&mut self, row: &mut Candidate<'_>) {
-        let lacks = |code: ErrorCode| self.0[code as usize].len() < EXAMPLES;
-        if !row.verdict().codes().any(lacks) {
-            return;
-        }
-        let row = row.row();
-        for error in &row.errors {
-            let examples = &mut self.0[error.code as usize];
-            if examples.len() < EXAMPLES {
-                examples.push((row.row_number, error.message.to_string()));
-            }
-        }
-    }
-
-    /// The most frequent kind first.
-    fn of(mut self, problems: &Problems) -> Vec<Example> {
-        let mut found = Vec::new();
-        for (code, _) in problems.ranked() {
-            let rows = std::mem::take(&mut self.0[code as usize]);
-            found.extend(rows.into_iter().map(|(row_number, message)| Example {
-                code,
-                row_number,
-                message,
-            }));
-        }
-        found
     }
 }

@@ -216,13 +216,15 @@ fn open_object_store(url: &Url, retry: RetryConfig) -> anyhow::Result<Arc<dyn Ob
     Ok(Arc::new(PrefixStore::new(store, prefix)))
 }
 
-/// While `object_store` writes the file `key` it is called `key#1` or with another number.
+/// Files of one name that may be half written at the same time: each attempt of a step can leave one.
+const MAX_STAGED: u32 = 16;
+
+/// While `object_store` writes the file `key` it is called `key#1`, or has the next number that isn't taken.
 fn delete_staged(directory: &std::path::Path, key: &str) -> std::io::Result<()> {
-    let staged = format!("{key}#");
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&staged) {
-            std::fs::remove_file(entry.path())?;
+    for number in 1..=MAX_STAGED {
+        match std::fs::remove_file(directory.join(format!("{key}#{number}"))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
     Ok(())

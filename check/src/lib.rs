@@ -11,6 +11,7 @@ mod thread;
 
 use serde::{Deserialize, Serialize};
 use validator::Counts;
+pub use validator::Example;
 
 /// The most bytes of rows that are kept for a download.
 pub const MAX_KEPT_BYTES: u64 = 100_000_000;
@@ -45,16 +46,6 @@ pub struct Problem {
     pub rows: u64,
     /// The first few rows that have it.
     pub examples: Vec<Example>,
-}
-
-/// A row that has an error.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Example {
-    pub row_number: u64,
-    /// On which the row begins.
-    pub line: Option<u64>,
-    /// A sentence for people.
-    pub message: String,
 }
 
 /// Why a check has no report.

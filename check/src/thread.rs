@@ -2,9 +2,8 @@
 
 use container::{Kind, Refusal, SNIFF_BYTES, sniff};
 use validator::{
-    Candidate, Checked, Checker, Counts, CsvForm, EncodingProbe, ErrorCode, FileError, Format,
-    HEADER_BYTES, InvalidFormat, Layout, Presumed, RowFilter, Summary, Verdict,
-    possible_saved_headers,
+    Candidate, Checked, Checker, Counts, CsvForm, EncodingProbe, Examples, FileError, Format,
+    HEADER_BYTES, InvalidFormat, Layout, Presumed, RowFilter, possible_saved_headers,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{
@@ -13,7 +12,7 @@ use web_sys::{
 };
 
 use crate::{
-    Asked, Example, Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report, facts::facts, form,
+    Asked, Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report, facts::facts, form,
 };
 
 /// The check ends here: the ids of so many rows take up to a gigabyte, and WebAssembly has four.
@@ -27,9 +26,6 @@ const INTERVAL: f64 = 150.0;
 
 /// Bytes of kept rows that are handed to the browser at once.
 const PART: usize = 1 << 20;
-
-/// Rows that are shown of each kind of problem.
-const EXAMPLES: usize = 3;
 
 /// Checks a file and posts what it finds. `keep` is a [`RowFilter`], `format` what was given about the file so far, as
 /// JSON, and `answers` what a form has added to it, as in a URL's query. `saved` has the user's saved formats, as the API
@@ -226,7 +222,15 @@ fn check(
         let kept = gathered.kept.map(|kept| kept.finish(&layout)).transpose()?;
         let report = Report {
             progress: clock.progress(&slices, summary.counts),
-            problems: gathered.examples.of(&summary),
+            problems: gathered
+                .examples
+                .ranked(&summary.problems)
+                .map(|(code, rows, examples)| Problem {
+                    title: code.title().to_owned(),
+                    rows,
+                    examples,
+                })
+                .collect(),
             facts: facts(&layout, &decisions, &summary),
             is_whole,
             format: given.to_value().to_string(),
@@ -367,9 +371,7 @@ impl Gathered {
     }
 
     fn add(&mut self, row: &mut Candidate<'_>) {
-        if self.examples.lacks(row.verdict()) {
-            self.examples.add(row);
-        }
+        self.examples.add(row);
         if let Some(kept) = &mut self.kept {
             kept.add(row);
         }
@@ -377,42 +379,6 @@ impl Gathered {
 
     fn is_full(&self) -> bool {
         self.kept.as_ref().is_some_and(Kept::is_full)
-    }
-}
-
-/// The first rows of each kind of problem, by code.
-#[derive(Default)]
-struct Examples([Vec<Example>; ErrorCode::ALL.len()]);
-
-impl Examples {
-    fn lacks(&self, verdict: Verdict) -> bool {
-        !verdict.is_valid()
-            && verdict
-                .codes()
-                .any(|code| self.0[code as usize].len() < EXAMPLES)
-    }
-
-    fn add(&mut self, row: &mut Candidate<'_>) {
-        let row = row.row();
-        for error in &row.errors {
-            let examples = &mut self.0[error.code as usize];
-            if examples.len() < EXAMPLES {
-                examples.push(Example {
-                    row_number: row.row_number,
-                    line: row.line,
-                    message: error.message.to_string(),
-                });
-            }
-        }
-    }
-
-    fn of(mut self, summary: &Summary) -> Vec<Problem> {
-        let problem = |(code, rows): (ErrorCode, u64)| Problem {
-            title: code.title().to_owned(),
-            rows,
-            examples: std::mem::take(&mut self.0[code as usize]),
-        };
-        summary.problems.ranked().into_iter().map(problem).collect()
     }
 }
 

@@ -13,6 +13,8 @@ test('no page of a running job shows markup @large', async ({ page }) => {
   const job = page.url();
   await expectNoMarkup(page);
   await start(page);
+  // The page shows it before the server knows it.
+  await expect(async () => expect(await (await page.request.get(job)).text()).toContain('http-equiv="refresh"')).toPass();
   for (const url of [job, user, `${job}?ask=cancel`, `${job}?filter=invalid`]) {
     const response = await page.goto(url);
     // It was running when the page was made.

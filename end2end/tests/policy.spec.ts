@@ -23,7 +23,7 @@ test('nothing of ours is refused @javascript', async ({ page }) => {
     buffer: Buffer.from(SAMPLE),
   });
   const check = page.getByRole('region', { name: 'checked.csv' });
-  await expect(check).toContainText('No problems in 4 rows.');
+  await expect(check).toContainText('All 4 rows are valid.');
   await upload(page, 'payments.csv', SAMPLE);
   await start(page);
   await completed(page);

@@ -7,6 +7,7 @@ mod amount;
 mod csv;
 mod date;
 mod duplicates;
+mod examples;
 mod file;
 mod filter;
 mod format;
@@ -27,6 +28,7 @@ pub use amount::Amount;
 pub use csv::{Cell, CsvForm, header_cells, with_apostrophes};
 pub use date::DateOrder;
 pub use duplicates::{IdHasher, SeenHashes, SeenIds};
+pub use examples::{Example, Examples};
 pub use file::{
     Candidate, Checked, Checker, ChunkRange, Column, Encoding, EncodingProbe, FileError,
     HEADER_BYTES, Head, HeadEnd, Layout, Plan, PlanSink, Planner, PossibleHeader, Presumed, RowId,

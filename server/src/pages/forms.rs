@@ -118,6 +118,10 @@ fn lead_back(mut response: Response, page: &Url) -> Response {
         .filter(|target| target.origin() == page.origin())
         .unwrap_or_else(|| page.join("/").expect("every page has a root"));
     let error = PostedError::take_from(&mut target);
+    if target.query() == Some("") {
+        // server_fn leaves the question mark of what it takes out.
+        target.set_query(None);
+    }
     let path = &target[url::Position::BeforePath..];
     let location = HeaderValue::try_from(path).expect("a URL is ASCII");
     headers.insert(LOCATION, location);

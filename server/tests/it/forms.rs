@@ -71,6 +71,9 @@ async fn a_form_leads_to_pages_of_ours_alone() {
     let own = format!("{}/users/{user_id}?page=2", app.web);
     let done = post(&app, "update-user", Some(&own), &update).await;
     assert_eq!(location(&done), format!("/users/{user_id}?page=2"));
+    let plain = format!("{}/users/{user_id}", app.web);
+    let done = post(&app, "update-user", Some(&plain), &update).await;
+    assert_eq!(location(&done), format!("/users/{user_id}"));
     // A function that leads elsewhere does so.
     let done = post(
         &app,
