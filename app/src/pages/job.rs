@@ -56,10 +56,10 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
     let Ok(job_id) = id.parse() else {
         return not_found(site);
     };
-    let (details, rows) = futures::join!(
-        api::job(backend, job_id),
-        Rows::read(backend, job_id, query)
-    );
+    // First the state: what is read after it is at least as new. The other way round, a job that completes in between
+    // would be shown as completed and without rows, and nothing would tell the page to look again.
+    let details = api::job(backend, job_id).await;
+    let rows = Rows::read(backend, job_id, query).await;
     let JobDetails {
         job,
         user,
