@@ -2,15 +2,8 @@
 
 #![no_main]
 
+use fuzz::value;
 use libfuzzer_sys::fuzz_target;
-
-#[allow(dead_code)]
-#[path = "../../validator/tests/it/agreement.rs"]
-mod agreement;
-#[allow(dead_code)]
-#[path = "../../validator/tests/it/reference.rs"]
-mod reference;
-mod value;
 
 fuzz_target!(|data: &[u8]| {
     let formats = ["{}", r#"{"decimal":"."}"#, r#"{"decimal":","}"#];

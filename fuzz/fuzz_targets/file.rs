@@ -4,15 +4,9 @@
 
 #![no_main]
 
+use fuzz::agreement;
 use libfuzzer_sys::fuzz_target;
 use validator::Format;
-
-#[allow(dead_code)]
-#[path = "../../validator/tests/it/agreement.rs"]
-mod agreement;
-#[allow(dead_code)]
-#[path = "../../validator/tests/it/reference.rs"]
-mod reference;
 
 fuzz_target!(|data: &[u8]| {
     let (format, file) = match data.iter().position(|byte| *byte == 0) {

@@ -1,0 +1,7 @@
+//! What the targets have in common: the tests' comparison of every way through the validator, and their reference.
+
+#[path = "../../validator/tests/it/agreement.rs"]
+pub mod agreement;
+#[path = "../../validator/tests/it/reference.rs"]
+pub mod reference;
+pub mod value;
