@@ -4,7 +4,7 @@
 //! work of the current attempt commits: the work of earlier ones is fenced off at once, whatever Temporal does with
 //! it and however late it wakes up. Ending its workflow only frees the workers sooner.
 
-use domain::{Command, Effect, GivenFormat, Job, JobId, JobStatus};
+use domain::{Command, Effect, GivenFormat, Job, JobId, JobStatus, SavedFormatId};
 
 use crate::{
     Backend, Error, Result,
@@ -20,11 +20,15 @@ pub struct Commanded {
     pub has_changed: bool,
 }
 
-/// Does what is asked for, and returns the job as it is then. However often a command comes, and from
-/// however many places at once, it takes effect once. Fails with [`Error::Conflict`] when the job's state
-/// forbids it or `given` would change a file that is read already, with [`Error::Invalid`] when the user has no saved format of the given name, and with
-/// [`Error::Unavailable`] when Temporal doesn't take a job that is to run; then nothing has changed. `given` says how the
-/// file of a job that is started or retried is to be read. It adds to what was given before.
+/// Does what is asked for, and returns the job as it is then. However often a command comes, and from however many
+/// places at once, it takes effect once. `given` says how the file of a job that is started or retried is to be read. It
+/// adds to what was given before.
+///
+/// # Errors
+///
+/// [`Error::Conflict`] when the job's state forbids it, or `given` comes too late; [`Error::Invalid`] when the user has no
+/// saved format of the given name; [`Error::Unavailable`] when Temporal doesn't take a job that is to run. Then nothing
+/// has changed.
 pub async fn command(
     backend: &Backend,
     job_id: JobId,
@@ -83,21 +87,31 @@ async fn is_given(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<b
     if given.is_empty() {
         return Ok(true);
     }
+    let saved = chosen(backend, job, given).await?;
     let before = query::file_format(&backend.pool, job.id).await?;
-    let name = given.saved.as_ref().map(|name| name.as_str());
-    Ok(given.format.clone().or(&before.format.0) == before.format.0
-        && (name.is_none() || name == before.applied_format.as_deref()))
+    let is_chosen = saved.is_none_or(|id| before.saved_format_id == Some(id.get()));
+    Ok(is_chosen && given.format.clone().or(&before.format.0) == before.format.0)
+}
+
+/// The saved format that is given by its name.
+async fn chosen(
+    backend: &Backend,
+    job: &Job,
+    given: &GivenFormat,
+) -> Result<Option<SavedFormatId>> {
+    match &given.saved {
+        Some(name) => {
+            let user_id = job.state.user_id;
+            let id = saved_formats::find_by_name(&backend.pool, user_id, name).await?;
+            Ok(Some(id))
+        }
+        None => Ok(None),
+    }
 }
 
 /// Notes what is given about the job's file. Returns whether the job is still in this attempt.
 async fn give(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool> {
-    let saved = match &given.saved {
-        Some(name) => {
-            let user_id = job.state.user_id;
-            Some(saved_formats::find_by_name(&backend.pool, user_id, name).await?)
-        }
-        None => None,
-    };
+    let saved = chosen(backend, job, given).await?;
     let before = query::file_format(&backend.pool, job.id).await?.format.0;
     let format = given.format.clone().or(&before);
     transition::give_format(&backend.pool, Attempt::of(job), &format, saved).await

@@ -170,6 +170,8 @@ pub struct FileFormat {
     pub questions: Option<Json<Vec<Question>>>,
     /// Name of the saved format that the file is read under, as it was then.
     pub applied_format: Option<String>,
+    /// The saved format that was chosen by its name.
+    pub saved_format_id: Option<i64>,
 }
 
 pub(crate) async fn file_format(
@@ -179,7 +181,8 @@ pub(crate) async fn file_format(
     sqlx::query_as!(
         FileFormat,
         r#"select format as "format: Json<Format>", reading as "reading: Json<Reading>",
-                  questions as "questions: Json<Vec<Question>>", applied_format
+                  questions as "questions: Json<Vec<Question>>", applied_format,
+                  saved_format_id
            from jobs where id = $1"#,
         job_id.get()
     )

@@ -203,3 +203,25 @@ async fn what_has_nothing_left_to_do_says_so() {
     let detail = problem(late, StatusCode::CONFLICT).await;
     assert!(detail.contains("the job is completed"), "{detail}");
 }
+
+#[tokio::test]
+async fn a_start_with_a_saved_format_may_be_asked_for_twice() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let formats = format!("/users/{user_id}/formats");
+    for name in ["mine", "other"] {
+        let new = json!({ "name": name, "header": null, "format": { "decimal": "." } });
+        expect(app.post_json(&formats, &new).await, StatusCode::CREATED).await;
+    }
+    let job_id = app.upload(user_id, SAMPLE).await;
+    let start = format!("/jobs/{job_id}/start");
+    let mine = json!({ "format_name": "mine" });
+    let answers = join_all((0..5).map(|_| app.post_json(&start, &mine))).await;
+    for answer in answers {
+        expect(answer, StatusCode::ACCEPTED).await;
+    }
+    assert_eq!(app.finished(job_id).await["status"], "completed");
+    expect(app.post_json(&start, &mine).await, StatusCode::ACCEPTED).await;
+    let other = json!({ "format_name": "other" });
+    problem(app.post_json(&start, &other).await, StatusCode::CONFLICT).await;
+}
