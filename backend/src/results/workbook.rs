@@ -152,6 +152,8 @@ impl Sheet {
         if self.text_bytes > MAX_TEXT_BYTES {
             return Err(too_large("they have more than 1 GiB"));
         }
+        // The only characters that XML has no way to write, once NULs are gone.
+        let text = text.replace(['\u{FFFE}', '\u{FFFF}'], "\u{FFFD}");
         let written = self.sheet.write_string(self.row, self.column, text);
         written
             .map(drop)

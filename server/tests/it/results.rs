@@ -227,3 +227,18 @@ async fn a_worksheet_that_cant_hold_the_rows_is_refused_with_a_sentence() {
     let fits = app.get(&format!("{path}?filter=invalid")).await;
     assert_eq!(fits.status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_workbook_has_every_character_or_none_that_breaks_it() {
+    let app = TestApp::start().await;
+    let odd = "a\u{1}\u{8}\u{B}\u{1F}b\u{7F}\u{FFFE}\u{FFFF}é𠀀 _x0041_ <&>\" ";
+    let quoted = odd.replace('"', "\"\"");
+    let file = format!("transaction_id,amount,date,note\nA,1,2024-01-01,\"{quoted}\"\n");
+    let job = app.process(file).await;
+    let response = app.get(&format!("/jobs/{}/results.xlsx", job["id"])).await;
+    let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(response.bytes().await.unwrap())).unwrap();
+    let sheet = workbook.worksheet_range("Results").unwrap();
+    let read = sheet.get_value((1, 3)).unwrap().to_string();
+    let shown = odd.replace(['\u{FFFE}', '\u{FFFF}'], "\u{FFFD}");
+    assert_eq!(read, shown);
+}
