@@ -1,6 +1,6 @@
 //! Rows with their verdicts, for downloads.
 
-use std::{borrow::Cow, str};
+use std::borrow::Cow;
 
 use chrono::NaiveDate;
 
@@ -206,21 +206,14 @@ impl<'a> Line<'a> {
 /// it from doing so if they aren't where it expects them.
 const SEPARATORS: [char; 5] = [',', ';', '\t', '\r', '\n'];
 
-/// Whether a spreadsheet would run a cell that begins so.
-pub(crate) fn is_formula(field: &[u8]) -> bool {
-    match field {
-        [b'\t' | b'\r', ..] => true,
-        _ => runs(field, None),
+/// Whether a spreadsheet would run the cell. Plain numbers are no formulas, and neither are amounts with the decimal sign
+/// `amounts`, if there is one.
+fn is_formula(cell: &str, amounts: Option<Decimal>) -> bool {
+    if cell.starts_with(['\t', '\r']) {
+        return true;
     }
-}
-
-/// `amounts` is the decimal sign of amounts that aren't formulas, besides plain numbers.
-fn runs(field: &[u8], amounts: Option<Decimal>) -> bool {
-    let Ok(text) = str::from_utf8(field) else {
-        return field.first().is_some_and(|first| b"=@+-".contains(first));
-    };
     // What nobody sees before a formula doesn't make it one less.
-    let seen = text.trim_start_matches(|c| {
+    let seen = cell.trim_start_matches(|c| {
         matches!(
             c,
             '\n' | '\x0B' | '\x0C' | '\u{A0}' | '\u{AD}' | '\u{200B}'
@@ -237,32 +230,32 @@ fn runs(field: &[u8], amounts: Option<Decimal>) -> bool {
     }
 }
 
-/// The places of `text` where a spreadsheet may begin a cell, but for the first one, each with what would be in it.
-fn inner_cells(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let places = text.match_indices(SEPARATORS);
-    places.map(|(at, separator)| {
-        let start = at + separator.len();
-        let rest = &text[start..];
-        (start, rest.split(SEPARATORS).next().unwrap_or(rest))
-    })
+/// The places where a spreadsheet may begin a cell, each with what would be in it. The whole text is the first.
+fn cells(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    // Few texts have others.
+    let has_others = text.bytes().any(|byte| SEPARATORS.contains(&byte.into()));
+    let others = has_others.then(|| {
+        text.match_indices(SEPARATORS).map(|(at, separator)| {
+            let start = at + separator.len();
+            let rest = &text[start..];
+            (start, rest.split(SEPARATORS).next().unwrap_or(rest))
+        })
+    });
+    std::iter::once((0, text)).chain(others.into_iter().flatten())
 }
 
-/// Puts a `'` wherever a spreadsheet would begin to run a formula. Plain numbers are none, and neither are amounts with
-/// the decimal sign `amounts`, if there is one.
+/// Puts a `'` wherever a spreadsheet would begin to run a formula. Amounts with the decimal sign `amounts`, if there is
+/// one, are none.
 pub fn with_apostrophes(text: &str, amounts: Option<Decimal>) -> Cow<'_, str> {
-    let is_formula = |cell: &str| runs(cell.as_bytes(), amounts);
-    let first = (text.starts_with(['\t', '\r']) || is_formula(text)).then_some(0);
-    let inner = inner_cells(text).filter(|(_, cell)| is_formula(cell));
-    let mut places = first.into_iter().chain(inner.map(|(at, _)| at)).peekable();
-    if places.peek().is_none() {
-        return text.into();
-    }
-    let mut safe = String::with_capacity(text.len() + 8);
+    let mut safe = String::new();
     let mut done = 0;
-    for at in places {
+    for (at, _) in cells(text).filter(|(_, cell)| is_formula(cell, amounts)) {
         safe.push_str(&text[done..at]);
         safe.push('\'');
         done = at;
+    }
+    if safe.is_empty() {
+        return text.into();
     }
     safe.push_str(&text[done..]);
     safe.into()
@@ -270,22 +263,18 @@ pub fn with_apostrophes(text: &str, amounts: Option<Decimal>) -> Cow<'_, str> {
 
 /// The same text without what [`with_apostrophes`] has put into it.
 pub(crate) fn text_without_apostrophes(text: &str) -> Cow<'_, str> {
-    if !text.contains('\'') {
-        return text.into();
-    }
-    let formula = text.strip_prefix('\'').map(str::as_bytes);
-    let first = formula.is_some_and(is_formula).then_some(0);
     let is_added = |cell: &str| {
         cell.strip_prefix('\'')
-            .is_some_and(|formula| runs(formula.as_bytes(), None))
+            .is_some_and(|formula| is_formula(formula, None))
     };
-    let inner = inner_cells(text).filter(|(_, cell)| is_added(cell));
-    let places = first.into_iter().chain(inner.map(|(at, _)| at));
-    let mut original = String::with_capacity(text.len());
+    let mut original = String::new();
     let mut done = 0;
-    for at in places {
+    for (at, _) in cells(text).filter(|(_, cell)| is_added(cell)) {
         original.push_str(&text[done..at]);
         done = at + 1;
+    }
+    if done == 0 {
+        return text.into();
     }
     original.push_str(&text[done..]);
     original.into()

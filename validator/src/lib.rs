@@ -32,8 +32,7 @@ pub use examples::{Example, Examples};
 pub use file::{
     Candidate, Checked, Checker, ChunkRange, Column, Encoding, EncodingProbe, FileError,
     HEADER_BYTES, Head, HeadEnd, Layout, Plan, PlanSink, Planner, PossibleHeader, Presumed, RowId,
-    ScannedSlice, header_key, possible_headers, possible_saved_headers, read_rows, scan_slice,
-    validate_chunk,
+    ScannedSlice, header_key, possible_saved_headers, read_rows, scan_slice, validate_chunk,
 };
 pub use filter::{RowFilter, UnknownFilter};
 pub use format::{

@@ -108,7 +108,7 @@ pub fn header_key(names: &[String]) -> Option<Vec<String>> {
 /// [`HEADER_BYTES`]: under each delimiter that is possible, the first 100 records, or the one that `format` says. Without
 /// an encoding in `format` the file is UTF-8 or UTF-16, and bytes that are not are U+FFFD. Empty if the format says
 /// that there is no header.
-pub fn possible_headers(head: &[u8], format: &Format) -> Vec<PossibleHeader> {
+fn possible_headers(head: &[u8], format: &Format) -> Vec<PossibleHeader> {
     if format.is_headless() {
         return Vec::new();
     }

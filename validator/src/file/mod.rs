@@ -26,9 +26,7 @@ mod scan;
 
 pub use check::{Candidate, Checked, Checker, read_rows, validate_chunk};
 pub use error::FileError;
-pub use header::{
-    HEADER_BYTES, PossibleHeader, header_key, possible_headers, possible_saved_headers,
-};
+pub use header::{HEADER_BYTES, PossibleHeader, header_key, possible_saved_headers};
 pub use layout::{Column, Encoding, Layout};
 pub use plan::{
     ChunkRange, EncodingProbe, Head, HeadEnd, Plan, PlanSink, Planner, RowId, ScannedSlice,

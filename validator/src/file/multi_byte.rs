@@ -2,10 +2,7 @@
 //! Shift_JIS. In each of them a byte below 0x30 is always that character of ASCII, so a line end is found without
 //! decoding, and whoever starts after one starts at a character.
 
-use std::{
-    collections::HashMap,
-    sync::{LazyLock, Mutex},
-};
+use std::sync::OnceLock;
 
 use encoding_rs::{BIG5, DecoderResult, EUC_JP, EUC_KR, Encoding, GB18030, GBK, SHIFT_JIS};
 
@@ -24,13 +21,13 @@ pub(super) struct Lengths {
 }
 
 impl Lengths {
+    /// Of one of [`ENCODINGS`].
     pub(super) fn of(encoding: &'static Encoding) -> Self {
-        static KNOWN: LazyLock<Mutex<HashMap<&'static str, Lengths>>> =
-            LazyLock::new(Mutex::default);
-        let mut known = KNOWN.lock().unwrap_or_else(|error| error.into_inner());
-        *known
-            .entry(encoding.name())
-            .or_insert_with(|| Self::find(encoding))
+        // Records of every core ask for them.
+        static KNOWN: [OnceLock<Lengths>; ENCODINGS.len()] =
+            [const { OnceLock::new() }; ENCODINGS.len()];
+        let known = ENCODINGS.iter().position(|it| *it == encoding);
+        *KNOWN[known.unwrap_or_default()].get_or_init(|| Self::find(encoding))
     }
 
     /// Some characters have two forms of different lengths. The one of two bytes is the usual one, and the other isn't
