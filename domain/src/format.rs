@@ -108,7 +108,7 @@ pub fn about(seconds: f64) -> String {
     }
 }
 
-/// What a check of so many rows came to, in sentences.
+/// Says how many of the rows are valid, in sentences.
 pub fn verdict(rows: u64, invalid: u64, suspicious: u64) -> String {
     let verdict = match (rows, invalid) {
         (0, _) => "The file has a header and no rows.".to_owned(),

@@ -49,6 +49,11 @@ impl JobStatus {
     pub const fn is_active(self) -> bool {
         matches!(self, Self::Processing)
     }
+
+    /// Whether the work on the job has ended: as it should, or before.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
 }
 
 impl fmt::Display for JobStatus {

@@ -60,7 +60,7 @@ impl GivenFormat {
     }
 }
 
-/// A name of 1 to 100 characters, all of which can be seen, white space at the ends removed.
+/// A name of 1 to 100 visible characters, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormatName(String);
 

@@ -72,7 +72,7 @@ impl From<validator::UnknownFilter> for InvalidField {
     }
 }
 
-/// A name of 1 to 100 characters, all of which can be seen, white space at the ends removed.
+/// A name of 1 to 100 visible characters, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 

@@ -53,7 +53,7 @@ pub async fn protect(request: Request, next: Next) -> Response {
         add(HeaderName::from_static(name), value);
     }
     add(CONTENT_SECURITY_POLICY, policy);
-    // What is unchanged keeps as it was told to.
+    // A 304 must not change how long the browser keeps the file.
     if !is_unchanged {
         let cache = match is_documentation {
             true => "no-cache",

@@ -168,10 +168,10 @@ fn plain_number(text: &str) -> Option<u64> {
 fn unknown(name: &str, what: &str, known: &[&str]) -> InvalidField {
     let name: String = name.chars().take(MAX_NAMED_CHARS).collect();
     let sentence = match known {
-        [] => format!("There is no {what} “{name}”: there are none here."),
-        [one] => format!("There is no {what} “{name}”, only {one}."),
+        [] => format!("There is no {what} \"{name}\": there are none here."),
+        [one] => format!("There is no {what} \"{name}\", only {one}."),
         [rest @ .., last] => format!(
-            "There is no {what} “{name}”, only {} and {last}.",
+            "There is no {what} \"{name}\", only {} and {last}.",
             rest.join(", ")
         ),
     };

@@ -95,7 +95,14 @@ async fn answer(
         let sentence = "The metrics are under /metrics.";
         return Ok(text(StatusCode::NOT_FOUND, sentence.to_owned()));
     }
-    Ok(text(StatusCode::OK, read(inner).await?))
+    Ok(match read(inner).await {
+        Ok(metrics) => text(StatusCode::OK, metrics),
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "the metrics can't be read");
+            let sentence = "The metrics can't be read. Try again in a moment.";
+            text(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned())
+        }
+    })
 }
 
 /// The metrics as the exporter has them.

@@ -6,29 +6,17 @@ use leptos::prelude::*;
 use crate::{AppError, ErrorKind, Page, Site};
 
 pub fn not_found(site: &Site) -> Page {
-    site.page(StatusCode::NOT_FOUND, "Page not found", || {
-        view! {
-            <section class="failure">
-                <p class="eyebrow">"404"</p>
-                <h1>"Page not found"</h1>
-                <p>"This page doesn't exist. It may have been deleted, or the link is wrong."</p>
-                <p>
-                    <a class="button" href="/">
-                        "Back to all users"
-                    </a>
-                </p>
-            </section>
-        }
-    })
+    let sentence = "This page doesn't exist. It may have been deleted, or the link is wrong.";
+    refused(site, StatusCode::NOT_FOUND, sentence)
 }
 
 /// The page in place of an answer to a request that was refused, with the sentence that says why.
 pub fn refused(site: &Site, status: StatusCode, sentence: &str) -> Page {
     let title = match status {
-        StatusCode::NOT_FOUND => return not_found(site),
-        StatusCode::METHOD_NOT_ALLOWED => "This address is not for that",
+        StatusCode::NOT_FOUND => "Page not found",
+        StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "Try again in a moment",
-        _ => "That was not accepted",
+        _ => "The request was refused",
     };
     let sentence = sentence.to_owned();
     site.page(status, title, || {

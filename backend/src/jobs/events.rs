@@ -160,16 +160,15 @@ impl ProgressHub {
                 let event = match listener.try_recv().await {
                     Ok(Some(notification)) => {
                         let message = notification.payload();
-                        match (
-                            JobProgress::from_json(message),
-                            JobDeleted::from_json(message),
-                        ) {
-                            (Ok(progress), _) => Event::Progress(Arc::new(progress)),
-                            (_, Some(deleted)) => Event::Deleted(deleted),
-                            (Err(error), None) => {
-                                tracing::error!(%error, "a progress message can't be read");
-                                continue;
-                            }
+                        match JobProgress::from_json(message) {
+                            Ok(progress) => Event::Progress(Arc::new(progress)),
+                            Err(error) => match JobDeleted::from_json(message) {
+                                Some(deleted) => Event::Deleted(deleted),
+                                None => {
+                                    tracing::error!(%error, "a progress message can't be read");
+                                    continue;
+                                }
+                            },
                         }
                     }
                     lost => {

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use domain::{Job, JobId, JobStatus, RowFilter};
+use domain::{Job, JobId, RowFilter};
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use validator::{Candidate, CsvForm, read_rows};
@@ -97,17 +97,14 @@ impl CheckedRows {
     async fn open(backend: &Backend, job_id: JobId, filter: RowFilter) -> Result<(Job, Self)> {
         let job = query::get(&backend.pool, job_id).await?;
         let status = job.state.status;
-        if !matches!(
-            status,
-            JobStatus::Completed | JobStatus::Cancelled | JobStatus::Failed
-        ) {
+        if !status.is_over() {
             return Err(Error::Conflict(format!(
                 "The results can be downloaded once the job is over; it is {status}."
             )));
         }
         let Some(source) = query::source(&backend.pool, job_id).await? else {
             return Err(Error::Conflict(format!(
-                "No row of this job was checked: it is {status}."
+                "The job is {status}, and none of its rows was checked."
             )));
         };
         let rows = Self {

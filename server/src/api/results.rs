@@ -36,10 +36,9 @@ impl QueryParameters for ResultsQuery {
     const NAMES: &'static [&'static str] = &["filter", "excel"];
 
     fn read(query: &mut QueryValues) -> Option<Self> {
-        let filter = query.text("filter").unwrap_or_default();
         Some(Self {
             excel: query.flag("excel"),
-            filter: query.parsed(filter.parse::<RowFilter>())?,
+            filter: filter(query)?,
         })
     }
 }
@@ -56,10 +55,14 @@ impl QueryParameters for WorkbookQuery {
     const NAMES: &'static [&'static str] = &["filter"];
 
     fn read(query: &mut QueryValues) -> Option<Self> {
-        let filter = query.text("filter").unwrap_or_default();
-        let filter = query.parsed(filter.parse::<RowFilter>())?;
+        let filter = filter(query)?;
         Some(Self { filter })
     }
+}
+
+fn filter(query: &mut QueryValues) -> Option<RowFilter> {
+    let filter = query.text("filter").unwrap_or_default();
+    query.parsed(filter.parse::<RowFilter>())
 }
 
 /// Download a job's rows with their verdicts

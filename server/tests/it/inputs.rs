@@ -82,7 +82,7 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         (
             format!("{rows}?pages=2"),
             "pages",
-            "There is no parameter “pages”",
+            "There is no parameter \"pages\"",
         ),
         (
             format!("/jobs/{job_id}/results.csv?Filter=valid"),
@@ -98,27 +98,27 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         (
             format!("/users/{user_id}?x=1"),
             "x",
-            "There is no parameter “x”",
+            "There is no parameter \"x\"",
         ),
         (
             format!("/users/{user_id}/jobs?sort=name"),
             "sort",
-            "There is no parameter “sort”",
+            "There is no parameter \"sort\"",
         ),
         (
             format!("/users/{user_id}/formats?x"),
             "x",
-            "There is no parameter “x”",
+            "There is no parameter \"x\"",
         ),
         (
             format!("/jobs/{job_id}?x=1"),
             "x",
-            "There is no parameter “x”",
+            "There is no parameter \"x\"",
         ),
         (
             format!("/jobs/{job_id}/report?x=1"),
             "x",
-            "There is no parameter “x”",
+            "There is no parameter \"x\"",
         ),
     ] {
         let body = expect(app.get(&path).await, UNPROCESSABLE).await;

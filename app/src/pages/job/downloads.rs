@@ -1,4 +1,4 @@
-use domain::{Job, JobStatus, RowFilter, format};
+use domain::{Job, RowFilter, format};
 use leptos::prelude::*;
 
 /// Rows of a worksheet, without the header.
@@ -8,10 +8,6 @@ const WORKSHEET_ROWS: u64 = 1_048_575;
 #[component]
 pub fn Downloads<'a>(job: &'a Job) -> impl IntoView + use<> {
     let state = &job.state;
-    let is_over = matches!(
-        state.status,
-        JobStatus::Completed | JobStatus::Cancelled | JobStatus::Failed
-    );
     let (job_id, checked) = (job.id, state.processed_records);
     let (invalid, suspicious) = (state.invalid_records, state.suspicious_records);
     let link = move |class: &'static str, file: &str, filter: RowFilter, name: String| {
@@ -24,7 +20,7 @@ pub fn Downloads<'a>(job: &'a Job) -> impl IntoView + use<> {
         }
     };
     let named = |name: &str, rows: u64| format!("{name} ({})", format::count(rows));
-    let links = (is_over && checked > 0).then(|| {
+    let links = (state.status.is_over() && checked > 0).then(|| {
         let csv = "results.csv";
         let first = (invalid > 0).then(|| {
             let name = named("Download invalid rows", invalid);
