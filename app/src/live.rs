@@ -73,7 +73,9 @@ mod following {
         Effect::new(move |before: Option<(JobStatus, u32, u64)>| {
             let now = state.get();
             let Some(before) = before else { return now };
-            if (before.0, before.1) != (now.0, now.1) {
+            // The first rows are shown at once: numbers beside an empty table would contradict it.
+            let has_first_rows = before.2 == 0 && now.2 > 0;
+            if (before.0, before.1) != (now.0, now.1) || has_first_rows {
                 refresh();
             } else if before != now && !is_due.get_value() {
                 is_due.set_value(true);

@@ -170,7 +170,7 @@ fn Failed(job: Signal<JobState>) -> impl IntoView {
     // Only of what is wrong with the file there is a code.
     let code = Memo::new(move |_| job.with(|job| job.error_code.clone()));
     let advice = move || {
-        let is_asked = code.get()?.starts_with("format");
+        let is_asked = code.get()?.starts_with("format.");
         let fix = if is_asked {
             "Answer the questions below, or fix the file and "
         } else {
