@@ -37,10 +37,19 @@ pub(crate) enum DateError {
 /// converted. Dates with `/` or `-` whose year comes last need an order other than `ymd`.
 #[inline]
 pub(crate) fn parse_date(value: &[u8], order: Option<DateOrder>) -> Result<Day, DateError> {
-    let usual = value
-        .as_array()
-        .and_then(|value| Date::parse_usual(value).or_else(|| Date::parse_ordered(value, order)));
+    let usual = value.as_array().and_then(Date::parse_usual);
     match usual.and_then(Date::day) {
+        Some(day) => Ok(day),
+        None => parse_other(value, order),
+    }
+}
+
+#[inline(never)]
+fn parse_other(value: &[u8], order: Option<DateOrder>) -> Result<Day, DateError> {
+    let ordered = value
+        .as_array()
+        .and_then(|value| Date::parse_ordered(value, order));
+    match ordered.and_then(Date::day) {
         Some(day) => Ok(day),
         None => parse_any(value, order),
     }

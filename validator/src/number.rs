@@ -240,7 +240,7 @@ pub(crate) fn has_number_form(value: &str) -> bool {
 }
 
 /// Parses a trimmed value.
-#[inline]
+#[inline(always)]
 pub(crate) fn parse_amount(value: &[u8], decimal: Decimal) -> Result<Amount, NumberError> {
     match parse_short(value, decimal) {
         Some(amount) => Ok(amount),

@@ -5,10 +5,10 @@ use std::{borrow::Cow, str};
 use crate::{
     Amount, ErrorCode, Layout, Verdict,
     csv::text_without_apostrophes,
-    date::{DateError, Day, parse_date, parse_date_v1},
+    date::{DateError, DateOrder, Day, parse_date, parse_date_v1},
     file::Record,
     format::{AmountColumns, IgnoredValue, Limits},
-    number::{Limit, NumberError, parse_amount, parse_amount_v1},
+    number::{Decimal, Limit, NumberError, parse_amount, parse_amount_v1},
     trim::{trim, trim_bytes},
 };
 
@@ -22,12 +22,47 @@ pub(crate) struct Validated {
     pub day: Option<Day>,
 }
 
-/// Applies the rules to one record after the other. It holds the memory for the values that can't be borrowed from the
-/// record, to be used again for the next one.
+/// Applies the rules to one record after the other, all of the same layout. It holds the memory for the values that can't
+/// be borrowed from the record, to be used again for the next one.
 #[derive(Default)]
 pub(crate) struct Rules {
     scratch: Vec<u8>,
     joined: Vec<u8>,
+    /// Of the layout; `None` before the first record.
+    usual: Option<Option<Usual>>,
+}
+
+/// What the rules need of most layouts: one column for the id, which counts for duplicates, and one for the amount.
+/// Everything else goes another way, which is slower.
+#[derive(Clone, Copy)]
+struct Usual {
+    columns: usize,
+    id: usize,
+    amount: usize,
+    date: usize,
+    decimal: Decimal,
+    date_order: Option<DateOrder>,
+}
+
+impl Usual {
+    fn of(layout: &Layout) -> Option<Self> {
+        let (&[id], &AmountColumns::One(amount)) = (layout.ids(), layout.amount()) else {
+            return None;
+        };
+        let is_usual = layout.rules() > 1
+            && layout.ids_are_unique()
+            && layout.ignore().is_empty()
+            && layout.limits().is_none()
+            && !layout.is_download();
+        is_usual.then(|| Self {
+            columns: layout.names().len(),
+            id,
+            amount,
+            date: layout.date(),
+            decimal: layout.decimal(),
+            date_order: layout.date_order(),
+        })
+    }
 }
 
 impl Rules {
@@ -35,6 +70,25 @@ impl Rules {
     /// error, or the id is too long.
     #[inline]
     pub(crate) fn shown_id<'a>(
+        &'a mut self,
+        layout: &Layout,
+        record: &'a Record<'_>,
+        is_whole: bool,
+    ) -> Option<(&'a [u8], bool)> {
+        let usual = self.usual.get_or_insert_with(|| Usual::of(layout));
+        let (true, Some(usual)) = (is_whole, usual) else {
+            return self.other_shown_id(layout, record, is_whole);
+        };
+        let id = stored_value(record, usual.id, &mut self.scratch);
+        match id_fault(id) {
+            None => Some((id, true)),
+            Some(IdFault::Missing) => None,
+            Some(IdFault::TooLong { cut }) => Some((&id[..cut], false)),
+        }
+    }
+
+    #[inline(never)]
+    fn other_shown_id<'a>(
         &'a mut self,
         layout: &Layout,
         record: &'a Record<'_>,
@@ -62,13 +116,12 @@ impl Rules {
         layout: &Layout,
         record: &'a Record<'_>,
     ) -> Option<&'a [u8]> {
-        let [at] = *layout.ids() else {
-            return None;
-        };
-        if !record.has_fields(layout.names().len()) || !layout.ignore().is_empty() {
+        let usual = self.usual.get_or_insert_with(|| Usual::of(layout));
+        let usual = usual.as_ref()?;
+        if !record.has_fields(usual.columns) {
             return None;
         }
-        let id = value(layout, record, at, &mut self.scratch);
+        let id = stored_value(record, usual.id, &mut self.scratch);
         id_fault(id).is_none().then_some(id)
     }
 
@@ -100,56 +153,113 @@ impl Rules {
         record: &Record<'_>,
         is_duplicate: impl FnOnce(&[u8]) -> bool,
     ) -> Validated {
-        let mut verdict = Verdict::VALID;
-        let without_values = |verdict| Validated {
-            verdict,
-            amount: None,
-            day: None,
+        let usual = self.usual.get_or_insert_with(|| Usual::of(layout));
+        let Some(usual) = usual else {
+            return self.validate_other(layout, record, is_duplicate);
         };
-        if !layout.ignore().is_empty() && is_ignored(layout, record) {
-            return without_values(Verdict::IGNORED);
-        }
-        if let Some(code) = row_error(layout, record) {
-            return without_values(verdict.with_error(code));
-        }
-
-        let is_duplicate = |id: &[u8]| layout.ids_are_unique() && is_duplicate(id);
-        if !layout.ids().is_empty() {
-            let id = match *layout.ids() {
-                [at] => value(layout, record, at, &mut self.scratch),
-                _ => self.joined_id(layout, record),
-            };
-            match id_fault(id) {
-                Some(IdFault::Missing) => {
-                    verdict = verdict.with_error(ErrorCode::TransactionIdMissing);
-                }
-                Some(IdFault::TooLong { .. }) => {
-                    verdict = verdict.with_error(ErrorCode::TransactionIdTooLong);
-                }
-                None if is_duplicate(id) => {
-                    verdict = verdict.with_error(ErrorCode::TransactionIdDuplicate);
-                }
-                None => {}
-            }
+        if !record.is_whole(usual.columns)
+            && let Some(code) = possible_row_error(layout, record)
+        {
+            return Validated::without_values(Verdict::VALID.with_error(code));
         }
         let scratch = &mut self.scratch;
-        let amount = read_amount(layout, record, scratch);
-        verdict = match amount {
-            Ok(amount) => verdict.with_suspicion(is_suspicious(layout.limits(), amount)),
-            Err(code) => verdict.with_error(code),
+        let id_error = id_error(stored_value(record, usual.id, scratch), is_duplicate);
+        let amount = match stored_value(record, usual.amount, scratch) {
+            [] => Err(ErrorCode::AmountMissing),
+            amount => parse_amount(amount, usual.decimal).map_err(amount_error),
         };
+        let date = match stored_value(record, usual.date, scratch) {
+            [] => Err(ErrorCode::DateMissing),
+            date => parse_date(date, usual.date_order).map_err(date_error),
+        };
+        Validated::new(id_error, amount, date, None)
+    }
+
+    #[inline(never)]
+    fn validate_other(
+        &mut self,
+        layout: &Layout,
+        record: &Record<'_>,
+        is_duplicate: impl FnOnce(&[u8]) -> bool,
+    ) -> Validated {
+        if !layout.ignore().is_empty() && is_ignored(layout, record) {
+            return Validated::without_values(Verdict::IGNORED);
+        }
+        if let Some(code) = row_error(layout, record) {
+            return Validated::without_values(Verdict::VALID.with_error(code));
+        }
+        let is_duplicate = |id: &[u8]| layout.ids_are_unique() && is_duplicate(id);
+        let id_error = match *layout.ids() {
+            [] => None,
+            [at] => id_error(value(layout, record, at, &mut self.scratch), is_duplicate),
+            _ => id_error(self.joined_id(layout, record), is_duplicate),
+        };
+        let scratch = &mut self.scratch;
+        let amount = read_amount(layout, record, scratch);
         let date = match value(layout, record, layout.date(), scratch) {
             [] => Err(ErrorCode::DateMissing),
             date => read_date(layout, date),
         };
+        Validated::new(id_error, amount, date, layout.limits())
+    }
+}
+
+impl Validated {
+    fn without_values(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            amount: None,
+            day: None,
+        }
+    }
+
+    #[inline(always)]
+    fn new(
+        id_error: Option<ErrorCode>,
+        amount: Result<Amount, ErrorCode>,
+        date: Result<Day, ErrorCode>,
+        limits: Option<&Limits>,
+    ) -> Self {
+        let mut verdict = Verdict::VALID;
+        if let Some(code) = id_error {
+            verdict = verdict.with_error(code);
+        }
+        verdict = match amount {
+            Ok(amount) => verdict.with_suspicion(is_suspicious(limits, amount)),
+            Err(code) => verdict.with_error(code),
+        };
         if let Err(code) = date {
             verdict = verdict.with_error(code);
         }
-        Validated {
+        Self {
             verdict,
             amount: amount.ok(),
             day: date.ok(),
         }
+    }
+}
+
+/// What is wrong with a trimmed id among those of its file.
+#[inline(always)]
+fn id_error(id: &[u8], is_duplicate: impl FnOnce(&[u8]) -> bool) -> Option<ErrorCode> {
+    match id_fault(id) {
+        Some(IdFault::Missing) => Some(ErrorCode::TransactionIdMissing),
+        Some(IdFault::TooLong { .. }) => Some(ErrorCode::TransactionIdTooLong),
+        None => is_duplicate(id).then_some(ErrorCode::TransactionIdDuplicate),
+    }
+}
+
+fn amount_error(error: NumberError) -> ErrorCode {
+    match error {
+        NumberError::NotANumber => ErrorCode::AmountNotANumber,
+        NumberError::OutOfRange(_) => ErrorCode::AmountOutOfRange,
+    }
+}
+
+fn date_error(error: DateError) -> ErrorCode {
+    match error {
+        DateError::NotADate => ErrorCode::DateNotADate,
+        DateError::OutOfRange => ErrorCode::DateOutOfRange,
     }
 }
 
@@ -171,10 +281,7 @@ fn one_amount(layout: &Layout, value: &[u8]) -> Result<Amount, ErrorCode> {
     if value.is_empty() {
         return Err(ErrorCode::AmountMissing);
     }
-    parse(layout, value).map_err(|error| match error {
-        NumberError::NotANumber => ErrorCode::AmountNotANumber,
-        NumberError::OutOfRange(_) => ErrorCode::AmountOutOfRange,
-    })
+    parse(layout, value).map_err(amount_error)
 }
 
 #[inline(always)]
@@ -263,10 +370,7 @@ pub(crate) fn read_date(layout: &Layout, value: &[u8]) -> Result<Day, ErrorCode>
         1 => parse_date_v1(value),
         _ => parse_date(value, layout.date_order()),
     };
-    date.map_err(|error| match error {
-        DateError::NotADate => ErrorCode::DateNotADate,
-        DateError::OutOfRange => ErrorCode::DateOutOfRange,
-    })
+    date.map_err(date_error)
 }
 
 /// Whether a record is no transaction.
@@ -283,7 +387,13 @@ pub(crate) fn is_ignored(layout: &Layout, record: &Record<'_>) -> bool {
         })
 }
 
-/// A trimmed value. Empty where the record has no such field.
+/// A trimmed value as it is stored. Empty where the record has no such field.
+#[inline(always)]
+fn stored_value<'a>(record: &'a Record<'_>, column: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    trim_bytes(record.value_in(column, scratch).unwrap_or_default())
+}
+
+/// A trimmed value as it was handed in. Empty where the record has no such field.
 #[inline(always)]
 pub(crate) fn value<'a>(
     layout: &Layout,
@@ -300,12 +410,20 @@ pub(crate) fn value<'a>(
             return trim_bytes(scratch);
         }
     }
-    trim_bytes(record.value_in(column, scratch).unwrap_or_default())
+    stored_value(record, column, scratch)
 }
 
 /// What is wrong with a row as a whole: then nothing else is checked.
 #[inline]
 pub(crate) fn row_error(layout: &Layout, record: &Record<'_>) -> Option<ErrorCode> {
+    match record.is_whole(layout.names().len()) {
+        true => None,
+        false => possible_row_error(layout, record),
+    }
+}
+
+#[inline(never)]
+fn possible_row_error(layout: &Layout, record: &Record<'_>) -> Option<ErrorCode> {
     if record.is_too_large() {
         return Some(ErrorCode::RowTooLarge);
     }

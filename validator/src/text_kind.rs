@@ -59,6 +59,10 @@ impl TextKind {
     }
 
     fn look(&mut self, mut bytes: &[u8]) {
+        if bytes.is_ascii() {
+            self.keep(bytes);
+            return;
+        }
         while !bytes.is_empty() && !self.has_multi_byte {
             match compat::from_utf8(bytes) {
                 Ok(text) => {

@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 
 use wide::u8x16;
 
-use super::{lines::count_ends, scan::MAX_RECORD_BYTES};
+use super::scan::MAX_RECORD_BYTES;
 
 const BLOCK: usize = 64;
 const WINDOW: usize = 64 * BLOCK;
@@ -36,8 +36,8 @@ pub(super) struct Batch<'a> {
     pub bytes: &'a [u8],
     /// Where `bytes` starts in the text.
     pub base: usize,
-    /// Whether there are quotes in them, or before them in the text.
-    has_quotes: bool,
+    /// Whether any of the records may have a line end inside quotes.
+    pub may_have_lines: bool,
     /// Where each field starts in `bytes`, and another one would after the last.
     starts: &'a [u32],
     /// Where in `starts` each record begins, and the last one ends.
@@ -45,21 +45,6 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Whether any of the records has a line end inside quotes.
-    #[inline]
-    pub(super) fn has_lines_in_quotes(&self) -> bool {
-        self.has_quotes && self.has_other_line_ends()
-    }
-
-    /// Whether there are line ends but for the one that ends each record.
-    fn has_other_line_ends(&self) -> bool {
-        let [first, .., last] = *self.bounds else {
-            return false;
-        };
-        let text = &self.bytes[self.starts[first] as usize..self.starts[last] as usize];
-        count_ends(text) + 1 != self.bounds.len()
-    }
-
     /// What [`Record`](super::Record) calls `starts`, for each record.
     #[inline]
     pub(super) fn records(&self) -> impl Iterator<Item = &'a [u32]> {
@@ -86,7 +71,8 @@ pub(super) fn for_each_batch(
     // In `starts`, where the current record begins, what was not looked at yet, and the end.
     let (mut first, mut next, mut filled) = (0, 1, 1);
     let mut window_start = 0;
-    let mut has_quotes = false;
+    // Whether the current record may have a line end inside quotes in the windows before.
+    let mut had_lines = false;
     for window in text.chunks(WINDOW) {
         if first > 0 {
             // The current record goes to the front.
@@ -108,10 +94,11 @@ pub(super) fn for_each_batch(
         }
         // All of this is below 2^32 because the current record is not too large.
         let offset = (window_start - base) as u32;
+        let mut has_lines = false;
         filled = push_window(
             &needles,
             &mut quoting,
-            &mut has_quotes,
+            &mut has_lines,
             window,
             starts,
             filled,
@@ -135,10 +122,11 @@ pub(super) fn for_each_batch(
         let batch = Batch {
             bytes,
             base,
-            has_quotes,
+            may_have_lines: had_lines || has_lines,
             starts,
             bounds,
         };
+        had_lines = has_lines || had_lines && batch.bounds.len() == 1;
         if let ControlFlow::Break(position) = on_batch(batch) {
             return position;
         }
@@ -152,20 +140,20 @@ pub(super) fn for_each_batch(
 }
 
 /// Writes the places after the field ends of a window to `starts`, from `filled` on. Returns where they end there.
+/// Sets `has_lines` if there is a line end inside quotes.
 #[inline]
 fn push_window(
     needles: &Needles,
     quoting: &mut Quoting,
-    has_quotes: &mut bool,
+    has_lines: &mut bool,
     window: &[u8],
     starts: &mut [u32],
     mut filled: usize,
     mut offset: u32,
 ) -> usize {
     let (blocks, rest) = window.as_chunks::<BLOCK>();
-    let mut quotes = 0;
     for block in blocks {
-        let ends = needles.field_ends(block, quoting, &mut quotes);
+        let ends = needles.field_ends(block, quoting, has_lines);
         filled = push_starts(starts, filled, offset, ends);
         offset += BLOCK as u32;
     }
@@ -173,10 +161,9 @@ fn push_window(
         // No needle is NUL.
         let mut block = [0; BLOCK];
         block[..rest.len()].copy_from_slice(rest);
-        let ends = needles.field_ends(&block, quoting, &mut quotes);
+        let ends = needles.field_ends(&block, quoting, has_lines);
         filled = push_starts(starts, filled, offset, ends);
     }
-    *has_quotes |= quotes != 0;
     filled
 }
 
@@ -218,10 +205,13 @@ impl Needles {
 
     /// The delimiters and line ends of the next block that are not inside quotes.
     #[inline]
-    fn field_ends(&self, block: &[u8; BLOCK], quoting: &mut Quoting, quotes: &mut u64) -> u64 {
+    fn field_ends(&self, block: &[u8; BLOCK], quoting: &mut Quoting, has_lines: &mut bool) -> u64 {
         let masks = self.find(block);
-        *quotes |= masks.quotes;
-        masks.ends & quoting.outside(&masks)
+        let ends = masks.ends & quoting.outside(&masks);
+        if ends != masks.ends && !*has_lines {
+            *has_lines = has_line_end(block, masks.ends ^ ends);
+        }
+        ends
     }
 
     #[inline]
@@ -238,6 +228,18 @@ impl Needles {
         }
         masks
     }
+}
+
+/// Whether one of the bytes of these bits is a line end.
+#[inline(never)]
+fn has_line_end(block: &[u8; BLOCK], mut bits: u64) -> bool {
+    while bits != 0 {
+        if matches!(block[bits.trailing_zeros() as usize], b'\n' | b'\r') {
+            return true;
+        }
+        bits &= bits - 1;
+    }
+    false
 }
 
 /// What quotes before a block mean for it.

@@ -147,6 +147,13 @@ impl<'a> Record<'a> {
         self.starts.len() == count + 1
     }
 
+    /// Whether it has this number of fields and nothing else that could be wrong with a row as a whole.
+    #[inline]
+    pub(crate) fn is_whole(&self, fields: usize) -> bool {
+        let is_usual = self.is_clean & !self.too_large & !self.is_unclosed & !self.may_have_lines;
+        is_usual && self.has_fields(fields)
+    }
+
     /// Whether its bytes as they stand, quotes and all, are UTF-8 without NUL. Then every value is
     /// so too. The reverse may not hold: a quote can stand within a character.
     pub(crate) fn is_clean(&self) -> bool {

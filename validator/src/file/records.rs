@@ -130,9 +130,11 @@ impl Records {
     fn push_whole(&mut self, text: &[u8], until: u64, sink: &mut impl RecordSink) -> usize {
         let mut clean = CleanText::new(text);
         let mut memory = mem::take(&mut self.memory);
+        let encoding = self.encoding;
+        let (mut start, mut lines) = (self.start, self.lines);
+        lines.begin(text);
         let position = for_each_batch(self.delimiter, text, &mut memory, |batch| {
-            let bytes = batch.bytes;
-            let may_have_lines = batch.has_lines_in_quotes();
+            let (bytes, may_have_lines) = (batch.bytes, batch.may_have_lines);
             sink.ahead(|| {
                 let records = batch.records();
                 let records = records.filter(|starts| has_character(bytes, starts));
@@ -153,21 +155,23 @@ impl Records {
                     continue;
                 };
                 let range = first as usize..last as usize;
-                self.end += match self.encoding {
-                    Encoding::Utf8 => range.len() as u64,
-                    encoding => encoding.stored_len(&bytes[range.clone()]),
-                };
-                let lines = self.lines.count();
-                match may_have_lines {
-                    true => self.lines.push(&bytes[range.clone()]),
-                    false => self.lines.push_line(&bytes[range.clone()]),
-                }
                 let after = batch.base + range.end;
+                let record = &bytes[range.clone()];
+                let end = start
+                    + match encoding {
+                        Encoding::Utf8 => record.len() as u64,
+                        encoding => encoding.stored_len(record),
+                    };
+                let lines_before = lines.count();
+                match may_have_lines {
+                    true => lines.push(record),
+                    false => lines.push_line(record),
+                }
                 if has_character(bytes, starts) {
                     sink.record(&Record {
-                        start: self.start,
-                        end: self.end,
-                        lines,
+                        start,
+                        end,
+                        lines: lines_before,
                         bytes,
                         starts,
                         is_clean: clean.is_clean(batch.base + range.start..after - 1),
@@ -176,15 +180,16 @@ impl Records {
                         may_have_lines,
                     });
                 }
-                self.start = self.end;
-                if self.start >= until {
+                start = end;
+                if start >= until {
                     return ControlFlow::Break(after);
                 }
             }
             ControlFlow::Continue(())
         });
         self.memory = memory;
-        self.lines_before = self.lines.count();
+        (self.start, self.end, self.lines) = (start, start, lines);
+        self.lines_before = lines.count();
         position
     }
 

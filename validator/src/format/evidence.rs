@@ -45,7 +45,7 @@ pub(crate) struct Evidence {
 
 impl Evidence {
     /// Adds a row without a row error.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(
         &mut self,
         layout: &Layout,
@@ -54,49 +54,61 @@ impl Evidence {
         scratch: &mut Vec<u8>,
     ) {
         self.has_whole_row = true;
-        if layout.asks_for_decimal() {
-            match layout.amount() {
-                AmountColumns::One(at) => self.add_amount(layout, record, *at, row, scratch),
-                several => {
-                    for at in several.values().into_iter().flatten() {
-                        self.add_amount(layout, record, *at, row, scratch);
-                    }
-                }
-            }
+        if layout.asks_for_decimal() && !self.is_one_more_point(layout, record) {
+            self.add_amounts(layout, record, row, scratch);
         }
-        if layout.asks_for_date_order() {
-            let value = trim_bytes(record.value_in(layout.date(), scratch).unwrap_or_default());
-            match order_evidence(value) {
-                OrderEvidence::None => {}
-                OrderEvidence::Dmy if self.day_first.is_some() => {}
-                OrderEvidence::Mdy if self.month_first.is_some() => {}
-                evidence => self.add_order(evidence, row, value),
+        // A year that comes first says nothing about the order.
+        let begins_with_year = |raw: &[u8]| {
+            let digits = raw.first_chunk::<3>();
+            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
+        };
+        if layout.asks_for_date_order() && !record.raw(layout.date()).is_some_and(begins_with_year)
+        {
+            self.add_date(layout, record, row, scratch);
+        }
+    }
+
+    /// Whether the amount can prove the decimal point, which is proved, and nothing else: it has no comma, and is too
+    /// short for two points between groups.
+    #[inline]
+    fn is_one_more_point(&self, layout: &Layout, record: &Record<'_>) -> bool {
+        let AmountColumns::One(at) = layout.amount() else {
+            return false;
+        };
+        self.point.is_some()
+            && layout.delimiter() == b','
+            && record
+                .raw(*at)
+                .is_some_and(|raw| raw.len() <= 8 && raw.first() != Some(&b'"'))
+    }
+
+    #[inline(never)]
+    fn add_amounts(
+        &mut self,
+        layout: &Layout,
+        record: &Record<'_>,
+        row: u64,
+        scratch: &mut Vec<u8>,
+    ) {
+        for at in layout.amount().values().into_iter().flatten() {
+            let value = trim_bytes(record.value_in(*at, scratch).unwrap_or_default());
+            match decimal_evidence(value) {
+                DecimalEvidence::None => {}
+                DecimalEvidence::Point if self.point.is_some() => {}
+                DecimalEvidence::Comma if self.comma.is_some() => {}
+                evidence => self.add_decimal(evidence, row, value),
             }
         }
     }
 
-    #[inline]
-    fn add_amount(
-        &mut self,
-        layout: &Layout,
-        record: &Record<'_>,
-        at: usize,
-        row: u64,
-        scratch: &mut Vec<u8>,
-    ) {
-        let raw = record.raw(at).unwrap_or_default();
-        // It has no comma, and is too short for two points between groups: it proves the point, if anything.
-        let has_points_alone =
-            raw.len() <= 8 && layout.delimiter() == b',' && raw.first() != Some(&b'"');
-        if has_points_alone && self.point.is_some() {
-            return;
-        }
-        let value = trim_bytes(record.value_in(at, scratch).unwrap_or_default());
-        match decimal_evidence(value) {
-            DecimalEvidence::None => {}
-            DecimalEvidence::Point if self.point.is_some() => {}
-            DecimalEvidence::Comma if self.comma.is_some() => {}
-            evidence => self.add_decimal(evidence, row, value),
+    #[inline(never)]
+    fn add_date(&mut self, layout: &Layout, record: &Record<'_>, row: u64, scratch: &mut Vec<u8>) {
+        let value = trim_bytes(record.value_in(layout.date(), scratch).unwrap_or_default());
+        match order_evidence(value) {
+            OrderEvidence::None => {}
+            OrderEvidence::Dmy if self.day_first.is_some() => {}
+            OrderEvidence::Mdy if self.month_first.is_some() => {}
+            evidence => self.add_order(evidence, row, value),
         }
     }
 
