@@ -473,6 +473,20 @@ fn encodings_whose_characters_have_several_bytes() {
 }
 
 #[test]
+fn the_euro_sign_of_one_byte_is_not_read() {
+    let file = b"transaction_id,amount,date\n\x80,1,2024-01-31\n\xA2\xE3,2,2024-01-31\n";
+    for label in ["gbk", "gb18030"] {
+        let read = read(file, &format!(r#"{{"encoding": "{label}"}}"#));
+        let codes = |row: usize| {
+            let errors = read.rows[row].errors.iter();
+            errors.map(|it| it.code.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(0), ["row.encoding"], "{label}");
+        assert_eq!(codes(1), [""; 0], "{label}");
+    }
+}
+
+#[test]
 fn a_detector_knows_encodings_whose_characters_have_several_bytes() {
     for (label, name) in [("gb18030", "工商银行"), ("shift_jis", "カード振込ソ能表")] {
         let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();

@@ -216,6 +216,31 @@ fn decode(file: &[u8], format: &Format) -> (Vec<u8>, bool) {
     }
 }
 
+/// In GBK and GB18030 the euro sign has two forms. That of one byte isn't read.
+fn without_short_euro(bytes: &[u8], encoding: &'static encoding_rs::Encoding) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if ![encoding_rs::GBK, encoding_rs::GB18030].contains(&encoding) {
+        return bytes;
+    }
+    let is_character = |bytes: Option<&[u8]>| {
+        let text = bytes.map(|it| encoding.decode_without_bom_handling_and_without_replacement(it));
+        text.flatten().is_some()
+    };
+    let mut at = 0;
+    while at < bytes.len() {
+        at += match (bytes[at], bytes.get(at + 1)) {
+            (0x80, _) => {
+                bytes[at] = 0xFF;
+                1
+            }
+            (0x81..=0xFE, Some(0x30..=0x39)) if is_character(bytes.get(at..at + 4)) => 4,
+            (0x81..=0xFE, Some(0x40..=0x7E | 0x80..=0xFE)) => 2,
+            _ => 1,
+        };
+    }
+    bytes
+}
+
 fn decode_as(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
     let unit: fn([u8; 2]) -> u16 = match encoding {
         Encoding::Utf8 => return bytes.to_vec(),
@@ -224,7 +249,8 @@ fn decode_as(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
         Encoding::Legacy(legacy) if !legacy.is_single_byte() => {
             let mut decoder = legacy.new_decoder_without_bom_handling();
             let mut text = Vec::new();
-            let mut rest = bytes;
+            let bytes = without_short_euro(bytes, legacy);
+            let mut rest = &bytes[..];
             loop {
                 let mut out = [0; 4096];
                 let (result, read, written) =
