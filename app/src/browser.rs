@@ -5,6 +5,7 @@ mod focus;
 mod forms;
 mod morph;
 pub mod parts;
+mod preview;
 
 use leptos::prelude::{document, window};
 use wasm_bindgen::JsCast;
@@ -23,6 +24,7 @@ pub fn start() {
     focus::listen();
     forms::listen();
     parts::listen();
+    preview::listen();
     if navigation.is_some_and(|navigation| is_from_history(&navigation)) {
         parts::refresh();
     }

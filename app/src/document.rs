@@ -59,7 +59,8 @@ impl IntoResponse for Page {
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     values: HashMap<String, String>,
-    /// Of a form whose answer the page is; never from the address.
+    /// Of a form whose answer the page is, and what is wrong with it; never from the address.
+    answers: Vec<(String, String)>,
     answer_error: Option<String>,
     /// Of a form that led to the page; never from the address.
     posted: Option<PostedError>,
@@ -141,12 +142,17 @@ impl Query {
         }
     }
 
-    /// The page is shown in answer to a form with this error.
-    pub(crate) fn with_answer_error(self, error: String) -> Self {
+    /// The page is shown in return for these answers, with what is wrong with them.
+    pub(crate) fn with_answers(self, answers: &[(String, String)], error: Option<String>) -> Self {
         Self {
-            answer_error: Some(error),
+            answers: answers.to_vec(),
+            answer_error: error,
             ..self
         }
+    }
+
+    pub(crate) fn answers(&self) -> &[(String, String)] {
+        &self.answers
     }
 
     /// What is wrong with the answers that the page is shown in return for.

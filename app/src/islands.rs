@@ -17,6 +17,9 @@ pub use self::{
     upload::{CheckModule, UploadForm},
 };
 
+#[cfg(feature = "hydrate")]
+pub use self::upload::{CheckModule, read_shown};
+
 /// Takes over a state that was told, if it is newer; else nothing is made anew.
 fn renew(job: impl Update<Value = JobState>, told: JobState) {
     job.maybe_update(|job| job.renew(told));

@@ -3,8 +3,9 @@
 
 use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use validator::{Format, InvalidFormat, Question};
+use validator::{Column, Format, InvalidFormat, Question};
 
 /// Delimiters that can be chosen, and what they are called.
 const DELIMITERS: [(&str, &str); 4] = [
@@ -14,8 +15,12 @@ const DELIMITERS: [(&str, &str); 4] = [
     ("|", "Vertical bar"),
 ];
 
-/// The fields of a form with these questions, as HTML. `id` is unique on the page.
-pub fn fields(questions: &[Question], id: &str) -> String {
+/// Names and values of the fields of a form that was filled in.
+pub type Answers = [(String, String)];
+
+/// The fields of a form with these questions, as HTML: filled in with answers, or with what is suggested if there are none.
+/// `id` is unique on the page.
+pub fn fields(questions: &[Question], id: &str, answers: &Answers) -> String {
     let mut html = String::new();
     for question in questions {
         html.push_str("<fieldset class=\"question\"><legend>");
@@ -24,9 +29,9 @@ pub fn fields(questions: &[Question], id: &str) -> String {
         escape(&mut html, &question.message);
         html.push_str("</p>");
         match question.key.as_str() {
-            "columns" => columns(&mut html, question, id),
-            "fields" => fields_of_rows(&mut html, question, id),
-            _ => choices(&mut html, question),
+            "columns" => columns(&mut html, question, id, answers),
+            "fields" => fields_of_rows(&mut html, question, id, answers),
+            _ => choices(&mut html, question, answers),
         }
         html.push_str("</fieldset>");
     }
@@ -64,8 +69,19 @@ fn escaped(text: &str) -> String {
     html
 }
 
-fn choices(html: &mut String, question: &Question) {
+/// The answer of a field, or what is suggested if nothing was answered.
+fn answer<'a>(answers: &'a Answers, name: &str, suggestion: Option<&'a str>) -> Option<&'a str> {
+    let answered = answers.iter().find(|(key, _)| key == name);
+    match (answered, answers.is_empty()) {
+        (Some((_, value)), _) => Some(value),
+        (None, true) => suggestion,
+        (None, false) => None,
+    }
+}
+
+fn choices(html: &mut String, question: &Question, answers: &Answers) {
     let suggestion = question.suggestion.as_ref().and_then(Value::as_str);
+    let suggestion = answer(answers, &question.key, suggestion);
     html.push_str("<div class=\"choices\">");
     for choice in &question.choices {
         let checked = match suggestion == Some(choice.value.as_str()) {
@@ -103,7 +119,7 @@ fn choices(html: &mut String, question: &Question) {
     html.push_str("</div>");
 }
 
-fn columns(html: &mut String, question: &Question, id: &str) {
+fn columns(html: &mut String, question: &Question, id: &str, answers: &Answers) {
     let suggestion = question.suggestion.clone().unwrap_or_default();
     let suggested = &suggestion["columns"];
     let list = |value: &Value, nth: usize| match value {
@@ -117,11 +133,14 @@ fn columns(html: &mut String, question: &Question, id: &str) {
         None => amount.get("value").unwrap_or(amount).clone(),
     };
     let header = &question.header;
-    let mut select = |name: &str, label: &str, none: &str, selected: &Value| {
+    let mut select = |(name, nth): (&str, usize), label: &str, none: &str, suggested: &Value| {
+        let mut answered = answers.iter().filter(|(key, _)| key == name);
+        let answered = answered.nth(nth).map(|(_, value)| value);
+        let part = if nth == 0 { "" } else { "-second" };
         let _ = write!(
             html,
-            "<div class=\"field\"><label for=\"{id}-{name}\">{label}</label><select id=\"{id}-{name}\" name=\"{name}\">\
-             <option value=\"\">{none}</option>"
+            "<div class=\"field\"><label for=\"{id}-{name}{part}\">{label}</label>\
+             <select id=\"{id}-{name}{part}\" name=\"{name}\"><option value=\"\">{none}</option>"
         );
         for (at, column) in header.iter().enumerate() {
             let alike = header.iter().filter(|other| *other == column).count();
@@ -130,7 +149,12 @@ fn columns(html: &mut String, question: &Question, id: &str) {
                 false => json!({ "column": at + 1 }),
             };
             let number = json!({ "column": at + 1 });
-            let is_selected = *selected == value || *selected == number;
+            let is_suggested = *suggested == value || *suggested == number;
+            let value = value.to_string();
+            let is_selected = match answers.is_empty() {
+                true => is_suggested,
+                false => answered == Some(&value),
+            };
             let shown = match column.is_empty() {
                 true => format!("Column {}", at + 1),
                 false if alike > 1 => format!("{column} (column {})", at + 1),
@@ -139,7 +163,7 @@ fn columns(html: &mut String, question: &Question, id: &str) {
             let _ = write!(
                 html,
                 "<option value=\"{}\"{}>{}</option>",
-                escaped(&value.to_string()),
+                escaped(&value),
                 if is_selected { " selected" } else { "" },
                 escaped(&shown)
             );
@@ -149,26 +173,41 @@ fn columns(html: &mut String, question: &Question, id: &str) {
     let none = "None";
     let ids = &suggested["transaction_id"];
     let ids = ids.get("from").unwrap_or(ids);
-    select("date", "Date", "Choose a column", &suggested["date"]);
+    select(("date", 0), "Date", "Choose a column", &suggested["date"]);
     select(
-        "amount",
+        ("amount", 0),
         "Amount, in one column",
         "Choose a column, or two below",
         &one,
     );
-    select("debit", "Money out (debit)", none, &amount["debit"]);
-    select("credit", "Money in (credit)", none, &amount["credit"]);
-    select("sign", "Direction of the amount", none, &amount["sign"]);
-    select("transaction_id", "ID", "The file has no ID", &list(ids, 0));
-    select("transaction_id", "ID, second part", none, &list(ids, 1));
+    select(("debit", 0), "Money out (debit)", none, &amount["debit"]);
+    select(("credit", 0), "Money in (credit)", none, &amount["credit"]);
     select(
-        "description",
+        ("sign", 0),
+        "Direction of the amount",
+        none,
+        &amount["sign"],
+    );
+    select(
+        ("transaction_id", 0),
+        "ID",
+        "The file has no ID",
+        &list(ids, 0),
+    );
+    select(
+        ("transaction_id", 1),
+        "ID, second part",
+        none,
+        &list(ids, 1),
+    );
+    select(
+        ("description", 0),
         "Description",
         none,
         &list(&suggested["description"], 0),
     );
     select(
-        "description",
+        ("description", 1),
         "Description, second part",
         none,
         &list(&suggested["description"], 1),
@@ -176,24 +215,39 @@ fn columns(html: &mut String, question: &Question, id: &str) {
     let _ = write!(
         html,
         "<div class=\"field\"><label for=\"{id}-negative\">Directions that mean money out</label>\
-         <input id=\"{id}-negative\" name=\"negative\" placeholder=\"D, DBIT, -\" autocomplete=\"off\"></div>\
-         <label class=\"choice\"><input type=\"checkbox\" name=\"repeats\" value=\"true\"> \
-         <span>The same ID may be in several rows</span></label>"
+         <input id=\"{id}-negative\" name=\"negative\" value=\"{}\" placeholder=\"D, DBIT, -\" autocomplete=\"off\"></div>\
+         <label class=\"choice\"><input type=\"checkbox\" name=\"repeats\" value=\"true\"{}> \
+         <span>The same ID may be in several rows</span></label>",
+        escaped(answer(answers, "negative", None).unwrap_or_default()),
+        checked(answers, "repeats"),
     );
-    place_of_header(html, &suggestion, id);
-    preview(html, question);
+    place_of_header(html, &suggestion, id, answers);
+    let format = match answers.is_empty() {
+        true => Format::from_value(&suggestion),
+        false => self::answers(answers),
+    };
+    preview(html, question, &Reads::of(question, format));
 }
 
-fn fields_of_rows(html: &mut String, question: &Question, id: &str) {
-    choices(html, question);
-    place_of_header(html, &Value::Null, id);
+fn checked(answers: &Answers, name: &str) -> &'static str {
+    match answer(answers, name, None) {
+        Some(_) => " checked",
+        None => "",
+    }
+}
+
+fn fields_of_rows(html: &mut String, question: &Question, id: &str, answers: &Answers) {
+    choices(html, question, answers);
+    place_of_header(html, &Value::Null, id, answers);
 }
 
 /// Where the header is, for who knows better.
-fn place_of_header(html: &mut String, suggestion: &Value, id: &str) {
+fn place_of_header(html: &mut String, suggestion: &Value, id: &str, answers: &Answers) {
     let skipped = suggestion["skip_records"].as_u64();
-    let delimiter = suggestion["delimiter"].as_str();
-    let skipped = skipped.map_or(String::new(), |skipped| skipped.to_string());
+    let skipped = skipped.map(|skipped| skipped.to_string());
+    let skipped = answer(answers, "skip_records", skipped.as_deref()).map(escaped);
+    let skipped = skipped.unwrap_or_default();
+    let delimiter = answer(answers, "delimiter", suggestion["delimiter"].as_str());
     let _ = write!(
         html,
         "<details class=\"where\"><summary>The header is somewhere else</summary>\
@@ -214,33 +268,142 @@ fn place_of_header(html: &mut String, suggestion: &Value, id: &str) {
             escaped(value)
         );
     }
-    html.push_str(
-        "</select></div><label class=\"choice\"><input type=\"checkbox\" name=\"no_header\" value=\"true\"> \
+    let _ = write!(
+        html,
+        "</select></div><label class=\"choice\"><input type=\"checkbox\" name=\"no_header\" value=\"true\"{}> \
          <span>The file has no header</span></label>\
          <button class=\"button button-small\" name=\"only\" value=\"header\" formnovalidate>Read the header there</button>\
          </details>",
+        checked(answers, "no_header"),
     );
 }
 
-/// The header and the first rows.
-fn preview(html: &mut String, question: &Question) {
-    html.push_str("<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"First rows\"><table><thead><tr>");
-    for name in &question.header {
-        let _ = write!(html, "<th scope=\"col\">{}</th>", escaped(name));
-    }
-    html.push_str("</tr></thead><tbody>");
-    for row in &question.rows {
-        html.push_str("<tr>");
-        for value in row {
-            let _ = write!(html, "<td>{}</td>", escaped(value));
+/// How the rows that a question shows are read, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reads {
+    pub sentence: String,
+    /// The header and the rows, as HTML within a table.
+    pub table: String,
+}
+
+impl Reads {
+    fn of(question: &Question, format: Result<Format, InvalidFormat>) -> Self {
+        let preview = format
+            .map_err(|error| error.message)
+            .and_then(|format| question.preview(&format).map_err(|error| error.to_string()));
+        let mut table = String::from("<thead><tr>");
+        if preview.is_ok() {
+            table.push_str("<th scope=\"col\">Read as</th>");
         }
-        html.push_str("</tr>");
+        for (at, name) in question.header.iter().enumerate() {
+            let used = preview.as_ref().ok().and_then(|it| it.uses[at]);
+            let used = used.map_or(String::new(), |it| {
+                format!(" <span class=\"use\">{}</span>", use_of(it))
+            });
+            let _ = write!(table, "<th scope=\"col\">{}{used}</th>", escaped(name));
+        }
+        table.push_str("</tr></thead><tbody>");
+        for (nth, row) in question.rows.iter().enumerate() {
+            let read = preview.as_ref().ok().and_then(|it| it.rows.get(nth));
+            let errors = read.map_or(&[][..], |it| &it.errors[..]);
+            table.push_str("<tr>");
+            if preview.is_ok() {
+                let said: Vec<String> = match errors {
+                    [] => {
+                        let date = read.and_then(|it| it.date.clone());
+                        let amount = read.and_then(|it| it.amount).map(|it| it.to_string());
+                        date.into_iter().chain(amount).collect()
+                    }
+                    errors => errors.iter().map(|it| it.message.to_string()).collect(),
+                };
+                let class = if errors.is_empty() {
+                    ""
+                } else {
+                    " class=\"bad\""
+                };
+                let _ = write!(table, "<td{class}>{}</td>", escaped(&said.join(", ")));
+            }
+            for (at, value) in row.iter().enumerate() {
+                let used = preview
+                    .as_ref()
+                    .ok()
+                    .and_then(|it| *it.uses.get(at)?)
+                    .map(Column::as_str);
+                let is_bad = errors.iter().any(|error| {
+                    let code = error.code.as_str();
+                    code.split_once('.').map(|(column, _)| column) == used
+                });
+                let class = if is_bad { " class=\"bad\"" } else { "" };
+                let _ = write!(table, "<td{class}>{}</td>", escaped(value));
+            }
+            table.push_str("</tr>");
+        }
+        table.push_str("</tbody>");
+        let sentence = preview.map_or_else(
+            |message| message,
+            |preview| {
+                let rows = preview.rows.len();
+                let bad = preview.rows.iter().filter(|it| !it.errors.is_empty());
+                let mut sentence = match (rows, bad.count()) {
+                    (0, _) => "There are no rows to show.".to_owned(),
+                    (1, 0) => "The row shown can be read.".to_owned(),
+                    (_, 0) => format!("All {rows} rows shown can be read."),
+                    (1, _) => "The row shown can't be read.".to_owned(),
+                    (_, bad) => format!("{bad} of the {rows} rows shown can't be read."),
+                };
+                if preview.date_order_is_open {
+                    sentence
+                        .push_str(" The other rows decide which is the day and which the month.");
+                }
+                if preview.decimal_is_open {
+                    sentence.push_str(" The other rows decide which sign is the decimal sign.");
+                }
+                sentence
+            },
+        );
+        Self { sentence, table }
     }
-    html.push_str("</tbody></table></div>");
+
+    /// As [`Reads::of`] with what the page knows: a question as [`preview`] has written it, and the form's answers.
+    pub fn of_page(question: &str, answers: &Answers) -> Option<Self> {
+        let question = serde_json::from_str(question).ok()?;
+        Some(Self::of(&question, self::answers(answers)))
+    }
+}
+
+fn use_of(column: Column) -> &'static str {
+    match column {
+        Column::TransactionId => "ID",
+        Column::Amount => "Amount",
+        Column::Date => "Date",
+        Column::Description => "Description",
+    }
+}
+
+/// The header and the first rows, and how they are read.
+fn preview(html: &mut String, question: &Question, reads: &Reads) {
+    // What it takes to read the rows anew when other columns are chosen.
+    let shown = Question {
+        message: String::new(),
+        choices: Vec::new(),
+        suggestion: None,
+        ..question.clone()
+    };
+    let shown = serde_json::to_string(&shown).unwrap_or_default();
+    let _ = write!(
+        html,
+        "<div class=\"preview\" data-question=\"{}\"><p class=\"reads\" role=\"status\">{}</p>\
+         <noscript><button class=\"button button-small\" name=\"only\" value=\"preview\" formnovalidate>\
+         Show how these columns are read</button></noscript>\
+         <div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"First rows\"><table>{}</table></div></div>",
+        escaped(&shown),
+        escaped(&reads.sentence),
+        reads.table
+    );
 }
 
 /// Reads the answers: the names and values of the form's fields.
-pub fn answers(fields: &[(String, String)]) -> Result<Format, InvalidFormat> {
+pub fn answers(fields: &Answers) -> Result<Format, InvalidFormat> {
     let filled = || fields.iter().filter(|(_, value)| !value.is_empty());
     let value = |name: &str| {
         filled()
@@ -283,7 +446,8 @@ pub fn answers(fields: &[(String, String)]) -> Result<Format, InvalidFormat> {
         format.insert("header".to_owned(), json!(false));
     }
     let has_columns = fields.iter().any(|(key, _)| key == "date");
-    if has_columns && value("only").is_none() {
+    let is_header_alone = value("only").is_some_and(|only| only == "header");
+    if has_columns && !is_header_alone {
         let missing = |key: &str, message: &str| InvalidFormat {
             key: format!("columns.{key}"),
             message: message.to_owned(),
@@ -424,10 +588,66 @@ mod tests {
             header: vec!["\"><img src=x onerror=alert(1)>".to_owned()],
             rows: vec![vec!["</td><script>".to_owned()]],
         };
-        let html = fields(&[question], "q");
+        let html = fields(&[question], "q", &[]);
         assert!(
             !html.contains("<script>") && !html.contains("<img"),
             "{html}"
         );
+    }
+
+    #[test]
+    fn the_rows_shown_are_read_under_the_answers() {
+        let texts = |texts: [&str; 3]| texts.map(str::to_owned).to_vec();
+        let question = Question {
+            key: "columns".to_owned(),
+            code: "format.columns".to_owned(),
+            message: String::new(),
+            choices: Vec::new(),
+            suggestion: Some(json!({
+                "columns": { "date": "Day", "amount": "Out", "transaction_id": null }
+            })),
+            header: texts(["Day", "Out", "<In>"]),
+            rows: vec![
+                texts(["2024-01-31", "1.50", "2"]),
+                texts(["2024-01-31", "", "<x>"]),
+            ],
+        };
+        let html = fields(std::slice::from_ref(&question), "q", &[]);
+        assert!(
+            html.contains("1 of the 2 rows shown can't be read."),
+            "{html}"
+        );
+        assert!(html.contains("<td>2024-01-31, 1.50</td>"), "{html}");
+
+        // The page reads them anew when something else is chosen.
+        let shown = serde_json::to_string(&question).unwrap();
+        let chosen = |amount: &str| {
+            let answers = [("date", "\"Day\""), ("amount", amount)];
+            let answers = answers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let html = fields(std::slice::from_ref(&question), "q", &answers);
+            let reads = Reads::of_page(&shown, &answers).unwrap();
+            assert!(html.contains(&reads.table), "{html}");
+            assert!(html.contains(&escaped(&reads.sentence)), "{html}");
+            reads
+        };
+        let reads = chosen("\"<In>\"");
+        assert_eq!(reads.sentence, "1 of the 2 rows shown can't be read.");
+        assert!(
+            reads.table.contains("<td class=\"bad\">&lt;x&gt;</td>"),
+            "{}",
+            reads.table
+        );
+        assert!(
+            reads
+                .table
+                .contains("<th scope=\"col\">&lt;In&gt; <span class=\"use\">Amount</span></th>")
+        );
+        let reads = chosen("");
+        assert!(
+            reads
+                .sentence
+                .starts_with("Choose one column for the amount")
+        );
+        assert!(!reads.table.contains("Read as"));
     }
 }

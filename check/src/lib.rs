@@ -84,4 +84,6 @@ pub enum Message {
     Progress(Progress),
     Done(Box<Report>),
     Failed(Failure),
+    /// How the rows that a question shows are read. `None` if the question is none.
+    Reads(Option<form::Reads>),
 }

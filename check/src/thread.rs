@@ -71,20 +71,34 @@ fn post(scope: &DedicatedWorkerGlobalScope, data: &JsValue) {
         .expect("texts and blobs can be posted");
 }
 
+/// Posts how the rows that a question shows are read: `question` as the form has it, and the form's answers as in a URL's
+/// query.
+#[wasm_bindgen]
+pub fn read_shown(question: &str, answers: &str) {
+    console_error_panic_hook::set_once();
+    let scope: DedicatedWorkerGlobalScope = global().unchecked_into();
+    let reads = form::Reads::of_page(question, &pairs(answers));
+    tell(&scope, &Message::Reads(reads));
+}
+
 /// What is given about the file: the answers, and what was given before.
 fn given(format: &str, answers: &str) -> Result<Format, Failure> {
     let before = Format::from_json(format).map_err(invalid)?;
-    let answers: Vec<(String, String)> = UrlSearchParams::new_with_str(answers)
-        .map(|answers| {
-            let pairs = answers.entries().into_iter().flatten();
+    Ok(form::answers(&pairs(answers)).map_err(invalid)?.or(&before))
+}
+
+/// The names and values of a URL's query.
+fn pairs(query: &str) -> Vec<(String, String)> {
+    UrlSearchParams::new_with_str(query)
+        .map(|query| {
+            let pairs = query.entries().into_iter().flatten();
             let pairs = pairs.map(|pair| Array::from(&pair));
             let text = |value: JsValue| value.as_string().unwrap_or_default();
             pairs
                 .map(|pair| (text(pair.get(0)), text(pair.get(1))))
                 .collect()
         })
-        .unwrap_or_default();
-    Ok(form::answers(&answers).map_err(invalid)?.or(&before))
+        .unwrap_or_default()
 }
 
 fn invalid(error: InvalidFormat) -> Failure {
@@ -266,7 +280,7 @@ fn refused(error: FileError, file: &File, given: &Format, format: &Format) -> Fa
         [] => Failure::Refused(error.to_string()),
         questions => Failure::Asked(Asked {
             sentence: error.to_string(),
-            fields: form::fields(questions, "answer"),
+            fields: form::fields(questions, "answer", &[]),
             format: given.to_value().to_string(),
         }),
     }

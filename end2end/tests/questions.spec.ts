@@ -82,3 +82,51 @@ test('what can be read is explained, with samples', async ({ page }) => {
   await page.getByRole('link', { name: 'sample-german.csv' }).click();
   expect((await download).suggestedFilename()).toBe('sample-german.csv');
 });
+
+test('the rows shown are read under each choice', async ({ page, javaScriptEnabled }) => {
+  await createUser(page);
+  await upload(page, 'names.csv', 'Txn,Value,When,Text\n1,2.50,2024-01-01,Rent\n2,n/a,2024-01-02,Refund\n');
+  await start(page);
+  const columns = page.getByRole('group', { name: 'Columns' });
+  const reads = columns.getByRole('status');
+  const choose = async (name: string, label: string) => {
+    await columns.getByLabel(name, { exact: true }).selectOption({ label });
+    if (!javaScriptEnabled) {
+      await columns.getByRole('button', { name: 'Show how these columns are read' }).click();
+    }
+  };
+  await expect(reads).toHaveText('All 2 rows shown can be read.');
+  await choose('Amount, in one column', 'Value');
+  await expect(reads).toHaveText("1 of the 2 rows shown can't be read.");
+  await expect(columns.getByRole('row', { name: /Rent/ })).toContainText('2024-01-01, 2.50');
+  await expect(columns.getByRole('columnheader', { name: 'Value Amount' })).toBeVisible();
+
+  await choose('Amount, in one column', 'Txn');
+  await expect(reads).toHaveText('All 2 rows shown can be read.');
+  await expect(columns.getByRole('row', { name: /Rent/ })).toContainText('2024-01-01, 1');
+  // What was chosen stays.
+  await expect(columns.getByLabel('Amount, in one column')).toHaveValue('"Txn"');
+  await choose('Date', 'Choose a column');
+  await expect(reads).toHaveText('Choose the column of the date.');
+  await columns.getByLabel('Date', { exact: true }).selectOption({ label: 'When' });
+  await page.getByRole('button', { name: 'Process with these answers' }).click();
+  await completed(page);
+});
+
+test('a saved format is deleted once that is confirmed', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'names.csv', 'Txn,Value,When\n1,2,2024-01-01\n');
+  await start(page);
+  await page.getByRole('button', { name: 'Process with these answers' }).click();
+  await completed(page);
+  await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').nth(1).click();
+  const formats = page.getByRole('region', { name: 'Saved formats' });
+  await formats.getByRole('button', { name: /^Delete / }).click();
+  const question = page.getByRole('dialog', { name: 'Delete this saved format?' });
+  await expect(question).toContainText("It won't be applied to further files.");
+  await question.getByRole('button', { name: 'Cancel' }).click();
+  await expect(formats.getByRole('article')).toHaveCount(1);
+  await formats.getByRole('button', { name: /^Delete / }).click();
+  await question.getByRole('button', { name: 'Delete saved format' }).click();
+  await expect(formats).toContainText('None yet.');
+});

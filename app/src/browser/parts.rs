@@ -16,7 +16,7 @@ use leptos::{
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DomParser, SupportedType, Url};
 
-use super::{forms::SENT, morph::morph};
+use super::{forms::SENT, morph::morph, preview};
 use crate::AppError;
 
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
@@ -275,6 +275,7 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
     for (part, fetched) in found {
         morph(&part, &fetched)?;
     }
+    preview::refresh();
     ISLANDS.with_borrow(|islands| {
         for (name, take) in islands {
             let island = fetched.query_selector(&format!("[data-component^='{name}_']"))?;

@@ -1,4 +1,4 @@
-use leptos::prelude::*;
+use leptos::{oco::Oco, prelude::*};
 
 use super::{Dialog, FormError, dialog};
 use crate::AppError;
@@ -7,8 +7,12 @@ use crate::AppError;
 #[component]
 pub fn Confirm<C: IntoView + 'static>(
     /// Of the dialog; unique in the page.
-    id: &'static str,
+    #[prop(into)]
+    id: Oco<'static, str>,
     button: &'static str,
+    /// What the button is called where others on the page say the same.
+    #[prop(optional)]
+    label: Option<String>,
     #[prop(default = "button button-quiet-danger")] button_class: &'static str,
     question: &'static str,
     /// The button that leaves everything as it is.
@@ -23,13 +27,14 @@ pub fn Confirm<C: IntoView + 'static>(
     /// What will happen, and the form that does it.
     children: TypedChildren<C>,
 ) -> impl IntoView {
+    let dialog = id.clone();
     Effect::new(move |before: Option<()>| {
         if error.with(|error| error.is_some()) && before.is_some() {
-            dialog::close(id);
+            dialog::close(&dialog);
         }
     });
     view! {
         <FormError error />
-        <Dialog id button button_class open heading=question dismiss children />
+        <Dialog id button label button_class open heading=question dismiss children />
     }
 }

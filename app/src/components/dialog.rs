@@ -1,4 +1,4 @@
-use leptos::{prelude::*, web_sys::HtmlDialogElement};
+use leptos::{oco::Oco, prelude::*, web_sys::HtmlDialogElement};
 use wasm_bindgen::JsCast;
 
 /// A button, and the dialog that it opens. The browser opens and closes it by itself (the invoker commands of the HTML
@@ -6,8 +6,12 @@ use wasm_bindgen::JsCast;
 #[component]
 pub fn Dialog<C: IntoView + 'static>(
     /// Of the dialog; unique in the page.
-    id: &'static str,
+    #[prop(into)]
+    id: Oco<'static, str>,
     button: &'static str,
+    /// What the button is called where others on the page say the same.
+    #[prop(optional_no_strip)]
+    label: Option<String>,
     button_class: &'static str,
     /// The key that presses the button.
     #[prop(optional)]
@@ -25,20 +29,21 @@ pub fn Dialog<C: IntoView + 'static>(
         <button
             type="button"
             class=button_class
-            commandfor=id
+            commandfor=id.clone()
             command="show-modal"
+            aria-label=label
             aria-keyshortcuts=shortcut
         >
             {button}
         </button>
-        <dialog id=id open=open aria-labelledby=heading_id closedby="any">
+        <dialog id=id.clone() open=open aria-labelledby=heading_id closedby="any">
             <h2 id=heading_id.clone()>{heading}</h2>
             {children.into_inner()()}
             <button
                 type="button"
                 class="button dialog-cancel"
                 autofocus
-                commandfor=id
+                commandfor=id.clone()
                 command="close"
             >
                 {dismiss}

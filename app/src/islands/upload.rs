@@ -19,6 +19,8 @@ use leptos::{
 use wasm_bindgen::JsCast;
 
 pub use self::thread::CheckModule;
+#[cfg(feature = "hydrate")]
+pub use self::thread::read_shown;
 use self::{
     check::{CheckPanel, FileCheck},
     choice::{FileField, chosen_file},

@@ -29,7 +29,8 @@ use crate::{
     islands::{JobSummary, job_title},
 };
 
-/// Sends answers to the questions of a job. Returns where that leads, or the page with what is wrong with them.
+/// Sends answers to the questions of a job. Returns where that leads, or the page with the answers: with what is wrong with
+/// them, or with how they read the rows shown, if that is all that was asked for.
 pub async fn answer(
     site: &Site,
     backend: &Backend,
@@ -39,10 +40,17 @@ pub async fn answer(
     let Ok(job_id) = id.parse() else {
         return Err(not_found(site));
     };
+    if fields
+        .iter()
+        .any(|(name, value)| name == "only" && value == "preview")
+    {
+        let query = Query::default().with_answers(fields, None);
+        return Err(job(site, backend, id, &query).await);
+    }
     match api::answer_questions(backend, job_id, fields).await {
         Ok(()) => Ok(format!("/jobs/{job_id}")),
         Err(error) => {
-            let query = Query::default().with_answer_error(error.message);
+            let query = Query::default().with_answers(fields, Some(error.message));
             let page = job(site, backend, id, &query).await;
             Err(Page {
                 status: error.kind.status(),
@@ -124,7 +132,7 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
                 {facts} {downloads}
             </JobSummary>
             {same_file_as.map(same_file)}
-            <Questions job=&job file=&file error=query.answer_error() />
+            <Questions job=&job file=&file query module=&site.check />
             <Report job=&job report address=rows.address() />
             <rows::Table job=&job rows />
             <div class="columns columns-even">

@@ -6,11 +6,13 @@ mod columns;
 mod decide;
 mod evidence;
 mod json;
+mod preview;
 mod question;
 mod suggest;
 mod synonyms;
 
 pub use json::InvalidFormat;
+pub use preview::{Preview, PreviewRow};
 pub use question::{Choice, Decision, Question, Reading, Sample, Source};
 
 pub(crate) use columns::{ColumnNames, FoundColumns};

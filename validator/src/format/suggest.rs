@@ -9,7 +9,7 @@ use super::{
 use crate::{DateOrder, Decimal, date::parse_date, number::parse_amount, trim::trim};
 
 /// Rows that a question shows.
-const ROWS: usize = 3;
+const ROWS: usize = 10;
 
 /// Records that tell where the header is.
 const FOLLOWING: usize = 20;

@@ -484,6 +484,10 @@ fn the_euro_sign_of_one_byte_is_not_read() {
         assert_eq!(codes(0), ["row.encoding"], "{label}");
         assert_eq!(codes(1), [""; 0], "{label}");
     }
+    // In its only row nobody knows how many fields there were to be.
+    let file = b"transaction_id,amount,date\n\xED\xA0\x80";
+    let read = read(file, r#"{"encoding": "gb18030"}"#);
+    assert_eq!(read.rows[0].errors[0].code.as_str(), "row.encoding");
 }
 
 #[test]

@@ -269,8 +269,9 @@ fn Questions(check: FileCheck, fields: String, input: NodeRef<html::Input>) -> i
             check.check(file, answers);
         }
     };
+    let CheckModule { script, wasm } = check.module.get_value();
     view! {
-        <form class="questions" on:submit=submit>
+        <form class="questions" data-script=script data-wasm=wasm on:submit=submit>
             <div inner_html=fields></div>
             <div class="controls">
                 <button class="button">"Check with these answers"</button>

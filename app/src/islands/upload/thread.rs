@@ -1,5 +1,7 @@
 //! The page's end of a check.
 
+#[cfg(feature = "hydrate")]
+use ::check::form::Reads;
 use ::check::{Failure, Message, Progress, Report};
 use domain::RowFilter;
 use futures::{
@@ -32,7 +34,11 @@ pub async fn check(
     given: &Given,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<(Report, Option<Blob>), Failure> {
-    let mut thread = Thread::start(module, file, keep, given).map_err(|_| Failure::Broken)?;
+    let keep = keep.map(|filter| filter.as_str()).into();
+    let SavedFormats { list, chosen } = &given.saved;
+    let texts = [&given.format, &given.answers, list, chosen].map(JsValue::from);
+    let given = [file.into(), keep].into_iter().chain(texts);
+    let mut thread = Thread::start(module, "check_file", given).map_err(|_| Failure::Broken)?;
     let mut kept = None;
     while let Some(told) = thread.told.next().await {
         match told {
@@ -40,10 +46,22 @@ pub async fn check(
             Told::Message(Message::Progress(progress)) => on_progress(progress),
             Told::Message(Message::Done(report)) => return Ok((*report, kept)),
             Told::Message(Message::Failed(failure)) => return Err(failure),
-            Told::BrokeOff => break,
+            Told::Message(Message::Reads(_)) | Told::BrokeOff => break,
         }
     }
     Err(Failure::Broken)
+}
+
+/// How the rows that a question shows are read: `question` as the form has it, and the form's answers as in a URL's query.
+/// `None` if the thread can't be had.
+#[cfg(feature = "hydrate")]
+pub async fn read_shown(module: &CheckModule, question: &str, answers: &str) -> Option<Reads> {
+    let given = [question, answers].map(JsValue::from);
+    let mut thread = Thread::start(module, "read_shown", given).ok()?;
+    match thread.told.next().await? {
+        Told::Message(Message::Reads(reads)) => reads,
+        _ => None,
+    }
 }
 
 /// What is given about the file.
@@ -81,11 +99,11 @@ struct Thread {
 }
 
 impl Thread {
+    /// Calls a function of the module with what is given.
     fn start(
         module: &CheckModule,
-        file: &File,
-        keep: Option<RowFilter>,
-        given: &Given,
+        function: &str,
+        given: impl IntoIterator<Item = JsValue>,
     ) -> Result<Self, JsValue> {
         let script = ObjectUrl::of_script(&script(module)?)?;
         let options = WorkerOptions::new();
@@ -104,12 +122,7 @@ impl Thread {
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
 
-        let keep = keep.map(|filter| filter.as_str()).into();
-        let SavedFormats { list, chosen } = &given.saved;
-        let data = Array::of2(file, &keep);
-        for text in [&given.format, &given.answers, list, chosen] {
-            data.push(&text.into());
-        }
+        let data: Array = [function.into()].into_iter().chain(given).collect();
         worker.post_message(&data)?;
         Ok(Self {
             worker,
@@ -133,10 +146,10 @@ fn script(module: &CheckModule) -> Result<String, JsValue> {
     let origin = window().location().origin()?;
     let CheckModule { script, wasm } = module;
     Ok(format!(
-        "import init, {{ check_file }} from '{origin}{script}';
-onmessage = ({{ data }}) => {{
+        "import init, * as check from '{origin}{script}';
+onmessage = ({{ data: [name, ...given] }}) => {{
   init({{ module_or_path: '{origin}{wasm}' }})
-    .then(() => check_file(...data))
+    .then(() => check[name](...given))
     .catch(reportError);
 }};"
     ))

@@ -2,20 +2,26 @@ use backend::FileFormat;
 use domain::{Job, JobStatus};
 use leptos::prelude::*;
 
+use crate::{Query, islands::CheckModule};
+
 /// What must be answered before the file can be read, as a form. The answers retry the job.
 #[component]
 pub fn Questions<'a>(
     job: &'a Job,
     file: &'a FileFormat,
-    /// What is wrong with the answers that were just sent.
-    error: Option<String>,
+    /// With the answers that were just sent.
+    query: &'a Query,
+    /// What reads the rows shown anew when an answer changes.
+    module: &'a CheckModule,
 ) -> impl IntoView + use<> {
     let questions = file
         .questions
         .as_ref()
         .filter(|_| job.state.status == JobStatus::Failed)
-        .map(|questions| check::form::fields(&questions.0, "answer"));
+        .map(|questions| check::form::fields(&questions.0, "answer", query.answers()));
     let action = format!("/jobs/{}/answers", job.id);
+    let error = query.answer_error();
+    let CheckModule { script, wasm } = module.clone();
     let panel = questions.map(|fields| {
         view! {
             <section class="panel questions" aria-labelledby="questions-title">
@@ -25,7 +31,7 @@ pub fn Questions<'a>(
                     <a href="/formats">"What can be read"</a>
                 </p>
                 {error.map(|error| view! { <p class="notice notice-bad" role="alert">{error}</p> })}
-                <form method="post" action=action>
+                <form method="post" action=action data-script=script data-wasm=wasm>
                     <div inner_html=fields></div>
                     <div class="controls">
                         <button class="button button-primary">"Process with these answers"</button>

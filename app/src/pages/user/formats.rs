@@ -4,7 +4,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use crate::{
     AppError, Query,
     api::{DeleteFormat, ImportFormat, UpdateFormat},
-    components::FormError,
+    components::{Confirm, FormError},
 };
 
 /// The formats that are saved for a user, and what can be done with them.
@@ -63,6 +63,11 @@ fn one(user_id: UserId, saved: &SavedFormat, error: Option<&AppError>) -> impl I
     let error_id = sentence.is_some().then(|| format!("format-{id}-error"));
     let part = |name: &str| format!("format-{id}{name}");
     let export = format!("/api/users/{user_id}/formats/{id}");
+    let deleted = id.clone();
+    let what_stays = format!(
+        "Results that were read with \"{}\" stay as they are.",
+        saved.name
+    );
     view! {
         <article class="saved-format" aria-labelledby=part("")>
             <h3 id=part("")>{saved.name.clone()}</h3>
@@ -115,17 +120,25 @@ fn one(user_id: UserId, saved: &SavedFormat, error: Option<&AppError>) -> impl I
                 >
                     "Export"
                 </a>
-                <form method="post" action=DeleteFormat::PATH>
-                    <input type="hidden" name="user_id" value=user_id.to_string() />
-                    <input type="hidden" name="format_id" value=id.clone() />
-                    <button
-                        class="button button-quiet-danger"
-                        aria-label=format!("Delete {}", saved.name)
-                        data-under-way="Deleting…"
-                    >
-                        "Delete"
-                    </button>
-                </form>
+                <Confirm
+                    id=part("-delete")
+                    button="Delete…"
+                    label=format!("Delete {}", saved.name)
+                    question="Delete this saved format?"
+                    error={None}
+                >
+                    <p>
+                        {what_stays}
+                        " It won't be applied to further files."
+                    </p>
+                    <form method="post" action=DeleteFormat::PATH>
+                        <input type="hidden" name="user_id" value=user_id.to_string() />
+                        <input type="hidden" name="format_id" value=deleted />
+                        <button class="button button-danger" data-under-way="Deleting…">
+                            "Delete saved format"
+                        </button>
+                    </form>
+                </Confirm>
             </div>
         </article>
     }

@@ -1,0 +1,191 @@
+//! What a format makes of the few rows that a question shows.
+
+use super::{Format, Question};
+use crate::{
+    Amount, Checked, Checker, Column, Container, DateOrder, Decimal, Encoding, FileError, Presumed,
+    RowError,
+};
+
+/// The rows of a question as a format reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// For each column of the question's header, what it is used for.
+    pub uses: Vec<Option<Column>>,
+    pub rows: Vec<PreviewRow>,
+    /// Whether the order of day and month is decided by rows that aren't shown.
+    pub date_order_is_open: bool,
+    /// The same of the decimal sign.
+    pub decimal_is_open: bool,
+}
+
+/// A row as a format reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviewRow {
+    pub amount: Option<Amount>,
+    /// As `YYYY-MM-DD`.
+    pub date: Option<String>,
+    pub errors: Vec<RowError>,
+}
+
+impl Question {
+    /// Reads the rows that the question shows under `format`, of which only what is said about columns, dates and amounts
+    /// counts. Fails where the format doesn't say enough, or names a column that isn't there.
+    pub fn preview(&self, format: &Format) -> Result<Preview, FileError> {
+        let mut text = Vec::new();
+        push_record(&mut text, self.header.iter(), self.header.len());
+        for row in &self.rows {
+            push_record(&mut text, row.iter(), self.header.len());
+        }
+        let mut format = Format {
+            container: Some(Container::Csv),
+            encoding: Some(Encoding::Utf8),
+            delimiter: Some(b','),
+            header: Some(true),
+            skip_records: Some(0),
+            columns: format.columns.clone(),
+            date_order: format.date_order,
+            decimal: format.decimal,
+            ..Format::default()
+        };
+        let (mut date_order_is_open, mut decimal_is_open) = (false, false);
+        loop {
+            let error = match read(&text, &format) {
+                Ok((uses, rows)) => {
+                    return Ok(Preview {
+                        uses: (0..self.header.len())
+                            .map(|at| uses.iter().find(|(_, used)| used.contains(&at)))
+                            .map(|used| used.map(|(column, _)| *column))
+                            .collect(),
+                        rows,
+                        date_order_is_open,
+                        decimal_is_open,
+                    });
+                }
+                Err(error) => error,
+            };
+            // Any answer will do to show what else there is.
+            let asks = |key: &str| error.questions().iter().any(|it| it.key == key);
+            if asks("date_order") && !date_order_is_open {
+                date_order_is_open = true;
+                format.date_order = Some(DateOrder::Dmy);
+            } else if asks("decimal") && !decimal_is_open {
+                decimal_is_open = true;
+                format.decimal = Some(Decimal::Point);
+            } else {
+                return Err(error);
+            }
+        }
+    }
+}
+
+type Uses = Vec<(Column, Vec<usize>)>;
+
+fn read(text: &[u8], format: &Format) -> Result<(Uses, Vec<PreviewRow>), FileError> {
+    let mut presumed = Presumed::default();
+    loop {
+        let mut rows = Vec::new();
+        let mut on_row = |row: &mut crate::Candidate<'_>| {
+            let row = row.row();
+            rows.push(PreviewRow {
+                amount: row.amount,
+                date: row.date.map(|date| date.to_string()),
+                errors: row.errors,
+            });
+        };
+        // The ids of a few rows that are shown collide for nobody's harm.
+        let mut checker = Checker::new([0; 16], format.clone(), presumed);
+        checker.push(text, &mut on_row)?;
+        match checker.finish(&mut on_row)? {
+            Checked::Done(done) => {
+                let uses = Column::ALL.map(|column| (column, done.0.positions(column)));
+                return Ok((uses.into(), rows));
+            }
+            Checked::Again(proved) => presumed = proved,
+        }
+    }
+}
+
+/// Appends a record with so many fields.
+fn push_record<'a>(text: &mut Vec<u8>, values: impl Iterator<Item = &'a String>, fields: usize) {
+    let values = values
+        .map(String::as_str)
+        .chain(std::iter::repeat(""))
+        .take(fields);
+    for (at, value) in values.enumerate() {
+        if at > 0 {
+            text.push(b',');
+        }
+        text.push(b'"');
+        text.extend_from_slice(value.replace('"', "\"\"").as_bytes());
+        text.push(b'"');
+    }
+    text.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn question() -> Question {
+        let texts = |texts: [&str; 4]| texts.map(str::to_owned).to_vec();
+        let mut question = Question::new("columns", String::new());
+        question.header = texts(["Buchung", "Betrag", "Text", ""]);
+        question.rows = vec![
+            texts(["31.01.2024", "-1.234,50", "say \"hi\"", ""]),
+            texts(["pending", "", "a,b", ""]),
+        ];
+        question
+    }
+
+    fn preview(format: Value) -> Result<Preview, FileError> {
+        question().preview(&Format::from_value(&format).unwrap())
+    }
+
+    #[test]
+    fn rows_are_read_under_the_format() {
+        let columns = json!({
+            "date": "Buchung", "amount": { "column": 2 }, "transaction_id": null, "description": "Text"
+        });
+        let preview = preview(json!({ "columns": columns })).unwrap();
+        assert_eq!(
+            preview.uses,
+            [
+                Some(Column::Date),
+                Some(Column::Amount),
+                Some(Column::Description),
+                None
+            ]
+        );
+        assert!(!preview.date_order_is_open && !preview.decimal_is_open);
+        let [first, second] = &preview.rows[..] else {
+            panic!("{preview:?}");
+        };
+        assert_eq!(first.date.as_deref(), Some("2024-01-31"));
+        assert_eq!(first.amount.unwrap().to_string(), "-1234.50");
+        assert!(first.errors.is_empty());
+        let codes: Vec<&str> = second.errors.iter().map(|it| it.code.as_str()).collect();
+        assert_eq!(codes, ["amount.missing", "date.not_a_date"]);
+    }
+
+    #[test]
+    fn what_other_rows_decide_stays_open() {
+        let mut question = question();
+        question.rows = vec![vec!["03/04/2024".to_owned(), "1.234".to_owned()]];
+        let format =
+            json!({ "columns": { "date": "Buchung", "amount": "Betrag", "transaction_id": null } });
+        let preview = question
+            .preview(&Format::from_value(&format).unwrap())
+            .unwrap();
+        assert!(preview.date_order_is_open && preview.decimal_is_open);
+        assert!(preview.rows[0].errors.is_empty());
+    }
+
+    #[test]
+    fn too_little_or_wrong_is_an_error() {
+        assert!(preview(json!({ "columns": { "date": "Buchung" } })).is_err());
+        let columns = json!({ "date": "Datum", "amount": "Betrag", "transaction_id": null });
+        assert!(preview(json!({ "columns": columns })).is_err());
+    }
+}
