@@ -4,12 +4,16 @@
 
 #[cfg(feature = "ssr")]
 mod formats;
+#[cfg(feature = "ssr")]
+mod job_changes;
 mod jobs;
 #[cfg(feature = "ssr")]
 mod users;
 
 #[cfg(feature = "ssr")]
 pub use formats::*;
+#[cfg(feature = "ssr")]
+pub use job_changes::{change_jobs, chosen_jobs};
 pub use jobs::*;
 #[cfg(feature = "ssr")]
 pub use users::*;

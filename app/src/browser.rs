@@ -1,11 +1,13 @@
 //! What is done in the browser for the page as a whole. Everything here makes better what works without it.
 
+mod ages;
 mod dialogs;
 mod focus;
 mod forms;
 mod morph;
 pub mod parts;
 mod preview;
+mod selection;
 
 use leptos::prelude::{document, window};
 use wasm_bindgen::JsCast;
@@ -20,11 +22,13 @@ pub fn start() {
         let _ = window().location().reload();
         return;
     }
+    ages::listen();
     dialogs::listen();
     focus::listen();
     forms::listen();
     parts::listen();
     preview::listen();
+    selection::listen();
     if navigation.is_some_and(|navigation| is_from_history(&navigation)) {
         parts::refresh();
     }

@@ -1,5 +1,7 @@
 //! What several pages and islands show.
 
+#[cfg(feature = "ssr")]
+mod age;
 mod confirm;
 mod controls;
 mod counts;
@@ -9,9 +11,12 @@ mod file_name;
 mod job_state;
 mod logo;
 mod text;
+#[cfg(feature = "ssr")]
 mod time;
 mod title;
 
+#[cfg(feature = "ssr")]
+pub use age::Age;
 pub use confirm::Confirm;
 pub use controls::{Controls, shown};
 pub use counts::Counts;
@@ -20,10 +25,13 @@ pub use field::FormError;
 #[cfg(feature = "ssr")]
 pub use field::TextField;
 pub use file_name::FileName;
+#[cfg(feature = "ssr")]
+pub use job_state::job_news;
 pub use job_state::{Announcements, ConnectionState, JobProgressBar, StatusBadge};
 #[cfg(feature = "ssr")]
 pub use logo::Logo;
 pub use text::{some_text, text};
+#[cfg(feature = "ssr")]
 pub use time::Time;
 pub use title::follow_title;
 #[cfg(feature = "ssr")]

@@ -16,7 +16,7 @@ use leptos::{
 use url::{Url, form_urlencoded};
 
 use crate::{
-    AppError,
+    AppError, Notice,
     components::{Logo, document_title, error_title},
     islands::{CheckModule, Shortcuts},
 };
@@ -64,6 +64,8 @@ pub struct Query {
     answer_error: Option<String>,
     /// Of a form that led to the page; never from the address.
     posted: Option<PostedError>,
+    /// Of a form that led to the page; never from the address.
+    notice: Option<Notice>,
 }
 
 /// The error of a form that was posted to a server function, on its way to the page that shows it.
@@ -140,6 +142,19 @@ impl Query {
             posted: Some(error),
             ..self
         }
+    }
+
+    /// The page is where a form led that has done this.
+    pub fn with_notice(self, notice: Notice) -> Self {
+        Self {
+            notice: Some(notice),
+            ..self
+        }
+    }
+
+    /// What the form has done that led to the page.
+    pub(crate) fn notice(&self) -> Option<Notice> {
+        self.notice.clone()
     }
 
     /// The page is shown in return for these answers, with what is wrong with them.
@@ -226,7 +241,17 @@ impl Site {
         title: &str,
         main: impl FnOnce() -> V,
     ) -> Page {
-        self.live_page(status, title, None, main)
+        self.render(status, title, None, false, main)
+    }
+
+    /// Like [`Self::live_page`]. With JavaScript, the title follows when the page is fetched anew.
+    pub(crate) fn list_page<V: IntoView + 'static>(
+        &self,
+        title: &str,
+        refresh: Option<String>,
+        main: impl FnOnce() -> V,
+    ) -> Page {
+        self.render(StatusCode::OK, title, refresh, true, main)
     }
 
     /// Like [`Self::page`]. Without JavaScript the page fetches itself again as `refresh` says: `2`, or `60;url=/jobs/7`.
@@ -237,11 +262,23 @@ impl Site {
         refresh: Option<String>,
         main: impl FnOnce() -> V,
     ) -> Page {
+        self.render(status, title, refresh, false, main)
+    }
+
+    fn render<V: IntoView + 'static>(
+        &self,
+        status: StatusCode,
+        title: &str,
+        refresh: Option<String>,
+        is_title_part: bool,
+        main: impl FnOnce() -> V,
+    ) -> Page {
         let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
         let (html, nonce) = owner.with(|| {
             provide_nonce();
             let nonce = use_nonce().expect("it was provided");
-            let html = self.document(title, refresh, main().into_any()).to_html();
+            let html = self.document(title, refresh, is_title_part, main().into_any());
+            let html = html.to_html();
             (html, nonce.to_string())
         });
         owner.unset_with_forced_cleanup();
@@ -256,6 +293,7 @@ impl Site {
         &self,
         title: &str,
         refresh: Option<String>,
+        is_title_part: bool,
         main: AnyView,
     ) -> impl IntoView + use<> {
         let title = document_title(title);
@@ -267,7 +305,9 @@ impl Site {
                 <head>
                     <meta charset="utf-8" />
                     <meta name="viewport" content="width=device-width, initial-scale=1" />
-                    <title>{title}</title>
+                    <title id="title" data-part=is_title_part>
+                        {title}
+                    </title>
                     <meta
                         name="description"
                         content="Upload CSV files of transactions. Batchline checks every row in the background and tells you which ones to fix."

@@ -1,8 +1,8 @@
 //! The parts of a page that live in the browser. The server renders them as any other part, and writes their props
 //! beside them as JSON.
 
-mod job_list;
 mod job_summary;
+mod jobs_live;
 mod shortcuts;
 mod upload;
 
@@ -11,8 +11,8 @@ use leptos::prelude::*;
 
 #[cfg(feature = "ssr")]
 pub use self::{
-    job_list::{JobList, ListedJob, title as list_title},
     job_summary::{JobSummary, title as job_title},
+    jobs_live::JobsLive,
     shortcuts::Shortcuts,
     upload::{CheckModule, UploadForm},
 };

@@ -20,12 +20,16 @@ mod error;
 mod islands;
 mod live;
 #[cfg(feature = "ssr")]
+mod notice;
+#[cfg(feature = "ssr")]
 pub mod pages;
 mod request;
 
 #[cfg(feature = "ssr")]
 pub use document::{Page, PostedError, Query, Site};
 pub use error::{AppError, ErrorKind};
+#[cfg(feature = "ssr")]
+pub use notice::Notice;
 
 /// Whether the server function at this path takes a multipart form, with files.
 #[cfg(feature = "ssr")]

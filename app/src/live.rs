@@ -1,27 +1,27 @@
 //! What keeps a page up to date: messages about its jobs, and the page itself, fetched anew. On the server all of this
 //! does nothing.
 
-use domain::{JobProgress, JobState, UserId};
+use domain::{JobState, UserId};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
-/// Watches the jobs of a user for as long as the page is there.
+/// Watches the jobs of a user, or everybody's, for as long as the page is there.
 ///
-/// `on_progress` gets each message. `on_open` is called whenever the connection has come up, with
+/// `on_message` gets each message. `on_open` is called whenever the connection has come up, with
 /// whether one was lost before: the server then sends the state of the active jobs, and of nothing
 /// else, so the page asks for what may have changed meanwhile.
 ///
 /// Gives whether the connection is lost at the moment.
 pub fn watch(
-    user_id: UserId,
-    on_progress: impl Fn(JobProgress) + 'static,
+    user_id: Option<UserId>,
+    on_message: impl Fn(&str) + 'static,
     on_open: impl Fn(bool) + 'static,
 ) -> ReadSignal<bool> {
     let (lost, set_lost) = signal(false);
     #[cfg(feature = "hydrate")]
-    leptos::task::spawn_local(connection::keep(user_id, on_progress, on_open, set_lost));
+    leptos::task::spawn_local(connection::keep(user_id, on_message, on_open, set_lost));
     #[cfg(not(feature = "hydrate"))]
-    let _ = (user_id, on_progress, on_open, set_lost);
+    let _ = (user_id, on_message, on_open, set_lost);
     lost
 }
 
@@ -30,6 +30,12 @@ pub fn watch(
 pub fn refresh() {
     #[cfg(feature = "hydrate")]
     crate::browser::parts::refresh();
+}
+
+/// Like [`refresh`], and at most once a second, however often it is called.
+pub fn refresh_soon() {
+    #[cfg(feature = "hydrate")]
+    following::refresh_soon();
 }
 
 /// Calls `take` with the props of the island of this name whenever the page was fetched anew.
@@ -56,7 +62,7 @@ pub fn follow(job: Signal<JobState>) {
 
 #[cfg(feature = "hydrate")]
 mod following {
-    use std::time::Duration;
+    use std::{cell::Cell, time::Duration};
 
     use domain::{JobState, JobStatus};
     use leptos::prelude::*;
@@ -65,6 +71,30 @@ mod following {
 
     /// At most how often the page of a running job is fetched anew.
     const REFRESH_EVERY: Duration = Duration::from_secs(2);
+
+    /// At most how often a list of jobs is fetched anew.
+    const LIST_EVERY: Duration = Duration::from_secs(1);
+
+    thread_local! {
+        /// Whether the list was fetched a moment ago; and whether it is to be fetched again then.
+        static IS_RESTING: Cell<bool> = const { Cell::new(false) };
+        static IS_DUE: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub fn refresh_soon() {
+        if IS_RESTING.replace(true) {
+            IS_DUE.set(true);
+            return;
+        }
+        refresh();
+        let rested = || {
+            IS_RESTING.set(false);
+            if IS_DUE.take() {
+                refresh_soon();
+            }
+        };
+        set_timeout(rested, LIST_EVERY);
+    }
 
     pub fn follow(job: Signal<JobState>) {
         let state =
@@ -216,7 +246,7 @@ mod smoothing {
 mod connection {
     use std::time::Duration;
 
-    use domain::{JobDeleted, JobProgress, UserId};
+    use domain::UserId;
     use futures::{FutureExt, SinkExt, StreamExt, select};
     use gloo_net::websocket::{Message, State, futures::WebSocket};
     use gloo_timers::future::sleep;
@@ -225,8 +255,6 @@ mod connection {
         web_sys::js_sys::Math,
     };
 
-    use super::refresh;
-
     /// How often the connection is tried out with a `ping`; one without any answer until the next
     /// is given up.
     const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -234,8 +262,8 @@ mod connection {
     const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
     pub async fn keep(
-        user_id: UserId,
-        on_progress: impl Fn(JobProgress),
+        user_id: Option<UserId>,
+        on_message: impl Fn(&str),
         on_open: impl Fn(bool),
         set_lost: WriteSignal<bool>,
     ) {
@@ -249,7 +277,7 @@ mod connection {
             if let Some(mut socket) = opened {
                 set_lost.set(false);
                 on_open(was_lost);
-                listen(&mut socket, || attempt = 0, &on_progress).await;
+                listen(&mut socket, || attempt = 0, &on_message).await;
             }
             was_lost = true;
             set_lost.set(true);
@@ -259,14 +287,15 @@ mod connection {
     }
 
     /// An open connection, if one can be had now.
-    async fn open(user_id: UserId) -> Option<WebSocket> {
+    async fn open(user_id: Option<UserId>) -> Option<WebSocket> {
         let location = window().location();
         let scheme = match location.protocol().ok()?.as_str() {
             "https:" => "wss",
             _ => "ws",
         };
         let host = location.host().ok()?;
-        let mut socket = WebSocket::open(&format!("{scheme}://{host}/api/ws/{user_id}")).ok()?;
+        let of_user = user_id.map_or_else(String::new, |user_id| format!("/{user_id}"));
+        let mut socket = WebSocket::open(&format!("{scheme}://{host}/api/ws{of_user}")).ok()?;
         // Sending waits for the connection; after a failed one it returns too.
         socket.send(Message::Text("ping".to_owned())).await.ok()?;
         matches!(socket.state(), State::Open).then_some(socket)
@@ -276,7 +305,7 @@ mod connection {
     async fn listen(
         socket: &mut WebSocket,
         mut on_sign_of_life: impl FnMut(),
-        on_progress: &impl Fn(JobProgress),
+        on_message: &impl Fn(&str),
     ) {
         let mut alive = false;
         let mut heartbeat = sleep(HEARTBEAT).fuse();
@@ -286,13 +315,8 @@ mod connection {
                     let Some(Ok(message)) = message else { return };
                     alive = true;
                     on_sign_of_life();
-                    // Anything else, `pong` too, is only a sign of life.
-                    let Message::Text(text) = message else { continue };
-                    if let Ok(progress) = JobProgress::from_json(&text) {
-                        on_progress(progress);
-                    } else if JobDeleted::from_json(&text).is_some() {
-                        // The page that shows it is gone, or has one job less.
-                        refresh();
+                    if let Message::Text(text) = message {
+                        on_message(&text);
                     }
                 }
                 () = heartbeat => {

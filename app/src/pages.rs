@@ -1,18 +1,25 @@
 //! The pages, one function each: it reads what the page shows, and renders it. What only one page shows stands in the
 //! folder of its name.
 
+mod delete_jobs;
 mod failure;
 mod formats;
 mod home;
 mod job;
+mod job_list;
 mod pager;
+mod tabs;
 mod user;
+mod users;
 
+pub use crate::api::change_jobs;
+pub use delete_jobs::delete_jobs;
 pub use failure::{not_found, refused};
 pub use formats::formats;
 pub use home::home;
 pub use job::{answer, job};
 pub use user::user;
+pub use users::users;
 
 /// How often, in seconds, a page with work under way fetches itself again where there is no JavaScript.
 const REFRESH_SECONDS: &str = "2";

@@ -4,14 +4,21 @@
 //! work of the current attempt commits: the work of earlier ones is fenced off at once, whatever Temporal does with
 //! it and however late it wakes up. Ending its workflow only frees the workers sooner.
 
+use std::collections::HashMap;
+
 use domain::{Command, Effect, GivenFormat, Job, JobId, JobStatus, SavedFormatId};
+use futures::{StreamExt, stream};
 
 use crate::{
     Backend, Error, Result,
-    jobs::{query, transition},
+    jobs::{list, query, transition},
     maintenance, processing, saved_formats,
     temporal::{Assignment, Attempt},
 };
+
+/// Jobs that are given a command at the same time, of those that somebody has chosen together. Small files among them
+/// share a workflow.
+const COMMANDED_AT_ONCE: usize = 16;
 
 /// A job after a command.
 pub struct Commanded {
@@ -80,6 +87,40 @@ pub async fn command(
             });
         }
     }
+}
+
+/// What became of a job among several that were given the same command.
+pub struct Outcome {
+    pub job_id: JobId,
+    /// Of the file; `None` without such a job.
+    pub filename: Option<String>,
+    /// Whether the command has changed the job.
+    pub has_changed: Result<bool>,
+}
+
+/// Gives each of these jobs the same command. What becomes of one doesn't touch the others.
+pub async fn command_each(
+    backend: &Backend,
+    jobs: &[JobId],
+    order: Command,
+) -> Result<Vec<Outcome>> {
+    let names: HashMap<JobId, String> = list::chosen(&backend.pool, jobs)
+        .await?
+        .into_iter()
+        .map(|job| (job.id, job.filename))
+        .collect();
+    let outcomes = stream::iter(jobs.to_vec()).map(|job_id| async move {
+        let commanded = command(backend, job_id, order, &GivenFormat::default()).await;
+        (job_id, commanded.map(|commanded| commanded.has_changed))
+    });
+    let outcomes = outcomes
+        .buffered(COMMANDED_AT_ONCE)
+        .map(|(job_id, has_changed)| Outcome {
+            job_id,
+            filename: names.get(&job_id).cloned(),
+            has_changed,
+        });
+    Ok(outcomes.collect().await)
 }
 
 /// Whether all of `given` was given before.

@@ -24,6 +24,18 @@ pub async fn delete_job(backend: &Backend, job_id: JobId) -> Result<()> {
     Ok(())
 }
 
+/// Deletes those of these jobs that are there, as [`delete_job`] does, and returns how many.
+pub async fn delete_jobs(backend: &Backend, job_ids: &[JobId]) -> Result<usize> {
+    let mut tx = database::begin(&backend.pool).await?;
+    query::lock(&mut tx, job_ids).await?;
+    let deleted = transition::delete(&mut tx, job_ids).await?;
+    tx.commit().await?;
+    let count = deleted.len();
+    tracing::info!(jobs = count, "jobs deleted");
+    clean_up(backend, deleted);
+    Ok(count)
+}
+
 /// Deletes the user with all jobs, rows and files. Work under way for them ends by itself: without
 /// its job it can't commit.
 pub async fn delete_user(backend: &Backend, user_id: UserId) -> Result<()> {

@@ -10,7 +10,7 @@
 //! readers       results::{reader, search, id_index}  starter
 //!               saved_formats: every query on saved formats
 //! the ledger    ledger: every query on chunks
-//! the job       jobs::{query, transition, events}: every query on jobs     deletion_queue
+//! the job       jobs::{query, list, transition, events}: every query on jobs     deletion_queue
 //! ground        error  config  hosts  database  storage  temporal
 //! ```
 
@@ -50,7 +50,8 @@ pub use config::BackendConfig;
 pub use error::{Error, Result};
 pub use jobs::{
     events::{Event, ProgressHub},
-    query::{FileFormat, JobPage},
+    list::{JobList, ListedJob, StatusCounts},
+    query::FileFormat,
 };
 pub use probe::probe;
 pub use storage::Storage;

@@ -1,14 +1,13 @@
 //! What the pages and the API show of jobs.
 
-use domain::{Job, JobId, JobProgress, UserId};
+use domain::{Job, JobId, JobListRequest, JobProgress, UserId};
 
 use crate::{
-    Backend, JobPage, ProgressHub, Result,
+    Backend, JobList, ProgressHub, Result,
     jobs::{
-        events,
+        events, list,
         query::{self, FileFormat},
     },
-    users,
 };
 
 pub async fn job(backend: &Backend, job_id: JobId) -> Result<Job> {
@@ -25,32 +24,19 @@ pub async fn file_format(backend: &Backend, job_id: JobId) -> Result<FileFormat>
     query::file_format(&backend.pool, job_id).await
 }
 
-/// Returns the page of this number, from 1, of a user's jobs, newest first. It is empty where there are fewer.
-///
-/// # Errors
-///
-/// [`crate::Error::NotFound`] without such a user.
-pub async fn jobs_of_user(
+/// Returns the page of this number, from 1, of the jobs that are asked for, or the last one where there are fewer.
+pub async fn jobs(
     backend: &Backend,
-    user_id: UserId,
+    request: &JobListRequest,
     page: u64,
     size: u64,
-) -> Result<JobPage> {
-    users::get(backend, user_id).await?;
-    let found = query::page(&backend.pool, user_id, page, size).await?;
-    Ok(match found.page == page {
-        true => found,
-        false => JobPage {
-            jobs: Vec::new(),
-            ..found
-        },
-    })
+) -> Result<JobList> {
+    list::list(&backend.pool, request, page, size).await
 }
 
-/// The page of this number of a user's jobs, newest first, or the last one where there are fewer. Empty where there is
-/// no such user.
-pub async fn job_page(backend: &Backend, user_id: UserId, page: u64) -> Result<JobPage> {
-    query::page(&backend.pool, user_id, page, JobPage::SIZE).await
+/// The jobs of these ids, newest first; those that are gone are left out.
+pub async fn chosen(backend: &Backend, job_ids: &[JobId]) -> Result<Vec<Job>> {
+    list::chosen(&backend.pool, job_ids).await
 }
 
 /// The present state of the user's active jobs, and of those in `also`, whatever became of them.

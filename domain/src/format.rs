@@ -141,6 +141,23 @@ pub fn time(machine_time: &str) -> String {
     machine_time.replace('T', " ").replace('Z', " UTC")
 }
 
+/// How long ago something was, in seconds, and from two months on its day: `just now`, `5 min ago`, `3 h ago`,
+/// `12 days ago`, `2026-01-05`. `machine_time` is when it was.
+pub fn age(seconds: i64, machine_time: &str) -> String {
+    let minutes = seconds / 60;
+    let (hours, days) = (minutes / 60, minutes / 60 / 24);
+    match (days, hours, minutes) {
+        (60.., ..) => machine_time
+            .chars()
+            .take_while(|char| *char != 'T')
+            .collect(),
+        (2.., ..) => format!("{days} days ago"),
+        (_, 1.., _) => format!("{hours}\u{a0}h ago"),
+        (_, _, 1..) => format!("{minutes}\u{a0}min ago"),
+        _ => "just now".to_owned(),
+    }
+}
+
 /// `text`, or its first `max` characters and how many there are in all.
 pub fn shortened(text: &str, max: usize) -> Option<String> {
     let (end, _) = text.char_indices().nth(max)?;
@@ -221,6 +238,22 @@ mod tests {
             (9000.0, "3\u{a0}h"),
         ] {
             assert_eq!(about(seconds), expect, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn ages_grow() {
+        for (seconds, expect) in [
+            (-90, "just now"),
+            (59, "just now"),
+            (60, "1\u{a0}min ago"),
+            (3599, "59\u{a0}min ago"),
+            (47 * 3600, "47\u{a0}h ago"),
+            (48 * 3600, "2 days ago"),
+            (60 * 86400 - 1, "59 days ago"),
+            (60 * 86400, "2026-01-05"),
+        ] {
+            assert_eq!(age(seconds, "2026-01-05T02:03:05Z"), expect, "{seconds}");
         }
     }
 

@@ -8,6 +8,7 @@ pub mod format;
 pub mod hidden;
 mod id;
 mod job;
+mod job_list;
 mod page;
 mod report;
 mod saved_format;
@@ -17,6 +18,7 @@ mod user;
 pub use command::{Command, Effect, Forbidden};
 pub use id::{JobId, SavedFormatId, UserId};
 pub use job::{Job, JobStatus};
+pub use job_list::{JobColumn, JobFilter, JobListRequest, JobOrder};
 pub use page::PageRequest;
 pub use report::{JobReport, Throughput, results_filename};
 pub use saved_format::{

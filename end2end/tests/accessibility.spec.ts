@@ -1,6 +1,6 @@
 import AxeBuilder from '@axe-core/playwright';
 import { expect, test, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, listed, start, upload } from './batchline';
 
 const FILE = [
   'transaction_id,amount,date,description',
@@ -54,19 +54,42 @@ test('axe finds nothing on any page @javascript @once', async ({ page }) => {
   await expect(page.getByRole('dialog')).toBeVisible();
   await expectAccessible(page, 'a question');
   await page.goto(dashboard);
-  await expect(page.getByRole('listitem')).toHaveCount(2);
+  await expect(listed(page)).toHaveCount(2);
   await expectAccessible(page, 'a user with files');
   await page.getByRole('button', { name: 'Shortcuts' }).click();
   await expectAccessible(page, 'the shortcuts');
-  await page.goto('/');
+  await page.goto('/users');
   await expectAccessible(page, 'the users');
   expect(errors).toEqual([]);
   await page.goto('/nowhere');
   await expectAccessible(page, 'no page');
 });
 
-test('a form that comes back with an error is accessible @javascript @once', async ({ page }) => {
+test('axe finds nothing on the lists of jobs @javascript @once', async ({ page }) => {
+  await createUser(page);
+  const dashboard = page.url();
+  await upload(page, 'broken.csv', 'id,value\n1,2\n');
+  await start(page);
+  await expect(page.getByText('Failed', { exact: true })).toBeVisible();
+  await page.goto(dashboard);
+  await upload(page, 'march.csv', FILE);
   await page.goto('/');
+  await expectAccessible(page, 'the jobs');
+  await page.getByRole('checkbox', { name: /^Select .*march.csv/ }).first().check();
+  await expectAccessible(page, 'a selected job');
+  await page.getByRole('button', { name: 'Retry', exact: true }).click();
+  await expect(page.getByText('No job was retried.')).toBeVisible();
+  await expectAccessible(page, 'a refusal');
+  await page.getByRole('checkbox', { name: 'Select march.csv' }).first().check();
+  await page.getByRole('button', { name: 'Delete…' }).click();
+  await expect(page.getByRole('heading', { name: 'Delete 1 job?' })).toBeVisible();
+  await expectAccessible(page, 'the question before several jobs are deleted');
+  await page.goto('/?q=nothing-like-it');
+  await expectAccessible(page, 'no jobs found');
+});
+
+test('a form that comes back with an error is accessible @javascript @once', async ({ page }) => {
+  await page.goto('/users');
   await page.getByLabel('Name').fill('   ');
   await page.getByLabel('Email').fill('ann@example.com');
   await page.getByRole('button', { name: 'Create user' }).click();

@@ -17,7 +17,7 @@ export function somebody() {
 
 // Ends on the new user's page.
 export async function createUser(page: Page, user = somebody()) {
-  await page.goto('/');
+  await page.goto('/users');
   await page.getByLabel('Name').fill(user.name);
   await page.getByLabel('Email').fill(user.email);
   await page.getByRole('button', { name: 'Create user' }).click();
@@ -36,6 +36,10 @@ export async function upload(page: Page, name: string, content: string | Buffer)
   await expect(page).toHaveURL(/\/jobs\/\d+$/);
   await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
 }
+
+// The jobs of a list, without its header.
+export const listed = (page: Page, name: 'Files' | 'Jobs' = 'Files') =>
+  page.getByRole('table', { name }).locator('tbody').getByRole('row');
 
 export async function start(page: Page) {
   await page.getByRole('button', { name: 'Start processing' }).click();

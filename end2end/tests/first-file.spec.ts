@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, completed, createUser, expectCounts, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, expectCounts, listed, start, upload } from './batchline';
 
 test('a new user uploads a file, starts it and reads the verdicts', async ({ page }) => {
   await createUser(page);
@@ -43,7 +43,7 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
 
   // The way back to the list of files, and forth again.
   await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').last().click();
-  const file = page.getByRole('list', { name: 'Files' }).getByRole('listitem');
+  const file = listed(page);
   await expect(file).toContainText('Completed');
   await page.goBack();
   await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();

@@ -1,5 +1,5 @@
 import { expect, test, type Page } from '@playwright/test';
-import { LONG, completed, createUser, live, start, upload } from './batchline';
+import { LONG, completed, createUser, listed, live, start, upload } from './batchline';
 
 const ROWS = Array.from({ length: 60 }, (_, row) => `R${row},${row % 3 ? 1 : 'x'},2024-01-01,Row ${row}`);
 const FILE = `transaction_id,amount,date,description\n${ROWS.join('\n')}\n`;
@@ -51,7 +51,7 @@ test('the focus stays near a command that was given by keyboard @javascript @lar
   await live(page);
   await press(page, 'button', 'Retry');
   await expect(page.getByRole('button', { name: 'Pause' })).toBeVisible();
-  const file = page.getByRole('list', { name: 'Files' }).getByRole('listitem');
+  const file = listed(page);
   expect(await file.evaluate((element) => element.contains(document.activeElement))).toBe(true);
   await page.goto(job);
   await completed(page);

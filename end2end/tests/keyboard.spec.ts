@@ -44,7 +44,7 @@ test('the keys of the sheet do what it says @javascript', async ({ page }) => {
   await page.keyboard.press('b');
   await expect(page).toHaveURL(/\/users\/\d+$/);
   await live(page);
-  await expect(page.getByRole('button', { name: 'Start processing' })).not.toHaveAttribute('aria-keyshortcuts');
+  await expect(page.getByRole('button', { name: 'Start second.csv' })).not.toHaveAttribute('aria-keyshortcuts');
   await page.keyboard.press('h');
   await expect(page).toHaveURL(/\/$/);
 });

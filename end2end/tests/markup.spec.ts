@@ -43,7 +43,7 @@ test('no other page shows markup', async ({ page }) => {
   await start(page);
   await completed(page);
   await expectNoMarkup(page);
-  for (const url of [user, '/', '/formats', '/nowhere']) {
+  for (const url of [user, '/', '/users', '/formats', '/nowhere']) {
     await page.goto(url);
     await expectNoMarkup(page);
   }

@@ -1,5 +1,5 @@
 import { expect, test, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, listed, start, upload } from './batchline';
 
 // A page that was loaded anew has forgotten it.
 const mark = (page: Page) => page.evaluate(() => Object.assign(window, { stayed: true }));
@@ -79,25 +79,25 @@ test('what somebody types and opens stays while the page follows its job @javasc
   await upload(other, 'second.csv', SAMPLE);
   await start(other);
   await expect(page.getByRole('link', { name: 'second.csv' })).toBeVisible();
-  await expect(page.getByRole('list', { name: 'Files' }).getByText('Completed')).toHaveCount(2);
+  await expect(listed(page).getByText('Completed')).toHaveCount(2);
   await expect(page.locator('#what-goes')).toContainText('2 files');
   expect(await stayed(page)).toBe(true);
 });
 
 test('an error is told once: it stays in no address @javascript', async ({ page }) => {
   const user = await createUser(page);
-  await page.goto('/');
+  await page.goto('/users');
   await page.getByLabel('Name').fill('Somebody else');
   await page.getByLabel('Email').fill(user.email);
   await page.getByRole('button', { name: 'Create user' }).click();
   await expect(page.getByLabel('Email')).toHaveAccessibleDescription('That email address is already in use.');
-  await expect(page).toHaveURL(/\/$/);
+  await expect(page).toHaveURL(/\/users$/);
   await page.reload();
   await expect(page.getByLabel('Email')).toHaveAccessibleDescription('');
 });
 
 test('a form that is sent twice is sent once @javascript', async ({ page }) => {
-  await page.goto('/');
+  await page.goto('/users');
   await live(page);
   let posts = 0;
   await page.route('**/rpc/create-user', async (route) => {

@@ -44,6 +44,7 @@ test('pictures of the pages @screenshots', async ({ page }) => {
 
   const pages = {
     home: '/',
+    users: '/users',
     user: dashboard,
     empty: first,
     checked: first,
@@ -72,7 +73,7 @@ test('pictures of the pages @screenshots', async ({ page }) => {
         expect(overflow, `${name} at ${width}`).toBeLessThanOrEqual(0);
         await page.screenshot({
           path: `${directory}/${name}-${width}-${colorScheme}.png`,
-          fullPage: name !== 'home',
+          fullPage: !['home', 'users'].includes(name),
         });
       }
     }

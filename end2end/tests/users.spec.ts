@@ -1,10 +1,10 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, createUser, somebody } from './batchline';
+import { SAMPLE, createUser, listed, somebody } from './batchline';
 
 test('users are listed newest first', async ({ page }) => {
   const older = await createUser(page);
   const newer = await createUser(page);
-  await page.goto('/');
+  await page.goto('/users');
   const names = await page
     .getByRole('list', { name: 'Users' })
     .getByRole('link')
@@ -15,7 +15,7 @@ test('users are listed newest first', async ({ page }) => {
 
 test('an email address is taken whatever its case', async ({ page }) => {
   const user = await createUser(page);
-  await page.goto('/');
+  await page.goto('/users');
   await page.getByLabel('Name').fill('Somebody else');
   await page.getByLabel('Email').fill(user.email.toUpperCase());
   await page.getByRole('button', { name: 'Create user' }).click();
@@ -31,7 +31,7 @@ test('an email address is taken whatever its case', async ({ page }) => {
 });
 
 test('an email address that is none is refused beside its field', async ({ page }) => {
-  await page.goto('/');
+  await page.goto('/users');
   await page.getByLabel('Name').fill('Ann');
   // The browser lets it pass: only the server asks for a dot.
   await page.getByLabel('Email').fill('ann@example');
@@ -70,7 +70,7 @@ test('a user is found by name or email, among pages of them', async ({ page, req
     const data = { name: `Search ${id} ${number}`, email: `search-${id}-${number}@example.com` };
     expect((await request.post('/api/users', { data })).status()).toBe(201);
   }
-  await page.goto('/');
+  await page.goto('/users');
   const users = page.getByRole('list', { name: 'Users' }).getByRole('listitem');
   await expect(users).toHaveCount(20);
   await page.getByRole('searchbox', { name: 'Search users' }).fill(`SEARCH ${id}`);
@@ -79,12 +79,12 @@ test('a user is found by name or email, among pages of them', async ({ page, req
   await page.getByRole('link', { name: 'Next' }).click();
   await expect(users).toHaveCount(1);
   await expect(users).toContainText(`Search ${id} 1`);
-  await page.goto(`/?q=search-${id}-7@`);
+  await page.goto(`/users?q=search-${id}-7@`);
   await expect(users).toHaveCount(1);
-  await page.goto(`/?q=${id}-nobody`);
+  await page.goto(`/users?q=${id}-nobody`);
   await page.getByRole('link', { name: 'Show all users' }).click();
   await expect(users).toHaveCount(20);
-  await page.goto('/?page=abc');
+  await page.goto('/users?page=abc');
   await expect(page.getByText('Page must be 1 or higher.')).toBeVisible();
   await expect(users).toHaveCount(20);
   // Whoever wants to create one doesn't have to pass them all.
@@ -101,7 +101,7 @@ test('many files come in pages', async ({ page, request }) => {
     expect(answer.status()).toBe(201);
   }
   await page.reload();
-  const files = page.getByRole('list', { name: 'Files' }).getByRole('listitem');
+  const files = listed(page);
   await expect(page.getByRole('heading', { name: 'Files 60' })).toBeVisible();
   await expect(files).toHaveCount(50);
   await expect(files.first()).toContainText('file-60.csv');
@@ -133,14 +133,14 @@ test('deleting a user asks first', async ({ page }) => {
 
   await page.getByRole('button', { name: 'Delete user…' }).click();
   await dialog.getByRole('button', { name: 'Delete user' }).click();
-  await expect(page.getByRole('heading', { level: 1, name: /^Check every/ })).toBeVisible();
+  await expect(page.getByRole('heading', { level: 1, name: 'Users' })).toBeVisible();
   await expect(page.getByText(user.email)).toHaveCount(0);
 
   const gone = await page.goto(url);
   expect(gone?.status()).toBe(404);
   await expect(page.getByRole('heading', { level: 1, name: 'User not found' })).toBeVisible();
-  await page.getByRole('link', { name: 'Back to all users' }).click();
-  await expect(page.getByRole('button', { name: 'Create user' })).toBeVisible();
+  await page.getByRole('link', { name: 'Back to all jobs' }).click();
+  await expect(page.getByRole('navigation', { name: 'Sections' })).toBeVisible();
 });
 
 test('an address without a page says so and leads home', async ({ page }) => {
@@ -148,6 +148,6 @@ test('an address without a page says so and leads home', async ({ page }) => {
     const response = await page.goto(path);
     expect(response?.status(), path).toBe(404);
     await expect(page.getByRole('heading', { level: 1, name: /not found$/ })).toBeVisible();
-    await expect(page.getByRole('link', { name: 'Back to all users' })).toBeVisible();
+    await expect(page.getByRole('link', { name: 'Back to all jobs' })).toBeVisible();
   }
 });

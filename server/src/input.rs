@@ -153,6 +153,20 @@ impl QueryValues {
         id
     }
 
+    /// None where there is none.
+    pub fn user_id(&mut self, name: &str) -> Option<UserId> {
+        let id = self.text(name)?.parse().ok();
+        if id.is_none() {
+            self.errors.push(not_an_id(name));
+        }
+        id
+    }
+
+    /// Notes what is wrong with several values.
+    pub fn all_parsed<T>(&mut self, values: Result<T, Vec<InvalidField>>) -> Option<T> {
+        values.map_err(|errors| self.errors.extend(errors)).ok()
+    }
+
     /// Notes what is wrong with a value.
     pub fn parsed<T, E: Into<InvalidField>>(&mut self, value: Result<T, E>) -> Option<T> {
         value.map_err(|error| self.errors.push(error.into())).ok()

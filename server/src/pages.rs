@@ -45,13 +45,19 @@ pub fn router(state: &AppState) -> Router<AppState> {
     let function = || post(forms::server_function);
     Router::new()
         .route("/", get(home))
+        .route("/users", get(users))
+        .route("/jobs/delete", get(delete_jobs))
         .route("/formats", get(formats))
         .route("/users/{id}", get(user))
         .route("/jobs/{id}", get(job))
-        .layer(middleware::from_fn(forms::forget_error))
+        .layer(middleware::from_fn(forms::forget_shown))
         .route(
             "/jobs/{id}/answers",
             post(answer).layer(at_most(MAX_ANSWER_BYTES)),
+        )
+        .route(
+            "/jobs/commands",
+            post(forms::change_jobs).layer(at_most(max_form)),
         )
         .route("/rpc/{name}", function().layer(at_most(max_form)))
         .route("/rpc/upload-file", function().layer(at_most(max_file)))
@@ -76,8 +82,12 @@ impl<S: Sync> FromRequestParts<S> for PageQuery {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        Ok(Self(match forms::error_of(&parts.headers) {
+        let query = match forms::error_of(&parts.headers) {
             Some(error) => query.with_form_error(error),
+            None => query,
+        };
+        Ok(Self(match forms::notice_of(&parts.headers) {
+            Some(notice) => query.with_notice(notice),
             None => query,
         }))
     }
@@ -85,6 +95,16 @@ impl<S: Sync> FromRequestParts<S> for PageQuery {
 
 async fn home(State(state): State<AppState>, PageQuery(query): PageQuery) -> Page {
     pages::home(&state.site, &state.backend, &query).await
+}
+
+async fn users(State(state): State<AppState>, PageQuery(query): PageQuery) -> Page {
+    pages::users(&state.site, &state.backend, &query).await
+}
+
+async fn delete_jobs(State(state): State<AppState>, request: Request) -> Page {
+    let list = forms::list_before(&request);
+    let query = request.uri().query().unwrap_or_default();
+    pages::delete_jobs(&state.site, &state.backend, query, list).await
 }
 
 async fn formats(State(state): State<AppState>) -> Page {

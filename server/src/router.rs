@@ -33,8 +33,9 @@ use crate::{
                        progress live, and read each row with its verdict.\n\nErrors are \
                        `application/problem+json` (RFC 9457). Live progress: a WebSocket at \
                        `/ws/{user_id}` sends the state of the user's active jobs and then every \
-                       change, as `JobProgress`, and deletion, as `JobDeleted`; the text `ping` is \
-                       answered by `pong`."
+                       change, as `JobProgress`, and deletion, as `JobDeleted`. One at `/ws` sends \
+                       `{\"type\":\"jobs_changed\"}` when the jobs of anybody have changed, at \
+                       most once a second. The text `ping` is answered by `pong`."
     ),
     components(schemas(domain::JobProgress, domain::JobDeleted, problem::Problem))
 )]
@@ -69,6 +70,7 @@ fn rest(state: &AppState) -> (Router<AppState>, Description) {
     let file = |bytes: u64| at_most(bytes.saturating_add(FORM_OVERHEAD));
     let small = OpenApiRouter::with_openapi(ApiDescription::openapi())
         .routes(routes!(users::list, users::create))
+        .routes(routes!(jobs::list))
         .routes(routes!(jobs::list_of_user))
         .routes(routes!(transactions::list))
         .routes(routes!(results::download))
@@ -85,6 +87,7 @@ fn rest(state: &AppState) -> (Router<AppState>, Description) {
                 .routes(routes!(jobs::retry))
                 .route_layer(from_extractor::<ApiQuery<NoParameters>>()),
         )
+        .route("/ws", get(websocket::watch_all))
         .route("/ws/{user_id}", get(websocket::watch_user))
         .layer(at_most(limits.max_body_bytes));
     let saved_formats = OpenApiRouter::new()

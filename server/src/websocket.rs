@@ -1,4 +1,4 @@
-//! `/ws/{user_id}`: the progress of a user's jobs, as it happens.
+//! `/ws/{user_id}`: the progress of a user's jobs, as it happens. `/ws`: that some job has changed.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use backend::{Backend, Event, ProgressHub, queries};
 use domain::{JobId, JobProgress, UserId};
 use tokio::{
     sync::broadcast::error::RecvError,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
 use crate::{
@@ -45,13 +45,8 @@ pub async fn watch_user(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     backend::users::get(&backend, user_id).await?;
-    let upgrade = upgrade?
-        .max_message_size(MAX_SOCKET_MESSAGE)
-        .max_frame_size(MAX_SOCKET_MESSAGE)
-        .read_buffer_size(MAX_SOCKET_MESSAGE)
-        .write_buffer_size(0)
-        .max_write_buffer_size(MAX_SOCKET_BUFFER);
-    let counted = sockets.count(user_id, peer.ip())?;
+    let upgrade = bounded(upgrade?);
+    let counted = sockets.count(Some(user_id), peer.ip())?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _counted = counted;
         let watcher = Watcher {
@@ -63,6 +58,73 @@ pub async fn watch_user(
         // An error says that the peer is gone: nothing is left to be done for it.
         let _ = watcher.run(&hub, stopping).await;
     }))
+}
+
+/// The time from one message about changed jobs to the next, whatever happens.
+const CHANGES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The message that some job has changed, or is new, or was deleted.
+const CHANGED: &str = r#"{"type":"jobs_changed"}"#;
+
+pub async fn watch_all(
+    State(hub): State<ProgressHub>,
+    State(stopping): State<Stopping>,
+    State(sockets): State<Sockets>,
+    Extension(Ends { peer, .. }): Extension<Ends>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let upgrade = bounded(upgrade?);
+    let counted = sockets.count(None, peer.ip())?;
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let _counted = counted;
+        // An error says that the peer is gone: nothing is left to be done for it.
+        let _ = tell_changes(socket, &hub, stopping).await;
+    }))
+}
+
+/// However many jobs are running, and however fast, who watches all of them reads them at most once a second.
+async fn tell_changes(
+    mut socket: WebSocket,
+    hub: &ProgressHub,
+    mut stopping: Stopping,
+) -> Result<(), axum::Error> {
+    let mut events = hub.subscribe();
+    let mut ping = interval(PING_INTERVAL);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut has_changed = false;
+    let mut due = Instant::now();
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Ok(_) | Err(RecvError::Lagged(_)) => has_changed = true,
+                Err(RecvError::Closed) => break,
+            },
+            () = sleep_until(due), if has_changed => {
+                has_changed = false;
+                due = Instant::now() + CHANGES_INTERVAL;
+                socket.send(Message::text(CHANGED)).await?;
+            },
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(text))) if text.as_str() == "ping" => {
+                    socket.send(Message::text("pong")).await?;
+                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => break,
+                Some(Ok(_)) => {}
+            },
+            _ = ping.tick() => socket.send(Message::Ping(Default::default())).await?,
+            () = stopping.wait() => break,
+        }
+    }
+    socket.send(Message::Close(None)).await
+}
+
+fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade
+        .max_message_size(MAX_SOCKET_MESSAGE)
+        .max_frame_size(MAX_SOCKET_MESSAGE)
+        .read_buffer_size(MAX_SOCKET_MESSAGE)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_SOCKET_BUFFER)
 }
 
 /// The open sockets: of each user, from each address, and of all.
@@ -89,7 +151,8 @@ struct Open {
 /// A socket that counts, until this is dropped.
 struct Counted {
     sockets: Sockets,
-    user_id: UserId,
+    /// Whose jobs it watches; `None` for everybody's.
+    user_id: Option<UserId>,
     address: IpAddr,
 }
 
@@ -106,19 +169,21 @@ impl Sockets {
     }
 
     /// Counts one more, if there may be one.
-    fn count(&self, user_id: UserId, address: IpAddr) -> Result<Counted, Problem> {
+    fn count(&self, user_id: Option<UserId>, address: IpAddr) -> Result<Counted, Problem> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_user = open.of_user.get(&user_id).copied().unwrap_or(0);
+        let of_user = user_id.and_then(|user_id| open.of_user.get(&user_id).copied());
         let from_address = open.from_address.get(&address).copied().unwrap_or(0);
         if open.all >= self.limits.all
-            || of_user >= self.limits.per_user
+            || of_user.unwrap_or(0) >= self.limits.per_user
             || from_address >= self.limits.per_address
         {
             let sentence = "Too many live connections are open. Close some, or try again later.";
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(10));
         }
         open.all += 1;
-        *open.of_user.entry(user_id).or_default() += 1;
+        if let Some(user_id) = user_id {
+            *open.of_user.entry(user_id).or_default() += 1;
+        }
         *open.from_address.entry(address).or_default() += 1;
         Ok(Counted {
             sockets: self.clone(),
@@ -136,7 +201,9 @@ impl Drop for Counted {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         open.all -= 1;
-        less(&mut open.of_user, self.user_id);
+        if let Some(user_id) = self.user_id {
+            less(&mut open.of_user, user_id);
+        }
         less(&mut open.from_address, self.address);
     }
 }

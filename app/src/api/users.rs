@@ -1,28 +1,9 @@
-use backend::{Backend, JobPage};
-use domain::{Email, NewUser, SavedFormat, User, UserChange, UserId, UserName};
+use backend::Backend;
+use domain::{Email, NewUser, User, UserChange, UserId, UserName};
 use leptos::prelude::*;
 
 use super::respond;
 use crate::{AppError, ErrorKind};
-
-/// What the page of a user shows.
-pub struct Dashboard {
-    pub user: User,
-    pub jobs: JobPage,
-    pub formats: Vec<SavedFormat>,
-}
-
-pub async fn dashboard(
-    backend: &Backend,
-    user_id: UserId,
-    page: u64,
-) -> Result<Dashboard, AppError> {
-    Ok(Dashboard {
-        user: backend::users::get(backend, user_id).await?,
-        jobs: backend::queries::job_page(backend, user_id, page).await?,
-        formats: backend::saved_formats::list(backend, user_id).await?,
-    })
-}
 
 /// Leads to the new user's page.
 #[server(prefix = "/rpc", endpoint = "create-user")]
@@ -57,7 +38,7 @@ pub async fn update_user(user_id: UserId, name: String, email: String) -> Result
 pub async fn delete_user(user_id: UserId) -> Result<(), AppError> {
     respond(async {
         backend::deletion::delete_user(&expect_context::<Backend>(), user_id).await?;
-        leptos_axum::redirect("/");
+        leptos_axum::redirect("/users");
         Ok(())
     })
     .await

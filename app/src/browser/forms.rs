@@ -44,7 +44,8 @@ fn send_once(event: SubmitEvent) {
         return;
     };
     // A script sends it, or it only leads somewhere.
-    if event.default_prevented() || form.method() != "post" {
+    let is_sent_here = form.has_attribute("data-in-place");
+    if event.default_prevented() || is_sent_here || form.method() != "post" {
         return;
     }
     if form.has_attribute(SENT) {

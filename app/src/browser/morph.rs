@@ -1,7 +1,7 @@
 //! Makes one piece of a page equal to another one by changing what differs: what has the focus, is being typed, or was
 //! opened stays as it is.
 
-use leptos::web_sys::{Element, HtmlInputElement, HtmlOptionElement};
+use leptos::web_sys::{Element, HtmlInputElement, HtmlOptionElement, Node};
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Makes `old` equal to `new`, an element of another document with the same name.
@@ -55,11 +55,28 @@ fn morph_children(old: &Element, new: &Element) -> Result<(), JsValue> {
             old.append_child(&new_child)?;
             continue;
         };
-        next_old = old_child.next_sibling();
-        match (
+        let (old_element, new_element) = (
             old_child.dyn_ref::<Element>(),
             new_child.dyn_ref::<Element>(),
-        ) {
+        );
+        if let (Some(old_element), Some(new_element)) = (old_element, new_element)
+            && !is_same(old_element, new_element)
+        {
+            // One among many, such as a row, that has moved up; or one that is new above those that stay.
+            if let Some(moved) = later(&old_child, new_element) {
+                old.insert_before(&moved, Some(&old_child))?;
+                morph(&moved, new_element)?;
+                next_old = Some(old_child);
+                continue;
+            }
+            if later(&new_child, old_element).is_some() {
+                old.insert_before(&new_child, Some(&old_child))?;
+                next_old = Some(old_child);
+                continue;
+            }
+        }
+        next_old = old_child.next_sibling();
+        match (old_element, new_element) {
             (Some(old_child), Some(new_child)) if is_same(old_child, new_child) => {
                 morph(old_child, new_child)?;
             }
@@ -76,6 +93,18 @@ fn morph_children(old: &Element, new: &Element) -> Result<(), JsValue> {
         old.remove_child(&rest)?;
     }
     Ok(())
+}
+
+/// The sibling after `node` that has the id of `element`.
+fn later(node: &Node, element: &Element) -> Option<Element> {
+    let id = element.id();
+    if id.is_empty() {
+        return None;
+    }
+    let found = node.owner_document()?.get_element_by_id(&id)?;
+    (found.parent_node() == node.parent_node()
+        && found.compare_document_position(node) & Node::DOCUMENT_POSITION_PRECEDING != 0)
+        .then_some(found)
 }
 
 /// Whether the one can become the other. What has an id is something of its own.

@@ -3,21 +3,24 @@
 //!
 //! Links and search forms that lead to the same page with another query are followed in this way, too.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
 
 use leptos::{
     ev,
     prelude::{document, window, window_event_listener, window_event_listener_untyped},
     web_sys::{
-        Document, Element, FormData, HtmlAnchorElement, HtmlFormElement, HtmlSelectElement,
-        MouseEvent, Response, SubmitEvent, UrlSearchParams,
+        Document, Element, FormData, HtmlAnchorElement, HtmlElement, HtmlFormElement,
+        HtmlSelectElement, MouseEvent, Response, SubmitEvent, UrlSearchParams,
     },
 };
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{DomParser, SupportedType, Url};
+use web_sys::{DomParser, FocusOptions, RequestInit, SupportedType, Url};
 
-use super::{forms::SENT, morph::morph, preview};
-use crate::AppError;
+use super::{forms::SENT, morph::morph, preview, selection};
+use crate::{AppError, request::query_of};
 
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
 
@@ -43,8 +46,11 @@ pub fn refresh() {
         IS_STALE.set(true);
     } else {
         leptos::task::spawn_local(async {
-            // The page stays as it is.
-            let _ = load().await;
+            let before = news();
+            // Where it fails the page stays as it is.
+            if load().await.is_ok() {
+                say_news(&before);
+            }
         });
     }
 }
@@ -67,7 +73,9 @@ pub fn listen() {
         }
     });
     let _ = window_event_listener(ev::submit, |event| {
-        if let Some(url) = searched(&event).filter(is_within) {
+        if post_in_place(&event) {
+            event.prevent_default();
+        } else if let Some(url) = searched(&event).filter(is_within) {
             event.prevent_default();
             go(&url);
         } else if !event.default_prevented() && is_offline() {
@@ -141,6 +149,62 @@ fn searched(event: &SubmitEvent) -> Option<Url> {
     Some(url)
 }
 
+/// Sends a form that changes what its page shows, with the button that was pressed. Returns whether it is one.
+fn post_in_place(event: &SubmitEvent) -> bool {
+    let form = event.target().and_then(|form| form.dyn_into().ok());
+    let form: Option<HtmlFormElement> = form;
+    // A button may have a way of its own.
+    let has_own = |button: HtmlElement| button.has_attribute("formaction");
+    let form = form.filter(|form| {
+        let is_usual = !event.submitter().is_some_and(has_own);
+        form.has_attribute("data-in-place") && is_usual && !event.default_prevented()
+    });
+    let Some((form, body)) = form.zip(query_of(event)) else {
+        return false;
+    };
+    // Enter in a field presses the first button, which is there for nothing else.
+    let is_by_enter = event.submitter().is_some_and(|button| button.hidden());
+    if !is_by_enter && !form.has_attribute(SENT) {
+        let _ = form.set_attribute(SENT, "");
+        leptos::task::spawn_local(async move {
+            say(TROUBLE, "");
+            let posted = post(&form, &body).await;
+            let _ = form.remove_attribute(SENT);
+            match posted {
+                // Whoever has chosen several has done so for this.
+                Ok(()) if body.contains("command=") => selection::clear(&form),
+                Ok(()) => {}
+                Err(_) => say(TROUBLE, &AppError::unreachable().message),
+            }
+        });
+    }
+    true
+}
+
+/// Posts a form and shows the page that it leads to, with what the form has done.
+async fn post(form: &HtmlFormElement, body: &str) -> Result<(), JsValue> {
+    let options = RequestInit::new();
+    options.set_method("POST");
+    let fields: JsValue = UrlSearchParams::new_with_str(body)?.into();
+    options.set_body(&fields);
+    let response = window().fetch_with_str_and_init(&form.action(), &options);
+    let response: Response = response.await?.dyn_into()?;
+    if is_other_page(&response.url()) {
+        return window().location().set_href(&response.url());
+    }
+    let fetched = document_of(&response).await?;
+    apply(&fetched)?;
+    if let (Some(shown), Some(notice)) = (
+        document().get_element_by_id(NOTICE),
+        fetched.get_element_by_id(NOTICE),
+    ) {
+        morph(&shown, &notice)?;
+    }
+    // A fetch that was begun before it came too early.
+    refresh();
+    Ok(())
+}
+
 /// Whether `url` is this page with another query.
 fn is_within(url: &Url) -> bool {
     let location = window().location();
@@ -166,6 +230,7 @@ fn show(is_new: bool) {
         set_busy(true);
         say(ANNOUNCEMENT, "");
         say(TROUBLE, "");
+        say(NOTICE, "");
         match load().await {
             Ok(true) => {
                 if is_new {
@@ -201,9 +266,34 @@ fn announced() -> String {
     sentences.join(" ")
 }
 
+/// What the page says of each of many things, by its id.
+fn news() -> HashMap<String, String> {
+    let Ok(many) = document().query_selector_all("[data-news]") else {
+        return HashMap::new();
+    };
+    (0..many.length())
+        .filter_map(|at| many.get(at)?.dyn_into::<Element>().ok())
+        .filter_map(|one| Some((one.id(), one.get_attribute("data-news")?)))
+        .collect()
+}
+
+/// Says what is said of them now, where it was something else.
+fn say_news(before: &HashMap<String, String>) {
+    let sentences: Vec<String> = news()
+        .into_iter()
+        .filter(|(id, sentence)| before.get(id).is_some_and(|before| before != sentence))
+        .map(|(_, sentence)| sentence)
+        .collect();
+    if !sentences.is_empty() {
+        say(ANNOUNCEMENT, &sentences.join(" "));
+    }
+}
+
 /// Ids of the places in the document for what has changed, and for why something could not.
 const ANNOUNCEMENT: &str = "announcement";
 const TROUBLE: &str = "trouble";
+/// What a form has done; until somebody goes elsewhere.
+const NOTICE: &str = "notice";
 
 fn say(place: &str, sentence: &str) {
     if let Some(place) = document().get_element_by_id(place) {
@@ -254,9 +344,14 @@ async fn fetch() -> Result<Document, Unshown> {
         // What was shown is deleted: the server's page says so.
         let _ = window().location().reload();
     }
-    let html = response.text()?.await.map_err(|_| Unshown::Unreachable)?;
-    let html = html.as_string().unwrap_or_default();
-    Ok(DomParser::new()?.parse_from_string(&html, SupportedType::TextHtml)?)
+    document_of(&response)
+        .await
+        .map_err(|_| Unshown::Unreachable)
+}
+
+async fn document_of(response: &Response) -> Result<Document, JsValue> {
+    let html = response.text()?.await?.as_string().unwrap_or_default();
+    DomParser::new()?.parse_from_string(&html, SupportedType::TextHtml)
 }
 
 fn apply(fetched: &Document) -> Result<(), JsValue> {
@@ -272,8 +367,19 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
         // It is gone, or can't be shown now: what is there is better than nothing.
         return Err(JsValue::NULL);
     }
+    let focused = document().active_element();
     for (part, fetched) in found {
         morph(&part, &fetched)?;
+    }
+    // What is moved to another place loses the focus.
+    if let Some(focused) = focused.filter(|it| it.is_connected())
+        && document().active_element().as_ref() != Some(&focused)
+        && let Some(focused) = focused.dyn_ref::<HtmlElement>()
+    {
+        let options = FocusOptions::new();
+        options.set_prevent_scroll(true);
+        // Fails for nothing that has had it.
+        let _ = focused.focus_with_options(&options);
     }
     preview::refresh();
     ISLANDS.with_borrow(|islands| {

@@ -31,11 +31,10 @@ pub fn Controls(
     job: RwSignal<JobState>,
     /// What was asked of the job and isn't answered yet.
     asked: RwSignal<Option<Command>>,
-    /// The error of a command that was posted without JavaScript, to this job or another.
+    /// The error of a command that was posted without JavaScript.
     posted: Option<AppError>,
-    /// Whether the job may be cancelled here, once in a page, as it asks first; and whether the question is open.
-    #[prop(default = None)]
-    cancel: Option<bool>,
+    /// Whether the page asks if the job is to be cancelled.
+    is_question_open: bool,
 ) -> impl IntoView {
     let state = Memo::new(move |_| job.with(|job| (job.status, job.error_code.is_some())));
     move || {
@@ -45,19 +44,19 @@ pub fn Controls(
             *command != Command::Cancel && !is_in_vain && command.is_offered_for(status)
         };
         let offered: Vec<Command> = Command::ALL.into_iter().filter(is_offered).collect();
-        // In a list it would be one of many jobs that a key starts.
-        let has_shortcut = cancel.is_some();
-        let cancel = cancel.filter(|_| Command::Cancel.is_offered_for(status));
+        let can_cancel = Command::Cancel.is_offered_for(status);
         let posted = posted.clone();
-        (cancel.is_some() || !offered.is_empty()).then(|| {
+        (can_cancel || !offered.is_empty()).then(|| {
             let order = |command| Order::new(job_id, job, asked, command, posted.as_ref());
-            let cancel = cancel.map(|open| view! { <Cancel order=order(Command::Cancel) open /> });
+            let cancel = can_cancel.then(|| {
+                view! { <Cancel order=order(Command::Cancel) open=is_question_open /> }
+            });
             let orders: Vec<_> = offered.into_iter().map(order).collect();
             view! {
                 <div class="controls" role="group" aria-label="Commands">
                     // By key, so that no button becomes another one under somebody's pointer.
                     <For each=move || orders.clone() key=|order| order.command let(order)>
-                        <CommandButton order has_shortcut />
+                        <CommandButton order />
                     </For>
                     {cancel}
                 </div>
@@ -140,9 +139,9 @@ fn OrderForm<C: IntoView + 'static>(order: Order, children: TypedChildren<C>) ->
 }
 
 #[component]
-fn CommandButton(order: Order, has_shortcut: bool) -> impl IntoView {
+fn CommandButton(order: Order) -> impl IntoView {
     // A retry replaces what is there: not by a slip of a finger.
-    let shortcut = (has_shortcut && order.command != Command::Retry).then_some("s");
+    let shortcut = (order.command != Command::Retry).then_some("s");
     let (name, under_way) = match order.command {
         Command::Start => ("Start processing", "Starting…"),
         Command::Pause => ("Pause", "Pausing…"),

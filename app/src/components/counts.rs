@@ -9,11 +9,7 @@ use crate::live;
 pub fn Counts(
     job_id: JobId,
     #[prop(into)] job: Signal<JobState>,
-    /// Smaller, and without those that only matter while one waits.
-    #[prop(optional)]
-    compact: bool,
     /// What the links keep of the page's query, as `&size=50`.
-    #[prop(default = Signal::stored(String::new()))]
     kept: Signal<String>,
 ) -> impl IntoView {
     let numbers = Memo::new(move |_| {
@@ -49,11 +45,10 @@ pub fn Counts(
         }
     };
     view! {
-        <dl class="counts" class:counts-small=compact>
+        <dl class="counts">
             {count("Total rows", "total", |[total, ..]| total)}
             // A sum, so that the numbers agree on their way too.
-            {(!compact)
-                .then(|| count("Processed", "processed", |[_, valid, invalid, _]| valid + invalid))}
+            {count("Processed", "processed", |[_, valid, invalid, _]| valid + invalid)}
             {count("Valid", "valid", |[_, valid, ..]| valid)}
             {count("Invalid", "invalid", |[_, _, invalid, _]| invalid)}
             {count("Suspicious", "suspicious", |[.., suspicious]| suspicious)}

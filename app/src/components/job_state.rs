@@ -101,6 +101,15 @@ impl Announcements {
     }
 }
 
+/// What a list says of a job to who doesn't see it, when it has changed.
+#[cfg(feature = "ssr")]
+pub fn job_news(job: &JobState, filename: &str) -> String {
+    match job.status {
+        JobStatus::Processing => format!("{filename} is being processed."),
+        _ => sentence(job, filename),
+    }
+}
+
 fn sentence(job: &JobState, filename: &str) -> String {
     match job.status {
         JobStatus::Pending => format!("{filename} is ready to start."),

@@ -3,17 +3,13 @@ use leptos::prelude::*;
 /// What the title of a page begins with that says what is wrong with a form.
 const ERROR: &str = "Error: ";
 
-/// The title of a document; of the first page for an empty text.
+/// The title of a document.
 pub fn document_title(text: &str) -> String {
-    match text {
-        "" => "Batchline".to_owned(),
-        text => format!("{text} · Batchline"),
-    }
+    format!("{text} · Batchline")
 }
 
 #[cfg(feature = "ssr")]
 pub fn error_title(title: &str) -> String {
-    let title = if title.is_empty() { "Users" } else { title };
     format!("{ERROR}{title}")
 }
 

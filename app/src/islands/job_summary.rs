@@ -1,4 +1,4 @@
-use domain::{JobId, JobState, JobStatus, Phase, format};
+use domain::{JobDeleted, JobId, JobProgress, JobState, JobStatus, Phase, format};
 use leptos::{either::EitherOf3, prelude::*};
 use serde::Deserialize;
 
@@ -47,11 +47,14 @@ pub fn JobSummary(
         kept.set(fresh.kept);
     });
     let lost = live::watch(
-        user_id,
-        move |told| {
-            if told.job_id == job_id {
-                renew(job, told.state);
-            }
+        Some(user_id),
+        move |message| match JobProgress::from_json(message) {
+            Ok(told) if told.job_id == job_id => renew(job, told.state),
+            Ok(_) => {}
+            // The page that shows it is gone.
+            Err(_) if JobDeleted::from_json(message).is_some() => live::refresh(),
+            // Anything else is only a sign of life.
+            Err(_) => {}
         },
         move |was_lost| {
             if was_lost || job.with_untracked(|job| job.status.is_active()) {
@@ -99,7 +102,7 @@ pub fn JobSummary(
                 }
             }}
             {children()}
-            <Controls job_id job asked posted cancel=Some(is_question_open) />
+            <Controls job_id job asked posted is_question_open />
         </section>
         {announcements.region()}
         <ConnectionState lost />
@@ -196,8 +199,6 @@ fn Failed(job: Signal<JobState>) -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use domain::JobProgress;
-
     use super::*;
 
     fn job(status: JobStatus, processed_records: u64, batches: (u32, u32)) -> JobState {

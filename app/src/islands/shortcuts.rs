@@ -5,11 +5,11 @@ use crate::components::Dialog;
 /// Each page marks what a key does by `aria-keyshortcuts`; this is what the sheet says of them.
 const KEYS: [(&str, &str); 10] = [
     ("?", "This help"),
-    ("h", "All users"),
+    ("h", "All jobs"),
     ("b", "One level up"),
     ("u", "Choose a file to upload"),
     ("s", "Start, pause or resume the processing"),
-    ("/", "Search the rows"),
+    ("/", "Search"),
     ("g", "Go to a row"),
     ("1 – 4", "All, valid, invalid, suspicious rows"),
     ("j", "Next page of rows"),

@@ -27,7 +27,7 @@ pub fn refused(site: &Site, status: StatusCode, sentence: &str) -> Page {
                 <p>{sentence}</p>
                 <p>
                     <a class="button" href="/">
-                        "Back to all users"
+                        "Back to all jobs"
                     </a>
                 </p>
             </section>
@@ -60,7 +60,7 @@ pub fn failure(site: &Site, error: AppError) -> Page {
                 <p>{advice}</p>
                 <p class="actions">
                     {again} <a class="button" href="/">
-                        "Back to all users"
+                        "Back to all jobs"
                     </a>
                 </p>
             </section>

@@ -102,7 +102,7 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
         let kept = rows.kept();
         view! {
             <nav class="crumbs" aria-label="Breadcrumb">
-                <a href="/">"Users"</a>
+                <a href="/users">"Users"</a>
                 <span aria-hidden="true">"/"</span>
                 <a href=format!("/users/{}", user.id) aria-keyshortcuts="b">
                     <bdi>{user.name.clone()}</bdi>

@@ -3,66 +3,50 @@
 mod formats;
 mod settings;
 
-use axum::http::StatusCode;
-use backend::{Backend, JobPage};
-use domain::{Job, format};
-use leptos::prelude::*;
+use backend::Backend;
+use domain::{Job, UserId, format};
+use leptos::{prelude::*, server_fn::ServerFn};
 
 use self::{formats::SavedFormats, settings::Settings};
 use super::{
-    REFRESH_SECONDS,
     failure::{failure, not_found},
-    pager::{Pager, page_number},
+    job_list::{JobTable, Jobs},
 };
 use crate::{
-    Page, Query, Site,
-    api::{self, CommandJob, CreateDemoJob, Dashboard, UploadFile},
-    components::Time,
-    islands::{JobList, ListedJob, UploadForm, list_title},
+    AppError, Page, Query, Site,
+    api::{CreateDemoJob, UploadFile},
+    components::{FormError, Time},
+    islands::{UploadForm, job_title},
 };
 
 pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Page {
     let Ok(user_id) = id.parse() else {
         return not_found(site);
     };
-    let (page, invalid_page) = page_number(query);
-    let Dashboard {
-        user,
-        jobs,
-        formats,
-    } = match api::dashboard(backend, user_id, page).await {
-        Ok(dashboard) => dashboard,
+    let read = async {
+        let user = backend::users::get(backend, user_id).await?;
+        let formats = backend::saved_formats::list(backend, user_id).await?;
+        let jobs = Jobs::read(backend, Some(user_id), query).await?;
+        Ok::<_, AppError>((user, formats, jobs))
+    };
+    let (user, formats, jobs) = match read.await {
+        Ok(read) => read,
         Err(error) => return failure(site, error),
     };
-    let JobPage { page, jobs, total } = jobs;
-    let jobs: Vec<ListedJob> = jobs.iter().map(listed).collect();
-    let active = jobs.iter().find(|listed| listed.job.status.is_active());
-    let active = active.map(|listed| (&listed.job, listed.filename.as_str()));
+    let mut listed = jobs.list().jobs.iter().map(|listed| &listed.job);
+    let title = match listed.find(|job| job.state.status.is_active()) {
+        Some(Job {
+            state, filename, ..
+        }) => job_title(state, filename),
+        None => user.name.clone(),
+    };
     let format_names: Vec<String> = formats.iter().map(|saved| saved.name.clone()).collect();
-    let title = query.title(&list_title(active, &user.name));
-    let refresh = active.map(|_| REFRESH_SECONDS.to_owned());
-    site.live_page(StatusCode::OK, &title, refresh, || {
-        let href = move |page| match page {
-            1 => format!("/users/{user_id}#files"),
-            page => format!("/users/{user_id}?page={page}#files"),
-        };
-        let announcement = format!(
-            "{}, page {page} of {}",
-            format::counted(total, "file"),
-            total.div_ceil(JobPage::SIZE).max(1)
-        );
-        let invalid_page = invalid_page.map(|sentence| {
-            view! {
-                <p class="notice notice-bad" role="alert">
-                    {sentence}
-                </p>
-            }
-        });
-        let pager = (total > JobPage::SIZE)
-            .then(|| view! { <Pager page size=JobPage::SIZE total noun="file" href /> });
+    let all = jobs.list().counts.of(None);
+    let refresh = jobs.refresh();
+    site.list_page(&query.title(&title), refresh, || {
         view! {
             <nav class="crumbs" aria-label="Breadcrumb" id="crumbs" data-part>
-                <a href="/" aria-keyshortcuts="b">
+                <a href="/users" aria-keyshortcuts="b">
                     "Users"
                 </a>
                 <span aria-hidden="true">"/"</span>
@@ -86,35 +70,46 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
                 posted={query.posted::<UploadFile>()}
             />
             <div class="columns">
-                <div class="files">
-                    <JobList
-                        user_id
-                        user_name=user.name.clone()
-                        jobs
-                        total
-                        posted={query.posted::<CommandJob>()}
-                        demo_error={query.posted::<CreateDemoJob>()}
-                    />
-                    <div id="pages" data-part data-announce=announcement>
-                        {invalid_page}
-                        {pager}
-                    </div>
-                </div>
+                <JobTable
+                    jobs
+                    noun="file"
+                    heading="Files"
+                    empty=view! { <NoFiles user_id error={query.posted::<CreateDemoJob>()} /> }
+                />
                 <div class="stack">
                     <SavedFormats user_id formats query />
-                    <Settings user job_count=total query />
+                    <Settings user job_count=all query />
                 </div>
             </div>
         }
     })
 }
 
-fn listed(job: &Job) -> ListedJob {
-    ListedJob {
-        job_id: job.id,
-        job: job.state.clone(),
-        filename: job.filename.clone(),
-        bytes: job.bytes,
-        created_at: format::machine_time(job.created_at),
+/// What to do first, with a file of one's own or without.
+#[component]
+fn NoFiles(user_id: UserId, error: Option<AppError>) -> impl IntoView {
+    view! {
+        <div class="empty">
+            <h3>"No files yet"</h3>
+            <ol>
+                <li>
+                    "Upload a file of transactions. "
+                    <a href="/sample.csv" download>
+                        "Download a sample file"
+                    </a>
+                </li>
+                <li>"Start processing. You can close the page; it keeps running."</li>
+                <li>"Review the problems and download the rows to fix."</li>
+            </ol>
+            <p>"No file to hand?"</p>
+            <form method="post" action=CreateDemoJob::PATH>
+                <FormError error />
+                <input type="hidden" name="user_id" value=user_id.to_string() />
+                <button class="button" data-under-way="Preparing…">
+                    "Try it with 200,000 sample rows"
+                </button>
+            </form>
+        </div>
     }
+    .into_any()
 }

@@ -3,6 +3,7 @@
 //! **Invariant.** [`transition`] is the only writer of a job's status, version and `updated_at`.
 
 pub(crate) mod events;
+pub(crate) mod list;
 pub(crate) mod query;
 pub(crate) mod transition;
 

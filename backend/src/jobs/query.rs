@@ -4,45 +4,11 @@ use std::time::Duration;
 
 use domain::{Job, JobId, JobProgress, UserId};
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 use validator::{Format, Layout, Question, Reading};
 
 use super::{numbers, query_jobs};
 use crate::{Error, Result, temporal::Attempt};
-
-/// A page of a user's jobs, newest first.
-pub struct JobPage {
-    /// Which one it is, from 1.
-    pub page: u64,
-    pub jobs: Vec<Job>,
-    /// All of the user's.
-    pub total: u64,
-}
-
-impl JobPage {
-    pub const SIZE: u64 = 50;
-}
-
-/// The page of this number, or the last one where there are fewer. Empty where there is no such user.
-pub(crate) async fn page(pool: &PgPool, user_id: UserId, page: u64, size: u64) -> Result<JobPage> {
-    let total = sqlx::query_scalar!(
-        r#"select count(*) as "total!" from jobs where user_id = $1"#,
-        user_id.get()
-    )
-    .fetch_one(pool)
-    .await? as u64;
-    let page = page.clamp(1, total.div_ceil(size).max(1));
-    let jobs = query_jobs!(
-        "select",
-        "from job_states where user_id = $1 order by id desc limit $2 offset $3",
-        user_id.get(),
-        size as i64,
-        ((page - 1) * size) as i64
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(JobPage { page, jobs, total })
-}
 
 pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: JobId) -> Result<Job> {
     query_jobs!("select", "from job_states where id = $1", job_id.get())
@@ -63,6 +29,17 @@ pub(crate) async fn lock_of_user(
     .map(|job| job.id.into())
     .fetch_all(tx)
     .await
+}
+
+/// Locks these jobs, in the order in which jobs that are started together are locked.
+pub(crate) async fn lock(tx: &mut PgConnection, job_ids: &[JobId]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "select id from jobs where id = any($1) order by id for update",
+        &numbers(job_ids)
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(())
 }
 
 /// The present states of these jobs; those that are gone are left out.

@@ -11,7 +11,7 @@ use validator::{Counts, FileError, Format, Layout, Reading};
 use super::{events, numbers, query, query::IdIndex, query_jobs};
 use crate::{Error, Result, database, error::violates, storage::StoredFile, temporal::Attempt};
 
-/// Makes a pending job of a stored file. Fails with [`Error::NotFound`] if the user is gone.
+/// Makes a pending job of a stored file, and publishes it with the transaction. Fails with [`Error::NotFound`] if the user is gone.
 pub(crate) async fn create(
     tx: &mut PgConnection,
     user_id: UserId,
@@ -20,7 +20,7 @@ pub(crate) async fn create(
     file: &StoredFile,
     (format, saved_format_id): (&Format, Option<SavedFormatId>),
 ) -> Result<Job> {
-    query_jobs!(
+    let job = query_jobs!(
         "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text, saved_format_id)
          values ($1, $2, $3, $4, $5, $6, $7, $8) returning",
         "",
@@ -33,7 +33,7 @@ pub(crate) async fn create(
         file.is_text,
         saved_format_id.map(SavedFormatId::get)
     )
-    .fetch_one(tx)
+    .fetch_one(&mut *tx)
     .await
     .map_err(|error| {
         if violates(&error, "jobs_user_id_fkey") {
@@ -42,8 +42,10 @@ pub(crate) async fn create(
         if violates(&error, "jobs_saved_format_id_fkey") {
             return Error::NotFound("Saved format");
         }
-        error.into()
-    })
+        Error::from(error)
+    })?;
+    events::notify(tx, &[JobProgress::from(&job)]).await?;
+    Ok(job)
 }
 
 /// Lets these jobs be processed in these attempts, and returns those that have begun. A job that isn't at rest in the

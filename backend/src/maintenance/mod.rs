@@ -6,7 +6,7 @@ mod sweep;
 
 pub(crate) use sweep::sweep_soon;
 
-use crate::{Backend, Result};
+use crate::{Backend, Error, Result, jobs::list};
 
 /// One round. Each part is tried, whatever becomes of the others.
 pub async fn round(backend: &Backend) -> Result<()> {
@@ -14,6 +14,9 @@ pub async fn round(backend: &Backend) -> Result<()> {
         sweep::sweep(&backend.pool, &backend.storage).await,
         reconcile::reconcile(backend).await,
         old_results::derive(&backend.pool, &backend.storage).await,
+        list::sum_up_counts(&backend.pool)
+            .await
+            .map_err(Error::from),
     ];
     results.into_iter().collect()
 }

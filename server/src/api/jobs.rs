@@ -13,11 +13,11 @@ use axum::{
 use backend::{
     Backend,
     control::{self, Commanded},
-    deletion, queries, reports, uploads,
+    deletion, queries, reports, uploads, users,
 };
 use domain::{
-    Command, Decision, Format, FormatName, GivenFormat, InvalidField, Job, JobId, JobReport,
-    JobStatus, Question, UserId,
+    Command, Decision, Format, FormatName, GivenFormat, InvalidField, Job, JobColumn, JobFilter,
+    JobId, JobListRequest, JobReport, JobStatus, Question, UserId,
 };
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -122,6 +122,53 @@ pub struct Accepted {
     status: JobStatus,
 }
 
+/// Which page of which jobs.
+pub struct JobsQuery {
+    request: JobListRequest,
+    page: ListQuery,
+}
+
+impl QueryParameters for JobsQuery {
+    const NAMES: &'static [&'static str] = &[
+        "user_id", "status", "q", "from", "until", "sort", "page", "size",
+    ];
+
+    fn read(query: &mut QueryValues) -> Option<Self> {
+        let owner = query.user_id("user_id");
+        let request = JobListRequest::parse(owner, |name| query.text(name).unwrap_or_default());
+        let page = ListQuery::read(query)?;
+        Some(Self {
+            request: query.all_parsed(request)?,
+            page,
+        })
+    }
+}
+
+/// List jobs
+#[utoipa::path(get, path = "/jobs", tag = "jobs",
+    params(
+        ("user_id" = Option<UserId>, Query, description = "only this user's"),
+        ("status" = Option<JobStatus>, Query, description = "only those with this status"),
+        ("q" = Option<String>, Query, max_length = 255,
+            description = "only those whose filename, or whose user's name or email address contains this, whatever the case"),
+        ("from" = Option<String>, Query, format = Date, description = "only those uploaded on this day or later (UTC)"),
+        ("until" = Option<String>, Query, format = Date, description = "only those uploaded on this day or before (UTC)"),
+        ("sort" = Option<String>, Query,
+            description = "`filename`, `user`, `rows`, `invalid` (the share of invalid rows) or `created`; after a minus \
+                           sign, the other way round. Without it, jobs that are being processed come first, then the newest"),
+        ListQuery),
+    responses(
+        (status = 200, description = "a page of jobs", body = [Job], headers(
+            ("X-Total-Count" = u64, description = "all jobs that are asked for"),
+            ("Link" = String, description = "first, prev, next and last page (RFC 8288)")))))]
+pub async fn list(
+    State(backend): State<Backend>,
+    OriginalUri(uri): OriginalUri,
+    ApiQuery(asked): ApiQuery<JobsQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    list_page(&backend, &uri, &asked.request, &asked.page).await
+}
+
 /// List a user's jobs, newest first
 #[utoipa::path(get, path = "/users/{user_id}/jobs", tag = "jobs",
     params(("user_id" = UserId, Path), ListQuery),
@@ -136,10 +183,29 @@ pub async fn list_of_user(
     ApiPath(user_id): ApiPath<UserId>,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    let found = queries::jobs_of_user(&backend, user_id, query.page, query.size).await?;
+    users::get(&backend, user_id).await?;
+    let request = JobListRequest {
+        filter: JobFilter::of(Some(user_id)),
+        order: JobColumn::Created.usual_order(),
+    };
+    list_page(&backend, &uri, &request, &query).await
+}
+
+/// A page beyond the last one is empty.
+async fn list_page(
+    backend: &Backend,
+    uri: &Uri,
+    request: &JobListRequest,
+    query: &ListQuery,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let found = queries::jobs(backend, request, query.page, query.size).await?;
     let pages = found.total.div_ceil(query.size).max(1);
-    let headers = paging::headers(&uri, query.page, pages, found.total);
-    Ok((headers, Json(found.jobs)))
+    let headers = paging::headers(uri, query.page, pages, found.total);
+    let jobs = match found.page == query.page {
+        true => found.jobs.into_iter().map(|listed| listed.job).collect(),
+        false => Vec::new(),
+    };
+    Ok((headers, Json(jobs)))
 }
 
 /// Upload a file

@@ -1,18 +1,20 @@
 //! Forms of the pages, which post to server functions. After a plain post the browser is led back to the page that it
 //! came from; what was wrong goes there in a cookie for a minute, not in the address, where anybody could write it.
 
-use app::{AppError, PostedError, pages};
+use app::{AppError, Notice, PostedError, pages};
 use axum::{
+    Form,
     body::{Body, to_bytes},
-    extract::{Request, State},
+    extract::{FromRequest, Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE},
     },
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use backend::hosts::Host;
+use domain::UserId;
 use leptos::{prelude::provide_context, server_fn};
 use url::Url;
 
@@ -27,6 +29,8 @@ use crate::{
 const FAILED: HeaderName = HeaderName::from_static(server_fn::error::SERVER_FN_ERROR_HEADER);
 
 const ERROR_COOKIE: &str = "form_error";
+/// What a form has done.
+const NOTICE_COOKIE: &str = "notice";
 /// Browsers keep cookies of up to 4,096 bytes with their name and attributes.
 const MAX_COOKIE_BYTES: usize = 3500;
 
@@ -75,6 +79,47 @@ pub async fn server_function(State(state): State<AppState>, mut request: Request
         }
         _ => response,
     }
+}
+
+/// Commands or deletes several jobs, and leads back to the list that they were chosen from, which says what became of
+/// them.
+pub async fn change_jobs(State(state): State<AppState>, request: Request) -> Response {
+    let came_from = own_page(&request);
+    let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
+    let fields = match form {
+        Ok(Form(fields)) => fields,
+        Err(rejection) => return Problem::from(rejection).into_response(),
+    };
+    let notice = pages::change_jobs(&state.backend, &fields).await;
+    let list = came_from.and_then(|page| {
+        let named = fields.iter().find(|(name, _)| name == "from");
+        let named = named.and_then(|(_, list)| page.join(list).ok());
+        Some(named.unwrap_or_else(|| page.clone()))
+            .filter(|list| list.origin() == page.origin() && is_list(list))
+    });
+    let (path, to) = match &list {
+        Some(list) => (list.path(), &list[url::Position::BeforePath..]),
+        None => ("/", "/"),
+    };
+    let mut response = Redirect::to(to).into_response();
+    if let Some(notice) = notice {
+        let text = notice.to_text(MAX_COOKIE_BYTES);
+        let cookie = cookie(NOTICE_COOKIE, &text, path, 60);
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The list of jobs that the request came from, as an address within the site.
+pub fn list_before(request: &Request) -> Option<String> {
+    let page = own_page(request).filter(is_list)?;
+    Some(page[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
+}
+
+/// Whether it is the address of a page with a list of jobs.
+fn is_list(page: &Url) -> bool {
+    let user_id = page.path().strip_prefix("/users/");
+    page.path() == "/" || user_id.is_some_and(|id| id.parse::<UserId>().is_ok())
 }
 
 /// Refuses a body that the function can't read.
@@ -126,7 +171,8 @@ fn lead_back(mut response: Response, page: &Url) -> Response {
     let location = HeaderValue::try_from(path).expect("a URL is ASCII");
     headers.insert(LOCATION, location);
     if let Some(error) = error {
-        let cookie = cookie(error.to_text(MAX_COOKIE_BYTES).as_str(), target.path(), 60);
+        let text = error.to_text(MAX_COOKIE_BYTES);
+        let cookie = cookie(ERROR_COOKIE, &text, target.path(), 60);
         headers.append(SET_COOKIE, cookie);
     }
     response
@@ -142,35 +188,47 @@ async fn error_in(response: Response) -> (Response, AppError) {
 
 /// What was wrong with the form that led to this page.
 pub fn error_of(headers: &HeaderMap) -> Option<PostedError> {
+    PostedError::from_text(value_of(headers, ERROR_COOKIE)?)
+}
+
+/// What the form that led to this page has done.
+pub fn notice_of(headers: &HeaderMap) -> Option<Notice> {
+    Notice::from_text(value_of(headers, NOTICE_COOKIE)?)
+}
+
+fn value_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|cookies| cookies.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(name, _)| *name == ERROR_COOKIE)
-        .and_then(|(_, error)| PostedError::from_text(error))
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value)
 }
 
-/// Has the browser forget the error that the page shows: it is shown once.
-pub async fn forget_error(request: Request, next: Next) -> Response {
-    let shown = (request.method() == Method::GET && error_of(request.headers()).is_some())
-        .then(|| request.uri().path().to_owned());
+/// Has the browser forget what the page says of a form: it is said once.
+pub async fn forget_shown(request: Request, next: Next) -> Response {
+    let is_page = request.method() == Method::GET;
+    let path = request.uri().path().to_owned();
+    let shown =
+        [ERROR_COOKIE, NOTICE_COOKIE].map(|name| value_of(request.headers(), name).is_some());
     let mut response = next.run(request).await;
-    if let Some(path) = shown {
-        response
-            .headers_mut()
-            .append(SET_COOKIE, cookie("", &path, 0));
+    for (name, is_shown) in [ERROR_COOKIE, NOTICE_COOKIE].into_iter().zip(shown) {
+        if is_page && is_shown {
+            let forgotten = cookie(name, "", &path, 0);
+            response.headers_mut().append(SET_COOKIE, forgotten);
+        }
     }
     response
 }
 
 /// The cookie for the page at this path.
-fn cookie(value: &str, path: &str, seconds: u32) -> HeaderValue {
+fn cookie(name: &str, value: &str, path: &str, seconds: u32) -> HeaderValue {
     // A semicolon would begin another attribute.
     let path = if path.contains(';') { "/" } else { path };
     HeaderValue::try_from(format!(
-        "{ERROR_COOKIE}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict"
+        "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict"
     ))
     .expect("its parts are ASCII")
 }

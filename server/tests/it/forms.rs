@@ -82,13 +82,13 @@ async fn a_form_leads_to_pages_of_ours_alone() {
         &format!("user_id={user_id}"),
     )
     .await;
-    assert_eq!(location(&done), "/");
+    assert_eq!(location(&done), "/users");
 }
 
 #[tokio::test]
 async fn what_was_wrong_with_a_form_is_shown_once_and_only_if_we_said_it() {
     let app = TestApp::start().await;
-    let home = format!("{}/", app.web);
+    let home = format!("{}/users", app.web);
     let failed = post(
         &app,
         "create-user",
@@ -98,10 +98,10 @@ async fn what_was_wrong_with_a_form_is_shown_once_and_only_if_we_said_it() {
     .await;
     assert_eq!(
         (failed.status(), location(&failed)),
-        (StatusCode::FOUND, "/")
+        (StatusCode::FOUND, "/users")
     );
     let cookie = failed.headers()[SET_COOKIE].to_str().unwrap();
-    for attribute in ["Path=/;", "HttpOnly", "SameSite=Strict", "Max-Age=60"] {
+    for attribute in ["Path=/users;", "HttpOnly", "SameSite=Strict", "Max-Age=60"] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
     let cookie = cookie.split(';').next().unwrap();
@@ -130,7 +130,7 @@ async fn what_was_wrong_with_a_form_is_shown_once_and_only_if_we_said_it() {
         format!("__path=%2Frpc%2Fcreate-user&__err={error}&__err={error}"),
         format!("form_error=path%3D%252Frpc%252Fcreate-user%26error%3D{error}"),
     ] {
-        let html = app.page(&format!("/?{query}")).await;
+        let html = app.page(&format!("/users?{query}")).await;
         assert!(!html.contains("555-0100"), "{query}");
     }
 }
@@ -190,7 +190,7 @@ async fn what_the_caller_did_wrong_is_never_our_fault() {
             "{error}"
         );
         // A person is led back, or told.
-        let home = format!("{}/", app.web);
+        let home = format!("{}/users", app.web);
         let shown = post(&app, function, Some(&home), &body).await;
         assert_eq!(shown.status(), StatusCode::FOUND, "{function} {body}");
     }

@@ -10,6 +10,7 @@ mod forms;
 mod harness;
 mod headers;
 mod inputs;
+mod job_lists;
 mod jobs;
 mod ledger;
 mod limits;

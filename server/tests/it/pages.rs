@@ -11,8 +11,8 @@ async fn title_under_load(app: &TestApp, path: &str) -> String {
             let response = reqwest::get(&url).await.unwrap();
             assert_eq!(response.status(), StatusCode::OK, "{url}");
             let page = response.text().await.unwrap();
-            let (_, rest) = page.split_once("<title>").unwrap();
-            rest.split_once("</title>").unwrap().0.to_owned()
+            let (title, _) = page.split_once("</title>").unwrap();
+            title.rsplit_once('>').unwrap().1.to_owned()
         })
         .buffer_unordered(16)
         .collect::<Vec<_>>()

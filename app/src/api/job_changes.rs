@@ -1,0 +1,191 @@
+//! What is done to several jobs of a list at once. Plain forms post it: `job` for each chosen job and `command`, or `one`
+//! with a command and a job, as `start 7`.
+
+use std::collections::BTreeSet;
+
+use backend::{Backend, control::Outcome};
+use domain::{Command, JobId, format};
+
+use crate::{AppError, Notice};
+
+/// The most jobs that are changed at once; a page has fewer.
+const MAX_JOBS: usize = 1000;
+
+/// The most reasons that a notice has.
+const MAX_REASONS: usize = 5;
+
+#[derive(Clone, Copy)]
+enum Change {
+    Command(Command),
+    Delete,
+}
+
+/// Changes the jobs that the fields name, and says what became of them. `None` where nothing is asked for.
+pub async fn change_jobs(backend: &Backend, fields: &[(String, String)]) -> Option<Notice> {
+    let is_nothing = |(name, value): &(String, String)| name == "command" && value == "none";
+    if fields.iter().any(is_nothing) {
+        return None;
+    }
+    Some(change(backend, fields).await)
+}
+
+async fn change(backend: &Backend, fields: &[(String, String)]) -> Notice {
+    let Some((change, jobs)) = parse(fields) else {
+        return Notice::new("Some fields didn't arrive. Reload the page and try again.");
+    };
+    if jobs.is_empty() {
+        return Notice::new("Select at least one job first.");
+    }
+    let changed = match change {
+        Change::Command(command) => give(backend, &jobs, command).await,
+        Change::Delete => delete(backend, &jobs).await,
+    };
+    changed.unwrap_or_else(|error| Notice::new(AppError::from(error).message))
+}
+
+/// The jobs that the fields name, in the order of their ids. `None` if one is no job's id.
+pub fn chosen_jobs(fields: &[(String, String)]) -> Option<Vec<JobId>> {
+    let ids = fields.iter().filter(|(name, _)| name == "job");
+    let ids: BTreeSet<JobId> = ids.map(|(_, id)| id.parse().ok()).collect::<Option<_>>()?;
+    (ids.len() <= MAX_JOBS).then(|| ids.into_iter().collect())
+}
+
+fn parse(fields: &[(String, String)]) -> Option<(Change, Vec<JobId>)> {
+    let field = |name: &str| {
+        let field = fields.iter().find(|(given, _)| given == name);
+        field.map(|(_, value)| value.as_str())
+    };
+    if let Some(one) = field("one") {
+        let (command, id) = one.split_once(' ')?;
+        return Some((
+            Change::Command(parse_command(command)?),
+            vec![id.parse().ok()?],
+        ));
+    }
+    let change = match field("command")? {
+        "delete" => Change::Delete,
+        command => Change::Command(parse_command(command)?),
+    };
+    Some((change, chosen_jobs(fields)?))
+}
+
+fn parse_command(text: &str) -> Option<Command> {
+    Command::ALL
+        .into_iter()
+        .find(|command| command.as_str() == text)
+}
+
+async fn give(backend: &Backend, jobs: &[JobId], command: Command) -> backend::Result<Notice> {
+    let done = match command {
+        Command::Start => "started",
+        Command::Pause => "paused",
+        Command::Resume => "resumed",
+        Command::Cancel => "cancelled",
+        Command::Retry => "retried",
+    };
+    let outcomes = backend::control::command_each(backend, jobs, command).await?;
+    let name = |outcome: &Outcome| outcome.filename.clone();
+    let (mut changed, mut unchanged, mut refused) = (Vec::new(), 0_u64, Vec::new());
+    for outcome in outcomes {
+        let name = name(&outcome).map_or_else(|| format!("Job {}", outcome.job_id), shortened);
+        match outcome.has_changed {
+            Ok(true) => changed.push(name),
+            Ok(false) => unchanged += 1,
+            Err(error) => refused.push(format!("{name}: {}", AppError::from(error).message)),
+        }
+    }
+    let mut sentences = Vec::new();
+    match (changed.as_slice(), unchanged, refused.len() as u64) {
+        ([], _, 1..) => sentences.push(format!("No job was {done}.")),
+        ([], ..) => {}
+        ([one], 0, 0) => sentences.push(format!("{one} was {done}.")),
+        (several, ..) => sentences.push(were(several.len() as u64, done)),
+    }
+    if unchanged > 0 {
+        sentences.push(match unchanged {
+            1 => "1 job needed no change.".to_owned(),
+            jobs => format!("{} needed no change.", format::counted(jobs, "job")),
+        });
+    }
+    if !refused.is_empty() && !changed.is_empty() {
+        sentences.push(were(refused.len() as u64, &format!("not {done}")));
+    }
+    let more = refused.len().saturating_sub(MAX_REASONS);
+    refused.truncate(MAX_REASONS);
+    Ok(Notice {
+        done: sentences.join(" "),
+        refused,
+        more,
+    })
+}
+
+async fn delete(backend: &Backend, jobs: &[JobId]) -> backend::Result<Notice> {
+    let names = backend::queries::chosen(backend, jobs).await?;
+    let deleted = backend::deletion::delete_jobs(backend, jobs).await? as u64;
+    let sentence = match (names.as_slice(), deleted) {
+        ([job], 1) => format!("{} was deleted.", shortened(job.filename.clone())),
+        (_, 0) => "No job was deleted.".to_owned(),
+        _ => were(deleted, "deleted"),
+    };
+    Ok(Notice::new(match jobs.len() as u64 - deleted {
+        0 => sentence,
+        gone => format!("{sentence} {}", were(gone, "already gone")),
+    }))
+}
+
+/// `1 job was started.`, `2 jobs were started.`
+fn were(jobs: u64, done: &str) -> String {
+    let were = if jobs == 1 { "was" } else { "were" };
+    format!("{} {were} {done}.", format::counted(jobs, "job"))
+}
+
+fn shortened(name: String) -> String {
+    const MAX_CHARS: usize = 60;
+    match name.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn one_job_is_told_from_the_chosen_ones() {
+        let form = fields(&[
+            ("job", "3"),
+            ("job", "2"),
+            ("job", "3"),
+            ("command", "cancel"),
+        ]);
+        let (change, jobs) = parse(&form).unwrap();
+        assert!(matches!(change, Change::Command(Command::Cancel)));
+        assert_eq!(jobs, [2.into(), 3.into()]);
+        let form = fields(&[("job", "3"), ("one", "retry 7")]);
+        let (change, jobs) = parse(&form).unwrap();
+        assert!(matches!(change, Change::Command(Command::Retry)));
+        assert_eq!(jobs, [7.into()]);
+        let form = fields(&[("command", "delete")]);
+        assert!(matches!(parse(&form), Some((Change::Delete, jobs)) if jobs.is_empty()));
+        for wrong in [
+            &[("job", "3")][..],
+            &[("job", "x"), ("command", "start")],
+            &[("command", "destroy")],
+            &[("one", "start")],
+            &[("one", "delete 3")],
+            &[("one", "start x")],
+        ] {
+            assert!(parse(&fields(wrong)).is_none(), "{wrong:?}");
+        }
+        let many: Vec<_> = (0..1001)
+            .map(|id| ("job".to_owned(), id.to_string()))
+            .collect();
+        assert_eq!(chosen_jobs(&many), None);
+    }
+}

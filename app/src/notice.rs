@@ -1,0 +1,68 @@
+//! What a form has done, for the page that it leads to.
+
+use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
+
+/// Crosses to that page in a cookie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// A sentence for people.
+    pub done: String,
+    /// What could not be done, and why: a sentence for each of the first.
+    pub refused: Vec<String>,
+    /// How many more could not be done.
+    pub more: usize,
+}
+
+impl Notice {
+    pub fn new(done: impl Into<String>) -> Self {
+        Self {
+            done: done.into(),
+            refused: Vec::new(),
+            more: 0,
+        }
+    }
+
+    /// Returns it as the value of a cookie of at most `bytes`, with as many of the reasons as have room.
+    pub fn to_text(mut self, bytes: usize) -> String {
+        loop {
+            let json = serde_json::to_string(&self).unwrap_or_default();
+            let text: String = form_urlencoded::byte_serialize(json.as_bytes()).collect();
+            if text.len() <= bytes {
+                return text;
+            }
+            if self.refused.pop().is_none() {
+                return String::new();
+            }
+            self.more += 1;
+        }
+    }
+
+    /// Reads what [`Self::to_text`] has written.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (json, _) = form_urlencoded::parse(text.as_bytes()).next()?;
+        serde_json::from_str(&json).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_survives_the_way_through_a_cookie() {
+        let mut notice = Notice::new("Started 3 jobs = 100%; \"ü\" & more.");
+        assert_eq!(
+            Notice::from_text(&notice.clone().to_text(3500)).as_ref(),
+            Some(&notice)
+        );
+        notice.refused = vec!["ü".repeat(200); 20];
+        notice.more = 5;
+        let text = notice.clone().to_text(3500);
+        assert!(text.is_ascii() && text.len() <= 3500 && !text.contains([';', ',', ' ']));
+        let read = Notice::from_text(&text).unwrap();
+        assert!(!read.refused.is_empty());
+        assert_eq!(read.refused.len() + read.more, 25);
+        assert_eq!(Notice::from_text("x"), None);
+    }
+}
