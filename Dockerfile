@@ -1,4 +1,4 @@
-# The images of docker-compose.yml: the targets `server`, `worker` and `temporal`.
+# The images of docker-compose.yml: the targets `server`, `worker`, `temporal` and `database-role`.
 
 FROM rust:1.95-bookworm AS build
 # npm brings wasm-opt; Debian's own binaryen is too old.
@@ -49,3 +49,8 @@ CMD ["worker"]
 FROM temporalio/temporal:1.9.1 AS temporal
 # A new volume takes over the owner of the directory it is mounted on; the image's user could not write to it else.
 COPY --from=runtime --chown=1000:1000 /empty /data
+
+FROM postgres:18 AS database-role
+COPY --chmod=644 script/lib/application_role.sql /
+USER postgres
+ENTRYPOINT ["psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=/application_role.sql"]

@@ -181,10 +181,7 @@ start_postgres() {
   local data=$1 port=$2 log=$3 setting options=() auth=trust
   shift 3
   choose_postgres_user
-  if [ -n "$postgres_password" ]; then
-    auth=scram-sha-256
-    export PGPASSWORD=$postgres_password # for psql
-  fi
+  if [ -n "$postgres_password" ]; then auth=scram-sha-256; fi
   local major
   major=$("$postgres_home/bin/postgres" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
   if [ ! -s "$data/PG_VERSION" ]; then
@@ -230,11 +227,17 @@ create_database() {
   psql_on "$1" postgres --command="create database \"$2\"" >/dev/null
 }
 
+# PORT DATABASE: makes the database that of the role batchline, which server and worker use, with the password
+# DATABASE_PASSWORD if that is set
+create_application_role() {
+  psql_on "$1" "$2" --single-transaction --file=script/lib/application_role.sql
+}
+
 psql_on() { # PORT DATABASE ARGUMENTS...
   local port=$1 database=$2
   shift 2
-  PGCONNECT_TIMEOUT=10 "$postgres_home/bin/psql" --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 \
-    --host=127.0.0.1 --port="$port" --username=postgres --dbname="$database" "$@"
+  PGPASSWORD=$postgres_password PGCONNECT_TIMEOUT=10 "$postgres_home/bin/psql" --no-psqlrc --quiet --no-align \
+    --tuples-only --set=ON_ERROR_STOP=1 --host=127.0.0.1 --port="$port" --username=postgres --dbname="$database" "$@"
 }
 
 # PORT LOG [ARGUMENTS...]: in memory unless --db-filename is given, without its UI unless --ui-port is given
