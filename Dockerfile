@@ -24,10 +24,10 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 batchline \
-    && install --directory --owner=batchline /data/uploads \
+    && install --directory --owner=batchline --mode=700 /data/uploads /data/scratch \
     && install --directory /empty
 # As script/lib/services.sh has it: glibc keeps an arena of freed memory for each of many threads otherwise.
-ENV STORAGE_URL=file:///data/uploads MALLOC_ARENA_MAX=2
+ENV STORAGE_URL=file:///data/uploads TMPDIR=/data/scratch MALLOC_ARENA_MAX=2
 WORKDIR /app
 USER batchline
 
@@ -36,14 +36,14 @@ COPY --from=build /out/server /usr/local/bin/server
 COPY --from=build /out/site /app/site
 ENV SITE_ROOT=/app/site WEB_ADDR=0.0.0.0:3000 API_ADDR=0.0.0.0:8000
 EXPOSE 3000 8000
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["server", "healthcheck"]
+HEALTHCHECK --interval=5s --timeout=15s --start-period=60s --retries=6 CMD ["server", "healthcheck"]
 CMD ["server"]
 
 FROM runtime AS worker
 COPY --from=build /out/worker /usr/local/bin/worker
 ENV METRICS_ADDR=0.0.0.0:9464
 EXPOSE 9464
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["worker", "healthcheck"]
+HEALTHCHECK --interval=5s --timeout=15s --start-period=60s --retries=6 CMD ["worker", "healthcheck"]
 CMD ["worker"]
 
 FROM temporalio/temporal:1.9.1 AS temporal
