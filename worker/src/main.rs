@@ -15,7 +15,7 @@ mod workflow;
 use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use backend::{Backend, maintenance, program};
+use backend::{Backend, maintenance, processing, program};
 use clap::Parser;
 use temporalio_client::Client;
 use temporalio_common::telemetry::{
@@ -78,6 +78,9 @@ async fn print_history(config: &WorkerConfig, workflow_id: &str) -> anyhow::Resu
 
 async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     let backend = Backend::connect(&config.backend, None).await?;
+    if let Err(error) = processing::remove_abandoned() {
+        tracing::warn!(%error, "TMPDIR can't be tidied up");
+    }
     let client = connect(&config).await?;
     let metrics = metrics::bind(config.metrics_addr).await?;
     let metrics_addr = metrics.local_addr()?;

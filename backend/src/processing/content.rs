@@ -4,11 +4,11 @@ use std::{env, path::PathBuf, time::Duration};
 
 use container::{Converted, Kind, Limits, Outcome, Refusal, Request, SNIFF_BYTES, sniff};
 use serde_json::json;
-use tokio::{fs::File, io::AsyncWriteExt};
+use tokio::{fs::File, io::AsyncWriteExt, sync::Semaphore};
 use uuid::Uuid;
 use validator::{Choice, Container, FileError, Question};
 
-use super::{StepError, convert::convert};
+use super::{StepError, convert::convert, scratch::Scratch};
 use crate::{
     Backend, Storage, database, deletion_queue,
     jobs::{query::Work, transition},
@@ -23,6 +23,9 @@ const MAX_RATIO: u64 = 200;
 
 /// The address space of the process that converts a file, in bytes.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
+
+/// Files that this process has converted at a time: `mem_limit` in docker-compose.yml has room for as many.
+static CONVERSIONS: Semaphore = Semaphore::const_new(2);
 
 /// The processor time of that process, and the time until it is ended.
 const MAX_CPU_SECONDS: u64 = 600;
@@ -61,7 +64,9 @@ pub(super) async fn of(
     if kind == Kind::Text {
         return Ok(Ok(stored()));
     }
-    let scratch = tempfile::tempdir().map_err(scratch_failed)?;
+    let conversion = CONVERSIONS.acquire().await;
+    let _conversion = conversion.map_err(|closed| StepError::Defect(closed.into()))?;
+    let scratch = Scratch::new().map_err(scratch_failed)?;
     let request = Request {
         input: local_copy(
             &backend.storage,

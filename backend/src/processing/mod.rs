@@ -10,12 +10,14 @@ mod convert;
 mod duplicates;
 mod finish;
 mod plan;
+mod scratch;
 mod small_file;
 mod spill;
 mod validate;
 
 pub use finish::{complete, fail};
 pub use plan::plan;
+pub use scratch::remove_abandoned;
 pub(crate) use small_file::is_small;
 pub use small_file::{SMALL_BYTES, process_small_file};
 pub use validate::validate_chunks;
