@@ -14,7 +14,7 @@ pub use self::{
     job_summary::{JobSummary, title as job_title},
     jobs_live::JobsLive,
     shortcuts::Shortcuts,
-    upload::{CheckModule, UploadForm},
+    upload::{CheckModule, Corrected, UploadForm},
 };
 
 #[cfg(feature = "hydrate")]

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use domain::{Command, GivenFormat, Job, UserId};
 use futures::stream;
 
-use crate::{Backend, Error, Result, control, uploads};
+use crate::{
+    Backend, Error, Result, control,
+    uploads::{self, Accompanying},
+};
 
 const FILENAME: &str = "demo.csv";
 /// Enough that the progress can be seen.
@@ -18,7 +21,14 @@ const ROWS_PER_PIECE: u32 = 5_000;
 pub async fn create_job(backend: &Backend, user_id: UserId) -> Result<Job> {
     let pieces = (0..ROWS).step_by(ROWS_PER_PIECE as usize).map(piece);
     let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
-    let job = uploads::upload(backend, user_id, FILENAME, &GivenFormat::default(), content).await?;
+    let job = uploads::upload(
+        backend,
+        user_id,
+        FILENAME,
+        &Accompanying::default(),
+        content,
+    )
+    .await?;
     match control::command(backend, job.id, Command::Start, &GivenFormat::default()).await {
         Err(Error::Unavailable(_)) => Ok(job),
         started => Ok(started?.job),

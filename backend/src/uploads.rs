@@ -3,25 +3,45 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use domain::{GivenFormat, Job, UserId, hidden::without_hidden};
+use domain::{GivenFormat, Job, JobId, UserId, hidden::without_hidden};
 use futures::Stream;
 use uuid::Uuid;
 
 use crate::{
-    Backend, Result, database, deletion_queue, jobs::transition, maintenance, saved_formats, users,
+    Backend, Error, Result, database, deletion_queue,
+    jobs::{query, transition},
+    maintenance, saved_formats, users,
 };
 
+/// What comes with a file.
+#[derive(Debug, Clone, Default)]
+pub struct Accompanying {
+    /// About its format.
+    pub given: GivenFormat,
+    /// The job of the same user whose file it is a corrected version of. It is read under that one's format, as far as
+    /// nothing else is given.
+    pub corrects: Option<JobId>,
+}
+
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
-/// when the job is started. `given` is about
-/// its format. Without success nothing is left behind, not even if this process dies.
+/// when the job is started. Without success nothing is left behind, not even if this process dies.
 pub async fn upload<E: Display>(
     backend: &Backend,
     user_id: UserId,
     filename: &str,
-    given: &GivenFormat,
+    with: &Accompanying,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
 ) -> Result<Job> {
     users::get(backend, user_id).await?;
+    let Accompanying { given, corrects } = with;
+    let mut format = given.format.clone();
+    if let Some(corrected) = *corrects {
+        let job = query::get(&backend.pool, corrected).await?;
+        if job.state.user_id != user_id {
+            return Err(Error::NotFound("Job"));
+        }
+        format = format.or(&query::file_format(&backend.pool, corrected).await?.format.0);
+    }
     let saved = match &given.saved {
         Some(name) => Some(saved_formats::find_by_name(&backend.pool, user_id, name).await?),
         None => None,
@@ -36,8 +56,9 @@ pub async fn upload<E: Display>(
         let mut tx = database::begin(&backend.pool).await?;
         deletion_queue::keep_file(&mut tx, &key).await?;
         let filename = shown_filename(filename);
-        let format = (&given.format, saved);
-        let job = transition::create(&mut tx, user_id, &filename, &key, &file, format).await?;
+        let format = (&format, saved);
+        let job = transition::create(&mut tx, user_id, &filename, &key, &file, format, *corrects);
+        let job = job.await?;
         tx.commit().await?;
         tracing::info!(job_id = %job.id, %user_id, bytes = job.bytes, "job created");
         Ok(job)

@@ -32,7 +32,7 @@ export async function upload(page: Page, name: string, content: string | Buffer)
     mimeType: name.endsWith('.png') ? 'image/png' : 'text/csv',
     buffer: Buffer.from(content),
   });
-  await page.getByRole('button', { name: 'Upload' }).click();
+  await page.getByRole('button', { name: 'Upload only' }).click();
   await expect(page).toHaveURL(/\/jobs\/\d+$/);
   await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
 }

@@ -184,7 +184,7 @@ test.describe('a check of a file on disk @once', () => {
 
     await page.getByLabel('File', { exact: true }).setInputFiles(large);
     await expect(page.getByRole('button', { name: 'Stop check' })).toBeVisible();
-    await page.getByRole('button', { name: 'Upload' }).click();
+    await page.getByRole('button', { name: 'Upload only' }).click();
     await expect(page.getByRole('heading', { level: 1, name: 'large.csv' })).toBeVisible({
       timeout: 60_000,
     });
@@ -201,7 +201,7 @@ test.describe('a check of a file on disk @once', () => {
     await page.getByRole('button', { name: 'Check again' }).click();
     await expect(check(page, 'changing.csv')).toContainText('The file can\'t be read');
     await rm(changing);
-    await page.getByRole('button', { name: 'Upload' }).click();
+    await page.getByRole('button', { name: 'Upload only' }).click();
     await expect(page.getByText('The file can\'t be read any more')).toBeVisible();
   });
 });
@@ -216,7 +216,7 @@ for (const part of ['js', 'wasm']) {
     await context.unroute(`**/pkg/check.*.${part}`);
     await page.getByRole('button', { name: 'Check again' }).click();
     await expect(check(page, 'payments.csv')).toContainText('All 4 rows are valid.');
-    await page.getByRole('button', { name: 'Upload' }).click();
+    await page.getByRole('button', { name: 'Upload only' }).click();
     await expect(page).toHaveURL(/\/jobs\/\d+$/);
   });
 }

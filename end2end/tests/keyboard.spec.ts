@@ -72,7 +72,7 @@ test('a file is uploaded, started and read by keyboard alone', async ({ page }) 
   await createUser(page);
   // What a file chooser gives can't be typed; all else can.
   await page.getByLabel('File', { exact: true }).setInputFiles({ name: 'k.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) });
-  await page.getByRole('button', { name: 'Upload', exact: true }).focus();
+  await page.getByRole('button', { name: 'Upload only' }).focus();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('heading', { level: 1, name: 'k.csv' })).toBeVisible();
   const reach = async (name: string) => {

@@ -59,7 +59,7 @@ test('the check asks before the upload, and its answers are sent along @javascri
   await check.getByRole('button', { name: 'Check with these answers' }).click();
   await expect(check).toContainText('All 2 rows are valid.');
   await expect(check).toContainText('decimal comma, proved by "1.450,00" in row 1');
-  await page.getByRole('button', { name: 'Upload', exact: true }).click();
+  await page.getByRole('button', { name: 'Upload only' }).click();
   await start(page);
   await completed(page);
   await expect(page.getByRole('row', { name: /Refund/ })).toContainText('8.40');

@@ -2,7 +2,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Page, expect, test } from '@playwright/test';
-import { SAMPLE, createUser, upload } from './batchline';
+import { SAMPLE, completed, createUser, expectCounts, listed, upload } from './batchline';
 
 const UPLOAD = '**/rpc/upload-file';
 
@@ -40,7 +40,7 @@ test('an upload shows its progress and can be cancelled @javascript', async ({ p
   await choose(page, 'big.csv', BIG);
   await takenOver(page);
   await throttle(page, 500_000);
-  const upload = page.getByRole('button', { name: 'Upload' });
+  const upload = page.getByRole('button', { name: 'Upload only' });
   await upload.click();
   const progress = page.getByRole('progressbar', { name: 'Sent part of the file' });
   await expect
@@ -66,7 +66,7 @@ test('leaving the page ends the upload @javascript @once', async ({ page }) => {
   await choose(page, 'big.csv', BIG);
   await takenOver(page);
   await throttle(page, 100_000);
-  await page.getByRole('button', { name: 'Upload' }).click();
+  await page.getByRole('button', { name: 'Upload only' }).click();
   await expect(page.getByRole('button', { name: 'Cancel upload' })).toBeVisible();
   const aborted = page.waitForEvent('requestfailed', (request) => request.url().includes('/rpc/'));
   await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').first().click();
@@ -79,7 +79,7 @@ test('after a lost connection the file is still chosen @javascript', async ({ pa
   await choose(page, 'payments.csv', SAMPLE);
   await takenOver(page);
   await page.route(UPLOAD, (route) => route.abort('connectionreset'));
-  await page.getByRole('button', { name: 'Upload' }).click();
+  await page.getByRole('button', { name: 'Upload only' }).click();
   await expect(page.getByText('The connection was lost before the file was stored.')).toBeVisible();
   await page.unroute(UPLOAD);
   await page.getByRole('button', { name: 'Try again' }).click();
@@ -100,13 +100,13 @@ test('each refusal is a sentence @javascript @once', async ({ page }) => {
   ];
   for (const { says, ...answer } of answers) {
     await page.route(UPLOAD, (route) => route.fulfill(answer));
-    await page.getByRole('button', { name: /Upload|Try again/ }).click();
+    await page.getByRole('button', { name: /Upload only|Try again/ }).click();
     await expect(page.getByText(says)).toBeVisible();
     await page.unroute(UPLOAD);
   }
   await choose(page, 'payments.csv', SAMPLE);
   await expect(page.getByText('Something went wrong')).toHaveCount(0);
-  await page.getByRole('button', { name: 'Upload' }).click();
+  await page.getByRole('button', { name: 'Upload only' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
 });
 
@@ -123,38 +123,88 @@ test('a file that is too large is not even sent @javascript @once', async ({ pag
   page.on('request', (request) => {
     if (request.url().endsWith('/rpc/upload-file')) sent += 1;
   });
-  await page.getByRole('button', { name: 'Upload' }).click();
+  await page.getByRole('button', { name: 'Upload only' }).click();
   await expect(page.getByText('The file has 250.0\u00a0MB. Files may have at most 200.0\u00a0MB.')).toBeVisible();
   expect(sent).toBe(0);
   await rm(directory, { recursive: true });
 });
 
-test('a file can be dropped, one at a time @javascript', async ({ page }) => {
+const drop = async (page: Page, names: string[]) => {
+  const dataTransfer = await page.evaluateHandle(
+    ([names, content]) => {
+      const data = new DataTransfer();
+      for (const name of names) data.items.add(new File([content], name, { type: 'text/csv' }));
+      return data;
+    },
+    [names, SAMPLE] as const,
+  );
+  // Anywhere in the window: here beside the field.
+  const heading = page.getByRole('heading', { level: 1 });
+  await heading.dispatchEvent('dragenter', { dataTransfer });
+  await heading.dispatchEvent('dragover', { dataTransfer });
+  await heading.dispatchEvent('drop', { dataTransfer });
+};
+
+test('a file can be dropped anywhere in the window @javascript', async ({ page }) => {
   await createUser(page);
   await choose(page, 'other.csv', SAMPLE);
   await takenOver(page);
-  const drop = async (names: string[]) => {
-    const dataTransfer = await page.evaluateHandle(
-      ([names, content]) => {
-        const data = new DataTransfer();
-        for (const name of names) data.items.add(new File([content], name, { type: 'text/csv' }));
-        return data;
-      },
-      [names, SAMPLE] as const,
-    );
-    // Anywhere in the window: here beside the field.
-    const heading = page.getByRole('heading', { level: 1 });
-    await heading.dispatchEvent('dragenter', { dataTransfer });
-    await heading.dispatchEvent('dragover', { dataTransfer });
-    await heading.dispatchEvent('drop', { dataTransfer });
-  };
-  await drop(['one.csv', 'two.csv']);
-  await expect(page.getByText('Drop one file at a time.')).toBeVisible();
-  await drop(['dropped.csv']);
-  await expect(page.getByText('Drop one file at a time.')).toHaveCount(0);
+  await drop(page, ['dropped.csv']);
   await expect(page.getByRole('region', { name: 'dropped.csv' })).toContainText('All 4 rows are valid.');
-  await page.getByRole('button', { name: 'Upload' }).click();
+  await page.getByRole('button', { name: 'Upload only' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'dropped.csv' })).toBeVisible();
+});
+
+test('several files are checked, uploaded and started one after the other @javascript', async ({ page }) => {
+  await createUser(page);
+  await choose(page, 'other.csv', SAMPLE);
+  await takenOver(page);
+  await drop(page, ['one.csv', 'two.csv', 'three.csv']);
+  const queue = page.getByRole('list', { name: 'Chosen files' }).getByRole('listitem');
+  await expect(queue).toHaveCount(3);
+  for (const [at, name] of ['one.csv', 'two.csv', 'three.csv'].entries()) {
+    await expect(queue.nth(at)).toContainText(name);
+    await expect(queue.nth(at)).toContainText('All 4 rows are valid.');
+    await expect(queue.nth(at).getByRole('progressbar', { name })).toHaveAttribute('value', '100');
+  }
+  // The second one meets a lost connection.
+  let sent = 0;
+  await page.route(UPLOAD, async (route) => {
+    sent += 1;
+    if (sent === 2) await route.abort('connectionreset');
+    else await route.continue();
+  });
+  await page.getByRole('button', { name: 'Upload and start' }).click();
+  await expect(queue.nth(0)).toContainText('Uploaded. Open the job');
+  await expect(queue.nth(1)).toContainText('The connection was lost before the file was stored.');
+  await expect(queue.nth(2)).toContainText('Uploaded. Open the job');
+  await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(2);
+  // Only what is missing is sent again.
+  await page.getByRole('button', { name: 'Upload and start' }).click();
+  await expect(queue.nth(1)).toContainText('Uploaded. Open the job');
+  await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(3);
+  expect(sent).toBe(4);
+  await queue.nth(1).getByRole('link').click();
+  await expect(page.getByRole('heading', { level: 1, name: 'two.csv' })).toBeVisible();
+});
+
+test('a file is uploaded and started in one step', async ({ page }) => {
+  await createUser(page);
+  await choose(page, 'payments.csv', SAMPLE);
+  await page.getByRole('button', { name: 'Upload and start' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
+  await completed(page);
+  await expectCounts(page, { 'Total rows': '4' });
+});
+
+test('the buttons stay in sight below a long report @javascript', async ({ page }) => {
+  await createUser(page);
+  const rows = Array.from({ length: 40 }, (_, row) => `R${row % 9},x,2024-13-01,,,`).join('\n');
+  await choose(page, 'long.csv', `transaction_id,amount,date\n${rows}\n,,\nA,,\n,1,2024-01-01\nB,x,y\n`);
+  await takenOver(page);
+  await page.setViewportSize({ width: 900, height: 420 });
+  await page.getByRole('region', { name: 'long.csv' }).getByRole('heading', { level: 3 }).scrollIntoViewIfNeeded();
+  await expect(page.getByRole('button', { name: 'Upload and start' })).toBeInViewport({ ratio: 1 });
 });
 
 test('a file that is dropped where none is taken is not opened in place of the page @javascript', async ({ page }) => {
@@ -188,7 +238,7 @@ test('a double click sends once @javascript', async ({ page }) => {
   page.on('request', (request) => {
     if (request.url().endsWith('/rpc/upload-file')) sent += 1;
   });
-  await page.getByRole('button', { name: 'Upload' }).dblclick();
+  await page.getByRole('button', { name: 'Upload only' }).dblclick();
   await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
   expect(sent).toBe(1);
 });
@@ -197,6 +247,6 @@ test('the upload needs no JavaScript, the check does', async ({ page, javaScript
   await createUser(page);
   await choose(page, 'payments.csv', SAMPLE);
   await expect(page.getByRole('region', { name: 'payments.csv' })).toHaveCount(javaScriptEnabled ? 1 : 0);
-  await page.getByRole('button', { name: 'Upload' }).click();
+  await page.getByRole('button', { name: 'Upload only' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
 });

@@ -154,7 +154,7 @@ impl QueryValues {
     }
 
     /// None where there is none.
-    pub fn user_id(&mut self, name: &str) -> Option<UserId> {
+    pub fn id<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
         let id = self.text(name)?.parse().ok();
         if id.is_none() {
             self.errors.push(not_an_id(name));

@@ -10,7 +10,7 @@ use {
     super::respond,
     crate::ErrorKind,
     backend::results::page::RowPage,
-    backend::{Backend, FileFormat},
+    backend::{Backend, FileFormat, uploads::Accompanying, versions::Versions},
     domain::{
         Format, FormatName, GivenFormat, InvalidField, Job, JobReport, JobStatus, PageRequest,
         User, format,
@@ -27,11 +27,16 @@ pub struct JobDetails {
     pub file: FileFormat,
     /// The latest earlier job of the same user with the same file.
     pub same_file_as: Option<JobId>,
+    pub versions: Versions,
 }
 
 /// Bytes of a format, and more than any has.
 #[cfg(feature = "ssr")]
 const MAX_FORMAT_BYTES: usize = 256 << 10;
+
+/// Bytes of an id, and more than any has.
+#[cfg(feature = "ssr")]
+const MAX_ID_BYTES: usize = 20;
 
 /// The most characters of a description that a page has; a download has them all.
 #[cfg(feature = "ssr")]
@@ -44,8 +49,10 @@ pub async fn job(backend: &Backend, job_id: JobId) -> Result<JobDetails, AppErro
     let report = backend::reports::get(backend, job_id).await?;
     let file = backend::queries::file_format(backend, job_id).await?;
     let same_file_as = backend::queries::same_file(backend, &job).await?;
+    let versions = backend::versions::of(backend, job_id).await?;
     Ok(JobDetails {
         same_file_as,
+        versions,
         job,
         user,
         report,
@@ -70,6 +77,24 @@ pub async fn rows(
     Ok(page)
 }
 
+/// Reads a field that is no file, of so many bytes at most.
+#[cfg(feature = "ssr")]
+macro_rules! small_text {
+    ($field:expr, $max:expr) => {
+        async {
+            let mut text = Vec::new();
+            while let Some(chunk) = $field.chunk().await.map_err(|_| broken_off())? {
+                text.extend_from_slice(&chunk);
+                if text.len() > $max {
+                    return Err(incomplete());
+                }
+            }
+            String::from_utf8(text).map_err(|_| incomplete())
+        }
+        .await
+    };
+}
+
 /// Stores the field `file` for the user of the field `user_id`, which comes first; gives the id of the new job, and
 /// leads to its page. The file goes to the storage piece by piece as it comes in.
 #[server(prefix = "/rpc", endpoint = "upload-file", input = MultipartFormData)]
@@ -77,39 +102,26 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     respond(async {
         let mut form = data.into_inner().ok_or_else(incomplete)?;
         let mut user_id: Option<UserId> = None;
-        let mut given = GivenFormat::default();
+        let mut with = Accompanying::default();
         while let Some(mut field) = form.next_field().await.map_err(|_| broken_off())? {
             match field.name() {
                 Some("user_id") => {
-                    let mut digits = Vec::new();
-                    while let Some(chunk) = field.chunk().await.map_err(|_| broken_off())? {
-                        digits.extend_from_slice(&chunk);
-                        // No id is longer, whatever somebody sends.
-                        if digits.len() > 20 {
-                            return Err(incomplete());
-                        }
-                    }
-                    user_id = std::str::from_utf8(&digits)
-                        .ok()
-                        .and_then(|digits| digits.parse().ok());
+                    user_id = small_text!(field, MAX_ID_BYTES)?.parse().ok();
                 }
-                Some(name @ ("format" | "format_name")) => {
-                    let is_name = name == "format_name";
-                    let mut text = Vec::new();
-                    while let Some(chunk) = field.chunk().await.map_err(|_| broken_off())? {
-                        text.extend_from_slice(&chunk);
-                        if text.len() > MAX_FORMAT_BYTES {
-                            return Err(incomplete());
-                        }
+                Some("format") => {
+                    let text = small_text!(field, MAX_FORMAT_BYTES)?;
+                    with.given.format = Format::from_json(&text).map_err(InvalidField::from)?;
+                }
+                Some("format_name") => {
+                    let text = small_text!(field, MAX_FORMAT_BYTES)?;
+                    if !text.is_empty() {
+                        let name = FormatName::parse_field("format_name", &text)?;
+                        with.given.saved = Some(name);
                     }
-                    let text = String::from_utf8(text).map_err(|_| incomplete())?;
-                    match is_name {
-                        true if text.is_empty() => {}
-                        true => given.saved = Some(FormatName::parse_field("format_name", &text)?),
-                        false => {
-                            given.format = Format::from_json(&text).map_err(InvalidField::from)?;
-                        }
-                    }
+                }
+                Some("corrects") => {
+                    let id = small_text!(field, MAX_ID_BYTES)?;
+                    with.corrects = Some(id.parse().map_err(|_| incomplete())?);
                 }
                 Some("file") => {
                     let user_id = user_id.ok_or_else(incomplete)?;
@@ -119,8 +131,17 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         return Err(InvalidField::new("file", "Choose a file.").into());
                     }
                     let backend = expect_context::<Backend>();
-                    let job = backend::uploads::upload(&backend, user_id, &filename, &given, field)
+                    let job = backend::uploads::upload(&backend, user_id, &filename, &with, field)
                         .await?;
+                    // The button that was pressed comes last. Without it the file is stored all the same.
+                    while let Ok(Some(mut field)) = form.next_field().await {
+                        let is_button = field.name() == Some("then");
+                        if is_button
+                            && small_text!(field, MAX_ID_BYTES).is_ok_and(|then| then == "start")
+                        {
+                            start(&backend, job.id).await?;
+                        }
+                    }
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
                     return Ok(job.id);
                 }
@@ -131,6 +152,16 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     })
     .await
     .map_err(|error: AppError| error.at("file"))
+}
+
+/// Starts a job that was just uploaded. Where Temporal doesn't take it, it stays pending, to be started by hand.
+#[cfg(feature = "ssr")]
+async fn start(backend: &Backend, job_id: JobId) -> Result<(), AppError> {
+    let given = GivenFormat::default();
+    match backend::control::command(backend, job_id, Command::Start, &given).await {
+        Ok(_) | Err(backend::Error::Unavailable(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(feature = "ssr")]

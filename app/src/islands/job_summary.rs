@@ -88,7 +88,7 @@ pub fn JobSummary(
                         },
                     )
                 }
-                JobStatus::Failed => EitherOf3::B(view! { <Failed job=shown /> }),
+                JobStatus::Failed => EitherOf3::B(view! { <Failed job_id job=shown /> }),
                 _ => {
                     EitherOf3::C(
                         view! {
@@ -168,7 +168,7 @@ fn left(eta_seconds: Option<f64>, age: u64) -> String {
 }
 
 #[component]
-fn Failed(job: Signal<JobState>) -> impl IntoView {
+fn Failed(job_id: JobId, job: Signal<JobState>) -> impl IntoView {
     let user_id = job.with_untracked(|job| job.user_id);
     // Only of what is wrong with the file there is a code.
     let code = Memo::new(move |_| job.with(|job| job.error_code.clone()));
@@ -181,7 +181,7 @@ fn Failed(job: Signal<JobState>) -> impl IntoView {
         };
         Some(view! {
             <p>
-                {fix} <a href=format!("/users/{user_id}#upload")>"upload it again"</a>
+                {fix} <a href=format!("/users/{user_id}?corrects={job_id}#upload")>"upload it again"</a>
                 ". This copy stays until you delete it."
             </p>
         })

@@ -4,18 +4,21 @@ mod check;
 mod choice;
 mod download;
 mod object_url;
+mod queue;
 mod report;
 mod sending;
 mod task;
 mod thread;
 
-use domain::{UserId, format};
+use domain::{JobId, UserId, format};
 use leptos::{
+    either::Either,
     html,
     prelude::*,
     server_fn::ServerFn,
     web_sys::{FormData, HtmlFormElement, SubmitEvent},
 };
+use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 
 pub use self::thread::CheckModule;
@@ -24,17 +27,26 @@ pub use self::thread::read_shown;
 use self::{
     check::{CheckPanel, FileCheck},
     choice::{FileField, chosen_file},
+    queue::{Queue, QueueList, Queued},
     sending::{Sent, send},
     task::Task,
 };
 use crate::{
     AppError, ErrorKind,
     api::UploadFile,
-    components::{some_text, text},
+    components::{FileName, some_text, text},
 };
 
-/// Without JavaScript the browser posts the form; with it the file is checked when it is chosen, and the
-/// same form is sent from here, which can show how far that is. Both end on the page of the new job.
+/// The job whose file a corrected version is uploaded of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Corrected {
+    pub job_id: JobId,
+    pub filename: String,
+}
+
+/// Without JavaScript the browser posts the form; with it files are checked when they are chosen, and the
+/// same form is sent from here, which can show how far that is. One file leads to the page of the new job; several are
+/// sent one after the other.
 #[island]
 pub fn UploadForm(
     user_id: UserId,
@@ -44,43 +56,63 @@ pub fn UploadForm(
     module: CheckModule,
     /// Names of the user's saved formats.
     formats: Vec<String>,
+    corrects: Option<Corrected>,
     /// Of an upload without JavaScript.
     posted: Option<AppError>,
 ) -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
-    let button = NodeRef::<html::Button>::new();
+    let buttons = [NodeRef::<html::Button>::new(), NodeRef::new()];
     provide_context(module.clone());
     let saved_at = (!formats.is_empty()).then(|| format!("/api/users/{user_id}/formats"));
-    let check = FileCheck::new(module, saved_at);
+    let check = FileCheck::new(module.clone(), saved_at.clone());
     provide_context(check);
+    let queue = Queue::new(module, saved_at);
     let error = RwSignal::new(posted);
     // `None` while nothing is being sent.
     let sent = RwSignal::new(None::<Sent>);
     let is_sending = Memo::new(move |_| sent.with(Option::is_some));
     let task = Task::new();
+    // Which button was pressed last: the first one starts what it uploads.
+    let starts = RwSignal::new(true);
 
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         if is_sending.get_untracked() {
             return;
         }
+        let pressed = event.submitter();
+        let pressed = pressed.and_then(|button| button.get_attribute("value"));
+        starts.set(pressed.as_deref() != Some(ONLY));
         let form = event
             .target()
-            .and_then(|target| target.dyn_into::<HtmlFormElement>().ok())
-            .and_then(|form| FormData::new_with_form(&form).ok());
-        let (Some(form), Some(file)) = (form, chosen_file(input)) else {
-            return;
+            .and_then(|target| target.dyn_into::<HtmlFormElement>().ok());
+        let Some(form) = form else { return };
+        let then = pressed.unwrap_or_default();
+        let data = move |file: Option<&Queued>| {
+            let data = FormData::new_with_form(&form).ok()?;
+            if let Some(queued) = file {
+                // In place of all that are chosen.
+                queued.put_into(&data)?;
+            }
+            data.append_with_str("then", &then).ok()?;
+            Some(data)
         };
-        if file.size() as u64 > max_bytes {
-            let sentence = format!(
-                "The file has {}. Files may have at most {}.",
-                format::bytes(file.size() as u64),
-                format::bytes(max_bytes)
-            );
-            error.set(Some(AppError::new(ErrorKind::TooLarge, sentence)));
+        error.set(None);
+        if queue.is_in_use() {
+            sent.set(Some(Sent::default()));
+            task.start(async move {
+                queue.send(max_bytes, data).await;
+                sent.try_set(None);
+            });
             return;
         }
-        error.set(None);
+        let (Some(form), Some(file)) = (data(None), chosen_file(input)) else {
+            return;
+        };
+        if let Some(too_large) = too_large(file.size() as u64, max_bytes) {
+            error.set(Some(too_large));
+            return;
+        }
         sent.set(Some(Sent::default()));
         task.start(async move {
             let result = send(&form, &file, |now| {
@@ -99,39 +131,83 @@ pub fn UploadForm(
     let cancel = move |_| {
         task.stop();
         sent.set(None);
-        if let Some(button) = button.get_untracked() {
+        queue.stop();
+        let [start, only] = buttons;
+        let pressed = if starts.get_untracked() { start } else { only };
+        if let Some(button) = pressed.get_untracked() {
             // The button that had the focus is gone.
             let _ = button.focus();
         }
     };
-    let name = text(move || {
-        let is_worth_another_try = error
-            .with(|error| matches!(error, Some(error) if error.kind == ErrorKind::Unavailable));
-        match is_worth_another_try {
-            true => "Try again",
-            false => "Upload",
+    let name = move |is_start: bool, name: &'static str| {
+        text(move || {
+            let is_worth_another_try = error
+                .with(|error| matches!(error, Some(error) if error.kind == ErrorKind::Unavailable));
+            match is_worth_another_try && starts.get() == is_start {
+                true => "Try again",
+                false => name,
+            }
+        })
+    };
+    let is_one = corrects.is_some();
+    let heading = match &corrects {
+        Some(corrected) => Either::Left(view! {
+            "Upload a corrected version of "
+            <FileName name=corrected.filename.clone() />
+        }),
+        None => Either::Right("Upload files"),
+    };
+    let corrects = corrects.map(|corrected| {
+        view! {
+            <input type="hidden" name="corrects" value=corrected.job_id.to_string() />
+            <p>
+                // The form is another one: the page is to be loaded anew.
+                <a href=format!("/users/{user_id}#upload") target="_self">
+                    "Upload another file instead"
+                </a>
+            </p>
         }
     });
     view! {
         <section class="panel upload" aria-labelledby="upload">
-            <h2 id="upload">"Upload a file"</h2>
+            <h2 id="upload">{heading}</h2>
             <form
+                id=FORM
                 method="post"
                 action=UploadFile::PATH
                 enctype="multipart/form-data"
                 on:submit=submit
             >
                 <input type="hidden" name="user_id" value=user_id.to_string() />
+                {corrects}
                 <input type="hidden" name="format" value=text(move || check.format.get()) />
                 <FormatField names=formats check input />
-                <FileField input check error is_sending />
+                <FileField input check queue is_one error is_sending />
+            </form>
+            <CheckPanel check input />
+            <QueueList queue />
+            // In sight below a long report, and after it for who goes on by keyboard.
+            <div class="upload-bar">
                 <div class="controls">
                     <button
                         class="button button-primary"
-                        node_ref=button
+                        form=FORM
+                        name="then"
+                        value="start"
+                        node_ref=buttons[0]
                         aria-disabled=some_text(move || is_sending.get().then_some("true"))
                     >
-                        {name}
+                        {name(true, "Upload and start")}
+                    </button>
+                    <button
+                        class="button"
+                        form=FORM
+                        name="then"
+                        value=ONLY
+                        node_ref=buttons[1]
+                        aria-disabled=some_text(move || is_sending.get().then_some("true"))
+                    >
+                        {name(false, "Upload only")}
                     </button>
                     {move || {
                         is_sending
@@ -145,11 +221,29 @@ pub fn UploadForm(
                             })
                     }}
                 </div>
-                {move || is_sending.get().then(|| view! { <SendingProgress sent /> })}
-            </form>
-            <CheckPanel check input />
+                {move || {
+                    (is_sending.get() && !queue.is_in_use())
+                        .then(|| view! { <SendingProgress sent /> })
+                }}
+            </div>
         </section>
     }
+}
+
+/// Of the form; its buttons stand elsewhere.
+const FORM: &str = "upload-form";
+
+/// What the button says to the server that uploads and does nothing else.
+const ONLY: &str = "nothing";
+
+/// Why a file isn't sent.
+fn too_large(bytes: u64, max_bytes: u64) -> Option<AppError> {
+    let sentence = format!(
+        "The file has {}. Files may have at most {}.",
+        format::bytes(bytes),
+        format::bytes(max_bytes)
+    );
+    (bytes > max_bytes).then(|| AppError::new(ErrorKind::TooLarge, sentence))
 }
 
 /// Chooses a saved format by its name. It comes before the file in the form.

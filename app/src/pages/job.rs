@@ -7,6 +7,7 @@ mod reading;
 mod report;
 mod result;
 mod rows;
+mod versions;
 
 use axum::http::StatusCode;
 use backend::Backend;
@@ -16,7 +17,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use self::{
     details::Details, downloads::Downloads, questions::Questions, reading::HowItIsRead,
-    report::Report, result::ResultFacts, rows::Rows,
+    report::Report, result::ResultFacts, rows::Rows, versions::VersionList,
 };
 use super::{
     REFRESH_SECONDS,
@@ -74,6 +75,7 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
         report,
         file,
         same_file_as,
+        versions,
     } = match details {
         Ok(details) => details,
         Err(error) => return failure(site, error),
@@ -132,6 +134,7 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
                 {facts} {downloads}
             </JobSummary>
             {same_file_as.map(same_file)}
+            <VersionList job=&job versions />
             <Questions job=&job file=&file query module=&site.check />
             <Report job=&job report address=rows.address() />
             <rows::Table job=&job rows />

@@ -16,7 +16,7 @@ use crate::{
     AppError, Page, Query, Site,
     api::{CreateDemoJob, UploadFile},
     components::{FormError, Time},
-    islands::{UploadForm, job_title},
+    islands::{Corrected, UploadForm, job_title},
 };
 
 pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Page {
@@ -27,9 +27,10 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
         let user = backend::users::get(backend, user_id).await?;
         let formats = backend::saved_formats::list(backend, user_id).await?;
         let jobs = Jobs::read(backend, Some(user_id), query).await?;
-        Ok::<_, AppError>((user, formats, jobs))
+        let corrects = corrected(backend, user_id, query.get("corrects")).await?;
+        Ok::<_, AppError>((user, formats, jobs, corrects))
     };
-    let (user, formats, jobs) = match read.await {
+    let (user, formats, jobs, corrects) = match read.await {
         Ok(read) => read,
         Err(error) => return failure(site, error),
     };
@@ -67,6 +68,7 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
                 max_bytes=backend.max_upload_bytes()
                 module=site.check.clone()
                 formats=format_names
+                corrects
                 posted={query.posted::<UploadFile>()}
             />
             <div class="columns">
@@ -83,6 +85,23 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
             </div>
         }
     })
+}
+
+/// The job of this id, if it is one of the user's.
+async fn corrected(
+    backend: &Backend,
+    user_id: UserId,
+    id: &str,
+) -> Result<Option<Corrected>, AppError> {
+    let Ok(job_id) = id.parse() else {
+        return Ok(None);
+    };
+    let jobs = backend::queries::chosen(backend, &[job_id]).await?;
+    let job = jobs.into_iter().find(|job| job.state.user_id == user_id);
+    Ok(job.map(|job| Corrected {
+        job_id,
+        filename: job.filename,
+    }))
 }
 
 /// What to do first, with a file of one's own or without.

@@ -184,6 +184,38 @@ pub(crate) async fn same_file(
     Ok(earlier.map(JobId::from))
 }
 
+/// The most versions of a file that are shown.
+const MAX_VERSIONS: i32 = 50;
+
+/// The ids of all versions of a job's file, each with that of the job which it corrects, oldest first.
+pub(crate) async fn versions(
+    database: impl PgExecutor<'_>,
+    job_id: JobId,
+) -> sqlx::Result<Vec<(JobId, Option<JobId>)>> {
+    let versions = sqlx::query!(
+        r#"with recursive before as (
+               select id, corrects_job_id, 0 as step from jobs where id = $1
+               union all
+               select jobs.id, jobs.corrects_job_id, step + 1 from jobs join before on jobs.id = before.corrects_job_id
+               where step < $2
+           ), thread as (
+               (select id, corrects_job_id, 0 as step from before order by before.step desc limit 1)
+               union all
+               select jobs.id, jobs.corrects_job_id, step + 1 from jobs join thread on jobs.corrects_job_id = thread.id
+               where step < 2 * $2
+           )
+           select id as "id!", corrects_job_id from thread order by id limit $2"#,
+        job_id.get(),
+        MAX_VERSIONS
+    )
+    .fetch_all(database)
+    .await?;
+    Ok(versions
+        .into_iter()
+        .map(|version| (version.id.into(), version.corrects_job_id.map(JobId::from)))
+        .collect())
+}
+
 /// A job that is being processed, as its steps need it.
 pub(crate) struct Work {
     pub result_id: i64,

@@ -19,10 +19,12 @@ pub(crate) async fn create(
     storage_key: &str,
     file: &StoredFile,
     (format, saved_format_id): (&Format, Option<SavedFormatId>),
+    corrects: Option<JobId>,
 ) -> Result<Job> {
     let job = query_jobs!(
-        "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text, saved_format_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8) returning",
+        "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text, saved_format_id,
+                           corrects_job_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning",
         "",
         user_id.get(),
         filename,
@@ -31,7 +33,8 @@ pub(crate) async fn create(
         storage_key,
         Json(format) as _,
         file.is_text,
-        saved_format_id.map(SavedFormatId::get)
+        saved_format_id.map(SavedFormatId::get),
+        corrects.map(JobId::get)
     )
     .fetch_one(&mut *tx)
     .await
@@ -41,6 +44,9 @@ pub(crate) async fn create(
         }
         if violates(&error, "jobs_saved_format_id_fkey") {
             return Error::NotFound("Saved format");
+        }
+        if violates(&error, "jobs_corrects_job_id_fkey") {
+            return Error::NotFound("Job");
         }
         Error::from(error)
     })?;

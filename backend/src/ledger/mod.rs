@@ -9,8 +9,8 @@ mod read;
 mod write;
 
 pub(crate) use read::{
-    CommittedChunk, OpenChunk, StoredVerdicts, committed, missing_rows, open_chunks, remaining,
-    rows_before, sums, verdicts, window, with_rows,
+    CommittedChunk, OpenChunk, StoredVerdicts, committed, missing_rows, open_chunks, problems,
+    remaining, rows_before, sums, verdicts, window, with_rows,
 };
 pub(crate) use write::{
     OldChunk, PlannedChunk, ValidatedChunk, add_verdicts, commit, insert, insert_validated,

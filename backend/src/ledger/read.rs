@@ -238,6 +238,24 @@ pub(crate) struct Sums {
     pub commits: Vec<(DateTime<Utc>, u64)>,
 }
 
+/// The rows of a result by the code of an error that they have.
+pub(crate) async fn problems(
+    database: impl PgExecutor<'_>,
+    result_id: i64,
+) -> sqlx::Result<Problems> {
+    let problems = sqlx::query_scalar!(
+        r#"select coalesce(jsonb_object_agg(code, rows), '{}') as "problems!: Json<Problems>"
+           from (select key as code, sum(value::bigint) as rows
+                 from job_chunks cross join jsonb_each_text(problems)
+                 where result_id = $1 and committed_at is not null
+                 group by key) as counted"#,
+        result_id
+    )
+    .fetch_one(database)
+    .await?;
+    Ok(problems.0)
+}
+
 pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> {
     let sums = sqlx::query!(
         r#"select coalesce(sum(valid_amount), 0)::text as "valid_amount!", min(first_date) as first_date,
@@ -247,16 +265,7 @@ pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> 
     )
     .fetch_one(&mut *tx)
     .await?;
-    let problems = sqlx::query_scalar!(
-        r#"select coalesce(jsonb_object_agg(code, rows), '{}') as "problems!: Json<Problems>"
-           from (select key as code, sum(value::bigint) as rows
-                 from job_chunks cross join jsonb_each_text(problems)
-                 where result_id = $1 and committed_at is not null
-                 group by key) as counted"#,
-        result_id
-    )
-    .fetch_one(&mut *tx)
-    .await?;
+    let problems = problems(&mut *tx, result_id).await?;
     let commits = sqlx::query!(
         r#"select committed_at as "committed_at!", rows
            from job_chunks where result_id = $1 and committed_at is not null order by committed_at"#,
@@ -265,7 +274,7 @@ pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> 
     .fetch_all(&mut *tx)
     .await?;
     Ok(Sums {
-        problems: problems.0,
+        problems,
         valid_amount: sums.valid_amount.parse().map_err(anyhow::Error::new)?,
         valid_dates: sums
             .first_date

@@ -13,7 +13,9 @@ use axum::{
 use backend::{
     Backend,
     control::{self, Commanded},
-    deletion, queries, reports, uploads, users,
+    deletion, queries, reports,
+    uploads::{self, Accompanying},
+    users, versions,
 };
 use domain::{
     Command, Decision, Format, FormatName, GivenFormat, InvalidField, Job, JobColumn, JobFilter,
@@ -36,14 +38,18 @@ use crate::{
 pub struct UploadQuery {
     /// Whose job it becomes.
     user_id: UserId,
+    /// The job of the same user whose file it is a corrected version of. It is read under the same format, as far as
+    /// none is given.
+    corrects: Option<JobId>,
 }
 
 impl QueryParameters for UploadQuery {
-    const NAMES: &'static [&'static str] = &["user_id"];
+    const NAMES: &'static [&'static str] = &["user_id", "corrects"];
 
     fn read(query: &mut QueryValues) -> Option<Self> {
+        let corrects = query.id("corrects");
         let user_id = query.required_user_id("user_id")?;
-        Some(Self { user_id })
+        Some(Self { user_id, corrects })
     }
 }
 
@@ -102,6 +108,10 @@ pub struct JobWithFormat {
     questions: Vec<Question>,
     /// The latest earlier job of the same user with the same file, byte for byte.
     same_file_as: Option<JobId>,
+    /// The job whose file this one's is a corrected version of.
+    corrects: Option<JobId>,
+    /// All versions of the file, newest first; empty if there is only one.
+    versions: Vec<JobId>,
 }
 
 /// A new job.
@@ -134,7 +144,7 @@ impl QueryParameters for JobsQuery {
     ];
 
     fn read(query: &mut QueryValues) -> Option<Self> {
-        let owner = query.user_id("user_id");
+        let owner = query.id("user_id");
         let request = JobListRequest::parse(owner, |name| query.text(name).unwrap_or_default());
         let page = ListQuery::read(query)?;
         Some(Self {
@@ -227,22 +237,25 @@ pub async fn upload(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let mut form = form?;
-    let mut given = GivenFormat::default();
+    let mut with = Accompanying {
+        corrects: query.corrects,
+        ..Accompanying::default()
+    };
     while let Some(field) = form.next_field().await? {
         if field.name() == Some("format") {
             let text = small_text(field).await?;
-            given.format = Format::from_json(&text).map_err(InvalidField::from)?;
+            with.given.format = Format::from_json(&text).map_err(InvalidField::from)?;
             continue;
         }
         if field.name() == Some("format_name") {
-            given.saved = saved_name(Some(&small_text(field).await?))?;
+            with.given.saved = saved_name(Some(&small_text(field).await?))?;
             continue;
         }
         if field.name() != Some("file") {
             continue;
         }
         let filename = field.file_name().unwrap_or_default().to_owned();
-        let job = uploads::upload(&backend, query.user_id, &filename, &given, field).await?;
+        let job = uploads::upload(&backend, query.user_id, &filename, &with, field).await?;
         let uploaded = UploadedJob {
             job_id: job.id,
             job,
@@ -417,6 +430,7 @@ pub async fn get(
     let job = queries::job(&backend, job_id).await?;
     let file = queries::file_format(&backend, job_id).await?;
     let same_file_as = queries::same_file(&backend, &job).await?;
+    let versions = versions::of(&backend, job_id).await?;
     let questions = file.questions.map(|questions| questions.0);
     let (format, decisions) = match file.reading {
         Some(reading) => (reading.0.format, reading.0.decisions),
@@ -429,6 +443,8 @@ pub async fn get(
         decisions,
         questions: questions.unwrap_or_default(),
         same_file_as,
+        corrects: versions.corrects,
+        versions: versions.jobs.iter().map(|job| job.id).collect(),
     }))
 }
 

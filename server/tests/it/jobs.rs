@@ -56,6 +56,8 @@ async fn the_sample_is_processed() {
         "decisions",
         "questions",
         "same_file_as",
+        "corrects",
+        "versions",
     ] {
         assert!(
             without_format

@@ -24,3 +24,4 @@ mod search;
 mod small_jobs;
 mod strangers;
 mod users;
+mod versions;

@@ -112,7 +112,33 @@ impl FileCheck {
         });
     }
 
-    fn stop(self) {
+    pub fn is_idle(self) -> bool {
+        self.chosen.with(Option::is_none)
+    }
+
+    pub fn is_running(self) -> bool {
+        !self.is_idle() && self.end.with(Option::is_none)
+    }
+
+    /// How much of a file of this size is checked.
+    pub fn percent(self, bytes: u64) -> f64 {
+        match (self.is_idle(), bytes) {
+            (true, _) => 0.0,
+            (false, 0) => 100.0,
+            (false, bytes) => self.progress.get().bytes as f64 / bytes as f64 * 100.0,
+        }
+    }
+
+    /// What there is to say in a sentence.
+    pub fn state(self) -> String {
+        match self.end.with(|end| end.as_ref().map(sentence)) {
+            Some(sentence) => sentence,
+            None if self.is_idle() => "Waiting for its check".to_owned(),
+            None => "Checking…".to_owned(),
+        }
+    }
+
+    pub fn stop(self) {
         self.task.stop();
         self.end.set(Some(End::Stopped));
     }
@@ -166,10 +192,7 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
             _ => "",
         }
     });
-    let percent = Memo::new(move |_| match bytes {
-        0 => 100.0,
-        bytes => check.progress.get().bytes as f64 / bytes as f64 * 100.0,
-    });
+    let percent = Memo::new(move |_| check.percent(bytes));
     let pace = text(move || {
         let word = match (is_running.get(), is_done()) {
             (true, _) => None,

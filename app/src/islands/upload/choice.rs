@@ -1,7 +1,7 @@
 use leptos::{ev, html, prelude::*, web_sys::DragEvent};
-use web_sys::{DataTransfer, File, FileList};
+use web_sys::File;
 
-use super::check::FileCheck;
+use super::{check::FileCheck, queue::Queue};
 use crate::{AppError, ErrorKind, components::some_text};
 
 /// The file that the input holds.
@@ -14,22 +14,31 @@ pub fn chosen_file(input: NodeRef<html::Input>) -> Option<File> {
 pub fn FileField(
     input: NodeRef<html::Input>,
     check: FileCheck,
+    queue: Queue,
+    /// Whether only one file is taken.
+    is_one: bool,
     /// What is wrong with the file or with its upload.
     error: RwSignal<Option<AppError>>,
     is_sending: Memo<bool>,
 ) -> impl IntoView {
     let is_over = RwSignal::new(false);
-    let choose = move || match chosen_file(input) {
-        Some(file) => {
-            error.set(None);
-            check.start(file);
+    let take = move || {
+        let files = input.get_untracked().and_then(|input| input.files());
+        queue.take(files.as_ref());
+        match chosen_file(input).filter(|_| !queue.is_in_use()) {
+            Some(file) => check.start(file),
+            None => check.clear(),
         }
-        None => check.clear(),
+    };
+    let choose = move || {
+        error.set(None);
+        take();
     };
     // It may have been chosen before the page was taken over.
     Effect::new(move |_| {
-        if let Some(file) = chosen_file(input) {
-            check.start(file);
+        if let Some(input) = input.get() {
+            input.set_multiple(!is_one);
+            take();
         }
     });
 
@@ -52,17 +61,13 @@ pub fn FileField(
         if is_sending.get_untracked() {
             return;
         }
-        match dropped_file(&event) {
-            Some(file) => {
-                if let Some(input) = input.get_untracked() {
-                    input.set_files(Some(&file));
-                }
-                choose();
-            }
-            None => error.set(Some(AppError::new(
-                ErrorKind::Invalid,
-                "Drop one file at a time.",
-            ))),
+        let files = event.data_transfer().and_then(|data| data.files());
+        if is_one && files.as_ref().is_some_and(|files| files.length() > 1) {
+            let sentence = "A corrected version is one file: drop it alone.";
+            error.set(Some(AppError::new(ErrorKind::Invalid, sentence)));
+        } else if let (Some(files), Some(input)) = (files, input.get_untracked()) {
+            input.set_files(Some(&files));
+            choose();
         }
     };
     // The page keeps the browser from opening the file itself.
@@ -98,7 +103,12 @@ pub fn FileField(
                 {sentence}
             </p>
             <p class="hint" id="file-hint">
-                "Choose a CSV file or a workbook, or drop it here. Each row needs an amount and a date. "
+                {if is_one {
+                    "Choose a CSV file or a workbook, or drop it anywhere here. "
+                } else {
+                    "Choose CSV files or workbooks, or drop them anywhere here. "
+                }}
+                "Each row needs an amount and a date. "
                 <a href="/formats">"What can be read"</a>
             </p>
         </div>
@@ -109,13 +119,4 @@ fn carries_files(event: &DragEvent) -> bool {
     event
         .data_transfer()
         .is_some_and(|data| data.types().includes(&"Files".into(), 0))
-}
-
-/// In the form in which an input takes it; `None` unless it is one alone.
-fn dropped_file(event: &DragEvent) -> Option<FileList> {
-    let files = event.data_transfer()?.files()?;
-    let file = files.get(0).filter(|_| files.length() == 1)?;
-    let data = DataTransfer::new().ok()?;
-    data.items().add_with_file(&file).ok()?;
-    data.files()
 }

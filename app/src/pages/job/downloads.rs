@@ -1,4 +1,4 @@
-use domain::{Job, RowFilter, format};
+use domain::{Job, JobStatus, RowFilter, format};
 use leptos::prelude::*;
 
 /// Rows of a worksheet, without the header.
@@ -51,9 +51,26 @@ pub fn Downloads<'a>(job: &'a Job) -> impl IntoView + use<> {
             </details>
         }
     });
+    let is_failed = state.status == JobStatus::Failed;
+    let corrected = (is_failed || (state.status.is_over() && invalid > 0)).then(|| {
+        // Where a question must be answered, that comes first.
+        let code = state.error_code.as_deref();
+        let is_asked = code.is_some_and(|code| code.starts_with("format."));
+        let class = match is_failed && !is_asked {
+            true => "button button-primary",
+            false => "button",
+        };
+        let href = format!("/users/{}?corrects={job_id}#upload", state.user_id);
+        view! {
+            <a class=class href=href>
+                "Upload a corrected version"
+            </a>
+        }
+    });
     view! {
         <div class="buttons" id="downloads" data-part>
             {links}
+            {corrected}
         </div>
     }
     .into_any()

@@ -1,0 +1,105 @@
+//! The versions of a file: each is a job of its own, and says which one it corrects.
+
+use domain::{ErrorCode, Job, JobId, JobStatus, Problems};
+
+use crate::{
+    Backend, Result,
+    jobs::{list, query},
+    ledger,
+};
+
+/// The versions of a job's file.
+#[derive(Default)]
+pub struct Versions {
+    /// Newest first; empty if there is only one.
+    pub jobs: Vec<Job>,
+    /// The one that the job corrects.
+    pub corrects: Option<JobId>,
+    /// What has become of the errors of that one, once both are completed.
+    pub changes: Option<Changes>,
+}
+
+/// How the errors of a version differ from those of the one that it corrects, as far as their numbers say: errors of a
+/// kind count as fixed by as many as there are fewer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// In the version before.
+    pub before: u64,
+    pub fixed: u64,
+    pub new: u64,
+    /// Each kind that either has, with how many there were and are.
+    pub kinds: Vec<(ErrorCode, u64, u64)>,
+}
+
+impl Changes {
+    fn new(before: &Problems, now: &Problems) -> Self {
+        let kinds: Vec<_> = ErrorCode::ALL
+            .into_iter()
+            .map(|code| (code, before.rows(code), now.rows(code)))
+            .filter(|(_, before, now)| before + now > 0)
+            .collect();
+        Self {
+            before: kinds.iter().map(|(_, before, _)| before).sum(),
+            fixed: kinds
+                .iter()
+                .map(|(_, before, now)| before.saturating_sub(*now))
+                .sum(),
+            new: kinds
+                .iter()
+                .map(|(_, before, now)| now.saturating_sub(*before))
+                .sum(),
+            kinds,
+        }
+    }
+}
+
+/// The versions of this job's file.
+pub async fn of(backend: &Backend, job_id: JobId) -> Result<Versions> {
+    let thread = query::versions(&backend.pool, job_id).await?;
+    if thread.len() < 2 {
+        return Ok(Versions::default());
+    }
+    let ids: Vec<JobId> = thread.iter().map(|(id, _)| *id).collect();
+    let jobs = list::chosen(&backend.pool, &ids).await?;
+    let corrects = thread.iter().find(|(id, _)| *id == job_id);
+    let corrects = corrects.and_then(|(_, corrects)| *corrects);
+    let is_completed = |id: JobId| {
+        let job = jobs.iter().find(|job| job.id == id);
+        job.is_some_and(|job| job.state.status == JobStatus::Completed)
+    };
+    let changes = match corrects {
+        Some(before) if is_completed(before) && is_completed(job_id) => Some(Changes::new(
+            &problems(backend, before).await?,
+            &problems(backend, job_id).await?,
+        )),
+        _ => None,
+    };
+    Ok(Versions {
+        jobs,
+        corrects,
+        changes,
+    })
+}
+
+async fn problems(backend: &Backend, job_id: JobId) -> Result<Problems> {
+    let source = query::source(&backend.pool, job_id).await?;
+    // No result has this number.
+    let result_id = source.map_or(0, |source| source.result_id);
+    Ok(ledger::problems(&backend.pool, result_id).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_fixed_by_as_many_as_there_are_fewer_of_a_kind() {
+        let problems = |json: &str| serde_json::from_str::<Problems>(json).unwrap();
+        let before = problems(r#"{"amount.missing": 10, "date.missing": 2, "date.not_a_date": 1}"#);
+        let now = problems(r#"{"amount.missing": 4, "date.not_a_date": 3}"#);
+        let changes = Changes::new(&before, &now);
+        assert_eq!((changes.before, changes.fixed, changes.new), (13, 8, 2));
+        assert_eq!(changes.kinds.len(), 3);
+        assert!(changes.kinds.contains(&(ErrorCode::DateMissing, 2, 0)));
+    }
+}
