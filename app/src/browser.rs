@@ -1,7 +1,9 @@
 //! What is done in the browser for the page as a whole. Everything here makes better what works without it.
 
 mod ages;
+mod copying;
 mod dialogs;
+mod drawer;
 mod focus;
 mod forms;
 mod morph;
@@ -23,7 +25,9 @@ pub fn start() {
         return;
     }
     ages::listen();
+    copying::listen();
     dialogs::listen();
+    drawer::listen();
     focus::listen();
     forms::listen();
     parts::listen();

@@ -4,6 +4,8 @@
 mod age;
 mod confirm;
 mod controls;
+#[cfg(feature = "ssr")]
+mod copy;
 mod counts;
 mod dialog;
 mod field;
@@ -19,6 +21,8 @@ mod title;
 pub use age::Age;
 pub use confirm::Confirm;
 pub use controls::{Controls, shown};
+#[cfg(feature = "ssr")]
+pub use copy::Copy;
 pub use counts::Counts;
 pub use dialog::Dialog;
 pub use field::FormError;

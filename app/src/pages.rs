@@ -7,6 +7,7 @@ mod formats;
 mod home;
 mod job;
 mod job_list;
+mod job_row;
 mod pager;
 mod tabs;
 mod user;
@@ -18,6 +19,7 @@ pub use failure::{not_found, refused};
 pub use formats::formats;
 pub use home::home;
 pub use job::{answer, job};
+pub use job_row::job_row;
 pub use user::user;
 pub use users::users;
 

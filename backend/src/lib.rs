@@ -5,7 +5,7 @@
 //! Dependencies point down this list, and nobody below the entry points takes a [`Backend`]:
 //!
 //! ```text
-//! entry points  uploads  control  users  versions  deletion  queries  reports  demo  results::{page, csv}   server and app
+//! entry points  uploads  control  users  versions  deletion  queries  reports  demo  results::{page, row, csv}   server and app
 //!               processing  maintenance                                                           worker
 //! readers       results::{reader, search, id_index}  starter
 //!               saved_formats: every query on saved formats

@@ -50,6 +50,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/formats", get(formats))
         .route("/users/{id}", get(user))
         .route("/jobs/{id}", get(job))
+        .route("/jobs/{id}/rows/{number}", get(job_row))
         .layer(middleware::from_fn(forms::forget_shown))
         .route(
             "/jobs/{id}/answers",
@@ -136,6 +137,16 @@ async fn job(State(state): State<AppState>, id: Id, PageQuery(query): PageQuery)
         },
     };
     pages::job(&state.site, &state.backend, &id, &query).await
+}
+
+async fn job_row(
+    State(state): State<AppState>,
+    path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
+) -> Page {
+    match path {
+        Ok(Path((id, number))) => pages::job_row(&state.site, &state.backend, &id, &number).await,
+        Err(_) => pages::not_found(&state.site),
+    }
 }
 
 async fn answer(

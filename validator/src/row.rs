@@ -92,6 +92,12 @@ impl<'a> Row<'a> {
         self.record.value(at, scratch)
     }
 
+    /// The record as it is in the file's text, without its line end; bytes that are not UTF-8 are U+FFFD. Nothing of a row
+    /// that is too large.
+    pub fn raw(&self) -> Cow<'_, str> {
+        self.record.text()
+    }
+
     pub fn is_valid(&self) -> bool {
         self.verdict.is_valid()
     }

@@ -349,6 +349,17 @@ async fn fetch() -> Result<Document, Unshown> {
         .map_err(|_| Unshown::Unreachable)
 }
 
+/// The document at this address, which is one of ours.
+pub async fn fetch_document(address: &str) -> Result<Document, JsValue> {
+    let response: Response = window().fetch_with_str(address).await?.dyn_into()?;
+    document_of(&response).await
+}
+
+/// Says to who doesn't see it what has changed.
+pub fn announce(sentence: &str) {
+    say(ANNOUNCEMENT, sentence);
+}
+
 async fn document_of(response: &Response) -> Result<Document, JsValue> {
     let html = response.text()?.await?.as_string().unwrap_or_default();
     DomParser::new()?.parse_from_string(&html, SupportedType::TextHtml)

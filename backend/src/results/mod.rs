@@ -6,5 +6,6 @@ pub mod download;
 pub(crate) mod id_index;
 pub mod page;
 mod reader;
+pub mod row;
 pub(crate) mod search;
 mod workbook;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use domain::Transaction;
 use sqlx::PgPool;
 use tokio::task::spawn_blocking;
-use validator::{Layout, RowSet, Verdicts, read_rows, validate_chunk};
+use validator::{Layout, Row, RowSet, Verdicts, read_rows, validate_chunk};
 
 use crate::{
     Error, Result, Storage,
@@ -115,6 +115,41 @@ impl Reader {
         }
         Ok(found)
     }
+
+    /// Reads one row, of which the file has a megabyte at most.
+    pub async fn whole_row(&self, wanted: Wanted) -> Result<Option<WholeRow>> {
+        let Some(part) = wanted.parts().next() else {
+            return Ok(None);
+        };
+        let bytes = self
+            .storage
+            .read(&self.storage_key, part.bytes.clone())
+            .await?;
+        let layout = self.layout.clone();
+        blocking(move || {
+            let mut found = None;
+            part.each(&layout, &bytes, |row| {
+                let mut scratch = String::new();
+                let fields = (0..row.field_count())
+                    .map(|at| row.field(at, &mut scratch).unwrap_or_default().to_owned());
+                found = Some(WholeRow {
+                    fields: fields.collect(),
+                    raw: row.raw().into_owned(),
+                    row: row.to_transaction(),
+                });
+            });
+            found
+        })
+        .await
+    }
+}
+
+/// A row with everything that the file says.
+pub(crate) struct WholeRow {
+    pub row: Transaction,
+    pub raw: String,
+    /// The values of the row's fields, unquoted.
+    pub fields: Vec<String>,
 }
 
 impl Wanted {
@@ -151,6 +186,17 @@ struct Part {
 
 impl Part {
     fn read(&self, layout: &Layout, bytes: &[u8], size: &mut u64, found: &mut Vec<Transaction>) {
+        self.each(layout, bytes, |row| {
+            if *size < MAX_PAGE_BYTES {
+                let row = row.to_transaction();
+                *size += shown_bytes(&row);
+                found.push(row);
+            }
+        });
+    }
+
+    /// Calls `on_row` with each row that is wanted.
+    fn each(&self, layout: &Layout, bytes: &[u8], mut on_row: impl FnMut(&Row<'_>)) {
         let first = self.first_row + u64::from(self.segment_row);
         let verdicts = self.verdicts.from_row(self.segment_row);
         let mut rows = self.rows.iter().peekable();
@@ -163,10 +209,8 @@ impl Part {
             |candidate| {
                 let row = (candidate.row_number() - self.first_row) as u32;
                 while rows.next_if(|range| range.end <= row).is_some() {}
-                if rows.peek().is_some_and(|range| range.contains(&row)) && *size < MAX_PAGE_BYTES {
-                    let row = candidate.row().to_transaction();
-                    *size += shown_bytes(&row);
-                    found.push(row);
+                if rows.peek().is_some_and(|range| range.contains(&row)) {
+                    on_row(&candidate.row());
                 }
             },
         );

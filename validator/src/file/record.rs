@@ -137,6 +137,15 @@ impl<'a> Record<'a> {
         self.too_large
     }
 
+    /// The record's text.
+    #[cold]
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        let (Some(first), Some(last)) = (self.starts.first(), self.starts.last()) else {
+            return Cow::Borrowed("");
+        };
+        String::from_utf8_lossy(&self.bytes[*first as usize..*last as usize - 1])
+    }
+
     pub(crate) fn field_count(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }

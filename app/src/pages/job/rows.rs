@@ -164,7 +164,12 @@ fn Page<'a>(page: RowPage, status: JobStatus, address: &'a Address) -> impl Into
     let missing = missing_row(&page, address, status);
     view! {
         {missing.map(|sentence| view! { <p class="notice">{sentence}</p> })}
-        <RowTable rows=page.rows sought=address.row() />
+        <RowTable
+            job_id=address.job_id()
+            rows=page.rows
+            query=address.query()
+            sought=address.row()
+        />
         <Pager
             page=page.page
             size=u64::from(address.size())

@@ -44,6 +44,10 @@ impl Address {
         Self { job_id, request }
     }
 
+    pub fn job_id(&self) -> JobId {
+        self.job_id
+    }
+
     /// All rows from the first.
     pub fn path(&self) -> String {
         format!("/jobs/{}", self.job_id)

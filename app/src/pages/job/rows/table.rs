@@ -1,14 +1,17 @@
-use domain::{Amount, Field, Transaction, format};
+use domain::{Amount, Field, JobId, Transaction, format};
 use leptos::prelude::*;
 
 /// On a narrow screen the style makes a card of each row, for which a browser may forget that it is
 /// a table: hence the explicit roles.
 #[component]
-pub fn RowTable(
+pub fn RowTable<'a>(
+    job_id: JobId,
     rows: Vec<Transaction>,
+    /// The text that is searched for; empty for none.
+    query: &'a str,
     /// The number of the row that is looked for.
     sought: Option<u64>,
-) -> impl IntoView {
+) -> impl IntoView + use<> {
     let most_decimals = rows.iter().filter_map(|row| row.amount).map(decimals).max();
     let most_decimals = most_decimals.unwrap_or(0);
     view! {
@@ -41,7 +44,7 @@ pub fn RowTable(
                         .into_iter()
                         .map(|row| {
                             let is_sought = sought == Some(row.row_number);
-                            view! { <Row row most_decimals is_sought /> }
+                            view! { <Row job_id row query most_decimals is_sought /> }
                         })
                         .collect_view()}
                 </tbody>
@@ -52,7 +55,13 @@ pub fn RowTable(
 }
 
 #[component]
-fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView {
+fn Row<'a>(
+    job_id: JobId,
+    row: Transaction,
+    query: &'a str,
+    most_decimals: usize,
+    is_sought: bool,
+) -> impl IntoView + use<> {
     let sentences = |field: Field| {
         row.errors
             .iter()
@@ -87,7 +96,9 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
             aria-current=is_sought.then_some("true")
         >
             <td role="cell" class="number row-number" data-label="Row">
-                {format::count(row.row_number)}
+                <a href=format!("/jobs/{job_id}/rows/{}", row.row_number) data-drawer>
+                    {format::count(row.row_number)}
+                </a>
                 {row
                     .line
                     .map(|line| {
@@ -98,7 +109,7 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
                     })}
             </td>
             <td role="cell" class="id" data-label="ID">
-                <bdi>{row.transaction_id.clone()}</bdi>
+                <bdi>{row.transaction_id.as_deref().map(|id| marked(id, query))}</bdi>
                 {sentences(Field::TransactionId)}
             </td>
             <td role="cell" class="number" data-label="Amount">
@@ -110,7 +121,7 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
                 {sentences(Field::Date)}
             </td>
             <td role="cell" class="description" data-label="Description">
-                {row.description.map(|description| view! { <LongText text=description /> })}
+                {row.description.map(|description| view! { <LongText text=description query /> })}
             </td>
             <td role="cell" class="verdict" data-label="Verdict">
                 <span class="badge" data-status=verdict>
@@ -135,16 +146,16 @@ fn Row(row: Transaction, most_decimals: usize, is_sought: bool) -> impl IntoView
 
 /// A text of which only the beginning is shown until somebody asks for the whole.
 #[component]
-fn LongText(text: String) -> impl IntoView {
+fn LongText<'a>(text: String, query: &'a str) -> impl IntoView + use<> {
     const CHARS: usize = 160;
     match text.char_indices().nth(CHARS) {
-        None => view! { <bdi>{text}</bdi> }.into_any(),
+        None => view! { <bdi>{marked(&text, query)}</bdi> }.into_any(),
         Some((end, _)) => {
             let beginning = format!("{}…", &text[..end]);
             view! {
                 <details class="long-text">
-                    <summary dir="auto">{beginning}</summary>
-                    <p dir="auto">{text}</p>
+                    <summary dir="auto">{marked(&beginning, query)}</summary>
+                    <p dir="auto">{marked(&text, query)}</p>
                 </details>
             }
             .into_any()
@@ -157,5 +168,77 @@ fn decimals(amount: Amount) -> usize {
     match amount.scale() {
         0 => 0,
         scale => usize::from(scale) + 1,
+    }
+}
+
+/// The text with what a search has found in it marked.
+fn marked(text: &str, query: &str) -> AnyView {
+    let pieces = pieces(text, query).into_iter();
+    let shown = pieces.map(|(piece, is_found)| match is_found {
+        true => view! { <mark>{piece.to_owned()}</mark> }.into_any(),
+        false => piece.to_owned().into_any(),
+    });
+    shown.collect_view().into_any()
+}
+
+/// Cuts the text at what it has in common with the query, whatever the case. Each piece says whether it is that.
+fn pieces<'t>(text: &'t str, query: &str) -> Vec<(&'t str, bool)> {
+    let sought: Vec<char> = query.chars().flat_map(char::to_lowercase).collect();
+    let mut pieces = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(character) = text[at..].chars().next() {
+        match end_of(&text[at..], &sought) {
+            Some(length) => {
+                pieces.push((&text[from..at], false));
+                pieces.push((&text[at..at + length], true));
+                at += length;
+                from = at;
+            }
+            None => at += character.len_utf8(),
+        }
+    }
+    pieces.push((&text[from..], false));
+    pieces.retain(|(piece, _)| !piece.is_empty());
+    pieces
+}
+
+/// Where the text that begins with the sought characters goes on after them, in bytes.
+fn end_of(text: &str, sought: &[char]) -> Option<usize> {
+    let mut rest = sought;
+    if rest.is_empty() {
+        return None;
+    }
+    for (at, character) in text.char_indices() {
+        if rest.is_empty() {
+            return Some(at);
+        }
+        for lower in character.to_lowercase() {
+            rest = rest.strip_prefix(&[lower])?;
+        }
+    }
+    rest.is_empty().then_some(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    #[test]
+    fn matches_are_cut_out_whatever_their_case() {
+        let found = |text, query| {
+            let pieces = pieces(text, query).into_iter();
+            let shown = pieces.map(|(piece, is_found)| match is_found {
+                true => format!("[{piece}]"),
+                false => piece.to_owned(),
+            });
+            shown.collect::<String>()
+        };
+        assert_eq!(found("Café ZÜRICH café", "café"), "[Café] ZÜRICH [café]");
+        assert_eq!(found("Café ZÜRICH", "zür"), "Café [ZÜR]ICH");
+        assert_eq!(found("aaa", "aa"), "[aa]a");
+        assert_eq!(found("abc", ""), "abc");
+        assert_eq!(found("abc", "abcd"), "abc");
+        assert_eq!(found("", "x"), "");
+        assert_eq!(found("x", "x"), "[x]");
     }
 }

@@ -1,0 +1,149 @@
+//! Shows a row of a job in a drawer beside its table: the article of the row's own page. The arrows go to the rows around
+//! it, Escape closes it, and the focus goes back to the table.
+
+use leptos::{
+    ev,
+    prelude::{document, window, window_event_listener},
+    web_sys::{
+        Element, HtmlAnchorElement, HtmlDialogElement, HtmlElement, KeyboardEvent, MouseEvent,
+    },
+};
+use wasm_bindgen::{JsCast, closure::Closure};
+
+use super::parts::fetch_document;
+
+/// Of the dialog, and of the article in it.
+const DRAWER: &str = "drawer";
+const ROW: &str = "row";
+/// Which row the drawer shows.
+const ADDRESS: &str = "data-address";
+
+pub fn listen() {
+    let _ = window_event_listener(ev::click, |event| {
+        if let Some(address) = asked(&event) {
+            event.prevent_default();
+            show(address);
+        }
+    });
+    let _ = window_event_listener(ev::keydown, |event| {
+        let is_free = !(event.ctrl_key() || event.meta_key() || event.alt_key());
+        if is_free && let Some(link) = neighbour(&event) {
+            event.prevent_default();
+            show(link.href());
+        }
+    });
+}
+
+/// The address of the row that is clicked: its link, or anything in it that does nothing else.
+fn asked(event: &MouseEvent) -> Option<String> {
+    let has_modifier = event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
+    if event.default_prevented() || event.button() != 0 || has_modifier {
+        return None;
+    }
+    let clicked: Element = event.target()?.dyn_into().ok()?;
+    let link = match clicked
+        .closest("a, button, summary, input, label, .long-text p")
+        .ok()?
+    {
+        Some(link) => {
+            // Within the drawer the ways to other rows, too.
+            let is_row = link.has_attribute("data-drawer")
+                || (link.has_attribute("rel") && link.closest("#drawer").ok()?.is_some());
+            is_row.then_some(link)?
+        }
+        // Whoever selects a text doesn't want to leave it.
+        None if is_selecting() => return None,
+        None => clicked
+            .closest("tr")
+            .ok()??
+            .query_selector("a[data-drawer]")
+            .ok()??,
+    };
+    let link: HtmlAnchorElement = link.dyn_into().ok()?;
+    Some(link.href()).filter(|address| !address.is_empty())
+}
+
+fn is_selecting() -> bool {
+    let selection = window().get_selection().ok().flatten();
+    selection.is_some_and(|selection| !selection.is_collapsed())
+}
+
+/// The link to the row that a key of an open drawer leads to.
+fn neighbour(event: &KeyboardEvent) -> Option<HtmlAnchorElement> {
+    let rel = match event.key().as_str() {
+        "ArrowUp" | "ArrowLeft" | "k" => "prev",
+        "ArrowDown" | "ArrowRight" | "j" => "next",
+        _ => return None,
+    };
+    let link = document().query_selector(&format!("#{DRAWER}[open] a[rel={rel}][href]"));
+    link.ok()??.dyn_into().ok()
+}
+
+fn show(address: String) {
+    leptos::task::spawn_local(async move {
+        let article = match fetch_document(&address).await {
+            Ok(fetched) => fetched.get_element_by_id(ROW),
+            Err(_) => None,
+        };
+        if article
+            .and_then(|article| open(&article, &address))
+            .is_none()
+        {
+            // The row's own page, or the browser, says why.
+            let _ = window().location().set_href(&address);
+        }
+    });
+}
+
+fn open(article: &Element, address: &str) -> Option<()> {
+    let dialog = match document().get_element_by_id(DRAWER) {
+        Some(dialog) => dialog.dyn_into::<HtmlDialogElement>().ok()?,
+        None => {
+            let dialog = document().create_element("dialog").ok()?;
+            dialog.set_id(DRAWER);
+            dialog.set_attribute("aria-labelledby", "row-title").ok()?;
+            dialog.set_attribute("closedby", "any").ok()?;
+            document().body()?.append_child(&dialog).ok()?;
+            let dialog: HtmlDialogElement = dialog.dyn_into().ok()?;
+            let closed = Closure::<dyn Fn()>::new(return_focus).into_js_value();
+            dialog.set_onclose(Some(closed.unchecked_ref()));
+            dialog
+        }
+    };
+    // The rel of a link says which one had the focus.
+    let focused = document()
+        .active_element()
+        .and_then(|it| it.get_attribute("rel"));
+    dialog.set_inner_html("");
+    let close = document().create_element("form").ok()?;
+    close.set_attribute("method", "dialog").ok()?;
+    close.set_inner_html("<button class=\"button button-small\">Close</button>");
+    dialog.append_child(&close).ok()?;
+    dialog.append_child(article).ok()?;
+    if !dialog.open() {
+        dialog.show_modal().ok()?;
+    }
+    dialog.set_scroll_top(0);
+    let again = focused.and_then(|rel| {
+        let link = dialog.query_selector(&format!("a[rel={rel}][href]"));
+        link.ok()?
+    });
+    let heir = again.or_else(|| dialog.query_selector("button").ok()?);
+    let _ = heir?.dyn_into::<HtmlElement>().ok()?.focus();
+    // Where the drawer was opened by a click beside the link, and where it shows another row by now.
+    dialog.set_attribute(ADDRESS, address).ok()
+}
+
+/// The focus goes back to the row that was shown last, if its table has it.
+fn return_focus() {
+    let shown = document().get_element_by_id(DRAWER);
+    let address = shown.and_then(|dialog| dialog.get_attribute(ADDRESS));
+    let Ok(links) = document().query_selector_all("a[data-drawer]") else {
+        return;
+    };
+    let mut links =
+        (0..links.length()).filter_map(|at| links.get(at)?.dyn_into::<HtmlAnchorElement>().ok());
+    if let Some(link) = links.find(|link| Some(link.href()) == address) {
+        let _ = link.focus();
+    }
+}

@@ -1,0 +1,17 @@
+use leptos::prelude::*;
+
+/// A button that copies a text (`browser::copying`); nothing without JavaScript.
+#[component]
+pub fn Copy(
+    text: String,
+    name: &'static str,
+    /// What is copied, where the name alone doesn't say it.
+    #[prop(optional)]
+    label: Option<&'static str>,
+) -> impl IntoView {
+    view! {
+        <button type="button" class="button button-small scripted" data-copy=text aria-label=label>
+            {name}
+        </button>
+    }
+}

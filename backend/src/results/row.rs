@@ -1,0 +1,86 @@
+//! One row of a job, with everything that the file says of it.
+
+use domain::{ErrorCode, JobId, PageRequest, RowFilter, Transaction};
+
+use super::{
+    page,
+    reader::{Reader, Wanted, WholeRow},
+};
+use crate::{Backend, Error, Result, jobs::query, ledger};
+
+/// A row, and the ones around it.
+pub struct RowDetails {
+    pub row: Transaction,
+    /// The record as it is in the file, without its line end.
+    pub raw: String,
+    /// The value of each field under the header's name for it; a number for what is beyond the header.
+    pub fields: Vec<(String, String)>,
+    /// The first row with the same id, if this one repeats it.
+    pub same_id: Option<u64>,
+    /// The rows before and after it that are checked.
+    pub previous: Option<u64>,
+    pub next: Option<u64>,
+}
+
+/// Reads the row of this number, from 1.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] without such a job, and if it has no such row or hasn't checked it yet.
+pub async fn get(backend: &Backend, job_id: JobId, number: u64) -> Result<RowDetails> {
+    const NO_ROW: Error = Error::NotFound("Row");
+    let source = query::source(&backend.pool, job_id).await?;
+    let Some(source) = source else {
+        query::get(&backend.pool, job_id).await?;
+        return Err(NO_ROW);
+    };
+    let around = [number.saturating_sub(1), number, number.saturating_add(1)];
+    let chunks = ledger::with_rows(&backend.pool, source.result_id, &around).await?;
+    let has = |chunk: &ledger::CommittedChunk, row: u64| {
+        (chunk.first_row as u64..(chunk.first_row + chunk.rows) as u64).contains(&row)
+    };
+    let checked = |row: u64| chunks.iter().any(|chunk| has(chunk, row)).then_some(row);
+    let (previous, next) = (checked(around[0]), checked(around[2]));
+    let chunk = chunks.iter().find(|chunk| has(chunk, number)).cloned();
+    let chunk = chunk.ok_or(NO_ROW)?;
+    let reader = Reader::new(&backend.pool, &backend.storage, source);
+    let verdicts = reader.verdicts(std::slice::from_ref(&chunk)).await?;
+    let verdicts = verdicts.into_iter().next().ok_or(NO_ROW)?;
+    let within = (number - chunk.first_row as u64) as u32;
+    let wanted = Wanted {
+        rows: std::iter::once(within..within + 1).collect(),
+        chunk,
+        verdicts,
+    };
+    let WholeRow { row, raw, fields } = reader.whole_row(wanted).await?.ok_or(NO_ROW)?;
+    let mut names = reader.layout.names().iter().cloned();
+    let fields = fields.into_iter().enumerate().map(|(at, value)| {
+        let name = names.next();
+        (name.unwrap_or_else(|| format!("field {}", at + 1)), value)
+    });
+    Ok(RowDetails {
+        fields: fields.collect(),
+        same_id: same_id(backend, job_id, &row).await?,
+        row,
+        raw,
+        previous,
+        next,
+    })
+}
+
+/// The first row with the same id as this one, if it is said to repeat it.
+async fn same_id(backend: &Backend, job_id: JobId, row: &Transaction) -> Result<Option<u64>> {
+    let is_repeated =
+        (row.errors.iter()).any(|error| error.code == ErrorCode::TransactionIdDuplicate);
+    let Some(id) = row.transaction_id.as_deref().filter(|_| is_repeated) else {
+        return Ok(None);
+    };
+    let Ok(request) = PageRequest::parse(1, 1, RowFilter::All, Some(id)) else {
+        return Ok(None);
+    };
+    let first = page::get(backend, job_id, &request).await?.rows.pop();
+    Ok(first
+        .filter(|first| first.transaction_id.as_deref() == Some(id))
+        .map(|first| first.row_number)
+        .filter(|first| *first < row.row_number))
+}
