@@ -1,6 +1,6 @@
 //! What the pages and the API show of jobs.
 
-use domain::{Job, JobId, JobListRequest, JobProgress, UserId};
+use domain::{Job, JobEvent, JobId, JobListRequest, JobProgress, UserId};
 
 use crate::{
     Backend, JobList, ProgressHub, Result,
@@ -12,6 +12,16 @@ use crate::{
 
 pub async fn job(backend: &Backend, job_id: JobId) -> Result<Job> {
     query::get(&backend.pool, job_id).await
+}
+
+/// What has happened to the job, oldest first.
+///
+/// # Errors
+///
+/// [`crate::Error::NotFound`] without such a job.
+pub async fn events(backend: &Backend, job_id: JobId) -> Result<Vec<JobEvent>> {
+    query::get(&backend.pool, job_id).await?;
+    Ok(query::events(&backend.pool, job_id).await?)
 }
 
 /// The latest earlier job of the same user with the same file.

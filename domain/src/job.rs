@@ -73,12 +73,13 @@ impl FromStr for JobStatus {
     }
 }
 
+/// A text that is no status of a job, or no kind of event.
 #[derive(Debug)]
-pub struct UnknownStatus(String);
+pub struct UnknownStatus(pub(crate) String);
 
 impl fmt::Display for UnknownStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown job status {:?}", self.0)
+        write!(f, "unknown status or event {:?}", self.0)
     }
 }
 

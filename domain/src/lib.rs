@@ -4,6 +4,7 @@
 //! sqlx, axum, leptos or Temporal. Of the validator it passes on the words that its own types use.
 
 mod command;
+mod event;
 pub mod format;
 pub mod hidden;
 mod id;
@@ -16,8 +17,9 @@ mod state;
 mod user;
 
 pub use command::{Command, Effect, Forbidden};
+pub use event::{JobEvent, JobEventKind};
 pub use id::{JobId, SavedFormatId, UserId};
-pub use job::{Job, JobStatus};
+pub use job::{Job, JobStatus, UnknownStatus};
 pub use job_list::{JobColumn, JobFilter, JobListRequest, JobOrder};
 pub use page::PageRequest;
 pub use report::{JobReport, Throughput, results_filename};

@@ -80,6 +80,7 @@ fn rest(state: &AppState) -> (Router<AppState>, Description) {
                 .routes(routes!(users::get, users::update, users::delete))
                 .routes(routes!(jobs::get, jobs::delete))
                 .routes(routes!(jobs::report))
+                .routes(routes!(jobs::events))
                 .routes(routes!(jobs::start))
                 .routes(routes!(jobs::pause))
                 .routes(routes!(jobs::resume))

@@ -12,8 +12,8 @@ use {
     backend::results::page::RowPage,
     backend::{Backend, FileFormat, uploads::Accompanying, versions::Versions},
     domain::{
-        Format, FormatName, GivenFormat, InvalidField, Job, JobReport, JobStatus, PageRequest,
-        User, format,
+        Format, FormatName, GivenFormat, InvalidField, Job, JobEvent, JobReport, JobStatus,
+        PageRequest, User, format,
     },
 };
 
@@ -28,6 +28,8 @@ pub struct JobDetails {
     /// The latest earlier job of the same user with the same file.
     pub same_file_as: Option<JobId>,
     pub versions: Versions,
+    /// What has happened to the job, oldest first.
+    pub events: Vec<JobEvent>,
 }
 
 /// Bytes of a format, and more than any has.
@@ -50,7 +52,9 @@ pub async fn job(backend: &Backend, job_id: JobId) -> Result<JobDetails, AppErro
     let file = backend::queries::file_format(backend, job_id).await?;
     let same_file_as = backend::queries::same_file(backend, &job).await?;
     let versions = backend::versions::of(backend, job_id).await?;
+    let events = backend::queries::events(backend, job_id).await?;
     Ok(JobDetails {
+        events,
         same_file_as,
         versions,
         job,

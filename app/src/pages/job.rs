@@ -76,6 +76,7 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
         file,
         same_file_as,
         versions,
+        events,
     } = match details {
         Ok(details) => details,
         Err(error) => return failure(site, error),
@@ -139,10 +140,10 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
             <Report job=&job report address=rows.address() />
             <rows::Table job=&job rows />
             <div class="columns columns-even">
-                <Details job=&job />
+                <Details job=&job events />
                 <div class="stack">
                     <HowItIsRead file=&file />
-                    <Delete job_id user_id=user.id query />
+                    <Delete job_id user_id=user.id filename=job.filename.clone() bytes=job.bytes query />
                 </div>
             </div>
         }
@@ -161,7 +162,14 @@ fn same_file(earlier: JobId) -> impl IntoView {
 }
 
 #[component]
-fn Delete<'a>(job_id: JobId, user_id: UserId, query: &'a Query) -> impl IntoView + use<> {
+fn Delete<'a>(
+    job_id: JobId,
+    user_id: UserId,
+    filename: String,
+    bytes: u64,
+    query: &'a Query,
+) -> impl IntoView + use<> {
+    let size = format::bytes(bytes);
     view! {
         <section class="panel" aria-labelledby="delete">
             <h2 id="delete">"Delete"</h2>
@@ -171,7 +179,10 @@ fn Delete<'a>(job_id: JobId, user_id: UserId, query: &'a Query) -> impl IntoView
                 question="Delete this file?"
                 error={query.posted::<DeleteJob>()}
             >
-                <p>"This deletes the file, its rows and results. It can't be undone."</p>
+                <p>
+                    "This deletes " <FileName name=filename />
+                    {format!(" ({size}), its rows and results. It can't be undone.")}
+                </p>
                 <form method="post" action=DeleteJob::PATH>
                     <input type="hidden" name="job_id" value=job_id.to_string() />
                     <input type="hidden" name="user_id" value=user_id.to_string() />

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Job, JobId, JobProgress, UserId};
+use domain::{Job, JobEvent, JobId, JobProgress, UserId};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use validator::{Format, Layout, Question, Reading};
@@ -214,6 +214,33 @@ pub(crate) async fn versions(
         .into_iter()
         .map(|version| (version.id.into(), version.corrects_job_id.map(JobId::from)))
         .collect())
+}
+
+/// The most events that are read of a job: the first ones of a long history are left out.
+const MAX_EVENTS: i64 = 200;
+
+/// What has happened to the job, oldest first.
+pub(crate) async fn events(
+    database: impl PgExecutor<'_>,
+    job_id: JobId,
+) -> sqlx::Result<Vec<JobEvent>> {
+    let mut events = sqlx::query!(
+        "select kind, run, at from job_events where job_id = $1 order by id desc limit $2",
+        job_id.get(),
+        MAX_EVENTS
+    )
+    .try_map(|event| {
+        let kind = event.kind.parse();
+        Ok(JobEvent {
+            kind: kind.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            run: event.run as u32,
+            at: event.at,
+        })
+    })
+    .fetch_all(database)
+    .await?;
+    events.reverse();
+    Ok(events)
 }
 
 /// A job that is being processed, as its steps need it.

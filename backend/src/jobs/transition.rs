@@ -65,7 +65,8 @@ pub(crate) async fn begin(
     let mut tx = database::begin(pool).await?;
     let begun = query_jobs!(
         "with at_rest as (
-             select id, result_id, id_index ->> 'storage_key' as id_index_key, content_key, status = 'paused' as paused
+             select id, result_id, id_index ->> 'storage_key' as id_index_key, content_key, status,
+                    status = 'paused' as paused
              from jobs join unnest($1::bigint[], $2::integer[]) as next (job_id, run)
                  on id = next.job_id and jobs.run = next.run - 1
              where status in ('pending', 'paused', 'failed', 'cancelled')
@@ -102,6 +103,11 @@ pub(crate) async fn begin(
                  version = version + 1
              from at_rest where jobs.id = at_rest.id
              returning jobs.*
+         ), event as (
+             insert into job_events (job_id, run, kind)
+             select begun.id, begun.run,
+                    case at_rest.status when 'pending' then 'started' when 'paused' then 'resumed' else 'retried' end
+             from begun join at_rest on begun.id = at_rest.id
          )
          select",
         "from begun",
@@ -178,7 +184,8 @@ pub(crate) async fn stop(
     let mut tx = database::begin(pool).await?;
     lock(&mut tx, attempt).await?;
     let stopped = query_jobs!(
-        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1)
+        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
+         changed as (
          update jobs
          set status = $3, run = run + 1,
              paused_at = case when $3 = 'paused' then clock_timestamp() end,
@@ -192,8 +199,12 @@ pub(crate) async fn stop(
              version = version + done.chunks + 1
          from done
          where id = $1 and run = $2 and status in ('processing', 'paused')
-         returning",
-        "",
+         returning jobs.*
+         ), event as (
+             insert into job_events (job_id, run, kind) select id, run - 1, status from changed
+         )
+         select",
+        "from changed",
         attempt.job_id.get(),
         attempt.number as i32,
         status.as_str()
@@ -209,7 +220,8 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
     let mut tx = database::begin(pool).await?;
     lock(&mut tx, attempt).await?;
     let failed = query_jobs!(
-        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1)
+        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
+         changed as (
          update jobs
          set status = 'failed', error = $3, finished_at = clock_timestamp(),
              processed_records = done.valid + done.invalid, valid_records = done.valid,
@@ -219,8 +231,12 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
              version = version + done.chunks + 1
          from done
          where id = $1 and run = $2 and status = 'processing'
-         returning",
-        "",
+         returning jobs.*
+         ), event as (
+             insert into job_events (job_id, run, kind) select id, run, status from changed
+         )
+         select",
+        "from changed",
         attempt.job_id.get(),
         attempt.number as i32,
         error
@@ -234,7 +250,8 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
 /// it was. Otherwise the transaction is rolled back.
 pub(crate) async fn complete(mut tx: PgTransaction<'_>, attempt: Attempt) -> Result<bool> {
     let completed = query_jobs!(
-        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1)
+        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
+         changed as (
          update jobs
          set status = 'completed', finished_at = clock_timestamp(),
              processed_records = done.valid + done.invalid, valid_records = done.valid,
@@ -245,8 +262,12 @@ pub(crate) async fn complete(mut tx: PgTransaction<'_>, attempt: Attempt) -> Res
          from done
          where id = $1 and run = $2 and status = 'processing' and layout is not null
            and done.chunks = total_batches and done.valid + done.invalid = total_records
-         returning",
-        "",
+         returning jobs.*
+         ), event as (
+             insert into job_events (job_id, run, kind) select id, run, status from changed
+         )
+         select",
+        "from changed",
         attempt.job_id.get(),
         attempt.number as i32
     )
@@ -299,9 +320,14 @@ pub(crate) async fn has_content(
 /// the attempt isn't current any more.
 pub(crate) async fn plan_begins(pool: &PgPool, attempt: Attempt) -> sqlx::Result<Option<u32>> {
     let before = sqlx::query_scalar!(
-        r#"update jobs set unfinished_plans = unfinished_plans + 1
-           where id = $1 and run = $2 and status = 'processing' and layout is null
-           returning unfinished_plans - 1 as "before!""#,
+        r#"with begun as (
+               update jobs set unfinished_plans = unfinished_plans + 1
+               where id = $1 and run = $2 and status = 'processing' and layout is null
+               returning id, run, unfinished_plans - 1 as before
+           ), event as (
+               insert into job_events (job_id, run, kind) select id, run, 'worker_lost' from begun where before > 0
+           )
+           select before as "before!" from begun"#,
         attempt.job_id.get(),
         attempt.number as i32
     )
@@ -357,12 +383,16 @@ pub(crate) async fn complete_small(
     counts: Counts,
 ) -> sqlx::Result<bool> {
     let completed = sqlx::query!(
-        "update jobs
+        "with completed as (
+         update jobs
          set status = 'completed', layout = $3, total_records = $4, processed_records = $4, valid_records = $5,
              invalid_records = $6, suspicious_records = $7, total_batches = $8, batch_completed = $8,
              ignored_records = $9, reading = $10, applied_format = $11,
              finished_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1
-         where id = $1 and run = $2 and status = 'processing' and layout is null",
+         where id = $1 and run = $2 and status = 'processing' and layout is null
+         returning id, run, status
+         )
+         insert into job_events (job_id, run, kind) select id, run, status from completed",
         attempt.job_id.get(),
         attempt.number as i32,
         Json(planned.layout) as _,

@@ -18,8 +18,8 @@ use backend::{
     users, versions,
 };
 use domain::{
-    Command, Decision, Format, FormatName, GivenFormat, InvalidField, Job, JobColumn, JobFilter,
-    JobId, JobListRequest, JobReport, JobStatus, Question, UserId,
+    Command, Decision, Format, FormatName, GivenFormat, InvalidField, Job, JobColumn, JobEvent,
+    JobFilter, JobId, JobListRequest, JobReport, JobStatus, Question, UserId,
 };
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -457,6 +457,17 @@ pub async fn report(
     ApiPath(job_id): ApiPath<JobId>,
 ) -> Result<Json<JobReport>, Problem> {
     Ok(Json(reports::get(&backend, job_id).await?))
+}
+
+/// Get what has happened to a job, oldest first, over all its attempts
+#[utoipa::path(get, path = "/jobs/{job_id}/events", tag = "jobs",
+    params(("job_id" = JobId, Path)),
+    responses((status = 200, body = [JobEvent]), (status = 404, body = Problem)))]
+pub async fn events(
+    State(backend): State<Backend>,
+    ApiPath(job_id): ApiPath<JobId>,
+) -> Result<Json<Vec<JobEvent>>, Problem> {
+    Ok(Json(queries::events(&backend, job_id).await?))
 }
 
 /// Delete a job with its rows and its file

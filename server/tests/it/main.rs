@@ -9,6 +9,7 @@ mod formats;
 mod forms;
 mod harness;
 mod headers;
+mod history;
 mod inputs;
 mod job_lists;
 mod jobs;

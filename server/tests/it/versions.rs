@@ -22,7 +22,8 @@ async fn versions_of_a_file_keep_together() {
     let first_id = first["id"].as_i64().unwrap();
     let given = json!({"format": {"columns": {"transaction_id": "id", "amount": "betrag", "date": "datum"}}});
     expect(
-        app.post_json(&format!("/jobs/{first_id}/start"), &given).await,
+        app.post_json(&format!("/jobs/{first_id}/start"), &given)
+            .await,
         StatusCode::ACCEPTED,
     )
     .await;
@@ -60,5 +61,8 @@ async fn versions_of_a_file_keep_together() {
     )
     .await;
     let last = app.get_json(&format!("/jobs/{}", ids[2])).await;
-    assert_eq!((&last["corrects"], &last["versions"]), (&Value::Null, &json!([])));
+    assert_eq!(
+        (&last["corrects"], &last["versions"]),
+        (&Value::Null, &json!([]))
+    );
 }

@@ -1,12 +1,12 @@
 use chrono::{DateTime, Utc};
-use domain::{Job, JobStatus, format};
+use domain::{Job, JobEvent, JobStatus, format};
 use leptos::prelude::*;
 
-use crate::components::Time;
+use crate::components::{Copy, Time};
 
 /// The file as it was uploaded, and when what happened to it.
 #[component]
-pub fn Details<'a>(job: &'a Job) -> impl IntoView + use<> {
+pub fn Details<'a>(job: &'a Job, events: Vec<JobEvent>) -> impl IntoView + use<> {
     let end = match job.state.status {
         JobStatus::Cancelled => "Cancelled at",
         JobStatus::Failed => "Failed at",
@@ -24,6 +24,8 @@ pub fn Details<'a>(job: &'a Job) -> impl IntoView + use<> {
                     <dt>"SHA-256"</dt>
                     <dd>
                         <code>{job.sha256.clone()}</code>
+                        " "
+                        <Copy text=job.sha256.clone() name="Copy" label="Copy the SHA-256" />
                     </dd>
                 </div>
                 <div>
@@ -35,9 +37,40 @@ pub fn Details<'a>(job: &'a Job) -> impl IntoView + use<> {
                 {happened("Started", job.started_at)}
                 {happened(end, job.finished_at)}
             </dl>
+            <div id="history" data-part>
+                <History events />
+            </div>
         </section>
     }
     .into_any()
+}
+
+/// Every attempt from its beginning to its end.
+#[component]
+fn History(events: Vec<JobEvent>) -> impl IntoView {
+    (!events.is_empty()).then(|| {
+        let mut before = None;
+        let events = events.into_iter().map(|event| {
+            let since = before.replace(event.at).map(|before| {
+                let seconds = (event.at - before).num_milliseconds() as f64 / 1000.0;
+                format!(" after {}", format::seconds(seconds))
+            });
+            view! {
+                <li>
+                    {event.kind.title()} " "
+                    <span class="muted">
+                        <Time at=format::machine_time(event.at) /> {since}
+                    </span>
+                </li>
+            }
+        });
+        view! {
+            <details class="disclosure">
+                <summary>"History"</summary>
+                <ol class="history">{events.collect_view()}</ol>
+            </details>
+        }
+    })
 }
 
 fn happened(what: &'static str, at: Option<DateTime<Utc>>) -> impl IntoView {
