@@ -18,6 +18,9 @@ const DELIMITERS: [(&str, &str); 4] = [
 /// Names and values of the fields of a form that was filled in.
 pub type Answers = [(String, String)];
 
+const NO_DATE: &str = "Choose the column of the date.";
+const NO_AMOUNT: &str = "Choose one column for the amount, with or without its direction, or two: money out and money in.";
+
 /// The fields of a form with these questions, as HTML: filled in with answers, or with what is suggested if there are none.
 /// `id` is unique on the page.
 pub fn fields(questions: &[Question], id: &str, answers: &Answers) -> String {
@@ -288,9 +291,15 @@ pub struct Reads {
 
 impl Reads {
     fn of(question: &Question, format: Result<Format, InvalidFormat>) -> Self {
-        let preview = format
-            .map_err(|error| error.message)
-            .and_then(|format| question.preview(&format).map_err(|error| error.to_string()));
+        let preview = format.map_err(|error| error.message).and_then(|format| {
+            if format.columns.date.is_none() {
+                return Err(NO_DATE.to_owned());
+            }
+            if format.columns.amount.is_none() {
+                return Err(NO_AMOUNT.to_owned());
+            }
+            question.preview(&format).map_err(|error| error.to_string())
+        });
         let mut table = String::from("<thead><tr>");
         if preview.is_ok() {
             table.push_str("<th scope=\"col\">Read as</th>");
@@ -453,8 +462,7 @@ pub fn answers(fields: &Answers) -> Result<Format, InvalidFormat> {
             message: message.to_owned(),
         };
         let mut columns = Map::new();
-        let date =
-            value("date").ok_or_else(|| missing("date", "Choose the column of the date."))?;
+        let date = value("date").ok_or_else(|| missing("date", NO_DATE))?;
         columns.insert("date".to_owned(), column(date));
         let amount = match (
             value("amount"),
@@ -475,10 +483,7 @@ pub fn answers(fields: &Answers) -> Result<Format, InvalidFormat> {
                 json!({ "value": column(amount), "sign": column(sign), "negative": negative })
             }
             _ => {
-                return Err(missing(
-                    "amount",
-                    "Choose one column for the amount, with or without its direction, or two: money out and money in.",
-                ));
+                return Err(missing("amount", NO_AMOUNT));
             }
         };
         columns.insert("amount".to_owned(), amount);
@@ -614,10 +619,16 @@ mod tests {
         };
         let html = fields(std::slice::from_ref(&question), "q", &[]);
         assert!(
-            html.contains("1 of the 2 rows shown can't be read."),
+            html.contains("1 of the 2 rows shown can&#39;t be read."),
             "{html}"
         );
         assert!(html.contains("<td>2024-01-31, 1.50</td>"), "{html}");
+
+        let lacks_date = Question {
+            suggestion: Some(json!({ "columns": { "amount": "Out" } })),
+            ..question.clone()
+        };
+        assert!(fields(&[lacks_date], "q", &[]).contains("Choose the column of the date."));
 
         // The page reads them anew when something else is chosen.
         let shown = serde_json::to_string(&question).unwrap();
