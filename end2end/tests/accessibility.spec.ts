@@ -88,6 +88,33 @@ test('axe finds nothing on the lists of jobs @javascript @once', async ({ page }
   await expectAccessible(page, 'no jobs found');
 });
 
+test('axe finds nothing on several files, versions, and a row in its drawer @javascript @once', async ({ page }) => {
+  await createUser(page);
+  const dashboard = page.url();
+  await page.getByLabel('File', { exact: true }).setInputFiles(
+    ['one.csv', 'two.csv'].map((name) => ({ name, mimeType: 'text/csv', buffer: Buffer.from(FILE) })),
+  );
+  await expect(page.getByRole('list', { name: 'Chosen files' }).getByText(/rows are invalid/)).toHaveCount(2);
+  await expectAccessible(page, 'several files');
+  await page.goto(dashboard);
+  await upload(page, 'march.csv', FILE);
+  await start(page);
+  await completed(page);
+  await page.getByRole('link', { name: 'Upload a corrected version' }).click();
+  await page.getByLabel('File', { exact: true }).setInputFiles({ name: 'april.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) });
+  await page.getByRole('button', { name: 'Upload and start' }).click();
+  await expect(page).toHaveTitle(/^Completed · april/);
+  await page.getByText('By kind of error').click();
+  await page.getByText('History', { exact: true }).click();
+  await expectAccessible(page, 'versions and history');
+  const job = page.url();
+  await page.locator('#row-2').getByRole('cell').last().click();
+  await expect(page.getByRole('dialog', { name: 'Row 2' })).toBeVisible();
+  await expectAccessible(page, 'a row in its drawer');
+  await page.goto(`${job}/rows/3`);
+  await expectAccessible(page, 'a row');
+});
+
 test('a form that comes back with an error is accessible @javascript @once', async ({ page }) => {
   await page.goto('/users');
   await page.getByLabel('Name').fill('   ');
