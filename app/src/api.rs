@@ -18,6 +18,14 @@ pub use jobs::*;
 #[cfg(feature = "ssr")]
 pub use users::*;
 
+/// The backend, and whoever has posted the form.
+#[cfg(feature = "ssr")]
+fn caller() -> (backend::Backend, backend::Viewer) {
+    use leptos::prelude::expect_context;
+
+    (expect_context(), expect_context())
+}
+
 /// Runs the body of a server function. A failure also gets its HTTP status, unless it answers a
 /// browser that waits for a page: a posted form is redirected, and a page has a status of its own.
 #[cfg(feature = "ssr")]

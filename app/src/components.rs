@@ -27,7 +27,7 @@ pub use counts::Counts;
 pub use dialog::Dialog;
 pub use field::FormError;
 #[cfg(feature = "ssr")]
-pub use field::TextField;
+pub use field::{PasswordField, TextField};
 pub use file_name::FileName;
 #[cfg(feature = "ssr")]
 pub use job_state::job_news;

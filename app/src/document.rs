@@ -6,6 +6,7 @@ use axum::{
     http::{StatusCode, header::CONTENT_SECURITY_POLICY},
     response::{Html, IntoResponse, Response},
 };
+use backend::Viewer;
 use hydration_context::SsrSharedContext;
 use leptos::{
     nonce::{provide_nonce, use_nonce},
@@ -203,6 +204,15 @@ pub struct Site {
     /// The script that makes a page live.
     loader: Arc<str>,
     pub(crate) check: CheckModule,
+    /// Who has signed in, where somebody has to.
+    account: Option<SignedIn>,
+}
+
+/// Somebody who has signed in, as pages show it.
+#[derive(Debug, Clone)]
+struct SignedIn {
+    email: String,
+    is_admin: bool,
 }
 
 impl Site {
@@ -226,12 +236,30 @@ impl Site {
         let function = include_str!("loader.js").trim_end();
         Self {
             stylesheet: page("css").into(),
+            account: None,
             loader: format!("{function}({:?}, {:?});", page("js"), page("wasm")).into(),
             check: CheckModule {
                 script: path("check", "js", "check.js"),
                 wasm: path("check", "wasm", "check.wasm"),
             },
         }
+    }
+
+    /// The site as this viewer sees it.
+    pub fn seen_by(&self, viewer: &Viewer) -> Self {
+        let account = viewer.account().map(|account| SignedIn {
+            email: account.email.clone(),
+            is_admin: viewer.is_admin(),
+        });
+        Self {
+            account,
+            ..self.clone()
+        }
+    }
+
+    /// Whether there is a list of users to go back to.
+    pub(crate) fn lists_users(&self) -> bool {
+        self.account.as_ref().is_none_or(|account| account.is_admin)
     }
 
     /// Renders a page. `main` is called with what the signals of the islands need.
@@ -297,6 +325,17 @@ impl Site {
         main: AnyView,
     ) -> impl IntoView + use<> {
         let title = document_title(title);
+        let account = self.account.as_ref().map(|account| {
+            let who = format!("Signed in as {}", account.email);
+            view! {
+                <a href="/account" title=who>
+                    "Account"
+                </a>
+                <form method="post" action="/sign-out">
+                    <button class="link-button">"Sign out"</button>
+                </form>
+            }
+        });
         let refresh =
             refresh.map(|refresh| view! { <meta http-equiv="refresh" content=refresh /> });
         view! {
@@ -334,6 +373,7 @@ impl Site {
                         <nav aria-label="Site">
                             <Shortcuts />
                             <a href="/api/docs">"API"</a>
+                            {account}
                         </nav>
                     </header>
                     <main id="main">{main}</main>

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
     NotFound,
+    /// It may be seen, but not done.
+    Forbidden,
     Conflict,
     Invalid,
     TooLarge,
@@ -26,6 +28,7 @@ impl ErrorKind {
 
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -65,6 +68,19 @@ impl AppError {
             ErrorKind::Internal,
             "Something went wrong on our side. Try again in a moment.",
         )
+    }
+
+    /// The state of things forbids it.
+    pub fn conflict(message: String) -> Self {
+        Self::new(ErrorKind::Conflict, message)
+    }
+
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Forbidden, message)
+    }
+
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, message)
     }
 
     pub fn unreachable() -> Self {
@@ -161,6 +177,7 @@ impl From<backend::Error> for AppError {
 
         let kind = match error {
             Error::NotFound(_) => ErrorKind::NotFound,
+            Error::Forbidden(_) => ErrorKind::Forbidden,
             Error::Conflict(_) => ErrorKind::Conflict,
             Error::Invalid(invalid) => return invalid.into(),
             Error::TooLarge { .. } => ErrorKind::TooLarge,

@@ -278,6 +278,8 @@ mod connection {
                 set_lost.set(false);
                 on_open(was_lost);
                 listen(&mut socket, || attempt = 0, &on_message).await;
+                // The server may have ended it because nobody is signed in any more.
+                super::refresh();
             }
             was_lost = true;
             set_lost.set(true);

@@ -1,6 +1,8 @@
 //! The pages, one function each: it reads what the page shows, and renders it. What only one page shows stands in the
 //! folder of its name.
 
+mod account;
+mod audit;
 mod delete_jobs;
 mod failure;
 mod formats;
@@ -8,18 +10,24 @@ mod home;
 mod job;
 mod job_list;
 mod job_row;
+mod members;
 mod pager;
+mod sign_in;
 mod tabs;
 mod user;
 mod users;
 
 pub use crate::api::change_jobs;
+pub use account::{AccountForms, account};
+pub use audit::audit;
 pub use delete_jobs::delete_jobs;
 pub use failure::{not_found, refused};
 pub use formats::formats;
 pub use home::home;
 pub use job::{answer, job};
 pub use job_row::job_row;
+pub use members::{create_member, members, password_link, set_role};
+pub use sign_in::{SignIn, set_password, sign_in};
 pub use user::user;
 pub use users::users;
 

@@ -6,11 +6,13 @@
 
 use std::collections::HashMap;
 
-use domain::{Command, Effect, GivenFormat, Job, JobId, JobStatus, SavedFormatId};
+use domain::{AuditKind, Command, Effect, GivenFormat, Job, JobId, JobStatus, SavedFormatId};
 use futures::{StreamExt, stream};
 
 use crate::{
     Backend, Error, Result,
+    access::{Act, Viewer, check_job},
+    audit::{self, Event},
     jobs::{list, query, transition},
     maintenance, processing, saved_formats,
     temporal::{Assignment, Attempt},
@@ -38,10 +40,12 @@ pub struct Commanded {
 /// has changed.
 pub async fn command(
     backend: &Backend,
+    viewer: &Viewer,
     job_id: JobId,
     command: Command,
     given: &GivenFormat,
 ) -> Result<Commanded> {
+    check_job(&backend.pool, viewer, job_id, Act::Change).await?;
     loop {
         let job = query::get(&backend.pool, job_id).await?;
         let current = Attempt::of(&job);
@@ -81,6 +85,8 @@ pub async fn command(
         };
         // Without a change somebody else was faster: see what the command means now.
         if let Some(job) = changed {
+            let event = Event::done(kind_of(command)).of_job(job.state.user_id, job_id);
+            audit::note(&backend.pool, viewer, event).await;
             return Ok(Commanded {
                 job,
                 has_changed: true,
@@ -101,16 +107,17 @@ pub struct Outcome {
 /// Gives each of these jobs the same command. What becomes of one doesn't touch the others.
 pub async fn command_each(
     backend: &Backend,
+    viewer: &Viewer,
     jobs: &[JobId],
     order: Command,
 ) -> Result<Vec<Outcome>> {
-    let names: HashMap<JobId, String> = list::chosen(&backend.pool, jobs)
+    let names: HashMap<JobId, String> = list::chosen(&backend.pool, viewer.owner(), jobs)
         .await?
         .into_iter()
         .map(|job| (job.id, job.filename))
         .collect();
     let outcomes = stream::iter(jobs.to_vec()).map(|job_id| async move {
-        let commanded = command(backend, job_id, order, &GivenFormat::default()).await;
+        let commanded = command(backend, viewer, job_id, order, &GivenFormat::default()).await;
         (job_id, commanded.map(|commanded| commanded.has_changed))
     });
     let outcomes = outcomes
@@ -121,6 +128,16 @@ pub async fn command_each(
             has_changed,
         });
     Ok(outcomes.collect().await)
+}
+
+fn kind_of(command: Command) -> AuditKind {
+    match command {
+        Command::Start => AuditKind::Start,
+        Command::Pause => AuditKind::Pause,
+        Command::Resume => AuditKind::Resume,
+        Command::Cancel => AuditKind::Cancel,
+        Command::Retry => AuditKind::Retry,
+    }
 }
 
 /// Whether all of `given` was given before.

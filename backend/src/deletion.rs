@@ -1,9 +1,13 @@
 //! Deletes jobs and users.
 
-use domain::{JobId, UserId};
+use domain::{AuditKind, JobId, UserId};
 
 use crate::{
-    Backend, Error, Result, database,
+    Backend, Error, Result,
+    access::{Act, Viewer, check_admin, check_change, check_job, check_user},
+    accounts,
+    audit::{self, Event},
+    database,
     jobs::{query, transition},
     maintenance,
     temporal::Attempt,
@@ -12,23 +16,35 @@ use crate::{
 
 /// Deletes a job with its rows and its file, which vanish at once and are removed in the background.
 /// Work under way for it ends by itself: without its job it can't commit.
-pub async fn delete_job(backend: &Backend, job_id: JobId) -> Result<()> {
+pub async fn delete_job(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<()> {
+    check_job(&backend.pool, viewer, job_id, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
+    let user_id = query::owner(&mut *tx, job_id)
+        .await?
+        .ok_or(Error::NotFound("Job"))?;
     let deleted = transition::delete(&mut tx, &[job_id]).await?;
     if deleted.is_empty() {
         return Err(Error::NotFound("Job"));
     }
+    let event = Event::done(AuditKind::DeleteJob).of_job(user_id, job_id);
+    audit::record(&mut *tx, viewer, event).await?;
     tx.commit().await?;
     tracing::info!(%job_id, "job deleted");
     clean_up(backend, deleted);
     Ok(())
 }
 
-/// Deletes those of these jobs that are there, as [`delete_job`] does, and returns how many.
-pub async fn delete_jobs(backend: &Backend, job_ids: &[JobId]) -> Result<usize> {
+/// Deletes those of these jobs that are there and that the viewer may see, as [`delete_job`] does, and returns how many.
+pub async fn delete_jobs(backend: &Backend, viewer: &Viewer, job_ids: &[JobId]) -> Result<usize> {
+    check_change(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
-    query::lock(&mut tx, job_ids).await?;
-    let deleted = transition::delete(&mut tx, job_ids).await?;
+    let owned = query::lock(&mut tx, viewer.owner(), job_ids).await?;
+    let job_ids: Vec<JobId> = owned.iter().map(|(job_id, _)| *job_id).collect();
+    for (job_id, user_id) in owned {
+        let event = Event::done(AuditKind::DeleteJob).of_job(user_id, job_id);
+        audit::record(&mut *tx, viewer, event).await?;
+    }
+    let deleted = transition::delete(&mut tx, &job_ids).await?;
     tx.commit().await?;
     let count = deleted.len();
     tracing::info!(jobs = count, "jobs deleted");
@@ -37,14 +53,24 @@ pub async fn delete_jobs(backend: &Backend, job_ids: &[JobId]) -> Result<usize> 
 }
 
 /// Deletes the user with all jobs, rows and files. Work under way for them ends by itself: without
-/// its job it can't commit.
-pub async fn delete_user(backend: &Backend, user_id: UserId) -> Result<()> {
+/// its job it can't commit. Sessions and API tokens end. For admins; fails with [`Error::Conflict`] for the last one.
+pub async fn delete_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
+    // Of others, members don't know.
+    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
+    check_admin(&backend.pool, viewer, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
+    if viewer.account().is_some() {
+        accounts::keep_an_admin(&mut tx, user_id).await?;
+    }
     // Locks the user first: an upload that ends now waits, and then finds no user.
     users::lock(&mut tx, user_id).await?;
     let job_ids = query::lock_of_user(&mut tx, user_id).await?;
     let deleted = transition::delete(&mut tx, &job_ids).await?;
-    users::remove(&mut tx, user_id).await?;
+    let email = users::remove(&mut tx, user_id).await?;
+    let event = Event::done(AuditKind::DeleteUser)
+        .of_user(user_id)
+        .detail(&email);
+    audit::record(&mut *tx, viewer, event).await?;
     tx.commit().await?;
     tracing::info!(%user_id, jobs = job_ids.len(), "user deleted");
     clean_up(backend, deleted);

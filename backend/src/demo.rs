@@ -7,7 +7,9 @@ use domain::{Command, GivenFormat, Job, UserId};
 use futures::stream;
 
 use crate::{
-    Backend, Error, Result, control,
+    Backend, Error, Result,
+    access::Viewer,
+    control,
     uploads::{self, Accompanying},
 };
 
@@ -18,18 +20,13 @@ const ROWS_PER_PIECE: u32 = 5_000;
 
 /// Uploads a file with problems of many kinds for the user and starts it. Where Temporal doesn't take it, the
 /// job stays pending, to be started by hand.
-pub async fn create_job(backend: &Backend, user_id: UserId) -> Result<Job> {
+pub async fn create_job(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Job> {
     let pieces = (0..ROWS).step_by(ROWS_PER_PIECE as usize).map(piece);
     let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
-    let job = uploads::upload(
-        backend,
-        user_id,
-        FILENAME,
-        &Accompanying::default(),
-        content,
-    )
-    .await?;
-    match control::command(backend, job.id, Command::Start, &GivenFormat::default()).await {
+    let with = Accompanying::default();
+    let job = uploads::upload(backend, viewer, user_id, FILENAME, &with, content).await?;
+    let given = GivenFormat::default();
+    match control::command(backend, viewer, job.id, Command::Start, &given).await {
         Err(Error::Unavailable(_)) => Ok(job),
         started => Ok(started?.job),
     }

@@ -7,9 +7,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// `User` or `Job`.
+    /// `User` or `Job`. What belongs to somebody else is not found either.
     #[error("{0} not found")]
     NotFound(&'static str),
+    /// The viewer may see it, and may not do it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The state of things forbids it.
     #[error("{0}")]
     Conflict(String),

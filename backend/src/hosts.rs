@@ -48,6 +48,11 @@ impl Host {
         Some(Self { name, port })
     }
 
+    /// Whether it names the machine that the browser runs on.
+    pub fn is_loopback(&self) -> bool {
+        self.name.is_loopback()
+    }
+
     /// Whether a page of this origin, such as `http://localhost:3000`, came from this host.
     pub fn is_of_origin(&self, origin: &str) -> bool {
         let (default_port, rest) = match origin.split_once("://") {

@@ -6,14 +6,19 @@
 //!
 //! ```text
 //! entry points  uploads  control  users  versions  deletion  queries  reports  demo  results::{page, row, csv}   server and app
+//!               accounts
 //!               processing  maintenance                                                           worker
 //! readers       results::{reader, search, id_index}  starter
 //!               saved_formats: every query on saved formats
 //! the ledger    ledger: every query on chunks
 //! the job       jobs::{query, list, transition, events}: every query on jobs     deletion_queue
+//! who           access: what a viewer may do, asked by every entry point   audit: what they did
 //! ground        error  config  hosts  database  storage  temporal
 //! ```
 
+mod access;
+pub mod accounts;
+pub mod audit;
 pub mod config;
 pub mod control;
 mod database;
@@ -45,8 +50,11 @@ use std::time::Duration;
 use anyhow::Context;
 use sqlx::PgPool;
 
-use crate::{jobs::events::Publisher, results::search::Searches, starter::Starter};
+use crate::{
+    accounts::Passwords, jobs::events::Publisher, results::search::Searches, starter::Starter,
+};
 
+pub use access::{Account, Means, Viewer};
 pub use config::BackendConfig;
 pub use error::{Error, Result};
 pub use jobs::{
@@ -69,6 +77,7 @@ pub struct Backend {
     pub(crate) starter: Starter,
     pub(crate) publisher: Publisher,
     pub(crate) searches: Searches,
+    pub(crate) passwords: Passwords,
     pub(crate) max_upload_bytes: u64,
 }
 
@@ -103,6 +112,7 @@ impl Backend {
             pool,
             temporal,
             searches: Searches::new(),
+            passwords: Passwords::new(),
             max_upload_bytes: config.max_upload_bytes,
         })
     }

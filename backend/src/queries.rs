@@ -4,13 +4,15 @@ use domain::{Job, JobEvent, JobId, JobListRequest, JobProgress, UserId};
 
 use crate::{
     Backend, JobList, ProgressHub, Result,
+    access::{Act, Viewer, check_job, check_user},
     jobs::{
         events, list,
         query::{self, FileFormat},
     },
 };
 
-pub async fn job(backend: &Backend, job_id: JobId) -> Result<Job> {
+pub async fn job(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Job> {
+    check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     query::get(&backend.pool, job_id).await
 }
 
@@ -19,7 +21,8 @@ pub async fn job(backend: &Backend, job_id: JobId) -> Result<Job> {
 /// # Errors
 ///
 /// [`crate::Error::NotFound`] without such a job.
-pub async fn events(backend: &Backend, job_id: JobId) -> Result<Vec<JobEvent>> {
+pub async fn events(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Vec<JobEvent>> {
+    check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     query::get(&backend.pool, job_id).await?;
     Ok(query::events(&backend.pool, job_id).await?)
 }
@@ -30,31 +33,41 @@ pub async fn same_file(backend: &Backend, job: &Job) -> Result<Option<JobId>> {
 }
 
 /// How the job's file is read, and what must be answered first.
-pub async fn file_format(backend: &Backend, job_id: JobId) -> Result<FileFormat> {
+pub async fn file_format(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<FileFormat> {
+    check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     query::file_format(&backend.pool, job_id).await
 }
 
-/// Returns the page of this number, from 1, of the jobs that are asked for, or the last one where there are fewer.
+/// Returns the page of this number, from 1, of the jobs that are asked for, or the last one where there are fewer. Only
+/// those that the viewer may see.
 pub async fn jobs(
     backend: &Backend,
+    viewer: &Viewer,
     request: &JobListRequest,
     page: u64,
     size: u64,
 ) -> Result<JobList> {
-    list::list(&backend.pool, request, page, size).await
+    let mut request = request.clone();
+    match request.filter.owner {
+        Some(user_id) => check_user(&backend.pool, viewer, user_id, Act::Read).await?,
+        None => request.filter.owner = viewer.owner(),
+    }
+    list::list(&backend.pool, &request, page, size).await
 }
 
-/// The jobs of these ids, newest first; those that are gone are left out.
-pub async fn chosen(backend: &Backend, job_ids: &[JobId]) -> Result<Vec<Job>> {
-    list::chosen(&backend.pool, job_ids).await
+/// Those of these jobs that the viewer may see, newest first; those that are gone are left out.
+pub async fn chosen(backend: &Backend, viewer: &Viewer, job_ids: &[JobId]) -> Result<Vec<Job>> {
+    list::chosen(&backend.pool, viewer.owner(), job_ids).await
 }
 
 /// The present state of the user's active jobs, and of those in `also`, whatever became of them.
 pub async fn states(
     backend: &Backend,
+    viewer: &Viewer,
     user_id: UserId,
     also: &[JobId],
 ) -> Result<Vec<JobProgress>> {
+    check_user(&backend.pool, viewer, user_id, Act::Read).await?;
     query::states_of_user(&backend.pool, user_id, also).await
 }
 

@@ -2,10 +2,17 @@
 
 use domain::{JobId, JobReport, Throughput};
 
-use crate::{Backend, Result, database, jobs::query, ledger};
+use crate::{
+    Backend, Result,
+    access::{Act, Viewer, check_job},
+    database,
+    jobs::query,
+    ledger,
+};
 
 /// The report on the rows of a job that are committed so far.
-pub async fn get(backend: &Backend, job_id: JobId) -> Result<JobReport> {
+pub async fn get(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<JobReport> {
+    check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     // One snapshot: the sums and the chunks are of the same moment.
     let mut tx = database::begin_snapshot(&backend.pool).await?;
     let job = query::get(&mut *tx, job_id).await?;

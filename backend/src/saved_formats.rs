@@ -12,7 +12,13 @@ use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use validator::{Format, PossibleHeader};
 
-use crate::{Backend, Error, Result, database, error::violates, users};
+use crate::{
+    Backend, Error, Result,
+    access::{Act, Viewer, check_user},
+    database,
+    error::violates,
+    users,
+};
 
 struct Stored {
     id: i64,
@@ -37,8 +43,8 @@ impl From<Stored> for SavedFormat {
 }
 
 /// Returns a user's saved formats by name. Fails with [`Error::NotFound`] without such a user.
-pub async fn list(backend: &Backend, user_id: UserId) -> Result<Vec<SavedFormat>> {
-    users::get(backend, user_id).await?;
+pub async fn list(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Vec<SavedFormat>> {
+    users::get(backend, viewer, user_id).await?;
     let formats = sqlx::query_as!(
         Stored,
         r#"select id, name, header as "header: Json<Vec<String>>", format as "format: Json<Format>",
@@ -53,9 +59,11 @@ pub async fn list(backend: &Backend, user_id: UserId) -> Result<Vec<SavedFormat>
 
 pub async fn get(
     backend: &Backend,
+    viewer: &Viewer,
     user_id: UserId,
     format_id: SavedFormatId,
 ) -> Result<SavedFormat> {
+    check_user(&backend.pool, viewer, user_id, Act::Read).await?;
     sqlx::query_as!(
         Stored,
         r#"select id, name, header as "header: Json<Vec<String>>", format as "format: Json<Format>",
@@ -74,9 +82,11 @@ pub async fn get(
 /// are allowed.
 pub async fn create(
     backend: &Backend,
+    viewer: &Viewer,
     user_id: UserId,
     new: &NewSavedFormat,
 ) -> Result<SavedFormat> {
+    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
     if count(&mut *tx, user_id).await? >= SavedFormat::MAX_PER_USER {
@@ -100,10 +110,12 @@ pub async fn create(
 /// Fails with [`Error::Conflict`] when another of the user's formats has that name or header.
 pub async fn update(
     backend: &Backend,
+    viewer: &Viewer,
     user_id: UserId,
     format_id: SavedFormatId,
     change: &SavedFormatChange,
 ) -> Result<SavedFormat> {
+    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
     let header = change.header.as_ref().and_then(Option::as_ref);
@@ -134,7 +146,13 @@ pub async fn update(
 }
 
 /// Jobs that were read under the format stay as they are.
-pub async fn delete(backend: &Backend, user_id: UserId, format_id: SavedFormatId) -> Result<()> {
+pub async fn delete(
+    backend: &Backend,
+    viewer: &Viewer,
+    user_id: UserId,
+    format_id: SavedFormatId,
+) -> Result<()> {
+    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     let deleted = sqlx::query!(
         "delete from saved_formats where user_id = $1 and id = $2",
         user_id.get(),

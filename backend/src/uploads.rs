@@ -3,12 +3,15 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use domain::{GivenFormat, Job, JobId, UserId, hidden::without_hidden};
+use domain::{AuditKind, GivenFormat, Job, JobId, UserId, hidden::without_hidden};
 use futures::Stream;
 use uuid::Uuid;
 
 use crate::{
-    Backend, Error, Result, database, deletion_queue,
+    Backend, Error, Result,
+    access::{Act, Viewer, check_user},
+    audit::{self, Event},
+    database, deletion_queue,
     jobs::{query, transition},
     maintenance, saved_formats, users,
 };
@@ -27,12 +30,14 @@ pub struct Accompanying {
 /// when the job is started. Without success nothing is left behind, not even if this process dies.
 pub async fn upload<E: Display>(
     backend: &Backend,
+    viewer: &Viewer,
     user_id: UserId,
     filename: &str,
     with: &Accompanying,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
 ) -> Result<Job> {
-    users::get(backend, user_id).await?;
+    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
+    users::get(backend, viewer, user_id).await?;
     let Accompanying { given, corrects } = with;
     let mut format = given.format.clone();
     if let Some(corrected) = *corrects {
@@ -59,6 +64,10 @@ pub async fn upload<E: Display>(
         let format = (&format, saved);
         let job = transition::create(&mut tx, user_id, &filename, &key, &file, format, *corrects);
         let job = job.await?;
+        let uploaded = Event::done(AuditKind::Upload)
+            .of_job(user_id, job.id)
+            .detail(&filename);
+        audit::record(&mut *tx, viewer, uploaded).await?;
         tx.commit().await?;
         tracing::info!(job_id = %job.id, %user_id, bytes = job.bytes, "job created");
         Ok(job)

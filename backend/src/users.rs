@@ -1,19 +1,14 @@
 //! Users: create, list, open, change.
 
-use domain::{NewUser, User, UserChange, UserId};
+use domain::{AuditKind, NewUser, User, UserChange, UserId};
 use sqlx::PgConnection;
 
-use crate::{Backend, Error, Result, error::violates};
-
-/// All users, newest first.
-pub async fn list(backend: &Backend) -> Result<Vec<User>> {
-    Ok(sqlx::query_as!(
-        User,
-        "select id, name, email, created_at from users order by id desc"
-    )
-    .fetch_all(&backend.pool)
-    .await?)
-}
+use crate::{
+    Backend, Error, Result,
+    access::{Act, Viewer, check_admin, check_user},
+    audit::{self, Event},
+    error::violates,
+};
 
 /// A page of users, newest first.
 pub struct UserPage {
@@ -22,17 +17,23 @@ pub struct UserPage {
     pub total: u64,
 }
 
-/// Returns the page of this number, from 1. It is empty where there are fewer users.
-pub async fn page(backend: &Backend, page: u64, size: u64) -> Result<UserPage> {
-    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from users"#)
-        .fetch_one(&backend.pool)
-        .await?;
+/// Returns the page of this number, from 1, of the users that the viewer may see. It is empty where there are fewer.
+pub async fn page(backend: &Backend, viewer: &Viewer, page: u64, size: u64) -> Result<UserPage> {
+    let owner = viewer.owner().map(UserId::get);
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from users where $1::bigint is null or id = $1"#,
+        owner
+    )
+    .fetch_one(&backend.pool)
+    .await?;
     let offset = i64::try_from((page - 1).saturating_mul(size)).unwrap_or(i64::MAX);
     let users = sqlx::query_as!(
         User,
-        "select id, name, email, created_at from users order by id desc limit $1 offset $2",
+        "select id, name, email, created_at from users where $3::bigint is null or id = $3
+         order by id desc limit $1 offset $2",
         i64::try_from(size).unwrap_or(i64::MAX),
-        offset
+        offset,
+        owner
     )
     .fetch_all(&backend.pool)
     .await?;
@@ -56,12 +57,20 @@ impl FoundUsers {
 }
 
 /// The page of this number of the users whose name or email address contains `search`, whatever the case, or the last
-/// page where there are fewer.
-pub async fn search(backend: &Backend, page: u64, search: &str) -> Result<FoundUsers> {
+/// page where there are fewer. Only those that the viewer may see.
+pub async fn search(
+    backend: &Backend,
+    viewer: &Viewer,
+    page: u64,
+    search: &str,
+) -> Result<FoundUsers> {
+    let owner = viewer.owner().map(UserId::get);
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from users
-           where strpos(lower(name), lower($1)) > 0 or strpos(lower(email), lower($1)) > 0"#,
-        search
+           where ($2::bigint is null or id = $2)
+             and (strpos(lower(name), lower($1)) > 0 or strpos(lower(email), lower($1)) > 0)"#,
+        search,
+        owner
     )
     .fetch_one(&backend.pool)
     .await? as u64;
@@ -69,18 +78,21 @@ pub async fn search(backend: &Backend, page: u64, search: &str) -> Result<FoundU
     let users = sqlx::query_as!(
         User,
         "select id, name, email, created_at from users
-         where strpos(lower(name), lower($1)) > 0 or strpos(lower(email), lower($1)) > 0
+         where ($4::bigint is null or id = $4)
+           and (strpos(lower(name), lower($1)) > 0 or strpos(lower(email), lower($1)) > 0)
          order by id desc limit $2 offset $3",
         search,
         FoundUsers::SIZE as i64,
-        ((page - 1) * FoundUsers::SIZE) as i64
+        ((page - 1) * FoundUsers::SIZE) as i64,
+        owner
     )
     .fetch_all(&backend.pool)
     .await?;
     Ok(FoundUsers { page, users, total })
 }
 
-pub async fn get(backend: &Backend, user_id: UserId) -> Result<User> {
+pub async fn get(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<User> {
+    check_user(&backend.pool, viewer, user_id, Act::Read).await?;
     sqlx::query_as!(
         User,
         "select id, name, email, created_at from users where id = $1",
@@ -91,9 +103,22 @@ pub async fn get(backend: &Backend, user_id: UserId) -> Result<User> {
     .ok_or(Error::NotFound("User"))
 }
 
-/// Fails with [`Error::Conflict`] when the address is taken, whatever its case.
-pub async fn create(backend: &Backend, user: &NewUser) -> Result<User> {
-    sqlx::query_as!(
+/// Returns the user with this email address, whatever its case. For admins.
+pub async fn of_email(backend: &Backend, viewer: &Viewer, email: &str) -> Result<Option<UserId>> {
+    check_admin(&backend.pool, viewer, Act::Read).await?;
+    let id = sqlx::query_scalar!(
+        "select id from users where lower(email) = lower($1)",
+        email.replace('\0', "\u{fffd}")
+    )
+    .fetch_optional(&backend.pool)
+    .await?;
+    Ok(id.map(UserId::from))
+}
+
+/// Fails with [`Error::Conflict`] when the address is taken, whatever its case. For admins.
+pub async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -> Result<User> {
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    let user = sqlx::query_as!(
         User,
         "insert into users (name, email) values ($1, $2) returning id, name, email, created_at",
         user.name.as_str(),
@@ -101,13 +126,26 @@ pub async fn create(backend: &Backend, user: &NewUser) -> Result<User> {
     )
     .fetch_one(&backend.pool)
     .await
-    .map_err(email_taken)
-    .inspect(|user| tracing::info!(user_id = %user.id, "user created"))
+    .map_err(email_taken)?;
+    tracing::info!(user_id = %user.id, "user created");
+    let created = Event::done(AuditKind::CreateUser)
+        .of_user(user.id)
+        .detail(&user.email);
+    audit::note(&backend.pool, viewer, created).await;
+    Ok(user)
 }
 
-/// Fails with [`Error::Conflict`] when the new address belongs to somebody else.
-pub async fn update(backend: &Backend, user_id: UserId, change: &UserChange) -> Result<User> {
-    sqlx::query_as!(
+/// Fails with [`Error::Conflict`] when the new address belongs to somebody else. For admins.
+pub async fn update(
+    backend: &Backend,
+    viewer: &Viewer,
+    user_id: UserId,
+    change: &UserChange,
+) -> Result<User> {
+    // Of others, members don't know.
+    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    let user = sqlx::query_as!(
         User,
         "update users set name = coalesce($2, name), email = coalesce($3, email) where id = $1
          returning id, name, email, created_at",
@@ -118,7 +156,12 @@ pub async fn update(backend: &Backend, user_id: UserId, change: &UserChange) -> 
     .fetch_optional(&backend.pool)
     .await
     .map_err(email_taken)?
-    .ok_or(Error::NotFound("User"))
+    .ok_or(Error::NotFound("User"))?;
+    let changed = Event::done(AuditKind::ChangeUser)
+        .of_user(user.id)
+        .detail(&user.email);
+    audit::note(&backend.pool, viewer, changed).await;
+    Ok(user)
 }
 
 /// Keeps the user from being changed or deleted until the transaction ends. Fails with [`Error::NotFound`].
@@ -144,12 +187,14 @@ pub(crate) async fn lock_settings(tx: &mut PgConnection, user_id: UserId) -> Res
     user.map(|_| ()).ok_or(Error::NotFound("User"))
 }
 
-/// Removes a user without jobs.
-pub(crate) async fn remove(tx: &mut PgConnection, user_id: UserId) -> sqlx::Result<()> {
-    sqlx::query!("delete from users where id = $1", user_id.get())
-        .execute(tx)
-        .await?;
-    Ok(())
+/// Removes a user without jobs, and returns the email address.
+pub(crate) async fn remove(tx: &mut PgConnection, user_id: UserId) -> sqlx::Result<String> {
+    sqlx::query_scalar!(
+        "delete from users where id = $1 returning email",
+        user_id.get()
+    )
+    .fetch_one(tx)
+    .await
 }
 
 fn email_taken(error: sqlx::Error) -> Error {

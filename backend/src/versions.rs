@@ -4,6 +4,7 @@ use domain::{ErrorCode, Job, JobId, JobStatus, Problems};
 
 use crate::{
     Backend, Result,
+    access::{Act, Viewer, check_job},
     jobs::{list, query},
     ledger,
 };
@@ -54,13 +55,14 @@ impl Changes {
 }
 
 /// The versions of this job's file.
-pub async fn of(backend: &Backend, job_id: JobId) -> Result<Versions> {
+pub async fn of(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Versions> {
+    check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     let thread = query::versions(&backend.pool, job_id).await?;
     if thread.len() < 2 {
         return Ok(Versions::default());
     }
     let ids: Vec<JobId> = thread.iter().map(|(id, _)| *id).collect();
-    let jobs = list::chosen(&backend.pool, &ids).await?;
+    let jobs = list::chosen(&backend.pool, viewer.owner(), &ids).await?;
     let corrects = thread.iter().find(|(id, _)| *id == job_id);
     let corrects = corrects.and_then(|(_, corrects)| *corrects);
     let is_completed = |id: JobId| {

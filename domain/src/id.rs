@@ -74,6 +74,16 @@ id! {
     SavedFormatId
 }
 
+id! {
+    /// The number of a session.
+    SessionId
+}
+
+id! {
+    /// The number of an API token.
+    TokenId
+}
+
 #[cfg(test)]
 mod tests {
     use super::JobId;

@@ -3,6 +3,7 @@
 //! **Invariant.** Pure: no I/O, no async, no clock. It builds for `wasm32-unknown-unknown` and never depends on tokio,
 //! sqlx, axum, leptos or Temporal. Of the validator it passes on the words that its own types use.
 
+mod account;
 mod command;
 mod event;
 pub mod format;
@@ -16,9 +17,13 @@ mod saved_format;
 mod state;
 mod user;
 
+pub use account::{
+    ApiToken, AuditEvent, AuditKind, NewPassword, NewToken, Outcome, Role, Scope, Session,
+    TokenName, UnknownName,
+};
 pub use command::{Command, Effect, Forbidden};
 pub use event::{JobEvent, JobEventKind};
-pub use id::{JobId, SavedFormatId, UserId};
+pub use id::{JobId, SavedFormatId, SessionId, TokenId, UserId};
 pub use job::{Job, JobStatus, UnknownStatus};
 pub use job_list::{JobColumn, JobFilter, JobListRequest, JobOrder};
 pub use page::PageRequest;

@@ -1,6 +1,7 @@
 //! The REST API: one module per resource. A handler parses, makes one call into `backend`, and
 //! responds.
 
+pub mod audit;
 pub mod check;
 pub mod formats;
 pub mod jobs;

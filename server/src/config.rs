@@ -1,9 +1,13 @@
 //! The server's settings.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use backend::BackendConfig;
-use clap::{Args, Parser, Subcommand};
+use anyhow::bail;
+use backend::{
+    BackendConfig,
+    accounts::{Auth, Lifetimes},
+};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::limits::Limits;
 
@@ -21,6 +25,24 @@ pub struct Cli {
 pub enum Command {
     /// Ask the server that runs with these settings whether it is well; exit with 0 or 1
     Healthcheck,
+
+    /// Create an admin, or make one of the user with this email address; asks for the password, or reads it as a line
+    /// from standard input
+    CreateAdmin {
+        #[arg(long)]
+        email: String,
+        #[arg(long)]
+        name: String,
+    },
+}
+
+/// Who may use this Batchline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// Anybody who reaches it
+    Open,
+    /// Who signs in
+    Password,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -36,10 +58,42 @@ pub struct ServerConfig {
     #[arg(long, env = "API_ADDR", default_value = "127.0.0.1:8000")]
     pub api_addr: SocketAddr,
 
+    /// Who may use this Batchline. Without it anybody may, as long as only this machine reaches WEB_ADDR and API_ADDR
+    #[arg(long, env = "AUTH")]
+    pub auth: Option<AuthMode>,
+
+    /// Minutes without a request after which a session ends
+    #[arg(long, env = "SESSION_IDLE_MINUTES", default_value_t = 12 * 60, value_parser = clap::value_parser!(u64).range(1..=365 * 24 * 60))]
+    pub session_idle_minutes: u64,
+
+    /// Hours after which a session ends in any case
+    #[arg(long, env = "SESSION_HOURS", default_value_t = 7 * 24, value_parser = clap::value_parser!(u64).range(1..=365 * 24))]
+    pub session_hours: u64,
+
     /// Directory with the built style sheet, script and WebAssembly
     #[arg(long, env = "SITE_ROOT", default_value = "target/site")]
     pub site_root: PathBuf,
 
     #[command(flatten)]
     pub limits: Limits,
+}
+
+impl ServerConfig {
+    /// Who may use this Batchline. Other machines get nothing unless somebody has said what they may get.
+    pub fn auth(&self) -> anyhow::Result<Auth> {
+        let reachable = [("WEB_ADDR", self.web_addr), ("API_ADDR", self.api_addr)]
+            .into_iter()
+            .find(|(_, address)| !address.ip().to_canonical().is_loopback());
+        match (self.auth, reachable) {
+            (Some(AuthMode::Password), _) => Ok(Auth::Password(Lifetimes {
+                idle: Duration::from_secs(self.session_idle_minutes * 60),
+                longest: Duration::from_secs(self.session_hours * 3600),
+            })),
+            (Some(AuthMode::Open), _) | (None, None) => Ok(Auth::Open),
+            (None, Some((variable, address))) => bail!(
+                "{variable} is {address}, which other machines can reach. Set AUTH=password to have everybody sign in, \
+                 or AUTH=open to let anybody in who reaches it"
+            ),
+        }
+    }
 }

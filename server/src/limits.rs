@@ -74,6 +74,15 @@ pub struct Limits {
     #[arg(long, env = "MAX_CHANGES_PER_MINUTE", default_value_t = 30_000)]
     pub max_changes_per_minute: u32,
 
+    /// Tries a minute to sign in from one address; more get 429. 0: any number
+    #[arg(long, env = "MAX_SIGN_INS_PER_MINUTE", default_value_t = 30)]
+    pub max_sign_ins_per_minute: u32,
+
+    /// Tries to sign in to one account from one address, of which one comes back each minute; more get 429. From all
+    /// addresses together there may be ten times as many. 0: any number
+    #[arg(long, env = "MAX_SIGN_INS_PER_ACCOUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub max_sign_ins_per_account: u32,
+
     /// Seconds that one statement may take in PostgreSQL; 0: any time
     #[arg(long, env = "STATEMENT_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub statement_timeout_seconds: u64,

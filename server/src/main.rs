@@ -7,6 +7,7 @@
 #![recursion_limit = "512"]
 
 mod api;
+mod auth;
 mod bodies;
 mod busy;
 mod config;
@@ -26,11 +27,22 @@ mod serve;
 mod state;
 mod websocket;
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{IsTerminal, stdin},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
-use backend::{Backend, program, queries};
+use backend::{
+    Backend,
+    accounts::{self, Auth},
+    program, queries,
+};
 use clap::Parser;
+use domain::{Email, NewPassword, NewUser, UserName};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -50,21 +62,26 @@ async fn main() -> ExitCode {
     let Cli { config, command } = Cli::parse();
     program::exit_code(match command {
         None => serve(config).await,
+        Some(Command::CreateAdmin { email, name }) => create_admin(config, &email, &name).await,
         Some(Command::Healthcheck) => backend::probe(config.api_addr, "/health").await,
     })
 }
 
 async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+    let auth = config.auth()?;
     // First the addresses: a port in use is said before anything is waited for.
     let web = bind(config.web_addr, "WEB_ADDR").await?;
     let api = bind(config.api_addr, "API_ADDR").await?;
     let (web_addr, api_addr) = (web.local_addr()?, api.local_addr()?);
 
     let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
+    if let Auth::Password(_) = auth {
+        accounts::prepare(&backend).await?;
+    }
     let hub = queries::listen(&backend).await?;
     let (stop, stopping) = watch::channel(false);
     let stopping = Stopping(stopping);
-    let state = AppState::new(backend, hub, &config, stopping.clone());
+    let state = AppState::new(backend, hub, &config, auth, stopping.clone());
 
     let connections = Arc::new(Semaphore::new(config.limits.max_connections as usize));
     let serve = |listener, router| {
@@ -106,4 +123,36 @@ async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener
     TcpListener::bind(address)
         .await
         .with_context(|| format!("{address} can't be used; set {variable} to a free address"))
+}
+
+async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::Result<()> {
+    let (email, name) = (Email::parse(email)?, UserName::parse(name)?);
+    let password = tokio::task::spawn_blocking(read_password).await??;
+    let password = NewPassword::parse(&password)?;
+    let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
+    let new = NewUser { name, email };
+    let is_new = accounts::create_admin(&backend, &new, &password).await?;
+    let email = new.email.as_str();
+    match is_new {
+        true => println!("{email} is an admin and can sign in."),
+        false => println!(
+            "The user {email} was there already: an admin now, with this password, and signed out everywhere."
+        ),
+    }
+    Ok(())
+}
+
+/// Asks for a password twice at a terminal, or reads one line.
+fn read_password() -> anyhow::Result<String> {
+    if !stdin().is_terminal() {
+        let mut line = String::new();
+        stdin().read_line(&mut line)?;
+        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    let password = rpassword::prompt_password("Password (12 characters or more): ")?;
+    anyhow::ensure!(
+        password == rpassword::prompt_password("The same again: ")?,
+        "the two passwords differ"
+    );
+    Ok(password)
 }

@@ -1,15 +1,28 @@
 //! Completes the description of the API with what holds for all of it: how errors look, which there are, which bodies are
 //! required, and a name for each operation that no other has.
 
+use backend::accounts::Auth;
 use utoipa::openapi::{
-    Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema, path::Operation,
+    Components, Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
+    SecurityRequirement,
+    path::Operation,
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
 const PROBLEM: &str = "application/problem+json";
 
 /// What any request may be answered with, besides what its operation says.
-const ALWAYS: [(&str, &str); 4] = [
+const ALWAYS: [(&str, &str); 6] = [
     ("400", "the request is malformed, as without a Host"),
+    (
+        "401",
+        "with AUTH=password: the request has no valid API token and no session",
+    ),
+    (
+        "403",
+        "with AUTH=password: the role or the token's scope doesn't allow it; or a change that comes from a page of \
+         another origin",
+    ),
     ("421", "the request is for a host that is not served"),
     ("500", "something went wrong on our side"),
     (
@@ -19,10 +32,7 @@ const ALWAYS: [(&str, &str); 4] = [
 ];
 
 /// What a request that changes something may be answered with.
-const ON_CHANGES: [(&str, &str); 2] = [
-    ("403", "the request comes from a page of another origin"),
-    ("429", "too many changes came from this address"),
-];
+const ON_CHANGES: [(&str, &str); 1] = [("429", "too many changes came from this address")];
 
 /// What a request with a body may be answered with.
 const ON_BODIES: [(&str, &str); 3] = [
@@ -36,7 +46,8 @@ const WRONG_VALUE: (&str, &str) = (
     "a value that can't be accepted, or an unknown name; the errors name it",
 );
 
-pub fn complete(description: &mut OpenApi) {
+pub fn complete(description: &mut OpenApi, auth: Auth) {
+    describe_security(description, auth);
     for item in description.paths.paths.values_mut() {
         for (operation, is_change) in [
             (&mut item.get, false),
@@ -50,6 +61,34 @@ pub fn complete(description: &mut OpenApi) {
             }
         }
     }
+}
+
+/// By a token or a session. Where nobody has to sign in, by neither too.
+fn describe_security(description: &mut OpenApi, auth: Auth) {
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("bl_…")
+        .description(Some(
+            "With AUTH=password: an API token, created on the page \"Account\". One with the scope \"Read only\" changes \
+             nothing. What belongs to another user is answered by 404.",
+        ))
+        .build();
+    let session = ApiKeyValue::with_description(
+        "session",
+        "With AUTH=password: the cookie that the page /sign-in sets. Its name begins with __Host- on any host but a \
+         loopback one.",
+    );
+    let components = description.components.get_or_insert_with(Components::new);
+    components.add_security_scheme("token", SecurityScheme::Http(token));
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
+    let mut ways = vec![
+        SecurityRequirement::new("token", Vec::<String>::new()),
+        SecurityRequirement::new("session", Vec::<String>::new()),
+    ];
+    if let Auth::Open = auth {
+        ways.insert(0, SecurityRequirement::default());
+    }
+    description.security = Some(ways);
 }
 
 fn complete_operation(operation: &mut Operation, is_change: bool) {

@@ -1,5 +1,6 @@
 //! The pages, the server functions to which their forms post, and the static files.
 
+mod account;
 mod forms;
 
 use app::{Page, Query, Site, pages};
@@ -15,12 +16,14 @@ use axum::{
     },
     middleware::{self, Next, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
+use backend::{Backend, Viewer};
 use percent_encoding::percent_decode_str;
 use tower_http::services::ServeDir;
 
 use crate::{
+    auth::{self, By},
     bodies::{self, BodyLimits},
     busy::Busy,
     limits::{FORM_OVERHEAD, MAX_ANSWER_BYTES},
@@ -43,7 +46,17 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .max_upload_bytes()
         .saturating_add(FORM_OVERHEAD);
     let function = || post(forms::server_function);
-    Router::new()
+    let form = |handler: MethodRouter<AppState>| handler.layer(at_most(max_form));
+    let for_everybody = Router::new()
+        .route(
+            "/sign-in",
+            get(account::show_sign_in).merge(form(post(account::sign_in))),
+        )
+        .route(
+            "/set-password",
+            get(account::show_set_password).merge(form(post(account::set_password))),
+        );
+    let for_viewers = Router::new()
         .route("/", get(home))
         .route("/users", get(users))
         .route("/jobs/delete", get(delete_jobs))
@@ -51,7 +64,33 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/users/{id}", get(user))
         .route("/jobs/{id}", get(job))
         .route("/jobs/{id}/rows/{number}", get(job_row))
+        .route("/account", get(account::show_account))
+        .route(
+            "/accounts",
+            get(account::show_members).merge(form(post(account::create_member))),
+        )
+        .route("/audit", get(account::show_audit))
         .layer(middleware::from_fn(forms::forget_shown))
+        .route("/sign-out", form(post(account::sign_out)))
+        .route("/account/password", form(post(account::change_password)))
+        .route(
+            "/account/sessions/{id}/end",
+            form(post(account::end_session)),
+        )
+        .route(
+            "/account/end-other-sessions",
+            form(post(account::end_other_sessions)),
+        )
+        .route("/account/tokens", form(post(account::create_token)))
+        .route(
+            "/account/tokens/{id}/revoke",
+            form(post(account::revoke_token)),
+        )
+        .route(
+            "/users/{id}/password-link",
+            form(post(account::create_password_link)),
+        )
+        .route("/users/{id}/role", form(post(account::set_role)))
         .route(
             "/jobs/{id}/answers",
             post(answer).layer(at_most(MAX_ANSWER_BYTES)),
@@ -64,6 +103,9 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/rpc/upload-file", function().layer(at_most(max_file)))
         .route("/rpc/import-format", function().layer(at_most(max_format)))
         .route("/rpc/update-format", function().layer(at_most(max_format)))
+        .route_layer(from_fn_with_state(state.clone(), auth::require_on_page));
+    for_viewers
+        .merge(for_everybody)
         .method_not_allowed_fallback(problem::method_not_allowed)
         // Each has a limit of its own above.
         .layer(DefaultBodyLimit::disable())
@@ -94,37 +136,86 @@ impl<S: Sync> FromRequestParts<S> for PageQuery {
     }
 }
 
-async fn home(State(state): State<AppState>, PageQuery(query): PageQuery) -> Page {
-    pages::home(&state.site, &state.backend, &query).await
+/// Who looks at a page, and the site as they see it.
+struct Seen {
+    site: Site,
+    viewer: Viewer,
 }
 
-async fn users(State(state): State<AppState>, PageQuery(query): PageQuery) -> Page {
-    pages::users(&state.site, &state.backend, &query).await
+impl FromRequestParts<AppState> for Seen {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let By(viewer) = By::from_request_parts(parts, state).await?;
+        let site = state.site.seen_by(&viewer);
+        Ok(Self { site, viewer })
+    }
 }
 
-async fn delete_jobs(State(state): State<AppState>, request: Request) -> Page {
+async fn home(
+    State(backend): State<Backend>,
+    Seen { site, viewer }: Seen,
+    PageQuery(query): PageQuery,
+) -> Response {
+    match viewer.owner() {
+        // There is nobody else to be seen.
+        Some(user_id) => Redirect::to(&format!("/users/{user_id}")).into_response(),
+        None => pages::home(&site, &backend, &viewer, &query)
+            .await
+            .into_response(),
+    }
+}
+
+async fn users(
+    State(backend): State<Backend>,
+    Seen { site, viewer }: Seen,
+    PageQuery(query): PageQuery,
+) -> Response {
+    match viewer.owner() {
+        Some(user_id) => Redirect::to(&format!("/users/{user_id}")).into_response(),
+        None => pages::users(&site, &backend, &viewer, &query)
+            .await
+            .into_response(),
+    }
+}
+
+async fn delete_jobs(
+    State(backend): State<Backend>,
+    Seen { site, viewer }: Seen,
+    request: Request,
+) -> Page {
     let list = forms::list_before(&request);
     let query = request.uri().query().unwrap_or_default();
-    pages::delete_jobs(&state.site, &state.backend, query, list).await
+    pages::delete_jobs(&site, &backend, &viewer, query, list).await
 }
 
-async fn formats(State(state): State<AppState>) -> Page {
-    pages::formats(&state.site)
+async fn formats(Seen { site, .. }: Seen) -> Page {
+    pages::formats(&site)
 }
 
 /// The id in a page's address. One that isn't UTF-8 is nobody's.
 type Id = Result<Path<String>, axum::extract::rejection::PathRejection>;
 
-async fn user(State(state): State<AppState>, id: Id, PageQuery(query): PageQuery) -> Page {
+async fn user(
+    State(backend): State<Backend>,
+    Seen { site, viewer }: Seen,
+    id: Id,
+    PageQuery(query): PageQuery,
+) -> Page {
     match id {
-        Ok(Path(id)) => pages::user(&state.site, &state.backend, &id, &query).await,
-        Err(_) => pages::not_found(&state.site),
+        Ok(Path(id)) => pages::user(&site, &backend, &viewer, &id, &query).await,
+        Err(_) => pages::not_found(&site),
     }
 }
 
-async fn job(State(state): State<AppState>, id: Id, PageQuery(query): PageQuery) -> Page {
+async fn job(
+    State(state): State<AppState>,
+    Seen { site, viewer }: Seen,
+    id: Id,
+    PageQuery(query): PageQuery,
+) -> Page {
     let Ok(Path(id)) = id else {
-        return pages::not_found(&state.site);
+        return pages::not_found(&site);
     };
     let _turn = match query.get("q").trim() {
         "" => None,
@@ -132,33 +223,35 @@ async fn job(State(state): State<AppState>, id: Id, PageQuery(query): PageQuery)
             Ok(turn) => Some(turn),
             Err(Busy) => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
-                return pages::refused(&state.site, status, Busy::SENTENCE);
+                return pages::refused(&site, status, Busy::SENTENCE);
             }
         },
     };
-    pages::job(&state.site, &state.backend, &id, &query).await
+    pages::job(&site, &state.backend, &viewer, &id, &query).await
 }
 
 async fn job_row(
-    State(state): State<AppState>,
+    State(backend): State<Backend>,
+    Seen { site, viewer }: Seen,
     path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
 ) -> Page {
     match path {
-        Ok(Path((id, number))) => pages::job_row(&state.site, &state.backend, &id, &number).await,
-        Err(_) => pages::not_found(&state.site),
+        Ok(Path((id, number))) => pages::job_row(&site, &backend, &viewer, &id, &number).await,
+        Err(_) => pages::not_found(&site),
     }
 }
 
 async fn answer(
-    State(state): State<AppState>,
+    State(backend): State<Backend>,
+    Seen { site, viewer }: Seen,
     id: Id,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Result<Redirect, Response> {
     let Ok(Path(id)) = id else {
-        return Err(pages::not_found(&state.site).into_response());
+        return Err(pages::not_found(&site).into_response());
     };
     let Form(fields) = form.map_err(|rejection| Problem::from(rejection).into_response())?;
-    let to = pages::answer(&state.site, &state.backend, &id, &fields)
+    let to = pages::answer(&site, &backend, &viewer, &id, &fields)
         .await
         .map_err(IntoResponse::into_response)?;
     Ok(Redirect::to(&to))
@@ -175,6 +268,10 @@ pub async fn show_problem(State(site): State<Site>, request: Request, next: Next
     let Some(Detail(detail)) = response.extensions().get().filter(|_| is_person) else {
         return response;
     };
+    let site = match response.extensions().get() {
+        Some(By(viewer)) => site.seen_by(viewer),
+        None => site,
+    };
     let mut page = pages::refused(&site, response.status(), detail).into_response();
     for name in [CONNECTION, RETRY_AFTER] {
         if let Some(value) = response.headers().get(&name) {
@@ -185,7 +282,7 @@ pub async fn show_problem(State(site): State<Site>, request: Request, next: Next
 }
 
 /// Whether the answer is for somebody who looks at pages.
-fn accepts_html(headers: &HeaderMap) -> bool {
+pub fn accepts_html(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }

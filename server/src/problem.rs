@@ -63,6 +63,26 @@ impl Problem {
         }
     }
 
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The sentence for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Answers with a page that says it.
+    pub fn with_page(self, page: impl IntoResponse) -> Response {
+        let mut response = page.into_response();
+        if let Some(seconds) = self.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
     fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -84,7 +104,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         let (retry_after, detail) = (self.retry_after, Detail(self.detail.clone()));
         // `Json` sets a content type of its own, so ours is set on the finished response.
         let mut response = (status, Json(self)).into_response();
@@ -106,6 +126,7 @@ impl From<backend::Error> for Problem {
         use backend::Error;
         match error {
             Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            Error::Forbidden(sentence) => Self::new(StatusCode::FORBIDDEN, sentence),
             Error::Conflict(sentence) => Self::new(StatusCode::CONFLICT, sentence),
             Error::Invalid(field) => Self::invalid(vec![field]),
             Error::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),

@@ -1,6 +1,12 @@
-//! A bound on how often one address changes something.
+//! Bounds on how often one address changes something, and on how often somebody tries to sign in.
 
-use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
+use std::{
+    hash::Hash,
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::{Request, State},
@@ -8,6 +14,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use domain::Email;
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -16,33 +23,103 @@ use governor::{
 
 use crate::{limits::Limits, problem::Problem, serve::Ends};
 
-/// Addresses that are remembered before those that have been quiet are forgotten.
-const MAX_ADDRESSES: usize = 10_000;
+/// Keys that are remembered before those that have been quiet are forgotten.
+const MAX_KEYS: usize = 10_000;
 
-type Addresses = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock>;
+/// How often something may happen for a key. None: as often as one likes.
+struct Rate<K: Hash + Eq + Clone>(Option<Arc<RateLimiter<K, HashMapStateStore<K>, DefaultClock>>>);
 
-/// None: as often as one likes.
+impl<K: Hash + Eq + Clone> Clone for Rate<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Hash + Eq + Clone> Rate<K> {
+    fn new(quota: Option<Quota>) -> Self {
+        Self(quota.map(|quota| Arc::new(RateLimiter::hashmap(quota))))
+    }
+
+    /// Counts one more, or returns after how many seconds there may be one.
+    fn count(&self, key: &K) -> Result<(), u32> {
+        let Some(limiter) = &self.0 else {
+            return Ok(());
+        };
+        if limiter.len() > MAX_KEYS {
+            limiter.retain_recent();
+        }
+        limiter.check_key(key).map_err(|not_until| {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX)
+        })
+    }
+}
+
 #[derive(Clone)]
-pub struct ChangeRate(Option<Arc<Addresses>>);
+pub struct ChangeRate(Rate<IpAddr>);
 
 impl ChangeRate {
     pub fn new(limits: &Limits) -> Self {
         let quota = NonZeroU32::new(limits.max_changes_per_minute).map(Quota::per_minute);
-        Self(quota.map(|quota| Arc::new(RateLimiter::hashmap(quota))))
+        Self(Rate::new(quota))
+    }
+}
+
+/// How often somebody may try to sign in: from an address, to an account from an address, and to an account. Who is
+/// guessing passwords from many addresses can keep nobody out who is signed in, or has an API token.
+#[derive(Clone)]
+pub struct SignInRate {
+    address: Rate<IpAddr>,
+    account_from_address: Rate<(String, IpAddr)>,
+    account: Rate<String>,
+}
+
+impl SignInRate {
+    pub fn new(limits: &Limits) -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let per_account = |tries: u32, one_more: Duration| {
+            let quota = Quota::with_period(one_more).expect("it is not zero");
+            NonZeroU32::new(tries).map(|tries| quota.allow_burst(tries))
+        };
+        let tries = limits.max_sign_ins_per_account;
+        Self {
+            address: Rate::new(
+                NonZeroU32::new(limits.max_sign_ins_per_minute).map(Quota::per_minute),
+            ),
+            account_from_address: Rate::new(per_account(tries, MINUTE)),
+            account: Rate::new(per_account(tries * 10, MINUTE / 10)),
+        }
     }
 
-    /// Counts a change, or returns after how many seconds there may be one.
-    fn count(&self, address: IpAddr) -> Result<(), u32> {
-        let Some(addresses) = &self.0 else {
-            return Ok(());
-        };
-        if addresses.len() > MAX_ADDRESSES {
-            addresses.retain_recent();
+    /// Counts a try, or refuses it. `account` is an email address or anything else that names one.
+    pub fn count(&self, address: IpAddr, account: &str) -> Result<(), Problem> {
+        let address = whose(address);
+        let account: String = account
+            .trim()
+            .chars()
+            .take(Email::MAX_CHARS)
+            .flat_map(char::to_lowercase)
+            .collect();
+        self.address
+            .count(&address)
+            .and_then(|()| self.account_from_address.count(&(account.clone(), address)))
+            .and_then(|()| self.account.count(&account))
+            .map_err(|seconds| {
+                let sentence = format!("Too many tries to sign in. Try again in {seconds} s.");
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence);
+                problem.retry_after(seconds)
+            })
+    }
+}
+
+/// The address, or the network of one who has 2⁶⁴ of them.
+fn whose(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() >> 64 << 64;
+            Ipv6Addr::from_bits(network).into()
         }
-        addresses.check_key(&address).map_err(|not_until| {
-            let wait = not_until.wait_time_from(DefaultClock::default().now());
-            u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX)
-        })
+        address => address,
     }
 }
 
@@ -57,7 +134,7 @@ pub async fn limit_changes(
         Method::GET | Method::HEAD | Method::OPTIONS
     );
     if let Some(Ends { peer, .. }) = request.extensions().get().filter(|_| is_change)
-        && let Err(seconds) = rate.count(peer.ip())
+        && let Err(seconds) = rate.0.count(&peer.ip())
     {
         let sentence =
             format!("Too many changes came from your address. Try again in {seconds} s.");

@@ -15,7 +15,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    api::{check, formats, jobs, results, transactions, users},
+    api::{audit, check, formats, jobs, results, transactions, users},
+    auth,
     bodies::{self, BodyLimits},
     guard, headers, health,
     input::{ApiQuery, NoParameters},
@@ -75,6 +76,7 @@ fn rest(state: &AppState) -> (Router<AppState>, Description) {
         .routes(routes!(transactions::list))
         .routes(routes!(results::download))
         .routes(routes!(results::workbook))
+        .routes(routes!(audit::export))
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(users::get, users::update, users::delete))
@@ -108,8 +110,9 @@ fn rest(state: &AppState) -> (Router<AppState>, Description) {
         .merge(uploads)
         .merge(checks)
         .split_for_parts();
-    openapi::complete(&mut description);
+    openapi::complete(&mut description, state.auth);
     let routes = routes
+        .route_layer(from_fn_with_state(state.clone(), auth::require))
         .method_not_allowed_fallback(problem::method_not_allowed)
         // Each has a limit of its own above.
         .layer(DefaultBodyLimit::disable());

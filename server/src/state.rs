@@ -4,16 +4,21 @@ use std::{path::PathBuf, sync::Arc};
 
 use app::Site;
 use axum::extract::FromRef;
-use backend::{Backend, ProgressHub, hosts::AllowedHosts};
+use backend::{Backend, ProgressHub, accounts::Auth, hosts::AllowedHosts};
 use tokio::sync::watch;
 
 use crate::{
-    busy::Turns, config::ServerConfig, limits::Limits, rate::ChangeRate, websocket::Sockets,
+    busy::Turns,
+    config::ServerConfig,
+    limits::Limits,
+    rate::{ChangeRate, SignInRate},
+    websocket::Sockets,
 };
 
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pub backend: Backend,
+    pub auth: Auth,
     pub hub: ProgressHub,
     pub site: Site,
     /// Directory of the site's files.
@@ -24,6 +29,7 @@ pub struct AppState {
     pub turns: Turns,
     pub sockets: Sockets,
     pub change_rate: ChangeRate,
+    pub sign_in_rate: SignInRate,
 }
 
 /// Becomes true when the server is about to stop.
@@ -43,10 +49,12 @@ impl AppState {
         backend: Backend,
         hub: ProgressHub,
         config: &ServerConfig,
+        auth: Auth,
         stopping: Stopping,
     ) -> Self {
         Self {
             backend,
+            auth,
             hub,
             site: Site::new(&config.site_root),
             site_root: config.site_root.clone(),
@@ -55,6 +63,7 @@ impl AppState {
             turns: Turns::new(&config.limits),
             sockets: Sockets::new(&config.limits),
             change_rate: ChangeRate::new(&config.limits),
+            sign_in_rate: SignInRate::new(&config.limits),
             stopping,
         }
     }

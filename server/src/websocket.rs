@@ -17,7 +17,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use backend::{Backend, Event, ProgressHub, queries};
+use backend::{Backend, Event, ProgressHub, Viewer, accounts::Auth, queries, users};
 use domain::{JobId, JobProgress, UserId};
 use tokio::{
     sync::broadcast::error::RecvError,
@@ -25,38 +25,39 @@ use tokio::{
 };
 
 use crate::{
+    auth::By,
     input::ApiPath,
     limits::{Limits, MAX_SOCKET_BUFFER, MAX_SOCKET_MESSAGE},
     problem::Problem,
     serve::Ends,
-    state::Stopping,
+    state::{AppState, Stopping},
 };
 
 /// A peer that is gone without a word is noticed when this can't be sent any more.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 pub async fn watch_user(
-    State(backend): State<Backend>,
-    State(hub): State<ProgressHub>,
-    State(stopping): State<Stopping>,
-    State(sockets): State<Sockets>,
+    State(state): State<AppState>,
+    By(viewer): By,
     Extension(Ends { peer, .. }): Extension<Ends>,
     ApiPath(user_id): ApiPath<UserId>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    backend::users::get(&backend, user_id).await?;
+    users::get(&state.backend, &viewer, user_id).await?;
     let upgrade = bounded(upgrade?);
-    let counted = sockets.count(Some(user_id), peer.ip())?;
+    let counted = state.sockets.count(Some(user_id), peer.ip())?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _counted = counted;
         let watcher = Watcher {
             socket,
-            backend,
+            backend: state.backend,
+            auth: state.auth,
+            viewer,
             user_id,
             sent: HashMap::new(),
         };
         // An error says that the peer is gone: nothing is left to be done for it.
-        let _ = watcher.run(&hub, stopping).await;
+        let _ = watcher.run(&state.hub, state.stopping).await;
     }))
 }
 
@@ -67,28 +68,29 @@ const CHANGES_INTERVAL: Duration = Duration::from_secs(1);
 const CHANGED: &str = r#"{"type":"jobs_changed"}"#;
 
 pub async fn watch_all(
-    State(hub): State<ProgressHub>,
-    State(stopping): State<Stopping>,
-    State(sockets): State<Sockets>,
+    State(state): State<AppState>,
+    By(viewer): By,
     Extension(Ends { peer, .. }): Extension<Ends>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = bounded(upgrade?);
-    let counted = sockets.count(None, peer.ip())?;
+    let counted = state.sockets.count(viewer.owner(), peer.ip())?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _counted = counted;
         // An error says that the peer is gone: nothing is left to be done for it.
-        let _ = tell_changes(socket, &hub, stopping).await;
+        let _ = tell_changes(socket, state, viewer).await;
     }))
 }
 
-/// However many jobs are running, and however fast, who watches all of them reads them at most once a second.
+/// However many jobs are running, and however fast, who watches all of them reads them at most once a second. Members
+/// watch their own.
 async fn tell_changes(
     mut socket: WebSocket,
-    hub: &ProgressHub,
-    mut stopping: Stopping,
+    state: AppState,
+    mut viewer: Viewer,
 ) -> Result<(), axum::Error> {
-    let mut events = hub.subscribe();
+    let (backend, auth, mut stopping) = (state.backend, state.auth, state.stopping);
+    let mut events = state.hub.subscribe();
     let mut ping = interval(PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut has_changed = false;
@@ -96,7 +98,13 @@ async fn tell_changes(
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Ok(_) | Err(RecvError::Lagged(_)) => has_changed = true,
+                Ok(Event::AccessChanged(user_id)) => {
+                    if is_of(&viewer, user_id) && !look_again(&backend, auth, &mut viewer).await {
+                        break;
+                    }
+                }
+                Ok(event) => has_changed |= concerns(&event, viewer.owner()),
+                Err(RecvError::Lagged(_)) => has_changed = true,
                 Err(RecvError::Closed) => break,
             },
             () = sleep_until(due), if has_changed => {
@@ -111,11 +119,50 @@ async fn tell_changes(
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                 Some(Ok(_)) => {}
             },
-            _ = ping.tick() => socket.send(Message::Ping(Default::default())).await?,
+            _ = ping.tick() => {
+                // What ends by itself is announced by nobody.
+                if !look_again(&backend, auth, &mut viewer).await {
+                    break;
+                }
+                socket.send(Message::Ping(Default::default())).await?;
+            }
             () = stopping.wait() => break,
         }
     }
     socket.send(Message::Close(None)).await
+}
+
+/// Whether the event is about a job of this user, or of anybody.
+fn concerns(event: &Event, owner: Option<UserId>) -> bool {
+    let of = |user_id| owner.is_none_or(|owner| owner == user_id);
+    match event {
+        Event::Progress(progress) => of(progress.state.user_id),
+        Event::Deleted(deleted) => of(deleted.user_id),
+        Event::AccessChanged(_) => false,
+        Event::Resync => true,
+    }
+}
+
+/// Whether the viewer has signed in as this user.
+fn is_of(viewer: &Viewer, user_id: UserId) -> bool {
+    viewer
+        .account()
+        .is_some_and(|account| account.user_id == user_id)
+}
+
+/// Brings the viewer up to date. Returns whether they are still signed in.
+async fn look_again(backend: &Backend, auth: Auth, viewer: &mut Viewer) -> bool {
+    match auth.again(backend, viewer).await {
+        Ok(Some(now)) => {
+            *viewer = now;
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            tracing::warn!(%error, "a socket is closed, because who it is for can't be read");
+            false
+        }
+    }
 }
 
 fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
@@ -221,6 +268,8 @@ fn less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
 struct Watcher {
     socket: WebSocket,
     backend: Backend,
+    auth: Auth,
+    viewer: Viewer,
     user_id: UserId,
     /// The last version sent of each job, and whether more is to come.
     sent: HashMap<JobId, (u64, bool)>,
@@ -244,7 +293,12 @@ impl Watcher {
                         let text = serde_json::to_string(&deleted).map_err(axum::Error::new)?;
                         self.socket.send(Message::text(text)).await?;
                     }
-                    Ok(Event::Progress(_) | Event::Deleted(_)) => {}
+                    Ok(Event::AccessChanged(user_id)) if is_of(&self.viewer, user_id) => {
+                        if !self.may_watch().await {
+                            break;
+                        }
+                    }
+                    Ok(Event::Progress(_) | Event::Deleted(_) | Event::AccessChanged(_)) => {}
                     Ok(Event::Resync) | Err(RecvError::Lagged(_)) => self.send_states().await?,
                     Err(RecvError::Closed) => break,
                 },
@@ -255,11 +309,28 @@ impl Watcher {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                     Some(Ok(_)) => {}
                 },
-                _ = ping.tick() => self.socket.send(Message::Ping(Default::default())).await?,
+                _ = ping.tick() => {
+                    // What ends by itself is announced by nobody.
+                    if !self.may_watch().await {
+                        break;
+                    }
+                    self.socket.send(Message::Ping(Default::default())).await?;
+                }
                 () = stopping.wait() => break,
             }
         }
         self.socket.send(Message::Close(None)).await
+    }
+
+    /// Whether who opened the socket is still signed in, and may still see the user.
+    async fn may_watch(&mut self) -> bool {
+        let is_signed_in = look_again(&self.backend, self.auth, &mut self.viewer).await;
+        // Where nobody signs in there is nothing to look for.
+        is_signed_in
+            && (self.viewer.account().is_none()
+                || users::get(&self.backend, &self.viewer, self.user_id)
+                    .await
+                    .is_ok())
     }
 
     /// Sends where the user's active jobs stand, and what became of those that were active when they
@@ -271,7 +342,7 @@ impl Watcher {
             .filter(|(_, (_, active))| *active)
             .map(|(job_id, _)| *job_id)
             .collect();
-        let states = queries::states(&self.backend, self.user_id, &unfinished)
+        let states = queries::states(&self.backend, &self.viewer, self.user_id, &unfinished)
             .await
             .map_err(|error| {
                 tracing::warn!(%error, "a socket is closed, because the state can't be read");

@@ -1,4 +1,3 @@
-use backend::Backend;
 use domain::{
     Format, FormatName, HeaderKey, InvalidField, NewSavedFormat, SavedFormatChange, SavedFormatId,
     UserId,
@@ -6,7 +5,7 @@ use domain::{
 use leptos::prelude::*;
 use serde_json::Value;
 
-use super::respond;
+use super::{caller, respond};
 use crate::AppError;
 
 /// Bytes of a saved format with its header, and more than any has.
@@ -34,8 +33,8 @@ pub async fn update_format(
                 ));
             }
         };
-        let backend = expect_context::<Backend>();
-        backend::saved_formats::update(&backend, user_id, format_id, &change).await?;
+        let (backend, viewer) = caller();
+        backend::saved_formats::update(&backend, &viewer, user_id, format_id, &change).await?;
         leptos_axum::redirect(&formats_of(user_id));
         Ok(())
     })
@@ -50,8 +49,8 @@ pub async fn update_format(
 #[server(prefix = "/rpc", endpoint = "delete-format")]
 pub async fn delete_format(user_id: UserId, format_id: SavedFormatId) -> Result<(), AppError> {
     respond(async {
-        let backend = expect_context::<Backend>();
-        match backend::saved_formats::delete(&backend, user_id, format_id).await {
+        let (backend, viewer) = caller();
+        match backend::saved_formats::delete(&backend, &viewer, user_id, format_id).await {
             Ok(()) | Err(backend::Error::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -66,8 +65,8 @@ pub async fn delete_format(user_id: UserId, format_id: SavedFormatId) -> Result<
 pub async fn import_format(user_id: UserId, json: String) -> Result<(), AppError> {
     respond(async {
         let new = parse(&json)?;
-        let backend = expect_context::<Backend>();
-        backend::saved_formats::create(&backend, user_id, &new).await?;
+        let (backend, viewer) = caller();
+        backend::saved_formats::create(&backend, &viewer, user_id, &new).await?;
         leptos_axum::redirect(&formats_of(user_id));
         Ok(())
     })

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use backend::{Backend, control::Outcome};
+use backend::{Backend, Viewer, control::Outcome};
 use domain::{Command, JobId, format};
 
 use crate::{AppError, Notice};
@@ -21,15 +21,19 @@ enum Change {
 }
 
 /// Changes the jobs that the fields name, and says what became of them. `None` where nothing is asked for.
-pub async fn change_jobs(backend: &Backend, fields: &[(String, String)]) -> Option<Notice> {
+pub async fn change_jobs(
+    backend: &Backend,
+    viewer: &Viewer,
+    fields: &[(String, String)],
+) -> Option<Notice> {
     let is_nothing = |(name, value): &(String, String)| name == "command" && value == "none";
     if fields.iter().any(is_nothing) {
         return None;
     }
-    Some(change(backend, fields).await)
+    Some(change(backend, viewer, fields).await)
 }
 
-async fn change(backend: &Backend, fields: &[(String, String)]) -> Notice {
+async fn change(backend: &Backend, viewer: &Viewer, fields: &[(String, String)]) -> Notice {
     let Some((change, jobs)) = parse(fields) else {
         return Notice::new("Some fields didn't arrive. Reload the page and try again.");
     };
@@ -37,8 +41,8 @@ async fn change(backend: &Backend, fields: &[(String, String)]) -> Notice {
         return Notice::new("Select at least one job first.");
     }
     let changed = match change {
-        Change::Command(command) => give(backend, &jobs, command).await,
-        Change::Delete => delete(backend, &jobs).await,
+        Change::Command(command) => give(backend, viewer, &jobs, command).await,
+        Change::Delete => delete(backend, viewer, &jobs).await,
     };
     changed.unwrap_or_else(|error| Notice::new(AppError::from(error).message))
 }
@@ -75,7 +79,12 @@ fn parse_command(text: &str) -> Option<Command> {
         .find(|command| command.as_str() == text)
 }
 
-async fn give(backend: &Backend, jobs: &[JobId], command: Command) -> backend::Result<Notice> {
+async fn give(
+    backend: &Backend,
+    viewer: &Viewer,
+    jobs: &[JobId],
+    command: Command,
+) -> backend::Result<Notice> {
     let done = match command {
         Command::Start => "started",
         Command::Pause => "paused",
@@ -83,7 +92,7 @@ async fn give(backend: &Backend, jobs: &[JobId], command: Command) -> backend::R
         Command::Cancel => "cancelled",
         Command::Retry => "retried",
     };
-    let outcomes = backend::control::command_each(backend, jobs, command).await?;
+    let outcomes = backend::control::command_each(backend, viewer, jobs, command).await?;
     let name = |outcome: &Outcome| outcome.filename.clone();
     let (mut changed, mut unchanged, mut refused) = (Vec::new(), 0_u64, Vec::new());
     for outcome in outcomes {
@@ -119,9 +128,9 @@ async fn give(backend: &Backend, jobs: &[JobId], command: Command) -> backend::R
     })
 }
 
-async fn delete(backend: &Backend, jobs: &[JobId]) -> backend::Result<Notice> {
-    let names = backend::queries::chosen(backend, jobs).await?;
-    let deleted = backend::deletion::delete_jobs(backend, jobs).await? as u64;
+async fn delete(backend: &Backend, viewer: &Viewer, jobs: &[JobId]) -> backend::Result<Notice> {
+    let names = backend::queries::chosen(backend, viewer, jobs).await?;
+    let deleted = backend::deletion::delete_jobs(backend, viewer, jobs).await? as u64;
     let sentence = match (names.as_slice(), deleted) {
         ([job], 1) => format!("{} was deleted.", shortened(job.filename.clone())),
         (_, 0) => "No job was deleted.".to_owned(),

@@ -7,10 +7,10 @@ use leptos::{
 use crate::AppError;
 #[cfg(feature = "ssr")]
 use {
-    super::respond,
+    super::{caller, respond},
     crate::ErrorKind,
     backend::results::page::RowPage,
-    backend::{Backend, FileFormat, uploads::Accompanying, versions::Versions},
+    backend::{Backend, FileFormat, Viewer, uploads::Accompanying, versions::Versions},
     domain::{
         Format, FormatName, GivenFormat, InvalidField, Job, JobEvent, JobReport, JobStatus,
         PageRequest, User, format,
@@ -45,14 +45,18 @@ const MAX_ID_BYTES: usize = 20;
 const MAX_DESCRIPTION_CHARS: usize = 2000;
 
 #[cfg(feature = "ssr")]
-pub async fn job(backend: &Backend, job_id: JobId) -> Result<JobDetails, AppError> {
-    let job = backend::queries::job(backend, job_id).await?;
-    let user = backend::users::get(backend, job.state.user_id).await?;
-    let report = backend::reports::get(backend, job_id).await?;
-    let file = backend::queries::file_format(backend, job_id).await?;
+pub async fn job(
+    backend: &Backend,
+    viewer: &Viewer,
+    job_id: JobId,
+) -> Result<JobDetails, AppError> {
+    let job = backend::queries::job(backend, viewer, job_id).await?;
+    let user = backend::users::get(backend, viewer, job.state.user_id).await?;
+    let report = backend::reports::get(backend, viewer, job_id).await?;
+    let file = backend::queries::file_format(backend, viewer, job_id).await?;
     let same_file_as = backend::queries::same_file(backend, &job).await?;
-    let versions = backend::versions::of(backend, job_id).await?;
-    let events = backend::queries::events(backend, job_id).await?;
+    let versions = backend::versions::of(backend, viewer, job_id).await?;
+    let events = backend::queries::events(backend, viewer, job_id).await?;
     Ok(JobDetails {
         events,
         same_file_as,
@@ -67,10 +71,11 @@ pub async fn job(backend: &Backend, job_id: JobId) -> Result<JobDetails, AppErro
 #[cfg(feature = "ssr")]
 pub async fn rows(
     backend: &Backend,
+    viewer: &Viewer,
     job_id: JobId,
     request: &PageRequest,
 ) -> Result<RowPage, AppError> {
-    let mut page = backend::results::page::get(backend, job_id, request).await?;
+    let mut page = backend::results::page::get(backend, viewer, job_id, request).await?;
     for row in &mut page.rows {
         if let Some(description) = &mut row.description
             && let Some(short) = format::shortened(description, MAX_DESCRIPTION_CHARS)
@@ -134,16 +139,18 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                     if filename.is_empty() {
                         return Err(InvalidField::new("file", "Choose a file.").into());
                     }
-                    let backend = expect_context::<Backend>();
-                    let job = backend::uploads::upload(&backend, user_id, &filename, &with, field)
-                        .await?;
+                    let (backend, viewer) = caller();
+                    let job = backend::uploads::upload(
+                        &backend, &viewer, user_id, &filename, &with, field,
+                    )
+                    .await?;
                     // The button that was pressed comes last. Without it the file is stored all the same.
                     while let Ok(Some(mut field)) = form.next_field().await {
                         let is_button = field.name() == Some("then");
                         if is_button
                             && small_text!(field, MAX_ID_BYTES).is_ok_and(|then| then == "start")
                         {
-                            start(&backend, job.id).await?;
+                            start(&backend, &viewer, job.id).await?;
                         }
                     }
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
@@ -160,9 +167,9 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
 
 /// Starts a job that was just uploaded. Where Temporal doesn't take it, it stays pending, to be started by hand.
 #[cfg(feature = "ssr")]
-async fn start(backend: &Backend, job_id: JobId) -> Result<(), AppError> {
+async fn start(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<(), AppError> {
     let given = GivenFormat::default();
-    match backend::control::command(backend, job_id, Command::Start, &given).await {
+    match backend::control::command(backend, viewer, job_id, Command::Start, &given).await {
         Ok(_) | Err(backend::Error::Unavailable(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -185,7 +192,8 @@ fn broken_off() -> AppError {
 #[server(prefix = "/rpc", endpoint = "create-demo-job")]
 pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
     respond(async {
-        let job = backend::demo::create_job(&expect_context::<Backend>(), user_id).await?;
+        let (backend, viewer) = caller();
+        let job = backend::demo::create_job(&backend, &viewer, user_id).await?;
         leptos_axum::redirect(&format!("/jobs/{}", job.id));
         Ok(())
     })
@@ -196,9 +204,10 @@ pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
 #[server(prefix = "/rpc", endpoint = "command-job")]
 pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, AppError> {
     respond(async {
-        let backend = expect_context::<Backend>();
+        let (backend, viewer) = caller();
         let given = GivenFormat::default();
-        let commanded = backend::control::command(&backend, job_id, command, &given).await?;
+        let commanded =
+            backend::control::command(&backend, &viewer, job_id, command, &given).await?;
         Ok(commanded.job.state)
     })
     .await
@@ -213,6 +222,7 @@ pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, Ap
 #[cfg(feature = "ssr")]
 pub async fn answer_questions(
     backend: &Backend,
+    viewer: &Viewer,
     job_id: JobId,
     fields: &[(String, String)],
 ) -> Result<(), AppError> {
@@ -220,12 +230,12 @@ pub async fn answer_questions(
         format: check::form::answers(fields).map_err(InvalidField::from)?,
         saved: None,
     };
-    let job = backend::queries::job(backend, job_id).await?;
+    let job = backend::queries::job(backend, viewer, job_id).await?;
     let command = match job.state.status {
         JobStatus::Pending => Command::Start,
         _ => Command::Retry,
     };
-    backend::control::command(backend, job_id, command, &given).await?;
+    backend::control::command(backend, viewer, job_id, command, &given).await?;
     Ok(())
 }
 
@@ -233,7 +243,8 @@ pub async fn answer_questions(
 #[server(prefix = "/rpc", endpoint = "delete-job")]
 pub async fn delete_job(job_id: JobId, user_id: UserId) -> Result<(), AppError> {
     respond(async {
-        backend::deletion::delete_job(&expect_context::<Backend>(), job_id).await?;
+        let (backend, viewer) = caller();
+        backend::deletion::delete_job(&backend, &viewer, job_id).await?;
         leptos_axum::redirect(&format!("/users/{user_id}"));
         Ok(())
     })

@@ -1,8 +1,7 @@
-use backend::Backend;
 use domain::{Email, NewUser, User, UserChange, UserId, UserName};
 use leptos::prelude::*;
 
-use super::respond;
+use super::{caller, respond};
 use crate::{AppError, ErrorKind};
 
 /// Leads to the new user's page.
@@ -11,7 +10,8 @@ pub async fn create_user(name: String, email: String) -> Result<User, AppError> 
     respond(async {
         let (name, email) = parse(&name, &email)?;
         let user = NewUser { name, email };
-        let user = backend::users::create(&expect_context::<Backend>(), &user).await?;
+        let (backend, viewer) = caller();
+        let user = backend::users::create(&backend, &viewer, &user).await?;
         leptos_axum::redirect(&format!("/users/{}", user.id));
         Ok(user)
     })
@@ -27,7 +27,8 @@ pub async fn update_user(user_id: UserId, name: String, email: String) -> Result
             name: Some(name),
             email: Some(email),
         };
-        Ok(backend::users::update(&expect_context::<Backend>(), user_id, &change).await?)
+        let (backend, viewer) = caller();
+        Ok(backend::users::update(&backend, &viewer, user_id, &change).await?)
     })
     .await
     .map_err(|error| at_its_field(error, &name, &email))
@@ -37,7 +38,8 @@ pub async fn update_user(user_id: UserId, name: String, email: String) -> Result
 #[server(prefix = "/rpc", endpoint = "delete-user")]
 pub async fn delete_user(user_id: UserId) -> Result<(), AppError> {
     respond(async {
-        backend::deletion::delete_user(&expect_context::<Backend>(), user_id).await?;
+        let (backend, viewer) = caller();
+        backend::deletion::delete_user(&backend, &viewer, user_id).await?;
         leptos_axum::redirect("/users");
         Ok(())
     })
@@ -45,7 +47,7 @@ pub async fn delete_user(user_id: UserId) -> Result<(), AppError> {
 }
 
 /// Both fields, or what is wrong with each of them.
-fn parse(name: &str, email: &str) -> Result<(UserName, Email), AppError> {
+pub fn parse(name: &str, email: &str) -> Result<(UserName, Email), AppError> {
     match (UserName::parse(name), Email::parse(email)) {
         (Ok(name), Ok(email)) => Ok((name, email)),
         (name, email) => Err(AppError::invalid(
@@ -55,7 +57,7 @@ fn parse(name: &str, email: &str) -> Result<(UserName, Email), AppError> {
 }
 
 /// The only conflict among users is about their email address.
-fn at_its_field(error: AppError, name: &str, email: &str) -> AppError {
+pub fn at_its_field(error: AppError, name: &str, email: &str) -> AppError {
     let error = match error.kind {
         ErrorKind::Conflict => error.at("email"),
         _ => error,

@@ -340,8 +340,8 @@ async fn fetch() -> Result<Document, Unshown> {
     let is_left = document()
         .query_selector(&format!("form[{SENT}]"))?
         .is_some();
-    if response.status() == 404 && !is_left {
-        // What was shown is deleted: the server's page says so.
+    if matches!(response.status(), 401 | 404) && !is_left {
+        // What was shown is deleted, or who saw it is signed out: the server's page says so.
         let _ = window().location().reload();
     }
     document_of(&response)

@@ -1,7 +1,7 @@
 //! `/jobs/delete?job=1&job=2`: asks before several jobs are deleted.
 
 use axum::http::StatusCode;
-use backend::Backend;
+use backend::{Backend, Viewer};
 use domain::{Job, format};
 use leptos::prelude::*;
 use url::form_urlencoded;
@@ -16,6 +16,7 @@ const MAX_NAMED: usize = 10;
 pub async fn delete_jobs(
     site: &Site,
     backend: &Backend,
+    viewer: &Viewer,
     query: &str,
     list: Option<String>,
 ) -> Page {
@@ -26,7 +27,7 @@ pub async fn delete_jobs(
         let sentence = "This link is wrong. Choose the jobs again.";
         return refused(site, StatusCode::UNPROCESSABLE_ENTITY, sentence);
     };
-    let jobs = match backend::queries::chosen(backend, &job_ids).await {
+    let jobs = match backend::queries::chosen(backend, viewer, &job_ids).await {
         Ok(jobs) => jobs,
         Err(error) => return failure(site, error.into()),
     };

@@ -18,7 +18,7 @@ pub fn refused(site: &Site, status: StatusCode, sentence: &str) -> Page {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "Try again in a moment",
         _ => "The request was refused",
     };
-    let sentence = sentence.to_owned();
+    let (sentence, back) = (sentence.to_owned(), back(site));
     site.page(status, title, || {
         view! {
             <section class="failure">
@@ -27,12 +27,20 @@ pub fn refused(site: &Site, status: StatusCode, sentence: &str) -> Page {
                 <p>{sentence}</p>
                 <p>
                     <a class="button" href="/">
-                        "Back to all jobs"
+                        {back}
                     </a>
                 </p>
             </section>
         }
     })
+}
+
+/// What the way back is called.
+fn back(site: &Site) -> &'static str {
+    match site.lists_users() {
+        true => "Back to all jobs",
+        false => "Back to your files",
+    }
 }
 
 /// The page of something that can't be shown, with the HTTP status that says why.
@@ -43,9 +51,11 @@ pub fn failure(site: &Site, error: AppError) -> Page {
             error.message,
             "It may have been deleted, or the link is wrong.".to_owned(),
         ),
+        ErrorKind::Forbidden => ("Not allowed".to_owned(), error.message),
         _ => ("This page can't be shown".to_owned(), error.message),
     };
-    let again = (error.kind != ErrorKind::NotFound).then(|| {
+    let is_final = matches!(error.kind, ErrorKind::NotFound | ErrorKind::Forbidden);
+    let again = (!is_final).then(|| {
         // The very same address, fetched anew.
         view! {
             <a class="button button-primary" href="">
@@ -53,6 +63,7 @@ pub fn failure(site: &Site, error: AppError) -> Page {
             </a>
         }
     });
+    let back = back(site);
     site.page(status, &title.clone(), || {
         view! {
             <section class="failure">
@@ -60,7 +71,7 @@ pub fn failure(site: &Site, error: AppError) -> Page {
                 <p>{advice}</p>
                 <p class="actions">
                     {again} <a class="button" href="/">
-                        "Back to all jobs"
+                        {back}
                     </a>
                 </p>
             </section>

@@ -30,10 +30,14 @@ const SAMPLES: [(&str, &str); 5] = [
 ];
 
 pub fn formats(site: &Site) -> Page {
+    let start = match site.lists_users() {
+        true => "Users",
+        false => "Your files",
+    };
     site.page(StatusCode::OK, "What can be read", || {
         view! {
             <nav class="crumbs" aria-label="Breadcrumb">
-                <a href="/">"Users"</a>
+                <a href="/">{start}</a>
                 <span aria-hidden="true">"/"</span>
                 <span aria-current="page">"What can be read"</span>
             </nav>

@@ -1,6 +1,6 @@
 //! `/`: everybody's jobs, live.
 
-use backend::Backend;
+use backend::{Backend, Viewer};
 use domain::format;
 use leptos::prelude::*;
 
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{Page, Query, Site};
 
-pub async fn home(site: &Site, backend: &Backend, query: &Query) -> Page {
-    let jobs = match Jobs::read(backend, None, query).await {
+pub async fn home(site: &Site, backend: &Backend, viewer: &Viewer, query: &Query) -> Page {
+    let jobs = match Jobs::read(backend, viewer, None, query).await {
         Ok(jobs) => jobs,
         Err(error) => return failure(site, error),
     };

@@ -10,7 +10,7 @@ mod rows;
 mod versions;
 
 use axum::http::StatusCode;
-use backend::Backend;
+use backend::{Backend, Viewer};
 use chrono::Utc;
 use domain::{JobId, UserId, format};
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -35,6 +35,7 @@ use crate::{
 pub async fn answer(
     site: &Site,
     backend: &Backend,
+    viewer: &Viewer,
     id: &str,
     fields: &[(String, String)],
 ) -> Result<String, Page> {
@@ -46,13 +47,13 @@ pub async fn answer(
         .any(|(name, value)| name == "only" && value == "preview")
     {
         let query = Query::default().with_answers(fields, None);
-        return Err(job(site, backend, id, &query).await);
+        return Err(job(site, backend, viewer, id, &query).await);
     }
-    match api::answer_questions(backend, job_id, fields).await {
+    match api::answer_questions(backend, viewer, job_id, fields).await {
         Ok(()) => Ok(format!("/jobs/{job_id}")),
         Err(error) => {
             let query = Query::default().with_answers(fields, Some(error.message));
-            let page = job(site, backend, id, &query).await;
+            let page = job(site, backend, viewer, id, &query).await;
             Err(Page {
                 status: error.kind.status(),
                 ..page
@@ -61,14 +62,14 @@ pub async fn answer(
     }
 }
 
-pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Page {
+pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, query: &Query) -> Page {
     let Ok(job_id) = id.parse() else {
         return not_found(site);
     };
     // First the state: what is read after it is at least as new. The other way round, a job that completes in between
     // would be shown as completed and without rows, and nothing would tell the page to look again.
-    let details = api::job(backend, job_id).await;
-    let rows = Rows::read(backend, job_id, query).await;
+    let details = api::job(backend, viewer, job_id).await;
+    let rows = Rows::read(backend, viewer, job_id, query).await;
     let JobDetails {
         job,
         user,
@@ -99,14 +100,20 @@ pub async fn job(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pag
         Some(_) => error_title(&title),
         None => query.title(&title),
     };
+    let lists_users = site.lists_users();
     site.live_page(status, &title, refresh, || {
         let facts = view! { <ResultFacts job=&job report=&report /> };
         let downloads = view! { <Downloads job=&job /> };
         let kept = rows.kept();
         view! {
             <nav class="crumbs" aria-label="Breadcrumb">
-                <a href="/users">"Users"</a>
-                <span aria-hidden="true">"/"</span>
+                {lists_users
+                    .then(|| {
+                        view! {
+                            <a href="/users">"Users"</a>
+                            <span aria-hidden="true">"/"</span>
+                        }
+                    })}
                 <a href=format!("/users/{}", user.id) aria-keyshortcuts="b">
                     <bdi>{user.name.clone()}</bdi>
                 </a>

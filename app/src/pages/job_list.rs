@@ -4,7 +4,7 @@ mod address;
 mod row;
 mod tools;
 
-use backend::{Backend, JobList};
+use backend::{Backend, JobList, Viewer};
 use domain::{JobColumn, JobStatus, UserId, format};
 use leptos::prelude::*;
 
@@ -31,13 +31,14 @@ pub struct Jobs {
 impl Jobs {
     pub async fn read(
         backend: &Backend,
+        viewer: &Viewer,
         owner: Option<UserId>,
         query: &Query,
     ) -> Result<Self, AppError> {
         let (page, invalid_page) = page_number(query);
         let (address, errors) = Address::read(owner, query, page);
         let request = address.request();
-        let list = backend::queries::jobs(backend, request, page, JobList::SIZE).await?;
+        let list = backend::queries::jobs(backend, viewer, request, page, JobList::SIZE).await?;
         let invalid = errors.into_iter().map(|error| error.message);
         Ok(Self {
             invalid: invalid.chain(invalid_page.map(str::to_owned)).collect(),

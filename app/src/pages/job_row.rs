@@ -2,7 +2,7 @@
 //! a drawer (`browser::drawer`).
 
 use axum::http::StatusCode;
-use backend::{Backend, results::row::RowDetails};
+use backend::{Backend, Viewer, results::row::RowDetails};
 use domain::{Job, JobId, Transaction, format};
 use leptos::prelude::*;
 use serde_json::{Map, Value};
@@ -16,13 +16,19 @@ use crate::{
 /// Characters of the record and of a field that are shown.
 const MAX_CHARS: usize = 10_000;
 
-pub async fn job_row(site: &Site, backend: &Backend, id: &str, number: &str) -> Page {
+pub async fn job_row(
+    site: &Site,
+    backend: &Backend,
+    viewer: &Viewer,
+    id: &str,
+    number: &str,
+) -> Page {
     let (Ok(job_id), Some(number)) = (id.parse(), row_number(number)) else {
         return not_found(site);
     };
     let read = async {
-        let job = backend::queries::job(backend, job_id).await?;
-        let row = backend::results::row::get(backend, job_id, number).await?;
+        let job = backend::queries::job(backend, viewer, job_id).await?;
+        let row = backend::results::row::get(backend, viewer, job_id, number).await?;
         Ok::<_, AppError>((job, row))
     };
     let (job, row) = match read.await {
@@ -30,12 +36,18 @@ pub async fn job_row(site: &Site, backend: &Backend, id: &str, number: &str) -> 
         Err(error) => return failure(site, error),
     };
     let title = format!("Row {} · {}", format::count(number), job.filename);
+    let lists_users = site.lists_users();
     site.page(StatusCode::OK, &title, || {
         let Job { filename, .. } = job;
         view! {
             <nav class="crumbs" aria-label="Breadcrumb">
-                <a href="/users">"Users"</a>
-                <span aria-hidden="true">"/"</span>
+                {lists_users
+                    .then(|| {
+                        view! {
+                            <a href="/users">"Users"</a>
+                            <span aria-hidden="true">"/"</span>
+                        }
+                    })}
                 <a href=format!("/jobs/{job_id}?row={number}#rows") aria-keyshortcuts="b">
                     <FileName name=filename />
                 </a>

@@ -3,7 +3,7 @@
 mod formats;
 mod settings;
 
-use backend::Backend;
+use backend::{Backend, Viewer};
 use domain::{Job, UserId, format};
 use leptos::{prelude::*, server_fn::ServerFn};
 
@@ -11,6 +11,7 @@ use self::{formats::SavedFormats, settings::Settings};
 use super::{
     failure::{failure, not_found},
     job_list::{JobTable, Jobs},
+    members::SignInSettings,
 };
 use crate::{
     AppError, Page, Query, Site,
@@ -19,21 +20,35 @@ use crate::{
     islands::{Corrected, UploadForm, job_title},
 };
 
-pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Page {
+pub async fn user(
+    site: &Site,
+    backend: &Backend,
+    viewer: &Viewer,
+    id: &str,
+    query: &Query,
+) -> Page {
     let Ok(user_id) = id.parse() else {
         return not_found(site);
     };
     let read = async {
-        let user = backend::users::get(backend, user_id).await?;
-        let formats = backend::saved_formats::list(backend, user_id).await?;
-        let jobs = Jobs::read(backend, Some(user_id), query).await?;
-        let corrects = corrected(backend, user_id, query.get("corrects")).await?;
-        Ok::<_, AppError>((user, formats, jobs, corrects))
+        let user = backend::users::get(backend, viewer, user_id).await?;
+        let formats = backend::saved_formats::list(backend, viewer, user_id).await?;
+        let jobs = Jobs::read(backend, viewer, Some(user_id), query).await?;
+        let corrects = corrected(backend, viewer, user_id, query.get("corrects")).await?;
+        // Where somebody has to sign in, admins look after how.
+        let member = match viewer.account().is_some() && viewer.is_admin() {
+            true => Some(backend::accounts::member(backend, viewer, user_id).await?),
+            false => None,
+        };
+        Ok::<_, AppError>((user, formats, jobs, corrects, member))
     };
-    let (user, formats, jobs, corrects) = match read.await {
+    let (user, formats, jobs, corrects, member) = match read.await {
         Ok(read) => read,
         Err(error) => return failure(site, error),
     };
+    let may_change = viewer.is_admin();
+    let lists_users = site.lists_users();
+    let role_error = query.answer_error().map(AppError::conflict);
     let mut listed = jobs.list().jobs.iter().map(|listed| &listed.job);
     let title = match listed.find(|job| job.state.status.is_active()) {
         Some(Job {
@@ -47,10 +62,15 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
     site.list_page(&query.title(&title), refresh, || {
         view! {
             <nav class="crumbs" aria-label="Breadcrumb" id="crumbs" data-part>
-                <a href="/users" aria-keyshortcuts="b">
-                    "Users"
-                </a>
-                <span aria-hidden="true">"/"</span>
+                {lists_users
+                    .then(|| {
+                        view! {
+                            <a href="/users" aria-keyshortcuts="b">
+                                "Users"
+                            </a>
+                            <span aria-hidden="true">"/"</span>
+                        }
+                    })}
                 <span aria-current="page">
                     <bdi>{user.name.clone()}</bdi>
                 </span>
@@ -80,7 +100,8 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
                 />
                 <div class="stack">
                     <SavedFormats user_id formats query />
-                    <Settings user job_count=all query />
+                    {member.map(|member| view! { <SignInSettings member error=role_error /> })}
+                    {may_change.then(|| view! { <Settings user=user.clone() job_count=all query /> })}
                 </div>
             </div>
         }
@@ -90,13 +111,14 @@ pub async fn user(site: &Site, backend: &Backend, id: &str, query: &Query) -> Pa
 /// The job of this id, if it is one of the user's.
 async fn corrected(
     backend: &Backend,
+    viewer: &Viewer,
     user_id: UserId,
     id: &str,
 ) -> Result<Option<Corrected>, AppError> {
     let Ok(job_id) = id.parse() else {
         return Ok(None);
     };
-    let jobs = backend::queries::chosen(backend, &[job_id]).await?;
+    let jobs = backend::queries::chosen(backend, viewer, &[job_id]).await?;
     let job = jobs.into_iter().find(|job| job.state.user_id == user_id);
     Ok(job.map(|job| Corrected {
         job_id,

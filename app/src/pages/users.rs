@@ -1,7 +1,7 @@
 //! `/users`: the users, and a form to create one.
 
 use axum::http::StatusCode;
-use backend::{Backend, users::FoundUsers};
+use backend::{Backend, Viewer, users::FoundUsers};
 use domain::{Email, PageRequest, User, UserName, format};
 use leptos::{prelude::*, server_fn::ServerFn};
 use url::form_urlencoded;
@@ -17,13 +17,18 @@ use crate::{
     components::{FormError, TextField, Time},
 };
 
-pub async fn users(site: &Site, backend: &Backend, query: &Query) -> Page {
+pub async fn users(site: &Site, backend: &Backend, viewer: &Viewer, query: &Query) -> Page {
     let (page, invalid_page) = page_number(query);
     // What a name can't contain finds nobody.
     let search = query.get("q").trim().replace('\0', "\u{fffd}");
-    let users = match backend::users::search(backend, page, &search).await {
+    let users = match backend::users::search(backend, viewer, page, &search).await {
         Ok(users) => users,
         Err(error) => return failure(site, error.into()),
+    };
+    // Where somebody has to sign in, a new user gets a link to set a password.
+    let action = match viewer.account() {
+        Some(_) => "/accounts",
+        None => CreateUser::PATH,
     };
     site.page(StatusCode::OK, &query.title("Users"), || {
         view! {
@@ -34,7 +39,7 @@ pub async fn users(site: &Site, backend: &Backend, query: &Query) -> Page {
             <Tabs current=Tab::Users />
             // The form comes first: on a phone it would else be below all users.
             <div class="columns columns-form-first">
-                <CreateUserForm error={query.posted::<CreateUser>()} />
+                <CreateUserForm error={query.posted::<CreateUser>()} action />
                 <UserList users search invalid_page />
             </div>
         }
@@ -157,11 +162,11 @@ fn UserItem(user: User) -> impl IntoView {
 }
 
 #[component]
-fn CreateUserForm(error: Option<AppError>) -> impl IntoView {
+fn CreateUserForm(error: Option<AppError>, action: &'static str) -> impl IntoView {
     view! {
         <section class="panel" aria-labelledby="new-user">
             <h2 id="new-user">"New user"</h2>
-            <form method="post" action=CreateUser::PATH>
+            <form method="post" action=action>
                 <FormError error=error.clone() />
                 <TextField
                     id="new-user-name"

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use domain::{JobDeleted, JobId, JobProgress};
+use domain::{JobDeleted, JobId, JobProgress, UserId};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use tokio::{
@@ -19,6 +19,8 @@ use super::query;
 use crate::Result;
 
 const CHANNEL: &str = "job_progress";
+/// A trigger sends the number of a user whose sessions, tokens or role have changed.
+const ACCESS_CHANNEL: &str = "access_changed";
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The time from one publication of progress to the next.
@@ -132,6 +134,8 @@ async fn publish_states(pool: &PgPool, job_ids: &[JobId]) -> Result<()> {
 pub enum Event {
     Progress(Arc<JobProgress>),
     Deleted(JobDeleted),
+    /// Somebody who has signed in as this user may have been signed out.
+    AccessChanged(UserId),
     /// Messages may have been lost: read the state again.
     Resync,
 }
@@ -158,6 +162,12 @@ impl ProgressHub {
         tokio::spawn(async move {
             loop {
                 let event = match listener.try_recv().await {
+                    Ok(Some(notification)) if notification.channel() == ACCESS_CHANNEL => {
+                        match notification.payload().parse() {
+                            Ok(user_id) => Event::AccessChanged(user_id),
+                            Err(_) => continue,
+                        }
+                    }
                     Ok(Some(notification)) => {
                         let message = notification.payload();
                         match JobProgress::from_json(message) {
@@ -197,7 +207,7 @@ async fn listen(pool: &PgPool) -> anyhow::Result<PgListener> {
     // Whoever reconnects must also tell the subscribers, so the listener doesn't do it by itself.
     listener.eager_reconnect(false);
     listener
-        .listen(CHANNEL)
+        .listen_all([CHANNEL, ACCESS_CHANNEL])
         .await
         .context("listening for progress")?;
     Ok(listener)

@@ -216,13 +216,18 @@ async fn jobs(tx: &mut PgConnection, ids: &[i64]) -> Result<Vec<ListedJob>> {
         .collect())
 }
 
-/// The jobs of these ids, newest first; those that are gone are left out.
-pub(crate) async fn chosen(pool: &PgPool, job_ids: &[JobId]) -> Result<Vec<Job>> {
+/// The jobs of these ids, of this user or of everybody, newest first; those that are gone are left out.
+pub(crate) async fn chosen(
+    pool: &PgPool,
+    owner: Option<UserId>,
+    job_ids: &[JobId],
+) -> Result<Vec<Job>> {
     let job_ids = numbers(job_ids);
     let chosen = query_jobs!(
         "select",
-        "from job_states where id = any($1) order by id desc",
-        &job_ids
+        "from job_states where id = any($1) and ($2::bigint is null or user_id = $2) order by id desc",
+        &job_ids,
+        owner.map(UserId::get)
     );
     Ok(chosen.fetch_all(pool).await?)
 }

@@ -17,6 +17,17 @@ pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: JobId) -> Result<
         .ok_or(Error::NotFound("Job"))
 }
 
+/// Whose job it is.
+pub(crate) async fn owner(
+    database: impl PgExecutor<'_>,
+    job_id: JobId,
+) -> sqlx::Result<Option<UserId>> {
+    let user_id = sqlx::query_scalar!("select user_id from jobs where id = $1", job_id.get())
+        .fetch_optional(database)
+        .await?;
+    Ok(user_id.map(UserId::from))
+}
+
 /// Locks all jobs of a user, in the order in which jobs that are started together are locked, and returns them.
 pub(crate) async fn lock_of_user(
     tx: &mut PgConnection,
@@ -31,15 +42,22 @@ pub(crate) async fn lock_of_user(
     .await
 }
 
-/// Locks these jobs, in the order in which jobs that are started together are locked.
-pub(crate) async fn lock(tx: &mut PgConnection, job_ids: &[JobId]) -> sqlx::Result<()> {
+/// Locks those of these jobs that are this user's, or anybody's, in the order in which jobs that are started together are
+/// locked. Returns them with their users.
+pub(crate) async fn lock(
+    tx: &mut PgConnection,
+    owner: Option<UserId>,
+    job_ids: &[JobId],
+) -> sqlx::Result<Vec<(JobId, UserId)>> {
     sqlx::query!(
-        "select id from jobs where id = any($1) order by id for update",
-        &numbers(job_ids)
+        "select id, user_id from jobs where id = any($1) and ($2::bigint is null or user_id = $2)
+         order by id for update",
+        &numbers(job_ids),
+        owner.map(UserId::get)
     )
+    .map(|job| (job.id.into(), job.user_id.into()))
     .fetch_all(tx)
-    .await?;
-    Ok(())
+    .await
 }
 
 /// The present states of these jobs; those that are gone are left out.

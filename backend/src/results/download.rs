@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use domain::{Job, JobId, RowFilter};
+use domain::{AuditKind, Job, JobId, RowFilter};
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use validator::{Candidate, CsvForm, read_rows};
@@ -14,6 +14,8 @@ use super::{
 };
 use crate::{
     Backend, Error, Result,
+    access::{Act, Viewer, check_job},
+    audit::{self, Event},
     jobs::query,
     ledger::{self, CommittedChunk},
 };
@@ -47,11 +49,15 @@ pub struct Download<S> {
 /// content breaks off if the job is deleted or retried.
 pub async fn download(
     backend: &Backend,
+    viewer: &Viewer,
     job_id: JobId,
     filter: RowFilter,
     form: Form,
 ) -> Result<Download<impl Stream<Item = Result<Bytes>> + use<>>> {
+    check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     let (job, rows) = CheckedRows::open(backend, job_id, filter).await?;
+    let downloaded = Event::done(AuditKind::Download).of_job(job.state.user_id, job_id);
+    audit::note(&backend.pool, viewer, downloaded).await;
     let (pieces, content) = mpsc::channel(PIECES);
     match form {
         Form::Csv | Form::SpreadsheetCsv => {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     Backend, Result,
+    access::{Act, Viewer, check_job},
     jobs::query::{self, IdIndex, Source},
     ledger,
 };
@@ -27,7 +28,13 @@ pub struct RowPage {
 
 /// A page of a job's rows in the order of the file. While the job is being processed these are the
 /// rows committed so far.
-pub async fn get(backend: &Backend, job_id: JobId, request: &PageRequest) -> Result<RowPage> {
+pub async fn get(
+    backend: &Backend,
+    viewer: &Viewer,
+    job_id: JobId,
+    request: &PageRequest,
+) -> Result<RowPage> {
+    check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     let source = query::source(&backend.pool, job_id).await?;
     let Some(source) = source else {
         // Its file isn't planned yet, unless there is no such job.

@@ -6,7 +6,12 @@ use super::{
     page,
     reader::{Reader, Wanted, WholeRow},
 };
-use crate::{Backend, Error, Result, jobs::query, ledger};
+use crate::{
+    Backend, Error, Result,
+    access::{Act, Viewer, check_job},
+    jobs::query,
+    ledger,
+};
 
 /// A row, and the ones around it.
 pub struct RowDetails {
@@ -27,8 +32,14 @@ pub struct RowDetails {
 /// # Errors
 ///
 /// [`Error::NotFound`] without such a job, and if it has no such row or hasn't checked it yet.
-pub async fn get(backend: &Backend, job_id: JobId, number: u64) -> Result<RowDetails> {
+pub async fn get(
+    backend: &Backend,
+    viewer: &Viewer,
+    job_id: JobId,
+    number: u64,
+) -> Result<RowDetails> {
     const NO_ROW: Error = Error::NotFound("Row");
+    check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     let source = query::source(&backend.pool, job_id).await?;
     let Some(source) = source else {
         query::get(&backend.pool, job_id).await?;
@@ -60,7 +71,7 @@ pub async fn get(backend: &Backend, job_id: JobId, number: u64) -> Result<RowDet
     });
     Ok(RowDetails {
         fields: fields.collect(),
-        same_id: same_id(backend, job_id, &row).await?,
+        same_id: same_id(backend, viewer, job_id, &row).await?,
         row,
         raw,
         previous,
@@ -69,7 +80,12 @@ pub async fn get(backend: &Backend, job_id: JobId, number: u64) -> Result<RowDet
 }
 
 /// The first row with the same id as this one, if it is said to repeat it.
-async fn same_id(backend: &Backend, job_id: JobId, row: &Transaction) -> Result<Option<u64>> {
+async fn same_id(
+    backend: &Backend,
+    viewer: &Viewer,
+    job_id: JobId,
+    row: &Transaction,
+) -> Result<Option<u64>> {
     let is_repeated =
         (row.errors.iter()).any(|error| error.code == ErrorCode::TransactionIdDuplicate);
     let Some(id) = row.transaction_id.as_deref().filter(|_| is_repeated) else {
@@ -78,7 +94,10 @@ async fn same_id(backend: &Backend, job_id: JobId, row: &Transaction) -> Result<
     let Ok(request) = PageRequest::parse(1, 1, RowFilter::All, Some(id)) else {
         return Ok(None);
     };
-    let first = page::get(backend, job_id, &request).await?.rows.pop();
+    let first = page::get(backend, viewer, job_id, &request)
+        .await?
+        .rows
+        .pop();
     Ok(first
         .filter(|first| first.transaction_id.as_deref() == Some(id))
         .map(|first| first.row_number)

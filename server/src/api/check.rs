@@ -11,7 +11,7 @@ use domain::{Format, InvalidField};
 use utoipa::ToSchema;
 
 use super::jobs::small_text;
-use crate::{limits::Limits, problem::Problem};
+use crate::{auth::By, limits::Limits, problem::Problem};
 
 /// The form that `POST /check` takes.
 #[derive(ToSchema)]
@@ -42,6 +42,7 @@ pub struct CheckForm {
             body = Problem)))]
 pub async fn check(
     State(limits): State<Arc<Limits>>,
+    _: By,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<DryRun>, Problem> {
     let limit = limits.max_check_bytes;

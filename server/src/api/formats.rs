@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::created_in;
 use crate::{
+    auth::By,
     input::{ApiJson, ApiPath, Body, Fields},
     problem::Problem,
 };
@@ -83,9 +84,10 @@ const EXPORTED: &[&str] = &["id", "created_at", "updated_at"];
     responses((status = 200, body = [SavedFormat]), (status = 404, body = Problem)))]
 pub async fn list(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath(user_id): ApiPath<UserId>,
 ) -> Result<Json<Vec<SavedFormat>>, Problem> {
-    Ok(Json(saved_formats::list(&backend, user_id).await?))
+    Ok(Json(saved_formats::list(&backend, &viewer, user_id).await?))
 }
 
 /// Save a format, such as one that was exported
@@ -99,6 +101,7 @@ pub async fn list(
         (status = 422, description = "a value that can't be accepted; the errors name the key", body = Problem)))]
 pub async fn create(
     State(backend): State<Backend>,
+    By(viewer): By,
     OriginalUri(uri): OriginalUri,
     ApiPath(user_id): ApiPath<UserId>,
     ApiJson(body): ApiJson<CreateFormat>,
@@ -114,7 +117,7 @@ pub async fn create(
         },
         (name, header, format) => return Err(invalid([name.err(), header.err(), format.err()])),
     };
-    let created = saved_formats::create(&backend, user_id, &new).await?;
+    let created = saved_formats::create(&backend, &viewer, user_id, &new).await?;
     Ok((
         StatusCode::CREATED,
         created_in(&uri, created.id),
@@ -128,10 +131,11 @@ pub async fn create(
     responses((status = 200, body = SavedFormat), (status = 404, body = Problem)))]
 pub async fn get(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath((user_id, format_id)): ApiPath<(UserId, SavedFormatId)>,
 ) -> Result<Json<SavedFormat>, Problem> {
     Ok(Json(
-        saved_formats::get(&backend, user_id, format_id).await?,
+        saved_formats::get(&backend, &viewer, user_id, format_id).await?,
     ))
 }
 
@@ -145,6 +149,7 @@ pub async fn get(
         (status = 422, description = "a value that can't be accepted; the errors name the key", body = Problem)))]
 pub async fn update(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath((user_id, format_id)): ApiPath<(UserId, SavedFormatId)>,
     ApiJson(body): ApiJson<UpdateFormat>,
 ) -> Result<Json<SavedFormat>, Problem> {
@@ -164,7 +169,7 @@ pub async fn update(
         },
         (name, header, format) => return Err(invalid([name.err(), header.err(), format.err()])),
     };
-    let updated = saved_formats::update(&backend, user_id, format_id, &change).await?;
+    let updated = saved_formats::update(&backend, &viewer, user_id, format_id, &change).await?;
     Ok(Json(updated))
 }
 
@@ -176,9 +181,10 @@ pub async fn update(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath((user_id, format_id)): ApiPath<(UserId, SavedFormatId)>,
 ) -> Result<StatusCode, Problem> {
-    saved_formats::delete(&backend, user_id, format_id).await?;
+    saved_formats::delete(&backend, &viewer, user_id, format_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

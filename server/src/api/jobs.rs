@@ -11,7 +11,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{
-    Backend,
+    Backend, Viewer,
     control::{self, Commanded},
     deletion, queries, reports,
     uploads::{self, Accompanying},
@@ -29,6 +29,7 @@ use super::{
     paging::{self, ListQuery},
 };
 use crate::{
+    auth::By,
     input::{self, ApiPath, ApiQuery, Fields, QueryParameters, QueryValues},
     problem::Problem,
 };
@@ -155,6 +156,8 @@ impl QueryParameters for JobsQuery {
 }
 
 /// List jobs
+///
+/// Members get their own.
 #[utoipa::path(get, path = "/jobs", tag = "jobs",
     params(
         ("user_id" = Option<UserId>, Query, description = "only this user's"),
@@ -170,13 +173,15 @@ impl QueryParameters for JobsQuery {
     responses(
         (status = 200, description = "a page of jobs", body = [Job], headers(
             ("X-Total-Count" = u64, description = "all jobs that are asked for"),
-            ("Link" = String, description = "first, prev, next and last page (RFC 8288)")))))]
+            ("Link" = String, description = "first, prev, next and last page (RFC 8288)"))),
+        (status = 404, description = "the jobs of a user whom the viewer may not see", body = Problem)))]
 pub async fn list(
     State(backend): State<Backend>,
+    By(viewer): By,
     OriginalUri(uri): OriginalUri,
     ApiQuery(asked): ApiQuery<JobsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    list_page(&backend, &uri, &asked.request, &asked.page).await
+    list_page(&backend, &viewer, &uri, &asked.request, &asked.page).await
 }
 
 /// List a user's jobs, newest first
@@ -189,26 +194,28 @@ pub async fn list(
         (status = 404, body = Problem)))]
 pub async fn list_of_user(
     State(backend): State<Backend>,
+    By(viewer): By,
     OriginalUri(uri): OriginalUri,
     ApiPath(user_id): ApiPath<UserId>,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    users::get(&backend, user_id).await?;
+    users::get(&backend, &viewer, user_id).await?;
     let request = JobListRequest {
         filter: JobFilter::of(Some(user_id)),
         order: JobColumn::Created.usual_order(),
     };
-    list_page(&backend, &uri, &request, &query).await
+    list_page(&backend, &viewer, &uri, &request, &query).await
 }
 
 /// A page beyond the last one is empty.
 async fn list_page(
     backend: &Backend,
+    viewer: &Viewer,
     uri: &Uri,
     request: &JobListRequest,
     query: &ListQuery,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    let found = queries::jobs(backend, request, query.page, query.size).await?;
+    let found = queries::jobs(backend, viewer, request, query.page, query.size).await?;
     let pages = found.total.div_ceil(query.size).max(1);
     let headers = paging::headers(uri, query.page, pages, found.total);
     let jobs = match found.page == query.page {
@@ -232,6 +239,7 @@ async fn list_page(
         (status = 422, description = "no form field `file`, or a format that can't be used", body = Problem)))]
 pub async fn upload(
     State(backend): State<Backend>,
+    By(viewer): By,
     OriginalUri(uri): OriginalUri,
     ApiQuery(query): ApiQuery<UploadQuery>,
     form: Result<Multipart, MultipartRejection>,
@@ -255,7 +263,8 @@ pub async fn upload(
             continue;
         }
         let filename = field.file_name().unwrap_or_default().to_owned();
-        let job = uploads::upload(&backend, query.user_id, &filename, &with, field).await?;
+        let job =
+            uploads::upload(&backend, &viewer, query.user_id, &filename, &with, field).await?;
         let uploaded = UploadedJob {
             job_id: job.id,
             job,
@@ -326,11 +335,12 @@ macro_rules! command {
                     body = Problem)))]
         pub async fn $name(
             State(backend): State<Backend>,
+            By(viewer): By,
             OriginalUri(uri): OriginalUri,
             ApiPath(job_id): ApiPath<JobId>,
         ) -> Result<impl IntoResponse, Problem> {
             let given = GivenFormat::default();
-            let commanded = control::command(&backend, job_id, $command, &given).await?;
+            let commanded = control::command(&backend, &viewer, job_id, $command, &given).await?;
             Ok(accepted(&uri, $message, commanded))
         }
     };
@@ -347,12 +357,13 @@ macro_rules! command {
                     body = Problem)))]
         pub async fn $name(
             State(backend): State<Backend>,
+            By(viewer): By,
             OriginalUri(uri): OriginalUri,
             ApiPath(job_id): ApiPath<JobId>,
             body: Body,
         ) -> Result<impl IntoResponse, Problem> {
             let format = format_of(body).await?;
-            let commanded = control::command(&backend, job_id, $command, &format).await?;
+            let commanded = control::command(&backend, &viewer, job_id, $command, &format).await?;
             Ok(accepted(&uri, $message, commanded))
         }
     };
@@ -425,12 +436,13 @@ fn accepted(uri: &Uri, message: &str, commanded: Commanded) -> impl IntoResponse
     responses((status = 200, body = JobWithFormat), (status = 404, body = Problem)))]
 pub async fn get(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath(job_id): ApiPath<JobId>,
 ) -> Result<Json<JobWithFormat>, Problem> {
-    let job = queries::job(&backend, job_id).await?;
-    let file = queries::file_format(&backend, job_id).await?;
+    let job = queries::job(&backend, &viewer, job_id).await?;
+    let file = queries::file_format(&backend, &viewer, job_id).await?;
     let same_file_as = queries::same_file(&backend, &job).await?;
-    let versions = versions::of(&backend, job_id).await?;
+    let versions = versions::of(&backend, &viewer, job_id).await?;
     let questions = file.questions.map(|questions| questions.0);
     let (format, decisions) = match file.reading {
         Some(reading) => (reading.0.format, reading.0.decisions),
@@ -454,9 +466,10 @@ pub async fn get(
     responses((status = 200, body = JobReport), (status = 404, body = Problem)))]
 pub async fn report(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath(job_id): ApiPath<JobId>,
 ) -> Result<Json<JobReport>, Problem> {
-    Ok(Json(reports::get(&backend, job_id).await?))
+    Ok(Json(reports::get(&backend, &viewer, job_id).await?))
 }
 
 /// Get what has happened to a job, oldest first, over all its attempts
@@ -465,9 +478,10 @@ pub async fn report(
     responses((status = 200, body = [JobEvent]), (status = 404, body = Problem)))]
 pub async fn events(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath(job_id): ApiPath<JobId>,
 ) -> Result<Json<Vec<JobEvent>>, Problem> {
-    Ok(Json(queries::events(&backend, job_id).await?))
+    Ok(Json(queries::events(&backend, &viewer, job_id).await?))
 }
 
 /// Delete a job with its rows and its file
@@ -476,8 +490,9 @@ pub async fn events(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath(job_id): ApiPath<JobId>,
 ) -> Result<StatusCode, Problem> {
-    deletion::delete_job(&backend, job_id).await?;
+    deletion::delete_job(&backend, &viewer, job_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

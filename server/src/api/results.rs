@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{
-    Backend,
+    Backend, Viewer,
     results::download::{self, Form},
 };
 use domain::{JobId, RowFilter, results_filename};
@@ -16,6 +16,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::IntoParams;
 
 use crate::{
+    auth::By,
     busy::Turns,
     input::{ApiPath, ApiQuery, QueryParameters, QueryValues},
     problem::Problem,
@@ -79,6 +80,7 @@ fn filter(query: &mut QueryValues) -> Option<RowFilter> {
         (status = 422, body = Problem)))]
 pub async fn download(
     State(backend): State<Backend>,
+    By(viewer): By,
     State(turns): State<Turns>,
     ApiPath(job_id): ApiPath<JobId>,
     ApiQuery(query): ApiQuery<ResultsQuery>,
@@ -87,7 +89,7 @@ pub async fn download(
         true => Form::SpreadsheetCsv,
         false => Form::Csv,
     };
-    file(&backend, &turns, job_id, query.filter, form, "csv").await
+    file(&backend, &viewer, &turns, job_id, query.filter, form, "csv").await
 }
 
 /// Download a job's rows with their verdicts as an Excel workbook
@@ -103,18 +105,29 @@ pub async fn download(
         (status = 422, body = Problem)))]
 pub async fn workbook(
     State(backend): State<Backend>,
+    By(viewer): By,
     State(turns): State<Turns>,
     ApiPath(job_id): ApiPath<JobId>,
     ApiQuery(query): ApiQuery<WorkbookQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let form = Form::Workbook;
-    file(&backend, &turns, job_id, query.filter, form, "xlsx").await
+    file(
+        &backend,
+        &viewer,
+        &turns,
+        job_id,
+        query.filter,
+        form,
+        "xlsx",
+    )
+    .await
 }
 
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 async fn file(
     backend: &Backend,
+    viewer: &Viewer,
     turns: &Turns,
     job_id: JobId,
     filter: RowFilter,
@@ -122,7 +135,7 @@ async fn file(
     extension: &str,
 ) -> Result<impl IntoResponse + use<>, Problem> {
     let turn = turns.downloads.take().await?;
-    let download = download::download(backend, job_id, filter, form).await?;
+    let download = download::download(backend, viewer, job_id, filter, form).await?;
     let kind = match form {
         Form::Workbook => XLSX,
         Form::Csv | Form::SpreadsheetCsv => "text/csv; charset=utf-8",

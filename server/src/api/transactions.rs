@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 
 use super::paging::{self, MAX_PAGE};
 use crate::{
+    auth::By,
     busy::Turns,
     input::{ApiPath, ApiQuery, QueryParameters, QueryValues},
     problem::Problem,
@@ -64,6 +65,7 @@ impl QueryParameters for RowsQuery {
         (status = 422, body = Problem)))]
 pub async fn list(
     State(backend): State<Backend>,
+    By(viewer): By,
     State(turns): State<Turns>,
     OriginalUri(uri): OriginalUri,
     ApiPath(job_id): ApiPath<JobId>,
@@ -77,7 +79,7 @@ pub async fn list(
         Some(_) => Some(turns.searches.take().await?),
         None => None,
     };
-    let found = page::get(&backend, job_id, &request).await?;
+    let found = page::get(&backend, &viewer, job_id, &request).await?;
     let pages = request.pages(found.total);
     let headers = paging::headers(&uri, found.page, pages, found.total);
     Ok((headers, Json(found.rows)))

@@ -15,6 +15,7 @@ use super::{
     paging::{self, ListQuery},
 };
 use crate::{
+    auth::By,
     input::{ApiJson, ApiPath, ApiQuery, Body, Fields},
     problem::Problem,
 };
@@ -65,10 +66,11 @@ impl Fields for UpdateUser {
         ("Link" = String, description = "first, prev, next and last page (RFC 8288)")))))]
 pub async fn list(
     State(backend): State<Backend>,
+    By(viewer): By,
     OriginalUri(uri): OriginalUri,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    let found = users::page(&backend, query.page, query.size).await?;
+    let found = users::page(&backend, &viewer, query.page, query.size).await?;
     let pages = found.total.div_ceil(query.size).max(1);
     let headers = paging::headers(&uri, query.page, pages, found.total);
     Ok((headers, Json(found.users)))
@@ -82,6 +84,7 @@ pub async fn list(
         (status = 422, description = "the name or the email can't be accepted", body = Problem)))]
 pub async fn create(
     State(backend): State<Backend>,
+    By(viewer): By,
     OriginalUri(uri): OriginalUri,
     ApiJson(body): ApiJson<CreateUser>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -89,7 +92,7 @@ pub async fn create(
         (Ok(name), Ok(email)) => NewUser { name, email },
         (name, email) => return Err(invalid([name.err(), email.err()])),
     };
-    let user = users::create(&backend, &user).await?;
+    let user = users::create(&backend, &viewer, &user).await?;
     Ok((StatusCode::CREATED, created_in(&uri, user.id), Json(user)))
 }
 
@@ -99,9 +102,10 @@ pub async fn create(
     responses((status = 200, body = User), (status = 404, body = Problem)))]
 pub async fn get(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath(user_id): ApiPath<UserId>,
 ) -> Result<Json<User>, Problem> {
-    Ok(Json(users::get(&backend, user_id).await?))
+    Ok(Json(users::get(&backend, &viewer, user_id).await?))
 }
 
 /// Change a user's name or email
@@ -114,6 +118,7 @@ pub async fn get(
         (status = 422, description = "the name or the email can't be accepted", body = Problem)))]
 pub async fn update(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath(user_id): ApiPath<UserId>,
     ApiJson(body): ApiJson<UpdateUser>,
 ) -> Result<Json<User>, Problem> {
@@ -123,7 +128,9 @@ pub async fn update(
         (Ok(name), Ok(email)) => UserChange { name, email },
         (name, email) => return Err(invalid([name.err(), email.err()])),
     };
-    Ok(Json(users::update(&backend, user_id, &change).await?))
+    Ok(Json(
+        users::update(&backend, &viewer, user_id, &change).await?,
+    ))
 }
 
 /// Delete a user with all jobs, rows and files
@@ -132,9 +139,10 @@ pub async fn update(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(backend): State<Backend>,
+    By(viewer): By,
     ApiPath(user_id): ApiPath<UserId>,
 ) -> Result<StatusCode, Problem> {
-    deletion::delete_user(&backend, user_id).await?;
+    deletion::delete_user(&backend, &viewer, user_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -20,6 +20,7 @@ use url::Url;
 
 use super::accepts_html;
 use crate::{
+    auth::By,
     bodies,
     problem::{self, Problem},
     state::AppState,
@@ -37,7 +38,11 @@ const MAX_COOKIE_BYTES: usize = 3500;
 /// Bytes of an error as JSON, and more than any has.
 const MAX_ERROR_BYTES: usize = 1 << 20;
 
-pub async fn server_function(State(state): State<AppState>, mut request: Request) -> Response {
+pub async fn server_function(
+    State(state): State<AppState>,
+    By(viewer): By,
+    mut request: Request,
+) -> Response {
     let path = request.uri().path();
     let is_known = server_fn::axum::server_fn_paths()
         .any(|(known, method)| known == path && method == Method::POST);
@@ -61,7 +66,11 @@ pub async fn server_function(State(state): State<AppState>, mut request: Request
     }
     let is_person = accepts_html(headers);
     let backend = state.backend.clone();
-    let context = move || provide_context(backend.clone());
+    let site = state.site.seen_by(&viewer);
+    let context = move || {
+        provide_context(backend.clone());
+        provide_context(viewer.clone());
+    };
     let response = leptos_axum::handle_server_fns_with_context(context, request)
         .await
         .into_response();
@@ -70,7 +79,7 @@ pub async fn server_function(State(state): State<AppState>, mut request: Request
         Some(page) if is_person => lead_back(response, &page),
         None if is_person && has_failed => {
             let error = error_in(response).await.1;
-            pages::refused(&state.site, error.kind.status(), &error.message).into_response()
+            pages::refused(&site, error.kind.status(), &error.message).into_response()
         }
         _ if has_failed => {
             let (response, error) = error_in(response).await;
@@ -83,14 +92,18 @@ pub async fn server_function(State(state): State<AppState>, mut request: Request
 
 /// Commands or deletes several jobs, and leads back to the list that they were chosen from, which says what became of
 /// them.
-pub async fn change_jobs(State(state): State<AppState>, request: Request) -> Response {
+pub async fn change_jobs(
+    State(state): State<AppState>,
+    By(viewer): By,
+    request: Request,
+) -> Response {
     let came_from = own_page(&request);
     let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
     let fields = match form {
         Ok(Form(fields)) => fields,
         Err(rejection) => return Problem::from(rejection).into_response(),
     };
-    let notice = pages::change_jobs(&state.backend, &fields).await;
+    let notice = pages::change_jobs(&state.backend, &viewer, &fields).await;
     let list = came_from.and_then(|page| {
         let named = fields.iter().find(|(name, _)| name == "from");
         let named = named.and_then(|(_, list)| page.join(list).ok());

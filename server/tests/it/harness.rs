@@ -7,9 +7,10 @@ mod raw;
 mod socket;
 
 use std::{
-    fmt::{Debug, Write},
+    fmt::{Debug, Write as _},
+    io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -271,6 +272,28 @@ impl TestApp {
         assert!(ended.success());
     }
 
+    /// What comes of the server's program when it is called with these arguments and settings, and this line as input.
+    pub fn server_program(
+        &self,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+        input: &str,
+    ) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_server"))
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .envs(settings.iter().copied())
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It may not read it.
+        let _ = writeln!(child.stdin.take().unwrap(), "{input}");
+        child.wait_with_output().unwrap()
+    }
+
     /// What the worker's program writes when it is called with these arguments.
     pub fn worker_output(&self, arguments: &[&str]) -> Vec<u8> {
         let output = Command::new(worker_binary())
@@ -378,6 +401,12 @@ impl TestApp {
     pub async fn page(&self, path: &str) -> String {
         let page = self.http.get(format!("{}{path}", self.web)).send().await;
         page.unwrap().text().await.unwrap()
+    }
+
+    /// The answer to a request for a page.
+    pub async fn page_response(&self, path: &str) -> Response {
+        let page = self.http.get(format!("{}{path}", self.web)).send().await;
+        page.unwrap()
     }
 
     pub async fn patch_json(&self, path: &str, body: &Value) -> Response {

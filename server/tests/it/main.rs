@@ -2,7 +2,10 @@
 //! Temporal and a server that speaks S3. `script/test` starts those three and says where they are.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
+mod accounts;
 mod api;
+mod audit;
 mod control;
 mod files;
 mod formats;
@@ -17,6 +20,7 @@ mod ledger;
 mod limits;
 mod object_storage;
 mod pages;
+mod people;
 mod progress;
 mod results;
 mod rows;

@@ -4,7 +4,7 @@ mod address;
 mod table;
 mod tools;
 
-use backend::{Backend, results::page::RowPage};
+use backend::{Backend, Viewer, results::page::RowPage};
 use domain::{Job, JobId, JobStatus, PageRequest, RowFilter, format};
 use leptos::prelude::*;
 
@@ -24,13 +24,13 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub async fn read(backend: &Backend, job_id: JobId, query: &Query) -> Self {
+    pub async fn read(backend: &Backend, viewer: &Viewer, job_id: JobId, query: &Query) -> Self {
         let (request, invalid) = match address::parse(query) {
             Ok(request) => (request, None),
             Err(error) => (PageRequest::default(), Some(error.into())),
         };
         Self {
-            page: api::rows(backend, job_id, &request).await,
+            page: api::rows(backend, viewer, job_id, &request).await,
             address: Address::new(job_id, request),
             invalid,
         }

@@ -3,7 +3,10 @@
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{Error, Message, client::IntoClientRequest},
+};
 
 use super::DEADLINE;
 
@@ -12,6 +15,19 @@ pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Socket {
     pub async fn connect(url: &str) -> Self {
         Self(tokio_tungstenite::connect_async(url).await.unwrap().0)
+    }
+
+    /// Opens a socket with this header, or returns the status that refuses it.
+    pub async fn open(url: &str, header: Option<(&'static str, String)>) -> Result<Self, u16> {
+        let mut request = url.into_client_request().unwrap();
+        if let Some((name, value)) = header {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        match tokio_tungstenite::connect_async(request).await {
+            Ok((socket, _)) => Ok(Self(socket)),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     pub async fn send(&mut self, text: &str) {

@@ -1,0 +1,315 @@
+//! `/accounts`: the users as admins see them, with roles; and the links by which users set their passwords.
+
+use axum::http::StatusCode;
+use backend::{
+    Backend, Viewer,
+    accounts::{self, LINK_HOURS, Member, MemberPage, PasswordLink},
+};
+use domain::{Email, Role, User, UserName, format};
+use leptos::prelude::*;
+
+use super::{
+    failure::failure,
+    pager::{Pager, page_number},
+    sign_in::title,
+};
+use crate::{
+    AppError, Page, Query, Site,
+    api::{at_its_field, parse},
+    components::{FormError, TextField, Time},
+};
+
+pub async fn members(
+    site: &Site,
+    backend: &Backend,
+    viewer: &Viewer,
+    query: &Query,
+    error: Option<AppError>,
+) -> Page {
+    let (page, invalid_page) = page_number(query);
+    let found = match accounts::members(backend, viewer, page).await {
+        Ok(found) => found,
+        Err(error) => return failure(site, error.into()),
+    };
+    let MemberPage {
+        page,
+        members,
+        total,
+    } = found;
+    let status = error
+        .as_ref()
+        .map_or(StatusCode::OK, |error| error.kind.status());
+    let title = title("Users and roles", error.as_ref());
+    site.page(status, &title, || {
+        let href = |page| match page {
+            1 => "/accounts".to_owned(),
+            page => format!("/accounts?page={page}"),
+        };
+        let pager = (total > MemberPage::SIZE)
+            .then(|| view! { <Pager page size=MemberPage::SIZE total noun="user" href /> });
+        view! {
+            <nav class="crumbs" aria-label="Breadcrumb">
+                <a href="/account">"Account"</a>
+                <span aria-hidden="true">"/"</span>
+                <span aria-current="page">"Users and roles"</span>
+            </nav>
+            <div class="page-head">
+                <h1>"Users and roles"</h1>
+            </div>
+            <div class="columns columns-form-first">
+                <NewMember error />
+                <section aria-labelledby="users" id="members" data-part>
+                    <h2 id="users">"Users " <span class="tally">{format::count(total)}</span></h2>
+                    {invalid_page
+                        .map(|sentence| view! { <p class="notice notice-bad" role="alert">{sentence}</p> })}
+                    <ul class="cards" aria-label="Users">
+                        {members.into_iter().map(one_member).collect_view()}
+                    </ul>
+                    {pager}
+                </section>
+            </div>
+        }
+        .into_any()
+    })
+}
+
+fn one_member(member: Member) -> impl IntoView {
+    let seen = member.last_seen_at.map(|at| {
+        view! {
+            " · Last seen "
+            <Time at=format::machine_time(at) />
+        }
+    });
+    let password = match (member.has_password, member.link_expires_at) {
+        (true, _) => "",
+        (false, Some(_)) => " · Hasn't used the link yet",
+        (false, None) => " · Can't sign in yet",
+    };
+    view! {
+        <li class="card card-link">
+            <a class="card-title" href=format!("/users/{}", member.user.id)>
+                <bdi>{member.user.name}</bdi>
+            </a>
+            <span class="muted">{member.role.label()}</span>
+            <span class="muted">{member.user.email} {password} {seen}</span>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn NewMember(error: Option<AppError>) -> impl IntoView {
+    view! {
+        <section class="panel" aria-labelledby="new-user">
+            <h2 id="new-user">"New user"</h2>
+            <form method="post" action="/accounts">
+                <FormError error=error.clone() />
+                <TextField
+                    id="new-user-name"
+                    name="name"
+                    label="Name"
+                    autocomplete="off"
+                    maxlength=UserName::MAX_CHARS
+                    error=error.as_ref()
+                />
+                <TextField
+                    id="new-user-email"
+                    name="email"
+                    label="Email"
+                    kind="email"
+                    autocomplete="off"
+                    maxlength=Email::MAX_CHARS
+                    error=error.as_ref()
+                />
+                <p class="hint">"You get a link to pass on, with which the user sets a password."</p>
+                <button class="button button-primary" data-under-way="Creating…">
+                    "Create user"
+                </button>
+            </form>
+        </section>
+    }
+    .into_any()
+}
+
+/// Creates a user, and shows the link with which they set a password. `origin` is that of the page.
+pub async fn create_member(
+    site: &Site,
+    backend: &Backend,
+    viewer: &Viewer,
+    origin: &str,
+    name: &str,
+    email: &str,
+) -> Page {
+    let created = async {
+        let (name, email) = parse(name, email)?;
+        let new = domain::NewUser { name, email };
+        Ok::<_, AppError>(accounts::create_user(backend, viewer, &new).await?)
+    };
+    match created.await {
+        Ok((user, link)) => link_page(site, &user, &link, origin, StatusCode::CREATED),
+        Err(error) => {
+            let error = at_its_field(error, name, email);
+            members(site, backend, viewer, &Query::default(), Some(error)).await
+        }
+    }
+}
+
+/// Creates a link for a user, and shows it.
+pub async fn password_link(
+    site: &Site,
+    backend: &Backend,
+    viewer: &Viewer,
+    origin: &str,
+    id: &str,
+) -> Page {
+    let Ok(user_id) = id.parse() else {
+        return super::not_found(site);
+    };
+    let created = async {
+        let link = accounts::create_link(backend, viewer, user_id).await?;
+        let user = backend::users::get(backend, viewer, user_id).await?;
+        Ok::<_, backend::Error>((user, link))
+    };
+    match created.await {
+        Ok((user, link)) => link_page(site, &user, &link, origin, StatusCode::CREATED),
+        Err(error) => failure(site, error.into()),
+    }
+}
+
+/// Gives a user another role. Returns where that leads, or the page that says why it couldn't be done.
+pub async fn set_role(
+    site: &Site,
+    backend: &Backend,
+    viewer: &Viewer,
+    id: &str,
+    role: &str,
+) -> Result<String, Page> {
+    let Ok(user_id) = id.parse() else {
+        return Err(super::not_found(site));
+    };
+    let Ok(role) = role.parse::<Role>() else {
+        let sentence = "Choose a role.";
+        return Err(super::refused(
+            site,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            sentence,
+        ));
+    };
+    match accounts::set_role(backend, viewer, user_id, role).await {
+        Ok(()) => Ok(format!("/users/{user_id}#sign-in")),
+        Err(error @ backend::Error::Conflict(_)) => {
+            let error = AppError::from(error);
+            let query = Query::default().with_answers(&[], Some(error.message));
+            let page = super::user(site, backend, viewer, id, &query).await;
+            Err(Page {
+                status: error.kind.status(),
+                ..page
+            })
+        }
+        Err(error) => Err(failure(site, error.into())),
+    }
+}
+
+/// The page that shows a link, once.
+fn link_page(
+    site: &Site,
+    user: &User,
+    link: &PasswordLink,
+    origin: &str,
+    status: StatusCode,
+) -> Page {
+    let address = format!("{origin}/set-password?link={}", link.secret.as_str());
+    let (name, email) = (user.name.clone(), user.email.clone());
+    let user_page = format!("/users/{}", user.id);
+    let expires_at = format::machine_time(link.expires_at);
+    site.page(status, "Link to set a password", || {
+        view! {
+            <nav class="crumbs" aria-label="Breadcrumb">
+                <a href="/accounts">"Users and roles"</a>
+                <span aria-hidden="true">"/"</span>
+                <a href=user_page>
+                    <bdi>{name.clone()}</bdi>
+                </a>
+                <span aria-hidden="true">"/"</span>
+                <span aria-current="page">"Link to set a password"</span>
+            </nav>
+            <div class="page-head">
+                <h1>"Link to set a password"</h1>
+                <p class="muted">"For " <bdi>{name}</bdi> ", " {email}</p>
+            </div>
+            <section class="panel stack" aria-label="Link">
+                <p>
+                    "Copy the link now and pass it on: it won't be shown again. Whoever has it can set the password."
+                </p>
+                <p>
+                    <code class="secret" id="password-link">
+                        {address}
+                    </code>
+                </p>
+                <p class="muted">
+                    {format!("It works once, within {LINK_HOURS} hours: until ")} <Time at=expires_at /> "."
+                </p>
+            </section>
+        }
+        .into_any()
+    })
+}
+
+/// How a user signs in, on the user's page. For admins.
+#[component]
+pub fn SignInSettings(member: Member, error: Option<AppError>) -> impl IntoView {
+    let user_id = member.user.id;
+    let state = match (member.has_password, member.link_expires_at) {
+        (true, None) => "Has a password.".into_any(),
+        (true, Some(until)) => view! {
+            "Has a password. A link to set another one is valid until "
+            <Time at=format::machine_time(until) />
+            "."
+        }
+        .into_any(),
+        (false, Some(until)) => view! {
+            "Can't sign in yet. The link to set a password is valid until "
+            <Time at=format::machine_time(until) />
+            "."
+        }
+        .into_any(),
+        (false, None) => "Can't sign in yet. Create a link to set a password.".into_any(),
+    };
+    let roles = Role::ALL
+        .iter()
+        .map(|role| {
+            view! {
+                <option value=role.as_str() selected=*role == member.role>
+                    {role.label()}
+                </option>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class="panel" aria-labelledby="sign-in">
+            <h2 id="sign-in">"Sign-in"</h2>
+            <FormError error />
+            <p class="muted">{state}</p>
+            <form method="post" action=format!("/users/{user_id}/password-link")>
+                <button class="button" data-under-way="Creating…">
+                    "Create password link"
+                </button>
+            </form>
+            <form method="post" action=format!("/users/{user_id}/role")>
+                <div class="field">
+                    <label for="role">"Role"</label>
+                    <select id="role" name="role">
+                        {roles}
+                    </select>
+                </div>
+                <button class="button" data-under-way="Saving…">
+                    "Save role"
+                </button>
+            </form>
+            <p>
+                <a href=format!("/audit?user={user_id}")>"What this user did"</a>
+            </p>
+        </section>
+    }
+    .into_any()
+}

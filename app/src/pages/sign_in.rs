@@ -1,0 +1,143 @@
+//! `/sign-in` and `/set-password`: for those who haven't signed in yet.
+
+use axum::http::StatusCode;
+use backend::{Backend, accounts};
+use domain::{Email, NewPassword};
+use leptos::prelude::*;
+
+use super::failure::refused;
+use crate::{
+    AppError, Page, Site,
+    components::{FormError, PasswordField, TextField, error_title},
+};
+
+/// What the page to sign in shows.
+#[derive(Default)]
+pub struct SignIn<'a> {
+    /// The path to which it leads on.
+    pub next: &'a str,
+    /// What has happened before.
+    pub notice: Option<&'static str>,
+    /// Why somebody couldn't sign in, with what they typed.
+    pub error: Option<AppError>,
+}
+
+pub fn sign_in(site: &Site, status: StatusCode, shown: SignIn<'_>) -> Page {
+    let SignIn {
+        next,
+        notice,
+        error,
+    } = shown;
+    let next = next.to_owned();
+    let title = title("Sign in", error.as_ref());
+    site.page(status, &title, || {
+        view! {
+            <div class="narrow">
+                <div class="page-head">
+                    <h1>"Sign in"</h1>
+                </div>
+                {notice.map(|notice| view! { <p class="notice" role="status">{notice}</p> })}
+                <section class="panel" aria-label="Sign in">
+                    <form method="post" action="/sign-in">
+                        <FormError error=error.clone() />
+                        <input type="hidden" name="next" value=next />
+                        <TextField
+                            id="email"
+                            name="email"
+                            label="Email"
+                            kind="email"
+                            autocomplete="username"
+                            maxlength=Email::MAX_CHARS
+                            error=error.as_ref()
+                        />
+                        <PasswordField
+                            id="password"
+                            name="password"
+                            label="Password"
+                            autocomplete="current-password"
+                            error=error.as_ref()
+                        />
+                        <button class="button button-primary" data-under-way="Signing in…">
+                            "Sign in"
+                        </button>
+                    </form>
+                </section>
+                <p class="muted">
+                    "Forgotten your password, or no account yet? Ask an admin for a link to set one."
+                </p>
+            </div>
+        }
+        .into_any()
+    })
+}
+
+/// The page that the link in `secret` leads to. `error` is about the form that came from there.
+pub async fn set_password(
+    site: &Site,
+    backend: &Backend,
+    secret: &str,
+    error: Option<AppError>,
+) -> Page {
+    let email = match accounts::link_owner(backend, secret).await {
+        Ok(email) => email,
+        Err(backend::Error::NotFound(_)) => {
+            let sentence = "This link has expired, or was used before. Ask an admin for a new one.";
+            return refused(site, StatusCode::NOT_FOUND, sentence);
+        }
+        Err(error) => return super::failure::failure(site, error.into()),
+    };
+    let status = error
+        .as_ref()
+        .map_or(StatusCode::OK, |error| error.kind.status());
+    let secret = secret.to_owned();
+    let title = title("Set a password", error.as_ref());
+    site.page(status, &title, || {
+        view! {
+            <div class="narrow">
+                <div class="page-head">
+                    <h1>"Set a password"</h1>
+                    <p class="muted">"For " {email.clone()}</p>
+                </div>
+                <section class="panel" aria-label="Set a password">
+                    <form method="post" action="/set-password">
+                        <FormError error=error.clone() />
+                        <input type="hidden" name="link" value=secret />
+                        // Where a browser remembers passwords, it does so for this address.
+                        <input type="hidden" name="email" autocomplete="username" value=email />
+                        <NewPasswordField error=error.as_ref() />
+                        <button class="button button-primary" data-under-way="Saving…">
+                            "Set password"
+                        </button>
+                    </form>
+                </section>
+            </div>
+        }
+        .into_any()
+    })
+}
+
+#[component]
+pub fn NewPasswordField<'a>(error: Option<&'a AppError>) -> impl IntoView + use<> {
+    view! {
+        <PasswordField
+            id="new-password"
+            name="new_password"
+            label="New password"
+            autocomplete="new-password"
+            hint=format!(
+                "At least {} characters. Several unrelated words make a good one.",
+                NewPassword::MIN_CHARS,
+            )
+            error
+        />
+    }
+    .into_any()
+}
+
+/// The title of a page, which says first that its form came back with an error.
+pub fn title(title: &str, error: Option<&AppError>) -> String {
+    match error {
+        Some(_) => error_title(title),
+        None => title.to_owned(),
+    }
+}

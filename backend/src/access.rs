@@ -1,0 +1,187 @@
+//! Who asks, and what they may see and do.
+//!
+//! **Invariant.** Every entry point that reads or changes what belongs to a user takes a [`Viewer`] and asks here before
+//! anything else. Only [`crate::accounts::Auth`] makes viewers. What belongs to somebody else is not found, exactly as
+//! if it didn't exist.
+
+use std::{net::IpAddr, sync::Arc};
+
+use domain::{AuditKind, JobId, Role, Scope, SessionId, TokenId, UserId};
+use sqlx::PgPool;
+
+use crate::{Error, Result, audit};
+
+/// Whoever a request comes from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Viewer {
+    who: Who,
+    address: Option<IpAddr>,
+}
+
+#[derive(Debug, Clone)]
+enum Who {
+    /// Nobody has to sign in, and everybody may do everything.
+    Anyone,
+    Account(Arc<Account>),
+}
+
+/// Somebody who has signed in.
+#[derive(Debug)]
+pub struct Account {
+    pub user_id: UserId,
+    pub name: String,
+    pub email: String,
+    pub role: Role,
+    pub means: Means,
+}
+
+/// What somebody has signed in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    Session(SessionId),
+    Token { id: TokenId, scope: Scope },
+}
+
+/// What is to be done with something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    Read,
+    Change,
+}
+
+impl Viewer {
+    pub(crate) fn anyone(address: Option<IpAddr>) -> Self {
+        let who = Who::Anyone;
+        Self { who, address }
+    }
+
+    pub(crate) fn of(account: Account, address: Option<IpAddr>) -> Self {
+        let who = Who::Account(Arc::new(account));
+        Self { who, address }
+    }
+
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// `None` where nobody has to sign in.
+    pub fn account(&self) -> Option<&Account> {
+        match &self.who {
+            Who::Anyone => None,
+            Who::Account(account) => Some(account),
+        }
+    }
+
+    /// Whether they may see everything.
+    pub fn is_admin(&self) -> bool {
+        self.account()
+            .is_none_or(|account| account.role == Role::Admin)
+    }
+
+    /// The user whose things they see, or `None` if they see everybody's.
+    pub fn owner(&self) -> Option<UserId> {
+        self.account()
+            .filter(|account| account.role != Role::Admin)
+            .map(|account| account.user_id)
+    }
+
+    fn may_see(&self, user_id: UserId) -> bool {
+        self.owner().is_none_or(|owner| owner == user_id)
+    }
+
+    fn may(&self, act: Act) -> bool {
+        act == Act::Read
+            || !self.account().is_some_and(|account| {
+                let read_only =
+                    |means| matches!(means, Means::Token { scope, .. } if scope == Scope::Read);
+                read_only(account.means)
+            })
+    }
+}
+
+/// Fails with [`Error::NotFound`] where the viewer may not see the user's things, and with [`Error::Forbidden`] where
+/// they may only be read.
+pub(crate) async fn check_user(
+    pool: &PgPool,
+    viewer: &Viewer,
+    user_id: UserId,
+    act: Act,
+) -> Result<()> {
+    if !viewer.may_see(user_id) {
+        let refused = audit::Event::refused(AuditKind::Access).of_user(user_id);
+        audit::note(pool, viewer, refused).await;
+        return Err(Error::NotFound("User"));
+    }
+    check_scope(pool, viewer, act, Some(user_id)).await
+}
+
+/// As [`check_user`], of the job's owner. A job that doesn't exist is found to be missing here or by whoever reads it.
+pub(crate) async fn check_job(
+    pool: &PgPool,
+    viewer: &Viewer,
+    job_id: JobId,
+    act: Act,
+) -> Result<()> {
+    let Some(owner) = viewer.owner() else {
+        return check_scope(pool, viewer, act, None).await;
+    };
+    let user_id = sqlx::query_scalar!("select user_id from jobs where id = $1", job_id.get())
+        .fetch_optional(pool)
+        .await?;
+    match user_id.map(UserId::from) {
+        Some(user_id) if user_id == owner => check_scope(pool, viewer, act, Some(user_id)).await,
+        Some(user_id) => {
+            let refused = audit::Event::refused(AuditKind::Access).of_job(user_id, job_id);
+            audit::note(pool, viewer, refused).await;
+            Err(Error::NotFound("Job"))
+        }
+        None => Err(Error::NotFound("Job")),
+    }
+}
+
+/// Fails with [`Error::Forbidden`] for members, and for tokens that may only read where there is something to change.
+pub(crate) async fn check_admin(pool: &PgPool, viewer: &Viewer, act: Act) -> Result<()> {
+    if !viewer.is_admin() {
+        audit::note(pool, viewer, audit::Event::refused(AuditKind::Access)).await;
+        return Err(Error::Forbidden("Only an admin can do this.".to_owned()));
+    }
+    check_scope(pool, viewer, act, None).await
+}
+
+/// Fails with [`Error::Forbidden`] for tokens that may only read. For changes of what is then looked for among the viewer's
+/// own.
+pub(crate) async fn check_change(pool: &PgPool, viewer: &Viewer) -> Result<()> {
+    check_scope(pool, viewer, Act::Change, viewer.owner()).await
+}
+
+async fn check_scope(
+    pool: &PgPool,
+    viewer: &Viewer,
+    act: Act,
+    user_id: Option<UserId>,
+) -> Result<()> {
+    if viewer.may(act) {
+        return Ok(());
+    }
+    let refused = audit::Event {
+        user_id,
+        ..audit::Event::refused(AuditKind::Access)
+    };
+    audit::note(pool, viewer, refused).await;
+    let sentence = "This API token can only read. Use one with the scope \"Read and write\".";
+    Err(Error::Forbidden(sentence.to_owned()))
+}
+
+/// The session that the viewer has signed in with. Fails with [`Error::Forbidden`] for tokens and where nobody signs in.
+pub(crate) fn session_of(viewer: &Viewer) -> Result<(&Account, SessionId)> {
+    match viewer.account() {
+        Some(account) => match account.means {
+            Means::Session(session_id) => Ok((account, session_id)),
+            Means::Token { .. } => Err(Error::Forbidden(
+                "An API token can't change how somebody signs in. Sign in with a browser."
+                    .to_owned(),
+            )),
+        },
+        None => Err(Error::NotFound("Account")),
+    }
+}

@@ -1,0 +1,22 @@
+//! How somebody signs in: passwords, sessions, API tokens, one-time links, roles. Every query on `sessions`, `api_tokens`,
+//! `password_links`, and on the columns `role` and `password_hash` of `users`.
+//!
+//! **Invariant.** Secrets are random, are shown once, and are stored as a hash.
+
+mod links;
+mod members;
+mod passwords;
+mod secret;
+mod sessions;
+mod tokens;
+
+pub use links::{LINK_HOURS, PasswordLink, create_link, link_owner, use_link};
+pub(crate) use members::keep_an_admin;
+pub use members::{Member, MemberPage, create_admin, create_user, member, members, set_role};
+pub(crate) use passwords::Passwords;
+pub use secret::Secret;
+pub use sessions::{
+    Auth, Client, Credentials, Identity, Lifetimes, NewSession, change_password,
+    end_other_sessions, end_session, prepare, sessions, sign_in, sign_out,
+};
+pub use tokens::{TOKEN_START, create_token, revoke_token, tokens};

@@ -1,0 +1,109 @@
+use chrono::{DateTime, Utc};
+use domain::{AuditKind, NewPassword, UserId};
+use sqlx::PgPool;
+
+use super::{
+    Client,
+    passwords::check_strength,
+    secret::{Secret, hash},
+    sessions::{end_others, set_password},
+};
+use crate::{
+    Backend, Error, Result,
+    access::{Act, Viewer, check_admin},
+    audit::{self, Event},
+    database,
+};
+
+/// For how long a link is good.
+pub const LINK_HOURS: u32 = 72;
+
+/// A link with which its user sets a password, once.
+#[derive(Debug)]
+pub struct PasswordLink {
+    pub secret: Secret,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Creates the user's link; one that there was is void. For admins.
+pub async fn create_link(
+    backend: &Backend,
+    viewer: &Viewer,
+    user_id: UserId,
+) -> Result<PasswordLink> {
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    let secret = Secret::new("")?;
+    let mut tx = database::begin(&backend.pool).await?;
+    let expires_at = sqlx::query_scalar!(
+        "insert into password_links (user_id, secret_hash, expires_at)
+         select id, $2, now() + $3 * interval '1 hour' from users where id = $1
+         on conflict (user_id) do update
+         set secret_hash = excluded.secret_hash, created_at = now(), expires_at = excluded.expires_at
+         returning expires_at",
+        user_id.get(),
+        secret.hash(),
+        f64::from(LINK_HOURS)
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or(Error::NotFound("User"))?;
+    let created = Event::done(AuditKind::CreatePasswordLink).of_user(user_id);
+    audit::record(&mut *tx, viewer, created).await?;
+    tx.commit().await?;
+    Ok(PasswordLink { secret, expires_at })
+}
+
+struct Owner {
+    id: i64,
+    name: String,
+    email: String,
+}
+
+async fn owner(pool: &PgPool, secret: &str) -> Result<Owner> {
+    sqlx::query_as!(
+        Owner,
+        "select users.id, name, email from password_links join users on users.id = user_id
+         where secret_hash = $1 and expires_at > now()",
+        hash(secret)
+    )
+    .fetch_optional(pool)
+    .await?
+    .ok_or(Error::NotFound("Link"))
+}
+
+/// Returns the email address whose password a link sets. Fails with [`Error::NotFound`] where it was used, replaced, or
+/// is too old.
+pub async fn link_owner(backend: &Backend, secret: &str) -> Result<String> {
+    Ok(owner(&backend.pool, secret).await?.email)
+}
+
+/// Sets the password of the link's user, and ends their sessions. The link is used up. Fails with [`Error::NotFound`] as
+/// [`link_owner`] does, and with [`Error::Invalid`] for a password that is easy to guess.
+pub async fn use_link(
+    backend: &Backend,
+    secret: &str,
+    new: &NewPassword,
+    client: &Client,
+) -> Result<()> {
+    let Owner { id, name, email } = owner(&backend.pool, secret).await?;
+    check_strength(new, &[&name, &email])?;
+    let hashed = backend.passwords.hash(new).await?;
+    let user_id = UserId::from(id);
+    let mut tx = database::begin(&backend.pool).await?;
+    let used = sqlx::query!(
+        "delete from password_links where secret_hash = $1 and expires_at > now()",
+        hash(secret)
+    )
+    .execute(&mut *tx)
+    .await?;
+    if used.rows_affected() == 0 {
+        return Err(Error::NotFound("Link"));
+    }
+    set_password(&mut tx, user_id, &hashed).await?;
+    end_others(&mut tx, user_id, None).await?;
+    let used = Event::done(AuditKind::UsePasswordLink).of_user(user_id);
+    audit::record(&mut *tx, &Viewer::anyone(client.address), used).await?;
+    tx.commit().await?;
+    tracing::info!(%user_id, "password set by a link");
+    Ok(())
+}

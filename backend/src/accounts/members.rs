@@ -1,0 +1,204 @@
+use chrono::{DateTime, Utc};
+use domain::{AuditKind, NewPassword, NewUser, Role, User, UserId};
+use sqlx::PgConnection;
+
+use super::{
+    links::{PasswordLink, create_link},
+    passwords::check_strength,
+    sessions::{end_others, set_password},
+};
+use crate::{
+    Backend, Error, Result,
+    access::{Act, Viewer, check_admin},
+    audit::{self, Actor, Event},
+    database, users,
+};
+
+/// A user as admins see them.
+pub struct Member {
+    pub user: User,
+    pub role: Role,
+    pub has_password: bool,
+    /// Until when a link to set a password is good, if there is one.
+    pub link_expires_at: Option<DateTime<Utc>>,
+    /// When one of their sessions was last used.
+    pub last_seen_at: Option<DateTime<Utc>>,
+}
+
+struct Stored {
+    id: i64,
+    name: String,
+    email: String,
+    created_at: DateTime<Utc>,
+    role: String,
+    has_password: bool,
+    link_expires_at: Option<DateTime<Utc>>,
+    last_seen_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Stored> for Member {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self> {
+        Ok(Self {
+            user: User {
+                id: stored.id.into(),
+                name: stored.name,
+                email: stored.email,
+                created_at: stored.created_at,
+            },
+            role: stored.role.parse().map_err(anyhow::Error::new)?,
+            has_password: stored.has_password,
+            link_expires_at: stored.link_expires_at,
+            last_seen_at: stored.last_seen_at,
+        })
+    }
+}
+
+/// A page of users, newest first.
+pub struct MemberPage {
+    /// Its number, from 1.
+    pub page: u64,
+    pub members: Vec<Member>,
+    /// On all pages.
+    pub total: u64,
+}
+
+impl MemberPage {
+    pub const SIZE: u64 = 50;
+}
+
+/// Returns the page of this number, or the last one where there are fewer. For admins.
+pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<MemberPage> {
+    check_admin(&backend.pool, viewer, Act::Read).await?;
+    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from users"#)
+        .fetch_one(&backend.pool)
+        .await? as u64;
+    let page = page.clamp(1, total.div_ceil(MemberPage::SIZE).max(1));
+    let members = sqlx::query_as!(
+        Stored,
+        r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",
+                  (select expires_at from password_links where user_id = users.id and expires_at > now())
+                      as link_expires_at,
+                  (select max(last_used_at) from sessions where user_id = users.id) as last_seen_at
+           from users order by id desc limit $1 offset $2"#,
+        MemberPage::SIZE as i64,
+        ((page - 1) * MemberPage::SIZE) as i64
+    )
+    .fetch_all(&backend.pool)
+    .await?;
+    let members = members.into_iter().map(Member::try_from);
+    Ok(MemberPage {
+        page,
+        members: members.collect::<Result<_>>()?,
+        total,
+    })
+}
+
+/// Returns a user as admins see them. For admins.
+pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Member> {
+    check_admin(&backend.pool, viewer, Act::Read).await?;
+    sqlx::query_as!(
+        Stored,
+        r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",
+                  (select expires_at from password_links where user_id = users.id and expires_at > now())
+                      as link_expires_at,
+                  (select max(last_used_at) from sessions where user_id = users.id) as last_seen_at
+           from users where id = $1"#,
+        user_id.get()
+    )
+    .fetch_optional(&backend.pool)
+    .await?
+    .ok_or(Error::NotFound("User"))?
+    .try_into()
+}
+
+/// Creates a user, and the link with which they set their password. For admins.
+pub async fn create_user(
+    backend: &Backend,
+    viewer: &Viewer,
+    new: &NewUser,
+) -> Result<(User, PasswordLink)> {
+    let user = users::create(backend, viewer, new).await?;
+    let link = create_link(backend, viewer, user.id).await?;
+    Ok((user, link))
+}
+
+/// Gives a user another role. Fails with [`Error::Conflict`] for the last admin. For admins.
+pub async fn set_role(
+    backend: &Backend,
+    viewer: &Viewer,
+    user_id: UserId,
+    role: Role,
+) -> Result<()> {
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    let mut tx = database::begin(&backend.pool).await?;
+    if role != Role::Admin {
+        keep_an_admin(&mut tx, user_id).await?;
+    }
+    let changed = sqlx::query!(
+        "update users set role = $2 where id = $1",
+        user_id.get(),
+        role.as_str()
+    )
+    .execute(&mut *tx)
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Err(Error::NotFound("User"));
+    }
+    let event = Event::done(AuditKind::ChangeRole)
+        .of_user(user_id)
+        .detail(role.as_str());
+    audit::record(&mut *tx, viewer, event).await?;
+    tx.commit().await?;
+    tracing::info!(%user_id, role = role.as_str(), "role changed");
+    Ok(())
+}
+
+/// Fails with [`Error::Conflict`] if nobody else is an admin who can sign in. To be called before anything else is
+/// locked.
+pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
+    let admins = sqlx::query_scalar!(
+        "select id from users where role = 'admin' and password_hash is not null order by id for update"
+    )
+    .fetch_all(tx)
+    .await?;
+    match admins[..] == [user_id.get()] {
+        true => Err(Error::Conflict(
+            "This is the only admin. Make somebody else an admin first.".to_owned(),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Creates an admin with this password, or makes one of the user who has the email address. Returns whether the user is
+/// new. For whoever has a shell on the server.
+pub async fn create_admin(
+    backend: &Backend,
+    new: &NewUser,
+    password: &NewPassword,
+) -> Result<bool> {
+    check_strength(password, &[new.name.as_str(), new.email.as_str()])?;
+    let hashed = backend.passwords.hash(password).await?;
+    let mut tx = database::begin(&backend.pool).await?;
+    let user = sqlx::query!(
+        r#"insert into users (name, email, role) values ($1, $2, 'admin')
+           on conflict (lower(email)) do update set role = 'admin'
+           returning id, xmax = 0 as "is_new!""#,
+        new.name.as_str(),
+        new.email.as_str()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let user_id = UserId::from(user.id);
+    set_password(&mut tx, user_id, &hashed).await?;
+    end_others(&mut tx, user_id, None).await?;
+    let kind = match user.is_new {
+        true => AuditKind::CreateUser,
+        false => AuditKind::ChangeRole,
+    };
+    let event = Event::done(kind).of_user(user_id).detail("admin");
+    audit::record(&mut *tx, Actor::command_line(), event).await?;
+    tx.commit().await?;
+    Ok(user.is_new)
+}

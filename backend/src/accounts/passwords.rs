@@ -1,0 +1,172 @@
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use anyhow::anyhow;
+use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use domain::{InvalidField, NewPassword};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+use zxcvbn::{Score, zxcvbn};
+
+use crate::{Error, Result};
+
+/// Passwords that are hashed at the same time. Each takes 19 MiB and a core for some ten milliseconds.
+const AT_ONCE: usize = 2;
+/// How long somebody waits for their turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Hashes and verifies passwords by Argon2id with the parameters that OWASP recommends, which are the crate's: 19 MiB,
+/// two passes, one lane.
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    turns: Arc<Semaphore>,
+    /// A hash to verify against where there is no user, so that it takes as long as with one.
+    nobody: Arc<OnceLock<String>>,
+}
+
+impl Passwords {
+    pub fn new() -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            nobody: Arc::default(),
+        }
+    }
+
+    pub async fn hash(&self, password: &NewPassword) -> Result<String> {
+        let password = password.clone();
+        self.in_turn(move || hash(password.as_str())).await?
+    }
+
+    /// Whether the hash is of this password. Without a hash it isn't, which takes just as long to find out.
+    pub async fn verify(&self, password: &str, stored: Option<String>) -> Result<bool> {
+        // A longer one can't have been set, and isn't worth the time.
+        let is_possible = password.chars().count() <= NewPassword::MAX_CHARS;
+        let password = match is_possible {
+            true => password.to_owned(),
+            false => String::new(),
+        };
+        let nobody = self.nobody.clone();
+        self.in_turn(move || {
+            let is_known = stored.is_some();
+            let stored = match stored {
+                Some(stored) => stored,
+                None => match nobody.get() {
+                    Some(nobody) => nobody.clone(),
+                    None => {
+                        let made = hash("nobody has this password")?;
+                        nobody.get_or_init(|| made).clone()
+                    }
+                },
+            };
+            let verified = Argon2::default().verify_password(password.as_bytes(), stored.as_str());
+            Ok(verified.is_ok() && is_known && is_possible)
+        })
+        .await?
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            let sentence = "Too many people are signing in right now. Try again in a few seconds.";
+            return Err(Error::Unavailable(sentence.to_owned()));
+        };
+        // The turn is the work's, not the request's, which may be given up.
+        let done = spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        done.await.map_err(|error| Error::Internal(error.into()))
+    }
+}
+
+fn hash(password: &str) -> Result<String> {
+    let hash = Argon2::default().hash_password(password.as_bytes());
+    let hash = hash.map_err(|error| anyhow!("hashing a password: {error}"))?;
+    Ok(hash.to_string())
+}
+
+/// Refuses a password that is guessed early: one of those that very many people have, a keyboard pattern, or what is
+/// known about its owner (OWASP ASVS 5.0, 6.2.4 and 6.2.11).
+pub(super) fn check_strength(password: &NewPassword, known: &[&str]) -> Result<(), InvalidField> {
+    let words: Vec<&str> = known
+        .iter()
+        .flat_map(|known| known.split(|c: char| !c.is_alphanumeric()))
+        .chain(known.iter().copied())
+        .chain(["batchline"])
+        .filter(|word| word.chars().count() > 2)
+        .collect();
+    match zxcvbn(password.as_str(), &words).score() >= Score::Three {
+        true => Ok(()),
+        false => Err(InvalidField::new(
+            "new_password",
+            "The password is too easy to guess. Use one that isn't based on common words, names or patterns.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> NewPassword {
+        NewPassword::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_guessed_early_is_refused() {
+        let known = ["Ann Example", "ann.example@company.com"];
+        for weak in [
+            "password1234",
+            "passwordpassword",
+            "123456789012",
+            "qwertyuiop123",
+            "iloveyou2024",
+            "aaaaaaaaaaaaaaa",
+            "ann.example@company.com",
+            "AnnExample2024",
+            "batchline2026",
+        ] {
+            let refused = check_strength(&password(weak), &known);
+            assert!(refused.is_err(), "{weak}");
+        }
+        for strong in [
+            "correct horse battery staple",
+            "vN3#xq-81kLpz",
+            "übermäßig lange Wege",
+            "mauve trombone ladder",
+        ] {
+            assert_eq!(
+                check_strength(&password(strong), &known),
+                Ok(()),
+                "{strong}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_password_itself_is_verified() {
+        let passwords = Passwords::new();
+        let right = password("correct horse battery staple");
+        let stored = passwords.hash(&right).await.unwrap();
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{stored}"
+        );
+        let verify = |text: String, stored: &Option<String>| {
+            let (passwords, stored) = (passwords.clone(), stored.clone());
+            async move { passwords.verify(&text, stored).await.unwrap() }
+        };
+        let stored = Some(stored);
+        assert!(verify(right.as_str().to_owned(), &stored).await);
+        assert!(!verify("correct horse battery stapl".to_owned(), &stored).await);
+        assert!(!verify("Correct horse battery staple".to_owned(), &stored).await);
+        assert!(!verify(String::new(), &stored).await);
+        assert!(!verify("x".repeat(100_000), &stored).await);
+        assert!(!verify("nobody has this password".to_owned(), &None).await);
+        assert!(!verify(String::new(), &Some("no hash".to_owned())).await);
+    }
+}

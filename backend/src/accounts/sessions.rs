@@ -1,0 +1,456 @@
+use std::{net::IpAddr, time::Duration};
+
+use chrono::{DateTime, Utc};
+use domain::{AuditKind, InvalidField, NewPassword, Role, Session, SessionId, UserId};
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    passwords::check_strength,
+    secret::{Secret, hash},
+    tokens,
+};
+use crate::{
+    Backend, Error, Result,
+    access::{Account, Means, Viewer, session_of},
+    audit::{self, Event},
+    database,
+};
+
+/// Sessions of a user; the ones that haven't been used for longest end when there are more.
+const MAX_PER_USER: i64 = 50;
+/// Characters that are kept of what a browser calls itself.
+const MAX_USER_AGENT_CHARS: usize = 300;
+
+/// Who may use this Batchline.
+#[derive(Debug, Clone, Copy)]
+pub enum Auth {
+    /// Anybody who reaches it.
+    Open,
+    /// Who signs in.
+    Password(Lifetimes),
+}
+
+/// How long a session is good for.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// Without a request.
+    pub idle: Duration,
+    /// In all.
+    pub longest: Duration,
+}
+
+/// Who a request says that it comes from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Credentials<'a> {
+    /// A token from the header `Authorization`. It counts before a session.
+    pub token: Option<&'a str>,
+    /// The secret of a session, from a cookie.
+    pub session: Option<&'a str>,
+}
+
+/// Who a request comes from.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    Viewer(Viewer),
+    Nobody,
+    /// The token isn't, or no longer, one of ours.
+    InvalidToken,
+}
+
+/// Where somebody signs in from.
+#[derive(Debug, Clone, Default)]
+pub struct Client {
+    pub address: Option<IpAddr>,
+    /// As the browser calls itself.
+    pub user_agent: Option<String>,
+}
+
+/// A session that has begun.
+#[derive(Debug)]
+pub struct NewSession {
+    /// For the browser's cookie.
+    pub secret: Secret,
+    pub user_id: UserId,
+}
+
+impl Auth {
+    /// Finds out who a request comes from. A use of a session or token is noted once a minute.
+    pub async fn identify(
+        &self,
+        backend: &Backend,
+        credentials: Credentials<'_>,
+        address: Option<IpAddr>,
+    ) -> Result<Identity> {
+        let Self::Password(lifetimes) = self else {
+            return Ok(Identity::Viewer(Viewer::anyone(address)));
+        };
+        if let Some(token) = credentials.token {
+            return Ok(
+                match tokens::use_token(&backend.pool, token, address).await? {
+                    Some(viewer) => Identity::Viewer(viewer),
+                    None => Identity::InvalidToken,
+                },
+            );
+        }
+        let Some(secret) = credentials.session else {
+            return Ok(Identity::Nobody);
+        };
+        let found = find(&backend.pool, Some(&hash(secret)), None, lifetimes.idle).await?;
+        Ok(match found {
+            Some(found) => {
+                if found.is_stale {
+                    touch(&backend.pool, found.id).await?;
+                }
+                Identity::Viewer(found.viewer(address)?)
+            }
+            None => Identity::Nobody,
+        })
+    }
+
+    /// The viewer as they are now, or `None` if their session or token has ended.
+    pub async fn again(&self, backend: &Backend, viewer: &Viewer) -> Result<Option<Viewer>> {
+        let (Self::Password(lifetimes), Some(account)) = (self, viewer.account()) else {
+            return Ok(Some(viewer.clone()));
+        };
+        match account.means {
+            Means::Session(id) => find(&backend.pool, None, Some(id), lifetimes.idle)
+                .await?
+                .map(|found| found.viewer(viewer.address()))
+                .transpose(),
+            Means::Token { id, .. } => tokens::find(&backend.pool, id, viewer.address()).await,
+        }
+    }
+}
+
+struct Found {
+    id: i64,
+    user_id: i64,
+    name: String,
+    email: String,
+    role: String,
+    is_stale: bool,
+}
+
+impl Found {
+    fn viewer(self, address: Option<IpAddr>) -> Result<Viewer> {
+        let account = Account {
+            user_id: self.user_id.into(),
+            name: self.name,
+            email: self.email,
+            role: self.role.parse::<Role>().map_err(anyhow::Error::new)?,
+            means: Means::Session(self.id.into()),
+        };
+        Ok(Viewer::of(account, address))
+    }
+}
+
+/// The session with this hash, or of this id, unless it has ended.
+async fn find(
+    pool: &PgPool,
+    secret_hash: Option<&[u8]>,
+    id: Option<SessionId>,
+    idle: Duration,
+) -> Result<Option<Found>> {
+    let found = sqlx::query_as!(
+        Found,
+        r#"select sessions.id, user_id, name, email, role,
+                  last_used_at < now() - interval '1 minute' as "is_stale!"
+           from sessions join users on users.id = user_id
+           where (secret_hash = $1 or sessions.id = $2)
+             and expires_at > now() and last_used_at > now() - $3 * interval '1 second'"#,
+        secret_hash,
+        id.map(SessionId::get),
+        idle.as_secs_f64()
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(found)
+}
+
+async fn touch(pool: &PgPool, id: i64) -> Result<()> {
+    sqlx::query!(
+        "update sessions set last_used_at = now()
+         where id = $1 and last_used_at < now() - interval '1 minute'",
+        id
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Has what signing in needs at hand, so that the first try takes no longer than others.
+pub async fn prepare(backend: &Backend) -> Result<()> {
+    backend.passwords.verify("", None).await?;
+    Ok(())
+}
+
+/// Begins a session, if the password is the user's. `None` says that either is wrong; which one, nobody is told, and it
+/// takes as long either way. The session of `replaced`, a secret that the browser has, ends.
+pub async fn sign_in(
+    backend: &Backend,
+    lifetimes: Lifetimes,
+    email: &str,
+    password: &str,
+    client: &Client,
+    replaced: Option<&str>,
+) -> Result<Option<NewSession>> {
+    // What PostgreSQL's text can't contain is nobody's address.
+    let user = sqlx::query!(
+        "select id, name, email, role, password_hash from users where lower(email) = lower($1)",
+        email.trim().replace('\0', "\u{fffd}")
+    )
+    .fetch_optional(&backend.pool)
+    .await?;
+    let stored = user.as_ref().and_then(|user| user.password_hash.clone());
+    let is_right = backend.passwords.verify(password, stored.clone()).await?;
+    let nobody = Viewer::anyone(client.address);
+    let Some(user) = user.filter(|_| is_right) else {
+        // An address that nobody has isn't kept: it may be a password in the wrong field.
+        let refused = Event::refused(AuditKind::SignIn);
+        let refused = match &user_of(&backend.pool, email).await? {
+            Some(user_id) => refused.of_user(*user_id),
+            None => refused,
+        };
+        audit::note(&backend.pool, &nobody, refused).await;
+        return Ok(None);
+    };
+    let user_id = UserId::from(user.id);
+    let secret = Secret::new("")?;
+    let mut tx = database::begin(&backend.pool).await?;
+    // The password may have been changed meanwhile.
+    let is_current = sqlx::query_scalar!(
+        r#"select password_hash is not distinct from $2 as "is_current!" from users where id = $1 for share"#,
+        user.id,
+        stored
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if is_current != Some(true) {
+        return Ok(None);
+    }
+    if let Some(replaced) = replaced {
+        sqlx::query!(
+            "delete from sessions where secret_hash = $1",
+            hash(replaced)
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    forget_ended(&mut tx, user_id, lifetimes.idle).await?;
+    let user_agent = client.user_agent.as_ref().map(|agent| {
+        let agent = agent.chars().filter(|c| !c.is_control());
+        agent.take(MAX_USER_AGENT_CHARS).collect::<String>()
+    });
+    let session_id = sqlx::query_scalar!(
+        "insert into sessions (secret_hash, user_id, expires_at, user_agent, address)
+         values ($1, $2, now() + $3 * interval '1 second', $4, $5) returning id",
+        secret.hash(),
+        user.id,
+        lifetimes.longest.as_secs_f64(),
+        user_agent,
+        client.address.map(|address| address.to_string())
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let account = Account {
+        user_id,
+        name: user.name,
+        email: user.email,
+        role: user.role.parse::<Role>().map_err(anyhow::Error::new)?,
+        means: Means::Session(session_id.into()),
+    };
+    let viewer = Viewer::of(account, client.address);
+    let signed_in = Event::done(AuditKind::SignIn).of_user(user_id);
+    audit::record(&mut *tx, &viewer, signed_in).await?;
+    tx.commit().await?;
+    tracing::info!(%user_id, "signed in");
+    Ok(Some(NewSession { secret, user_id }))
+}
+
+async fn user_of(pool: &PgPool, email: &str) -> Result<Option<UserId>> {
+    let id = sqlx::query_scalar!(
+        "select id from users where lower(email) = lower($1)",
+        email.trim().replace('\0', "\u{fffd}")
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(id.map(UserId::from))
+}
+
+/// Removes sessions that have ended by themselves, of everybody, and the user's least used ones beyond the limit.
+async fn forget_ended(tx: &mut PgConnection, user_id: UserId, idle: Duration) -> Result<()> {
+    sqlx::query!(
+        "delete from sessions
+         where expires_at <= now() or last_used_at <= now() - $2 * interval '1 second'
+            or id in (select id from sessions where user_id = $1 order by last_used_at desc, id desc offset $3)",
+        user_id.get(),
+        idle.as_secs_f64(),
+        MAX_PER_USER - 1
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends the viewer's session.
+pub async fn sign_out(backend: &Backend, viewer: &Viewer) -> Result<()> {
+    let (account, session_id) = session_of(viewer)?;
+    let mut tx = database::begin(&backend.pool).await?;
+    sqlx::query!("delete from sessions where id = $1", session_id.get())
+        .execute(&mut *tx)
+        .await?;
+    let signed_out = Event::done(AuditKind::SignOut).of_user(account.user_id);
+    audit::record(&mut *tx, viewer, signed_out).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The viewer's sessions, the latest used first.
+pub async fn sessions(backend: &Backend, viewer: &Viewer, idle: Duration) -> Result<Vec<Session>> {
+    struct Stored {
+        id: i64,
+        created_at: DateTime<Utc>,
+        last_used_at: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+        user_agent: Option<String>,
+        address: Option<String>,
+    }
+    let (account, _) = session_of(viewer)?;
+    let sessions = sqlx::query_as!(
+        Stored,
+        "select id, created_at, last_used_at, expires_at, user_agent, address from sessions
+         where user_id = $1 and expires_at > now() and last_used_at > now() - $2 * interval '1 second'
+         order by last_used_at desc, id desc",
+        account.user_id.get(),
+        idle.as_secs_f64()
+    )
+    .fetch_all(&backend.pool)
+    .await?;
+    let session = |stored: Stored| Session {
+        id: stored.id.into(),
+        created_at: stored.created_at,
+        last_used_at: stored.last_used_at,
+        expires_at: stored.expires_at,
+        user_agent: stored.user_agent,
+        address: stored.address,
+    };
+    Ok(sessions.into_iter().map(session).collect())
+}
+
+/// Ends one of the viewer's sessions. It being over already is fine.
+pub async fn end_session(backend: &Backend, viewer: &Viewer, session_id: SessionId) -> Result<()> {
+    let (account, _) = session_of(viewer)?;
+    let mut tx = database::begin(&backend.pool).await?;
+    let ended = sqlx::query!(
+        "delete from sessions where id = $1 and user_id = $2",
+        session_id.get(),
+        account.user_id.get()
+    )
+    .execute(&mut *tx)
+    .await?;
+    if ended.rows_affected() > 0 {
+        let ended = Event::done(AuditKind::EndSession).of_user(account.user_id);
+        audit::record(&mut *tx, viewer, ended).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Ends the viewer's sessions, all but the present one.
+pub async fn end_other_sessions(backend: &Backend, viewer: &Viewer) -> Result<()> {
+    let (account, session_id) = session_of(viewer)?;
+    let mut tx = database::begin(&backend.pool).await?;
+    end_others(&mut tx, account.user_id, Some(session_id)).await?;
+    let ended = Event::done(AuditKind::EndSession)
+        .of_user(account.user_id)
+        .detail("all others");
+    audit::record(&mut *tx, viewer, ended).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Ends a user's sessions, all but this one.
+pub(super) async fn end_others(
+    tx: &mut PgConnection,
+    user_id: UserId,
+    but: Option<SessionId>,
+) -> Result<()> {
+    sqlx::query!(
+        "delete from sessions where user_id = $1 and id is distinct from $2",
+        user_id.get(),
+        but.map(SessionId::get)
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Changes the viewer's password, and ends their other sessions. Returns the new secret of the present one. Fails with
+/// [`Error::Invalid`] for the field `current_password` or `new_password`.
+pub async fn change_password(
+    backend: &Backend,
+    viewer: &Viewer,
+    current: &str,
+    new: &NewPassword,
+) -> Result<Secret> {
+    let (account, session_id) = session_of(viewer)?;
+    let user_id = account.user_id;
+    let stored = sqlx::query_scalar!(
+        "select password_hash from users where id = $1",
+        user_id.get()
+    )
+    .fetch_optional(&backend.pool)
+    .await?
+    .flatten();
+    if !backend.passwords.verify(current, stored).await? {
+        let refused = Event::refused(AuditKind::ChangePassword).of_user(user_id);
+        audit::note(&backend.pool, viewer, refused).await;
+        let sentence = "That isn't your current password.";
+        return Err(InvalidField::new("current_password", sentence).into());
+    }
+    check_strength(new, &[&account.name, &account.email])?;
+    let hashed = backend.passwords.hash(new).await?;
+    let secret = Secret::new("")?;
+    let mut tx = database::begin(&backend.pool).await?;
+    set_password(&mut tx, user_id, &hashed).await?;
+    end_others(&mut tx, user_id, Some(session_id)).await?;
+    // Who knows the old secret is no longer signed in either.
+    let renewed = sqlx::query!(
+        "update sessions set secret_hash = $2 where id = $1",
+        session_id.get(),
+        secret.hash()
+    )
+    .execute(&mut *tx)
+    .await?;
+    if renewed.rows_affected() == 0 {
+        let sentence = "You were signed out meanwhile. Sign in and try again.";
+        return Err(Error::Conflict(sentence.to_owned()));
+    }
+    let changed = Event::done(AuditKind::ChangePassword).of_user(user_id);
+    audit::record(&mut *tx, viewer, changed).await?;
+    tx.commit().await?;
+    tracing::info!(%user_id, "password changed");
+    Ok(secret)
+}
+
+/// Sets a password. A link that would set another one is void.
+pub(super) async fn set_password(
+    tx: &mut PgConnection,
+    user_id: UserId,
+    hashed: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "update users set password_hash = $2 where id = $1",
+        user_id.get(),
+        hashed
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "delete from password_links where user_id = $1",
+        user_id.get()
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

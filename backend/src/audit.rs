@@ -1,0 +1,309 @@
+//! Who did what, and when: every query on the table `audit_events`, which can only be added to.
+
+use chrono::{DateTime, Utc};
+use domain::{AuditEvent, AuditKind, JobId, Outcome, UserId};
+use futures::{Stream, StreamExt, stream};
+use sqlx::{PgExecutor, PgPool};
+
+use crate::{
+    Backend, Error, Result,
+    access::{Act, Means, Viewer, check_admin},
+};
+
+/// What happened, to whom and to which job.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Event<'a> {
+    pub kind: AuditKind,
+    pub outcome: Outcome,
+    pub user_id: Option<UserId>,
+    pub job_id: Option<JobId>,
+    pub detail: Option<&'a str>,
+}
+
+impl<'a> Event<'a> {
+    pub const fn done(kind: AuditKind) -> Self {
+        Self {
+            kind,
+            outcome: Outcome::Done,
+            user_id: None,
+            job_id: None,
+            detail: None,
+        }
+    }
+
+    pub const fn refused(kind: AuditKind) -> Self {
+        Self {
+            outcome: Outcome::Refused,
+            ..Self::done(kind)
+        }
+    }
+
+    pub const fn of_user(self, user_id: UserId) -> Self {
+        Self {
+            user_id: Some(user_id),
+            ..self
+        }
+    }
+
+    pub const fn of_job(self, user_id: UserId, job_id: JobId) -> Self {
+        Self {
+            user_id: Some(user_id),
+            job_id: Some(job_id),
+            ..self
+        }
+    }
+
+    pub const fn detail(self, detail: &'a str) -> Self {
+        Self {
+            detail: Some(detail),
+            ..self
+        }
+    }
+}
+
+/// Who acts.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    id: Option<UserId>,
+    name: String,
+    means: &'static str,
+    means_id: Option<i64>,
+    address: Option<String>,
+}
+
+impl Actor {
+    /// Whoever has a shell on the server.
+    pub fn command_line() -> Self {
+        Self {
+            id: None,
+            name: "command line".to_owned(),
+            means: "command",
+            means_id: None,
+            address: None,
+        }
+    }
+}
+
+impl From<&Viewer> for Actor {
+    fn from(viewer: &Viewer) -> Self {
+        let address = viewer.address().map(|address| address.to_string());
+        match viewer.account() {
+            Some(account) => {
+                let (means, means_id) = match account.means {
+                    Means::Session(id) => ("session", id.get()),
+                    Means::Token { id, .. } => ("token", id.get()),
+                };
+                Self {
+                    id: Some(account.user_id),
+                    name: account.email.clone(),
+                    means,
+                    means_id: Some(means_id),
+                    address,
+                }
+            }
+            None => Self {
+                id: None,
+                name: "anyone".to_owned(),
+                means: "none",
+                means_id: None,
+                address,
+            },
+        }
+    }
+}
+
+/// Adds an event, in the transaction of what it is about where there is one.
+pub(crate) async fn record(
+    database: impl PgExecutor<'_>,
+    actor: impl Into<Actor>,
+    event: Event<'_>,
+) -> sqlx::Result<()> {
+    add(database, &actor.into(), event).await
+}
+
+/// Adds an event about what has happened already. If that can't be done, the log has it.
+pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_>) {
+    let actor = actor.into();
+    if let Err(error) = add(pool, &actor, event).await {
+        tracing::error!(%error, ?actor, ?event, "an event could not be added to the audit");
+    }
+}
+
+async fn add(database: impl PgExecutor<'_>, actor: &Actor, event: Event<'_>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into audit_events
+             (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        event.kind.as_str(),
+        event.outcome.as_str(),
+        actor.id.map(UserId::get),
+        actor.name,
+        actor.means,
+        actor.means_id,
+        actor.address,
+        event.user_id.map(UserId::get),
+        event.job_id.map(JobId::get),
+        event.detail
+    )
+    .execute(database)
+    .await?;
+    Ok(())
+}
+
+/// Which events are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AuditFilter {
+    /// Who acted, or whom it concerns.
+    pub user_id: Option<UserId>,
+    pub kind: Option<AuditKind>,
+}
+
+/// A page of events, newest first.
+pub struct AuditPage {
+    /// Its number, from 1.
+    pub page: u64,
+    pub events: Vec<AuditEvent>,
+    /// On all pages.
+    pub total: u64,
+}
+
+impl AuditPage {
+    pub const SIZE: u64 = 50;
+}
+
+/// Returns the page of this number, or the last one where there are fewer. For admins.
+pub async fn page(
+    backend: &Backend,
+    viewer: &Viewer,
+    filter: AuditFilter,
+    page: u64,
+) -> Result<AuditPage> {
+    check_admin(&backend.pool, viewer, Act::Read).await?;
+    let user_id = filter.user_id.map(UserId::get);
+    let kind = filter.kind.map(AuditKind::as_str);
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from audit_events
+           where ($1::bigint is null or actor_id = $1 or user_id = $1) and ($2::text is null or kind = $2)"#,
+        user_id,
+        kind
+    )
+    .fetch_one(&backend.pool)
+    .await? as u64;
+    let page = page.clamp(1, total.div_ceil(AuditPage::SIZE).max(1));
+    let events = sqlx::query_as!(
+        Stored,
+        "select id, at, kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail
+         from audit_events
+         where ($1::bigint is null or actor_id = $1 or user_id = $1) and ($2::text is null or kind = $2)
+         order by id desc limit $3 offset $4",
+        user_id,
+        kind,
+        AuditPage::SIZE as i64,
+        ((page - 1) * AuditPage::SIZE) as i64
+    )
+    .fetch_all(&backend.pool)
+    .await?;
+    let events = events.into_iter().map(AuditEvent::try_from);
+    Ok(AuditPage {
+        page,
+        events: events.collect::<Result<_>>()?,
+        total,
+    })
+}
+
+/// Events that are read at a time.
+const PIECE: i64 = 1000;
+
+/// Returns all events under the filter, oldest first, each as a line of JSON. For admins.
+pub async fn export(
+    backend: &Backend,
+    viewer: &Viewer,
+    filter: AuditFilter,
+) -> Result<impl Stream<Item = Result<String>> + use<>> {
+    check_admin(&backend.pool, viewer, Act::Read).await?;
+    note(&backend.pool, viewer, Event::done(AuditKind::ReadAudit)).await;
+    let pool = backend.pool.clone();
+    // What comes in meanwhile would lengthen an export without end.
+    let last = sqlx::query_scalar!(r#"select coalesce(max(id), 0) as "last!" from audit_events"#)
+        .fetch_one(&pool)
+        .await?;
+    let pieces = stream::try_unfold(0, move |after| {
+        let pool = pool.clone();
+        async move {
+            let events = piece(&pool, filter, after, last).await?;
+            Ok::<_, Error>(events.last().map(|event| event.id).map(|id| (events, id)))
+        }
+    });
+    Ok(pieces.flat_map(|piece| {
+        let lines: Vec<Result<String>> = match piece {
+            Ok(events) => events.into_iter().map(line).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(lines)
+    }))
+}
+
+fn line(event: Stored) -> Result<String> {
+    let event = AuditEvent::try_from(event)?;
+    let json = serde_json::to_string(&event).map_err(anyhow::Error::new)?;
+    Ok(json + "\n")
+}
+
+async fn piece(
+    pool: &PgPool,
+    filter: AuditFilter,
+    after: i64,
+    last: i64,
+) -> sqlx::Result<Vec<Stored>> {
+    sqlx::query_as!(
+        Stored,
+        "select id, at, kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail
+         from audit_events
+         where ($1::bigint is null or actor_id = $1 or user_id = $1) and ($2::text is null or kind = $2)
+           and id > $3 and id <= $4
+         order by id limit $5",
+        filter.user_id.map(UserId::get),
+        filter.kind.map(AuditKind::as_str),
+        after,
+        last,
+        PIECE
+    )
+    .fetch_all(pool)
+    .await
+}
+
+struct Stored {
+    id: i64,
+    at: DateTime<Utc>,
+    kind: String,
+    outcome: String,
+    actor_id: Option<i64>,
+    actor: String,
+    means: String,
+    means_id: Option<i64>,
+    address: Option<String>,
+    user_id: Option<i64>,
+    job_id: Option<i64>,
+    detail: Option<String>,
+}
+
+impl TryFrom<Stored> for AuditEvent {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self> {
+        Ok(Self {
+            id: stored.id,
+            at: stored.at,
+            kind: stored.kind.parse().map_err(anyhow::Error::new)?,
+            outcome: stored.outcome.parse().map_err(anyhow::Error::new)?,
+            actor_id: stored.actor_id.map(UserId::from),
+            actor: stored.actor,
+            means: stored.means,
+            means_id: stored.means_id,
+            address: stored.address,
+            user_id: stored.user_id.map(UserId::from),
+            job_id: stored.job_id.map(JobId::from),
+            detail: stored.detail,
+        })
+    }
+}

@@ -1,0 +1,417 @@
+//! Signing in and out, the account, and what admins do about other people's accounts: plain forms. Where nobody has to
+//! sign in, none of these pages is there.
+
+use app::{AppError, Page, pages};
+use axum::{
+    Extension, Form,
+    extract::{Path, Request, State, rejection::FormRejection},
+    http::{Extensions, HeaderMap, StatusCode, header::ORIGIN},
+    response::{IntoResponse, Redirect, Response},
+};
+use axum_extra::extract::cookie::CookieJar;
+use backend::{
+    Viewer,
+    accounts::{self, Auth, Identity, Lifetimes},
+    hosts::Host,
+};
+use domain::{NewPassword, NewToken};
+
+use super::{PageQuery, Seen};
+use crate::{
+    auth::{self, By},
+    problem::Problem,
+    serve::Ends,
+    state::AppState,
+};
+
+/// The fields of a form. What is left out is empty.
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn get(&self, name: &str) -> &str {
+        let field = self.0.iter().find(|(field, _)| field == name);
+        field.map_or("", |(_, value)| value)
+    }
+}
+
+impl axum::extract::FromRequest<AppState> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        let form: Result<Form<Vec<(String, String)>>, FormRejection> =
+            Form::from_request(request, state).await;
+        Ok(Self(form?.0))
+    }
+}
+
+/// What a handler needs to know of a request besides its form.
+pub struct Sender {
+    headers: HeaderMap,
+    extensions: Extensions,
+}
+
+impl axum::extract::FromRequestParts<AppState> for Sender {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        _: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            headers: parts.headers.clone(),
+            extensions: parts.extensions.clone(),
+        })
+    }
+}
+
+impl Sender {
+    /// The scheme and host of our pages, as the browser that posts a form knows them.
+    fn origin(&self) -> String {
+        let origin = self
+            .headers
+            .get(ORIGIN)
+            .and_then(|origin| origin.to_str().ok());
+        let host = self.extensions.get::<Host>();
+        let ours = origin.filter(|origin| host.is_some_and(|host| host.is_of_origin(origin)));
+        ours.unwrap_or_default().to_owned()
+    }
+
+    /// Whether the browser would refuse to keep a session: it came by plain HTTP from another machine.
+    fn is_unsafe(&self) -> bool {
+        let is_loopback = self.extensions.get().is_some_and(Host::is_loopback);
+        !is_loopback && self.origin().starts_with("http:")
+    }
+}
+
+/// How long sessions last, if somebody has to sign in.
+fn lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
+    match state.auth {
+        Auth::Password(lifetimes) => Ok(lifetimes),
+        Auth::Open => Err(pages::not_found(&state.site)),
+    }
+}
+
+pub async fn show_sign_in(
+    State(state): State<AppState>,
+    from: Sender,
+    PageQuery(query): PageQuery,
+) -> Response {
+    if let Err(page) = lifetimes(&state) {
+        return page.into_response();
+    }
+    let next = auth::local_path(query.get("next"));
+    if let Ok(Identity::Viewer(_)) = auth::identity(&state, &from.headers, &from.extensions).await {
+        return Redirect::to(&next).into_response();
+    }
+    let notice = match query.get("after") {
+        "sign-out" => Some("You are signed out."),
+        "password" => Some("Your password is set. Sign in with it."),
+        _ => None,
+    };
+    let shown = pages::SignIn {
+        next: &next,
+        notice,
+        error: None,
+    };
+    pages::sign_in(&state.site, StatusCode::OK, shown).into_response()
+}
+
+pub async fn sign_in(
+    State(state): State<AppState>,
+    from: Sender,
+    Extension(Ends { peer, .. }): Extension<Ends>,
+    form: Fields,
+) -> Result<Response, Page> {
+    let lifetimes = lifetimes(&state)?;
+    let (email, next) = (form.get("email"), auth::local_path(form.get("next")));
+    let refused = |status: StatusCode, error: AppError| {
+        let error = Some(error.with_typed(&[("email", email)]));
+        let shown = pages::SignIn {
+            next: &next,
+            notice: None,
+            error,
+        };
+        pages::sign_in(&state.site, status, shown)
+    };
+    if from.is_unsafe() {
+        let sentence = "Signing in needs HTTPS here: the browser would send your password and session in the clear.";
+        let status = StatusCode::FORBIDDEN;
+        return Ok(refused(status, AppError::forbidden(sentence)).into_response());
+    }
+    if let Err(problem) = state.sign_in_rate.count(peer.ip(), email) {
+        let page = refused(problem.status(), AppError::forbidden(problem.detail()));
+        return Ok(problem.with_page(page));
+    }
+    let client = auth::client(&from.headers, &from.extensions);
+    let replaced = auth::session_secret(&from.headers, &from.extensions);
+    let begun = accounts::sign_in(
+        &state.backend,
+        lifetimes,
+        email,
+        form.get("password"),
+        &client,
+        replaced.as_deref(),
+    );
+    match begun.await {
+        Ok(Some(session)) => {
+            let cookie = auth::session_cookie(state.auth, &from.extensions, Some(&session.secret));
+            let jar = CookieJar::new().add(cookie);
+            Ok((jar, Redirect::to(&next)).into_response())
+        }
+        Ok(None) => {
+            let sentence = "The email address or the password isn't right.";
+            let error = AppError::forbidden(sentence);
+            Ok(refused(StatusCode::UNPROCESSABLE_ENTITY, error).into_response())
+        }
+        Err(error) => {
+            let error = AppError::from(error);
+            Ok(refused(error.kind.status(), error).into_response())
+        }
+    }
+}
+
+pub async fn sign_out(
+    State(state): State<AppState>,
+    By(viewer): By,
+    from: Sender,
+) -> Result<Response, Page> {
+    lifetimes(&state)?;
+    accounts::sign_out(&state.backend, &viewer)
+        .await
+        .map_err(|error| failed(&state, &viewer, error))?;
+    let forgotten = auth::session_cookie(state.auth, &from.extensions, None);
+    let jar = CookieJar::new().add(forgotten);
+    Ok((jar, Redirect::to("/sign-in?after=sign-out")).into_response())
+}
+
+fn failed(state: &AppState, viewer: &Viewer, error: backend::Error) -> Page {
+    let error = AppError::from(error);
+    let site = state.site.seen_by(viewer);
+    pages::refused(&site, error.kind.status(), &error.message)
+}
+
+pub async fn show_set_password(
+    State(state): State<AppState>,
+    PageQuery(query): PageQuery,
+) -> Result<Page, Page> {
+    lifetimes(&state)?;
+    Ok(pages::set_password(&state.site, &state.backend, query.get("link"), None).await)
+}
+
+pub async fn set_password(
+    State(state): State<AppState>,
+    from: Sender,
+    Extension(Ends { peer, .. }): Extension<Ends>,
+    form: Fields,
+) -> Result<Response, Page> {
+    lifetimes(&state)?;
+    let link = form.get("link");
+    // Nobody guesses a link; hashing a password takes a while.
+    if let Err(problem) = state.sign_in_rate.count(peer.ip(), link) {
+        return Ok(problem.into_response());
+    }
+    let client = auth::client(&from.headers, &from.extensions);
+    let set = async {
+        let new = NewPassword::parse(form.get("new_password"))?;
+        accounts::use_link(&state.backend, link, &new, &client).await
+    };
+    match set.await {
+        Ok(()) => Ok(Redirect::to("/sign-in?after=password").into_response()),
+        Err(error) => {
+            let error = Some(AppError::from(error));
+            let page = pages::set_password(&state.site, &state.backend, link, error).await;
+            Ok(page.into_response())
+        }
+    }
+}
+
+/// The account's page, with what its forms have come to.
+async fn account_page(
+    state: &AppState,
+    viewer: &Viewer,
+    forms: pages::AccountForms,
+) -> Result<Page, Page> {
+    let lifetimes = lifetimes(state)?;
+    let site = state.site.seen_by(viewer);
+    Ok(pages::account(&site, &state.backend, viewer, lifetimes.idle, forms).await)
+}
+
+pub async fn show_account(
+    State(state): State<AppState>,
+    By(viewer): By,
+    PageQuery(query): PageQuery,
+) -> Result<Page, Page> {
+    let notice = match query.get("after") {
+        "password" => Some("Your password is changed. You are signed out everywhere else."),
+        "session" => Some("The session has ended."),
+        "sessions" => Some("All other sessions have ended."),
+        "revoke" => Some("The token is revoked."),
+        _ => None,
+    };
+    let forms = pages::AccountForms {
+        notice,
+        ..Default::default()
+    };
+    account_page(&state, &viewer, forms).await
+}
+
+pub async fn change_password(
+    State(state): State<AppState>,
+    By(viewer): By,
+    from: Sender,
+    Extension(Ends { peer, .. }): Extension<Ends>,
+    form: Fields,
+) -> Result<Response, Page> {
+    lifetimes(&state)?;
+    let changed = async {
+        let new = NewPassword::parse(form.get("new_password"))?;
+        let account = viewer.account().map_or("", |account| &account.email);
+        // Who has got at a session must not find out the password by trying.
+        if let Err(problem) = state.sign_in_rate.count(peer.ip(), account) {
+            return Err(AppError::unavailable(problem.detail()));
+        }
+        let current = form.get("current_password");
+        Ok(accounts::change_password(&state.backend, &viewer, current, &new).await?)
+    };
+    match changed.await {
+        Ok(secret) => {
+            let cookie = auth::session_cookie(state.auth, &from.extensions, Some(&secret));
+            let jar = CookieJar::new().add(cookie);
+            Ok((jar, Redirect::to("/account?after=password")).into_response())
+        }
+        Err(error) => {
+            let forms = pages::AccountForms {
+                password_error: Some(error),
+                ..Default::default()
+            };
+            let page = account_page(&state, &viewer, forms).await?;
+            Ok(page.into_response())
+        }
+    }
+}
+
+pub async fn end_session(
+    State(state): State<AppState>,
+    By(viewer): By,
+    Path(id): Path<String>,
+) -> Result<Redirect, Page> {
+    lifetimes(&state)?;
+    let Ok(session_id) = id.parse() else {
+        return Err(pages::not_found(&state.site.seen_by(&viewer)));
+    };
+    accounts::end_session(&state.backend, &viewer, session_id)
+        .await
+        .map_err(|error| failed(&state, &viewer, error))?;
+    Ok(Redirect::to("/account?after=session"))
+}
+
+pub async fn end_other_sessions(
+    State(state): State<AppState>,
+    By(viewer): By,
+) -> Result<Redirect, Page> {
+    lifetimes(&state)?;
+    accounts::end_other_sessions(&state.backend, &viewer)
+        .await
+        .map_err(|error| failed(&state, &viewer, error))?;
+    Ok(Redirect::to("/account?after=sessions"))
+}
+
+pub async fn create_token(
+    State(state): State<AppState>,
+    By(viewer): By,
+    form: Fields,
+) -> Result<Response, Page> {
+    lifetimes(&state)?;
+    let (name, scope, days) = (form.get("name"), form.get("scope"), form.get("days"));
+    let created = async {
+        let new = NewToken::parse(name, scope, days).map_err(AppError::invalid)?;
+        Ok::<_, AppError>(accounts::create_token(&state.backend, &viewer, &new).await?)
+    };
+    let (status, forms) = match created.await {
+        Ok((token, secret)) => {
+            let forms = pages::AccountForms {
+                new_token: Some((token, secret.as_str().to_owned())),
+                ..Default::default()
+            };
+            (Some(StatusCode::CREATED), forms)
+        }
+        Err(error) => {
+            let typed = [("name", name), ("scope", scope), ("days", days)];
+            let forms = pages::AccountForms {
+                token_error: Some(error.with_typed(&typed)),
+                ..Default::default()
+            };
+            (None, forms)
+        }
+    };
+    let mut page = account_page(&state, &viewer, forms).await?;
+    if let Some(status) = status.filter(|_| page.status == StatusCode::OK) {
+        page.status = status;
+    }
+    Ok(page.into_response())
+}
+
+pub async fn revoke_token(
+    State(state): State<AppState>,
+    By(viewer): By,
+    Path(id): Path<String>,
+) -> Result<Redirect, Page> {
+    lifetimes(&state)?;
+    let Ok(token_id) = id.parse() else {
+        return Err(pages::not_found(&state.site.seen_by(&viewer)));
+    };
+    accounts::revoke_token(&state.backend, &viewer, token_id)
+        .await
+        .map_err(|error| failed(&state, &viewer, error))?;
+    Ok(Redirect::to("/account?after=revoke"))
+}
+
+pub async fn show_members(
+    State(state): State<AppState>,
+    Seen { site, viewer }: Seen,
+    PageQuery(query): PageQuery,
+) -> Result<Page, Page> {
+    lifetimes(&state)?;
+    Ok(pages::members(&site, &state.backend, &viewer, &query, None).await)
+}
+
+pub async fn create_member(
+    State(state): State<AppState>,
+    Seen { site, viewer }: Seen,
+    from: Sender,
+    form: Fields,
+) -> Result<Page, Page> {
+    lifetimes(&state)?;
+    let (name, email) = (form.get("name"), form.get("email"));
+    Ok(pages::create_member(&site, &state.backend, &viewer, &from.origin(), name, email).await)
+}
+
+pub async fn create_password_link(
+    State(state): State<AppState>,
+    Seen { site, viewer }: Seen,
+    from: Sender,
+    Path(id): Path<String>,
+) -> Result<Page, Page> {
+    lifetimes(&state)?;
+    Ok(pages::password_link(&site, &state.backend, &viewer, &from.origin(), &id).await)
+}
+
+pub async fn set_role(
+    State(state): State<AppState>,
+    Seen { site, viewer }: Seen,
+    Path(id): Path<String>,
+    form: Fields,
+) -> Result<Redirect, Page> {
+    lifetimes(&state)?;
+    let to = pages::set_role(&site, &state.backend, &viewer, &id, form.get("role")).await?;
+    Ok(Redirect::to(&to))
+}
+
+pub async fn show_audit(
+    State(state): State<AppState>,
+    Seen { site, viewer }: Seen,
+    PageQuery(query): PageQuery,
+) -> Result<Page, Page> {
+    lifetimes(&state)?;
+    Ok(pages::audit(&site, &state.backend, &viewer, &query).await)
+}

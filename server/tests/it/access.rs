@@ -1,0 +1,734 @@
+//! Who may do what, for every operation of the API, every page, every form and the socket. A route that isn't known here
+//! fails the test.
+
+use std::collections::BTreeSet;
+
+use reqwest::{Method, Response, StatusCode, multipart};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{SAMPLE, TestApp},
+    people::{Accounts, By, Person, location},
+};
+
+/// Who may do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// Everybody who has signed in; what they see of it is their own.
+    All,
+    /// The owner and admins. To others it isn't there.
+    Owner,
+    /// Admins. It is about nobody's things.
+    Admin,
+    /// Admins. To its owner it is forbidden, to others it isn't there.
+    AdminOfOwned,
+}
+
+use For::{Admin, AdminOfOwned, All, Owner};
+
+/// The operations of the API: who may, whether it changes something, and the body.
+fn operations() -> Vec<(&'static str, &'static str, For, bool, Body)> {
+    let format = json!({"name": "mine", "format": {"delimiter": ";"}});
+    let user = json!({"name": "New", "email": "new@example.com"});
+    vec![
+        ("get", "/users", All, false, Body::None),
+        ("post", "/users", Admin, true, Body::Json(user)),
+        ("get", "/users/{user_id}", Owner, false, Body::None),
+        (
+            "patch",
+            "/users/{user_id}",
+            AdminOfOwned,
+            true,
+            Body::Json(json!({"name": "Changed"})),
+        ),
+        ("delete", "/users/{user_id}", AdminOfOwned, true, Body::None),
+        ("get", "/users/{user_id}/jobs", Owner, false, Body::None),
+        ("get", "/users/{user_id}/formats", Owner, false, Body::None),
+        (
+            "post",
+            "/users/{user_id}/formats",
+            Owner,
+            true,
+            Body::Json(format),
+        ),
+        (
+            "get",
+            "/users/{user_id}/formats/{format_id}",
+            Owner,
+            false,
+            Body::None,
+        ),
+        (
+            "patch",
+            "/users/{user_id}/formats/{format_id}",
+            Owner,
+            true,
+            Body::Json(json!({"name": "renamed"})),
+        ),
+        (
+            "delete",
+            "/users/{user_id}/formats/{format_id}",
+            Owner,
+            true,
+            Body::None,
+        ),
+        ("get", "/jobs", Owner, false, Body::None),
+        ("post", "/jobs", Owner, true, Body::File),
+        ("get", "/jobs/{job_id}", Owner, false, Body::None),
+        ("delete", "/jobs/{job_id}", Owner, true, Body::None),
+        ("get", "/jobs/{job_id}/report", Owner, false, Body::None),
+        ("get", "/jobs/{job_id}/events", Owner, false, Body::None),
+        (
+            "get",
+            "/jobs/{job_id}/transactions",
+            Owner,
+            false,
+            Body::None,
+        ),
+        (
+            "get",
+            "/jobs/{job_id}/results.csv",
+            Owner,
+            false,
+            Body::None,
+        ),
+        (
+            "get",
+            "/jobs/{job_id}/results.xlsx",
+            Owner,
+            false,
+            Body::None,
+        ),
+        ("post", "/jobs/{job_id}/start", Owner, true, Body::None),
+        ("post", "/jobs/{job_id}/pause", Owner, true, Body::None),
+        ("post", "/jobs/{job_id}/resume", Owner, true, Body::None),
+        ("post", "/jobs/{job_id}/cancel", Owner, true, Body::None),
+        ("post", "/jobs/{job_id}/retry", Owner, true, Body::None),
+        ("post", "/check", All, false, Body::File),
+        ("get", "/audit.ndjson", Admin, false, Body::None),
+    ]
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    None,
+    Json(Value),
+    File,
+}
+
+/// What an operation is done to.
+struct Target {
+    user_id: i64,
+    job_id: i64,
+    format_id: i64,
+}
+
+const NOBODYS: Target = Target {
+    user_id: 999_999_999,
+    job_id: 999_999_999,
+    format_id: 999_999_999,
+};
+
+async fn target(accounts: &Accounts, owner: &Person) -> Target {
+    let path = format!("/users/{}/formats", owner.id);
+    let number = uuid::Uuid::new_v4();
+    let format = json!({"name": format!("format {number}"), "format": {"delimiter": ";"}});
+    let request = accounts.api(Method::POST, &path, &By::from(owner));
+    let response = request.json(&format).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::CREATED);
+    let format: Value = response.json().await.unwrap();
+    Target {
+        user_id: owner.id,
+        job_id: accounts.job(owner).await,
+        format_id: format["id"].as_i64().unwrap(),
+    }
+}
+
+async fn ask(
+    accounts: &Accounts,
+    (method, path, body): (&str, &str, &Body),
+    target: &Target,
+    by: &By,
+) -> Response {
+    let path = path
+        .replace("{user_id}", &target.user_id.to_string())
+        .replace("{job_id}", &target.job_id.to_string())
+        .replace("{format_id}", &target.format_id.to_string());
+    let path = match path.as_str() {
+        "/jobs" => format!("/jobs?user_id={}", target.user_id),
+        _ => path,
+    };
+    let method = method.to_uppercase().parse().unwrap();
+    let request = accounts.api(method, &path, by);
+    let request = match body {
+        Body::None => request,
+        Body::Json(json) => request.json(json),
+        Body::File => {
+            let file = multipart::Part::bytes(SAMPLE.as_bytes()).file_name("a.csv");
+            request.multipart(multipart::Form::new().part("file", file))
+        }
+    };
+    request.send().await.unwrap()
+}
+
+/// The sentence of a problem.
+async fn detail(response: Response) -> Value {
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
+    response.json::<Value>().await.unwrap()["detail"].clone()
+}
+
+#[tokio::test]
+async fn every_operation_is_for_whom_it_should_be() {
+    let accounts = Accounts::start().await;
+    let (owner, other) = (
+        accounts.member("owner").await,
+        accounts.member("other").await,
+    );
+    let owned = target(&accounts, &owner).await;
+    let description: Value = accounts
+        .get("/openapi.json", &By::Nobody)
+        .await
+        .json()
+        .await
+        .unwrap();
+    let described: BTreeSet<(String, String)> = description["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(|method| (method.clone(), path.clone()))
+        })
+        .collect();
+    let known: BTreeSet<(String, String)> = operations()
+        .iter()
+        .map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned()))
+        .collect();
+    assert_eq!(
+        described, known,
+        "who may do what isn't said of every operation"
+    );
+
+    let token = async |person: &Person, scope: &str| {
+        let secret = accounts.token(person, scope).await;
+        By::Token(secret)
+    };
+    let (read, write) = (token(&owner, "read").await, token(&owner, "write").await);
+    let others_token = token(&other, "write").await;
+    let expired = token(&owner, "write").await;
+    sqlx::query(
+        "update api_tokens set expires_at = now() where id = (select max(id) from api_tokens)",
+    )
+    .execute(&accounts.app.pool)
+    .await
+    .unwrap();
+    let revoked = token(&owner, "write").await;
+    let id: i64 = sqlx::query_scalar("select max(id) from api_tokens")
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    let path = format!("/account/tokens/{id}/revoke");
+    accounts.form(&path, &[], &By::from(&owner)).await;
+
+    for (method, path, whom, is_change, body) in operations() {
+        let operation = (method, path, &body);
+        let what = format!("{method} {path}");
+        for by in [
+            &By::Nobody,
+            &By::Session("invented".to_owned()),
+            &By::Token("bl_invented".to_owned()),
+            &expired,
+            &revoked,
+        ] {
+            let response = ask(&accounts, operation, &owned, by).await;
+            assert_eq!(response.status(), 401, "{what} {by:?}");
+            let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+            let is_token = matches!(by, By::Token(_));
+            assert!(challenge.starts_with("Bearer "), "{what} {by:?}");
+            assert_eq!(
+                challenge.contains("invalid_token"),
+                is_token,
+                "{what} {by:?}"
+            );
+            detail(response).await;
+        }
+        let admin = By::from(&accounts.admin);
+        for by in [&By::from(&other), &others_token] {
+            let response = ask(&accounts, operation, &owned, by).await;
+            match whom {
+                All => assert!(response.status().is_success(), "{what} {by:?}"),
+                Admin => assert_eq!(response.status(), 403, "{what} {by:?}"),
+                Owner | AdminOfOwned => {
+                    // Exactly what is said of what doesn't exist.
+                    assert_eq!(response.status(), 404, "{what} {by:?}");
+                    let found = detail(response).await;
+                    let nothing = ask(&accounts, operation, &NOBODYS, by).await;
+                    assert_eq!(nothing.status(), 404, "{what} {by:?}");
+                    assert_eq!(found, detail(nothing).await, "{what}");
+                }
+            }
+        }
+        let read_response = ask(&accounts, operation, &owned, &read).await;
+        let may_owner = matches!(whom, All | Owner);
+        match (may_owner, is_change) {
+            (true, false) => passed(&read_response, &what),
+            _ => assert_eq!(
+                read_response.status(),
+                403,
+                "{what} with a token that only reads"
+            ),
+        }
+        for by in [&By::from(&owner), &write] {
+            let fresh = target(&accounts, &owner).await;
+            let response = ask(&accounts, operation, &fresh, by).await;
+            match may_owner {
+                true => passed(&response, &format!("{what} {by:?}")),
+                false => assert_eq!(response.status(), 403, "{what} {by:?}"),
+            }
+        }
+        let fresh = match what.as_str() {
+            "delete /users/{user_id}" => target(&accounts, &accounts.member("gone").await).await,
+            _ => target(&accounts, &owner).await,
+        };
+        passed(
+            &ask(&accounts, operation, &fresh, &admin).await,
+            &format!("{what} by an admin"),
+        );
+        if what == "post /users/{user_id}/formats" {
+            // There can be one of a name.
+            sqlx::query("delete from saved_formats where name = 'mine'")
+                .execute(&accounts.app.pool)
+                .await
+                .unwrap();
+        }
+    }
+    // What nobody was allowed to do hasn't been done.
+    let response = accounts
+        .get(&format!("/jobs/{}", owned.job_id), &By::from(&owner))
+        .await;
+    let job: Value = response.json().await.unwrap();
+    assert_eq!(
+        (&job["status"], &job["run"]),
+        (&json!("pending"), &json!(0))
+    );
+    // Lists have one's own, whatever is chosen from them.
+    let theirs: Value = accounts
+        .get("/jobs", &By::from(&other))
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert!(
+        theirs
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|job| job["user_id"] == other.id),
+        "{theirs}"
+    );
+    let chosen = format!("/jobs/delete?job={}", owned.job_id);
+    let page = accounts
+        .page(&chosen, &By::from(&other))
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        page.contains("Nothing to delete") && !page.contains("a.csv"),
+        "{page}"
+    );
+    let page = accounts
+        .page(&chosen, &By::from(&owner))
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(page.contains("a.csv"), "{page}");
+    let seen = async |by: &By| -> usize {
+        let users: Value = accounts.get("/users", by).await.json().await.unwrap();
+        users.as_array().unwrap().len()
+    };
+    assert_eq!(seen(&By::from(&owner)).await, 1);
+    assert!(seen(&By::from(&accounts.admin)).await > 2);
+}
+
+/// It was done, or failed for another reason than who asks.
+fn passed(response: &Response, what: &str) {
+    let status = response.status().as_u16();
+    assert!(
+        status < 300 || status == 409,
+        "{what}: {status} {:?}",
+        response.headers()
+    );
+}
+
+/// The routes in the source of a router.
+fn routes(source: &str) -> BTreeSet<String> {
+    let routes = source.split(".route(").skip(1);
+    routes
+        .filter_map(|route| route.trim_start().strip_prefix('"')?.split('"').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[tokio::test]
+async fn every_page_and_form_is_for_whom_it_should_be() {
+    // For whom, and with which method.
+    let pages: &[(&str, &str, Option<For>)] = &[
+        ("get", "/sign-in", None),
+        ("get", "/set-password", None),
+        ("get", "/", Some(All)),
+        ("get", "/formats", Some(All)),
+        ("get", "/accounts", Some(Admin)),
+        ("get", "/users", Some(All)),
+        ("get", "/jobs/delete", Some(All)),
+        ("post", "/jobs/commands", Some(All)),
+        ("get", "/users/{user_id}", Some(Owner)),
+        ("get", "/jobs/{job_id}", Some(Owner)),
+        ("get", "/jobs/{job_id}/rows/1", Some(Owner)),
+        ("get", "/account", Some(All)),
+        ("get", "/audit", Some(Admin)),
+        ("post", "/jobs/{job_id}/answers", Some(Owner)),
+        ("post", "/account/password", Some(All)),
+        ("post", "/account/sessions/0/end", Some(All)),
+        ("post", "/account/tokens", Some(All)),
+        ("post", "/account/tokens/0/revoke", Some(All)),
+        ("post", "/users/{user_id}/password-link", Some(Admin)),
+        ("post", "/users/{user_id}/role", Some(Admin)),
+        ("post", "/rpc/create-user", Some(Admin)),
+        ("post", "/rpc/update-user", Some(AdminOfOwned)),
+        ("post", "/rpc/delete-user", Some(AdminOfOwned)),
+        ("post", "/rpc/upload-file", Some(Owner)),
+        ("post", "/rpc/create-demo-job", Some(Owner)),
+        ("post", "/rpc/command-job", Some(Owner)),
+        ("post", "/rpc/delete-job", Some(Owner)),
+        ("post", "/rpc/import-format", Some(Owner)),
+        ("post", "/rpc/update-format", Some(Owner)),
+        ("post", "/rpc/delete-format", Some(Owner)),
+        // These end the session.
+        ("post", "/account/end-other-sessions", Some(All)),
+        ("post", "/sign-out", Some(All)),
+    ];
+    let known: BTreeSet<String> = pages
+        .iter()
+        .map(|(_, path, _)| {
+            let path = path
+                .replace("/0/", "/{id}/")
+                .replace("/rows/1", "/rows/{number}");
+            path.replace("{user_id}", "{id}")
+                .replace("{job_id}", "{id}")
+        })
+        .collect();
+    let routed: BTreeSet<String> = routes(include_str!("../../src/pages.rs"))
+        .into_iter()
+        .filter(|path| path != "/rpc/{name}")
+        .collect();
+    let functions = [
+        include_str!("../../../app/src/api/formats.rs"),
+        include_str!("../../../app/src/api/jobs.rs"),
+        include_str!("../../../app/src/api/users.rs"),
+    ]
+    .into_iter()
+    .flat_map(|source| source.split("endpoint = \"").skip(1))
+    .map(|rest| format!("/rpc/{}", rest.split('"').next().unwrap()));
+    let routed: BTreeSet<String> = routed.into_iter().chain(functions).collect();
+    assert_eq!(
+        routed, known,
+        "who may see it isn't said of every page and form"
+    );
+    // Besides the API there is nothing else.
+    let others = routes(include_str!("../../src/router.rs"));
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    assert_eq!(others, ["/health", "/ws", "/ws/{user_id}"]);
+
+    let accounts = Accounts::start().await;
+    let (owner, other) = (
+        accounts.member("owner").await,
+        accounts.member("other").await,
+    );
+    let owned = target(&accounts, &owner).await;
+    for (method, path, whom) in pages {
+        let what = format!("{method} {path}");
+        let path = path
+            .replace("{user_id}", &owned.user_id.to_string())
+            .replace("{job_id}", &owned.job_id.to_string());
+        let (user_id, job_id, format_id) = (
+            owned.user_id.to_string(),
+            owned.job_id.to_string(),
+            owned.format_id.to_string(),
+        );
+        let fields: &[(&str, &str)] = match path.as_str() {
+            "/rpc/create-user" => &[("name", "X"), ("email", "x@example.com")],
+            "/rpc/update-user" => &[
+                ("user_id", &user_id),
+                ("name", "X"),
+                ("email", "x@example.com"),
+            ],
+            "/rpc/delete-user" | "/rpc/create-demo-job" => &[("user_id", &user_id)],
+            "/rpc/command-job" => &[("job_id", &job_id), ("command", "start")],
+            "/jobs/commands" => &[("job", &job_id), ("command", "delete")],
+            "/rpc/delete-job" => &[("job_id", &job_id), ("user_id", &user_id)],
+            "/rpc/delete-format" => &[("user_id", &user_id), ("format_id", &format_id)],
+            "/rpc/update-format" => &[
+                ("user_id", &user_id),
+                ("format_id", &format_id),
+                ("name", "x"),
+                ("format", "{}"),
+            ],
+            "/rpc/import-format" => &[
+                ("user_id", &user_id),
+                ("json", r#"{"name": "imported", "format": {}}"#),
+            ],
+            path if path.ends_with("/role") => &[("role", "admin")],
+            _ => &[],
+        };
+        let asked = async |by: &By, is_person: bool| -> Response {
+            let url = format!("{}{path}", accounts.app.web);
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let request = accounts.request(method, url, by);
+            let request = match is_person {
+                true => request.header("accept", "text/html"),
+                false => request,
+            };
+            let request = match path.as_str() {
+                "/rpc/upload-file" => {
+                    let file = multipart::Part::bytes(SAMPLE.as_bytes()).file_name("a.csv");
+                    let form = multipart::Form::new().text("user_id", user_id.clone());
+                    request.multipart(form.part("file", file))
+                }
+                _ if what.starts_with("get") => request,
+                _ => {
+                    let mut body = url::form_urlencoded::Serializer::new(String::new());
+                    body.extend_pairs(fields);
+                    request
+                        .header("content-type", "application/x-www-form-urlencoded")
+                        .body(body.finish())
+                }
+            };
+            request.send().await.unwrap()
+        };
+        // Nobody is led to sign in, and a program is told so.
+        let (person, program) = (
+            asked(&By::Nobody, true).await,
+            asked(&By::Nobody, false).await,
+        );
+        let Some(whom) = whom else {
+            assert!(person.status() == 200 || person.status() == 404, "{what}");
+            continue;
+        };
+        assert_eq!(person.status(), 303, "{what}");
+        let to = location(&person);
+        match what.as_str() {
+            "get /" => assert_eq!(to, "/sign-in"),
+            get if get.starts_with("get") => {
+                let next: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+                assert_eq!(to, format!("/sign-in?next={next}"));
+            }
+            _ => assert_eq!(to, "/sign-in", "{what}"),
+        }
+        assert_eq!(program.status(), 401, "{what}");
+        assert!(program.headers().contains_key("www-authenticate"), "{what}");
+
+        let by_other = asked(&By::from(&other), false).await.status();
+        match (whom, what.as_str()) {
+            // A format that is gone already is no failure; whose it is decides before that.
+            (Owner | AdminOfOwned, _) if path != "/rpc/delete-format" => {
+                assert_eq!(by_other, 404, "{what} by another");
+            }
+            (Admin, _) => assert_eq!(by_other, 403, "{what} by another"),
+            // Of the account, one has one's own.
+            _ => assert!(
+                by_other.as_u16() < 404 || by_other == 422,
+                "{what} by another: {by_other}"
+            ),
+        }
+        if matches!(whom, Admin | AdminOfOwned) {
+            let by_owner = asked(&By::from(&owner), false).await.status();
+            assert_eq!(by_owner, 403, "{what} by its owner");
+        }
+    }
+    // What others weren't allowed to do hasn't been done.
+    let owner = By::from(&owner);
+    let check = async |path: String| {
+        accounts
+            .get(&path, &owner)
+            .await
+            .json::<Value>()
+            .await
+            .unwrap()
+    };
+    let job = check(format!("/jobs/{}", owned.job_id)).await;
+    assert_eq!(job["status"], "pending");
+    let user = check(format!("/users/{}", owned.user_id)).await;
+    assert_eq!(user["name"], "owner");
+    let formats = check(format!("/users/{}/formats", owned.user_id)).await;
+    assert_eq!(formats.as_array().unwrap().len(), 1);
+    let jobs = check(format!("/users/{}/jobs", owned.user_id)).await;
+    assert_eq!(jobs.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_for_everybody_needs_no_sign_in() {
+    let accounts = Accounts::start().await;
+    for path in ["/health", "/docs/", "/openapi.json"] {
+        let response = accounts.get(path, &By::Nobody).await;
+        assert_eq!(response.status(), 200, "{path}");
+    }
+    for path in ["/health", "/api/docs/", "/api/openapi.json", "/sign-in"] {
+        let response = accounts.page(path, &By::Nobody).await;
+        assert_eq!(response.status(), 200, "{path}");
+    }
+    // The description says how to sign in.
+    let description: Value = accounts
+        .get("/openapi.json", &By::Nobody)
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        description["security"],
+        json!([{"token": []}, {"session": []}])
+    );
+    let schemes = &description["components"]["securitySchemes"];
+    assert_eq!(schemes["token"]["scheme"], "bearer");
+    assert_eq!(schemes["session"]["in"], "cookie");
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            for status in ["401", "403"] {
+                let response = &operation["responses"][status];
+                assert!(response.is_object(), "{method} {path} {status}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_socket_is_for_its_user_and_ends_with_the_session_or_token() {
+    let accounts = Accounts::start().await;
+    let (owner, other) = (
+        accounts.member("owner").await,
+        accounts.member("other").await,
+    );
+    let refused = async |by: &By, user_id: i64| accounts.socket(user_id, by).await.err();
+    assert_eq!(refused(&By::Nobody, owner.id).await, Some(401));
+    assert_eq!(
+        refused(&By::Token("bl_x".to_owned()), owner.id).await,
+        Some(401)
+    );
+    assert_eq!(refused(&By::from(&other), owner.id).await, Some(404));
+    assert_eq!(refused(&By::from(&other), 999_999_999).await, Some(404));
+
+    // A list of jobs watches those that are in it.
+    assert_eq!(
+        accounts.socket_at("/ws", &By::Nobody).await.err(),
+        Some(401)
+    );
+    let mut own = accounts.socket_at("/ws", &By::from(&owner)).await.unwrap();
+    let mut others = accounts.socket_at("/ws", &By::from(&other)).await.unwrap();
+    let job_id = accounts.job(&owner).await;
+    accounts
+        .api(
+            Method::DELETE,
+            &format!("/jobs/{job_id}"),
+            &By::from(&owner),
+        )
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(own.json().await["type"], "jobs_changed");
+    for _ in 0..3 {
+        others.send("ping").await;
+        assert_eq!(others.text().await, "pong");
+    }
+    let token = By::Token(accounts.token(&owner, "read").await);
+    let mut by_session = accounts.socket(owner.id, &By::from(&owner)).await.unwrap();
+    let mut by_token = accounts.socket(owner.id, &token).await.unwrap();
+    let mut by_admin = accounts
+        .socket(owner.id, &By::from(&accounts.admin))
+        .await
+        .unwrap();
+    for socket in [&mut by_session, &mut by_token, &mut by_admin] {
+        socket.send("ping").await;
+        assert_eq!(socket.text().await, "pong");
+    }
+    // Somebody else's end is none of theirs.
+    accounts.form("/sign-out", &[], &By::from(&other)).await;
+    by_session.send("ping").await;
+    assert_eq!(by_session.text().await, "pong");
+
+    let id: i64 = sqlx::query_scalar("select id from api_tokens")
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    let path = format!("/account/tokens/{id}/revoke");
+    accounts.form(&path, &[], &By::from(&owner)).await;
+    by_token.closed().await;
+    by_session.send("ping").await;
+    assert_eq!(by_session.text().await, "pong");
+    accounts.form("/sign-out", &[], &By::from(&owner)).await;
+    by_session.closed().await;
+    own.closed().await;
+    others.closed().await;
+
+    // An admin who is one no longer sees their own only.
+    let second = accounts.member("second").await;
+    let role = format!("/users/{}/role", second.id);
+    let admin = By::from(&accounts.admin);
+    accounts.form(&role, &[("role", "admin")], &admin).await;
+    let mut by_second = accounts.socket(owner.id, &By::from(&second)).await.unwrap();
+    accounts.form(&role, &[("role", "member")], &admin).await;
+    by_second.closed().await;
+    by_admin.send("ping").await;
+    assert_eq!(by_admin.text().await, "pong");
+}
+
+#[tokio::test]
+async fn who_may_come_in_has_to_be_said_where_others_can_reach_it() {
+    let app = TestApp::start().await;
+    let refused = |settings: &[(&str, &str)]| {
+        let output = app.server_program(&[], settings, "");
+        assert!(!output.status.success(), "{settings:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (address, variable) in [
+        ("0.0.0.0:0", "WEB_ADDR"),
+        ("[::]:0", "API_ADDR"),
+        ("192.0.2.7:0", "API_ADDR"),
+    ] {
+        let said = refused(&[(variable, address)]);
+        let expected = format!("{variable} is {address}, which other machines can reach.");
+        assert!(said.contains(&expected), "{said}");
+        assert!(said.contains("Set AUTH=password"), "{said}");
+    }
+    // With it said, it runs.
+    let mut open = TestApp::start_set(&[("AUTH", "open"), ("WEB_ADDR", "0.0.0.0:0")]).await;
+    open.web = open.web.replace("0.0.0.0", "127.0.0.1");
+    assert_eq!(open.get("/users").await.status(), 200);
+    // And where nobody signs in there is nothing to do so with.
+    for path in [
+        "/sign-in",
+        "/account",
+        "/accounts",
+        "/audit",
+        "/set-password",
+    ] {
+        let page = open.page_response(path).await;
+        assert_eq!(page.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+    let page = open.page("/").await;
+    assert!(
+        !page.contains("Sign out") && !page.contains("Account"),
+        "{page}"
+    );
+    // Tokens and cookies are left out of account.
+    let invented = reqwest::Client::new()
+        .get(format!("{}/users", open.api))
+        .bearer_auth("bl_invented")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(invented.status(), 200);
+}

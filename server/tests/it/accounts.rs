@@ -1,0 +1,591 @@
+//! Passwords, sessions, API tokens, one-time links, roles.
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::{
+    harness::raw,
+    people::{Accounts, By, link_in, location, password_of, session_in},
+};
+
+impl Accounts {
+    async fn is_signed_in(&self, session: &str) -> bool {
+        let by = By::Session(session.to_owned());
+        let status = self.get("/users", &by).await.status();
+        assert!(status == 200 || status == 401, "{status}");
+        status == 200
+    }
+
+    async fn change_password(&self, session: &str, current: &str, new: &str) -> reqwest::Response {
+        let fields = [("current_password", current), ("new_password", new)];
+        let by = By::Session(session.to_owned());
+        self.form("/account/password", &fields, &by).await
+    }
+
+    async fn execute(&self, sql: &str) {
+        sqlx::raw_sql(sql).execute(&self.app.pool).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    accounts.new_user("ben", "ben@example.com").await;
+
+    let response = accounts
+        .sign_in("  ANN@example.com ", &password_of(&ann.email))
+        .await;
+    assert_eq!(response.status(), 303);
+    assert_eq!(location(&response), "/");
+    let cookie = response.headers()["set-cookie"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(cookie.starts_with("session="), "{cookie}");
+    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=604800"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let second = session_in(&response);
+    assert!(accounts.is_signed_in(&second).await);
+    assert_ne!(second, ann.session);
+    // Nothing in the database is enough to sign in.
+    let stored: String = sqlx::query_scalar("select string_agg(sessions::text, ' ') from sessions")
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    assert!(!stored.contains(&second), "{stored}");
+
+    // The browser's session before ends with the next.
+    let fields = [
+        ("email", ann.email.as_str()),
+        ("password", &password_of(&ann.email)),
+    ];
+    let third = accounts
+        .form("/sign-in", &fields, &By::Session(second.clone()))
+        .await;
+    assert!(!accounts.is_signed_in(&second).await);
+    assert!(accounts.is_signed_in(&session_in(&third)).await);
+
+    // A wrong password, no such user, a user without a password: the same words.
+    let mut words = Vec::new();
+    for (email, password) in [
+        (ann.email.as_str(), "some other password"),
+        (ann.email.as_str(), ""),
+        ("nobody@example.com", "some other password"),
+        ("ben@example.com", "some other password"),
+        ("a\0b", "some other password"),
+    ] {
+        let response = accounts.sign_in(email, password).await;
+        assert_eq!(response.status(), 422, "{email}");
+        assert!(!response.headers().contains_key("set-cookie"));
+        let page = response.text().await.unwrap();
+        assert!(
+            page.contains("The email address or the password isn"),
+            "{page}"
+        );
+        // The scripts of a page are marked anew each time.
+        let page = page.replace(&format!("value=\"{email}\""), "");
+        let body = page[page.find("<main").unwrap()..].to_owned();
+        words.push(body.replace(email, ""));
+    }
+    words.dedup();
+    assert_eq!(words.len(), 1, "{words:#?}");
+
+    // It leads on to where somebody wanted to go, here.
+    for (next, expected) in [
+        ("/jobs/7?filter=valid", "/jobs/7?filter=valid"),
+        ("//evil.example/x", "/"),
+        ("https://evil.example", "/"),
+        ("/\\evil.example", "/"),
+    ] {
+        let password = password_of(&ann.email);
+        let fields = [
+            ("email", ann.email.as_str()),
+            ("password", &password),
+            ("next", next),
+        ];
+        let response = accounts.form("/sign-in", &fields, &By::Nobody).await;
+        assert_eq!(location(&response), expected);
+    }
+    // Who is signed in already isn't asked again, and a member's first page is their own.
+    let page = accounts
+        .page("/sign-in?next=%2Fformats", &By::from(&ann))
+        .await;
+    assert_eq!(location(&page), "/formats");
+    let page = accounts.page("/", &By::from(&ann)).await;
+    assert_eq!(location(&page), format!("/users/{}", ann.id));
+    let page = accounts
+        .page(&format!("/users/{}", ann.id), &By::from(&ann))
+        .await;
+    let page = page.text().await.unwrap();
+    assert!(
+        page.contains("Sign out") && !page.contains("Delete user"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn on_a_host_of_its_own_the_cookie_is_for_https_alone() {
+    let accounts = Accounts::start_set(&[("ALLOWED_HOSTS", "batchline.example.com")]).await;
+    let web = accounts.app.web.clone();
+    let sign_in = async |origin: &str| {
+        let email = &accounts.admin.email;
+        let body = format!("email={email}&password={}", password_of(email)).replace(' ', "+");
+        let request = format!(
+            "POST /sign-in HTTP/1.1\r\nHost: batchline.example.com\r\nOrigin: {origin}\r\nAccept: text/html\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        raw(&web, request).await
+    };
+    let answer = sign_in("https://batchline.example.com").await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Host-session="), "{cookie}");
+    for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    assert!(!cookie.contains("Domain"), "{cookie}");
+    let page = async |cookie: &str| {
+        let request = format!(
+            "GET /account HTTP/1.1\r\nHost: batchline.example.com\r\nAccept: text/html\r\nCookie: {cookie}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        raw(&web, request).await.status
+    };
+    let pair = cookie.split(';').next().unwrap();
+    assert_eq!(page(pair).await, 200);
+    // Under the name that other hosts could set, it counts for nothing.
+    assert_eq!(page(pair.strip_prefix("__Host-").unwrap()).await, 303);
+    // Where the browser wouldn't keep it, that is said.
+    let answer = sign_in("http://batchline.example.com").await;
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(
+        answer.body.contains("Signing in needs HTTPS here"),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn tries_to_sign_in_are_limited_by_account_and_by_address() {
+    let accounts = Accounts::start_set(&[
+        ("MAX_SIGN_INS_PER_ACCOUNT", "4"),
+        ("MAX_SIGN_INS_PER_MINUTE", "20"),
+    ])
+    .await;
+    let ann = accounts.member("ann").await;
+    // One was for `member`.
+    for _ in 0..3 {
+        let status = accounts
+            .sign_in(&ann.email, "a wrong password")
+            .await
+            .status();
+        assert_eq!(status, 422);
+    }
+    let response = accounts
+        .sign_in(&ann.email.to_uppercase(), &password_of(&ann.email))
+        .await;
+    assert_eq!(response.status(), 429);
+    let seconds: u32 = response.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    assert!(
+        response
+            .text()
+            .await
+            .unwrap()
+            .contains("Too many tries to sign in.")
+    );
+    // Who is signed in stays so, and others can sign in.
+    assert!(accounts.is_signed_in(&ann.session).await);
+    accounts.signed_in(&accounts.admin.email).await;
+    // Trying a password on many accounts is limited too.
+    let mut statuses = Vec::new();
+    for number in 0..20 {
+        let email = format!("somebody{number}@example.com");
+        statuses.push(accounts.sign_in(&email, "summer holidays").await.status());
+    }
+    assert_eq!(statuses.first(), Some(&StatusCode::UNPROCESSABLE_ENTITY));
+    assert_eq!(statuses.last(), Some(&StatusCode::TOO_MANY_REQUESTS));
+}
+
+#[tokio::test]
+async fn sessions_end_by_themselves_by_their_owner_and_at_sign_out() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    let ben = accounts.member("ben").await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(accounts.signed_in(&ann.email).await);
+    }
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from sessions where user_id = $1 order by id")
+            .bind(ann.id)
+            .fetch_all(&accounts.app.pool)
+            .await
+            .unwrap();
+    let page = accounts
+        .page("/account", &By::from(&ann))
+        .await
+        .text()
+        .await
+        .unwrap();
+    for id in &ids {
+        assert!(page.contains(&format!("id=\"session-{id}\"")), "{page}");
+    }
+    assert!(
+        !page.contains(&format!("/account/sessions/{}/end", ids[0])),
+        "{page}"
+    );
+    assert!(
+        page.contains(&format!("/account/sessions/{}/end", ids[1])),
+        "{page}"
+    );
+
+    // Another's isn't one's own to end.
+    let path = format!("/account/sessions/{}/end", ids[1]);
+    accounts.form(&path, &[], &By::from(&ben)).await;
+    assert!(accounts.is_signed_in(&others[0].session).await);
+    accounts.form(&path, &[], &By::from(&ann)).await;
+    assert!(!accounts.is_signed_in(&others[0].session).await);
+    assert!(accounts.is_signed_in(&others[1].session).await);
+    accounts
+        .form("/account/end-other-sessions", &[], &By::from(&ann))
+        .await;
+    assert!(!accounts.is_signed_in(&others[1].session).await);
+    assert!(!accounts.is_signed_in(&others[2].session).await);
+    assert!(accounts.is_signed_in(&ann.session).await);
+    assert!(accounts.is_signed_in(&ben.session).await);
+
+    let signed_out = accounts.form("/sign-out", &[], &By::from(&ann)).await;
+    assert_eq!(location(&signed_out), "/sign-in?after=sign-out");
+    let cookie = signed_out.headers()["set-cookie"].to_str().unwrap();
+    assert!(
+        cookie.starts_with("session=;") && cookie.contains("Max-Age=0"),
+        "{cookie}"
+    );
+    assert!(!accounts.is_signed_in(&ann.session).await);
+
+    // Twelve hours without a request, or seven days in all.
+    let idle = accounts.signed_in(&ann.email).await;
+    accounts
+        .execute("update sessions set last_used_at = now() - interval '11 hours 59 minutes'")
+        .await;
+    assert!(accounts.is_signed_in(&idle.session).await);
+    assert!(accounts.is_signed_in(&ben.session).await);
+    // The request was a use.
+    accounts
+        .execute("update sessions set last_used_at = last_used_at - interval '11 hours 59 minutes'")
+        .await;
+    assert!(accounts.is_signed_in(&idle.session).await);
+    accounts
+        .execute("update sessions set last_used_at = now() - interval '12 hours 1 second'")
+        .await;
+    assert!(!accounts.is_signed_in(&idle.session).await);
+    let long = accounts.signed_in(&ann.email).await;
+    let days: f64 = sqlx::query_scalar(
+        "select (extract(epoch from expires_at - created_at) / 86400)::float8 from sessions where user_id = $1",
+    )
+    .bind(ann.id)
+    .fetch_one(&accounts.app.pool)
+    .await
+    .unwrap();
+    assert_eq!(days, 7.0);
+    accounts
+        .execute("update sessions set expires_at = now()")
+        .await;
+    assert!(!accounts.is_signed_in(&long.session).await);
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_the_other_sessions() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    let elsewhere = accounts.signed_in(&ann.email).await;
+    let (current, new) = (password_of(&ann.email), "a rather different one");
+    for (current, new, sentence) in [
+        ("not the current one", new, "That isn"),
+        (&current, "too short", "use at least 12 characters"),
+        (&current, "password1234", "too easy to guess"),
+        (&current, "ann@example.com", "too easy to guess"),
+        (&current, "", "Enter a new password"),
+        (&current, &"x".repeat(257), "use at most 256 characters"),
+    ] {
+        let refused = accounts.change_password(&ann.session, current, new).await;
+        assert_eq!(refused.status(), 422, "{new}");
+        let page = refused.text().await.unwrap();
+        assert!(page.contains(sentence), "{new}: {page}");
+    }
+    assert!(accounts.is_signed_in(&elsewhere.session).await);
+
+    let link = {
+        let path = format!("/users/{}/password-link", ann.id);
+        let page = accounts.form(&path, &[], &By::from(&accounts.admin)).await;
+        link_in(&page.text().await.unwrap())
+    };
+    let changed = accounts.change_password(&ann.session, &current, new).await;
+    assert_eq!(location(&changed), "/account?after=password");
+    let renewed = session_in(&changed);
+    assert!(accounts.is_signed_in(&renewed).await);
+    assert!(!accounts.is_signed_in(&ann.session).await);
+    assert!(!accounts.is_signed_in(&elsewhere.session).await);
+    assert_eq!(accounts.sign_in(&ann.email, &current).await.status(), 422);
+    assert_eq!(accounts.sign_in(&ann.email, new).await.status(), 303);
+    // A link from before would undo it.
+    let set = accounts.set_password(&link, "something else again").await;
+    assert_eq!(set.status(), 404);
+}
+
+#[tokio::test]
+async fn a_link_sets_a_password_once() {
+    let accounts = Accounts::start().await;
+    let admin = By::from(&accounts.admin);
+    let fields = [("name", "Ann"), ("email", "ann@example.com")];
+    let page = accounts.form("/accounts", &fields, &admin).await;
+    assert_eq!(page.status(), 201);
+    let page = page.text().await.unwrap();
+    // The whole address, as the admin's browser knows it.
+    let address = format!("{}/set-password?link=", accounts.app.web);
+    assert!(page.contains(&address), "{page}");
+    let first = link_in(&page);
+    let id: i64 = sqlx::query_scalar("select id from users where email = 'ann@example.com'")
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    // The same address again is refused beside its field.
+    let again = accounts.form("/accounts", &fields, &admin).await;
+    assert_eq!(again.status(), 409);
+    assert!(
+        again
+            .text()
+            .await
+            .unwrap()
+            .contains("That email address is already in use.")
+    );
+
+    // The next link takes the place of the one before.
+    let new_link = async || {
+        let path = format!("/users/{id}/password-link");
+        let page = accounts.form(&path, &[], &admin).await;
+        assert_eq!(page.status(), 201);
+        link_in(&page.text().await.unwrap())
+    };
+    let second = new_link().await;
+    let shown = async |link: &str| {
+        let path = format!("/set-password?link={link}");
+        accounts.page(&path, &By::Nobody).await.status()
+    };
+    assert_eq!(shown(&first).await, 404);
+    assert_eq!(shown(&second).await, 200);
+    assert_eq!(shown("invented").await, 404);
+    assert_eq!(
+        accounts
+            .set_password(&first, "quite an odd phrase")
+            .await
+            .status(),
+        404
+    );
+    // A password that won't do leaves the link as it is.
+    let weak = accounts.set_password(&second, "ann@example.com").await;
+    assert_eq!(weak.status(), 422);
+    let set = accounts.set_password(&second, "quite an odd phrase").await;
+    assert_eq!(set.status(), 303);
+    assert_eq!(shown(&second).await, 404);
+    let again = accounts.set_password(&second, "another odd phrase").await;
+    assert_eq!(again.status(), 404);
+    let signed_in = accounts
+        .sign_in("ann@example.com", "quite an odd phrase")
+        .await;
+    let session = session_in(&signed_in);
+
+    // A forgotten password is set anew, which signs out.
+    let third = new_link().await;
+    accounts.set_password(&third, "another odd phrase").await;
+    assert!(!accounts.is_signed_in(&session).await);
+    // It is good for 72 hours.
+    let fourth = new_link().await;
+    let hours: f64 = sqlx::query_scalar(
+        "select (extract(epoch from expires_at - created_at) / 3600)::float8 from password_links",
+    )
+    .fetch_one(&accounts.app.pool)
+    .await
+    .unwrap();
+    assert_eq!(hours, 72.0);
+    accounts
+        .execute("update password_links set expires_at = now()")
+        .await;
+    assert_eq!(
+        accounts
+            .set_password(&fourth, "a third odd phrase")
+            .await
+            .status(),
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_can_be_revoked() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    for (fields, sentence) in [
+        (
+            [("name", " "), ("scope", "read"), ("days", "7")],
+            "Enter a name.",
+        ),
+        (
+            [("name", "x"), ("scope", "all"), ("days", "7")],
+            "Choose what the token may do.",
+        ),
+        (
+            [("name", "x"), ("scope", "read"), ("days", "8")],
+            "Choose how long",
+        ),
+    ] {
+        let refused = accounts
+            .form("/account/tokens", &fields, &By::from(&ann))
+            .await;
+        assert_eq!(refused.status(), 422);
+        assert!(
+            refused.text().await.unwrap().contains(sentence),
+            "{sentence}"
+        );
+    }
+    let token = accounts.token(&ann, "write").await;
+    let page = async || {
+        let page = accounts.page("/account", &By::from(&ann)).await;
+        page.text().await.unwrap()
+    };
+    let shown = page().await;
+    assert!(
+        shown.contains(&token[..11]) && shown.contains("Never used"),
+        "{shown}"
+    );
+    assert!(!shown.contains(&token), "{shown}");
+    let stored: String = sqlx::query_scalar("select api_tokens::text from api_tokens")
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    assert!(!stored.contains(&token), "{stored}");
+
+    let by = By::Token(token.clone());
+    let users: Value = accounts.get("/users", &by).await.json().await.unwrap();
+    assert_eq!(users[0]["id"], ann.id);
+    assert!(!page().await.contains("Never used"));
+    // It counts before a cookie, so that a program never acts as somebody else by mistake.
+    let both = accounts
+        .api(Method::GET, "/users", &By::Token("bl_invented".to_owned()))
+        .header("cookie", format!("session={}", ann.session));
+    assert_eq!(both.send().await.unwrap().status(), 401);
+    // It can't change how its owner signs in.
+    for path in [
+        "/account/tokens",
+        "/account/end-other-sessions",
+        "/sign-out",
+    ] {
+        let status = accounts.form(path, &[("name", "x")], &by).await.status();
+        assert_eq!(status, 403, "{path}");
+    }
+    // The account's page is for browsers.
+    assert_eq!(accounts.page("/account", &by).await.status(), 403);
+
+    // Another's can't be revoked.
+    let ben = accounts.member("ben").await;
+    let id: i64 = sqlx::query_scalar("select id from api_tokens")
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    let revoke = format!("/account/tokens/{id}/revoke");
+    accounts.form(&revoke, &[], &By::from(&ben)).await;
+    assert_eq!(accounts.get("/users", &by).await.status(), 200);
+    accounts.form(&revoke, &[], &By::from(&ann)).await;
+    assert_eq!(accounts.get("/users", &by).await.status(), 401);
+    assert!(!page().await.contains(&token[..11]));
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_signed_out_and_an_admin_stays() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    let token = By::Token(accounts.token(&ann, "write").await);
+    let admin = By::from(&accounts.admin);
+    let mut socket = accounts.socket(ann.id, &token).await.unwrap();
+    let delete = async |id: i64| {
+        let request = accounts.api(Method::DELETE, &format!("/users/{id}"), &admin);
+        request.send().await.unwrap()
+    };
+    assert_eq!(delete(ann.id).await.status(), 204);
+    assert!(!accounts.is_signed_in(&ann.session).await);
+    assert_eq!(accounts.get("/users", &token).await.status(), 401);
+    socket.closed().await;
+    assert_eq!(
+        accounts
+            .sign_in(&ann.email, &password_of(&ann.email))
+            .await
+            .status(),
+        422
+    );
+
+    // The last admin can neither be deleted nor be made a member.
+    let role = async |id: i64, role: &str| {
+        let path = format!("/users/{id}/role");
+        accounts.form(&path, &[("role", role)], &admin).await
+    };
+    assert_eq!(delete(accounts.admin.id).await.status(), 409);
+    let refused = role(accounts.admin.id, "member").await;
+    assert_eq!(refused.status(), 409);
+    assert!(
+        refused
+            .text()
+            .await
+            .unwrap()
+            .contains("This is the only admin.")
+    );
+    // An admin who can't sign in is no help.
+    accounts.new_user("ben", "ben@example.com").await;
+    let ben: i64 = sqlx::query_scalar("select id from users where email = 'ben@example.com'")
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    assert_eq!(role(ben, "admin").await.status(), 303);
+    assert_eq!(delete(accounts.admin.id).await.status(), 409);
+    // Another one is.
+    let cem = accounts.member("cem").await;
+    assert_eq!(role(cem.id, "admin").await.status(), 303);
+    let by_cem = accounts.get("/audit.ndjson", &By::from(&cem)).await;
+    assert_eq!(by_cem.status(), 200);
+    assert_eq!(role(accounts.admin.id, "member").await.status(), 303);
+    assert_eq!(accounts.get("/audit.ndjson", &admin).await.status(), 403);
+}
+
+#[tokio::test]
+async fn the_first_admin_comes_from_the_command_line() {
+    let accounts = Accounts::start().await;
+    let create = |email: &str, password: &str| {
+        let arguments = ["create-admin", "--email", email, "--name", "Ann"];
+        let output = accounts.app.server_program(&arguments, &[], password);
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (is_created, said) = create("ann@example.com", "short");
+    assert!(
+        !is_created && said.contains("at least 12 characters"),
+        "{said}"
+    );
+    let (is_created, said) = create("ann@example.com", "ann@example.com");
+    assert!(!is_created && said.contains("too easy to guess"), "{said}");
+    // A member becomes an admin, with another password.
+    let ann = accounts.member("ann").await;
+    let (is_created, said) = create("Ann@example.com", "quite an odd phrase");
+    assert!(is_created && said.contains("was there already"), "{said}");
+    assert!(!accounts.is_signed_in(&ann.session).await);
+    let session = session_in(&accounts.sign_in(&ann.email, "quite an odd phrase").await);
+    let audit = accounts.get("/audit.ndjson", &By::Session(session)).await;
+    assert_eq!(audit.status(), 200);
+    assert!(audit.text().await.unwrap().contains("command line"));
+}
