@@ -158,7 +158,7 @@ impl QueryParameters for JobsQuery {
 /// List jobs
 ///
 /// Members get their own.
-#[utoipa::path(get, path = "/jobs", tag = "jobs",
+#[utoipa::path(get, path = "/jobs", tag = "jobs", operation_id = "list_all",
     params(
         ("user_id" = Option<UserId>, Query, description = "only this user's"),
         ("status" = Option<JobStatus>, Query, description = "only those with this status"),
