@@ -99,13 +99,25 @@ pub(super) fn check_strength(password: &NewPassword, known: &[&str]) -> Result<(
         .chain(["batchline"])
         .filter(|word| word.chars().count() > 2)
         .collect();
-    match zxcvbn(password.as_str(), &words).score() >= Score::Three {
-        true => Ok(()),
-        false => Err(InvalidField::new(
+    let is_guessed = zxcvbn(password.as_str(), &words).score() < Score::Three;
+    match is_guessed || is_made_of(password.as_str(), &words) {
+        false => Ok(()),
+        true => Err(InvalidField::new(
             "new_password",
             "The password is too easy to guess. Use one that isn't based on common words, names or patterns.",
         )),
     }
+}
+
+/// Whether little is left of a password without these words. The estimate above takes several of them, one after the
+/// other, for more than they are.
+fn is_made_of(password: &str, words: &[&str]) -> bool {
+    const LEAST_CHARS: usize = 8;
+    let mut rest = password.to_lowercase();
+    for word in words {
+        rest = rest.replace(&word.to_lowercase(), "");
+    }
+    rest.chars().count() < LEAST_CHARS
 }
 
 #[cfg(test)]
