@@ -158,7 +158,7 @@ fn Filter(user: String, kind: Option<AuditKind>) -> impl IntoView {
 #[component]
 fn Events(events: Vec<AuditEvent>) -> impl IntoView {
     view! {
-        <div class="table-frame audit" tabindex="0" role="region" aria-labelledby="events">
+        <div class="table-frame audit" tabindex="0" role="region" aria-label="Table of events">
             <table>
                 <thead>
                     <tr>
