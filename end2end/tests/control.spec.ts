@@ -30,6 +30,10 @@ test('a job is paused, goes on, is cancelled, and is retried @large', async ({ p
   await expect(count(page, 'Processed')).toHaveText(processed!);
 
   await page.getByRole('button', { name: 'Resume' }).click();
+  await expect(page.getByText('Processing', { exact: true })).toBeVisible();
+  // At rest it can't be completed before the question below is answered.
+  await pause.click();
+  await expect(page.getByText('Paused', { exact: true })).toBeVisible();
   // Without JavaScript the question has an address, at which the page leaves time for the answer.
   await page.getByRole(javaScriptEnabled ? 'button' : 'link', { name: 'Cancel…' }).click();
   const dialog = page.getByRole('dialog', { name: 'Cancel this job?' });
