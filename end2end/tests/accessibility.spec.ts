@@ -1,6 +1,6 @@
 import AxeBuilder from '@axe-core/playwright';
 import { expect, test, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, listed, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, listed, live, start, upload } from './batchline';
 
 const FILE = [
   'transaction_id,amount,date,description',
@@ -91,6 +91,8 @@ test('axe finds nothing on the lists of jobs @javascript @once', async ({ page }
 test('axe finds nothing on several files, versions, and a row in its drawer @javascript @once', async ({ page }) => {
   await createUser(page);
   const dashboard = page.url();
+  // One file at a time until then.
+  await live(page);
   await page.getByLabel('File', { exact: true }).setInputFiles(
     ['one.csv', 'two.csv'].map((name) => ({ name, mimeType: 'text/csv', buffer: Buffer.from(FILE) })),
   );

@@ -1,5 +1,8 @@
 // What a person does with Batchline, step by step; the specs put these steps together.
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, type Page } from '@playwright/test';
 
 export const SAMPLE = `transaction_id,amount,date,description
@@ -27,14 +30,18 @@ export async function createUser(page: Page, user = somebody()) {
 
 // From the user's page; ends on the new job's page.
 export async function upload(page: Page, name: string, content: string | Buffer) {
-  await page.getByLabel('File', { exact: true }).setInputFiles({
-    name,
-    mimeType: name.endsWith('.png') ? 'image/png' : 'text/csv',
-    buffer: Buffer.from(content),
-  });
+  const buffer = Buffer.from(content);
+  // Playwright takes no more from memory.
+  const directory = buffer.length > 50_000_000 ? mkdtempSync(join(tmpdir(), 'long-')) : undefined;
+  const path = directory && join(directory, name);
+  if (path) writeFileSync(path, buffer);
+  await page
+    .getByLabel('File', { exact: true })
+    .setInputFiles(path ?? { name, mimeType: name.endsWith('.png') ? 'image/png' : 'text/csv', buffer });
   await page.getByRole('button', { name: 'Upload only' }).click();
   await expect(page).toHaveURL(/\/jobs\/\d+$/);
   await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
+  if (directory) rmSync(directory, { recursive: true });
 }
 
 // The jobs of a list, without its header.
@@ -62,7 +69,7 @@ export async function expectCounts(page: Page, counts: Record<string, string>) {
 // Long enough to be met while it is being processed.
 export const LONG = [
   'transaction_id,amount,date',
-  ...Array.from({ length: 1_800_000 }, (_, row) => `R${row},${row % 9 ? 1.5 : 'x'},2024-01-01`),
+  ...Array.from({ length: 5_000_000 }, (_, row) => `R${row},${row % 9 ? 1.5 : 'x'},2024-01-01`),
 ].join('\n');
 
 // With JavaScript the page has been taken over, and answers without being loaded anew.

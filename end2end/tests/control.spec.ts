@@ -2,7 +2,7 @@ import { expect, test } from '@playwright/test';
 import { completed, count, createUser, expectCounts, start, upload } from './batchline';
 
 // Long enough to be interrupted.
-const ROWS = 1_800_000;
+const ROWS = 5_000_000;
 const FILE = ['transaction_id,amount,date', ...Array.from({ length: ROWS }, (_, row) => `R${row},1.5,2024-01-01`)].join(
   '\n',
 );
@@ -43,7 +43,7 @@ test('a job is paused, goes on, is cancelled, and is retried @large', async ({ p
 
   await page.getByRole('button', { name: 'Retry' }).click();
   await completed(page);
-  await expectCounts(page, { 'Total rows': '1,800,000', Processed: '1,800,000', Valid: '1,800,000' });
+  await expectCounts(page, { 'Total rows': '5,000,000', Processed: '5,000,000', Valid: '5,000,000' });
 });
 
 test('the second half of a double click gives no other command @javascript @large @once', async ({ page }) => {
