@@ -20,7 +20,7 @@ test('the title says how a job stands, and nothing moves until its end @javascri
   await start(page);
   await expect(page.getByText(/^Checking rows/)).toBeVisible();
   await completed(page);
-  await expect(page.getByRole('link', { name: 'Download invalid rows (200,000)' })).toBeVisible();
+  await expect(page.getByRole('link', { name: 'Download invalid rows (555,556)' })).toBeVisible();
   await expect(page).toHaveTitle('Completed · long.csv · Batchline');
   const titles = await page.evaluate(() => [...(window as unknown as { titles: Set<string> }).titles]);
   for (const title of titles) expect(title).toMatch(/^(\d+%|Finishing|Completed|long\.csv) · /);
