@@ -362,10 +362,10 @@ impl Reads {
                 };
                 if preview.date_order_is_open {
                     sentence
-                        .push_str(" The other rows decide which is the day and which the month.");
+                        .push_str(" The rest of the file decides whether the day or the month comes first.");
                 }
                 if preview.decimal_is_open {
-                    sentence.push_str(" The other rows decide which sign is the decimal sign.");
+                    sentence.push_str(" The rest of the file decides whether the decimal sign is a point or a comma.");
                 }
                 sentence
             },

@@ -23,11 +23,12 @@ pub(super) struct Lengths {
 impl Lengths {
     /// Of one of [`ENCODINGS`].
     pub(super) fn of(encoding: &'static Encoding) -> Self {
-        // Records of every core ask for them.
+        // One cell for each: every core asks, and would wait for a lock.
         static KNOWN: [OnceLock<Lengths>; ENCODINGS.len()] =
             [const { OnceLock::new() }; ENCODINGS.len()];
         let known = ENCODINGS.iter().position(|it| *it == encoding);
-        *KNOWN[known.unwrap_or_default()].get_or_init(|| Self::find(encoding))
+        let known = known.expect("callers pass one of ENCODINGS");
+        *KNOWN[known].get_or_init(|| Self::find(encoding))
     }
 
     /// Some characters have two forms of different lengths. The one of two bytes is the usual one, and the other isn't

@@ -2,8 +2,8 @@
 
 use super::{Format, Question};
 use crate::{
-    Amount, Checked, Checker, Column, Container, DateOrder, Decimal, Encoding, FileError, Presumed,
-    RowError,
+    Amount, Checked, Checker, Column, Container, DateOrder, Decimal, Encoding, Fields, FileError,
+    Presumed, RowError,
 };
 
 /// The rows of a question as a format reads them.
@@ -28,13 +28,26 @@ pub struct PreviewRow {
 }
 
 impl Question {
-    /// Reads the rows that the question shows under `format`, of which only what is said about columns, dates and amounts
-    /// counts. Fails where the format doesn't say enough, or names a column that isn't there.
+    /// Reads the rows that the question shows under `format`. Only its columns, date order, decimal sign and
+    /// short rows are used.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the format doesn't name the columns of the date and the amount, or names one that isn't there.
     pub fn preview(&self, format: &Format) -> Result<Preview, FileError> {
         let mut text = Vec::new();
-        push_record(&mut text, self.header.iter(), self.header.len());
+        push_record(&mut text, &self.header);
         for row in &self.rows {
-            push_record(&mut text, row.iter(), self.header.len());
+            // A record without characters would be skipped. This one has as little to say.
+            let blank = [" ".to_owned()];
+            push_record(
+                &mut text,
+                if row.iter().all(String::is_empty) {
+                    &blank
+                } else {
+                    row
+                },
+            );
         }
         let mut format = Format {
             container: Some(Container::Csv),
@@ -45,6 +58,7 @@ impl Question {
             columns: format.columns.clone(),
             date_order: format.date_order,
             decimal: format.decimal,
+            fields: format.fields,
             ..Format::default()
         };
         let (mut date_order_is_open, mut decimal_is_open) = (false, false);
@@ -71,6 +85,8 @@ impl Question {
             } else if asks("decimal") && !decimal_is_open {
                 decimal_is_open = true;
                 format.decimal = Some(Decimal::Point);
+            } else if asks("fields") && format.fields.is_none() {
+                format.fields = Some(Fields::Pad);
             } else {
                 return Err(error);
             }
@@ -92,7 +108,7 @@ fn read(text: &[u8], format: &Format) -> Result<(Uses, Vec<PreviewRow>), FileErr
                 errors: row.errors,
             });
         };
-        // The ids of a few rows that are shown collide for nobody's harm.
+        // A fixed key is fine: there are only a few rows, so nobody gains from colliding ids.
         let mut checker = Checker::new([0; 16], format.clone(), presumed);
         checker.push(text, &mut on_row)?;
         match checker.finish(&mut on_row)? {
@@ -105,13 +121,8 @@ fn read(text: &[u8], format: &Format) -> Result<(Uses, Vec<PreviewRow>), FileErr
     }
 }
 
-/// Appends a record with so many fields.
-fn push_record<'a>(text: &mut Vec<u8>, values: impl Iterator<Item = &'a String>, fields: usize) {
-    let values = values
-        .map(String::as_str)
-        .chain(std::iter::repeat(""))
-        .take(fields);
-    for (at, value) in values.enumerate() {
+fn push_record(text: &mut Vec<u8>, values: &[String]) {
+    for (at, value) in values.iter().enumerate() {
         if at > 0 {
             text.push(b',');
         }
@@ -180,6 +191,32 @@ mod tests {
             .unwrap();
         assert!(preview.date_order_is_open && preview.decimal_is_open);
         assert!(preview.rows[0].errors.is_empty());
+    }
+
+    #[test]
+    fn each_row_shown_is_read_as_it_is() {
+        let mut question = question();
+        let texts = |texts: &[&str]| texts.iter().map(|it| (*it).to_owned()).collect();
+        question.rows = vec![
+            texts(&["", "", "", ""]),
+            texts(&["31.01.2024", "1"]),
+            texts(&["31.01.2024", "1", "", "", "more"]),
+            texts(&["31.01.2024", "1", "", ""]),
+        ];
+        let format =
+            json!({ "columns": { "date": "Buchung", "amount": "Betrag", "transaction_id": null } });
+        let format = Format::from_value(&format).unwrap();
+        let preview = question.preview(&format).unwrap();
+        let codes = |row: &PreviewRow| row.errors.first().map(|it| it.code.as_str());
+        assert_eq!(
+            preview.rows.iter().map(codes).collect::<Vec<_>>(),
+            [
+                Some("row.column_count"),
+                Some("row.column_count"),
+                Some("row.column_count"),
+                None
+            ]
+        );
     }
 
     #[test]
