@@ -1,15 +1,15 @@
 //! Who asks, and what they may see and do.
 //!
 //! **Invariant.** Every entry point that reads or changes what belongs to a user takes a [`Viewer`] and asks here before
-//! anything else. Only [`crate::accounts::Auth`] makes viewers. What belongs to somebody else is not found, exactly as
-//! if it didn't exist.
+//! anything else, or takes something that only such an entry point returns. Only [`crate::accounts::Auth`] makes viewers.
+//! What belongs to somebody else is not found, exactly as if it didn't exist.
 
 use std::{net::IpAddr, sync::Arc};
 
 use domain::{AuditKind, JobId, Role, Scope, SessionId, TokenId, UserId};
 use sqlx::PgPool;
 
-use crate::{Error, Result, audit};
+use crate::{Error, Result, audit, jobs::query};
 
 /// Whoever a request comes from. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -125,10 +125,7 @@ pub(crate) async fn check_job(
     let Some(owner) = viewer.owner() else {
         return check_scope(pool, viewer, act, None).await;
     };
-    let user_id = sqlx::query_scalar!("select user_id from jobs where id = $1", job_id.get())
-        .fetch_optional(pool)
-        .await?;
-    match user_id.map(UserId::from) {
+    match query::owner(pool, job_id).await? {
         Some(user_id) if user_id == owner => check_scope(pool, viewer, act, Some(user_id)).await,
         Some(user_id) => {
             let refused = audit::Event::refused(AuditKind::Access).of_job(user_id, job_id);
@@ -148,8 +145,8 @@ pub(crate) async fn check_admin(pool: &PgPool, viewer: &Viewer, act: Act) -> Res
     check_scope(pool, viewer, act, None).await
 }
 
-/// Fails with [`Error::Forbidden`] for tokens that may only read. For changes of what is then looked for among the viewer's
-/// own.
+/// Fails with [`Error::Forbidden`] for tokens that may only read. Call it before changing things that are then selected by
+/// their owner.
 pub(crate) async fn check_change(pool: &PgPool, viewer: &Viewer) -> Result<()> {
     check_scope(pool, viewer, Act::Change, viewer.owner()).await
 }

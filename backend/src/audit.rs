@@ -122,9 +122,15 @@ pub(crate) async fn record(
 }
 
 /// Adds an event about what has happened already. If that can't be done, the log has it.
+///
+/// Refused accesses and downloads cost a client nothing to repeat, so the same one is added once a minute.
 pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_>) {
     let actor = actor.into();
-    if let Err(error) = add(pool, &actor, event).await {
+    let added = match event.kind {
+        AuditKind::Access | AuditKind::Download => add_once_a_minute(pool, &actor, event).await,
+        _ => add(pool, &actor, event).await,
+    };
+    if let Err(error) = added {
         tracing::error!(%error, ?actor, ?event, "an event could not be added to the audit");
     }
 }
@@ -148,6 +154,32 @@ async fn add(database: impl PgExecutor<'_>, actor: &Actor, event: Event<'_>) -> 
     .execute(database)
     .await?;
     Ok(())
+}
+
+/// Looks at the latest 2,000 events of the kind: an index finds them, however many there are.
+async fn add_once_a_minute(pool: &PgPool, actor: &Actor, event: Event<'_>) -> sqlx::Result<()> {
+    let is_new = sqlx::query_scalar!(
+        r#"select not exists (
+               select from (select * from audit_events where kind = $1 order by id desc limit 2000) as latest
+               where at > now() - interval '1 minute' and outcome = $2
+                 and actor_id is not distinct from $3 and address is not distinct from $4
+                 and user_id is not distinct from $5 and job_id is not distinct from $6
+                 and detail is not distinct from $7
+           ) as "is_new!""#,
+        event.kind.as_str(),
+        event.outcome.as_str(),
+        actor.id.map(UserId::get),
+        actor.address,
+        event.user_id.map(UserId::get),
+        event.job_id.map(JobId::get),
+        event.detail
+    )
+    .fetch_one(pool)
+    .await?;
+    match is_new {
+        true => add(pool, actor, event).await,
+        false => Ok(()),
+    }
 }
 
 /// Which events are wanted.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use domain::{AuditKind, Command, Effect, GivenFormat, Job, JobId, JobStatus, SavedFormatId};
 use futures::{StreamExt, stream};
+use tracing::Instrument;
 
 use crate::{
     Backend, Error, Result,
@@ -39,6 +40,21 @@ pub struct Commanded {
 /// saved format of the given name; [`Error::Unavailable`] when Temporal doesn't take a job that is to run. Then nothing
 /// has changed.
 pub async fn command(
+    backend: &Backend,
+    viewer: &Viewer,
+    job_id: JobId,
+    command: Command,
+    given: &GivenFormat,
+) -> Result<Commanded> {
+    let (backend, viewer, given) = (backend.clone(), viewer.clone(), given.clone());
+    // Whoever asked may go away in the middle: the change would be made, and missing in the audit.
+    let obeyed = async move { obey(&backend, &viewer, job_id, command, &given).await };
+    tokio::spawn(obeyed.in_current_span())
+        .await
+        .map_err(|error| Error::Internal(error.into()))?
+}
+
+async fn obey(
     backend: &Backend,
     viewer: &Viewer,
     job_id: JobId,
@@ -116,7 +132,11 @@ pub async fn command_each(
         .into_iter()
         .map(|job| (job.id, job.filename))
         .collect();
+    let names = &names;
     let outcomes = stream::iter(jobs.to_vec()).map(|job_id| async move {
+        if !names.contains_key(&job_id) {
+            return (job_id, Err(Error::NotFound("Job")));
+        }
         let commanded = command(backend, viewer, job_id, order, &GivenFormat::default()).await;
         (job_id, commanded.map(|commanded| commanded.has_changed))
     });

@@ -3,7 +3,7 @@
 use domain::{Job, JobEvent, JobId, JobListRequest, JobProgress, UserId};
 
 use crate::{
-    Backend, JobList, ProgressHub, Result,
+    Backend, Error, JobList, ProgressHub, Result,
     access::{Act, Viewer, check_job, check_user},
     jobs::{
         events, list,
@@ -20,10 +20,12 @@ pub async fn job(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Jo
 ///
 /// # Errors
 ///
-/// [`crate::Error::NotFound`] without such a job.
+/// [`Error::NotFound`] without such a job.
 pub async fn events(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Vec<JobEvent>> {
     check_job(&backend.pool, viewer, job_id, Act::Read).await?;
-    query::get(&backend.pool, job_id).await?;
+    query::owner(&backend.pool, job_id)
+        .await?
+        .ok_or(Error::NotFound("Job"))?;
     Ok(query::events(&backend.pool, job_id).await?)
 }
 

@@ -41,8 +41,7 @@ pub async fn upload<E: Display>(
     let Accompanying { given, corrects } = with;
     let mut format = given.format.clone();
     if let Some(corrected) = *corrects {
-        let job = query::get(&backend.pool, corrected).await?;
-        if job.state.user_id != user_id {
+        if query::owner(&backend.pool, corrected).await? != Some(user_id) {
             return Err(Error::NotFound("Job"));
         }
         format = format.or(&query::file_format(&backend.pool, corrected).await?.format.0);

@@ -7,6 +7,7 @@ use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_admin, check_user},
     audit::{self, Event},
+    database,
     error::violates,
 };
 
@@ -118,20 +119,22 @@ pub async fn of_email(backend: &Backend, viewer: &Viewer, email: &str) -> Result
 /// Fails with [`Error::Conflict`] when the address is taken, whatever its case. For admins.
 pub async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -> Result<User> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
+    let mut tx = database::begin(&backend.pool).await?;
     let user = sqlx::query_as!(
         User,
         "insert into users (name, email) values ($1, $2) returning id, name, email, created_at",
         user.name.as_str(),
         user.email.as_str()
     )
-    .fetch_one(&backend.pool)
+    .fetch_one(&mut *tx)
     .await
     .map_err(email_taken)?;
-    tracing::info!(user_id = %user.id, "user created");
     let created = Event::done(AuditKind::CreateUser)
         .of_user(user.id)
         .detail(&user.email);
-    audit::note(&backend.pool, viewer, created).await;
+    audit::record(&mut *tx, viewer, created).await?;
+    tx.commit().await?;
+    tracing::info!(user_id = %user.id, "user created");
     Ok(user)
 }
 
@@ -145,6 +148,7 @@ pub async fn update(
     // Of others, members don't know.
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     check_admin(&backend.pool, viewer, Act::Change).await?;
+    let mut tx = database::begin(&backend.pool).await?;
     let user = sqlx::query_as!(
         User,
         "update users set name = coalesce($2, name), email = coalesce($3, email) where id = $1
@@ -153,14 +157,15 @@ pub async fn update(
         change.name.as_ref().map(|name| name.as_str()),
         change.email.as_ref().map(|email| email.as_str())
     )
-    .fetch_optional(&backend.pool)
+    .fetch_optional(&mut *tx)
     .await
     .map_err(email_taken)?
     .ok_or(Error::NotFound("User"))?;
     let changed = Event::done(AuditKind::ChangeUser)
         .of_user(user.id)
         .detail(&user.email);
-    audit::note(&backend.pool, viewer, changed).await;
+    audit::record(&mut *tx, viewer, changed).await?;
+    tx.commit().await?;
     Ok(user)
 }
 

@@ -54,17 +54,31 @@ impl Changes {
     }
 }
 
-/// The versions of this job's file.
-pub async fn of(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Versions> {
+/// Which job this one corrects, and the ids of all versions of its file, newest first. There are none if it is the only one.
+pub async fn ids(
+    backend: &Backend,
+    viewer: &Viewer,
+    job_id: JobId,
+) -> Result<(Option<JobId>, Vec<JobId>)> {
     check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     let thread = query::versions(&backend.pool, job_id).await?;
-    if thread.len() < 2 {
-        return Ok(Versions::default());
-    }
-    let ids: Vec<JobId> = thread.iter().map(|(id, _)| *id).collect();
-    let jobs = list::chosen(&backend.pool, viewer.owner(), &ids).await?;
     let corrects = thread.iter().find(|(id, _)| *id == job_id);
     let corrects = corrects.and_then(|(_, corrects)| *corrects);
+    let mut ids: Vec<JobId> = thread.into_iter().map(|(id, _)| id).collect();
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    if ids.len() < 2 {
+        ids.clear();
+    }
+    Ok((corrects, ids))
+}
+
+/// The versions of this job's file.
+pub async fn of(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Versions> {
+    let (corrects, ids) = ids(backend, viewer, job_id).await?;
+    if ids.is_empty() {
+        return Ok(Versions::default());
+    }
+    let jobs = list::chosen(&backend.pool, viewer.owner(), &ids).await?;
     let is_completed = |id: JobId| {
         let job = jobs.iter().find(|job| job.id == id);
         job.is_some_and(|job| job.state.status == JobStatus::Completed)

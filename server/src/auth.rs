@@ -29,7 +29,7 @@ impl<S: Sync> FromRequestParts<S> for By {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // A route that isn't behind `require` is behind nothing: it gets nobody.
+        // Routes without the layer have no viewer, and refuse the request.
         parts
             .extensions
             .get()

@@ -78,8 +78,8 @@ pub struct Limits {
     #[arg(long, env = "MAX_SIGN_INS_PER_MINUTE", default_value_t = 30)]
     pub max_sign_ins_per_minute: u32,
 
-    /// Tries to sign in to one account from one address, of which one comes back each minute; more get 429. From all
-    /// addresses together there may be ten times as many. 0: any number
+    /// Attempts to sign in to one account from one address; one more is allowed each minute, and others get 429. All
+    /// addresses together have ten times as many. 0: any number
     #[arg(long, env = "MAX_SIGN_INS_PER_ACCOUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub max_sign_ins_per_account: u32,
 

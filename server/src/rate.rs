@@ -4,8 +4,8 @@ use std::{
     hash::Hash,
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -24,10 +24,18 @@ use governor::{
 use crate::{limits::Limits, problem::Problem, serve::Ends};
 
 /// Keys that are remembered before those that have been quiet are forgotten.
-const MAX_KEYS: usize = 10_000;
+const MANY_KEYS: usize = 10_000;
+/// Keys that are remembered at most. New ones have to wait.
+const MAX_KEYS: usize = 200_000;
 
 /// How often something may happen for a key. None: as often as one likes.
-struct Rate<K: Hash + Eq + Clone>(Option<Arc<RateLimiter<K, HashMapStateStore<K>, DefaultClock>>>);
+struct Rate<K: Hash + Eq + Clone>(Option<Arc<Counts<K>>>);
+
+struct Counts<K: Hash + Eq + Clone> {
+    limiter: RateLimiter<K, HashMapStateStore<K>, DefaultClock>,
+    /// When quiet keys were last forgotten.
+    tidied: Mutex<Instant>,
+}
 
 impl<K: Hash + Eq + Clone> Clone for Rate<K> {
     fn clone(&self) -> Self {
@@ -37,16 +45,29 @@ impl<K: Hash + Eq + Clone> Clone for Rate<K> {
 
 impl<K: Hash + Eq + Clone> Rate<K> {
     fn new(quota: Option<Quota>) -> Self {
-        Self(quota.map(|quota| Arc::new(RateLimiter::hashmap(quota))))
+        Self(quota.map(|quota| {
+            Arc::new(Counts {
+                limiter: RateLimiter::hashmap(quota),
+                tidied: Mutex::new(Instant::now()),
+            })
+        }))
     }
 
     /// Counts one more, or returns after how many seconds there may be one.
     fn count(&self, key: &K) -> Result<(), u32> {
-        let Some(limiter) = &self.0 else {
+        let Some(Counts { limiter, tidied }) = self.0.as_deref() else {
             return Ok(());
         };
-        if limiter.len() > MAX_KEYS {
-            limiter.retain_recent();
+        if limiter.len() > MANY_KEYS {
+            let mut tidied = tidied.lock().unwrap_or_else(PoisonError::into_inner);
+            // It goes over all keys.
+            if tidied.elapsed() > Duration::from_secs(1) {
+                limiter.retain_recent();
+                *tidied = Instant::now();
+            }
+            if limiter.len() > MAX_KEYS {
+                return Err(60);
+            }
         }
         limiter.check_key(key).map_err(|not_until| {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
@@ -91,7 +112,7 @@ impl SignInRate {
         }
     }
 
-    /// Counts a try, or refuses it. `account` is an email address or anything else that names one.
+    /// Counts an attempt, or refuses it. `account` is an email address or anything else that names one.
     pub fn count(&self, address: IpAddr, account: &str) -> Result<(), Problem> {
         let address = whose(address);
         let account: String = account
@@ -105,7 +126,7 @@ impl SignInRate {
             .and_then(|()| self.account_from_address.count(&(account.clone(), address)))
             .and_then(|()| self.account.count(&account))
             .map_err(|seconds| {
-                let sentence = format!("Too many tries to sign in. Try again in {seconds} s.");
+                let sentence = format!("Too many sign-in attempts. Try again in {seconds} s.");
                 let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence);
                 problem.retry_after(seconds)
             })
@@ -113,7 +134,7 @@ impl SignInRate {
 }
 
 /// The address, or the network of one who has 2⁶⁴ of them.
-fn whose(address: IpAddr) -> IpAddr {
+pub fn whose(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() >> 64 << 64;
@@ -134,7 +155,7 @@ pub async fn limit_changes(
         Method::GET | Method::HEAD | Method::OPTIONS
     );
     if let Some(Ends { peer, .. }) = request.extensions().get().filter(|_| is_change)
-        && let Err(seconds) = rate.0.count(&peer.ip())
+        && let Err(seconds) = rate.0.count(&whose(peer.ip()))
     {
         let sentence =
             format!("Too many changes came from your address. Try again in {seconds} s.");

@@ -29,6 +29,7 @@ use crate::{
     input::ApiPath,
     limits::{Limits, MAX_SOCKET_BUFFER, MAX_SOCKET_MESSAGE},
     problem::Problem,
+    rate::whose,
     serve::Ends,
     state::{AppState, Stopping},
 };
@@ -45,7 +46,7 @@ pub async fn watch_user(
 ) -> Result<Response, Problem> {
     users::get(&state.backend, &viewer, user_id).await?;
     let upgrade = bounded(upgrade?);
-    let counted = state.sockets.count(Some(user_id), peer.ip())?;
+    let counted = state.sockets.count(Some(user_id), whose(peer.ip()))?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _counted = counted;
         let watcher = Watcher {
@@ -74,7 +75,7 @@ pub async fn watch_all(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = bounded(upgrade?);
-    let counted = state.sockets.count(viewer.owner(), peer.ip())?;
+    let counted = state.sockets.count(viewer.owner(), whose(peer.ip()))?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _counted = counted;
         // An error says that the peer is gone: nothing is left to be done for it.
@@ -103,8 +104,14 @@ async fn tell_changes(
                         break;
                     }
                 }
+                // What was missed may be that somebody may see less.
+                Ok(Event::Resync) | Err(RecvError::Lagged(_)) => {
+                    if !look_again(&backend, auth, &mut viewer).await {
+                        break;
+                    }
+                    has_changed = true;
+                }
                 Ok(event) => has_changed |= concerns(&event, viewer.owner()),
-                Err(RecvError::Lagged(_)) => has_changed = true,
                 Err(RecvError::Closed) => break,
             },
             () = sleep_until(due), if has_changed => {
@@ -138,8 +145,7 @@ fn concerns(event: &Event, owner: Option<UserId>) -> bool {
     match event {
         Event::Progress(progress) => of(progress.state.user_id),
         Event::Deleted(deleted) => of(deleted.user_id),
-        Event::AccessChanged(_) => false,
-        Event::Resync => true,
+        Event::AccessChanged(_) | Event::Resync => false,
     }
 }
 
@@ -299,7 +305,13 @@ impl Watcher {
                         }
                     }
                     Ok(Event::Progress(_) | Event::Deleted(_) | Event::AccessChanged(_)) => {}
-                    Ok(Event::Resync) | Err(RecvError::Lagged(_)) => self.send_states().await?,
+                    // What was missed may be that somebody may see less.
+                    Ok(Event::Resync) | Err(RecvError::Lagged(_)) => {
+                        if !self.may_watch().await {
+                            break;
+                        }
+                        self.send_states().await?;
+                    }
                     Err(RecvError::Closed) => break,
                 },
                 message = self.socket.recv() => match message {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use backend::{Backend, Viewer, control::Outcome};
+use backend::{Backend, Viewer};
 use domain::{Command, JobId, format};
 
 use crate::{AppError, Notice};
@@ -35,7 +35,10 @@ pub async fn change_jobs(
 
 async fn change(backend: &Backend, viewer: &Viewer, fields: &[(String, String)]) -> Notice {
     let Some((change, jobs)) = parse(fields) else {
-        return Notice::new("Some fields didn't arrive. Reload the page and try again.");
+        return Notice::new(format!(
+            "Some fields didn't arrive, or more than {} jobs were selected. Reload the page and try again.",
+            format::count(MAX_JOBS as u64)
+        ));
     };
     if jobs.is_empty() {
         return Notice::new("Select at least one job first.");
@@ -93,10 +96,9 @@ async fn give(
         Command::Retry => "retried",
     };
     let outcomes = backend::control::command_each(backend, viewer, jobs, command).await?;
-    let name = |outcome: &Outcome| outcome.filename.clone();
     let (mut changed, mut unchanged, mut refused) = (Vec::new(), 0_u64, Vec::new());
     for outcome in outcomes {
-        let name = name(&outcome).map_or_else(|| format!("Job {}", outcome.job_id), shortened);
+        let name = (outcome.filename).map_or_else(|| format!("Job {}", outcome.job_id), shortened);
         match outcome.has_changed {
             Ok(true) => changed.push(name),
             Ok(false) => unchanged += 1,
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn one_job_is_told_from_the_chosen_ones() {
+    fn a_single_job_takes_precedence_over_the_selected_ones() {
         let form = fields(&[
             ("job", "3"),
             ("job", "2"),

@@ -86,7 +86,7 @@ pub async fn rows(
     Ok(page)
 }
 
-/// Reads a field that is no file, of so many bytes at most.
+/// Reads a text field of at most `$max` bytes.
 #[cfg(feature = "ssr")]
 macro_rules! small_text {
     ($field:expr, $max:expr) => {
@@ -144,13 +144,13 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         &backend, &viewer, user_id, &filename, &with, field,
                     )
                     .await?;
-                    // The button that was pressed comes last. Without it the file is stored all the same.
+                    // The button that was pressed is the last field. The file is stored with or without it.
                     while let Ok(Some(mut field)) = form.next_field().await {
                         let is_button = field.name() == Some("then");
                         if is_button
                             && small_text!(field, MAX_ID_BYTES).is_ok_and(|then| then == "start")
                         {
-                            start(&backend, &viewer, job.id).await?;
+                            start(&backend, &viewer, job.id).await;
                         }
                     }
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
@@ -165,13 +165,14 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     .map_err(|error: AppError| error.at("file"))
 }
 
-/// Starts a job that was just uploaded. Where Temporal doesn't take it, it stays pending, to be started by hand.
+/// Starts a job that was just uploaded. If that fails, the job stays pending and can be started by hand: an error would be
+/// taken for one of the upload.
 #[cfg(feature = "ssr")]
-async fn start(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<(), AppError> {
+async fn start(backend: &Backend, viewer: &Viewer, job_id: JobId) {
     let given = GivenFormat::default();
-    match backend::control::command(backend, viewer, job_id, Command::Start, &given).await {
-        Ok(_) | Err(backend::Error::Unavailable(_)) => Ok(()),
-        Err(error) => Err(error.into()),
+    let started = backend::control::command(backend, viewer, job_id, Command::Start, &given).await;
+    if let Err(error) = started {
+        tracing::warn!(%job_id, %error, "a job wasn't started after its upload");
     }
 }
 

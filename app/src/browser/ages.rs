@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(20);
 
 pub fn listen() {
     age();
-    // The page ends it. Nothing is to be done where a document can't wait.
+    // Runs until the page is left. Without timers, ages stay as rendered.
     let _ = set_interval_with_handle(age, EVERY);
 }
 
@@ -31,7 +31,7 @@ fn age() {
         }
         let local = date.to_locale_string("default", &JsValue::UNDEFINED);
         let title = format!("{} ({})", String::from(local), format::time(&at));
-        // Fails for no name that is one.
+        // "title" is a valid name of an attribute.
         let _ = time.set_attribute("title", &title);
     }
 }

@@ -1,6 +1,8 @@
 //! Shows a row of a job in a drawer beside its table: the article of the row's own page. The arrows go to the rows around
 //! it, Escape closes it, and the focus goes back to the table.
 
+use std::cell::Cell;
+
 use leptos::{
     ev,
     prelude::{document, window, window_event_listener},
@@ -10,13 +12,18 @@ use leptos::{
 };
 use wasm_bindgen::{JsCast, closure::Closure};
 
-use super::parts::fetch_document;
+use super::parts::{fetch_document, say_unreachable};
 
 /// Of the dialog, and of the article in it.
 const DRAWER: &str = "drawer";
 const ROW: &str = "row";
 /// Which row the drawer shows.
 const ADDRESS: &str = "data-address";
+
+thread_local! {
+    /// Grows with each row that is asked for, and when the drawer closes: an earlier answer is out of date.
+    static ASKED: Cell<u32> = const { Cell::new(0) };
+}
 
 pub fn listen() {
     let _ = window_event_listener(ev::click, |event| {
@@ -46,7 +53,6 @@ fn asked(event: &MouseEvent) -> Option<String> {
         .ok()?
     {
         Some(link) => {
-            // Within the drawer the ways to other rows, too.
             let is_row = link.has_attribute("data-drawer")
                 || (link.has_attribute("rel") && link.closest("#drawer").ok()?.is_some());
             is_row.then_some(link)?
@@ -70,6 +76,10 @@ fn is_selecting() -> bool {
 
 /// The link to the row that a key of an open drawer leads to.
 fn neighbour(event: &KeyboardEvent) -> Option<HtmlAnchorElement> {
+    // A key that is held would ask for rows faster than they come.
+    if event.repeat() || is_scrolled(event) {
+        return None;
+    }
     let rel = match event.key().as_str() {
         "ArrowUp" | "ArrowLeft" | "k" => "prev",
         "ArrowDown" | "ArrowRight" | "j" => "next",
@@ -79,17 +89,30 @@ fn neighbour(event: &KeyboardEvent) -> Option<HtmlAnchorElement> {
     link.ok()??.dyn_into().ok()
 }
 
+/// Whether the key moves within the record, which may be long.
+fn is_scrolled(event: &KeyboardEvent) -> bool {
+    let target: Option<Element> = event.target().and_then(|it| it.dyn_into().ok());
+    target.is_some_and(|it| it.class_list().contains("raw"))
+}
+
 fn show(address: String) {
+    let number = ASKED.get() + 1;
+    ASKED.set(number);
     leptos::task::spawn_local(async move {
-        let article = match fetch_document(&address).await {
-            Ok(fetched) => fetched.get_element_by_id(ROW),
-            Err(_) => None,
+        let fetched = fetch_document(&address).await;
+        if ASKED.get() != number {
+            return;
+        }
+        let Ok(fetched) = fetched else {
+            say_unreachable();
+            return;
         };
+        let article = fetched.get_element_by_id(ROW);
         if article
             .and_then(|article| open(&article, &address))
             .is_none()
         {
-            // The row's own page, or the browser, says why.
+            // The row's own page says why.
             let _ = window().location().set_href(&address);
         }
     });
@@ -136,6 +159,7 @@ fn open(article: &Element, address: &str) -> Option<()> {
 
 /// The focus goes back to the row that was shown last, if its table has it.
 fn return_focus() {
+    ASKED.set(ASKED.get() + 1);
     let shown = document().get_element_by_id(DRAWER);
     let address = shown.and_then(|dialog| dialog.get_attribute(ADDRESS));
     let Ok(links) = document().query_selector_all("a[data-drawer]") else {

@@ -69,7 +69,7 @@ pub fn listen() {
             go(&url);
         } else if is_other_page(&url.href()) && is_offline() {
             event.prevent_default();
-            say(TROUBLE, &AppError::unreachable().message);
+            say_unreachable();
         }
     });
     let _ = window_event_listener(ev::submit, |event| {
@@ -81,7 +81,7 @@ pub fn listen() {
         } else if !event.default_prevented() && is_offline() {
             // The browser would show its own page in place of this one.
             event.prevent_default();
-            say(TROUBLE, &AppError::unreachable().message);
+            say_unreachable();
         }
     });
     // A choice that is all there is to say takes effect at once.
@@ -174,7 +174,7 @@ fn post_in_place(event: &SubmitEvent) -> bool {
                 // Whoever has chosen several has done so for this.
                 Ok(()) if body.contains("command=") => selection::clear(&form),
                 Ok(()) => {}
-                Err(_) => say(TROUBLE, &AppError::unreachable().message),
+                Err(_) => say_unreachable(),
             }
         });
     }
@@ -189,8 +189,18 @@ async fn post(form: &HtmlFormElement, body: &str) -> Result<(), JsValue> {
     options.set_body(&fields);
     let response = window().fetch_with_str_and_init(&form.action(), &options);
     let response: Response = response.await?.dyn_into()?;
+    let (url, here) = (Url::new(&response.url())?, window().location());
+    if !response.redirected() {
+        // It was refused: too large, too many, or too much at once.
+        return Err(JsValue::NULL);
+    }
+    if here.pathname() != Ok(url.pathname()) {
+        return here.set_href(&response.url());
+    }
     if is_other_page(&response.url()) {
-        return window().location().set_href(&response.url());
+        // Somebody has gone on to another list meanwhile.
+        refresh();
+        return Ok(());
     }
     let fetched = document_of(&response).await?;
     apply(&fetched)?;
@@ -246,7 +256,7 @@ fn show(is_new: bool) {
                     // To the address of what is still shown.
                     let _ = window().history().and_then(|history| history.back());
                 }
-                say(TROUBLE, &AppError::unreachable().message);
+                say_unreachable();
             }
             // Shows what the server says instead.
             Err(Unshown::Other) => drop(window().location().reload()),
@@ -287,6 +297,11 @@ fn say_news(before: &HashMap<String, String>) {
     if !sentences.is_empty() {
         say(ANNOUNCEMENT, &sentences.join(" "));
     }
+}
+
+/// Says that the server can't be reached.
+pub fn say_unreachable() {
+    say(TROUBLE, &AppError::unreachable().message);
 }
 
 /// Ids of the places in the document for what has changed, and for why something could not.
@@ -393,6 +408,7 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
         let _ = focused.focus_with_options(&options);
     }
     preview::refresh();
+    selection::refresh();
     ISLANDS.with_borrow(|islands| {
         for (name, take) in islands {
             let island = fetched.query_selector(&format!("[data-component^='{name}_']"))?;

@@ -2,7 +2,7 @@
 
 use leptos::{
     ev,
-    prelude::window_event_listener,
+    prelude::{document, window_event_listener},
     web_sys::{Element, HtmlFormElement, HtmlInputElement},
 };
 use wasm_bindgen::JsCast;
@@ -24,23 +24,29 @@ pub fn listen() {
             boxes
                 .iter()
                 .for_each(|it| it.set_checked(changed.checked()));
-        } else if let Ok(Some(all)) = table.query_selector("input[data-all]")
-            && let Ok(all) = all.dyn_into::<HtmlInputElement>()
-        {
-            let checked = boxes.iter().filter(|it| it.checked()).count();
-            all.set_checked(checked == boxes.len());
-            all.set_indeterminate(checked > 0 && checked < boxes.len());
         }
+        refresh();
     });
 }
 
 /// Selects nothing any more.
 pub fn clear(form: &HtmlFormElement) {
-    form.reset();
-    if let Ok(Some(all)) = form.query_selector("input[data-all]")
+    // Not the form's defaults: the page may have come with all jobs selected.
+    boxes(form).iter().for_each(|it| it.set_checked(false));
+    refresh();
+}
+
+/// Has the box for all jobs show how many of them are selected.
+pub fn refresh() {
+    let all = document().query_selector("input[data-all]");
+    if let Ok(Some(all)) = all
         && let Ok(all) = all.dyn_into::<HtmlInputElement>()
+        && let Ok(Some(table)) = all.closest("table")
     {
-        all.set_indeterminate(false);
+        let boxes = boxes(&table);
+        let checked = boxes.iter().filter(|it| it.checked()).count();
+        all.set_checked(checked > 0 && checked == boxes.len());
+        all.set_indeterminate(checked > 0 && checked < boxes.len());
     }
 }
 

@@ -52,7 +52,9 @@ pub fn JobSummary(
             Ok(told) if told.job_id == job_id => renew(job, told.state),
             Ok(_) => {}
             // The page that shows it is gone.
-            Err(_) if JobDeleted::from_json(message).is_some() => live::refresh(),
+            Err(_) if JobDeleted::from_json(message).is_some_and(|it| it.job_id == job_id) => {
+                live::refresh();
+            }
             // Anything else is only a sign of life.
             Err(_) => {}
         },

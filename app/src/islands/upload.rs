@@ -184,9 +184,7 @@ pub fn UploadForm(
                 <FormatField names=formats check input />
                 <FileField input check queue is_one error is_sending />
             </form>
-            <CheckPanel check input />
-            <QueueList queue />
-            // In sight below a long report, and after it for who goes on by keyboard.
+            // Before the report, which grows while somebody is about to press a button; in sight as long as it is.
             <div class="upload-bar">
                 <div class="controls">
                     <button
@@ -226,6 +224,8 @@ pub fn UploadForm(
                         .then(|| view! { <SendingProgress sent /> })
                 }}
             </div>
+            <CheckPanel check input />
+            <QueueList queue />
         </section>
     }
 }

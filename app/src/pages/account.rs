@@ -91,7 +91,7 @@ fn administration() -> impl IntoView {
     view! {
         <section class="panel" aria-labelledby="administration">
             <h2 id="administration">"Administration"</h2>
-            <ul class="plain-list">
+            <ul class="entries">
                 <li>
                     <a href="/accounts">"Users and roles"</a>
                 </li>

@@ -51,7 +51,7 @@ pub async fn delete_jobs(
 
 fn nothing(list: String) -> impl IntoView {
     view! {
-        <p>"No job is selected, or they are deleted already."</p>
+        <p>"No job is selected, or the selected jobs are already deleted."</p>
         <p>
             <a class="button" href=list>
                 "Back to the list"
@@ -74,9 +74,9 @@ fn question(jobs: Vec<Job>, list: String) -> impl IntoView {
     );
     let active = (active > 0).then(|| {
         let sentence = match active {
-            1 => "1 of them is being processed. It is stopped.".to_owned(),
+            1 => "1 of them is being processed and will be stopped.".to_owned(),
             _ => format!(
-                "{} of them are being processed. They are stopped.",
+                "{} of them are being processed and will be stopped.",
                 format::count(active)
             ),
         };

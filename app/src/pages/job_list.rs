@@ -63,9 +63,10 @@ impl Jobs {
     }
 
     /// How often the page fetches itself again without JavaScript: not while somebody is choosing jobs, whose choice
-    /// would be lost.
+    /// would be lost, nor while there is a notice to read, which is shown once.
     pub fn refresh(&self) -> Option<String> {
-        let is_needed = self.is_active() && self.address.select() == Select::Off;
+        let is_needed =
+            self.is_active() && self.notice.is_none() && self.address.select() == Select::Off;
         is_needed.then(|| REFRESH_SECONDS.to_owned())
     }
 }

@@ -1,6 +1,8 @@
 //! `/jobs/{id}/rows/{number}`: one row with everything that the file says of it. With JavaScript the job's page shows it in
 //! a drawer (`browser::drawer`).
 
+use std::collections::HashMap;
+
 use axum::http::StatusCode;
 use backend::{Backend, Viewer, results::row::RowDetails};
 use domain::{Job, JobId, Transaction, format};
@@ -72,6 +74,7 @@ fn Details(job_id: JobId, details: RowDetails) -> impl IntoView {
         row,
         raw,
         fields,
+        more_fields,
         same_id,
         previous,
         next,
@@ -136,6 +139,11 @@ fn Details(job_id: JobId, details: RowDetails) -> impl IntoView {
             </ul>
             {same}
             <dl class="details">{fields.collect_view()}</dl>
+            {(more_fields > 0)
+                .then(|| {
+                    let more = format::counted(more_fields as u64, "more field");
+                    view! { <p class="muted">{format!("… and {more}")}</p> }
+                })}
             <h2>"As it is in the file"</h2>
             <pre class="raw" tabindex="0" aria-label="The row as it is in the file" dir="auto">{shortened(raw)}</pre>
             <div class="buttons">
@@ -177,12 +185,16 @@ fn Verdict(row: Transaction) -> impl IntoView {
 /// The fields by their names, in their order. Of several with one name, each later one has a number.
 fn json(details: &RowDetails) -> String {
     let mut object = Map::new();
+    // The number to try next for each name.
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
     for (name, value) in &details.fields {
-        let names = std::iter::successors(Some(2), |number| Some(number + 1))
-            .map(|number| format!("{name} {number}"));
-        let mut names = std::iter::once(name.clone()).chain(names);
-        let free = names.find(|name| !object.contains_key(name));
-        object.insert(free.unwrap_or_default(), Value::from(value.clone()));
+        let number = numbers.entry(name).or_insert(1);
+        let mut free = name.clone();
+        while object.contains_key(&free) {
+            *number += 1;
+            free = format!("{name} {number}");
+        }
+        object.insert(free, Value::from(value.clone()));
     }
     Value::Object(object).to_string()
 }

@@ -5,18 +5,19 @@ use backend::{
     Backend, Viewer,
     accounts::{self, LINK_HOURS, Member, MemberPage, PasswordLink},
 };
-use domain::{Email, Role, User, UserName, format};
+use domain::{Role, User, format};
 use leptos::prelude::*;
 
 use super::{
     failure::failure,
     pager::{Pager, page_number},
     sign_in::title,
+    users::CreateUserForm,
 };
 use crate::{
     AppError, Page, Query, Site,
     api::{at_its_field, parse},
-    components::{FormError, TextField, Time},
+    components::{FormError, Time},
 };
 
 pub async fn members(
@@ -57,7 +58,11 @@ pub async fn members(
                 <h1>"Users and roles"</h1>
             </div>
             <div class="columns columns-form-first">
-                <NewMember error />
+                <CreateUserForm
+                    error
+                    action="/accounts"
+                    hint="You get a link to pass on, with which the user sets a password."
+                />
                 <section aria-labelledby="users" id="members" data-part>
                     <h2 id="users">"Users " <span class="tally">{format::count(total)}</span></h2>
                     {invalid_page
@@ -93,40 +98,6 @@ fn one_member(member: Member) -> impl IntoView {
             <span class="muted">{member.role.label()}</span>
             <span class="muted">{member.user.email} {password} {seen}</span>
         </li>
-    }
-    .into_any()
-}
-
-#[component]
-fn NewMember(error: Option<AppError>) -> impl IntoView {
-    view! {
-        <section class="panel" aria-labelledby="new-user">
-            <h2 id="new-user">"New user"</h2>
-            <form method="post" action="/accounts">
-                <FormError error=error.clone() />
-                <TextField
-                    id="new-user-name"
-                    name="name"
-                    label="Name"
-                    autocomplete="off"
-                    maxlength=UserName::MAX_CHARS
-                    error=error.as_ref()
-                />
-                <TextField
-                    id="new-user-email"
-                    name="email"
-                    label="Email"
-                    kind="email"
-                    autocomplete="off"
-                    maxlength=Email::MAX_CHARS
-                    error=error.as_ref()
-                />
-                <p class="hint">"You get a link to pass on, with which the user sets a password."</p>
-                <button class="button button-primary" data-under-way="Creating…">
-                    "Create user"
-                </button>
-            </form>
-        </section>
     }
     .into_any()
 }

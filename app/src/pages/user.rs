@@ -139,8 +139,8 @@ fn NoFiles(user_id: UserId, error: Option<AppError>) -> impl IntoView {
                         "Download a sample file"
                     </a>
                 </li>
-                <li>"Start processing. You can close the page; it keeps running."</li>
-                <li>"Review the problems and download the rows to fix."</li>
+                <li>"Choose \"Upload and start\". You can close the page; processing continues."</li>
+                <li>"Review the errors and download the invalid rows to fix."</li>
             </ol>
             <p>"No file to hand?"</p>
             <form method="post" action=CreateDemoJob::PATH>

@@ -162,7 +162,13 @@ fn UserItem(user: User) -> impl IntoView {
 }
 
 #[component]
-fn CreateUserForm(error: Option<AppError>, action: &'static str) -> impl IntoView {
+pub fn CreateUserForm(
+    error: Option<AppError>,
+    action: &'static str,
+    /// What happens next.
+    #[prop(optional)]
+    hint: Option<&'static str>,
+) -> impl IntoView {
     view! {
         <section class="panel" aria-labelledby="new-user">
             <h2 id="new-user">"New user"</h2>
@@ -185,6 +191,7 @@ fn CreateUserForm(error: Option<AppError>, action: &'static str) -> impl IntoVie
                     maxlength=Email::MAX_CHARS
                     error=error.as_ref()
                 />
+                {hint.map(|hint| view! { <p class="hint">{hint}</p> })}
                 <button class="button button-primary" data-under-way="Creating…">
                     "Create user"
                 </button>

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Backend, Error, Result,
-    access::{Act, Viewer, check_admin},
+    access::{Act, Viewer, check_admin, session_of},
     audit::{self, Event},
     database,
 };
@@ -25,13 +25,14 @@ pub struct PasswordLink {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Creates the user's link; one that there was is void. For admins.
+/// Creates the user's link; one that there was is void. For admins, who must have signed in: a token can't.
 pub async fn create_link(
     backend: &Backend,
     viewer: &Viewer,
     user_id: UserId,
 ) -> Result<PasswordLink> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
+    session_of(viewer)?;
     let secret = Secret::new("")?;
     let mut tx = database::begin(&backend.pool).await?;
     let expires_at = sqlx::query_scalar!(

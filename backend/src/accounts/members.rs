@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Backend, Error, Result,
-    access::{Act, Viewer, check_admin},
+    access::{Act, Viewer, check_admin, session_of},
     audit::{self, Actor, Event},
     database, users,
 };
@@ -119,6 +119,7 @@ pub async fn create_user(
     viewer: &Viewer,
     new: &NewUser,
 ) -> Result<(User, PasswordLink)> {
+    session_of(viewer)?;
     let user = users::create(backend, viewer, new).await?;
     let link = create_link(backend, viewer, user.id).await?;
     Ok((user, link))
@@ -132,6 +133,7 @@ pub async fn set_role(
     role: Role,
 ) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
+    session_of(viewer)?;
     let mut tx = database::begin(&backend.pool).await?;
     if role != Role::Admin {
         keep_an_admin(&mut tx, user_id).await?;

@@ -178,7 +178,7 @@ async fn touch(pool: &PgPool, id: i64) -> Result<()> {
     Ok(())
 }
 
-/// Has what signing in needs at hand, so that the first try takes no longer than others.
+/// Computes the hash used for unknown addresses, so that the first sign-in takes no longer than others.
 pub async fn prepare(backend: &Backend) -> Result<()> {
     backend.passwords.verify("", None).await?;
     Ok(())
@@ -204,12 +204,13 @@ pub async fn sign_in(
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());
     let is_right = backend.passwords.verify(password, stored.clone()).await?;
     let nobody = Viewer::anyone(client.address);
+    let tried = user.as_ref().map(|user| UserId::from(user.id));
     let Some(user) = user.filter(|_| is_right) else {
         // An address that nobody has isn't kept: it may be a password in the wrong field.
         let refused = Event::refused(AuditKind::SignIn);
-        let refused = match &user_of(&backend.pool, email).await? {
-            Some(user_id) => refused.of_user(*user_id),
-            None => refused,
+        let refused = audit::Event {
+            user_id: tried,
+            ..refused
         };
         audit::note(&backend.pool, &nobody, refused).await;
         return Ok(None);
@@ -265,16 +266,6 @@ pub async fn sign_in(
     tx.commit().await?;
     tracing::info!(%user_id, "signed in");
     Ok(Some(NewSession { secret, user_id }))
-}
-
-async fn user_of(pool: &PgPool, email: &str) -> Result<Option<UserId>> {
-    let id = sqlx::query_scalar!(
-        "select id from users where lower(email) = lower($1)",
-        email.trim().replace('\0', "\u{fffd}")
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(id.map(UserId::from))
 }
 
 /// Removes sessions that have ended by themselves, of everybody, and the user's least used ones beyond the limit.

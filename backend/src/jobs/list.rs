@@ -70,7 +70,7 @@ pub(crate) async fn list(
 ) -> Result<JobList> {
     // One snapshot: the counts and the page are of the same moment.
     let mut tx = database::begin_snapshot(pool).await?;
-    // A plan that suits every filter suits none.
+    // The filters differ too much for one generic plan.
     sqlx::query!("set local plan_cache_mode = force_custom_plan")
         .execute(&mut *tx)
         .await?;
@@ -127,7 +127,7 @@ async fn count(tx: &mut PgConnection, filter: &JobFilter) -> sqlx::Result<Status
     ))
 }
 
-/// The ids of a page in an order. Who doesn't order by users doesn't read them: their join is dropped.
+/// The ids of a page in an order. PostgreSQL drops the join with users unless the order needs it.
 macro_rules! ids_ordered {
     ($order:literal, $tx:expr, $filter:expr, $limit:expr, $offset:expr) => {
         sqlx::query_scalar!(

@@ -205,7 +205,7 @@ pub(crate) async fn same_file(
 /// The most versions of a file that are shown.
 const MAX_VERSIONS: i32 = 50;
 
-/// The ids of all versions of a job's file, each with that of the job which it corrects, oldest first.
+/// The ids of the latest versions of a job's file, each with that of the job which it corrects. This job's is among them.
 pub(crate) async fn versions(
     database: impl PgExecutor<'_>,
     job_id: JobId,
@@ -222,7 +222,8 @@ pub(crate) async fn versions(
                select jobs.id, jobs.corrects_job_id, step + 1 from jobs join thread on jobs.corrects_job_id = thread.id
                where step < 2 * $2
            )
-           select id as "id!", corrects_job_id from thread order by id limit $2"#,
+           select id as "id!", corrects_job_id from (select * from thread limit 1000) as walked
+           order by id = $1 desc, id desc limit $2"#,
         job_id.get(),
         MAX_VERSIONS
     )

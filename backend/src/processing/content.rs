@@ -27,6 +27,13 @@ const MAX_MEMORY_BYTES: u64 = 1 << 30;
 /// Files that this process has converted at a time: `mem_limit` in docker-compose.yml has room for as many.
 static CONVERSIONS: Semaphore = Semaphore::const_new(2);
 
+/// How long a file waits for its turn before its plan is given up for now.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+fn busy() -> StepError {
+    StepError::Retry(anyhow::anyhow!("other files are being converted"))
+}
+
 /// The processor time of that process, and the time until it is ended.
 const MAX_CPU_SECONDS: u64 = 600;
 const DEADLINE: Duration = Duration::from_secs(900);
@@ -64,7 +71,10 @@ pub(super) async fn of(
     if kind == Kind::Text {
         return Ok(Ok(stored()));
     }
-    let conversion = CONVERSIONS.acquire().await;
+    // A plan that waits for longer is tried again later: it would keep others from this worker, and a worker that is killed
+    // meanwhile would be put down to this file.
+    let conversion = tokio::time::timeout(PATIENCE, CONVERSIONS.acquire()).await;
+    let conversion = conversion.map_err(|_| busy())?;
     let _conversion = conversion.map_err(|closed| StepError::Defect(closed.into()))?;
     let scratch = Scratch::new().map_err(scratch_failed)?;
     let request = Request {

@@ -56,11 +56,15 @@ pub async fn download(
 ) -> Result<Download<impl Stream<Item = Result<Bytes>> + use<>>> {
     check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     let (job, rows) = CheckedRows::open(backend, job_id, filter).await?;
+    let workbook = match form {
+        Form::Workbook => Some(workbook::of_rows(&rows).await?),
+        Form::Csv | Form::SpreadsheetCsv => None,
+    };
     let downloaded = Event::done(AuditKind::Download).of_job(job.state.user_id, job_id);
     audit::note(&backend.pool, viewer, downloaded).await;
     let (pieces, content) = mpsc::channel(PIECES);
-    match form {
-        Form::Csv | Form::SpreadsheetCsv => {
+    match workbook {
+        None => {
             tokio::spawn(async move {
                 if let Err(Stop::Failed(error)) = write_csv(rows, form, &pieces).await {
                     // The reader has gone, if this fails.
@@ -68,8 +72,7 @@ pub async fn download(
                 }
             });
         }
-        Form::Workbook => {
-            let workbook = workbook::of_rows(&rows).await?;
+        Some(workbook) => {
             tokio::task::spawn_blocking(move || {
                 let mut out = Pieced::new(pieces.clone());
                 if let Err(error) = workbook.save(&mut out).and_then(|()| Ok(out.finish()?))

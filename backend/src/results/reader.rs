@@ -116,8 +116,9 @@ impl Reader {
         Ok(found)
     }
 
-    /// Reads one row, of which the file has a megabyte at most.
-    pub async fn whole_row(&self, wanted: Wanted) -> Result<Option<WholeRow>> {
+    /// Reads one row. A row has at most a megabyte, and may have nearly as many fields: those beyond `max_fields` are only
+    /// counted.
+    pub async fn whole_row(&self, wanted: Wanted, max_fields: usize) -> Result<Option<WholeRow>> {
         let Some(part) = wanted.parts().next() else {
             return Ok(None);
         };
@@ -130,10 +131,11 @@ impl Reader {
             let mut found = None;
             part.each(&layout, &bytes, |row| {
                 let mut scratch = String::new();
-                let fields = (0..row.field_count())
+                let fields = (0..row.field_count().min(max_fields))
                     .map(|at| row.field(at, &mut scratch).unwrap_or_default().to_owned());
                 found = Some(WholeRow {
                     fields: fields.collect(),
+                    more_fields: row.field_count().saturating_sub(max_fields),
                     raw: row.raw().into_owned(),
                     row: row.to_transaction(),
                 });
@@ -148,8 +150,10 @@ impl Reader {
 pub(crate) struct WholeRow {
     pub row: Transaction,
     pub raw: String,
-    /// The values of the row's fields, unquoted.
+    /// The values of the row's first fields, unquoted.
     pub fields: Vec<String>,
+    /// How many come after them.
+    pub more_fields: usize,
 }
 
 impl Wanted {

@@ -13,13 +13,18 @@ use crate::{
     ledger,
 };
 
+/// Fields that are shown of a row.
+const MAX_FIELDS: usize = 1_000;
+
 /// A row, and the ones around it.
 pub struct RowDetails {
     pub row: Transaction,
     /// The record as it is in the file, without its line end.
     pub raw: String,
-    /// The value of each field under the header's name for it; a number for what is beyond the header.
+    /// The value of each of the first fields under the header's name for it; a number for what is beyond the header.
     pub fields: Vec<(String, String)>,
+    /// How many fields come after them.
+    pub more_fields: usize,
     /// The first row with the same id, if this one repeats it.
     pub same_id: Option<u64>,
     /// The rows before and after it that are checked.
@@ -63,7 +68,13 @@ pub async fn get(
         chunk,
         verdicts,
     };
-    let WholeRow { row, raw, fields } = reader.whole_row(wanted).await?.ok_or(NO_ROW)?;
+    let whole = reader.whole_row(wanted, MAX_FIELDS).await?;
+    let WholeRow {
+        row,
+        raw,
+        fields,
+        more_fields,
+    } = whole.ok_or(NO_ROW)?;
     let mut names = reader.layout.names().iter().cloned();
     let fields = fields.into_iter().enumerate().map(|(at, value)| {
         let name = names.next();
@@ -71,6 +82,7 @@ pub async fn get(
     });
     Ok(RowDetails {
         fields: fields.collect(),
+        more_fields,
         same_id: same_id(backend, viewer, job_id, &row).await?,
         row,
         raw,

@@ -133,7 +133,7 @@ pub struct Accepted {
     status: JobStatus,
 }
 
-/// Which page of which jobs.
+/// The filter, order and page of a list of jobs.
 pub struct JobsQuery {
     request: JobListRequest,
     page: ListQuery,
@@ -442,7 +442,7 @@ pub async fn get(
     let job = queries::job(&backend, &viewer, job_id).await?;
     let file = queries::file_format(&backend, &viewer, job_id).await?;
     let same_file_as = queries::same_file(&backend, &job).await?;
-    let versions = versions::of(&backend, &viewer, job_id).await?;
+    let (corrects, versions) = versions::ids(&backend, &viewer, job_id).await?;
     let questions = file.questions.map(|questions| questions.0);
     let (format, decisions) = match file.reading {
         Some(reading) => (reading.0.format, reading.0.decisions),
@@ -455,8 +455,8 @@ pub async fn get(
         decisions,
         questions: questions.unwrap_or_default(),
         same_file_as,
-        corrects: versions.corrects,
-        versions: versions.jobs.iter().map(|job| job.id).collect(),
+        corrects,
+        versions,
     }))
 }
 

@@ -510,7 +510,7 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
             };
             request.send().await.unwrap()
         };
-        // Nobody is led to sign in, and a program is told so.
+        // Without credentials, a person is redirected to sign in, and a program gets a 401.
         let (person, program) = (
             asked(&By::Nobody, true).await,
             asked(&By::Nobody, false).await,

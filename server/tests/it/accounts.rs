@@ -198,7 +198,7 @@ async fn tries_to_sign_in_are_limited_by_account_and_by_address() {
             .text()
             .await
             .unwrap()
-            .contains("Too many tries to sign in.")
+            .contains("Too many sign-in attempts.")
     );
     // Who is signed in stays so, and others can sign in.
     assert!(accounts.is_signed_in(&ann.session).await);
@@ -504,6 +504,37 @@ async fn a_token_is_shown_once_and_can_be_revoked() {
     accounts.form(&revoke, &[], &By::from(&ann)).await;
     assert_eq!(accounts.get("/users", &by).await.status(), 401);
     assert!(!page().await.contains(&token[..11]));
+}
+
+#[tokio::test]
+async fn a_token_of_an_admin_lets_nobody_in() {
+    let accounts = Accounts::start().await;
+    let member = accounts.member("ann").await;
+    let token = By::Token(accounts.token(&accounts.admin, "write").await);
+    let of_member = |what: &str| format!("/users/{}/{what}", member.id);
+    for (path, fields) in [
+        (
+            "/accounts".to_owned(),
+            vec![("name", "Eve"), ("email", "eve@example.com")],
+        ),
+        (of_member("password-link"), vec![]),
+        (of_member("role"), vec![("role", "admin")]),
+    ] {
+        let refused = accounts.form(&path, &fields, &token).await;
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{path}");
+        let page = refused.text().await.unwrap();
+        assert!(
+            page.contains("An API token can't change how somebody signs in"),
+            "{page}"
+        );
+    }
+    let users: i64 = sqlx::query_scalar(
+        "select count(*) from users where email = 'eve@example.com' or role = 'admin'",
+    )
+    .fetch_one(&accounts.app.pool)
+    .await
+    .unwrap();
+    assert_eq!(users, 1);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ pub fn FileField(
     Effect::new(move |_| {
         if let Some(input) = input.get() {
             input.set_multiple(!is_one);
-            take();
+            untrack(take);
         }
     });
 

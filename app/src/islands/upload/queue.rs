@@ -18,6 +18,9 @@ use crate::{
 #[derive(Clone, Copy)]
 pub struct Queue {
     files: RwSignal<Vec<Queued>>,
+    /// Of the next file: other files have other numbers.
+    next_number: StoredValue<u32>,
+    is_sending: RwSignal<bool>,
     module: StoredValue<CheckModule>,
     /// Where the user's saved formats are listed, if there are some.
     saved_at: StoredValue<Option<String>>,
@@ -48,15 +51,17 @@ impl Queue {
     pub fn new(module: CheckModule, saved_at: Option<String>) -> Self {
         let queue = Self {
             files: RwSignal::new(Vec::new()),
+            next_number: StoredValue::new(0),
+            is_sending: RwSignal::new(false),
             module: StoredValue::new(module),
             saved_at: StoredValue::new(saved_at),
         };
-        // One check at a time: each takes a core.
+        // One check at a time: each takes a core. None while files are being sent.
         Effect::new(move |_| {
             let files = queue.files.get();
             let is_running = files.iter().any(|queued| queued.check.is_running());
             let next = files.iter().find(|queued| queued.check.is_idle());
-            if let Some(next) = next.filter(|_| !is_running) {
+            if let Some(next) = next.filter(|_| !is_running && !queue.is_sending.get()) {
                 next.check.start(next.file.get_value());
             }
         });
@@ -67,7 +72,9 @@ impl Queue {
     pub fn take(self, files: Option<&FileList>) {
         self.stop_checks();
         let count = files.map_or(0, FileList::length);
-        let files = (0..count).filter_map(|at| Some((at, files?.get(at)?)));
+        let first = self.next_number.get_value();
+        self.next_number.set_value(first + count);
+        let files = (0..count).filter_map(|at| Some((first + at, files?.get(at)?)));
         let files: Vec<Queued> = files
             .filter(|_| count > 1)
             .map(|(number, file)| Queued {
@@ -87,6 +94,7 @@ impl Queue {
 
     /// Sends those that are not sent yet.
     pub async fn send(self, max_bytes: u64, form: impl Fn(Option<&Queued>) -> Option<FormData>) {
+        self.is_sending.set(true);
         self.stop_checks();
         for queued in self.files.get_untracked() {
             if matches!(queued.outcome.get_untracked(), Some(Ok(_))) {
@@ -110,10 +118,12 @@ impl Queue {
             queued.sent.try_set(None);
             queued.outcome.try_set(Some(result));
         }
+        self.is_sending.try_set(false);
     }
 
     /// Nothing is being sent any more.
     pub fn stop(self) {
+        self.is_sending.set(false);
         self.files.with_untracked(|files| {
             for queued in files {
                 queued.sent.set(None);

@@ -83,7 +83,8 @@ fn sentence(changes: &Changes) -> String {
     } = *changes;
     let be = |errors: u64| if errors == 1 { "is" } else { "are" };
     let fixed = match (before, fixed) {
-        (0, _) => "The version before had no errors".to_owned(),
+        (0, _) => "The previous version had no errors".to_owned(),
+        (1, 0) => "The only error isn't fixed".to_owned(),
         (1, 1) => "The only error is fixed".to_owned(),
         (before, fixed) if before == fixed => {
             format!("All {} are fixed", format::counted(before, "error"))
@@ -97,7 +98,7 @@ fn sentence(changes: &Changes) -> String {
     };
     match new {
         0 => format!("{fixed}."),
-        new => format!("{fixed}, {} {} new.", format::count(new), be(new)),
+        new => format!("{fixed}; {} {} new.", format::count(new), be(new)),
     }
 }
 
@@ -108,12 +109,12 @@ mod tests {
     #[test]
     fn sentences_agree_with_their_numbers() {
         for (before, fixed, new, expect) in [
-            (36, 12, 1, "12 of 36 errors are fixed, 1 is new."),
+            (36, 12, 1, "12 of 36 errors are fixed; 1 is new."),
             (36, 1, 0, "1 of 36 errors is fixed."),
             (36, 36, 0, "All 36 errors are fixed."),
             (1, 1, 0, "The only error is fixed."),
-            (1, 0, 2, "0 of 1 error are fixed, 2 are new."),
-            (0, 0, 3, "The version before had no errors, 3 are new."),
+            (1, 0, 2, "The only error isn't fixed; 2 are new."),
+            (0, 0, 3, "The previous version had no errors; 3 are new."),
         ] {
             let kinds = Vec::new();
             let changes = Changes {

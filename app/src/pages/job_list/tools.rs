@@ -97,7 +97,7 @@ fn Order<'a>(address: &'a Address) -> impl IntoView + use<> {
         (JobOrder::Descending(JobColumn::Rows), "Most rows"),
         (JobOrder::Ascending(JobColumn::Rows), "Fewest rows"),
         (JobOrder::Descending(JobColumn::Invalid), "Most invalid"),
-        (JobOrder::Ascending(JobColumn::Invalid), "Least invalid"),
+        (JobOrder::Ascending(JobColumn::Invalid), "Fewest invalid"),
     ];
     let has_user = address.owner().is_none();
     view! {

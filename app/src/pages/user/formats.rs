@@ -129,7 +129,7 @@ fn one(user_id: UserId, saved: &SavedFormat, error: Option<&AppError>) -> impl I
                 >
                     <p>
                         {what_stays}
-                        " It won't be applied to further files."
+                        " New files won't use it."
                     </p>
                     <form method="post" action=DeleteFormat::PATH>
                         <input type="hidden" name="user_id" value=user_id.to_string() />
