@@ -77,5 +77,6 @@ export const live = (page: Page) => expect(page.getByRole('button', { name: 'Sho
 
 // Waits for the end of the job: live with JavaScript, by the page's own refresh without.
 export async function completed(page: Page, timeout = 120_000) {
-  await expect(page.getByText('Completed', { exact: true })).toBeVisible({ timeout });
+  // Of this job, not of another version of its file.
+  await expect(page.locator('.page-head').getByText('Completed', { exact: true })).toBeVisible({ timeout });
 }

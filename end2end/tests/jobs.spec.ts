@@ -85,10 +85,10 @@ test('several jobs are started together, and what can\'t be is told', async ({ p
   const notice = page.getByRole('status').filter({ hasText: 'started' });
   await expect(notice).toContainText('2 jobs were started. 1 job was not started.');
   await expect(notice).toContainText('done.csv: Only a pending job can be started; this one is failed.');
-  await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(2);
   // Said once.
   await page.reload();
   await expect(notice).toHaveCount(0);
+  await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(2);
 
   // One, by its own button.
   await page.getByRole('button', { name: 'Start three.csv' }).click();
@@ -192,7 +192,7 @@ test('jobs can be selected without JavaScript while one is running @large', asyn
   await expect(select(page, 'pending.csv')).toBeChecked();
   await page.getByRole('group', { name: 'Selected jobs' }).getByRole('button', { name: 'Cancel' }).click();
   // The long one may be completed by now.
-  await expect(page.getByText(/jobs? (was|were) not cancelled/)).toBeVisible();
+  await expect(page.getByText(/jobs? (was|were) not cancelled|No job was cancelled/)).toBeVisible();
 });
 
 test('the first page of all says how to begin', async ({ page }) => {

@@ -123,7 +123,7 @@ test('a saved format is deleted once that is confirmed', async ({ page }) => {
   const formats = page.getByRole('region', { name: 'Saved formats' });
   await formats.getByRole('button', { name: /^Delete / }).click();
   const question = page.getByRole('dialog', { name: 'Delete this saved format?' });
-  await expect(question).toContainText("It won't be applied to further files.");
+  await expect(question).toContainText("New files won't use it.");
   await question.getByRole('button', { name: 'Cancel' }).click();
   await expect(formats.getByRole('article')).toHaveCount(1);
   await formats.getByRole('button', { name: /^Delete / }).click();

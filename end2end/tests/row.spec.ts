@@ -60,6 +60,7 @@ test('a row opens beside its table, and the arrows go on @javascript', async ({ 
   await page.keyboard.press('ArrowDown');
   await expect(page.getByRole('dialog', { name: 'Row 4' })).toBeVisible();
   await page.getByRole('button', { name: 'Copy as JSON' }).click();
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain('R0');
   expect(JSON.parse(await page.evaluate(() => navigator.clipboard.readText()))).toEqual({
     transaction_id: 'R0',
     amount: '1',

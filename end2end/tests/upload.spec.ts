@@ -197,7 +197,7 @@ test('a file is uploaded and started in one step', async ({ page }) => {
   await expectCounts(page, { 'Total rows': '4' });
 });
 
-test('the buttons stay in sight below a long report @javascript', async ({ page }) => {
+test('the buttons stay in sight over a long report @javascript', async ({ page }) => {
   await createUser(page);
   const rows = Array.from({ length: 40 }, (_, row) => `R${row % 9},x,2024-13-01,,,`).join('\n');
   await choose(page, 'long.csv', `transaction_id,amount,date\n${rows}\n,,\nA,,\n,1,2024-01-01\nB,x,y\n`);

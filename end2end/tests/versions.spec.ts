@@ -21,7 +21,7 @@ test('a corrected version is kept with the one before, and says what is fixed', 
   await expect(page.getByRole('heading', { level: 1, name: 'payments-2.csv' })).toBeVisible();
   await expect(page).toHaveTitle('Completed · payments-2.csv · Batchline');
   const versions = page.getByRole('region', { name: 'Versions of this file' });
-  await expect(versions).toContainText('2 of 4 errors are fixed, 1 is new.');
+  await expect(versions).toContainText('2 of 4 errors are fixed; 1 is new.');
   await versions.getByText('By kind of error').click();
   await expect(versions).toContainText('Amount is not a number: 3 before, 1 now');
   await expect(versions.getByRole('link', { name: 'payments-2.csv' })).toHaveAttribute('aria-current', 'page');
