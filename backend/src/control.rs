@@ -168,7 +168,7 @@ async fn is_given(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<b
     let saved = chosen(backend, job, given).await?;
     let before = query::file_format(&backend.pool, job.id).await?;
     let is_chosen = saved.is_none_or(|id| before.saved_format_id == Some(id.get()));
-    Ok(is_chosen && given.format.clone().or(&before.format.0) == before.format.0)
+    Ok(is_chosen && given.format.apply(&before.format.0) == before.format.0)
 }
 
 /// The saved format that is given by its name.
@@ -191,7 +191,7 @@ async fn chosen(
 async fn give(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool> {
     let saved = chosen(backend, job, given).await?;
     let before = query::file_format(&backend.pool, job.id).await?.format.0;
-    let format = given.format.clone().or(&before);
+    let format = given.format.apply(&before);
     transition::give_format(&backend.pool, Attempt::of(job), &format, saved).await
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use domain::{AuditKind, GivenFormat, Job, JobId, UserId, hidden::without_hidden};
+use domain::{AuditKind, Format, GivenFormat, Job, JobId, UserId, hidden::without_hidden};
 use futures::Stream;
 use uuid::Uuid;
 
@@ -39,13 +39,14 @@ pub async fn upload<E: Display>(
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     users::get(backend, viewer, user_id).await?;
     let Accompanying { given, corrects } = with;
-    let mut format = given.format.clone();
+    let mut before = Format::default();
     if let Some(corrected) = *corrects {
         if query::owner(&backend.pool, corrected).await? != Some(user_id) {
             return Err(Error::NotFound("Job"));
         }
-        format = format.or(&query::file_format(&backend.pool, corrected).await?.format.0);
+        before = query::file_format(&backend.pool, corrected).await?.format.0;
     }
+    let format = given.format.apply(&before);
     let saved = match &given.saved {
         Some(name) => Some(saved_formats::find_by_name(&backend.pool, user_id, name).await?),
         None => None,

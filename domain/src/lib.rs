@@ -34,6 +34,6 @@ pub use saved_format::{
 pub use state::{JobDeleted, JobProgress, JobState, Phase};
 pub use user::{Email, InvalidField, NewUser, User, UserChange, UserName};
 pub use validator::{
-    Amount, AmountSum, Counts, DateSpan, Decision, ErrorCode, Field, Format, InvalidFormat,
-    Problems, Question, Reading, RowError, RowFilter, Source, Transaction,
+    Amount, AmountSum, Counts, DateSpan, Decision, ErrorCode, Field, Format, FormatChange,
+    InvalidFormat, Problems, Question, Reading, RowError, RowFilter, Source, Transaction,
 };

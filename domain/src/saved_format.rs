@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use validator::{Format, header_key};
+use validator::{Format, FormatChange, header_key};
 
 use crate::{
     InvalidField, SavedFormatId,
@@ -49,7 +49,7 @@ pub struct SavedFormatChange {
 /// What is given about a file with a request.
 #[derive(Debug, Clone, Default)]
 pub struct GivenFormat {
-    pub format: Format,
+    pub format: FormatChange,
     /// A saved format of the user, by its name.
     pub saved: Option<FormatName>,
 }

@@ -36,9 +36,9 @@ pub use file::{
 };
 pub use filter::{RowFilter, UnknownFilter};
 pub use format::{
-    AmountColumns, Choice, ColumnRef, Container, Decision, Fields, Format, GivenColumns, IdColumns,
-    Ignore, IgnoredValue, InvalidFormat, Limits, Preview, PreviewRow, Question, Reading, Sample,
-    Source,
+    AmountColumns, Choice, ColumnRef, Container, Decision, Fields, Format, FormatChange,
+    GivenColumns, IdColumns, Ignore, IgnoredValue, InvalidFormat, Limits, Preview, PreviewRow,
+    Question, Reading, Sample, Source,
 };
 pub use number::Decimal;
 pub use row::Row;

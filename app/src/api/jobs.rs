@@ -12,7 +12,7 @@ use {
     backend::results::page::RowPage,
     backend::{Backend, FileFormat, Viewer, uploads::Accompanying, versions::Versions},
     domain::{
-        Format, FormatName, GivenFormat, InvalidField, Job, JobEvent, JobReport, JobStatus,
+        FormatChange, FormatName, GivenFormat, InvalidField, Job, JobEvent, JobReport, JobStatus,
         PageRequest, User, format,
     },
 };
@@ -119,7 +119,8 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                 }
                 Some("format") => {
                     let text = small_text!(field, MAX_FORMAT_BYTES)?;
-                    with.given.format = Format::from_json(&text).map_err(InvalidField::from)?;
+                    with.given.format =
+                        FormatChange::from_json(&text).map_err(InvalidField::from)?;
                 }
                 Some("format_name") => {
                     let text = small_text!(field, MAX_FORMAT_BYTES)?;
@@ -228,7 +229,9 @@ pub async fn answer_questions(
     fields: &[(String, String)],
 ) -> Result<(), AppError> {
     let given = GivenFormat {
-        format: check::form::answers(fields).map_err(InvalidField::from)?,
+        format: check::form::answers(fields)
+            .map_err(InvalidField::from)?
+            .into(),
         saved: None,
     };
     let job = backend::queries::job(backend, viewer, job_id).await?;

@@ -18,8 +18,8 @@ use backend::{
     users, versions,
 };
 use domain::{
-    Command, Decision, Format, FormatName, GivenFormat, InvalidField, Job, JobColumn, JobEvent,
-    JobFilter, JobId, JobListRequest, JobReport, JobStatus, Question, UserId,
+    Command, Decision, Format, FormatChange, FormatName, GivenFormat, InvalidField, Job, JobColumn,
+    JobEvent, JobFilter, JobId, JobListRequest, JobReport, JobStatus, Question, UserId,
 };
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -75,7 +75,7 @@ pub struct UploadForm {
 /// The body that `start` and `retry` may have.
 #[derive(Debug, ToSchema)]
 pub struct FormatBody {
-    /// What is given about the file, in addition to what was given before.
+    /// What is given about the file, in addition to what was given before. A key with `null` is no longer given.
     #[schema(value_type = Object, required = false)]
     format: serde_json::Value,
     /// Name of one of the user's saved formats, for what is not given.
@@ -252,7 +252,7 @@ pub async fn upload(
     while let Some(field) = form.next_field().await? {
         if field.name() == Some("format") {
             let text = small_text(field).await?;
-            with.given.format = Format::from_json(&text).map_err(InvalidField::from)?;
+            with.given.format = FormatChange::from_json(&text).map_err(InvalidField::from)?;
             continue;
         }
         if field.name() == Some("format_name") {
@@ -315,8 +315,8 @@ async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
     }
     let body: FormatBody = input::Body::parse(&body)?;
     let format = match body.format {
-        serde_json::Value::Null => Format::default(),
-        format => Format::from_value(&format).map_err(InvalidField::from)?,
+        serde_json::Value::Null => FormatChange::default(),
+        format => FormatChange::from_value(&format).map_err(InvalidField::from)?,
     };
     let saved = saved_name(body.format_name.as_deref())?;
     Ok(GivenFormat { format, saved })

@@ -131,7 +131,12 @@ async fn what_cannot_be_proved_is_asked() {
         job["questions"][1]["choices"][1]["samples"][0]["read_as"],
         "1234"
     );
-    let job = retried(&app, &job, json!({ "date_order": "mdy", "decimal": "," })).await;
+    // Null takes an answer back.
+    let job = retried(&app, &job, json!({ "date_order": "dmy" })).await;
+    assert_eq!(keys(&job), ["decimal"]);
+    let job = retried(&app, &job, json!({ "date_order": null, "decimal": "," })).await;
+    assert_eq!(keys(&job), ["date_order"]);
+    let job = retried(&app, &job, json!({ "date_order": "mdy" })).await;
     assert_eq!(
         read(&app, &job).await,
         [

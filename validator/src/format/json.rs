@@ -53,22 +53,15 @@ const MAX_SKIPPED: u64 = 100_000;
 impl Format {
     /// Reads the JSON of a format. An empty text is an empty format.
     pub fn from_json(text: &str) -> Parsed<Self> {
-        if text.trim().is_empty() {
-            return Ok(Self::default());
-        }
-        match serde_json::from_str(text) {
-            Ok(value) => Self::from_value(&value),
-            Err(error) => invalid("", format!("The format isn't JSON: {error}.")),
-        }
+        Self::from_value(&parse(text)?)
     }
 
+    /// Reads the JSON of a format. A key with `null` isn't given.
     pub fn from_value(value: &Value) -> Parsed<Self> {
         let mut format = Self::default();
         for (key, value) in object("", value)? {
-            if value.is_null() {
-                continue;
-            }
             match key.as_str() {
+                key if value.is_null() && KEYS.contains(&key) => {}
                 "container" => format.container = Some(one_of(key, value, &CONTAINERS)?),
                 "sheet" => format.sheet = Some(text(key, value)?),
                 "encoding" => format.encoding = Some(encoding(key, value)?),
@@ -86,10 +79,13 @@ impl Format {
                 "date_order" => format.date_order = Some(one_of(key, value, &DATE_ORDERS)?),
                 "decimal" => format.decimal = Some(one_of(key, value, &DECIMALS)?),
                 _ => {
+                    let [others @ .., last] = &KEYS;
                     return invalid(
                         key,
-                        "A format has no such key. Use container, sheet, encoding, delimiter, header, skip_records, \
-                         ignore, fields, suspicious, columns, date_order or decimal.",
+                        format!(
+                            "A format has no such key. Use {} or {last}.",
+                            others.join(", ")
+                        ),
                     );
                 }
             }
@@ -127,6 +123,79 @@ impl Format {
         Value::Object(map)
     }
 }
+
+/// A format on top of the one that was given before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FormatChange {
+    pub given: Format,
+    /// Keys that are no longer given.
+    withdrawn: Vec<String>,
+}
+
+impl FormatChange {
+    /// Reads the JSON of a format. An empty text changes nothing.
+    pub fn from_json(text: &str) -> Parsed<Self> {
+        Self::from_value(&parse(text)?)
+    }
+
+    /// Reads the JSON of a format. A key with `null` is no longer given.
+    pub fn from_value(value: &Value) -> Parsed<Self> {
+        let given = Format::from_value(value)?;
+        let keys = object("", value)?.iter();
+        let withdrawn = keys.filter(|(_, value)| value.is_null());
+        Ok(Self {
+            given,
+            withdrawn: withdrawn.map(|(key, _)| key.clone()).collect(),
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is given after this change of `before`.
+    #[must_use]
+    pub fn apply(&self, before: &Format) -> Format {
+        let mut before = before.to_value();
+        if let Some(before) = before.as_object_mut() {
+            before.retain(|key, _| !self.withdrawn.contains(key));
+        }
+        let before = Format::from_value(&before).expect("a format is read as it was written");
+        self.given.clone().or(&before)
+    }
+}
+
+impl From<Format> for FormatChange {
+    fn from(given: Format) -> Self {
+        Self {
+            given,
+            withdrawn: Vec::new(),
+        }
+    }
+}
+
+fn parse(text: &str) -> Parsed<Value> {
+    if text.trim().is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    serde_json::from_str(text)
+        .or_else(|error| invalid("", format!("The format isn't JSON: {error}.")))
+}
+
+const KEYS: [&str; 12] = [
+    "container",
+    "sheet",
+    "encoding",
+    "delimiter",
+    "header",
+    "skip_records",
+    "ignore",
+    "fields",
+    "suspicious",
+    "columns",
+    "date_order",
+    "decimal",
+];
 
 type Names<T, const N: usize> = [(&'static str, T); N];
 
@@ -521,6 +590,7 @@ mod tests {
     fn a_wrong_key_or_value_is_named() {
         for (text, key) in [
             (r#"{"colour":1}"#, "colour"),
+            (r#"{"colour":null}"#, "colour"),
             (r#"{"delimiter":"a"}"#, "delimiter"),
             (r#"{"delimiter":";;"}"#, "delimiter"),
             (r#"{"encoding":"klingon"}"#, "encoding"),
@@ -536,5 +606,28 @@ mod tests {
         ] {
             assert_eq!(Format::from_json(text).unwrap_err().key, key, "{text}");
         }
+    }
+    #[test]
+    fn a_change_withdraws_what_is_null() {
+        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let before = Format::from_json(
+            r#"{"delimiter":";","decimal":",","columns":{"transaction_id":null,"amount":"Betrag"}}"#,
+        )
+        .unwrap();
+        for (change, after) in [
+            (r#"{}"#, before.to_value()),
+            (
+                r#"{"decimal":null,"encoding":null,"delimiter":"|"}"#,
+                read(r#"{"delimiter":"|","columns":{"transaction_id":null,"amount":"Betrag"}}"#),
+            ),
+            (
+                r#"{"columns":null,"date_order":"dmy"}"#,
+                read(r#"{"delimiter":";","decimal":",","date_order":"dmy"}"#),
+            ),
+        ] {
+            let change = FormatChange::from_value(&read(change)).unwrap();
+            assert_eq!(change.apply(&before).to_value(), after, "{change:?}");
+        }
+        assert!(FormatChange::from_value(&read(r#"{"colour":null}"#)).is_err());
     }
 }

@@ -11,7 +11,7 @@ mod question;
 mod suggest;
 mod synonyms;
 
-pub use json::InvalidFormat;
+pub use json::{FormatChange, InvalidFormat};
 pub use preview::{Preview, PreviewRow};
 pub use question::{Choice, Decision, Question, Reading, Sample, Source};
 
