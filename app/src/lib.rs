@@ -31,6 +31,9 @@ pub use error::{AppError, ErrorKind};
 #[cfg(feature = "ssr")]
 pub use notice::Notice;
 
+/// A header of requests for a page of which only parts are shown: those that have changed.
+pub const PARTS_HEADER: &str = "x-batchline-parts";
+
 /// Whether the server function at this path takes a multipart form, with files.
 #[cfg(feature = "ssr")]
 pub fn takes_files(path: &str) -> bool {

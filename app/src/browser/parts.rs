@@ -17,10 +17,10 @@ use leptos::{
     },
 };
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{DomParser, FocusOptions, RequestInit, SupportedType, Url};
+use web_sys::{DomParser, FocusOptions, Headers, RequestInit, SupportedType, Url};
 
 use super::{forms::SENT, morph::morph, preview, selection};
-use crate::{AppError, request::query_of};
+use crate::{AppError, PARTS_HEADER, request::query_of};
 
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
 
@@ -349,8 +349,8 @@ async fn load() -> Result<bool, Unshown> {
 }
 
 async fn fetch() -> Result<Document, Unshown> {
-    let response = window().fetch_with_str(&here()).await;
-    let response: Response = response.map_err(|_| Unshown::Unreachable)?.dyn_into()?;
+    let response = response_of(&here()).await;
+    let response = response.map_err(|_| Unshown::Unreachable)?;
     // A form of this page that is under way, which may have deleted it, leads elsewhere.
     let is_left = document()
         .query_selector(&format!("form[{SENT}]"))?
@@ -366,8 +366,17 @@ async fn fetch() -> Result<Document, Unshown> {
 
 /// The document at this address, which is one of ours.
 pub async fn fetch_document(address: &str) -> Result<Document, JsValue> {
-    let response: Response = window().fetch_with_str(address).await?.dyn_into()?;
-    document_of(&response).await
+    document_of(&response_of(address).await?).await
+}
+
+/// Fetches a page of which only parts are shown. What a form has to say is left for the page that it leads to.
+async fn response_of(address: &str) -> Result<Response, JsValue> {
+    let headers = Headers::new()?;
+    headers.set(PARTS_HEADER, "1")?;
+    let options = RequestInit::new();
+    options.set_headers(&headers);
+    let response = window().fetch_with_str_and_init(address, &options);
+    response.await?.dyn_into()
 }
 
 /// Says to who doesn't see it what has changed.

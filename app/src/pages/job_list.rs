@@ -19,6 +19,9 @@ use super::{
 };
 use crate::{AppError, Notice, Query, islands::JobsLive};
 
+/// The same as [`REFRESH_SECONDS`], while there is a notice to read.
+const NOTICE_SECONDS: &str = "20";
+
 /// The jobs that the URL asks for.
 pub struct Jobs {
     address: Address,
@@ -62,12 +65,15 @@ impl Jobs {
         jobs.any(|listed| listed.job.state.status.is_active())
     }
 
-    /// How often the page fetches itself again without JavaScript: not while somebody is choosing jobs, whose choice
-    /// would be lost, nor while there is a notice to read, which is shown once.
+    /// After how many seconds the page fetches itself again without JavaScript: not while somebody is choosing jobs,
+    /// whose choice would be lost, and later if there is a notice to read, which is shown once.
     pub fn refresh(&self) -> Option<String> {
-        let is_needed =
-            self.is_active() && self.notice.is_none() && self.address.select() == Select::Off;
-        is_needed.then(|| REFRESH_SECONDS.to_owned())
+        let is_needed = self.is_active() && self.address.select() == Select::Off;
+        let seconds = match self.notice {
+            Some(_) => NOTICE_SECONDS,
+            None => REFRESH_SECONDS,
+        };
+        is_needed.then(|| seconds.to_owned())
     }
 }
 

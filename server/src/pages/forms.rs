@@ -1,7 +1,7 @@
 //! Forms of the pages, which post to server functions. After a plain post the browser is led back to the page that it
 //! came from; what was wrong goes there in a cookie for a minute, not in the address, where anybody could write it.
 
-use app::{AppError, Notice, PostedError, pages};
+use app::{AppError, Notice, PARTS_HEADER, PostedError, pages};
 use axum::{
     Form,
     body::{Body, to_bytes},
@@ -201,12 +201,20 @@ async fn error_in(response: Response) -> (Response, AppError) {
 
 /// What was wrong with the form that led to this page.
 pub fn error_of(headers: &HeaderMap) -> Option<PostedError> {
-    PostedError::from_text(value_of(headers, ERROR_COOKIE)?)
+    PostedError::from_text(shown(headers, ERROR_COOKIE)?)
 }
 
 /// What the form that led to this page has done.
 pub fn notice_of(headers: &HeaderMap) -> Option<Notice> {
-    Notice::from_text(value_of(headers, NOTICE_COOKIE)?)
+    Notice::from_text(shown(headers, NOTICE_COOKIE)?)
+}
+
+/// The value of a cookie that is shown once: not on a page of which a browser only shows parts.
+fn shown<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    if headers.contains_key(PARTS_HEADER) {
+        return None;
+    }
+    value_of(headers, name)
 }
 
 fn value_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -224,8 +232,7 @@ fn value_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 pub async fn forget_shown(request: Request, next: Next) -> Response {
     let is_page = request.method() == Method::GET;
     let path = request.uri().path().to_owned();
-    let shown =
-        [ERROR_COOKIE, NOTICE_COOKIE].map(|name| value_of(request.headers(), name).is_some());
+    let shown = [ERROR_COOKIE, NOTICE_COOKIE].map(|name| shown(request.headers(), name).is_some());
     let mut response = next.run(request).await;
     for (name, is_shown) in [ERROR_COOKIE, NOTICE_COOKIE].into_iter().zip(shown) {
         if is_page && is_shown {

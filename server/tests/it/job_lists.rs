@@ -204,6 +204,15 @@ async fn said(app: &TestApp, answer: &Response) -> String {
         "{cookie}"
     );
     let cookie = cookie.split(';').next().unwrap();
+    // A page that is brought up to date meanwhile, in this tab or another, leaves it alone.
+    let parts = client()
+        .get(&to)
+        .header(COOKIE, cookie)
+        .header(app::PARTS_HEADER, "1")
+        .send()
+        .await
+        .unwrap();
+    assert!(parts.headers().get(SET_COOKIE).is_none());
     let page = client()
         .get(to)
         .header(COOKIE, cookie)
