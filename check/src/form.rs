@@ -136,6 +136,8 @@ fn columns(html: &mut String, question: &Question, id: &str, answers: &Answers) 
         None => amount.get("value").unwrap_or(amount).clone(),
     };
     let header = &question.header;
+    let suggested_header = (suggestion["header"] == false).then_some("true");
+    let is_headless = answer(answers, "no_header", suggested_header).is_some();
     let mut select = |(name, nth): (&str, usize), label: &str, none: &str, suggested: &Value| {
         let mut answered = answers.iter().filter(|(key, _)| key == name);
         let answered = answered.nth(nth).map(|(_, value)| value);
@@ -147,7 +149,8 @@ fn columns(html: &mut String, question: &Question, id: &str, answers: &Answers) 
         );
         for (at, column) in header.iter().enumerate() {
             let alike = header.iter().filter(|other| *other == column).count();
-            let value = match alike == 1 && !column.is_empty() && !column.ends_with('…') {
+            let has_name = alike == 1 && !column.is_empty() && !column.ends_with('…');
+            let value = match has_name && !is_headless {
                 true => json!(column),
                 false => json!({ "column": at + 1 }),
             };
@@ -173,6 +176,9 @@ fn columns(html: &mut String, question: &Question, id: &str, answers: &Answers) 
         }
         html.push_str("</select></div>");
     };
+    let negative = amount["negative"].as_array().into_iter().flatten();
+    let negative: Vec<&str> = negative.filter_map(Value::as_str).collect();
+    let negative = negative.join(", ");
     let none = "None";
     let ids = &suggested["transaction_id"];
     let ids = ids.get("from").unwrap_or(ids);
@@ -221,7 +227,7 @@ fn columns(html: &mut String, question: &Question, id: &str, answers: &Answers) 
          <input id=\"{id}-negative\" name=\"negative\" value=\"{}\" placeholder=\"D, DBIT, -\" autocomplete=\"off\"></div>\
          <label class=\"choice\"><input type=\"checkbox\" name=\"repeats\" value=\"true\"{}> \
          <span>The same ID may be in several rows</span></label>",
-        escaped(answer(answers, "negative", None).unwrap_or_default()),
+        escaped(answer(answers, "negative", Some(&negative)).unwrap_or_default()),
         checked(answers, "repeats"),
     );
     place_of_header(html, &suggestion, id, answers);
@@ -251,6 +257,15 @@ fn place_of_header(html: &mut String, suggestion: &Value, id: &str, answers: &An
     let skipped = answer(answers, "skip_records", skipped.as_deref()).map(escaped);
     let skipped = skipped.unwrap_or_default();
     let delimiter = answer(answers, "delimiter", suggestion["delimiter"].as_str());
+    let suggested = (suggestion["header"] == false).then_some("true");
+    let headless = answer(answers, "no_header", suggested).is_some();
+    if headless && suggested.is_some() {
+        let first = suggestion["skip_records"].as_u64().unwrap_or(0) + 1;
+        let _ = write!(
+            html,
+            "<p class=\"muted\">The file is read without a header. Its first row seems to be record {first}.</p>"
+        );
+    }
     let _ = write!(
         html,
         "<details class=\"where\"><summary>The header is somewhere else</summary>\
@@ -277,7 +292,7 @@ fn place_of_header(html: &mut String, suggestion: &Value, id: &str, answers: &An
          <span>The file has no header</span></label>\
          <button class=\"button button-small\" name=\"only\" value=\"header\" formnovalidate>Read the header there</button>\
          </details>",
-        checked(answers, "no_header"),
+        if headless { " checked" } else { "" },
     );
 }
 
@@ -456,6 +471,10 @@ pub fn answers(fields: &Answers) -> Result<Format, InvalidFormat> {
     }
     let has_columns = fields.iter().any(|(key, _)| key == "date");
     let is_header_alone = value("only").is_some_and(|only| only == "header");
+    if is_header_alone && value("no_header").is_none() {
+        // It may have been suggested that there is none.
+        format.insert("header".to_owned(), json!(true));
+    }
     if has_columns && !is_header_alone {
         let missing = |key: &str, message: &str| InvalidFormat {
             key: format!("columns.{key}"),
@@ -571,6 +590,10 @@ mod tests {
             ]),
             Ok(json!({ "skip_records": 2, "header": false }))
         );
+        assert_eq!(
+            format(&[("date", ""), ("skip_records", "2"), ("only", "header")]),
+            Ok(json!({ "skip_records": 2, "header": true }))
+        );
         assert_eq!(format(&[("date", "")]), Err("columns.date".to_owned()));
         assert_eq!(
             format(&[("date", "\"d\"")]),
@@ -623,6 +646,31 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("<td>2024-01-31, 1.50</td>"), "{html}");
+
+        let headless = Question {
+            suggestion: Some(json!({
+                "header": false,
+                "columns": {
+                    "transaction_id": null,
+                    "date": { "column": 1 },
+                    "amount": { "value": { "column": 2 }, "sign": { "column": 3 }, "negative": ["D", "d"] }
+                }
+            })),
+            header: texts(["Column 1", "Column 2", "Column 3"]),
+            rows: vec![texts(["2024-01-31", "1.50", "D"])],
+            ..question.clone()
+        };
+        let html = fields(&[headless], "q", &[]);
+        assert!(
+            html.contains("without a header. Its first row seems to be record 1."),
+            "{html}"
+        );
+        assert!(
+            html.contains("name=\"no_header\" value=\"true\" checked"),
+            "{html}"
+        );
+        assert!(html.contains("name=\"negative\" value=\"D, d\""), "{html}");
+        assert!(html.contains("<td>2024-01-31, -1.50</td>"), "{html}");
 
         let lacks_date = Question {
             suggestion: Some(json!({ "columns": { "amount": "Out" } })),

@@ -135,7 +135,7 @@ fn possible_headers(head: &[u8], format: &Format) -> Vec<PossibleHeader> {
 }
 
 /// Decodes as much of the beginning of a file as a header takes.
-fn text_of(head: &[u8], encoding: Option<Encoding>) -> Vec<u8> {
+pub(super) fn text_of(head: &[u8], encoding: Option<Encoding>) -> Vec<u8> {
     let mut text = Vec::new();
     let mut keep = |_, piece: &[u8]| {
         let lacking = ENOUGH_TEXT - text.len();

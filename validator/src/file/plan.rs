@@ -24,7 +24,7 @@ use super::{
 use crate::{
     Verdict,
     duplicates::IdHasher,
-    format::{Decision, Evidence, Format, Reading, Source, decide, encoding_question},
+    format::{Decision, Evidence, Format, Question, Reading, Source, decide, encoding_question},
     rules::{Rules, is_ignored, row_error},
     text_kind::TextKind,
 };
@@ -165,7 +165,9 @@ impl Reading {
 /// Whether a file that has no header yet is in some legacy encoding: then that is asked, too.
 pub struct EncodingProbe {
     text: TextKind,
-    is_begun: bool,
+    format: Format,
+    /// The beginning of the file, as far as a header goes.
+    head: Vec<u8>,
 }
 
 impl EncodingProbe {
@@ -175,7 +177,8 @@ impl EncodingProbe {
                 Some(_) => TextKind::known(),
                 None => TextKind::default(),
             },
-            is_begun: false,
+            format: format.clone(),
+            head: Vec::new(),
         }
     }
 
@@ -184,10 +187,12 @@ impl EncodingProbe {
         let has_bom = [&[0xEF, 0xBB, 0xBF][..], &[0xFE, 0xFF], &[0xFF, 0xFE]]
             .iter()
             .any(|bom| bytes.starts_with(bom));
-        if !self.is_begun && (has_bom || utf16_without_bom(bytes).is_some()) {
+        if self.head.is_empty() && (has_bom || utf16_without_bom(bytes).is_some()) {
             self.text = TextKind::known();
         }
-        self.is_begun = true;
+        let lacking = header::HEADER_BYTES.saturating_sub(self.head.len());
+        self.head
+            .extend_from_slice(bytes.get(..lacking).unwrap_or(bytes));
         self.text.push(bytes);
     }
 
@@ -198,11 +203,31 @@ impl EncodingProbe {
             FileError::Questions(mut questions)
                 if self.text.is_legacy() && questions.iter().all(|it| it.key != "encoding") =>
             {
-                questions.insert(0, encoding_question(&[], &self.text));
+                let encoding = encoding_question(&[], &self.text);
+                if let Some(asked) = questions.iter_mut().find(|it| it.key == "columns")
+                    && let Some(readable) = self.columns_under(&encoding)
+                {
+                    *asked = readable;
+                }
+                questions.insert(0, encoding);
                 FileError::Questions(questions)
             }
             error => error,
         }
+    }
+
+    /// The question for the columns under the encoding that is suggested, in which their names can be read.
+    fn columns_under(&self, encoding: &Question) -> Option<Question> {
+        let label = encoding.suggestion.as_ref()?.as_str()?;
+        let encoding = Encoding::from_label(label)?;
+        let format = Format {
+            encoding: Some(encoding),
+            ..self.format.clone()
+        };
+        let text = header::text_of(&self.head, Some(encoding));
+        let error = header::find(encoding, &text, &format).err()?;
+        let asked = error.questions().iter().find(|it| it.key == "columns");
+        asked.cloned()
     }
 }
 

@@ -162,6 +162,11 @@ impl<C> AmountColumns<C> {
         }
     }
 
+    pub(crate) fn map<D>(&self, mut map: impl FnMut(&C) -> D) -> AmountColumns<D> {
+        let Ok(mapped) = self.try_map(|column| Ok::<_, std::convert::Infallible>(map(column)));
+        mapped
+    }
+
     pub(crate) fn try_map<D, E>(
         &self,
         mut map: impl FnMut(&C) -> Result<D, E>,

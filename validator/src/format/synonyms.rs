@@ -4,6 +4,16 @@
 pub(super) struct Synonyms {
     pub names: &'static [&'static str],
     pub parts: &'static [&'static str],
+    /// Parts of names of columns that are only meant if there is no other.
+    pub late: &'static [&'static str],
+}
+
+impl Synonyms {
+    /// The place of a whole name, with or without what is in brackets at its end, such as a currency.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        let place = |name: &str| self.names.iter().position(|known| *known == name);
+        place(name).or_else(|| place(name.split_once('(')?.0))
+    }
 }
 
 pub(super) const TRANSACTION_ID: Synonyms = Synonyms {
@@ -67,6 +77,7 @@ pub(super) const TRANSACTION_ID: Synonyms = Synonyms {
         "transactionref",
         "receiptno",
     ],
+    late: &[],
 };
 
 pub(super) const AMOUNT: Synonyms = Synonyms {
@@ -111,6 +122,8 @@ pub(super) const AMOUNT: Synonyms = Synonyms {
         "summ",
         "amt",
         "transactionvalue",
+        "suma",
+        "ποσό",
     ],
     parts: &[
         "amount",
@@ -127,6 +140,7 @@ pub(super) const AMOUNT: Synonyms = Synonyms {
         "beløp",
         "сумма",
     ],
+    late: &["fee", "tax", "gebühr", "commission", "frais"],
 };
 
 pub(super) const DEBIT: Synonyms = Synonyms {
@@ -159,6 +173,15 @@ pub(super) const DEBIT: Synonyms = Synonyms {
         "obciążenie",
         "wydatki",
         "uttag",
+        "fundsout",
+        "utfrakonto",
+        "ut",
+        "ausgabe",
+        "ausgaben",
+        "gasto",
+        "gasto()",
+        "gastos",
+        "expense",
     ],
     parts: &[
         "debit",
@@ -168,6 +191,7 @@ pub(super) const DEBIT: Synonyms = Synonyms {
         "belastung",
         "débit",
     ],
+    late: &[],
 };
 
 pub(super) const CREDIT: Synonyms = Synonyms {
@@ -199,6 +223,15 @@ pub(super) const CREDIT: Synonyms = Synonyms {
         "uznanie",
         "wpływy",
         "insättning",
+        "fundsin",
+        "innpåkonto",
+        "inn",
+        "einnahme",
+        "einnahmen",
+        "ingreso",
+        "ingreso(+)",
+        "ingresos",
+        "income",
     ],
     parts: &[
         "credit",
@@ -208,6 +241,7 @@ pub(super) const CREDIT: Synonyms = Synonyms {
         "gutschrift",
         "crédit",
     ],
+    late: &[],
 };
 
 pub(super) const DATE: Synonyms = Synonyms {
@@ -226,47 +260,52 @@ pub(super) const DATE: Synonyms = Synonyms {
         "created",
         "created(utc)",
         "createdat",
-        "valuedate",
         "buchungstag",
         "buchungsdatum",
         "buchung",
         "datum",
-        "valutadatum",
-        "valuta",
-        "wertstellung",
         "dateopération",
         "datedopération",
         "datedecomptabilisation",
         "dateoperation",
-        "datedevaleur",
         "datecomptable",
         "fecha",
         "fechaoperación",
         "fechadeoperación",
-        "fechavalor",
         "f.operación",
-        "f.valor",
         "data",
         "dataoperazione",
         "datacontabile",
-        "datavaluta",
         "boekdatum",
         "boekingsdatum",
         "transactiedatum",
-        "rentedatum",
         "datamov.",
         "datamovimento",
         "datalançamento",
-        "datavalor",
         "dataksięgowania",
         "dataoperacji",
         "datatransakcji",
         "bokföringsdatum",
         "bokföringsdag",
         "transaktionsdatum",
+        "bookedat",
+        "buchtag",
+        "uitvoeringsdatum",
+        "verrichtingsdatum",
+        "dateposted",
+        // The days on which money counts come last.
+        "valuedate",
+        "valutadatum",
+        "valuta",
+        "wertstellung",
+        "datedevaleur",
+        "fechavalor",
+        "f.valor",
+        "datavaluta",
+        "rentedatum",
+        "datavalor",
         "valutadag",
         "starteddate",
-        "dateposted",
     ],
     parts: &[
         "date",
@@ -277,6 +316,7 @@ pub(super) const DATE: Synonyms = Synonyms {
         "дата",
         "time",
     ],
+    late: &["valut", "valeur", "valor", "value", "started", "rente"],
 };
 
 pub(super) const DESCRIPTION: Synonyms = Synonyms {
@@ -331,4 +371,45 @@ pub(super) const DESCRIPTION: Synonyms = Synonyms {
         "narrative",
         "beskriv",
     ],
+    late: &[],
 };
+
+/// What is left on an account.
+pub(super) const BALANCE: Synonyms = Synonyms {
+    names: &[
+        "saldo",
+        "solde",
+        "kontostand",
+        "bakiye",
+        "zůstatek",
+        "υπόλοιπο",
+    ],
+    parts: &["balance", "saldo", "solde", "kontostand"],
+    late: &[],
+};
+
+/// Values of a column that says which way money went, in lower case: out and in.
+pub(super) const DIRECTIONS: [(&str, &str); 22] = [
+    ("d", "c"),
+    ("d", "k"),
+    ("d", "h"),
+    ("s", "h"),
+    ("-", "+"),
+    ("dr", "cr"),
+    ("db", "cr"),
+    ("dbit", "crdt"),
+    ("debit", "credit"),
+    ("debit", "kredit"),
+    ("debet", "credit"),
+    ("debet", "kredit"),
+    ("débit", "crédit"),
+    ("débito", "crédito"),
+    ("debito", "credito"),
+    ("dare", "avere"),
+    ("soll", "haben"),
+    ("af", "bij"),
+    ("out", "in"),
+    ("uttag", "insättning"),
+    ("obciążenie", "uznanie"),
+    ("withdrawal", "deposit"),
+];
