@@ -35,6 +35,20 @@ test('a statement is processed once its questions are answered', async ({ page }
   await expect(questions).toHaveCount(0);
 });
 
+test('a file without a header keeps its first row', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'headless.csv', '01/02/2024,-5.00,Coffee\n13/02/2024,-7.10,Lunch\n');
+  await start(page);
+  const questions = page.getByRole('region', { name: 'How is this file to be read?' });
+  await expect(questions).toContainText('The file is read without a header. Its first row seems to be record 1.');
+  await expect(questions.getByLabel('Date')).toHaveValue('{"column":1}');
+  await questions.getByLabel('Description', { exact: true }).selectOption({ label: 'Column 3' });
+  await questions.getByRole('button', { name: 'Process with these answers' }).click();
+  await completed(page);
+  await expect(page.getByRole('row', { name: /Coffee/ })).toContainText('-5.00');
+  await expect(page.getByRole('row', { name: /Lunch/ })).toContainText('-7.10');
+});
+
 test('answers that are no good are said so in place', async ({ page }) => {
   await createUser(page);
   await upload(page, 'names.csv', 'Txn,Value,When\n1,2,2024-01-01\n');
