@@ -1,6 +1,10 @@
 //! The server's settings.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::bail;
 use backend::{
@@ -62,6 +66,11 @@ pub struct ServerConfig {
     #[arg(long, env = "AUTH")]
     pub auth: Option<AuthMode>,
 
+    /// In a container: the address of its host at which WEB_ADDR and API_ADDR are published. It decides, in their place,
+    /// whether other machines reach them
+    #[arg(long, env = "PUBLISHED_ADDRESS")]
+    pub published_address: Option<IpAddr>,
+
     /// Minutes without a request after which a session ends
     #[arg(long, env = "SESSION_IDLE_MINUTES", default_value_t = 12 * 60, value_parser = clap::value_parser!(u64).range(1..=365 * 24 * 60))]
     pub session_idle_minutes: u64,
@@ -81,9 +90,16 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// Who may use this Batchline. Other machines get nothing unless somebody has said what they may get.
     pub fn auth(&self) -> anyhow::Result<Auth> {
-        let reachable = [("WEB_ADDR", self.web_addr), ("API_ADDR", self.api_addr)]
-            .into_iter()
-            .find(|(_, address)| !address.ip().to_canonical().is_loopback());
+        let is_reachable = |address: IpAddr| !address.to_canonical().is_loopback();
+        let reachable = match self.published_address {
+            Some(address) => {
+                is_reachable(address).then(|| ("PUBLISHED_ADDRESS", address.to_string()))
+            }
+            None => [("WEB_ADDR", self.web_addr), ("API_ADDR", self.api_addr)]
+                .into_iter()
+                .find(|(_, address)| is_reachable(address.ip()))
+                .map(|(variable, address)| (variable, address.to_string())),
+        };
         match (self.auth, reachable) {
             (Some(AuthMode::Password), _) => Ok(Auth::Password(Lifetimes {
                 idle: Duration::from_secs(self.session_idle_minutes * 60),

@@ -703,6 +703,14 @@ async fn who_may_come_in_has_to_be_said_where_others_can_reach_it() {
         assert!(said.contains(&expected), "{said}");
         assert!(said.contains("Set AUTH=password"), "{said}");
     }
+    // In a container it is the address of the host that counts.
+    let published = |address| [("WEB_ADDR", "0.0.0.0:0"), ("PUBLISHED_ADDRESS", address)];
+    let said = refused(&published("192.0.2.7"));
+    assert!(
+        said.contains("PUBLISHED_ADDRESS is 192.0.2.7, which other"),
+        "{said}"
+    );
+    TestApp::start_set(&published("127.0.0.1")).await;
     // With it said, it runs.
     let mut open = TestApp::start_set(&[("AUTH", "open"), ("WEB_ADDR", "0.0.0.0:0")]).await;
     open.web = open.web.replace("0.0.0.0", "127.0.0.1");
