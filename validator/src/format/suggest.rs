@@ -48,7 +48,10 @@ pub(crate) fn columns_question(
     let is_by_number =
         is_headless || given.header.is_none() && named(header) > 0 && rows.iter().any(has_more);
     let names = match (is_headless, is_by_number) {
-        (true, _) => vec![String::new(); named(header)],
+        (true, _) => {
+            let used = rows.iter().map(|row| named(row)).max().unwrap_or(0);
+            vec![String::new(); used.min(header.len())]
+        }
         (false, true) => header.clone(),
         (false, false) => header[..named(header).max(1)].to_vec(),
     };
@@ -588,14 +591,16 @@ mod tests {
             })
         );
         // Nobody knows their names, but each row fills one of two columns.
-        let suggestion = suggested(&[
-            "01/02/2024;Coffee;5.00;;995.00",
-            "13/02/2024;Salary;;1450.00;2445.00",
-        ]);
-        assert_eq!(
-            suggestion["columns"]["amount"],
-            serde_json::json!({ "debit": { "column": 3 }, "credit": { "column": 4 } })
-        );
+        for [coffee, salary] in [[";", ";"], [";995.00", ";2445.00"]] {
+            let suggestion = suggested(&[
+                &format!("01/02/2024;Coffee;5.00;{coffee}"),
+                &format!("13/02/2024;Salary;;1450.00{salary}"),
+            ]);
+            assert_eq!(
+                suggestion["columns"]["amount"],
+                serde_json::json!({ "debit": { "column": 3 }, "credit": { "column": 4 } })
+            );
+        }
     }
 
     #[test]
