@@ -16,6 +16,11 @@ test('a statement is processed once its questions are answered', async ({ page }
   await expect(questions).toBeVisible();
   const columns = questions.getByRole('group', { name: 'Columns' });
   await expect(columns.getByRole('cell', { name: 'Rent' })).toBeVisible();
+  // On a narrow screen the rows scroll in their place.
+  const size = page.viewportSize()!;
+  await page.setViewportSize({ width: 320, height: 800 });
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
+  await page.setViewportSize(size);
   // The suggestions are filled in.
   await expect(columns.getByLabel('Date')).toHaveValue('"Booked"');
   await expect(columns.getByLabel('Money out (debit)')).toHaveValue('"Out"');
