@@ -118,7 +118,7 @@ pub(crate) async fn record(
     actor: impl Into<Actor>,
     event: Event<'_>,
 ) -> sqlx::Result<()> {
-    add(database, &actor.into(), event).await
+    add(database, &actor.into(), event, false).await
 }
 
 /// Adds an event about what has happened already. If that can't be done, the log has it.
@@ -126,20 +126,34 @@ pub(crate) async fn record(
 /// Refused accesses and downloads cost a client nothing to repeat, so the same one is added once a minute.
 pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_>) {
     let actor = actor.into();
-    let added = match event.kind {
-        AuditKind::Access | AuditKind::Download => add_once_a_minute(pool, &actor, event).await,
-        _ => add(pool, &actor, event).await,
-    };
-    if let Err(error) = added {
+    let is_cheap = matches!(event.kind, AuditKind::Access | AuditKind::Download);
+    if let Err(error) = add(pool, &actor, event, is_cheap).await {
         tracing::error!(%error, ?actor, ?event, "an event could not be added to the audit");
     }
 }
 
-async fn add(database: impl PgExecutor<'_>, actor: &Actor, event: Event<'_>) -> sqlx::Result<()> {
+/// Adds an event; with `once_a_minute`, unless the last minute has the same one. Only the latest 2,000 events of the kind
+/// are searched, which an index finds, however many there are.
+async fn add(
+    database: impl PgExecutor<'_>,
+    actor: &Actor,
+    event: Event<'_>,
+    once_a_minute: bool,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into audit_events
              (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+         where not $11 or not exists (
+             select from (
+                 select at, outcome, actor_id, address, user_id, job_id, detail
+                 from audit_events where kind = $1 order by id desc limit 2000
+             ) as latest
+             where at > now() - interval '1 minute' and outcome = $2
+                 and actor_id is not distinct from $3 and address is not distinct from $7
+                 and user_id is not distinct from $8 and job_id is not distinct from $9
+                 and detail is not distinct from $10
+         )",
         event.kind.as_str(),
         event.outcome.as_str(),
         actor.id.map(UserId::get),
@@ -149,37 +163,12 @@ async fn add(database: impl PgExecutor<'_>, actor: &Actor, event: Event<'_>) -> 
         actor.address,
         event.user_id.map(UserId::get),
         event.job_id.map(JobId::get),
-        event.detail
+        event.detail,
+        once_a_minute
     )
     .execute(database)
     .await?;
     Ok(())
-}
-
-/// Looks at the latest 2,000 events of the kind: an index finds them, however many there are.
-async fn add_once_a_minute(pool: &PgPool, actor: &Actor, event: Event<'_>) -> sqlx::Result<()> {
-    let is_new = sqlx::query_scalar!(
-        r#"select not exists (
-               select from (select * from audit_events where kind = $1 order by id desc limit 2000) as latest
-               where at > now() - interval '1 minute' and outcome = $2
-                 and actor_id is not distinct from $3 and address is not distinct from $4
-                 and user_id is not distinct from $5 and job_id is not distinct from $6
-                 and detail is not distinct from $7
-           ) as "is_new!""#,
-        event.kind.as_str(),
-        event.outcome.as_str(),
-        actor.id.map(UserId::get),
-        actor.address,
-        event.user_id.map(UserId::get),
-        event.job_id.map(JobId::get),
-        event.detail
-    )
-    .fetch_one(pool)
-    .await?;
-    match is_new {
-        true => add(pool, actor, event).await,
-        false => Ok(()),
-    }
 }
 
 /// Which events are wanted.

@@ -222,7 +222,7 @@ pub(crate) async fn versions(
                select jobs.id, jobs.corrects_job_id, step + 1 from jobs join thread on jobs.corrects_job_id = thread.id
                where step < 2 * $2
            )
-           select id as "id!", corrects_job_id from (select * from thread limit 1000) as walked
+           select id as "id!", corrects_job_id from (select id, corrects_job_id from thread limit 1000) as walked
            order by id = $1 desc, id desc limit $2"#,
         job_id.get(),
         MAX_VERSIONS
