@@ -1,7 +1,7 @@
 //! The server's settings.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{AddrParseError, IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
@@ -68,7 +68,7 @@ pub struct ServerConfig {
 
     /// In a container: the address of its host at which WEB_ADDR and API_ADDR are published. It decides, in their place,
     /// whether other machines reach them
-    #[arg(long, env = "PUBLISHED_ADDRESS")]
+    #[arg(long, env = "PUBLISHED_ADDRESS", value_parser = parse_address)]
     pub published_address: Option<IpAddr>,
 
     /// Minutes without a request after which a session ends
@@ -85,6 +85,12 @@ pub struct ServerConfig {
 
     #[command(flatten)]
     pub limits: Limits,
+}
+
+/// Parses an address, with the brackets that an IPv6 address has before a port.
+fn parse_address(text: &str) -> Result<IpAddr, AddrParseError> {
+    let bare = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    bare.unwrap_or(text).parse()
 }
 
 impl ServerConfig {

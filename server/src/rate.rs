@@ -25,7 +25,7 @@ use crate::{limits::Limits, problem::Problem, serve::Ends};
 
 /// Keys that are remembered before those that have been quiet are forgotten.
 const MANY_KEYS: usize = 10_000;
-/// Keys that are remembered at most. New ones have to wait.
+/// Keys that are remembered at most. Beyond them everybody has to wait.
 const MAX_KEYS: usize = 200_000;
 
 /// How often something may happen for a key. None: as often as one likes.

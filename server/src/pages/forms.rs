@@ -209,7 +209,7 @@ pub fn notice_of(headers: &HeaderMap) -> Option<Notice> {
     Notice::from_text(shown(headers, NOTICE_COOKIE)?)
 }
 
-/// The value of a cookie that is shown once: not on a page of which a browser only shows parts.
+/// Returns the value of a one-time cookie. Requests that only update parts of an open page don't consume it.
 fn shown<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     if headers.contains_key(PARTS_HEADER) {
         return None;

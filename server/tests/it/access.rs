@@ -710,6 +710,11 @@ async fn who_may_come_in_has_to_be_said_where_others_can_reach_it() {
         said.contains("PUBLISHED_ADDRESS is 192.0.2.7, which other"),
         "{said}"
     );
+    let said = refused(&published("[2001:db8::1]"));
+    assert!(
+        said.contains("PUBLISHED_ADDRESS is 2001:db8::1, which other"),
+        "{said}"
+    );
     TestApp::start_set(&published("127.0.0.1")).await;
     // With it said, it runs.
     let mut open = TestApp::start_set(&[("AUTH", "open"), ("WEB_ADDR", "0.0.0.0:0")]).await;
