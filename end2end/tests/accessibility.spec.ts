@@ -1,6 +1,5 @@
-import AxeBuilder from '@axe-core/playwright';
 import { expect, test, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, listed, live, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, expectAccessible, listed, live, start, upload } from './batchline';
 
 const FILE = [
   'transaction_id,amount,date,description',
@@ -10,21 +9,6 @@ const FILE = [
   `TXN001,1,2024-01-19,${'The same id again. '.repeat(30)}`,
   ...Array.from({ length: 30 }, (_, row) => `MORE${row},${row}.95,2024-02-01,More of the same`),
 ].join('\n');
-
-// In both themes, one wide and one narrow. What axe finds is listed by rule and element.
-async function expectAccessible(page: Page, what: string) {
-  for (const [colorScheme, width] of [['light', 1280], ['dark', 320]] as const) {
-    await page.emulateMedia({ colorScheme });
-    await page.setViewportSize({ width, height: 900 });
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
-    expect(found, `${what}, ${colorScheme}, ${width} pixels wide`).toEqual([]);
-    const overflow = await page.evaluate(
-      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    );
-    expect(overflow, `${what} at ${width} pixels is wider than the screen`).toBeLessThanOrEqual(0);
-  }
-}
 
 // A color on its way to another has not the contrast of either.
 test.use({ contextOptions: { reducedMotion: 'reduce' } });

@@ -1,9 +1,8 @@
 // Signing in, the account, and what admins do for others. A server of its own asks everybody to sign in: script/test
 // starts it, with an admin.
 
-import AxeBuilder from '@axe-core/playwright';
 import { expect, test, type Browser, type Page } from '@playwright/test';
-import { SAMPLE, somebody, upload } from './batchline';
+import { SAMPLE, expectAccessible, somebody, upload } from './batchline';
 
 const baseURL = process.env.BATCHLINE_ACCOUNTS_URL;
 const admin = {
@@ -12,28 +11,14 @@ const admin = {
 };
 
 test.use({ baseURL, contextOptions: { reducedMotion: 'reduce' } });
-test.skip(!baseURL, 'There is no server that asks people to sign in: script/test starts one.');
+test.beforeAll(() => {
+  if (!baseURL) throw new Error('BATCHLINE_ACCOUNTS_URL is not set: run the tests by script/test');
+});
 
 async function signIn(page: Page, email: string, password: string) {
   await page.getByLabel('Email').fill(email);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
-}
-
-async function expectAccessible(page: Page, what: string) {
-  const before = page.viewportSize();
-  for (const [colorScheme, width] of [['light', 1280], ['dark', 320]] as const) {
-    await page.emulateMedia({ colorScheme });
-    await page.setViewportSize({ width, height: 900 });
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
-    expect(found, `${what}, ${colorScheme}, ${width} pixels wide`).toEqual([]);
-    const overflow = await page.evaluate(
-      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    );
-    expect(overflow, `${what} at ${width} pixels is wider than the screen`).toBeLessThanOrEqual(0);
-  }
-  if (before) await page.setViewportSize(before);
 }
 
 // A page in a browser of somebody else.

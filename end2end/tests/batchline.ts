@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import AxeBuilder from '@axe-core/playwright';
 import { expect, type Page } from '@playwright/test';
 
 export const SAMPLE = `transaction_id,amount,date,description
@@ -79,4 +80,30 @@ export const live = (page: Page) => expect(page.getByRole('button', { name: 'Sho
 export async function completed(page: Page, timeout = 120_000) {
   // Of this job, not of another version of its file.
   await expect(page.locator('.page-head').getByText('Completed', { exact: true })).toBeVisible({ timeout });
+}
+
+// By how many pixels the page is wider than the screen.
+const overflow = (page: Page) =>
+  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+// Also on a narrow screen, where what is wide scrolls in its place.
+export async function expectFits(page: Page) {
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 320, height: 800 });
+  expect(await overflow(page), 'wider than the screen').toBeLessThanOrEqual(0);
+  if (before) await page.setViewportSize(before);
+}
+
+// In both themes, one wide and one narrow. What axe finds is listed by rule and element.
+export async function expectAccessible(page: Page, what: string) {
+  const before = page.viewportSize();
+  for (const [colorScheme, width] of [['light', 1280], ['dark', 320]] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 900 });
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
+    expect(found, `${what}, ${colorScheme}, ${width} pixels wide`).toEqual([]);
+    expect(await overflow(page), `${what} at ${width} pixels is wider than the screen`).toBeLessThanOrEqual(0);
+  }
+  if (before) await page.setViewportSize(before);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { completed, createUser, start, upload } from './batchline';
+import { completed, createUser, expectFits, start, upload } from './batchline';
 
 const STATEMENT = [
   'Statement of account;;;',
@@ -17,10 +17,7 @@ test('a statement is processed once its questions are answered', async ({ page }
   const columns = questions.getByRole('group', { name: 'Columns' });
   await expect(columns.getByRole('cell', { name: 'Rent' })).toBeVisible();
   // On a narrow screen the rows scroll in their place.
-  const size = page.viewportSize()!;
-  await page.setViewportSize({ width: 320, height: 800 });
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
-  await page.setViewportSize(size);
+  await expectFits(page);
   // The suggestions are filled in.
   await expect(columns.getByLabel('Date')).toHaveValue('"Booked"');
   await expect(columns.getByLabel('Money out (debit)')).toHaveValue('"Out"');
@@ -73,6 +70,7 @@ test('the check asks before the upload, and its answers are sent along @javascri
   });
   const check = page.getByRole('region', { name: 'statement.csv', exact: false });
   await check.getByLabel('Description', { exact: true }).selectOption({ label: 'Text' });
+  await expectFits(page);
   await check.getByRole('button', { name: 'Check with these answers' }).click();
   await check.getByLabel('Day first').check();
   await check.getByRole('button', { name: 'Check with these answers' }).click();
