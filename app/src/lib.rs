@@ -31,7 +31,7 @@ pub use error::{AppError, ErrorKind};
 #[cfg(feature = "ssr")]
 pub use notice::Notice;
 
-/// A header of requests for a page of which only parts are shown: those that have changed.
+/// Header of requests whose response only updates parts of an open page. They don't consume one-time cookies.
 pub const PARTS_HEADER: &str = "x-batchline-parts";
 
 /// Whether the server function at this path takes a multipart form, with files.

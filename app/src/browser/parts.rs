@@ -369,7 +369,7 @@ pub async fn fetch_document(address: &str) -> Result<Document, JsValue> {
     document_of(&response_of(address).await?).await
 }
 
-/// Fetches a page of which only parts are shown. What a form has to say is left for the page that it leads to.
+/// Fetches a page to update parts of this one. The notice of a form is left for the page that the form leads to.
 async fn response_of(address: &str) -> Result<Response, JsValue> {
     let headers = Headers::new()?;
     headers.set(PARTS_HEADER, "1")?;

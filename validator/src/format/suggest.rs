@@ -114,7 +114,7 @@ impl Place {
         if given.is_headless() {
             return header(0);
         }
-        // Both known by name: no title and no row looks like that.
+        // A record with known names for a date and an amount is a header, whatever the lengths of the others.
         let is_named = |at: &usize| {
             let next = || records[at + 1..].iter().take(FOLLOWING);
             has_known_names(&records[*at]) && (next().any(|it| is_row(it)) || next().len() == 0)
@@ -267,20 +267,20 @@ impl<'a> Content<'a> {
         values.any(|it| it.contains(['-', '\u{2212}', '(']))
     }
 
-    /// How much numbers look like amounts of money, and not like codes or columns that are there for a few rows.
+    /// How much the numbers look like amounts of money, from 0 to 3: nearly every row has one, they differ, and some have a
+    /// sign or decimals. Codes and fees have fewer of these marks.
     fn money(&self) -> usize {
-        let has = |is: &dyn Fn(&str) -> bool| self.values.iter().any(|it| is(it));
-        let first = self.values.first();
+        let has_decimals = || self.values.iter().any(|it| it.contains(['.', ',']));
         let marks = [
             is_most(self.filled, self.values.len()),
-            has(&|it| Some(&it) != first),
-            self.has_negative() || has(&|it| it.contains(['.', ','])),
+            self.values.windows(2).any(|two| two[0] != two[1]),
+            self.has_negative() || has_decimals(),
         ];
         marks.iter().filter(|mark| **mark).count()
     }
 }
 
-/// Whether so many are nearly all.
+/// Whether at least three quarters match.
 fn is_most(matching: usize, all: usize) -> bool {
     4 * matching >= 3 * all
 }
@@ -292,11 +292,12 @@ struct Suggester<'a> {
     taken: Vec<usize>,
 }
 
-/// How well a column fits. By its content alone if below [`BY_PART`].
+/// How well a column fits: by its name, a part of it, a part that is only meant if there is no other, or its content.
 type Score = usize;
 
 const BY_NAME: Score = 10_000;
 const BY_PART: Score = 5_000;
+const BY_LATE_PART: Score = 4_900;
 
 impl<'a> Suggester<'a> {
     fn free(&self) -> impl Iterator<Item = usize> {
@@ -309,7 +310,7 @@ impl<'a> Suggester<'a> {
         match synonyms.place(name) {
             Some(place) => Some(BY_NAME - place),
             None if !contains(synonyms.parts) => None,
-            None if contains(synonyms.late) => Some(BY_PART - 100),
+            None if contains(synonyms.late) => Some(BY_LATE_PART),
             None => Some(BY_PART),
         }
     }
@@ -336,7 +337,7 @@ impl<'a> Suggester<'a> {
         found.map(|(at, _)| at)
     }
 
-    /// A column that is a number in each row.
+    /// The column that has the amount of each row.
     fn amount(&self) -> Option<(usize, Score)> {
         self.best(|at, content| {
             let by_name = self.by_name(&synonyms::AMOUNT, at);
@@ -375,7 +376,8 @@ impl<'a> Suggester<'a> {
         Some((debit, credit))
     }
 
-    /// Two columns of numbers of which each row fills one: most files have the debit first.
+    /// Two neighbouring columns of numbers, one of which is filled in each row. The first one is taken for the debit, as in
+    /// most files.
     fn pair_by_content(&self) -> Option<(usize, usize)> {
         let has = |at: usize, row: usize| {
             let value = self.contents[at].values[row];
@@ -441,7 +443,7 @@ impl<'a> Suggester<'a> {
         let is_half = |at: usize, pair: (usize, usize)| at == pair.0 || at == pair.1;
         let pair = self.pair_by_content();
         if let Some(pair) = pair
-            && single.is_none_or(|(at, score)| score < BY_PART - 100 || is_half(at, pair))
+            && single.is_none_or(|(at, score)| score < BY_LATE_PART || is_half(at, pair))
         {
             return Some(halves(pair));
         }
