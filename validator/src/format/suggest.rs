@@ -14,6 +14,9 @@ const ROWS: usize = 10;
 /// Records that tell where the header is.
 const FOLLOWING: usize = 20;
 
+/// Names that are looked at, in all headers that a file may have: records of a thousand fields would take seconds.
+const MAX_NAMES_TRIED: usize = 20_000;
+
 /// The first records of a file as one delimiter splits them, and that delimiter.
 pub(crate) struct FirstRecords {
     pub delimiter: u8,
@@ -139,10 +142,13 @@ impl Place {
             .partition(|at| is_row(&records[*at]));
         // Some files begin with a table of two columns about the account.
         let has_columns = |at: &&usize| {
-            let columns = columns(&records[**at], &records[**at + 1..]);
+            let next = &records[**at + 1..];
+            let columns = columns(&records[**at], &next[..next.len().min(FOLLOWING)]);
             columns.date.is_some() && columns.amount.is_some()
         };
-        if let Some(at) = headers.iter().find(has_columns) {
+        let widest = records.iter().map(Vec::len).max().unwrap_or(0);
+        let mut tried = headers.iter().take(MAX_NAMES_TRIED / widest.max(1));
+        if let Some(at) = tried.find(has_columns) {
             return header(*at);
         }
         match (rows.first(), headers.first()) {
