@@ -607,6 +607,7 @@ mod tests {
             assert_eq!(Format::from_json(text).unwrap_err().key, key, "{text}");
         }
     }
+
     #[test]
     fn a_change_withdraws_what_is_null() {
         let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
