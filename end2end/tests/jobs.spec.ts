@@ -101,6 +101,9 @@ test('deleting several jobs asks first, by number and size', async ({ page, requ
   const user = page.url();
   for (const name of ['one.csv', 'two.csv', 'three.csv']) await send(request, idOf(page), name, SAMPLE);
   await page.reload();
+  // The list is as wide as the page, however short its lines.
+  const width = async (of: string) => (await page.locator(of).boundingBox())!.width;
+  expect(await width('.jobs-frame')).toBeCloseTo(await width('.jobs'), 0);
   await select(page, 'one.csv').check();
   await select(page, 'two.csv').check();
   await page.getByRole('group', { name: 'Selected jobs' }).getByRole('button', { name: 'Delete…' }).click();
