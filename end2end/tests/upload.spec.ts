@@ -230,6 +230,21 @@ test('a name from right to left keeps its extension at the end', async ({ page }
   await expect(name.locator('bdi')).toHaveText('معاملات 2024');
 });
 
+test('where the module of the form fails to load, the form is sent as without JavaScript @javascript @once', async ({ page }) => {
+  await page.route('**/pkg/split_*.wasm', (route) => route.abort());
+  const failed = page.waitForEvent('requestfailed', (request) => request.url().endsWith('.wasm'));
+  await createUser(page);
+  await failed;
+  // Everything else is live all the same.
+  await page.keyboard.press('?');
+  await expect(page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible();
+  await page.keyboard.press('Escape');
+  await choose(page, 'payments.csv', SAMPLE);
+  await page.getByRole('button', { name: 'Upload and start' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
+  await completed(page);
+});
+
 test('a double click sends once @javascript', async ({ page }) => {
   await createUser(page);
   await choose(page, 'payments.csv', SAMPLE);

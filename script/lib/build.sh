@@ -18,7 +18,8 @@ build_site() {
   scratch=$(mktemp -d)
   touch "$scratch/begin"
   # The server reads from the site how its files are named; cargo-leptos would put that beside the program.
-  if ! LEPTOS_SITE_ROOT=$site LEPTOS_HASH_FILE_NAME=$(absolute "$site")/hash.txt cargo leptos build --frontend-only "$@" ||
+  if ! LEPTOS_SITE_ROOT=$site LEPTOS_HASH_FILE_NAME=$(absolute "$site")/hash.txt \
+    cargo leptos build --frontend-only --split --lib-features split "$@" ||
     ! build_check "$scratch" "$@" ||
     ! node script/lib/publish.mjs "$site" "$scratch/check.js" "$scratch/check.wasm"; then
     rm -rf "$scratch"

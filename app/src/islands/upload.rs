@@ -47,7 +47,10 @@ pub struct Corrected {
 /// Without JavaScript the browser posts the form; with it files are checked when they are chosen, and the
 /// same form is sent from here, which can show how far that is. One file leads to the page of the new job; several are
 /// sent one after the other.
-#[island]
+///
+/// A quarter of the code for the browser is that of this form; with `split` only pages that have it load it.
+#[cfg_attr(feature = "split", island(lazy))]
+#[cfg_attr(not(feature = "split"), island)]
 pub fn UploadForm(
     user_id: UserId,
     /// The server refuses larger files; so they are not sent.
