@@ -15,6 +15,9 @@ use crate::activities::{DEFECT, HEARTBEAT_TIMEOUT, OUTDATED, UNREADABLE};
 /// For one attempt of a step that is a single transaction.
 pub const SHORT: Duration = Duration::from_secs(60);
 
+/// As good as for ever.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Which of the steps that wait for a worker are taken first.
 #[derive(Debug, Clone, Copy)]
 pub enum Urgency {
@@ -76,6 +79,8 @@ pub async fn local_step<W, A: ActivityDefinition>(
 ) -> Result<A::Output, ActivityExecutionError> {
     let options = LocalActivityOptions::builder()
         .start_to_close_timeout(limit)
+        // Else the SDK gives up 100 s after the step was scheduled, though it waits for its turn or for PostgreSQL.
+        .schedule_to_close_timeout(YEAR)
         .retry_policy(for_ever())
         .build();
     context

@@ -280,3 +280,38 @@ async fn a_start_whose_server_dies_is_carried_out_or_has_changed_nothing() {
     })
     .await;
 }
+
+/// Temporal's SDK gives up a local activity after 100 s unless it is told otherwise.
+#[tokio::test]
+async fn a_small_job_waits_for_the_database_as_long_as_it_takes() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    sqlx::raw_sql(
+        "create function wait() returns trigger language plpgsql as
+             $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
+         create trigger wait after insert on job_chunks execute function wait()",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let mut lock = app.pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(1)")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let job_id = app.upload_many(user_id, 1).await[0];
+    app.begin(job_id).await;
+    eventually("the SDK's limit", async || {
+        let is_over: bool = sqlx::query_scalar(
+            "select clock_timestamp() - started_at > '102 s' from jobs where id = $1",
+        )
+        .bind(job_id)
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+        is_over.then_some(())
+    })
+    .await;
+    lock.rollback().await.unwrap();
+    app.exact(job_id).await;
+}
