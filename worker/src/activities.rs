@@ -6,13 +6,17 @@ use backend::{
     Attempt, Backend,
     processing::{self, StepError},
 };
+use futures::{TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use temporalio_macros::activities;
 use temporalio_sdk::{
     ApplicationFailure,
     activities::{ActivityContext, ActivityError},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, MissedTickBehavior, interval},
+};
 
 use crate::figures::Figures;
 
@@ -25,9 +29,16 @@ pub const OUTDATED: &str = "Outdated";
 pub const UNREADABLE: &str = "Unreadable";
 pub const DEFECT: &str = "Defect";
 
+/// They are held in memory together, and the progress moves with every commit.
+const CHUNKS_IN_A_COMMIT: usize = 4;
+
 pub struct Activities {
     pub backend: Backend,
     pub figures: Figures,
+    /// Commits that are under way at the same time.
+    slots: usize,
+    /// One permit for each of them, over all activities.
+    validating: Semaphore,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,19 +69,27 @@ impl Activities {
             .await
     }
 
-    /// Validates and commits one chunk after the other. A later attempt goes on where an earlier one stopped.
+    /// Validates chunks and commits a few at a time. A later attempt goes on where an earlier one stopped.
     #[activity]
     pub async fn validate(
         self: Arc<Self>,
         context: ActivityContext,
         chunks: Chunks,
     ) -> Result<(), ActivityError> {
-        let step = async {
-            let committed =
-                processing::validate_chunks(&self.backend, chunks.attempt, chunks.numbers).await?;
-            self.figures.committed(committed);
-            Ok(())
-        };
+        let Range { start, end } = chunks.numbers;
+        let commits = (start..end).step_by(CHUNKS_IN_A_COMMIT).map(|first| {
+            let numbers = first..end.min(first + CHUNKS_IN_A_COMMIT as u32);
+            Ok(async {
+                let _permit = self.validating.acquire().await;
+                let committed =
+                    processing::validate_chunks(&self.backend, chunks.attempt, numbers).await?;
+                self.figures.committed(committed);
+                Ok(())
+            })
+        });
+        let step = stream::iter(commits)
+            .try_buffer_unordered(self.slots)
+            .try_collect();
         self.alive(&context, step).await
     }
 
@@ -119,6 +138,15 @@ impl Activities {
 }
 
 impl Activities {
+    pub fn new(backend: Backend, figures: Figures, slots: usize) -> Self {
+        Self {
+            backend,
+            figures,
+            slots,
+            validating: Semaphore::new(slots),
+        }
+    }
+
     /// Runs a step with heartbeats. When the activity is cancelled the step is dropped, which rolls its
     /// transaction back.
     async fn alive<T>(

@@ -107,10 +107,7 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     let options = WorkerOptions::new(config.backend.temporal_task_queue.as_str())
         .register_workflow::<ProcessJob>()?
         .register_workflow::<ProcessSmallJobs>()?
-        .register_activities(Activities {
-            backend: backend.clone(),
-            figures: Figures::new(meter),
-        })
+        .register_activities(Activities::new(backend.clone(), Figures::new(meter), slots))
         .tuner(
             TunerHolder::builder()
                 .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(20))

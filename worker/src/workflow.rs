@@ -22,9 +22,15 @@ use crate::{
 /// Activities of one job that validate its chunks at the same time, over all workers.
 const LANES: usize = 8;
 
-/// Chunks that one activity validates at most. Several, because Temporal's work for an activity takes as
-/// long as PostgreSQL's for half a chunk; few, because the steps of other jobs wait for it to end.
-const CHUNKS_AT_A_TIME: usize = 4;
+/// Chunks that one activity validates. Many, because Temporal's work for an activity takes as long as the validation of
+/// ten chunks; not more, because the steps of other jobs wait for it to end, and other workers take the others.
+const CHUNKS_AT_A_TIME: usize = 16;
+
+/// Up to this many chunks are left to one activity: no other worker would be done with some of them much sooner.
+const LAST_CHUNKS: usize = 32;
+
+/// The patch that brought the two. A workflow that began before it goes on with up to four chunks at a time.
+const MANY_CHUNKS: &str = "many-chunks";
 
 /// The chunks of a job that go before those of jobs that have had as many: a file of some hundred thousand rows isn't
 /// to wait for one of millions.
@@ -100,7 +106,9 @@ impl ProcessJob {
             .await?;
             context.state_mut(|state| state.remaining = Some(chunks.into()));
         }
-        let lanes = (0..LANES).map(|_| Self::validate_chunks(context.clone(), attempt));
+        let takes_many = context.patched(MANY_CHUNKS);
+        let lane = || Self::validate_chunks(context.clone(), attempt, takes_many);
+        let lanes = (0..LANES).map(|_| lane());
         for lane in join_all(lanes).await {
             lane?;
         }
@@ -124,9 +132,11 @@ impl ProcessJob {
     async fn validate_chunks(
         context: WorkflowContext<Self>,
         attempt: Attempt,
+        takes_many: bool,
     ) -> Result<(), ActivityExecutionError> {
         while !context.continue_as_new_suggested() {
-            let Some(numbers) = context.state_mut(Self::next_chunks) else {
+            let next = context.state_mut(|state| state.next_chunks(takes_many));
+            let Some(numbers) = next else {
                 break;
             };
             let urgency = match numbers.start < FIRST_CHUNKS {
@@ -146,13 +156,17 @@ impl ProcessJob {
         Ok(())
     }
 
-    /// Takes chunks for one activity: towards the end single ones, so that no lane is left with several
-    /// when the others have none.
-    fn next_chunks(&mut self) -> Option<Range<u32>> {
+    /// Takes chunks for one activity.
+    fn next_chunks(&mut self, takes_many: bool) -> Option<Range<u32>> {
         let remaining = self.remaining.as_mut()?;
         let left: usize = remaining.iter().map(ExactSizeIterator::len).sum();
         let range = remaining.front_mut()?;
-        let count = (left / 4).clamp(1, CHUNKS_AT_A_TIME).min(range.len());
+        let count = match takes_many {
+            true if left <= LAST_CHUNKS => left,
+            true => CHUNKS_AT_A_TIME,
+            false => (left / 4).clamp(1, 4),
+        };
+        let count = count.min(range.len());
         let numbers = range.start..range.start + count as u32;
         range.start = numbers.end;
         if remaining.front().is_some_and(Range::is_empty) {
