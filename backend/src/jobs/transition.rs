@@ -1,8 +1,8 @@
 //! Every change of a job's state.
 //!
-//! The fence is the job's row. Whoever commits a chunk holds a share of its lock until the commit, and finds the attempt
-//! that it works for still current; each change here that ends an attempt takes the lock for itself first. So it waits
-//! for the chunks that are being committed, counts them, and none is committed after it.
+//! The fence is the job's row. Whoever commits chunks holds its lock until the commit, and finds the attempt that it works
+//! for still current; each change here that ends an attempt takes the lock first. So it waits for the chunks that are
+//! being committed, counts them, and none is committed after it.
 
 use domain::{Job, JobDeleted, JobId, JobProgress, JobStatus, SavedFormatId, UserId};
 use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};

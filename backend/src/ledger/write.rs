@@ -76,10 +76,12 @@ pub(crate) async fn commit(
     chunks: &[ValidatedChunk],
 ) -> sqlx::Result<Vec<i32>> {
     let columns = Columns::of(chunks);
-    // The job's row is locked before the chunks, and a change of the job waits for that: see `jobs::transition`.
+    // The job's row is locked before the chunks, and a change of the job waits for that: see `jobs::transition`. Commits of
+    // one job take turns. If they shared the lock, a pause would wait for a moment without any, perhaps to the job's end.
     sqlx::query_scalar!(
         "with job as materialized (
-             select result_id from jobs where id = $1 and run = $2 and status = 'processing' for share
+             select result_id from jobs where id = $1 and run = $2 and status = 'processing'
+             for no key update
          )
          update job_chunks as stored
          set verdicts = chunk.verdicts, duplicates = '', valid_records = chunk.valid, invalid_records = chunk.invalid,

@@ -22,6 +22,7 @@ async fn a_paused_job_stands_still_and_goes_on() {
     let user_id = app.user().await;
     let (file, [valid, invalid, suspicious]) = generated(600_000);
     let job_id = app.upload(user_id, file).await;
+    app.slow_down().await;
     app.begin(job_id).await;
     app.under_way(job_id).await;
 
@@ -70,8 +71,9 @@ async fn a_paused_job_stands_still_and_goes_on() {
 async fn a_cancelled_job_keeps_what_is_done_and_can_be_retried() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    let (file, [valid, ..]) = generated(400_000);
+    let (file, [valid, ..]) = generated(600_000);
     let job_id = app.upload(user_id, file).await;
+    app.slow_down().await;
     app.begin(job_id).await;
     app.under_way(job_id).await;
 
@@ -81,7 +83,7 @@ async fn a_cancelled_job_keeps_what_is_done_and_can_be_retried() {
     let done = cancelled["processed_records"].as_u64().unwrap();
     assert_eq!(cancelled["status"], "cancelled");
     assert!(cancelled["finished_at"].is_string());
-    assert!(done > 0 && done < 400_000);
+    assert!(done > 0 && done < 600_000);
     assert_eq!(app.listed_rows(job_id).await, done);
     let first = app.get_json(&format!("{path}/transactions?size=1")).await;
     assert_eq!(
@@ -97,16 +99,16 @@ async fn a_cancelled_job_keeps_what_is_done_and_can_be_retried() {
             &job["valid_records"],
             &job["processed_records"]
         ),
-        (&json!("completed"), &json!(valid), &json!(400_000))
+        (&json!("completed"), &json!(valid), &json!(600_000))
     );
-    assert_eq!(app.downloaded_rows(job_id).await.0, 400_000);
+    assert_eq!(app.downloaded_rows(job_id).await.0, 600_000);
     // The rows of the first run are gone.
     eventually("the old rows to be removed", async || {
         let rows: i64 = sqlx::query_scalar("select sum(rows)::bigint from job_chunks")
             .fetch_one(&app.pool)
             .await
             .unwrap();
-        (rows == 400_000).then_some(())
+        (rows == 600_000).then_some(())
     })
     .await;
 }

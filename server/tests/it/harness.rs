@@ -150,6 +150,8 @@ impl TestApp {
             ("WEB_ADDR", "127.0.0.1:0".to_owned()),
             ("API_ADDR", "127.0.0.1:0".to_owned()),
             ("METRICS_ADDR", "127.0.0.1:0".to_owned()),
+            // On a machine with many cores a pause would find nothing left to do.
+            ("WORKER_CONCURRENCY", "4".to_owned()),
         ];
         if let Some(limit) = options.max_upload_bytes {
             environment.push(("MAX_UPLOAD_BYTES", limit.to_string()));
@@ -475,6 +477,18 @@ impl TestApp {
     pub async fn begin(&self, job_id: i64) -> Value {
         let response = self.post(&format!("/jobs/{job_id}/start")).await;
         expect(response, StatusCode::ACCEPTED).await
+    }
+
+    /// From now on a commit takes a twentieth of a second for each chunk, as on a slow disk.
+    pub async fn slow_down(&self) {
+        sqlx::raw_sql(
+            "create function slow_down() returns trigger language plpgsql as
+                 $$ begin perform pg_sleep(0.05); return null; end $$;
+             create trigger slow_down after update on job_chunks for each row execute function slow_down()",
+        )
+        .execute(&self.pool)
+        .await
+        .unwrap();
     }
 
     /// The job once some of its rows are committed.

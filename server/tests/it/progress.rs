@@ -94,6 +94,7 @@ async fn a_new_connection_first_gets_the_state_as_it_is() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, generated(1_000_000).0).await;
+    app.slow_down().await;
     app.begin(job_id).await;
     app.under_way(job_id).await;
     let first = app.socket(user_id).await.json().await;

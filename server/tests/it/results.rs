@@ -108,6 +108,7 @@ async fn a_cancelled_job_gives_the_rows_that_were_checked() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, generated(600_000).0).await;
+    app.slow_down().await;
     app.begin(job_id).await;
     app.under_way(job_id).await;
     let running = app.get(&format!("/jobs/{job_id}/results.csv")).await;

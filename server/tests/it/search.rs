@@ -109,18 +109,19 @@ async fn texts_are_found_in_files_of_any_encoding() {
 async fn a_search_gives_the_rows_that_have_their_verdict() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    let (file, _) = generated(300_000);
+    let (file, _) = generated(600_000);
     let job_id = app.upload(user_id, file).await;
     let pending = json!({ "id": job_id });
     assert_eq!(app.rows(&pending["id"], "q=subscription").await.1, 0);
+    app.slow_down().await;
     app.begin(job_id).await;
     app.under_way(job_id).await;
     app.command(job_id, "pause").await;
     let paused = app.get_json(&format!("/jobs/{job_id}")).await;
     let processed = paused["processed_records"].as_u64().unwrap();
-    assert!((1..300_000).contains(&processed), "{processed}");
+    assert!((1..600_000).contains(&processed), "{processed}");
     assert_eq!(app.rows(&paused["id"], "q=subscription").await.1, processed);
     app.command(job_id, "resume").await;
     let job = app.finished(job_id).await;
-    assert_eq!(app.rows(&job["id"], "q=subscription").await.1, 300_000);
+    assert_eq!(app.rows(&job["id"], "q=subscription").await.1, 600_000);
 }
