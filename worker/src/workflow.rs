@@ -27,7 +27,7 @@ const LANES: usize = 8;
 const CHUNKS_AT_A_TIME: usize = 16;
 
 /// Up to this many chunks are left to one activity: no other worker would be done with some of them much sooner.
-const LAST_CHUNKS: usize = 32;
+const LAST_CHUNKS: usize = 24;
 
 /// The patch that brought the two. A workflow that began before it goes on with up to four chunks at a time.
 const MANY_CHUNKS: &str = "many-chunks";
