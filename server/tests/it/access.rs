@@ -442,7 +442,7 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
     // Besides the API there is nothing else.
     let others = routes(include_str!("../../src/router.rs"));
     let others: Vec<&str> = others.iter().map(String::as_str).collect();
-    assert_eq!(others, ["/health", "/ws", "/ws/{user_id}"]);
+    assert_eq!(others, ["/favicon.ico", "/health", "/ws", "/ws/{user_id}"]);
 
     let accounts = Accounts::start().await;
     let (owner, other) = (
