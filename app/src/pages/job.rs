@@ -100,7 +100,7 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
         Some(_) => error_title(&title),
         None => query.title(&title),
     };
-    let lists_users = site.lists_users();
+    let (lists_users, host) = (site.lists_users(), site.host());
     site.live_page(status, &title, refresh, || {
         let facts = view! { <ResultFacts job=&job report=&report /> };
         let downloads = view! { <Downloads job=&job /> };
@@ -125,7 +125,7 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
             <p class="on-paper">
                 <bdi>{user.name}</bdi>
                 {format!(
-                    ", {} · {} · printed from /jobs/{job_id} at {}",
+                    ", {} · {} · printed from {host}/jobs/{job_id} at {}",
                     user.email,
                     job.filename,
                     format::time(&format::machine_time(Utc::now())),
