@@ -14,6 +14,8 @@ mod job_state;
 mod logo;
 #[cfg(feature = "ssr")]
 mod notice;
+#[cfg(feature = "ssr")]
+mod shortcuts;
 mod text;
 #[cfg(feature = "ssr")]
 mod time;
@@ -38,6 +40,8 @@ pub use job_state::{Announcements, ConnectionState, JobProgressBar, StatusBadge}
 pub use logo::Logo;
 #[cfg(feature = "ssr")]
 pub use notice::NoticePlace;
+#[cfg(feature = "ssr")]
+pub use shortcuts::{COMMANDS, Shortcuts};
 pub use text::{some_text, text};
 #[cfg(feature = "ssr")]
 pub use time::Time;

@@ -18,8 +18,9 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     AppError, Notice,
-    components::{Logo, NoticePlace, document_title, error_title},
-    islands::{CheckModule, Shortcuts},
+    components::{Logo, NoticePlace, Shortcuts, document_title, error_title},
+    islands::CheckModule,
+    pages::FindForm,
 };
 
 /// Hides what only JavaScript could do.
@@ -305,6 +306,22 @@ impl Site {
         }
     }
 
+    /// Pages that are always there, by address and name.
+    pub(crate) fn places(&self) -> Vec<(&'static str, &'static str)> {
+        let mut places = match self.lists_users() {
+            true => vec![("/", "All jobs"), ("/users", "Users")],
+            false => vec![("/", "Your files")],
+        };
+        places.extend([("/formats", "What can be read"), ("/api/docs", "API")]);
+        if let Some(account) = &self.account {
+            places.push(("/account", "Account"));
+            if account.is_admin {
+                places.extend([("/accounts", "Users and roles"), ("/audit", "Audit")]);
+            }
+        }
+        places
+    }
+
     /// Whether there is a list of users to go back to.
     pub(crate) fn lists_users(&self) -> bool {
         self.account.as_ref().is_none_or(|account| account.is_admin)
@@ -425,6 +442,9 @@ impl Site {
                             "Batchline"
                         </a>
                         <nav aria-label="Site">
+                            <a href="/find" id="find" aria-keyshortcuts="Control+K Meta+K">
+                                "Find"
+                            </a>
                             <Shortcuts />
                             <a href="/api/docs">"API"</a>
                             {account}
@@ -433,12 +453,35 @@ impl Site {
                     <NoticePlace notice=self.notice.clone() />
                     <main id="main">{main}</main>
                     {foot(self.theme)}
+                    <Palette />
                     // What has changed in place, and why something could not.
                     <p class="visually-hidden" role="status" id="announcement"></p>
                     <p class="connection" role="alert" id="trouble"></p>
                 </body>
             </html>
         }
+    }
+}
+
+/// In the browser `/find` is shown in it (`browser::palette`).
+#[component]
+fn Palette() -> impl IntoView {
+    view! {
+        <dialog id="palette" closedby="any" aria-label="Find">
+            <FindForm search=String::new() />
+            <div class="found">
+                <p role="status"></p>
+                <ul></ul>
+            </div>
+            <button
+                type="button"
+                class="button button-small"
+                commandfor="palette"
+                command="close"
+            >
+                "Close"
+            </button>
+        </dialog>
     }
 }
 

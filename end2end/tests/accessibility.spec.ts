@@ -42,8 +42,15 @@ test('axe finds nothing on any page @javascript @once', async ({ page }) => {
   await expectAccessible(page, 'a user with files');
   await page.getByRole('button', { name: 'Shortcuts' }).click();
   await expectAccessible(page, 'the shortcuts');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('march');
+  await expect(page.getByRole('dialog', { name: 'Find' }).getByRole('link', { name: 'march.csv' }).first()).toBeVisible();
+  await expectAccessible(page, 'what is found');
   await page.goto('/users');
   await expectAccessible(page, 'the users');
+  await page.goto('/find?q=march');
+  await expectAccessible(page, 'the page that finds');
   expect(errors).toEqual([]);
   await page.goto('/nowhere');
   await expectAccessible(page, 'no page');

@@ -61,6 +61,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/", get(home))
         .route("/users", get(users))
         .route("/jobs/delete", get(delete_jobs))
+        .route("/find", get(find))
         .route("/formats", get(formats))
         .route("/users/{id}", get(user))
         .route("/jobs/{id}", get(job))
@@ -200,6 +201,14 @@ async fn delete_jobs(
     let list = forms::list_before(&request);
     let query = request.uri().query().unwrap_or_default();
     pages::delete_jobs(&site, &backend, &viewer, query, list).await
+}
+
+async fn find(
+    State(backend): State<Backend>,
+    Seen { site, viewer }: Seen,
+    PageQuery(query): PageQuery,
+) -> Page {
+    pages::find(&site, &backend, &viewer, &query).await
 }
 
 async fn formats(Seen { site, .. }: Seen) -> Page {

@@ -207,7 +207,7 @@ fn Table<'a>(
             // Enter in a box presses the first button of the form: this one, which does nothing.
             <button hidden name="command" value="none"></button>
             <div class="jobs-frame">
-                <table role="table" aria-labelledby="jobs">
+                <table role="table" aria-labelledby="jobs" aria-keyshortcuts="j k">
                     <thead role="rowgroup">
                         <tr role="row">
                             <th role="columnheader" scope="col" class=format!("select {scripted}")>

@@ -382,6 +382,7 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
         ("get", "/set-password", None),
         ("post", "/theme", None),
         ("get", "/", Some(All)),
+        ("get", "/find", Some(All)),
         ("get", "/formats", Some(All)),
         ("get", "/accounts", Some(Admin)),
         ("get", "/users", Some(All)),
