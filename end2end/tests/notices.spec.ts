@@ -48,3 +48,18 @@ test('saving and deleting say what was done', async ({ page, javaScriptEnabled }
   await expect(notice(page)).toContainText(`${user.name} B was deleted, with all files.`);
   await expect(page).toHaveURL(/\/users$/);
 });
+
+test('identifiers and links are copied @javascript', async ({ page, context }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await createUser(page);
+  await upload(page, 'payments.csv', SAMPLE);
+  await live(page);
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  const details = page.getByRole('region', { name: 'Details' });
+  await details.getByRole('button', { name: 'Copy link' }).click();
+  await expect.poll(copied).toBe(page.url());
+  await details.getByRole('button', { name: "Copy the job's ID" }).click();
+  await expect.poll(copied).toBe(page.url().split('/').pop());
+  await details.getByRole('button', { name: 'Copy the SHA-256' }).click();
+  await expect.poll(copied).toMatch(/^[0-9a-f]{64}$/);
+});

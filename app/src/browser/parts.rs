@@ -19,7 +19,7 @@ use leptos::{
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DomParser, FocusOptions, Headers, RequestInit, SupportedType, Url};
 
-use super::{forms::SENT, morph::morph, preview, selection};
+use super::{ages, forms::SENT, morph::morph, preview, selection};
 use crate::{AppError, PARTS_HEADER, request::query_of};
 
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
@@ -426,6 +426,7 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
         // Fails for nothing that has had it.
         let _ = focused.focus_with_options(&options);
     }
+    ages::refresh();
     preview::refresh();
     selection::refresh();
     ISLANDS.with_borrow(|islands| {
