@@ -111,6 +111,16 @@ test('axe finds nothing on several files, versions, and a row in its drawer @jav
   await expectAccessible(page, 'a row');
 });
 
+test('axe finds nothing on the chart of a job, and its table @javascript @once', async ({ page }) => {
+  await createUser(page);
+  await page.getByRole('button', { name: 'Try it with 200,000 sample rows' }).click();
+  await completed(page);
+  await page.getByText('Rows per second', { exact: true }).first().click();
+  await page.getByText('As a table').click();
+  await expect(page.getByRole('table', { name: 'Rows per second' })).toBeVisible();
+  await expectAccessible(page, 'how fast a job was');
+});
+
 test('a form that comes back with an error is accessible @javascript @once', async ({ page }) => {
   await page.goto('/users');
   await page.getByLabel('Name').fill('   ');

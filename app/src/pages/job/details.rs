@@ -1,7 +1,8 @@
 use chrono::{DateTime, Utc};
-use domain::{Job, JobEvent, JobStatus, format};
+use domain::{Job, JobEvent, JobStatus, Throughput, format};
 use leptos::prelude::*;
 
+use super::throughput::Pace;
 use crate::components::{Age, Copy, Time};
 
 /// The file as it was uploaded, and when what happened to it.
@@ -9,6 +10,7 @@ use crate::components::{Age, Copy, Time};
 pub fn Details<'a>(
     job: &'a Job,
     events: Vec<JobEvent>,
+    throughput: Throughput,
 ) -> impl IntoView + use<> {
     let id = job.id.to_string();
     let end = match job.state.status {
@@ -48,6 +50,9 @@ pub fn Details<'a>(
             </dl>
             <div id="history" data-part>
                 <History events />
+            </div>
+            <div id="pace" data-part>
+                <Pace throughput />
             </div>
         </section>
     }
