@@ -149,13 +149,13 @@ pub fn FindForm(search: String) -> impl IntoView {
                     role="searchbox"
                     enterkeyhint="search"
                     name="q"
-                    aria-label="Find jobs, users, pages and commands"
+                    aria-label="Find anything"
                     value=search
                     dir="auto"
                     autocomplete="off"
                     autofocus
                     maxlength=PageRequest::MAX_QUERY_CHARS.to_string()
-                    placeholder="Find jobs, users, pages and commands"
+                    placeholder="Jobs, users, pages and commands"
                 />
                 <button class="button">"Find"</button>
             </form>
