@@ -26,6 +26,24 @@ fn caller() -> (backend::Backend, backend::Viewer) {
     (expect_context(), expect_context())
 }
 
+/// Has the page that a form leads to say what the form has done.
+#[cfg(feature = "ssr")]
+fn say(done: String) {
+    if let Some(said) = leptos::prelude::use_context::<crate::Said>() {
+        said.say(crate::Notice::new(done));
+    }
+}
+
+/// A name as a notice has it.
+#[cfg(feature = "ssr")]
+fn shortened(name: String) -> String {
+    const MAX_CHARS: usize = 60;
+    match name.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
+    }
+}
+
 /// Runs the body of a server function. A failure also gets its HTTP status, unless it answers a
 /// browser that waits for a page: a posted form is redirected, and a page has a status of its own.
 #[cfg(feature = "ssr")]

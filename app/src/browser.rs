@@ -6,7 +6,9 @@ mod dialogs;
 mod drawer;
 mod focus;
 mod forms;
+mod keys;
 mod morph;
+mod palette;
 pub mod parts;
 mod preview;
 mod selection;
@@ -30,6 +32,8 @@ pub fn start() {
     drawer::listen();
     focus::listen();
     forms::listen();
+    keys::listen();
+    palette::listen();
     parts::listen();
     preview::listen();
     selection::listen();

@@ -12,6 +12,10 @@ mod field;
 mod file_name;
 mod job_state;
 mod logo;
+#[cfg(feature = "ssr")]
+mod notice;
+#[cfg(feature = "ssr")]
+mod shortcuts;
 mod text;
 #[cfg(feature = "ssr")]
 mod time;
@@ -34,6 +38,10 @@ pub use job_state::job_news;
 pub use job_state::{Announcements, ConnectionState, JobProgressBar, StatusBadge};
 #[cfg(feature = "ssr")]
 pub use logo::Logo;
+#[cfg(feature = "ssr")]
+pub use notice::NoticePlace;
+#[cfg(feature = "ssr")]
+pub use shortcuts::{COMMANDS, Shortcuts};
 pub use text::{some_text, text};
 #[cfg(feature = "ssr")]
 pub use time::Time;

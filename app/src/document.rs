@@ -18,8 +18,9 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     AppError, Notice,
-    components::{Logo, document_title, error_title},
-    islands::{CheckModule, Shortcuts},
+    components::{Logo, NoticePlace, Shortcuts, document_title, error_title},
+    islands::CheckModule,
+    pages::FindForm,
 };
 
 /// Hides what only JavaScript could do.
@@ -65,8 +66,6 @@ pub struct Query {
     answer_error: Option<String>,
     /// Of a form that led to the page; never from the address.
     posted: Option<PostedError>,
-    /// Of a form that led to the page; never from the address.
-    notice: Option<Notice>,
 }
 
 /// The error of a form that was posted to a server function, on its way to the page that shows it.
@@ -145,19 +144,6 @@ impl Query {
         }
     }
 
-    /// The page is where a form led that has done this.
-    pub fn with_notice(self, notice: Notice) -> Self {
-        Self {
-            notice: Some(notice),
-            ..self
-        }
-    }
-
-    /// What the form has done that led to the page.
-    pub(crate) fn notice(&self) -> Option<Notice> {
-        self.notice.clone()
-    }
-
     /// The page is shown in return for these answers, with what is wrong with them.
     pub(crate) fn with_answers(self, answers: &[(String, String)], error: Option<String>) -> Self {
         Self {
@@ -197,9 +183,50 @@ impl Query {
     }
 }
 
+/// Whether pages are light or dark.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// As the browser says.
+    #[default]
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
+
+    /// Understands what [`Self::as_str`] returns. Anything else is [`Self::System`].
+    pub fn parse(text: &str) -> Self {
+        let mut all = Self::ALL.into_iter();
+        all.find(|theme| theme.as_str() == text).unwrap_or_default()
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    /// The palettes of the style sheet that a page may be shown in, as HTML's `color-scheme` has them.
+    fn palettes(self) -> &'static str {
+        match self {
+            Self::System => "light dark",
+            theme => theme.as_str(),
+        }
+    }
+}
+
 /// What all pages have in common.
 #[derive(Debug, Clone)]
 pub struct Site {
+    theme: Theme,
+    /// What the form has done that led to the page.
+    notice: Option<Notice>,
+    /// As the browser names it.
+    host: String,
     stylesheet: Arc<str>,
     /// The script that makes a page live.
     loader: Arc<str>,
@@ -235,6 +262,9 @@ impl Site {
         let page = |kind| path("batchline", kind, kind);
         let function = include_str!("loader.js").trim_end();
         Self {
+            theme: Theme::default(),
+            notice: None,
+            host: String::new(),
             stylesheet: page("css").into(),
             account: None,
             loader: format!("{function}({:?}, {:?});", page("js"), page("wasm")).into(),
@@ -243,6 +273,25 @@ impl Site {
                 wasm: path("check", "wasm", "check.wasm"),
             },
         }
+    }
+
+    /// The site in this theme, with what the form has done that led there, at this host.
+    pub fn asked_for(&self, theme: Theme, notice: Option<Notice>, host: &str) -> Self {
+        Self {
+            theme,
+            notice,
+            host: host.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.host.clone()
+    }
+
+    /// Whether there is something to read that is shown once.
+    pub(crate) fn has_notice(&self) -> bool {
+        self.notice.is_some()
     }
 
     /// The site as this viewer sees it.
@@ -255,6 +304,22 @@ impl Site {
             account,
             ..self.clone()
         }
+    }
+
+    /// Pages that are always there, by address and name.
+    pub(crate) fn places(&self) -> Vec<(&'static str, &'static str)> {
+        let mut places = match self.lists_users() {
+            true => vec![("/", "All jobs"), ("/users", "Users")],
+            false => vec![("/", "Your files")],
+        };
+        places.extend([("/formats", "What can be read"), ("/api/docs", "API")]);
+        if let Some(account) = &self.account {
+            places.push(("/account", "Account"));
+            if account.is_admin {
+                places.extend([("/accounts", "Users and roles"), ("/audit", "Audit")]);
+            }
+        }
+        places
     }
 
     /// Whether there is a list of users to go back to.
@@ -351,7 +416,13 @@ impl Site {
                         name="description"
                         content="Upload CSV files of transactions. Batchline checks every row in the background and tells you which ones to fix."
                     />
-                    <meta name="color-scheme" content="light dark" />
+                    // The style sheet goes by it.
+                    <meta
+                        name="color-scheme"
+                        id="color-scheme"
+                        data-part
+                        content=self.theme.palettes()
+                    />
                     <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
                     <link rel="stylesheet" href=self.stylesheet.to_string() />
                     <script type="module" nonce=use_nonce() inner_html=self.loader.to_string()></script>
@@ -371,17 +442,75 @@ impl Site {
                             "Batchline"
                         </a>
                         <nav aria-label="Site">
+                            <a href="/find" id="find" aria-keyshortcuts="Control+K Meta+K">
+                                "Find"
+                            </a>
                             <Shortcuts />
                             <a href="/api/docs">"API"</a>
                             {account}
                         </nav>
                     </header>
+                    <NoticePlace notice=self.notice.clone() />
                     <main id="main">{main}</main>
+                    {foot(self.theme)}
+                    <Palette />
                     // What has changed in place, and why something could not.
                     <p class="visually-hidden" role="status" id="announcement"></p>
                     <p class="connection" role="alert" id="trouble"></p>
                 </body>
             </html>
         }
+    }
+}
+
+/// In the browser `/find` is shown in it (`browser::palette`).
+#[component]
+fn Palette() -> impl IntoView {
+    view! {
+        <dialog id="palette" closedby="any" aria-label="Find">
+            <FindForm search=String::new() />
+            <div class="found">
+                <p role="status"></p>
+                <ul></ul>
+            </div>
+            <button
+                type="button"
+                class="button button-small"
+                commandfor="palette"
+                command="close"
+            >
+                "Close"
+            </button>
+        </dialog>
+    }
+}
+
+/// The theme is chosen by a form, so that the server knows it before the page is shown: nothing flashes.
+fn foot(current: Theme) -> impl IntoView {
+    let choice = |theme: Theme| {
+        let name = match theme {
+            Theme::System => "System",
+            Theme::Light => "Light",
+            Theme::Dark => "Dark",
+        };
+        view! {
+            <button
+                name="theme"
+                value=theme.as_str()
+                aria-pressed=if theme == current { "true" } else { "false" }
+            >
+                {name}
+            </button>
+        }
+    };
+    view! {
+        <footer class="site-footer" id="foot" data-part>
+            <form method="post" action="/theme" data-in-place>
+                <div role="group" aria-labelledby="theme">
+                    <span id="theme">"Theme"</span>
+                    {Theme::ALL.map(choice)}
+                </div>
+            </form>
+        </footer>
     }
 }

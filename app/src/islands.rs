@@ -3,7 +3,6 @@
 
 mod job_summary;
 mod jobs_live;
-mod shortcuts;
 mod upload;
 
 use domain::JobState;
@@ -13,7 +12,6 @@ use leptos::prelude::*;
 pub use self::{
     job_summary::{JobSummary, title as job_title},
     jobs_live::JobsLive,
-    shortcuts::Shortcuts,
     upload::{CheckModule, Corrected, UploadForm},
 };
 

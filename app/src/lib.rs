@@ -26,10 +26,10 @@ pub mod pages;
 mod request;
 
 #[cfg(feature = "ssr")]
-pub use document::{Page, PostedError, Query, Site};
+pub use document::{Page, PostedError, Query, Site, Theme};
 pub use error::{AppError, ErrorKind};
 #[cfg(feature = "ssr")]
-pub use notice::Notice;
+pub use notice::{Notice, Said};
 
 /// Header of requests whose response only updates parts of an open page. They don't consume one-time cookies.
 pub const PARTS_HEADER: &str = "x-batchline-parts";

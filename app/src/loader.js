@@ -14,6 +14,7 @@
       await new Promise((resolve) => setTimeout(resolve));
       app[island.dataset.component](island);
     }
+    document.documentElement.dataset.live = '';
   };
   if (document.hidden) {
     // Nothing is painted in the background, but the title tells of the progress there too.

@@ -1,5 +1,7 @@
 //! What a form has done, for the page that it leads to.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
@@ -42,6 +44,21 @@ impl Notice {
     pub fn from_text(text: &str) -> Option<Self> {
         let (json, _) = form_urlencoded::parse(text.as_bytes()).next()?;
         serde_json::from_str(&json).ok()
+    }
+}
+
+/// Where a server function leaves what it has done.
+#[derive(Debug, Clone, Default)]
+pub struct Said(Arc<Mutex<Option<Notice>>>);
+
+impl Said {
+    pub(crate) fn say(&self, notice: Notice) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice);
+    }
+
+    pub fn take(&self) -> Option<Notice> {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.take()
     }
 }
 

@@ -1,8 +1,7 @@
 import { expect, test, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, listed, live, start, upload } from './batchline';
 
-// The shortcuts are there once the page has been taken over.
-const live = (page: Page) => expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+const sheet = (page: Page) => page.getByRole('dialog', { name: 'Keyboard shortcuts' });
 
 test('the keys of the sheet do what it says @javascript', async ({ page }) => {
   await createUser(page);
@@ -18,9 +17,9 @@ test('the keys of the sheet do what it says @javascript', async ({ page }) => {
 
   // A key can only press what is there.
   await expect(page.getByText('1–20 of 30 rows')).toBeVisible();
-  await page.keyboard.press('j');
+  await page.keyboard.press(']');
   await expect(page.getByText('21–30 of 30 rows')).toBeVisible();
-  await page.keyboard.press('k');
+  await page.keyboard.press('[');
   await expect(page.getByText('1–20 of 30 rows')).toBeVisible();
   await page.keyboard.press('3');
   await expect(page.getByText('1–10 of 10 rows')).toBeVisible();
@@ -53,19 +52,98 @@ test('the sheet explains the keys and turns them off @javascript', async ({ page
   await createUser(page);
   await live(page);
   await page.keyboard.press('?');
-  const sheet = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
-  await expect(sheet).toBeVisible();
-  await sheet.getByRole('checkbox').uncheck();
+  await expect(sheet(page)).toBeVisible();
+  await sheet(page).getByRole('checkbox').uncheck();
   await page.keyboard.press('Escape');
-  await expect(sheet).toBeHidden();
+  await expect(sheet(page)).toBeHidden();
   await page.keyboard.press('h');
   // Nothing but the key that leads back to the setting, also after a reload.
   await page.reload();
   await live(page);
   await page.keyboard.press('h');
   await page.keyboard.press('?');
-  await expect(sheet.getByRole('checkbox')).not.toBeChecked();
+  await expect(sheet(page).getByRole('checkbox')).not.toBeChecked();
   await expect(page).toHaveURL(/\/users\/\d+$/);
+});
+
+test('j and k go through the rows, and Enter opens one @javascript', async ({ page }) => {
+  await createUser(page);
+  const user = page.url();
+  const rows = Array.from({ length: 30 }, (_, row) => `R${row},1,2024-01-01`).join('\n');
+  await upload(page, 'rows.csv', `transaction_id,amount,date\n${rows}\n`);
+  await live(page);
+  await page.keyboard.press('s');
+  await completed(page);
+  const job = page.url();
+  const row = (number: string) => page.getByRole('table', { name: 'Transactions' }).getByRole('link', { name: number, exact: true });
+  await expect(row('1')).toBeVisible();
+  await page.keyboard.press('j');
+  await expect(row('1')).toBeFocused();
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.keyboard.press('k');
+  await expect(row('2')).toBeFocused();
+  await page.keyboard.press('Enter');
+  // The drawer has the same keys.
+  await expect(page.getByRole('dialog', { name: 'Row 2' })).toBeVisible();
+  await page.keyboard.press('j');
+  await expect(page.getByRole('dialog', { name: 'Row 3' })).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(row('3')).toBeFocused();
+  await page.keyboard.press(']');
+  await expect(page.getByText('21–30 of 30 rows')).toBeVisible();
+  await page.keyboard.press('j');
+  await expect(row('21')).toBeFocused();
+  await page.keyboard.press('k');
+  await expect(row('21')).toBeFocused();
+
+  // The same in a list of jobs.
+  await page.goto(user);
+  await upload(page, 'second.csv', SAMPLE);
+  await page.goto(user);
+  await live(page);
+  await expect(listed(page)).toHaveCount(2);
+  await page.keyboard.press('j');
+  await expect(page.getByRole('link', { name: 'second.csv' })).toBeFocused();
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(job);
+});
+
+test('where single keys are off, the drawer has none either @javascript', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'rows.csv', SAMPLE);
+  await live(page);
+  await start(page);
+  await completed(page);
+  await page.keyboard.press('?');
+  await sheet(page).getByRole('checkbox').uncheck();
+  await page.keyboard.press('Escape');
+  await page.locator('#row-2').getByRole('cell').last().click();
+  await expect(page.getByRole('dialog', { name: 'Row 2' })).toBeVisible();
+  await page.keyboard.press('j');
+  await page.keyboard.press('ArrowDown');
+  // One row on, not two.
+  await expect(page.getByRole('dialog', { name: 'Row 3' })).toBeVisible();
+  await page.keyboard.press('k');
+  await page.keyboard.press('ArrowUp');
+  await expect(page.getByRole('dialog', { name: 'Row 2' })).toBeVisible();
+});
+
+test('the sheet shows the keys that the page has @javascript', async ({ page }) => {
+  await createUser(page);
+  await live(page);
+  const keys = () => sheet(page).locator('dt:visible').allTextContents();
+  await page.keyboard.press('?');
+  await expect(sheet(page)).toBeVisible();
+  expect(await keys()).toEqual(['?', 'Ctrl K', 'h', 'b', 'u']);
+  await page.keyboard.press('Escape');
+  await upload(page, 'rows.csv', SAMPLE);
+  await live(page);
+  await start(page);
+  await completed(page);
+  await page.getByRole('button', { name: 'Shortcuts' }).click();
+  expect(await keys()).toEqual(['?', 'Ctrl K', 'h', 'b', '/', 'g', '1 – 4', 'j k']);
 });
 
 test('a file is uploaded, started and read by keyboard alone', async ({ page }) => {

@@ -75,3 +75,29 @@ test('a job that was cancelled says after how many rows @large', async ({ page, 
   await expect(page.getByText('Cancelled', { exact: true })).toBeVisible();
   await expect(page.getByText(/^Cancelled (after [\d,]+ rows|before any row was checked)\. Retrying starts again from row 1\.$/)).toBeVisible();
 });
+
+test.describe('elsewhere', () => {
+  test.use({ timezoneId: 'Asia/Tokyo', locale: 'en-GB' });
+
+  test('a time says how long ago it was, in local time and in UTC', async ({ page, javaScriptEnabled }) => {
+    await createUser(page);
+    const user = page.url();
+    await upload(page, 'payments.csv', SAMPLE);
+    const details = page.getByRole('region', { name: 'Details' });
+    const uploaded = details.locator('dt', { hasText: 'Uploaded' }).locator('xpath=following-sibling::dd');
+    await expect(uploaded).toHaveText(/^just now \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/);
+    const exact = uploaded.locator('time').last();
+    const at = new Date((await exact.getAttribute('datetime'))!);
+    const local = at.toLocaleString('en-GB', { timeZone: 'Asia/Tokyo' });
+    if (javaScriptEnabled) {
+      await expect(exact).toHaveAttribute('title', `${local} local time`);
+      // In sight, whatever points at it.
+      const shown = await exact.evaluate((element) => getComputedStyle(element, '::after').content);
+      expect(shown).toContain('local time');
+    }
+    await page.goto(user);
+    const age = page.getByRole('table', { name: 'Files' }).locator('time');
+    const utc = at.toISOString().replace('T', ' ').replace(/\.\d+Z/, ' UTC');
+    await expect(age).toHaveAttribute('title', javaScriptEnabled ? `${local} (${utc})` : utc);
+  });
+});

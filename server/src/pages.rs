@@ -55,11 +55,13 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route(
             "/set-password",
             get(account::show_set_password).merge(form(post(account::set_password))),
-        );
+        )
+        .route("/theme", form(post(forms::choose_theme)));
     let for_viewers = Router::new()
         .route("/", get(home))
         .route("/users", get(users))
         .route("/jobs/delete", get(delete_jobs))
+        .route("/find", get(find))
         .route("/formats", get(formats))
         .route("/users/{id}", get(user))
         .route("/jobs/{id}", get(job))
@@ -125,12 +127,8 @@ impl<S: Sync> FromRequestParts<S> for PageQuery {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let query = match forms::error_of(&parts.headers) {
+        Ok(Self(match forms::error_of(&parts.headers) {
             Some(error) => query.with_form_error(error),
-            None => query,
-        };
-        Ok(Self(match forms::notice_of(&parts.headers) {
-            Some(notice) => query.with_notice(notice),
             None => query,
         }))
     }
@@ -147,8 +145,24 @@ impl FromRequestParts<AppState> for Seen {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let By(viewer) = By::from_request_parts(parts, state).await?;
-        let site = state.site.seen_by(&viewer);
+        let site = forms::wanted(&state.site, &parts.headers).seen_by(&viewer);
         Ok(Self { site, viewer })
+    }
+}
+
+/// The state for one request: its site is as the browser that sends it wants it.
+struct Asked(AppState);
+
+impl FromRequestParts<AppState> for Asked {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        let site = forms::wanted(&state.site, &parts.headers);
+        let state = state.clone();
+        Ok(Self(AppState { site, ..state }))
     }
 }
 
@@ -187,6 +201,14 @@ async fn delete_jobs(
     let list = forms::list_before(&request);
     let query = request.uri().query().unwrap_or_default();
     pages::delete_jobs(&site, &backend, &viewer, query, list).await
+}
+
+async fn find(
+    State(backend): State<Backend>,
+    Seen { site, viewer }: Seen,
+    PageQuery(query): PageQuery,
+) -> Page {
+    pages::find(&site, &backend, &viewer, &query).await
 }
 
 async fn formats(Seen { site, .. }: Seen) -> Page {
@@ -257,13 +279,14 @@ async fn answer(
     Ok(Redirect::to(&to))
 }
 
-async fn not_found(State(state): State<AppState>) -> Page {
+async fn not_found(Asked(state): Asked) -> Page {
     pages::not_found(&state.site)
 }
 
 /// Shows a problem as a page to whoever waits for one: somebody with a browser, and not below `/api`.
 pub async fn show_problem(State(site): State<Site>, request: Request, next: Next) -> Response {
     let is_person = !request.uri().path().starts_with("/api/") && accepts_html(request.headers());
+    let site = forms::wanted(&site, request.headers());
     let response = next.run(request).await;
     let Some(Detail(detail)) = response.extensions().get().filter(|_| is_person) else {
         return response;
@@ -301,7 +324,7 @@ async fn refuse_odd_names(State(site): State<Site>, request: Request, next: Next
                 || percent_decode_str(name).any(|byte| byte == 0)
         });
     match is_odd {
-        true => pages::not_found(&site).into_response(),
+        true => pages::not_found(&forms::wanted(&site, request.headers())).into_response(),
         false => next.run(request).await,
     }
 }

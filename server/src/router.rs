@@ -4,9 +4,11 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::{from_extractor, from_fn, from_fn_with_state},
-    routing::get,
+    routing::{get, get_service},
 };
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, services::ServeFile,
+};
 use utoipa::{
     OpenApi,
     openapi::{OpenApi as Description, Server},
@@ -45,8 +47,10 @@ struct ApiDescription;
 /// The API at the root, for `API_ADDR`.
 pub fn api(state: AppState) -> Router {
     let (routes, description) = rest(&state);
+    let icon = ServeFile::new(state.site_root.join("favicon.ico"));
     let router = routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
+        .route("/favicon.ico", get_service(icon))
         .route("/health", get(health::health))
         .fallback(problem::no_such_route);
     wrap(guarded(router, &state), state)

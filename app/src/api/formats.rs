@@ -5,7 +5,7 @@ use domain::{
 use leptos::prelude::*;
 use serde_json::Value;
 
-use super::{caller, respond};
+use super::{caller, respond, say, shortened};
 use crate::AppError;
 
 /// Bytes of a saved format with its header, and more than any has.
@@ -34,7 +34,12 @@ pub async fn update_format(
             }
         };
         let (backend, viewer) = caller();
-        backend::saved_formats::update(&backend, &viewer, user_id, format_id, &change).await?;
+        let saved =
+            backend::saved_formats::update(&backend, &viewer, user_id, format_id, &change).await?;
+        say(format!(
+            "The format \"{}\" was saved.",
+            shortened(saved.name)
+        ));
         leptos_axum::redirect(&formats_of(user_id));
         Ok(())
     })
@@ -54,6 +59,7 @@ pub async fn delete_format(user_id: UserId, format_id: SavedFormatId) -> Result<
             Ok(()) | Err(backend::Error::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
         }
+        say("The saved format was deleted.".to_owned());
         leptos_axum::redirect(&formats_of(user_id));
         Ok(())
     })
@@ -66,7 +72,11 @@ pub async fn import_format(user_id: UserId, json: String) -> Result<(), AppError
     respond(async {
         let new = parse(&json)?;
         let (backend, viewer) = caller();
-        backend::saved_formats::create(&backend, &viewer, user_id, &new).await?;
+        let saved = backend::saved_formats::create(&backend, &viewer, user_id, &new).await?;
+        say(format!(
+            "The format \"{}\" was saved.",
+            shortened(saved.name)
+        ));
         leptos_axum::redirect(&formats_of(user_id));
         Ok(())
     })

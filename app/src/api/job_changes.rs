@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use backend::{Backend, Viewer};
 use domain::{Command, JobId, format};
 
+use super::shortened;
 use crate::{AppError, Notice};
 
 /// The most jobs that are changed at once; a page has fewer.
@@ -148,14 +149,6 @@ async fn delete(backend: &Backend, viewer: &Viewer, jobs: &[JobId]) -> backend::
 fn were(jobs: u64, done: &str) -> String {
     let were = if jobs == 1 { "was" } else { "were" };
     format!("{} {were} {done}.", format::counted(jobs, "job"))
-}
-
-fn shortened(name: String) -> String {
-    const MAX_CHARS: usize = 60;
-    match name.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name,
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use leptos::{
 use crate::AppError;
 #[cfg(feature = "ssr")]
 use {
-    super::{caller, respond},
+    super::{caller, respond, say, shortened},
     crate::ErrorKind,
     backend::results::page::RowPage,
     backend::{Backend, FileFormat, Viewer, uploads::Accompanying, versions::Versions},
@@ -248,7 +248,9 @@ pub async fn answer_questions(
 pub async fn delete_job(job_id: JobId, user_id: UserId) -> Result<(), AppError> {
     respond(async {
         let (backend, viewer) = caller();
+        let job = backend::queries::job(&backend, &viewer, job_id).await?;
         backend::deletion::delete_job(&backend, &viewer, job_id).await?;
+        say(format!("{} was deleted.", shortened(job.filename)));
         leptos_axum::redirect(&format!("/users/{user_id}"));
         Ok(())
     })

@@ -1,7 +1,7 @@
 use domain::{Email, NewUser, User, UserChange, UserId, UserName};
 use leptos::prelude::*;
 
-use super::{caller, respond};
+use super::{caller, respond, say, shortened};
 use crate::{AppError, ErrorKind};
 
 /// Leads to the new user's page.
@@ -12,6 +12,7 @@ pub async fn create_user(name: String, email: String) -> Result<User, AppError> 
         let user = NewUser { name, email };
         let (backend, viewer) = caller();
         let user = backend::users::create(&backend, &viewer, &user).await?;
+        say(format!("{} was created.", shortened(user.name.clone())));
         leptos_axum::redirect(&format!("/users/{}", user.id));
         Ok(user)
     })
@@ -28,7 +29,9 @@ pub async fn update_user(user_id: UserId, name: String, email: String) -> Result
             email: Some(email),
         };
         let (backend, viewer) = caller();
-        Ok(backend::users::update(&backend, &viewer, user_id, &change).await?)
+        let user = backend::users::update(&backend, &viewer, user_id, &change).await?;
+        say("Name and email were saved.".to_owned());
+        Ok(user)
     })
     .await
     .map_err(|error| at_its_field(error, &name, &email))
@@ -39,7 +42,12 @@ pub async fn update_user(user_id: UserId, name: String, email: String) -> Result
 pub async fn delete_user(user_id: UserId) -> Result<(), AppError> {
     respond(async {
         let (backend, viewer) = caller();
+        let user = backend::users::get(&backend, &viewer, user_id).await?;
         backend::deletion::delete_user(&backend, &viewer, user_id).await?;
+        say(format!(
+            "{} was deleted, with all files.",
+            shortened(user.name)
+        ));
         leptos_axum::redirect("/users");
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! Times that say how long ago they are go on to age, and say the local time beside UTC.
+//! Times that say how long ago they are go on to age, and every time says the local one beside UTC.
 
 use std::time::Duration;
 
@@ -13,25 +13,35 @@ use web_sys::js_sys::Date;
 const EVERY: Duration = Duration::from_secs(20);
 
 pub fn listen() {
-    age();
+    refresh();
     // Runs until the page is left. Without timers, ages stay as rendered.
-    let _ = set_interval_with_handle(age, EVERY);
+    let _ = set_interval_with_handle(refresh, EVERY);
 }
 
-fn age() {
-    let Ok(times) = document().query_selector_all("time[data-age]") else {
+pub fn refresh() {
+    // Days have no "T".
+    let Ok(times) = document().query_selector_all("time[datetime*=T]") else {
         return;
     };
     for time in (0..times.length()).filter_map(|at| times.get(at)?.dyn_into::<Element>().ok()) {
         let at = time.get_attribute("datetime").unwrap_or_default();
         let date = Date::new(&JsValue::from_str(&at));
-        let text = format::age(((Date::now() - date.get_time()) / 1000.0) as i64, &at);
-        if time.text_content().as_ref() != Some(&text) {
-            time.set_text_content(Some(&text));
-        }
-        let local = date.to_locale_string("default", &JsValue::UNDEFINED);
-        let title = format!("{} ({})", String::from(local), format::time(&at));
-        // "title" is a valid name of an attribute.
-        let _ = time.set_attribute("title", &title);
+        let local = String::from(date.to_locale_string("default", &JsValue::UNDEFINED));
+        // Its name is a valid name of an attribute.
+        let _ = match time.has_attribute("data-age") {
+            true => {
+                let text = format::age(((Date::now() - date.get_time()) / 1000.0) as i64, &at);
+                if time.text_content().as_ref() != Some(&text) {
+                    time.set_text_content(Some(&text));
+                }
+                let title = format!("{local} ({})", format::time(&at));
+                time.set_attribute("title", &title)
+            }
+            // The style sheet shows it where there is room.
+            false if date.get_timezone_offset() != 0.0 => {
+                time.set_attribute("title", &format!("{local} local time"))
+            }
+            false => Ok(()),
+        };
     }
 }

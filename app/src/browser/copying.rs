@@ -8,7 +8,7 @@ use leptos::{
     web_sys::Element,
 };
 use wasm_bindgen::JsCast;
-use web_sys::js_sys::Reflect;
+use web_sys::{Url, js_sys::Reflect};
 
 use super::parts::announce;
 
@@ -22,6 +22,10 @@ pub fn listen() {
         let Some(button) = button else { return };
         leptos::task::spawn_local(async move {
             let text = button.get_attribute("data-copy").unwrap_or_default();
+            let text = match button.has_attribute("data-link") {
+                true => absolute(&text).unwrap_or(text),
+                false => text,
+            };
             let said = match copy(&text).await {
                 Some(()) => "Copied",
                 None => "Not copied",
@@ -32,6 +36,12 @@ pub fn listen() {
             set_timeout(move || button.set_text_content(name.as_deref()), SAID);
         });
     });
+}
+
+/// The whole address of a path.
+fn absolute(path: &str) -> Option<String> {
+    let url = Url::new_with_base(path, &window().location().href().ok()?);
+    Some(url.ok()?.href())
 }
 
 /// `None` where the browser doesn't let it: the page isn't loaded over HTTPS, or somebody has forbidden it.

@@ -34,6 +34,7 @@ pub fn listen() {
     });
     let _ = window_event_listener(ev::keydown, |event| {
         let is_free = !(event.ctrl_key() || event.meta_key() || event.alt_key());
+        // Single letters are in the hands of `keys`, as they can be turned off.
         if is_free && let Some(link) = neighbour(&event) {
             event.prevent_default();
             show(link.href());
@@ -81,8 +82,8 @@ fn neighbour(event: &KeyboardEvent) -> Option<HtmlAnchorElement> {
         return None;
     }
     let rel = match event.key().as_str() {
-        "ArrowUp" | "ArrowLeft" | "k" => "prev",
-        "ArrowDown" | "ArrowRight" | "j" => "next",
+        "ArrowUp" | "ArrowLeft" => "prev",
+        "ArrowDown" | "ArrowRight" => "next",
         _ => return None,
     };
     let link = document().query_selector(&format!("#{DRAWER}[open] a[rel={rel}][href]"));

@@ -19,7 +19,7 @@ use leptos::{
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DomParser, FocusOptions, Headers, RequestInit, SupportedType, Url};
 
-use super::{forms::SENT, morph::morph, preview, selection};
+use super::{ages, forms::SENT, morph::morph, preview, selection};
 use crate::{AppError, PARTS_HEADER, request::query_of};
 
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
@@ -63,6 +63,10 @@ pub fn is_other_page(url: &str) -> bool {
 pub fn listen() {
     SHOWN.set(here());
     let _ = window_event_listener(ev::click, |event| {
+        let clicked = event.target().and_then(|at| at.dyn_into::<Element>().ok());
+        if clicked.is_some_and(|clicked| clicked.has_attribute("data-dismiss")) {
+            say(NOTICE, "");
+        }
         let Some(url) = followed(&event) else { return };
         if is_within(&url) {
             event.prevent_default();
@@ -355,7 +359,7 @@ async fn fetch() -> Result<Document, Unshown> {
     let is_left = document()
         .query_selector(&format!("form[{SENT}]"))?
         .is_some();
-    if matches!(response.status(), 401 | 404) && !is_left {
+    if matches!(response.status(), 401 | 404) && !is_left && has_parts()? {
         // What was shown is deleted, or who saw it is signed out: the server's page says so.
         let _ = window().location().reload();
     }
@@ -389,6 +393,11 @@ async fn document_of(response: &Response) -> Result<Document, JsValue> {
     DomParser::new()?.parse_from_string(&html, SupportedType::TextHtml)
 }
 
+/// Whether the page has something that changes, besides what every page has.
+fn has_parts() -> Result<bool, JsValue> {
+    Ok(document().query_selector("main [data-part]")?.is_some())
+}
+
 fn apply(fetched: &Document) -> Result<(), JsValue> {
     let parts = document().query_selector_all("[data-part]")?;
     let found: Vec<(Element, Element)> = (0..parts.length())
@@ -398,7 +407,8 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
             Some((part, fetched))
         })
         .collect();
-    if found.is_empty() && parts.length() > 0 {
+    let is_in_main = |part: &Element| part.closest("main").is_ok_and(|main| main.is_some());
+    if !found.iter().any(|(part, _)| is_in_main(part)) && has_parts()? {
         // It is gone, or can't be shown now: what is there is better than nothing.
         return Err(JsValue::NULL);
     }
@@ -416,6 +426,7 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
         // Fails for nothing that has had it.
         let _ = focused.focus_with_options(&options);
     }
+    ages::refresh();
     preview::refresh();
     selection::refresh();
     ISLANDS.with_borrow(|islands| {

@@ -8,9 +8,18 @@ pub fn Copy(
     /// What is copied, where the name alone doesn't say it.
     #[prop(optional)]
     label: Option<&'static str>,
+    /// Whether the text is a path of ours, of which the whole address is copied.
+    #[prop(optional)]
+    is_link: bool,
 ) -> impl IntoView {
     view! {
-        <button type="button" class="button button-small scripted" data-copy=text aria-label=label>
+        <button
+            type="button"
+            class="button button-small scripted"
+            data-copy=text
+            data-link=is_link
+            aria-label=label
+        >
             {name}
         </button>
     }

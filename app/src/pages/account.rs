@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     AppError, Page, Site,
-    components::{FormError, PasswordField, TextField, Time},
+    components::{Copy, FormError, PasswordField, TextField, Time},
 };
 
 /// What a form of the page has come to.
@@ -209,9 +209,10 @@ fn Tokens(
                 </p>
                 <p>
                     <code class="secret" id="new-token">
-                        {secret}
+                        {secret.clone()}
                     </code>
                 </p>
+                <Copy text=secret name="Copy token" />
             </div>
         }
     });

@@ -20,7 +20,7 @@ pub async fn home(site: &Site, backend: &Backend, viewer: &Viewer, query: &Query
         0 => "Jobs".to_owned(),
         running => format!("{} running · Jobs", format::count(running)),
     };
-    let refresh = jobs.refresh();
+    let refresh = jobs.refresh(site);
     site.list_page(&query.title(&title), refresh, || {
         view! {
             <div class="page-head">

@@ -7,6 +7,7 @@ mod reading;
 mod report;
 mod result;
 mod rows;
+mod throughput;
 mod versions;
 
 use axum::http::StatusCode;
@@ -100,10 +101,11 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
         Some(_) => error_title(&title),
         None => query.title(&title),
     };
-    let lists_users = site.lists_users();
+    let (lists_users, host) = (site.lists_users(), site.host());
     site.live_page(status, &title, refresh, || {
         let facts = view! { <ResultFacts job=&job report=&report /> };
         let downloads = view! { <Downloads job=&job /> };
+        let problems = report.problems.ranked();
         let kept = rows.kept();
         view! {
             <nav class="crumbs" aria-label="Breadcrumb">
@@ -125,7 +127,7 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
             <p class="on-paper">
                 <bdi>{user.name}</bdi>
                 {format!(
-                    ", {} · {} · printed from /jobs/{job_id} at {}",
+                    ", {} · {} · printed from {host}/jobs/{job_id} at {}",
                     user.email,
                     job.filename,
                     format::time(&format::machine_time(Utc::now())),
@@ -144,10 +146,10 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
             {same_file_as.map(same_file)}
             <VersionList job=&job versions />
             <Questions job=&job file=&file query module=&site.check />
-            <Report job=&job report address=rows.address() />
+            <Report job=&job problems address=rows.address() />
             <rows::Table job=&job rows />
             <div class="columns columns-even">
-                <Details job=&job events />
+                <Details job=&job events throughput=report.throughput />
                 <div class="stack">
                     <HowItIsRead file=&file />
                     <Delete job_id user_id=user.id filename=job.filename.clone() bytes=job.bytes query />

@@ -17,7 +17,7 @@ use super::{
     REFRESH_SECONDS,
     pager::{Pager, page_number},
 };
-use crate::{AppError, Notice, Query, islands::JobsLive};
+use crate::{AppError, Query, Site, islands::JobsLive};
 
 /// The same as [`REFRESH_SECONDS`], while there is a notice to read.
 const NOTICE_SECONDS: &str = "20";
@@ -28,7 +28,6 @@ pub struct Jobs {
     list: JobList,
     /// What can't be understood of the URL.
     invalid: Vec<String>,
-    notice: Option<Notice>,
 }
 
 impl Jobs {
@@ -47,7 +46,6 @@ impl Jobs {
             invalid: invalid.chain(invalid_page.map(str::to_owned)).collect(),
             address,
             list,
-            notice: query.notice(),
         })
     }
 
@@ -67,13 +65,16 @@ impl Jobs {
 
     /// After how many seconds the page fetches itself again without JavaScript: not while somebody is choosing jobs,
     /// whose choice would be lost, and later if there is a notice to read, which is shown once.
-    pub fn refresh(&self) -> Option<String> {
-        let is_needed = self.is_active() && self.address.select() == Select::Off;
-        let seconds = match self.notice {
-            Some(_) => NOTICE_SECONDS,
-            None => REFRESH_SECONDS,
+    pub fn refresh(&self, site: &Site) -> Option<String> {
+        let seconds = match site.has_notice() {
+            true => NOTICE_SECONDS,
+            false => REFRESH_SECONDS,
         };
-        is_needed.then(|| seconds.to_owned())
+        self.is_refreshed().then(|| seconds.to_owned())
+    }
+
+    fn is_refreshed(&self) -> bool {
+        self.is_active() && self.address.select() == Select::Off
     }
 }
 
@@ -86,13 +87,12 @@ pub fn JobTable<Empty: IntoView + 'static>(
     /// What is there when there are no jobs at all.
     empty: Empty,
 ) -> impl IntoView + use<Empty> {
-    let is_refreshed = jobs.refresh().is_some();
+    let is_refreshed = jobs.is_refreshed();
     let is_active = jobs.is_active();
     let Jobs {
         address,
         list,
         invalid,
-        notice,
     } = jobs;
     let JobList {
         page,
@@ -152,7 +152,6 @@ pub fn JobTable<Empty: IntoView + 'static>(
     view! {
         <section class="jobs" aria-labelledby="jobs">
             <h2 id="jobs">{heading} " " <span id="tally" data-part>{tally}</span></h2>
-            <Said notice />
             <div class="jobs-tools" id="jobs-tools" data-part>
                 {tools}
             </div>
@@ -162,44 +161,6 @@ pub fn JobTable<Empty: IntoView + 'static>(
             </div>
             <JobsLive user_id=address.owner() is_active />
         </section>
-    }
-    .into_any()
-}
-
-/// What the form has done that led here.
-#[component]
-fn Said(notice: Option<Notice>) -> impl IntoView {
-    let said = notice.map(
-        |Notice {
-             done,
-             refused,
-             more,
-         }| {
-            let more = (more > 0).then(|| {
-                view! { <li>{format!("And {} more.", format::count(more as u64))}</li> }
-            });
-            let refused = (!refused.is_empty()).then(|| {
-                view! {
-                    <ul>
-                        {refused
-                            .into_iter()
-                            .map(|sentence| view! { <li dir="auto">{sentence}</li> })
-                            .collect_view()} {more}
-                    </ul>
-                }
-            });
-            view! {
-                <div class="notice">
-                    <p dir="auto">{done}</p>
-                    {refused}
-                </div>
-            }
-        },
-    );
-    view! {
-        <div id="notice" role="status">
-            {said}
-        </div>
     }
     .into_any()
 }
@@ -246,7 +207,7 @@ fn Table<'a>(
             // Enter in a box presses the first button of the form: this one, which does nothing.
             <button hidden name="command" value="none"></button>
             <div class="jobs-frame">
-                <table role="table" aria-labelledby="jobs">
+                <table role="table" aria-labelledby="jobs" aria-keyshortcuts="j k">
                     <thead role="rowgroup">
                         <tr role="row">
                             <th role="columnheader" scope="col" class=format!("select {scripted}")>

@@ -151,6 +151,7 @@ fn Details(job_id: JobId, details: RowDetails) -> impl IntoView {
                 {link(next, "next", "j", "Next row")}
                 <Copy text=copied name="Copy as CSV" />
                 <Copy text=json name="Copy as JSON" />
+                <Copy text=href(number) name="Copy link" is_link=true />
                 <a class="row-page" href=href(number)>
                     "Link to this row"
                 </a>

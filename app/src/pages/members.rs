@@ -17,7 +17,7 @@ use super::{
 use crate::{
     AppError, Page, Query, Site,
     api::{at_its_field, parse},
-    components::{FormError, Time},
+    components::{Copy, FormError, Time},
 };
 
 pub async fn members(
@@ -214,9 +214,10 @@ fn link_page(
                 </p>
                 <p>
                     <code class="secret" id="password-link">
-                        {address}
+                        {address.clone()}
                     </code>
                 </p>
+                <Copy text=address name="Copy link" />
                 <p class="muted">
                     {format!("It works once, within {LINK_HOURS} hours: until ")} <Time at=expires_at /> "."
                 </p>

@@ -63,10 +63,10 @@ pub fn Pager<Href: Fn(u64) -> String + 'static>(
                     view! {
                         <div class="pager-links">
                             {link((page > 1).then_some(1), None, None, "First")}
-                            {link((page > 1).then(|| page - 1), Some("prev"), Some("k"), "Previous")}
+                            {link((page > 1).then(|| page - 1), Some("prev"), Some("["), "Previous")}
                             <span class="pager-page">
                                 {format!("Page {} of {}", format::count(page), format::count(pages))}
-                            </span> {link((page < pages).then(|| page + 1), Some("next"), Some("j"), "Next")}
+                            </span> {link((page < pages).then(|| page + 1), Some("next"), Some("]"), "Next")}
                             {link((page < pages).then_some(pages), None, None, "Last")}
                         </div>
                     }

@@ -58,7 +58,7 @@ pub async fn user(
     };
     let format_names: Vec<String> = formats.iter().map(|saved| saved.name.clone()).collect();
     let all = jobs.list().counts.of(None);
-    let refresh = jobs.refresh();
+    let refresh = jobs.refresh(site);
     site.list_page(&query.title(&title), refresh, || {
         view! {
             <nav class="crumbs" aria-label="Breadcrumb" id="crumbs" data-part>

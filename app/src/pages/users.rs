@@ -14,7 +14,7 @@ use super::{
 use crate::{
     AppError, Page, Query, Site,
     api::CreateUser,
-    components::{FormError, TextField, Time},
+    components::{Age, FormError, TextField},
 };
 
 pub async fn users(site: &Site, backend: &Backend, viewer: &Viewer, query: &Query) -> Page {
@@ -149,13 +149,15 @@ fn Search(search: String) -> impl IntoView {
 
 #[component]
 fn UserItem(user: User) -> impl IntoView {
+    let seconds = (chrono::Utc::now() - user.created_at).num_seconds();
+    let at = format::machine_time(user.created_at);
     view! {
         <li class="card card-link">
             <a class="card-title" href=format!("/users/{}", user.id)>
                 <bdi>{user.name}</bdi>
             </a>
             <span class="muted">{user.email}</span>
-            <span class="muted card-aside">"Created " <Time at=format::machine_time(user.created_at) /></span>
+            <span class="muted card-aside">"Created " <Age at seconds /></span>
         </li>
     }
     .into_any()

@@ -4,7 +4,7 @@
 use app::{AppError, Page, pages};
 use axum::{
     Extension, Form,
-    extract::{Path, Request, State, rejection::FormRejection},
+    extract::{Path, Request, rejection::FormRejection},
     http::{Extensions, HeaderMap, StatusCode, header::ORIGIN},
     response::{IntoResponse, Redirect, Response},
 };
@@ -16,7 +16,7 @@ use backend::{
 };
 use domain::{NewPassword, NewToken};
 
-use super::{PageQuery, Seen};
+use super::{Asked, PageQuery, Seen};
 use crate::{
     auth::{self, By},
     problem::Problem,
@@ -92,7 +92,7 @@ fn lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
 }
 
 pub async fn show_sign_in(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     from: Sender,
     PageQuery(query): PageQuery,
 ) -> Response {
@@ -117,7 +117,7 @@ pub async fn show_sign_in(
 }
 
 pub async fn sign_in(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     from: Sender,
     Extension(Ends { peer, .. }): Extension<Ends>,
     form: Fields,
@@ -170,11 +170,7 @@ pub async fn sign_in(
     }
 }
 
-pub async fn sign_out(
-    State(state): State<AppState>,
-    By(viewer): By,
-    from: Sender,
-) -> Result<Response, Page> {
+pub async fn sign_out(Asked(state): Asked, By(viewer): By, from: Sender) -> Result<Response, Page> {
     lifetimes(&state)?;
     accounts::sign_out(&state.backend, &viewer)
         .await
@@ -191,7 +187,7 @@ fn failed(state: &AppState, viewer: &Viewer, error: backend::Error) -> Page {
 }
 
 pub async fn show_set_password(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
     lifetimes(&state)?;
@@ -199,7 +195,7 @@ pub async fn show_set_password(
 }
 
 pub async fn set_password(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     from: Sender,
     Extension(Ends { peer, .. }): Extension<Ends>,
     form: Fields,
@@ -237,7 +233,7 @@ async fn account_page(
 }
 
 pub async fn show_account(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     By(viewer): By,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
@@ -256,7 +252,7 @@ pub async fn show_account(
 }
 
 pub async fn change_password(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     By(viewer): By,
     from: Sender,
     Extension(Ends { peer, .. }): Extension<Ends>,
@@ -291,7 +287,7 @@ pub async fn change_password(
 }
 
 pub async fn end_session(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     By(viewer): By,
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
@@ -305,10 +301,7 @@ pub async fn end_session(
     Ok(Redirect::to("/account?after=session"))
 }
 
-pub async fn end_other_sessions(
-    State(state): State<AppState>,
-    By(viewer): By,
-) -> Result<Redirect, Page> {
+pub async fn end_other_sessions(Asked(state): Asked, By(viewer): By) -> Result<Redirect, Page> {
     lifetimes(&state)?;
     accounts::end_other_sessions(&state.backend, &viewer)
         .await
@@ -317,7 +310,7 @@ pub async fn end_other_sessions(
 }
 
 pub async fn create_token(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     By(viewer): By,
     form: Fields,
 ) -> Result<Response, Page> {
@@ -352,7 +345,7 @@ pub async fn create_token(
 }
 
 pub async fn revoke_token(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     By(viewer): By,
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
@@ -367,7 +360,7 @@ pub async fn revoke_token(
 }
 
 pub async fn show_members(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
@@ -376,7 +369,7 @@ pub async fn show_members(
 }
 
 pub async fn create_member(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     Seen { site, viewer }: Seen,
     from: Sender,
     form: Fields,
@@ -387,7 +380,7 @@ pub async fn create_member(
 }
 
 pub async fn create_password_link(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     Seen { site, viewer }: Seen,
     from: Sender,
     Path(id): Path<String>,
@@ -397,7 +390,7 @@ pub async fn create_password_link(
 }
 
 pub async fn set_role(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     Seen { site, viewer }: Seen,
     Path(id): Path<String>,
     form: Fields,
@@ -408,7 +401,7 @@ pub async fn set_role(
 }
 
 pub async fn show_audit(
-    State(state): State<AppState>,
+    Asked(state): Asked,
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {

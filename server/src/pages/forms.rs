@@ -1,14 +1,14 @@
 //! Forms of the pages, which post to server functions. After a plain post the browser is led back to the page that it
 //! came from; what was wrong goes there in a cookie for a minute, not in the address, where anybody could write it.
 
-use app::{AppError, Notice, PARTS_HEADER, PostedError, pages};
+use app::{AppError, Notice, PARTS_HEADER, PostedError, Said, Site, Theme, pages};
 use axum::{
     Form,
     body::{Body, to_bytes},
     extract::{FromRequest, Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-        header::{CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE},
+        header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, REFERER, SET_COOKIE},
     },
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
@@ -32,6 +32,7 @@ const FAILED: HeaderName = HeaderName::from_static(server_fn::error::SERVER_FN_E
 const ERROR_COOKIE: &str = "form_error";
 /// What a form has done.
 const NOTICE_COOKIE: &str = "notice";
+const THEME_COOKIE: &str = "theme";
 /// Browsers keep cookies of up to 4,096 bytes with their name and attributes.
 const MAX_COOKIE_BYTES: usize = 3500;
 
@@ -66,17 +67,20 @@ pub async fn server_function(
     }
     let is_person = accepts_html(headers);
     let backend = state.backend.clone();
-    let site = state.site.seen_by(&viewer);
+    let site = wanted(&state.site, headers).seen_by(&viewer);
+    let said = Said::default();
+    let told = said.clone();
     let context = move || {
         provide_context(backend.clone());
         provide_context(viewer.clone());
+        provide_context(told.clone());
     };
     let response = leptos_axum::handle_server_fns_with_context(context, request)
         .await
         .into_response();
     let has_failed = response.headers().contains_key(FAILED);
     match came_from {
-        Some(page) if is_person => lead_back(response, &page),
+        Some(page) if is_person => lead_back(response, &page, said.take()),
         None if is_person && has_failed => {
             let error = error_in(response).await.1;
             pages::refused(&site, error.kind.status(), &error.message).into_response()
@@ -116,11 +120,44 @@ pub async fn change_jobs(
     };
     let mut response = Redirect::to(to).into_response();
     if let Some(notice) = notice {
-        let text = notice.to_text(MAX_COOKIE_BYTES);
-        let cookie = cookie(NOTICE_COOKIE, &text, path, 60);
+        let cookie = notice_cookie(notice, path);
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     response
+}
+
+/// Keeps the theme that somebody has chosen, and leads back to the page that they have chosen it on.
+pub async fn choose_theme(request: Request) -> Response {
+    let page = own_page(&request);
+    let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
+    let fields = match form {
+        Ok(Form(fields)) => fields,
+        Err(rejection) => return Problem::from(rejection).into_response(),
+    };
+    let chosen = fields.iter().find(|(name, _)| name == THEME_COOKIE);
+    let theme = chosen.map_or(Theme::System, |(_, chosen)| Theme::parse(chosen));
+    let seconds = match theme {
+        Theme::System => 0,
+        // The longest that browsers keep a cookie.
+        _ => 400 * 24 * 3600,
+    };
+    // Lax: a link from elsewhere leads to a page in this theme, too.
+    let cookie = format!(
+        "{THEME_COOKIE}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax",
+        theme.as_str()
+    );
+    let to = page
+        .as_ref()
+        .map_or("/", |page| &page[url::Position::BeforePath..]);
+    ([(SET_COOKIE, cookie)], Redirect::to(to)).into_response()
+}
+
+/// The site as the browser that sends these headers wants it.
+pub fn wanted(site: &Site, headers: &HeaderMap) -> Site {
+    let theme = value_of(headers, THEME_COOKIE).map_or(Theme::System, Theme::parse);
+    // Others than ours were refused.
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    site.asked_for(theme, notice_of(headers), host.unwrap_or_default())
 }
 
 /// The list of jobs that the request came from, as an address within the site.
@@ -165,8 +202,8 @@ fn own_page(request: &Request) -> Option<Url> {
         .then_some(page)
 }
 
-/// Leads to a page of ours, with what went wrong in a cookie for that page.
-fn lead_back(mut response: Response, page: &Url) -> Response {
+/// Leads to a page of ours, with what was done or went wrong in a cookie for that page.
+fn lead_back(mut response: Response, page: &Url, said: Option<Notice>) -> Response {
     let headers = response.headers_mut();
     let Some(location) = headers.get(LOCATION) else {
         return response;
@@ -187,6 +224,8 @@ fn lead_back(mut response: Response, page: &Url) -> Response {
         let text = error.to_text(MAX_COOKIE_BYTES);
         let cookie = cookie(ERROR_COOKIE, &text, target.path(), 60);
         headers.append(SET_COOKIE, cookie);
+    } else if let Some(notice) = said {
+        headers.append(SET_COOKIE, notice_cookie(notice, target.path()));
     }
     response
 }
@@ -205,7 +244,7 @@ pub fn error_of(headers: &HeaderMap) -> Option<PostedError> {
 }
 
 /// What the form that led to this page has done.
-pub fn notice_of(headers: &HeaderMap) -> Option<Notice> {
+fn notice_of(headers: &HeaderMap) -> Option<Notice> {
     Notice::from_text(shown(headers, NOTICE_COOKIE)?)
 }
 
@@ -241,6 +280,11 @@ pub async fn forget_shown(request: Request, next: Next) -> Response {
         }
     }
     response
+}
+
+/// The notice for the page at this path.
+fn notice_cookie(notice: Notice, path: &str) -> HeaderValue {
+    cookie(NOTICE_COOKIE, &notice.to_text(MAX_COOKIE_BYTES), path, 60)
 }
 
 /// The cookie for the page at this path.

@@ -227,7 +227,7 @@ async fn said(app: &TestApp, answer: &Response) -> String {
     );
     let page = page.text().await.unwrap();
     let notice = page.split_once("id=\"notice\"").unwrap().1;
-    let notice = notice.split_once("id=\"jobs-tools\"").unwrap().0;
+    let notice = notice.split_once("<main").unwrap().0;
     let mut text = String::new();
     let mut is_tag = false;
     for character in notice.chars().skip_while(|character| *character != '>') {
@@ -238,7 +238,7 @@ async fn said(app: &TestApp, answer: &Response) -> String {
             _ => {}
         }
     }
-    text
+    text.strip_suffix("Dismiss").unwrap_or(&text).to_owned()
 }
 
 #[tokio::test]

@@ -1,12 +1,18 @@
 use chrono::{DateTime, Utc};
-use domain::{Job, JobEvent, JobStatus, format};
+use domain::{Job, JobEvent, JobStatus, Throughput, format};
 use leptos::prelude::*;
 
-use crate::components::{Copy, Time};
+use super::throughput::Pace;
+use crate::components::{Age, Copy, Time};
 
 /// The file as it was uploaded, and when what happened to it.
 #[component]
-pub fn Details<'a>(job: &'a Job, events: Vec<JobEvent>) -> impl IntoView + use<> {
+pub fn Details<'a>(
+    job: &'a Job,
+    events: Vec<JobEvent>,
+    throughput: Throughput,
+) -> impl IntoView + use<> {
+    let id = job.id.to_string();
     let end = match job.state.status {
         JobStatus::Cancelled => "Cancelled at",
         JobStatus::Failed => "Failed at",
@@ -16,6 +22,16 @@ pub fn Details<'a>(job: &'a Job, events: Vec<JobEvent>) -> impl IntoView + use<>
         <section class="panel" aria-labelledby="details">
             <h2 id="details">"Details"</h2>
             <dl class="details" id="times" data-part>
+                <div>
+                    <dt>"Job"</dt>
+                    <dd>
+                        <code>{id.clone()}</code>
+                        " "
+                        <Copy text=id.clone() name="Copy" label="Copy the job's ID" />
+                        " "
+                        <Copy text=format!("/jobs/{id}") name="Copy link" is_link=true />
+                    </dd>
+                </div>
                 <div>
                     <dt>"Size"</dt>
                     <dd>{format::bytes(job.bytes)}</dd>
@@ -28,17 +44,15 @@ pub fn Details<'a>(job: &'a Job, events: Vec<JobEvent>) -> impl IntoView + use<>
                         <Copy text=job.sha256.clone() name="Copy" label="Copy the SHA-256" />
                     </dd>
                 </div>
-                <div>
-                    <dt>"Uploaded"</dt>
-                    <dd>
-                        <Time at=format::machine_time(job.created_at) />
-                    </dd>
-                </div>
+                {happened("Uploaded", Some(job.created_at))}
                 {happened("Started", job.started_at)}
                 {happened(end, job.finished_at)}
             </dl>
             <div id="history" data-part>
                 <History events />
+            </div>
+            <div id="pace" data-part>
+                <Pace throughput />
             </div>
         </section>
     }
@@ -79,7 +93,11 @@ fn happened(what: &'static str, at: Option<DateTime<Utc>>) -> impl IntoView {
             <div>
                 <dt>{what}</dt>
                 <dd>
-                    <Time at=format::machine_time(at) />
+                    <Age at=format::machine_time(at) seconds=(Utc::now() - at).num_seconds() />
+                    " "
+                    <span class="muted">
+                        <Time at=format::machine_time(at) />
+                    </span>
                 </dd>
             </div>
         }

@@ -16,7 +16,7 @@ pub fn RowTable<'a>(
     let most_decimals = most_decimals.unwrap_or(0);
     view! {
         <div class="table-frame">
-            <table role="table" aria-labelledby="rows">
+            <table role="table" aria-labelledby="rows" aria-keyshortcuts="j k">
                 <thead role="rowgroup">
                     <tr role="row">
                         <th role="columnheader" scope="col" class="number">

@@ -1,0 +1,128 @@
+//! Keyboard shortcuts. Each page marks what a key does by `aria-keyshortcuts`: a table goes from row to row, a field gets
+//! the focus, anything else is clicked.
+
+use leptos::{
+    ev,
+    prelude::{document, window, window_event_listener},
+    web_sys::{Element, HtmlElement, HtmlInputElement, KeyboardEvent, Storage},
+};
+use wasm_bindgen::JsCast;
+
+/// Where the browser remembers that single keys are off.
+const SETTING: &str = "batchline-shortcuts";
+
+/// The dialog that lists them.
+const SHEET: &str = "shortcuts";
+
+pub fn listen() {
+    let _ = window_event_listener(ev::keydown, |event| {
+        let key = event.key();
+        if is_free(&event) && (key == "?" || are_on()) && press(&key, event.repeat()).is_some() {
+            event.prevent_default();
+        }
+    });
+    let _ = window_event_listener(ev::click, |event| {
+        let clicked = event.target().and_then(|at| at.dyn_into::<Element>().ok());
+        let is_asked =
+            clicked.is_some_and(|it| it.get_attribute("commandfor").as_deref() == Some(SHEET));
+        if is_asked && let Some(sheet) = document().get_element_by_id(SHEET) {
+            show(&sheet);
+        }
+    });
+    if let Some(setting) = setting() {
+        setting.set_checked(are_on());
+        let _ = window_event_listener(ev::change, move |event| {
+            if event.target().as_ref() == Some(setting.as_ref())
+                && let Some(storage) = storage()
+            {
+                // A full or forbidden storage forgets it with the page.
+                let on = if setting.checked() { "on" } else { "off" };
+                let _ = storage.set_item(SETTING, on);
+            }
+        });
+    }
+}
+
+fn setting() -> Option<HtmlInputElement> {
+    let setting = document().get_element_by_id("single-keys")?;
+    setting.dyn_into().ok()
+}
+
+fn are_on() -> bool {
+    let setting = storage().and_then(|storage| storage.get_item(SETTING).ok().flatten());
+    setting.as_deref() != Some("off")
+}
+
+fn storage() -> Option<Storage> {
+    window().local_storage().ok().flatten()
+}
+
+/// Whether nothing else waits for the key: no field, no shortcut of the browser.
+fn is_free(event: &KeyboardEvent) -> bool {
+    let target = event.target().and_then(|to| to.dyn_into::<Element>().ok());
+    let is_typed = target.is_some_and(|element| {
+        matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
+    });
+    // Many keyboards have brackets on a third level, with AltGr or Option.
+    let is_third_level = matches!(event.key().as_str(), "[" | "]");
+    let has_modifier = (event.ctrl_key() || event.alt_key()) && !is_third_level;
+    !(is_typed || has_modifier || event.meta_key())
+}
+
+/// Does what the first element of the page does that answers to the key; of a dialog that is open, only what is in it.
+pub fn press(key: &str, is_repeated: bool) -> Option<()> {
+    // A quote or a backslash makes no selector, and is no shortcut either.
+    let marked = format!("[aria-keyshortcuts~='{key}']");
+    let element = match document().query_selector("dialog[open]").ok()? {
+        Some(dialog) => dialog.query_selector(&marked),
+        None => document().query_selector(&marked),
+    };
+    let element: HtmlElement = element.ok()??.dyn_into().ok()?;
+    let is_field =
+        element.tag_name() == "INPUT" && element.get_attribute("type").as_deref() != Some("file");
+    if element.tag_name() == "TABLE" {
+        step(&element, "tbody tr", key == "j");
+    } else if is_field {
+        // Fails for nothing that can be met here.
+        let _ = element.focus();
+    } else if !is_repeated {
+        // A key that is held would ask for more before the answer comes.
+        element.click();
+    }
+    Some(())
+}
+
+/// Moves the focus from one item of a list to what is next to it, or to the first one. What the item leads to has it.
+pub fn step(list: &Element, items: &str, is_forward: bool) -> Option<()> {
+    let focused = document().active_element();
+    let mut item = focused.and_then(|focused| focused.closest(items).ok().flatten());
+    loop {
+        item = match &item {
+            None => list.query_selector(items).ok()?,
+            Some(item) if is_forward => item.next_element_sibling(),
+            Some(item) => item.previous_element_sibling(),
+        };
+        let link = item.as_ref()?.query_selector("a[href], button").ok()?;
+        if let Some(link) = link.and_then(|link| link.dyn_into::<HtmlElement>().ok()) {
+            // Fails for nothing that leads somewhere.
+            let _ = link.focus();
+            return Some(());
+        }
+    }
+}
+
+/// Of the keys that a list names, shows those that the page has.
+pub fn show(list: &Element) {
+    let Ok(keys) = list.query_selector_all("[data-key]") else {
+        return;
+    };
+    for key in (0..keys.length()).filter_map(|at| keys.get(at)?.dyn_into::<Element>().ok()) {
+        let name = key.get_attribute("data-key").unwrap_or_default();
+        let marked = format!("[aria-keyshortcuts~='{name}']");
+        let is_there = document()
+            .query_selector(&marked)
+            .is_ok_and(|it| it.is_some());
+        // "hidden" is a valid name of an attribute.
+        let _ = key.toggle_attribute_with_force("hidden", !is_there);
+    }
+}
