@@ -76,13 +76,14 @@ pub async fn read_upload(
             _ => {
                 let (mut pieces, content) = mpsc::channel(0);
                 let began = file.take().map(|file| {
-                    file.send(File {
+                    let file_of_form = File {
                         filename: field.file_name().unwrap_or_default().to_owned(),
                         given: given.clone(),
                         content,
-                    })
+                    };
+                    file.send(file_of_form).is_ok()
                 });
-                if !matches!(began, Some(Ok(()))) || forward(field, &mut pieces).await.is_err() {
+                if began != Some(true) || forward(field, &mut pieces).await.is_err() {
                     // Who took it knows why the rest isn't wanted.
                     return Ok(given);
                 }
