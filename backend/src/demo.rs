@@ -1,6 +1,6 @@
 //! A job for those who have no file at hand.
 
-use std::{convert::Infallible, fmt::Write};
+use std::{convert::Infallible, fmt::Write, future};
 
 use bytes::Bytes;
 use domain::{Command, GivenFormat, Job, UserId};
@@ -24,7 +24,17 @@ pub async fn create_job(backend: &Backend, viewer: &Viewer, user_id: UserId) -> 
     let pieces = (0..ROWS).step_by(ROWS_PER_PIECE as usize).map(piece);
     let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
     let with = Accompanying::default();
-    let job = uploads::upload(backend, viewer, user_id, FILENAME, &with, content).await?;
+    let nothing_else = future::ready(Some(GivenFormat::default()));
+    let job = uploads::upload(
+        backend,
+        viewer,
+        user_id,
+        FILENAME,
+        &with,
+        content,
+        nothing_else,
+    )
+    .await?;
     let given = GivenFormat::default();
     match control::command(backend, viewer, job.id, Command::Start, &given).await {
         Err(Error::Unavailable(_)) => Ok(job),

@@ -16,7 +16,6 @@ use crate::{Error, Result};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DryRun {
     /// How the file is read. Until that can be decided, what is given.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub format: Format,
     /// Why it is read so.
     pub decisions: Vec<Decision>,
@@ -32,7 +31,7 @@ pub struct DryRun {
     pub suspicious_records: u64,
     pub ignored_records: u64,
     /// How many rows have each kind of error.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub problems: Problems,
     /// The first rows with each kind of error.
     pub examples: Vec<Example>,

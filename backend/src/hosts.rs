@@ -53,6 +53,17 @@ impl Host {
         self.name.is_loopback()
     }
 
+    /// Returns the address of another port of the same machine, for whoever has named the port by which it was reached.
+    /// Something in front of us that takes other ports has other addresses for both.
+    pub fn at_other_port(&self, reached: u16, other: u16) -> Option<String> {
+        let name = match &self.name {
+            Name::Address(IpAddr::V6(address)) => format!("[{address}]"),
+            Name::Address(address) => address.to_string(),
+            Name::Domain(name) => name.clone(),
+        };
+        (self.port == Some(reached)).then(|| format!("http://{name}:{other}/"))
+    }
+
     /// Whether a page of this origin, such as `http://localhost:3000`, came from this host.
     pub fn is_of_origin(&self, origin: &str) -> bool {
         let (default_port, rest) = match origin.split_once("://") {

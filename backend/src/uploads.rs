@@ -28,6 +28,8 @@ pub struct Accompanying {
 
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
 /// when the job is started. Without success nothing is left behind, not even if this process dies.
+///
+/// `rest` returns what is given about the file in all, once its content has ended; nothing if that can't be read.
 pub async fn upload<E: Display>(
     backend: &Backend,
     viewer: &Viewer,
@@ -35,6 +37,7 @@ pub async fn upload<E: Display>(
     filename: &str,
     with: &Accompanying,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    rest: impl Future<Output = Option<GivenFormat>>,
 ) -> Result<Job> {
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     users::get(backend, viewer, user_id).await?;
@@ -46,18 +49,30 @@ pub async fn upload<E: Display>(
         }
         before = query::file_format(&backend.pool, corrected).await?.format.0;
     }
-    let format = given.format.apply(&before);
-    let saved = match &given.saved {
-        Some(name) => Some(saved_formats::find_by_name(&backend.pool, user_id, name).await?),
-        None => None,
+    let saved_format = async |given: &GivenFormat| match &given.saved {
+        Some(name) => saved_formats::find_by_name(&backend.pool, user_id, name)
+            .await
+            .map(Some),
+        None => Ok(None),
     };
+    let mut saved = saved_format(given).await?;
     let key = format!("{}.csv", Uuid::new_v4());
     deletion_queue::expect_file(&backend.pool, &key).await?;
     let job = async {
-        let write = backend
-            .storage
-            .write(&key, content, backend.max_upload_bytes);
-        let file = deletion_queue::while_writing(&backend.pool, &key, write).await?;
+        let write = async {
+            let write = backend
+                .storage
+                .write(&key, content, backend.max_upload_bytes);
+            let file = write.await?;
+            let in_all = rest.await;
+            let broken = || Error::BadUpload("The upload was interrupted.".to_owned());
+            Ok::<_, Error>((file, in_all.ok_or_else(broken)?))
+        };
+        let (file, in_all) = deletion_queue::while_writing(&backend.pool, &key, write).await?;
+        if in_all.saved != given.saved {
+            saved = saved_format(&in_all).await?;
+        }
+        let format = in_all.format.apply(&before);
         let mut tx = database::begin(&backend.pool).await?;
         deletion_queue::keep_file(&mut tx, &key).await?;
         let filename = shown_filename(filename);

@@ -45,6 +45,16 @@ macro_rules! names {
             }
         }
 
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                crate::schema::names(Self::ALL.iter().map(|it| it.as_str()))
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
+
         impl FromStr for $name {
             type Err = UnknownName;
 
@@ -118,10 +128,8 @@ names! {
 pub struct AuditEvent {
     pub id: i64,
     pub at: DateTime<Utc>,
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub kind: AuditKind,
     /// `done` or `refused`.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub outcome: Outcome,
     /// The user who acted. `null` where nobody was signed in.
     pub actor_id: Option<UserId>,

@@ -14,6 +14,8 @@ mod job_list;
 mod page;
 mod report;
 mod saved_format;
+#[cfg(feature = "openapi")]
+mod schema;
 mod state;
 mod user;
 

@@ -49,10 +49,10 @@ impl PageRequest {
         if size == 0 || size > Self::MAX_SIZE {
             return Err(InvalidField::new("size", "Size must be from 1 to 1,000."));
         }
-        let query = query.map(str::trim).filter(|query| !query.is_empty());
         if query.is_some_and(|query| query.chars().count() > Self::MAX_QUERY_CHARS) {
             return Err(InvalidField::new("q", "Search for at most 255 characters."));
         }
+        let query = query.map(str::trim).filter(|query| !query.is_empty());
         if query.is_some_and(|query| query.contains('\0')) {
             return Err(InvalidField::new(
                 "q",

@@ -18,7 +18,6 @@ pub struct SavedFormat {
     pub name: String,
     /// The header's names, trimmed and in lower case. `null`: only applied where it is chosen by its name.
     pub header: Option<Vec<String>>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub format: Format,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -47,7 +46,7 @@ pub struct SavedFormatChange {
 }
 
 /// What is given about a file with a request.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GivenFormat {
     pub format: FormatChange,
     /// A saved format of the user, by its name.
@@ -77,13 +76,13 @@ impl FormatName {
         if name.is_empty() {
             return Err(InvalidField::new(field, "Enter a name for the format."));
         }
-        if name.chars().count() > Self::MAX_CHARS {
+        if raw.chars().count() > Self::MAX_CHARS {
             return Err(InvalidField::new(
                 field,
                 "The name of the format is too long: use at most 100 characters.",
             ));
         }
-        if has_hidden(name) {
+        if has_hidden(raw) {
             return Err(InvalidField::new(
                 field,
                 "The name of the format contains a line break or another character that can't be seen. Type it again.",

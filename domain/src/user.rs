@@ -84,13 +84,13 @@ impl UserName {
         if name.is_empty() {
             return Err(InvalidField::new("name", "Enter a name."));
         }
-        if name.chars().count() > Self::MAX_CHARS {
+        if raw.chars().count() > Self::MAX_CHARS {
             return Err(InvalidField::new(
                 "name",
                 "The name is too long: use at most 100 characters.",
             ));
         }
-        if has_hidden(name) {
+        if has_hidden(raw) {
             return Err(InvalidField::new(
                 "name",
                 "The name contains a line break or another character that can't be seen. Type it again.",
@@ -119,7 +119,7 @@ impl Email {
         if email.is_empty() {
             return Err(InvalidField::new("email", "Enter an email address."));
         }
-        if email.len() > Self::MAX_CHARS {
+        if raw.len() > Self::MAX_CHARS {
             return Err(InvalidField::new(
                 "email",
                 "The email address is too long: use at most 254 characters.",

@@ -46,14 +46,3 @@ test('a script that is not ours does not run @javascript @once', async ({ page }
   });
   expect(ran).toBe(false);
 });
-
-test('Swagger UI works under its policy @javascript @once', async ({ page }) => {
-  const refused = refusals(page);
-  await page.goto('/api/docs/');
-  const operation = page.locator('#operations-users-users_list');
-  await operation.getByRole('button').first().click();
-  await operation.getByRole('button', { name: 'Try it out' }).click();
-  await operation.getByRole('button', { name: 'Execute' }).click();
-  await expect(operation.locator('.live-responses-table .response-col_status').last()).toContainText('200');
-  expect(refused).toEqual([]);
-});

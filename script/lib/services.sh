@@ -145,12 +145,16 @@ print(*(s.getsockname()[1] for s in sockets))
 PYTHON
 }
 
-http_ok() { # URL
+http_get() { # URL
   python3 - "$1" <<'PYTHON'
-import sys, urllib.request
+import shutil, sys, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-sys.exit(0 if opener.open(sys.argv[1], timeout=5).status == 200 else 1)
+shutil.copyfileobj(opener.open(sys.argv[1], timeout=5), sys.stdout.buffer)
 PYTHON
+}
+
+http_ok() { # URL
+  http_get "$1" >/dev/null
 }
 
 # Runs a PostgreSQL program. It refuses to run as root: then as an unprivileged user, who keeps the one capability

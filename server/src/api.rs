@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod check;
+mod form;
 pub mod formats;
 pub mod jobs;
 pub mod paging;

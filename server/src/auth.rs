@@ -4,7 +4,7 @@
 use axum::{
     extract::{FromRequestParts, Request, State},
     http::{
-        HeaderMap, HeaderValue, Method, StatusCode,
+        HeaderMap, HeaderValue, Method,
         header::{AUTHORIZATION, REFERER, USER_AGENT, WWW_AUTHENTICATE},
         request::Parts,
     },
@@ -19,7 +19,12 @@ use backend::{
 };
 use url::{Url, form_urlencoded};
 
-use crate::{pages::accepts_html, problem::Problem, serve::Ends, state::AppState};
+use crate::{
+    pages::accepts_html,
+    problem::{Problem, ProblemKind},
+    serve::Ends,
+    state::AppState,
+};
 
 /// Who a request comes from.
 #[derive(Debug, Clone)]
@@ -34,7 +39,7 @@ impl<S: Sync> FromRequestParts<S> for By {
             .extensions
             .get()
             .cloned()
-            .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, SIGN_IN))
+            .ok_or_else(|| Problem::new(ProblemKind::SignInRequired, SIGN_IN))
     }
 }
 
@@ -49,7 +54,11 @@ pub async fn require(State(state): State<AppState>, request: Request, next: Next
     pass(&state, request, next)
         .await
         .unwrap_or_else(|refusal| match refusal {
-            Refusal::Nobody => unauthorized(SIGN_IN, "Bearer realm=\"Batchline\""),
+            Refusal::Nobody => unauthorized(
+                ProblemKind::SignInRequired,
+                SIGN_IN,
+                "Bearer realm=\"Batchline\"",
+            ),
             Refusal::InvalidToken => invalid_token(),
             Refusal::Failed(problem) => problem.into_response(),
         })
@@ -73,7 +82,11 @@ pub async fn require_on_page(
                 let back = back.filter(|back| back != "/");
                 Redirect::to(&sign_in_path(back.as_deref())).into_response()
             }
-            Refusal::Nobody => unauthorized(SIGNED_OUT, "Bearer realm=\"Batchline\""),
+            Refusal::Nobody => unauthorized(
+                ProblemKind::SignInRequired,
+                SIGNED_OUT,
+                "Bearer realm=\"Batchline\"",
+            ),
             Refusal::InvalidToken => invalid_token(),
             Refusal::Failed(problem) => problem.into_response(),
         })
@@ -120,8 +133,8 @@ pub async fn identity(
         .await
 }
 
-fn unauthorized(sentence: &str, challenge: &'static str) -> Response {
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, sentence).into_response();
+fn unauthorized(kind: ProblemKind, sentence: &str, challenge: &'static str) -> Response {
+    let mut response = Problem::new(kind, sentence).into_response();
     let challenge = HeaderValue::from_static(challenge);
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
@@ -129,6 +142,7 @@ fn unauthorized(sentence: &str, challenge: &'static str) -> Response {
 
 fn invalid_token() -> Response {
     unauthorized(
+        ProblemKind::InvalidToken,
         INVALID_TOKEN,
         "Bearer realm=\"Batchline\", error=\"invalid_token\"",
     )

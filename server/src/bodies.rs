@@ -10,7 +10,7 @@ use axum::{
     body::{Body, BodyDataStream, Bytes},
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderValue,
         header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE},
     },
     middleware::Next,
@@ -19,7 +19,10 @@ use axum::{
 use futures::{StreamExt, stream};
 use memchr::memmem;
 
-use crate::{limits::Limits, problem::Problem};
+use crate::{
+    limits::Limits,
+    problem::{Problem, ProblemKind},
+};
 
 /// What a body may be like.
 #[derive(Debug, Clone, Copy)]
@@ -87,11 +90,11 @@ impl std::error::Error for Excess {}
 
 impl Excess {
     fn into_response(self) -> Response {
-        let status = match self {
-            Self::Idle(_) => StatusCode::REQUEST_TIMEOUT,
-            _ => StatusCode::PAYLOAD_TOO_LARGE,
+        let kind = match self {
+            Self::Idle(_) => ProblemKind::BodyTimeout,
+            _ => ProblemKind::TooLarge,
         };
-        let mut response = Problem::new(status, self.to_string()).into_response();
+        let mut response = Problem::new(kind, self.to_string()).into_response();
         // Nothing can follow a body that isn't read to its end.
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);

@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{limits::Limits, problem::Problem};
+use crate::{
+    limits::Limits,
+    problem::{Problem, ProblemKind},
+};
 
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -52,6 +54,6 @@ impl Busy {
 
 impl From<Busy> for Problem {
     fn from(_: Busy) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, Busy::SENTENCE).retry_after(2)
+        Self::new(ProblemKind::Busy, Busy::SENTENCE).retry_after(2)
     }
 }

@@ -15,7 +15,10 @@ use axum::{
 use backend::hosts::{AllowedHosts, Host, HostError};
 use tower_http::csrf::CsrfLayer;
 
-use crate::{problem::Problem, serve::Ends};
+use crate::{
+    problem::{Problem, ProblemKind},
+    serve::Ends,
+};
 
 /// Refuses what a page of another origin would have a browser do: any method but GET, HEAD and OPTIONS.
 pub fn same_origin_changes() -> CsrfLayer<impl Fn(Refusal) -> HttpResponse<Body> + Clone> {
@@ -26,7 +29,7 @@ type Refusal = tower_http::csrf::ProtectionError;
 
 fn foreign() -> Problem {
     Problem::new(
-        StatusCode::FORBIDDEN,
+        ProblemKind::ForeignOrigin,
         "This request comes from a page of another site. Only Batchline's own pages and programs may send it.",
     )
 }
@@ -56,7 +59,7 @@ pub async fn check_host(
         Err(HostError::Missing) if request.version() == Version::HTTP_10 => next.run(request).await,
         Err(error) => {
             let status = StatusCode::from_u16(error.status()).expect("it is a status");
-            Problem::new(status, error.to_string()).into_response()
+            Problem::new(ProblemKind::of(status), error.to_string()).into_response()
         }
     }
 }

@@ -28,19 +28,8 @@ const ALWAYS: [(&str, &str); 6] = [
 /// For what is no page: data that a browser may save, and nothing else.
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// For Swagger UI, which calls the API from its page and has its icons in data URLs. Its scripts are files of ours.
-const SWAGGER: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-                       frame-ancestors 'none'";
-
-/// Adds what is not there yet. A page brings a policy of its own.
+/// Adds what is not there yet. A page brings a policy of its own, and a file its date.
 pub async fn protect(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_documentation = path.starts_with("/docs") || path.starts_with("/api/docs");
-    let policy = match is_documentation {
-        true => SWAGGER,
-        false => NOTHING,
-    };
     let mut response = next.run(request).await;
     let is_unchanged = response.status() == StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
@@ -52,14 +41,10 @@ pub async fn protect(request: Request, next: Next) -> Response {
     for (name, value) in ALWAYS {
         add(HeaderName::from_static(name), value);
     }
-    add(CONTENT_SECURITY_POLICY, policy);
+    add(CONTENT_SECURITY_POLICY, NOTHING);
     // A 304 must not change how long the browser keeps the file.
     if !is_unchanged {
-        let cache = match is_documentation {
-            true => "no-cache",
-            false => "no-store",
-        };
-        add(CACHE_CONTROL, cache);
+        add(CACHE_CONTROL, "no-store");
     }
     response
 }

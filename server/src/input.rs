@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts},
+    http::{HeaderMap, header::CONTENT_TYPE, request::Parts},
 };
 use domain::{InvalidField, JobId, SavedFormatId, UserId};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemKind};
 
 /// Characters of an unknown name that are repeated in an answer.
 const MAX_NAMED_CHARS: usize = 64;
@@ -112,18 +112,29 @@ impl QueryValues {
         parsed
     }
 
-    /// None where there is none, or an empty one.
+    /// None where there is none. An empty one is refused: it would be taken for none.
     pub fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.values.remove(name)?;
+        if value.trim().is_empty() {
+            let sentence = format!("{name} is empty. Give it a value, or leave it out.");
+            self.errors.push(InvalidField::new(name, &sentence));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// What to search for. None where there is none, or an empty one.
+    pub fn search(&mut self, name: &str) -> Option<String> {
         self.values.remove(name).filter(|value| !value.is_empty())
     }
 
-    /// Whether it is there, and not `false`.
+    /// Whether it is `true`.
     pub fn flag(&mut self, name: &str) -> bool {
         match self.values.remove(name).as_deref() {
             None | Some("false") => false,
-            Some("" | "true") => true,
+            Some("true") => true,
             Some(_) => {
-                let sentence = format!("Use {name}, {name}=true or {name}=false.");
+                let sentence = format!("Use {name}=true or {name}=false.");
                 self.errors.push(InvalidField::new(name, &sentence));
                 false
             }
@@ -179,7 +190,8 @@ fn plain_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| is_plain)
 }
 
-fn unknown(name: &str, what: &str, known: &[&str]) -> InvalidField {
+/// Says that there is no such name, and which there are.
+pub fn unknown(name: &str, what: &str, known: &[&str]) -> InvalidField {
     let name: String = name.chars().take(MAX_NAMED_CHARS).collect();
     let sentence = match known {
         [] => format!("There is no {what} \"{name}\": there are none here."),
@@ -300,7 +312,7 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for ApiJson<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                ProblemKind::UnsupportedMediaType,
                 "The body must be application/json.",
             ));
         }

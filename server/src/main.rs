@@ -12,6 +12,7 @@ mod bodies;
 mod busy;
 mod config;
 mod connection;
+mod docs;
 mod guard;
 mod headers;
 mod health;
@@ -67,12 +68,14 @@ async fn main() -> ExitCode {
     })
 }
 
-async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let auth = config.auth()?;
     // First the addresses: a port in use is said before anything is waited for.
     let web = bind(config.web_addr, "WEB_ADDR").await?;
     let api = bind(config.api_addr, "API_ADDR").await?;
     let (web_addr, api_addr) = (web.local_addr()?, api.local_addr()?);
+    // Port 0 was any.
+    config.web_addr = web_addr;
 
     let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
     if let Auth::Password(_) = auth {

@@ -2,12 +2,16 @@
 //! required, and a name for each operation that no other has.
 
 use backend::accounts::Auth;
+use serde_json::{Value, json};
 use utoipa::openapi::{
-    Components, Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
-    SecurityRequirement,
+    Components, Content, ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder,
+    Schema, SecurityRequirement,
+    example::ExampleBuilder,
     path::Operation,
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
+
+use crate::problem::{Problem, ProblemKind};
 
 const PROBLEM: &str = "application/problem+json";
 
@@ -46,8 +50,12 @@ const WRONG_VALUE: (&str, &str) = (
     "a value that can't be accepted, or an unknown name; the errors name it",
 );
 
-pub fn complete(description: &mut OpenApi, auth: Auth) {
-    describe_security(description, auth);
+const NOT_FOUND: (&str, &str) = ("404", "there is none of this id");
+
+/// Returns the whole description as it is served.
+pub fn complete(mut description: OpenApi, auth: Auth) -> Value {
+    describe_security(&mut description, auth);
+    describe_problems(&mut description);
     for item in description.paths.paths.values_mut() {
         for (operation, is_change) in [
             (&mut item.get, false),
@@ -61,6 +69,19 @@ pub fn complete(description: &mut OpenApi, auth: Auth) {
             }
         }
     }
+    let mut description = serde_json::to_value(description).expect("it has no keys but texts");
+    // utoipa has no `contains`.
+    let header = &mut description["components"]["schemas"]["HeaderKey"];
+    header["contains"] = json!({"type": "string", "pattern": "\\S"});
+    header["minContains"] = json!(2);
+    // Nor an example beside a reference. Swagger UI begins with it; without one it makes something up.
+    for form in ["UploadForm", "CheckForm"] {
+        let fields = &mut description["components"]["schemas"][form]["properties"];
+        fields["format"]["example"] = json!({});
+    }
+    let fields = &mut description["components"]["schemas"]["UploadForm"]["properties"];
+    fields["format_name"]["example"] = json!("");
+    description
 }
 
 /// By a token or a session. Where nobody has to sign in, by neither too.
@@ -99,24 +120,46 @@ fn complete_operation(operation: &mut Operation, is_change: bool) {
     }
     let has_body = match &mut operation.request_body {
         Some(RefOr::T(body)) => {
-            // `Option<T>` is one of `null` and `T`.
-            let is_optional = body.content.values().any(|content| match content {
-                RefOr::T(content) => matches!(content.schema, Some(RefOr::T(Schema::OneOf(_)))),
-                RefOr::Ref(_) => false,
-            });
-            body.required = Some(match is_optional {
-                true => Required::False,
-                false => Required::True,
-            });
+            body.required = Some(Required::True);
+            for content in body.content.values_mut() {
+                let RefOr::T(content) = content else {
+                    continue;
+                };
+                // `Option<T>` is one of `null` and `T`, where what is meant is that there may be no body.
+                if let Some(RefOr::T(Schema::OneOf(one_of))) = &content.schema {
+                    content.schema = one_of
+                        .items
+                        .iter()
+                        .find(|item| matches!(item, RefOr::Ref(_)))
+                        .cloned();
+                    body.required = Some(Required::False);
+                }
+            }
             true
         }
         Some(RefOr::Ref(_)) => true,
         None => false,
     };
     let responses = &mut operation.responses.responses;
+    for (status, response) in responses.iter_mut() {
+        let is_error = status.starts_with(['4', '5']);
+        let RefOr::T(described) = response else {
+            continue;
+        };
+        match described.description.is_empty() {
+            true if is_error => *response = general(status),
+            true => described.description = what(status).to_owned(),
+            false if is_error => {
+                described.content = [(PROBLEM.to_owned(), problem(status).into())]
+                    .into_iter()
+                    .collect()
+            }
+            false => {}
+        }
+    }
     let on_changes = ON_CHANGES.iter().filter(|_| is_change);
     let on_bodies = ON_BODIES.iter().filter(|_| has_body);
-    for (status, what) in ALWAYS
+    for (status, _) in ALWAYS
         .iter()
         .chain(on_changes)
         .chain(on_bodies)
@@ -124,28 +167,49 @@ fn complete_operation(operation: &mut Operation, is_change: bool) {
     {
         responses
             .entry((*status).to_owned())
-            .or_insert_with(|| problem(what).into());
-    }
-    for (status, response) in responses.iter_mut() {
-        let RefOr::T(response) = response else {
-            continue;
-        };
-        if response.description.is_empty() {
-            response.description = what(status).to_owned();
-        }
-        if status.starts_with(['4', '5'])
-            && let Some(content) = response.content.shift_remove("application/json")
-        {
-            response.content.insert(PROBLEM.to_owned(), content);
-        }
+            .or_insert_with(|| general(status));
     }
 }
 
-fn problem(what: &str) -> Response {
-    let schema = Ref::from_schema_name("Problem");
-    ResponseBuilder::new()
-        .description(what)
-        .content(PROBLEM, Content::new(Some(schema)))
+/// What several operations answer with, under `components`.
+fn general(status: &str) -> RefOr<Response> {
+    Ref::new(format!("#/components/responses/{status}")).into()
+}
+
+/// The general responses, each with an example of every kind of problem that has its status.
+fn describe_problems(description: &mut OpenApi) {
+    let components = description.components.get_or_insert_with(Components::new);
+    let statuses = ALWAYS
+        .iter()
+        .chain(&ON_CHANGES)
+        .chain(&ON_BODIES)
+        .chain([&WRONG_VALUE, &NOT_FOUND]);
+    for (status, what) in statuses {
+        let response = ResponseBuilder::new()
+            .description(*what)
+            .content(PROBLEM, problem(status))
+            .build();
+        components
+            .responses
+            .insert((*status).to_owned(), response.into());
+    }
+}
+
+/// A problem with this status, and an example of each kind that an operation answers with.
+fn problem(status: &str) -> Content {
+    let kinds = ProblemKind::ALL
+        .iter()
+        .filter(|kind| kind.status().as_str() == status && **kind != ProblemKind::NoSuchAddress);
+    let examples = kinds.map(|kind| {
+        let example = ExampleBuilder::new()
+            .summary(kind.title())
+            .value(serde_json::to_value(Problem::new(*kind, kind.help())).ok())
+            .build();
+        (kind.code(), example)
+    });
+    ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(examples)
         .build()
 }
 
@@ -154,8 +218,6 @@ fn what(status: &str) -> &'static str {
         "200" => "what was asked for",
         "201" => "it is created",
         "202" => "it has taken effect",
-        "204" => "it is done",
-        "404" => "there is none of this id",
-        _ => WRONG_VALUE.1,
+        _ => "it is done",
     }
 }

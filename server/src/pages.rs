@@ -20,6 +20,7 @@ use axum::{
 };
 use backend::{Backend, Viewer};
 use percent_encoding::percent_decode_str;
+use tokio::sync::OwnedSemaphorePermit;
 use tower_http::services::ServeDir;
 
 use crate::{
@@ -167,17 +168,34 @@ impl FromRequestParts<AppState> for Asked {
 }
 
 async fn home(
-    State(backend): State<Backend>,
+    State(state): State<AppState>,
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Response {
-    match viewer.owner() {
+    if let Some(user_id) = viewer.owner() {
         // There is nobody else to be seen.
-        Some(user_id) => Redirect::to(&format!("/users/{user_id}")).into_response(),
-        None => pages::home(&site, &backend, &viewer, &query)
-            .await
-            .into_response(),
+        return Redirect::to(&format!("/users/{user_id}")).into_response();
     }
+    let Ok(_turn) = turn_to_search(&state, &query).await else {
+        return busy(&site).into_response();
+    };
+    let page = pages::home(&site, &state.backend, &viewer, &query).await;
+    page.into_response()
+}
+
+/// A turn for a page that searches; other pages need none.
+async fn turn_to_search(
+    state: &AppState,
+    query: &Query,
+) -> Result<Option<OwnedSemaphorePermit>, Busy> {
+    match query.get("q").trim() {
+        "" => Ok(None),
+        _ => state.turns.searches.take().await.map(Some),
+    }
+}
+
+fn busy(site: &Site) -> Page {
+    pages::refused(site, StatusCode::SERVICE_UNAVAILABLE, Busy::SENTENCE)
 }
 
 async fn users(
@@ -219,15 +237,18 @@ async fn formats(Seen { site, .. }: Seen) -> Page {
 type Id = Result<Path<String>, axum::extract::rejection::PathRejection>;
 
 async fn user(
-    State(backend): State<Backend>,
+    State(state): State<AppState>,
     Seen { site, viewer }: Seen,
     id: Id,
     PageQuery(query): PageQuery,
 ) -> Page {
-    match id {
-        Ok(Path(id)) => pages::user(&site, &backend, &viewer, &id, &query).await,
-        Err(_) => pages::not_found(&site),
-    }
+    let Ok(Path(id)) = id else {
+        return pages::not_found(&site);
+    };
+    let Ok(_turn) = turn_to_search(&state, &query).await else {
+        return busy(&site);
+    };
+    pages::user(&site, &state.backend, &viewer, &id, &query).await
 }
 
 async fn job(
@@ -239,15 +260,8 @@ async fn job(
     let Ok(Path(id)) = id else {
         return pages::not_found(&site);
     };
-    let _turn = match query.get("q").trim() {
-        "" => None,
-        _ => match state.turns.searches.take().await {
-            Ok(turn) => Some(turn),
-            Err(Busy) => {
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                return pages::refused(&site, status, Busy::SENTENCE);
-            }
-        },
+    let Ok(_turn) = turn_to_search(&state, &query).await else {
+        return busy(&site);
     };
     pages::job(&site, &state.backend, &viewer, &id, &query).await
 }

@@ -17,22 +17,154 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::InvalidField;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, SchemaFormat, Type},
+    },
+};
+
+macro_rules! problem_kinds {
+    ($($kind:ident = $code:literal, $status:ident, $title:literal, $help:literal;)+) => {
+        /// What went wrong, as programs tell it apart. The codes are stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ProblemKind {
+            $($kind,)+
+        }
+
+        impl ProblemKind {
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
+
+            /// The last part of the address of the page about it.
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $code,)+
+                }
+            }
+
+            pub const fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$kind => StatusCode::$status,)+
+                }
+            }
+
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $title,)+
+                }
+            }
+
+            /// What it means and what to do, for the page about it.
+            pub const fn help(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $help,)+
+                }
+            }
+        }
+    };
+}
+
+problem_kinds! {
+    MalformedRequest = "malformed-request", BAD_REQUEST, "Malformed request",
+        "The request can't be read: it names no host or several, or its form ends before it is complete. After an \
+         interrupted upload send the file again; nothing of it is kept.";
+    SignInRequired = "sign-in-required", UNAUTHORIZED, "Sign-in required",
+        "Everybody has to sign in here. Send an API token with the request, as in \"Authorization: Bearer bl_…\". \
+         You create one on the page Account.";
+    InvalidToken = "invalid-token", UNAUTHORIZED, "Invalid API token",
+        "The API token has expired, was revoked, or was mistyped. Create another one on the page Account.";
+    Forbidden = "forbidden", FORBIDDEN, "Not allowed",
+        "You may see this, but not do it: only admins may, or the API token is one that only reads.";
+    ForeignOrigin = "foreign-origin", FORBIDDEN, "Request of another site",
+        "A page of another site had a browser send this request. Only Batchline's own pages, and programs, may change \
+         something.";
+    NotFound = "not-found", NOT_FOUND, "Not found",
+        "There is nothing of this id. What belongs to somebody else isn't there for you either.";
+    NoSuchAddress = "no-such-address", NOT_FOUND, "No such address",
+        "There is no operation of this path. The documentation lists all of them.";
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed",
+        "The address doesn't answer to this method. The header Allow lists those that it answers to.";
+    BodyTimeout = "body-timeout", REQUEST_TIMEOUT, "Body timed out",
+        "The body of the request stopped coming before it was complete. Send it again.";
+    Conflict = "conflict", CONFLICT, "Conflict",
+        "The present state forbids it: a job can't be paused that isn't being processed, and two users can't have one \
+         email address. The detail says what stands in the way.";
+    TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Too large",
+        "The file, the body or a part of the form is larger than is accepted here. The detail says how large it may be.";
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
+        "The body is of another kind than the operation takes: application/json, or multipart/form-data for files.";
+    WrongHost = "wrong-host", MISDIRECTED_REQUEST, "Host not served",
+        "The request is for a host that isn't served here. Whoever runs Batchline adds it to ALLOWED_HOSTS.";
+    InvalidValue = "invalid-value", UNPROCESSABLE_ENTITY, "Invalid value",
+        "A field or parameter has a value that can't be accepted, is missing, or doesn't exist. The member errors names \
+         each with a sentence.";
+    UpgradeRequired = "upgrade-required", UPGRADE_REQUIRED, "WebSocket expected",
+        "The address is that of a WebSocket, and the connection can't become one.";
+    TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests",
+        "Your address sends too many requests of this kind. The header Retry-After says after how many seconds to go on.";
+    Internal = "internal-error", INTERNAL_SERVER_ERROR, "Internal error",
+        "Something went wrong on our side. Whoever runs Batchline finds the cause in the log, by the x-request-id of the \
+         response.";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Unavailable",
+        "A service behind Batchline doesn't answer. Nothing was changed. Try again after the seconds in the header \
+         Retry-After.";
+    Busy = "busy", SERVICE_UNAVAILABLE, "Busy",
+        "Too many searches or downloads are under way. Try again after the seconds in the header Retry-After.";
+}
+
+impl ProblemKind {
+    /// Below which the pages are, on both addresses.
+    pub const PATH: &str = "/problems";
+
+    /// Returns the first kind with this status, which is the most general one.
+    pub fn of(status: StatusCode) -> Self {
+        let kind = Self::ALL.iter().find(|kind| kind.status() == status);
+        kind.copied().unwrap_or(Self::Internal)
+    }
+
+    /// The `type` of RFC 9457: a path rather than a URL, because the server doesn't know under which names, and through
+    /// what, it is reached.
+    pub fn uri(self) -> String {
+        format!("{}/{}", Self::PATH, self.code())
+    }
+}
+
+impl Serialize for ProblemKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.uri())
+    }
+}
+
+impl PartialSchema for ProblemKind {
+    fn schema() -> RefOr<Schema> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::Custom("uri-reference".to_owned())))
+            .description(Some(
+                "What went wrong, for programs: the address of a page about it, from the root of this server.",
+            ))
+            .enum_values(Some(Self::ALL.iter().map(|kind| kind.uri())));
+        Schema::from(schema.build()).into()
+    }
+}
+
+impl ToSchema for ProblemKind {}
 
 /// What went wrong with a request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// Always `about:blank`: the status says which kind of problem it is.
     #[serde(rename = "type")]
-    kind: &'static str,
-    /// The status in words.
+    kind: ProblemKind,
+    /// The kind in words.
     title: &'static str,
     status: u16,
     /// A sentence for people.
     detail: String,
     /// With status 422: the values that can't be accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     errors: Vec<InvalidField>,
     /// Seconds after which to try again.
     #[serde(skip)]
@@ -44,11 +176,11 @@ pub struct Problem {
 pub struct Detail(pub String);
 
 impl Problem {
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
+            kind,
+            title: kind.title(),
+            status: kind.status().as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
@@ -64,7 +196,7 @@ impl Problem {
     }
 
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        self.kind.status()
     }
 
     /// The sentence for people.
@@ -85,7 +217,7 @@ impl Problem {
 
     fn internal() -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
+            ProblemKind::Internal,
             "Something went wrong on our side. The x-request-id of this response helps to find out \
              what.",
         )
@@ -97,7 +229,7 @@ impl Problem {
         Self {
             detail: sentences.join(" "),
             errors,
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "")
+            ..Self::new(ProblemKind::InvalidValue, "")
         }
     }
 }
@@ -125,14 +257,14 @@ impl From<backend::Error> for Problem {
     fn from(error: backend::Error) -> Self {
         use backend::Error;
         match error {
-            Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
-            Error::Forbidden(sentence) => Self::new(StatusCode::FORBIDDEN, sentence),
-            Error::Conflict(sentence) => Self::new(StatusCode::CONFLICT, sentence),
+            Error::NotFound(_) => Self::new(ProblemKind::NotFound, error.to_string()),
+            Error::Forbidden(sentence) => Self::new(ProblemKind::Forbidden, sentence),
+            Error::Conflict(sentence) => Self::new(ProblemKind::Conflict, sentence),
             Error::Invalid(field) => Self::invalid(vec![field]),
-            Error::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
-            Error::BadUpload(sentence) => Self::new(StatusCode::BAD_REQUEST, sentence),
+            Error::TooLarge { .. } => Self::new(ProblemKind::TooLarge, error.to_string()),
+            Error::BadUpload(sentence) => Self::new(ProblemKind::MalformedRequest, sentence),
             Error::Unavailable(sentence) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(5)
+                Self::new(ProblemKind::Unavailable, sentence).retry_after(5)
             }
             Error::Internal(cause) => {
                 tracing::error!(error = format!("{cause:#}"), "internal error");
@@ -157,7 +289,7 @@ macro_rules! from_rejection {
                     StatusCode::BAD_REQUEST => StatusCode::UNPROCESSABLE_ENTITY,
                     status => status,
                 };
-                Self::new(status, rejection.body_text())
+                Self::new(ProblemKind::of(status), rejection.body_text())
             }
         }
     )+};
@@ -167,13 +299,13 @@ from_rejection!(BytesRejection, FormRejection, MultipartRejection);
 
 impl From<WebSocketUpgradeRejection> for Problem {
     fn from(rejection: WebSocketUpgradeRejection) -> Self {
-        Self::new(rejection.status(), rejection.body_text())
+        Self::new(ProblemKind::of(rejection.status()), rejection.body_text())
     }
 }
 
 impl From<MultipartError> for Problem {
     fn from(error: MultipartError) -> Self {
-        Self::new(error.status(), error.body_text())
+        Self::new(ProblemKind::of(error.status()), error.body_text())
     }
 }
 
@@ -188,12 +320,15 @@ pub fn panicked(cause: Box<dyn Any + Send>) -> Response {
 }
 
 pub async fn no_such_route() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
+    Problem::new(
+        ProblemKind::NoSuchAddress,
+        "There is nothing at this address.",
+    )
 }
 
 pub async fn method_not_allowed() -> Problem {
     Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
+        ProblemKind::MethodNotAllowed,
         "This address doesn't answer to that method.",
     )
 }

@@ -10,7 +10,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{Method, StatusCode},
+    http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -21,7 +21,11 @@ use governor::{
     state::keyed::HashMapStateStore,
 };
 
-use crate::{limits::Limits, problem::Problem, serve::Ends};
+use crate::{
+    limits::Limits,
+    problem::{Problem, ProblemKind},
+    serve::Ends,
+};
 
 /// Keys that are remembered before those that have been quiet are forgotten.
 const MANY_KEYS: usize = 10_000;
@@ -127,7 +131,7 @@ impl SignInRate {
             .and_then(|()| self.account.count(&account))
             .map_err(|seconds| {
                 let sentence = format!("Too many sign-in attempts. Try again in {seconds} s.");
-                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence);
+                let problem = Problem::new(ProblemKind::TooManyRequests, sentence);
                 problem.retry_after(seconds)
             })
     }
@@ -159,7 +163,7 @@ pub async fn limit_changes(
     {
         let sentence =
             format!("Too many changes came from your address. Try again in {seconds} s.");
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence);
+        let problem = Problem::new(ProblemKind::TooManyRequests, sentence);
         return problem.retry_after(seconds).into_response();
     }
     next.run(request).await

@@ -6,21 +6,18 @@ use axum::{
     middleware::{from_extractor, from_fn, from_fn_with_state},
     routing::{get, get_service},
 };
+use serde_json::Value;
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, services::ServeFile,
 };
-use utoipa::{
-    OpenApi,
-    openapi::{OpenApi as Description, Server},
-};
+use utoipa::{OpenApi, openapi::Server};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     api::{audit, check, formats, jobs, results, transactions, users},
     auth,
     bodies::{self, BodyLimits},
-    guard, headers, health,
+    docs, guard, headers, health,
     input::{ApiQuery, NoParameters},
     limits::FORM_OVERHEAD,
     openapi, pages, problem, rate, requests,
@@ -40,16 +37,29 @@ use crate::{
                        `{\"type\":\"jobs_changed\"}` when the jobs of anybody have changed, at \
                        most once a second. The text `ping` is answered by `pong`."
     ),
-    components(schemas(domain::JobProgress, domain::JobDeleted, problem::Problem))
+    tags(
+        (name = "users", description = "Who hands in files"),
+        (name = "jobs", description = "A file and the work on it"),
+        (name = "formats", description = "How the files of a user are read"),
+        (name = "check", description = "What a job would say of a file"),
+        (name = "audit", description = "Who did what, and when")
+    ),
+    components(schemas(
+        domain::JobProgress,
+        domain::JobDeleted,
+        domain::JobOrder,
+        domain::RowFilter,
+        problem::Problem
+    ))
 )]
 struct ApiDescription;
 
 /// The API at the root, for `API_ADDR`.
 pub fn api(state: AppState) -> Router {
-    let (routes, description) = rest(&state);
+    let (routes, description) = rest(&state, "/");
     let icon = ServeFile::new(state.site_root.join("favicon.ico"));
     let router = routes
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
+        .merge(docs::router("", description))
         .route("/favicon.ico", get_service(icon))
         .route("/health", get(health::health))
         .fallback(problem::no_such_route);
@@ -58,18 +68,18 @@ pub fn api(state: AppState) -> Router {
 
 /// The pages, and the same API below `/api`, for `WEB_ADDR`.
 pub fn web(state: AppState) -> Router {
-    let (routes, mut description) = rest(&state);
-    description.servers = Some(vec![Server::new("/api")]);
+    let (routes, description) = rest(&state, "/api");
     let router = pages::router(&state)
         .nest("/api", routes.fallback(problem::no_such_route))
-        .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", description))
+        .merge(docs::router("/api", description))
         .route("/health", get(health::health));
     let router =
         guarded(router, &state).layer(from_fn_with_state(state.site.clone(), pages::show_problem));
     wrap(router, state)
 }
 
-fn rest(state: &AppState) -> (Router<AppState>, Description) {
+/// The operations, and their description for who reaches them below `path`.
+fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
     let limits = &state.limits;
     let at_most = |bytes| from_fn_with_state(BodyLimits::new(limits, bytes), bodies::limit);
     let file = |bytes: u64| at_most(bytes.saturating_add(FORM_OVERHEAD));
@@ -114,7 +124,8 @@ fn rest(state: &AppState) -> (Router<AppState>, Description) {
         .merge(uploads)
         .merge(checks)
         .split_for_parts();
-    openapi::complete(&mut description, state.auth);
+    description.servers = Some(vec![Server::new(path)]);
+    let description = openapi::complete(description, state.auth);
     let routes = routes
         .route_layer(from_fn_with_state(state.clone(), auth::require))
         .method_not_allowed_fallback(problem::method_not_allowed)

@@ -23,6 +23,7 @@ pub struct AppState {
     pub site: Site,
     /// Directory of the site's files.
     pub site_root: PathBuf,
+    pub pages: PagesPort,
     pub stopping: Stopping,
     pub allowed_hosts: AllowedHosts,
     pub limits: Arc<Limits>,
@@ -31,6 +32,10 @@ pub struct AppState {
     pub change_rate: ChangeRate,
     pub sign_in_rate: SignInRate,
 }
+
+/// The port on which the pages are served.
+#[derive(Debug, Clone, Copy)]
+pub struct PagesPort(pub u16);
 
 /// Becomes true when the server is about to stop.
 #[derive(Clone)]
@@ -58,6 +63,7 @@ impl AppState {
             hub,
             site: Site::new(&config.site_root),
             site_root: config.site_root.clone(),
+            pages: PagesPort(config.web_addr.port()),
             allowed_hosts: config.backend.allowed_hosts.clone(),
             limits: Arc::new(config.limits.clone()),
             turns: Turns::new(&config.limits),

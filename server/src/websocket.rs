@@ -14,7 +14,6 @@ use axum::{
         State,
         ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
-    http::StatusCode,
     response::Response,
 };
 use backend::{Backend, Event, ProgressHub, Viewer, accounts::Auth, queries, users};
@@ -28,7 +27,7 @@ use crate::{
     auth::By,
     input::ApiPath,
     limits::{Limits, MAX_SOCKET_BUFFER, MAX_SOCKET_MESSAGE},
-    problem::Problem,
+    problem::{Problem, ProblemKind},
     rate::whose,
     serve::Ends,
     state::{AppState, Stopping},
@@ -231,7 +230,7 @@ impl Sockets {
             || from_address >= self.limits.per_address
         {
             let sentence = "Too many live connections are open. Close some, or try again later.";
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(10));
+            return Err(Problem::new(ProblemKind::TooManyRequests, sentence).retry_after(10));
         }
         open.all += 1;
         if let Some(user_id) = user_id {

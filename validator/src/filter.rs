@@ -97,6 +97,27 @@ impl<'de> Deserialize<'de> for RowFilter {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for RowFilter {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+
+        let filters = Self::BY_VERDICT
+            .into_iter()
+            .chain(ErrorCode::ALL.map(Self::Problem));
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(
+                "Rows by verdict, or those with an error of this code, maybe among others.",
+            ))
+            .enum_values(Some(filters.map(Self::as_str)));
+        Schema::from(schema.build()).into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for RowFilter {}
+
 /// Not the text of a [`RowFilter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownFilter;

@@ -141,8 +141,9 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         return Err(InvalidField::new("file", "Choose a file.").into());
                     }
                     let (backend, viewer) = caller();
+                    let in_all = std::future::ready(Some(with.given.clone()));
                     let job = backend::uploads::upload(
-                        &backend, &viewer, user_id, &filename, &with, field,
+                        &backend, &viewer, user_id, &filename, &with, field, in_all,
                     )
                     .await?;
                     // The button that was pressed is the last field. The file is stored with or without it.

@@ -20,7 +20,6 @@ pub struct AuditQuery {
     /// Only what this user did, or what concerns them.
     user_id: Option<UserId>,
     /// Only events of this kind, such as `sign_in` or `download`.
-    #[param(value_type = Option<String>)]
     kind: Option<AuditKind>,
 }
 

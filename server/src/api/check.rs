@@ -10,19 +10,20 @@ use backend::dry_run::{self, DryRun};
 use domain::{Format, InvalidField};
 use utoipa::ToSchema;
 
-use super::jobs::small_text;
+use super::form::{self, Fields, small_text};
 use crate::{auth::By, limits::Limits, problem::Problem};
 
 /// The form that `POST /check` takes.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "describes the form; the fields are read from the stream"
+    reason = "describes the form; its fields are read from the stream"
 )]
 pub struct CheckForm {
-    /// What is given about the file: the JSON of a format. It comes before the file.
+    /// What is given about the file.
     #[schema(required = false)]
-    format: String,
+    format: Format,
     /// The file.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
@@ -47,26 +48,24 @@ pub async fn check(
 ) -> Result<Json<DryRun>, Problem> {
     let limit = limits.max_check_bytes;
     let mut form = form?;
-    let mut format = Format::default();
+    let mut fields = Fields::new(&["format", "file"]);
+    let (mut format, mut file) = (Format::default(), None);
     while let Some(mut field) = form.next_field().await? {
-        match field.name() {
-            Some("format") => {
-                let text = small_text(field).await?;
-                format = Format::from_json(&text).map_err(InvalidField::from)?;
-            }
-            Some("file") => {
-                let mut content = Vec::new();
-                while let Some(piece) = field.chunk().await? {
-                    if content.len() + piece.len() > limit {
-                        let limit = limit as u64;
-                        return Err(backend::Error::TooLarge { limit }.into());
-                    }
-                    content.extend_from_slice(&piece);
-                }
-                return Ok(Json(dry_run::run(content, format).await?));
-            }
-            _ => {}
+        if fields.name_of(&field)? == "format" {
+            let text = small_text(field).await?;
+            format = Format::from_json(&text).map_err(InvalidField::from)?;
+            continue;
         }
+        let mut content = Vec::new();
+        while let Some(piece) = field.chunk().await? {
+            if content.len() + piece.len() > limit {
+                let limit = limit as u64;
+                return Err(backend::Error::TooLarge { limit }.into());
+            }
+            content.extend_from_slice(&piece);
+        }
+        file = Some(content);
     }
-    Err(InvalidField::new("file", "The form has no field \"file\".").into())
+    let content = file.ok_or_else(form::no_file)?;
+    Ok(Json(dry_run::run(content, format).await?))
 }

@@ -23,25 +23,49 @@ use crate::{
 
 /// A format to save. What an export has beyond this is left out of account.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "the last three say only what an export has besides"
+)]
 pub struct CreateFormat {
-    /// 1 to 100 characters, unique among the user's formats.
+    /// Unique among the user's formats.
+    #[schema(value_type = FormatName)]
     name: String,
-    /// The header's names, 2 to 1,000; their case and white space around them don't matter. `null` for files without a
-    /// header: the format is then chosen by its name.
+    /// `null` for files without a header: the format is then chosen by its name.
+    #[schema(value_type = Option<HeaderKey>)]
     header: Option<Vec<String>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Format)]
     format: Value,
+    #[schema(value_type = Value, required = false)]
+    id: (),
+    #[schema(value_type = Value, required = false)]
+    created_at: (),
+    #[schema(value_type = Value, required = false)]
+    updated_at: (),
 }
 
 /// What to change of a saved format; what is left out stays.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "the last three say only what an export has besides"
+)]
 pub struct UpdateFormat {
+    #[schema(value_type = Option<FormatName>)]
     name: Option<String>,
     /// `null`: the format is not applied by a header any more.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<HeaderKey>)]
     header: Option<Option<Vec<String>>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Format>)]
     format: Option<Value>,
+    #[schema(value_type = Value, required = false)]
+    id: (),
+    #[schema(value_type = Value, required = false)]
+    created_at: (),
+    #[schema(value_type = Value, required = false)]
+    updated_at: (),
 }
 
 impl Fields for CreateFormat {
@@ -58,6 +82,9 @@ impl Fields for CreateFormat {
             name: name?,
             header: header.flatten(),
             format: format?,
+            id: (),
+            created_at: (),
+            updated_at: (),
         })
     }
 }
@@ -71,6 +98,9 @@ impl Fields for UpdateFormat {
             name: body.optional_text("name"),
             header: body.texts("header"),
             format: body.value("format").filter(|format| !format.is_null()),
+            id: (),
+            created_at: (),
+            updated_at: (),
         })
     }
 }

@@ -3,10 +3,7 @@
 use axum::{
     Json,
     body::Body,
-    extract::{
-        Multipart, OriginalUri, State,
-        multipart::{Field, MultipartRejection},
-    },
+    extract::{Multipart, OriginalUri, State, multipart::MultipartRejection},
     http::{StatusCode, Uri},
     response::IntoResponse,
 };
@@ -19,17 +16,19 @@ use backend::{
 };
 use domain::{
     Command, Decision, Format, FormatChange, FormatName, GivenFormat, InvalidField, Job, JobColumn,
-    JobEvent, JobFilter, JobId, JobListRequest, JobReport, JobStatus, Question, UserId,
+    JobEvent, JobFilter, JobId, JobListRequest, JobOrder, JobReport, JobStatus, Question, UserId,
 };
 use serde::Serialize;
+use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    created_in, location,
+    created_in, form, location,
     paging::{self, ListQuery},
 };
 use crate::{
     auth::By,
+    busy::Turns,
     input::{self, ApiPath, ApiQuery, Fields, QueryParameters, QueryValues},
     problem::Problem,
 };
@@ -56,17 +55,18 @@ impl QueryParameters for UploadQuery {
 
 /// The form that `POST /jobs` takes; it is read as a stream.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
     reason = "describes the form; the fields are read from the stream"
 )]
 pub struct UploadForm {
-    /// What is given about the file: the JSON of a format. It comes before the file.
+    /// What is given about the file.
     #[schema(required = false)]
-    format: String,
-    /// Name of one of the user's saved formats, for what `format` doesn't give. It comes before the file.
+    format: Format,
+    /// Name of one of the user's saved formats, for what `format` doesn't give.
     #[schema(required = false)]
-    format_name: String,
+    format_name: FormatName,
     /// The file.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
@@ -74,11 +74,13 @@ pub struct UploadForm {
 
 /// The body that `start` and `retry` may have.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FormatBody {
     /// What is given about the file, in addition to what was given before. A key with `null` is no longer given.
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = Option<Format>)]
     format: serde_json::Value,
     /// Name of one of the user's saved formats, for what is not given.
+    #[schema(value_type = Option<FormatName>)]
     format_name: Option<String>,
 }
 
@@ -99,7 +101,6 @@ pub struct JobWithFormat {
     #[serde(flatten)]
     job: Job,
     /// How the file is read. Until that is decided, what is given.
-    #[schema(value_type = Object)]
     format: Format,
     /// Name of the saved format that was applied, as it was then.
     format_name: Option<String>,
@@ -146,7 +147,13 @@ impl QueryParameters for JobsQuery {
 
     fn read(query: &mut QueryValues) -> Option<Self> {
         let owner = query.id("user_id");
-        let request = JobListRequest::parse(owner, |name| query.text(name).unwrap_or_default());
+        let request = JobListRequest::parse(owner, |name| {
+            let value = match name {
+                "q" => query.search(name),
+                _ => query.text(name),
+            };
+            value.unwrap_or_default()
+        });
         let page = ListQuery::read(query)?;
         Some(Self {
             request: query.all_parsed(request)?,
@@ -166,7 +173,7 @@ impl QueryParameters for JobsQuery {
             description = "only those whose filename, or whose user's name or email address contains this, whatever the case"),
         ("from" = Option<String>, Query, format = Date, description = "only those uploaded on this day or later (UTC)"),
         ("until" = Option<String>, Query, format = Date, description = "only those uploaded on this day or before (UTC)"),
-        ("sort" = Option<String>, Query,
+        ("sort" = Option<JobOrder>, Query,
             description = "`filename`, `user`, `rows`, `invalid` (the share of invalid rows) or `created`; after a minus \
                            sign, the other way round. Without it, jobs that are being processed come first, then the newest"),
         ListQuery),
@@ -179,8 +186,13 @@ pub async fn list(
     State(backend): State<Backend>,
     By(viewer): By,
     OriginalUri(uri): OriginalUri,
+    State(turns): State<Turns>,
     ApiQuery(asked): ApiQuery<JobsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
+    let _turn = match asked.request.filter.search() {
+        Some(_) => Some(turns.searches.take().await?),
+        None => None,
+    };
     list_page(&backend, &viewer, &uri, &asked.request, &asked.page).await
 }
 
@@ -244,66 +256,45 @@ pub async fn upload(
     ApiQuery(query): ApiQuery<UploadQuery>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<impl IntoResponse, Problem> {
-    let mut form = form?;
-    let mut with = Accompanying {
-        corrects: query.corrects,
-        ..Accompanying::default()
+    let (begin, file) = oneshot::channel();
+    let (end, given) = oneshot::channel();
+    let form = form?;
+    // Side by side: the file is stored as it comes in, and what is given about it may follow it.
+    let read = async {
+        let read = form::read_upload(form, begin).await;
+        // Where the upload has failed before, nobody waits for it.
+        read.map(|given| end.send(given).is_ok()).err()
     };
-    while let Some(field) = form.next_field().await? {
-        if field.name() == Some("format") {
-            let text = small_text(field).await?;
-            with.given.format = FormatChange::from_json(&text).map_err(InvalidField::from)?;
-            continue;
-        }
-        if field.name() == Some("format_name") {
-            with.given.saved = saved_name(Some(&small_text(field).await?))?;
-            continue;
-        }
-        if field.name() != Some("file") {
-            continue;
-        }
-        let filename = field.file_name().unwrap_or_default().to_owned();
-        let job =
-            uploads::upload(&backend, &viewer, query.user_id, &filename, &with, field).await?;
-        let uploaded = UploadedJob {
-            job_id: job.id,
-            job,
+    let store = async {
+        let file = file.await.ok()?;
+        let with = Accompanying {
+            given: file.given,
+            corrects: query.corrects,
         };
-        return Ok((
-            StatusCode::CREATED,
-            created_in(&uri, uploaded.job_id),
-            Json(uploaded),
-        ));
+        let (name, content) = (&file.filename, file.content);
+        let rest = async { given.await.ok() };
+        let user_id = query.user_id;
+        Some(uploads::upload(&backend, &viewer, user_id, name, &with, content, rest).await)
+    };
+    let (problem, job) = tokio::join!(read, store);
+    if let Some(problem) = problem {
+        return Err(problem);
     }
-    Err(InvalidField::new("file", "The form has no field \"file\".").into())
-}
-
-/// Bytes of a format, and more than any has.
-const MAX_FORMAT_BYTES: usize = 256 << 10;
-
-pub(super) async fn small_text(mut field: Field<'_>) -> Result<String, Problem> {
-    let mut text = Vec::new();
-    while let Some(piece) = field.chunk().await? {
-        text.extend_from_slice(&piece);
-        if text.len() > MAX_FORMAT_BYTES {
-            let sentence = "The format has more than 256 KiB.";
-            return Err(InvalidField::new("format", sentence).into());
-        }
-    }
-    String::from_utf8(text)
-        .map_err(|_| InvalidField::new("format", "The format isn't UTF-8.").into())
-}
-
-/// Reads the name of a saved format. An empty text is none.
-fn saved_name(name: Option<&str>) -> Result<Option<FormatName>, InvalidField> {
-    name.filter(|name| !name.trim().is_empty())
-        .map(|name| FormatName::parse_field("format_name", name))
-        .transpose()
+    let job = job.ok_or_else(form::no_file)??;
+    let uploaded = UploadedJob {
+        job_id: job.id,
+        job,
+    };
+    Ok((
+        StatusCode::CREATED,
+        created_in(&uri, uploaded.job_id),
+        Json(uploaded),
+    ))
 }
 
 /// Reads the body of a command. None is an empty format.
 async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
-    let body = axum::body::to_bytes(body, MAX_FORMAT_BYTES).await;
+    let body = axum::body::to_bytes(body, form::MAX_FORMAT_BYTES).await;
     let body = body.map_err(|_| {
         InvalidField::new(
             "format",
@@ -318,7 +309,7 @@ async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
         serde_json::Value::Null => FormatChange::default(),
         format => FormatChange::from_value(&format).map_err(InvalidField::from)?,
     };
-    let saved = saved_name(body.format_name.as_deref())?;
+    let saved = form::saved_name(body.format_name.as_deref())?;
     Ok(GivenFormat { format, saved })
 }
 

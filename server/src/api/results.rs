@@ -25,11 +25,10 @@ use crate::{
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ResultsQuery {
-    /// `all`, `valid`, `invalid`, `suspicious`, or the code of an error that the rows have.
-    #[param(required = false, value_type = String)]
+    #[param(required = false)]
     filter: RowFilter,
     /// For a spreadsheet: with a BOM, and the delimiter and the decimal sign of the uploaded file.
-    #[param(required = false, allow_reserved)]
+    #[param(required = false)]
     excel: bool,
 }
 
@@ -47,8 +46,7 @@ impl QueryParameters for ResultsQuery {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct WorkbookQuery {
-    /// `all`, `valid`, `invalid`, `suspicious`, or the code of an error that the rows have.
-    #[param(required = false, value_type = String)]
+    #[param(required = false)]
     filter: RowFilter,
 }
 

@@ -25,11 +25,11 @@ pub struct RowsQuery {
     page: u64,
     #[param(default = 20, minimum = 1, maximum = 1000, required = false)]
     size: u32,
-    /// `all`, `valid`, `invalid`, `suspicious`, or the code of an error that the rows have.
-    #[param(required = false, value_type = String)]
+    #[param(required = false)]
     filter: RowFilter,
     /// Only rows with exactly this transaction id; if there are none, those whose id or description contains
     /// it, whatever the case.
+    #[param(max_length = 255, pattern = "^[^\\u0000]*$")]
     q: Option<String>,
     /// Instead of `page`, `filter` and `q`: the page that holds the row of this number.
     #[param(minimum = 1)]
@@ -48,7 +48,7 @@ impl QueryParameters for RowsQuery {
                 .and_then(|size| size.try_into().ok())
                 .unwrap_or(PageRequest::DEFAULT_SIZE),
             filter: query.parsed(filter.parse::<RowFilter>())?,
-            q: query.text("q"),
+            q: query.search("q"),
             row: query.number("row", i64::MAX as u64),
         })
     }

@@ -22,17 +22,22 @@ use crate::{
 
 /// A user to create.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CreateUser {
-    /// 1 to 100 characters.
+    #[schema(value_type = UserName)]
     name: String,
     /// Unique, whatever its case.
+    #[schema(value_type = Email)]
     email: String,
 }
 
 /// What to change of a user; what is left out stays.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct UpdateUser {
+    #[schema(value_type = Option<UserName>)]
     name: Option<String>,
+    #[schema(value_type = Option<Email>)]
     email: Option<String>,
 }
 

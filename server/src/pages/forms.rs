@@ -7,7 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::{FromRequest, Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, Method,
         header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, REFERER, SET_COOKIE},
     },
     middleware::Next,
@@ -22,7 +22,7 @@ use super::accepts_html;
 use crate::{
     auth::By,
     bodies,
-    problem::{self, Problem},
+    problem::{self, Problem, ProblemKind},
     state::AppState,
 };
 
@@ -174,7 +174,7 @@ fn is_list(page: &Url) -> bool {
 
 /// Refuses a body that the function can't read.
 fn check_content_type(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
-    let unsupported = |sentence| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence);
+    let unsupported = |sentence| Problem::new(ProblemKind::UnsupportedMediaType, sentence);
     if app::takes_files(path) {
         return match bodies::boundary(headers) {
             Some(_) => Ok(()),

@@ -579,11 +579,23 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
 #[tokio::test]
 async fn what_is_for_everybody_needs_no_sign_in() {
     let accounts = Accounts::start().await;
-    for path in ["/health", "/docs/", "/openapi.json"] {
+    for path in [
+        "/health",
+        "/docs",
+        "/docs/docs.js",
+        "/problems/forbidden",
+        "/openapi.json",
+    ] {
         let response = accounts.get(path, &By::Nobody).await;
         assert_eq!(response.status(), 200, "{path}");
     }
-    for path in ["/health", "/api/docs/", "/api/openapi.json", "/sign-in"] {
+    for path in [
+        "/health",
+        "/api/docs",
+        "/problems/forbidden",
+        "/api/openapi.json",
+        "/sign-in",
+    ] {
         let response = accounts.page(path, &By::Nobody).await;
         assert_eq!(response.status(), 200, "{path}");
     }

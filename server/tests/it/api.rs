@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -34,12 +36,78 @@ async fn the_api_describes_itself() {
     assert!(description["components"]["schemas"]["JobProgress"].is_object());
 
     let docs = app.get("/docs/").await.text().await.unwrap();
-    assert!(docs.contains("swagger"), "{docs}");
     assert!(!docs.contains("https://"), "its files are served by us");
-    assert_eq!(
-        app.get("/docs/swagger-ui-bundle.js").await.status(),
-        StatusCode::OK
+    // Without JavaScript there is a list, and a way back.
+    assert!(
+        docs.contains("<code>GET /users/{user_id}</code> Get a user"),
+        "{docs}"
     );
+    assert!(docs.contains(&format!("href=\"{}/\"", app.web)), "{docs}");
+    for file in ["swagger-ui.js", "docs.js", "docs.css", "favicon.svg"] {
+        assert!(docs.contains(&format!("/docs/{file}")), "{file}");
+        let file = app.get(&format!("/docs/{file}")).await;
+        assert_eq!(file.status(), StatusCode::OK);
+        assert!(file.content_length().unwrap_or(1000) > 100);
+    }
+}
+
+#[tokio::test]
+async fn every_documented_error_has_a_page() {
+    let app = TestApp::start().await;
+    let description = app.get_json("/openapi.json").await;
+    let components = &description["components"];
+    let schema = &components["schemas"]["ProblemKind"]["enum"];
+    let kinds: BTreeSet<&str> = schema
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|kind| kind.as_str().unwrap())
+        .collect();
+    let mut documented = BTreeSet::new();
+    for operation in description["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|path| path.as_object().unwrap().values())
+    {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            if !status.starts_with(['4', '5']) {
+                continue;
+            }
+            let response = match response["$ref"].as_str() {
+                Some(_) => &components["responses"][status],
+                None => response,
+            };
+            let examples = &response["content"]["application/problem+json"]["examples"];
+            for example in examples.as_object().unwrap().values() {
+                assert_eq!(example["value"]["status"].to_string(), *status);
+                documented.insert(example["value"]["type"].as_str().unwrap());
+            }
+        }
+    }
+    // What no operation answers with: other addresses, methods, and sockets.
+    let others = BTreeSet::from([
+        "/problems/method-not-allowed",
+        "/problems/no-such-address",
+        "/problems/upgrade-required",
+    ]);
+    assert_eq!(
+        kinds
+            .difference(&documented)
+            .copied()
+            .collect::<BTreeSet<_>>(),
+        others
+    );
+    for kind in kinds {
+        for address in [&app.api, &app.web] {
+            let page = reqwest::get(format!("{address}{kind}")).await.unwrap();
+            assert_eq!(page.status(), StatusCode::OK, "{kind}");
+            let page = page.text().await.unwrap();
+            assert!(page.contains(&format!("<code>{kind}</code>")), "{page}");
+        }
+    }
+    let nothing = app.get("/problems/nothing").await;
+    assert_eq!(nothing.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -540,6 +540,8 @@ pub async fn problem(response: Response, status: StatusCode) -> String {
     assert_eq!(kind, "application/problem+json");
     let body = expect(response, status).await;
     assert_eq!(body["status"], status.as_u16());
+    let kind = body["type"].as_str().unwrap();
+    assert!(kind.starts_with("/problems/"), "{kind}");
     body["detail"].as_str().unwrap().to_owned()
 }
 

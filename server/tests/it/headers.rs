@@ -83,9 +83,24 @@ async fn every_answer_tells_browsers_what_it_may_do() {
             "{url}"
         );
     }
-    let docs = app.get("/docs/").await;
-    let policy = header(&docs, "content-security-policy");
-    assert!(policy.contains("script-src 'self';"), "{policy}");
+    for url in ["docs", "problems", "problems/busy", "problems/nothing"]
+        .into_iter()
+        .flat_map(|path| [format!("{}/{path}", app.api), format!("{}/{path}", app.web)])
+        .map(|url| {
+            url.replace(
+                &format!("{}/docs", app.web),
+                &format!("{}/api/docs", app.web),
+            )
+        })
+    {
+        let page = reqwest::get(&url).await.unwrap();
+        let policy = header(&page, "content-security-policy");
+        assert!(
+            policy.contains("script-src 'self'; style-src 'self';"),
+            "{url}: {policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{url}: {policy}");
+    }
 }
 
 #[tokio::test]

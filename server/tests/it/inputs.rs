@@ -1,9 +1,9 @@
 //! Parameters, bodies and names that can't be accepted, and pages of lists.
 
-use reqwest::StatusCode;
+use reqwest::{StatusCode, multipart};
 use serde_json::{Value, json};
 
-use crate::harness::{SAMPLE, TestApp, expect, problem};
+use crate::harness::{SAMPLE, TestApp, eventually, expect, problem};
 
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
@@ -120,6 +120,9 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
             "x",
             "There is no parameter \"x\"",
         ),
+        (format!("{rows}?filter="), "filter", "filter is empty."),
+        ("/jobs?from=%20".to_owned(), "from", "from is empty."),
+        ("/jobs?status=".to_owned(), "status", "status is empty."),
     ] {
         let body = expect(app.get(&path).await, UNPROCESSABLE).await;
         assert_eq!(body["errors"][0]["field"], field, "{path}: {body}");
@@ -223,6 +226,83 @@ async fn unknown_and_wrong_fields_are_refused_by_name() {
     assert_eq!(
         app.get_json(&format!("/jobs/{job_id}")).await["status"],
         "pending"
+    );
+}
+
+#[tokio::test]
+async fn fields_of_a_form_have_any_order_and_are_known() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let path = format!("/jobs?user_id={user_id}");
+    let file = || multipart::Part::bytes(SAMPLE.as_bytes()).file_name("a.csv");
+    let before = multipart::Form::new()
+        .text("format", r#"{"date_order": "dmy"}"#)
+        .part("file", file());
+    let behind = multipart::Form::new()
+        .part("file", file())
+        .text("format", r#"{"date_order": "dmy"}"#);
+    for form in [before, behind] {
+        let uploaded = expect(app.post_multipart(&path, form).await, StatusCode::CREATED).await;
+        let job = app.get_json(&format!("/jobs/{}", uploaded["id"])).await;
+        assert_eq!(job["format"]["date_order"], "dmy", "{job}");
+    }
+    let stored = app.stored_files().len();
+    for (path, field) in [
+        (&path, "fromat"),
+        (&path, "file"),
+        (&path, "format"),
+        (&path, "format_name"),
+        (&"/check".to_owned(), "format_name"),
+        (&"/check".to_owned(), "file"),
+    ] {
+        let form = multipart::Form::new()
+            .part("file", file())
+            .text(field, "{\"date_order\": 1}");
+        let answer = expect(app.post_multipart(path, form).await, UNPROCESSABLE).await;
+        let named = answer["errors"][0]["field"].as_str().unwrap();
+        assert!(named.starts_with(field), "{path} {field}: {answer}");
+    }
+    let nothing = multipart::Form::new().text("format", "{}");
+    let answer = expect(app.post_multipart(&path, nothing).await, UNPROCESSABLE).await;
+    assert_eq!(answer["errors"][0]["field"], "file");
+    // Nothing is left of what was refused behind its file.
+    assert_eq!(
+        app.get_json(&format!("/users/{user_id}/jobs"))
+            .await
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    eventually("the files to go", async || {
+        (app.stored_files().len() == stored).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn values_of_a_format_are_those_of_json() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let path = format!("/users/{user_id}/formats");
+    let body = r#"{"name": "a", "format": {"skip_records": 2.0, "suspicious": {"below": 1e-3, "above": 5e4}}}"#;
+    let saved = app
+        .post_json(&path, &serde_json::from_str(body).unwrap())
+        .await;
+    let saved = expect(saved, StatusCode::CREATED).await;
+    for format in [
+        json!({"sheet": "a\0"}),
+        json!({"ignore": [{"column": "a", "is": ["\0"]}]}),
+        json!({"columns": {"date": "\0"}}),
+    ] {
+        let body = json!({"name": "b", "format": format});
+        let detail = problem(app.post_json(&path, &body).await, UNPROCESSABLE).await;
+        assert!(detail.contains("NUL"), "{detail}");
+    }
+    assert_eq!(saved["format"]["skip_records"], 2);
+    assert_eq!(
+        saved["format"]["suspicious"],
+        json!({"below": 0.001, "above": 50000})
     );
 }
 
@@ -334,6 +414,11 @@ async fn the_description_of_the_api_is_true() {
                     .any(|end| path.ends_with(end));
             assert_eq!(operation.get("requestBody").is_some(), has_body, "{what}");
             for (status, response) in operation["responses"].as_object().unwrap() {
+                if let Some(general) = response["$ref"].as_str() {
+                    let expected = format!("#/components/responses/{status}");
+                    assert_eq!(general, expected, "{what}");
+                    continue;
+                }
                 assert_ne!(response["description"], "", "{what} {status}");
                 let content = response["content"].as_object();
                 if status.as_str() >= "400" {

@@ -58,6 +58,14 @@ impl Format {
 
     /// Reads the JSON of a format. A key with `null` isn't given.
     pub fn from_value(value: &Value) -> Parsed<Self> {
+        // PostgreSQL has no JSON with one.
+        match has_nul(value) {
+            true => invalid("", "A format can't contain a NUL character."),
+            false => Self::read(value),
+        }
+    }
+
+    fn read(value: &Value) -> Parsed<Self> {
         let mut format = Self::default();
         for (key, value) in object("", value)? {
             match key.as_str() {
@@ -160,7 +168,7 @@ impl FormatChange {
         if let Some(before) = before.as_object_mut() {
             before.retain(|key, _| !self.withdrawn.contains(key));
         }
-        let before = Format::from_value(&before).expect("a format is read as it was written");
+        let before = Format::read(&before).expect("a format is read as it was written");
         self.given.clone().or(&before)
     }
 }
@@ -174,6 +182,15 @@ impl From<Format> for FormatChange {
     }
 }
 
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(map) => map.values().any(has_nul),
+        _ => false,
+    }
+}
+
 fn parse(text: &str) -> Parsed<Value> {
     if text.trim().is_empty() {
         return Ok(Value::Object(Map::new()));
@@ -182,7 +199,7 @@ fn parse(text: &str) -> Parsed<Value> {
         .or_else(|error| invalid("", format!("The format isn't JSON: {error}.")))
 }
 
-const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 12] = [
     "container",
     "sheet",
     "encoding",
@@ -262,7 +279,16 @@ fn boolean(key: &str, value: &Value) -> Parsed<bool> {
 }
 
 fn whole(key: &str, value: &Value, range: std::ops::RangeInclusive<u64>) -> Parsed<u64> {
-    match value.as_u64() {
+    // `7.0` is a whole number, too (JSON Schema 2020-12, 6.1.1).
+    let float = || {
+        value
+            .as_f64()
+            .filter(|number| number.fract() == 0.0 && *number >= 0.0)
+    };
+    match value
+        .as_u64()
+        .or_else(|| float().map(|number| number as u64))
+    {
         Some(number) if range.contains(&number) => Ok(number),
         _ => invalid(
             key,
@@ -350,13 +376,24 @@ fn limits(value: &Value) -> Parsed<Limits> {
 fn limit(key: &str, value: &Value) -> Parsed<Option<Amount>> {
     let number = match value {
         Value::Null => return Ok(None),
-        Value::Number(number) => number.to_string().parse().ok(),
+        Value::Number(number) => decimal(number),
         Value::String(digits) => digits.parse().ok(),
         _ => None,
     };
     match number {
         Some(number) => Ok(Some(number)),
-        None => invalid(key, "Use a number, or null for no limit."),
+        None => invalid(
+            key,
+            "Use a number with at most ten digits after the point, or null for no limit.",
+        ),
+    }
+}
+
+/// A JSON number may have an exponent, which an [`Amount`] hasn't. More digits than those of an amount are refused.
+fn decimal(number: &serde_json::Number) -> Option<Amount> {
+    match number.as_f64().filter(|_| number.is_f64()) {
+        None => number.to_string().parse().ok(),
+        Some(float) => float.to_string().parse().ok(),
     }
 }
 
@@ -554,7 +591,7 @@ impl Serialize for Format {
 impl<'de> Deserialize<'de> for Format {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        Self::from_value(&value).map_err(serde::de::Error::custom)
+        Self::read(&value).map_err(serde::de::Error::custom)
     }
 }
 

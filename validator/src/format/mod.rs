@@ -8,6 +8,8 @@ mod evidence;
 mod json;
 mod preview;
 mod question;
+#[cfg(feature = "openapi")]
+mod schema;
 mod suggest;
 mod synonyms;
 

@@ -20,7 +20,7 @@ pub struct Question {
     pub choices: Vec<Choice>,
     /// What is probably right: a value of the key or, for `columns`, a format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Value, required = false))]
     pub suggestion: Option<Value>,
     /// For `columns`: the names of the columns as they are read under the suggestion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -56,7 +56,6 @@ pub struct Sample {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reading {
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub format: Format,
     pub decisions: Vec<Decision>,
 }
@@ -67,7 +66,6 @@ pub struct Reading {
 pub struct Decision {
     /// Such as `columns.amount`.
     pub key: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub value: Value,
     pub source: Source,
     /// The row that proved it.

@@ -1,0 +1,132 @@
+//! Multipart forms with a file and what is given about it, in any order. Every field must be known, and come once.
+
+use axum::{
+    body::Bytes,
+    extract::{
+        Multipart,
+        multipart::{Field, MultipartError},
+    },
+};
+use domain::{FormatChange, FormatName, GivenFormat, InvalidField};
+use futures::{SinkExt, channel::mpsc};
+use tokio::sync::oneshot;
+
+use crate::{input, problem::Problem};
+
+/// Bytes of a format, and more than any has.
+pub const MAX_FORMAT_BYTES: usize = 256 << 10;
+
+/// The fields of a form, of which each comes once.
+pub struct Fields {
+    known: &'static [&'static str],
+    seen: Vec<&'static str>,
+}
+
+impl Fields {
+    pub fn new(known: &'static [&'static str]) -> Self {
+        Self {
+            known,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Returns the name of the next field.
+    pub fn name_of(&mut self, field: &Field<'_>) -> Result<&'static str, Problem> {
+        let name = field.name().unwrap_or_default();
+        let Some(&known) = self.known.iter().find(|known| **known == name) else {
+            return Err(input::unknown(name, "field", self.known).into());
+        };
+        if self.seen.contains(&known) {
+            let sentence = format!("{known} is given more than once.");
+            return Err(InvalidField::new(known, &sentence).into());
+        }
+        self.seen.push(known);
+        Ok(known)
+    }
+}
+
+pub fn no_file() -> Problem {
+    InvalidField::new("file", "The form has no field \"file\".").into()
+}
+
+/// The file of an upload: what is known before its first byte, and its bytes.
+pub struct File {
+    pub filename: String,
+    /// By the fields before it.
+    pub given: GivenFormat,
+    pub content: mpsc::Receiver<Result<Bytes, MultipartError>>,
+}
+
+/// Reads the form of an upload to its end. The file is passed on as soon as it begins. Returns what is given by the fields
+/// before and behind it.
+pub async fn read_upload(
+    mut form: Multipart,
+    file: oneshot::Sender<File>,
+) -> Result<GivenFormat, Problem> {
+    let mut fields = Fields::new(&["format", "format_name", "file"]);
+    let mut given = GivenFormat::default();
+    let mut file = Some(file);
+    while let Some(field) = form.next_field().await? {
+        match fields.name_of(&field)? {
+            "format" => {
+                let text = small_text(field).await?;
+                given.format = FormatChange::from_json(&text).map_err(InvalidField::from)?;
+            }
+            "format_name" => given.saved = saved_name(Some(&small_text(field).await?))?,
+            _ => {
+                let (mut pieces, content) = mpsc::channel(0);
+                let began = file.take().map(|file| {
+                    let file_of_form = File {
+                        filename: field.file_name().unwrap_or_default().to_owned(),
+                        given: given.clone(),
+                        content,
+                    };
+                    file.send(file_of_form).is_ok()
+                });
+                if began != Some(true) || forward(field, &mut pieces).await.is_err() {
+                    // Who took it knows why the rest isn't wanted.
+                    return Ok(given);
+                }
+            }
+        }
+    }
+    match file {
+        Some(_) => Err(no_file()),
+        None => Ok(given),
+    }
+}
+
+/// An error means that nobody takes the pieces any more.
+async fn forward(
+    mut field: Field<'_>,
+    pieces: &mut mpsc::Sender<Result<Bytes, MultipartError>>,
+) -> Result<(), mpsc::SendError> {
+    while let Some(piece) = field.chunk().await.transpose() {
+        let is_last = piece.is_err();
+        pieces.send(piece).await?;
+        if is_last {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub async fn small_text(mut field: Field<'_>) -> Result<String, Problem> {
+    let mut text = Vec::new();
+    while let Some(piece) = field.chunk().await? {
+        text.extend_from_slice(&piece);
+        if text.len() > MAX_FORMAT_BYTES {
+            let sentence = "The format has more than 256 KiB.";
+            return Err(InvalidField::new("format", sentence).into());
+        }
+    }
+    String::from_utf8(text)
+        .map_err(|_| InvalidField::new("format", "The format isn't UTF-8.").into())
+}
+
+/// Reads the name of a saved format. An empty text is none.
+pub fn saved_name(name: Option<&str>) -> Result<Option<FormatName>, InvalidField> {
+    name.filter(|name| !name.is_empty())
+        .map(|name| FormatName::parse_field("format_name", name))
+        .transpose()
+}
