@@ -11,6 +11,7 @@ use axum::{
 use domain::{InvalidField, JobId, SavedFormatId, UserId};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::problem::{Problem, ProblemKind};
 
@@ -128,13 +129,13 @@ impl QueryValues {
         self.values.remove(name).filter(|value| !value.is_empty())
     }
 
-    /// Whether it is `true`.
+    /// Whether it is there, and not `false`.
     pub fn flag(&mut self, name: &str) -> bool {
         match self.values.remove(name).as_deref() {
             None | Some("false") => false,
-            Some("true") => true,
+            Some("" | "true") => true,
             Some(_) => {
-                let sentence = format!("Use {name}=true or {name}=false.");
+                let sentence = format!("Use {name}, {name}=true or {name}=false.");
                 self.errors.push(InvalidField::new(name, &sentence));
                 false
             }
@@ -188,6 +189,14 @@ impl QueryValues {
 fn plain_number(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_plain)
+}
+
+/// The schema of what [`QueryValues::flag`] reads.
+pub fn flag() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["", "true", "false"]))
+        .build()
 }
 
 /// Says that there is no such name, and which there are.

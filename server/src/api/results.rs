@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 use crate::{
     auth::By,
     busy::Turns,
-    input::{ApiPath, ApiQuery, QueryParameters, QueryValues},
+    input::{ApiPath, ApiQuery, QueryParameters, QueryValues, flag},
     problem::Problem,
 };
 
@@ -28,7 +28,7 @@ pub struct ResultsQuery {
     #[param(required = false)]
     filter: RowFilter,
     /// For a spreadsheet: with a BOM, and the delimiter and the decimal sign of the uploaded file.
-    #[param(required = false)]
+    #[param(required = false, schema_with = flag)]
     excel: bool,
 }
 

@@ -46,7 +46,7 @@ pub fn Downloads<'a>(job: &'a Job) -> impl IntoView + use<> {
                 <ul>
                     {suspicious} {workbook(RowFilter::Invalid, "Invalid", invalid)}
                     {workbook(RowFilter::All, "All", checked)}
-                    <li>{link("", "results.csv?excel=true", RowFilter::All, for_excel)}</li>
+                    <li>{link("", "results.csv?excel", RowFilter::All, for_excel)}</li>
                 </ul>
             </details>
         }
