@@ -141,7 +141,10 @@ pub async fn update(
 /// Delete a user with all jobs, rows and files
 #[utoipa::path(delete, path = "/users/{user_id}", tag = "users",
     params(("user_id" = UserId, Path)),
-    responses((status = 204), (status = 404, body = Problem)))]
+    responses(
+        (status = 204),
+        (status = 404, body = Problem),
+        (status = 409, description = "this is the only admin", body = Problem)))]
 pub async fn delete(
     State(backend): State<Backend>,
     By(viewer): By,
