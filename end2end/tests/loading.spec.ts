@@ -18,10 +18,12 @@ test('the WebAssembly is loaded once the page is painted @javascript @once', asy
 test('what checks a file is loaded when the first one is chosen @javascript @once', async ({ page }) => {
   const loaded: string[] = [];
   page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
-  const modules = () => loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.split('.')[0]);
+  const modules = () => loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.split(/_\d|\./)[0]);
   await createUser(page);
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
-  expect(new Set(modules())).toEqual(new Set(['/pkg/batchline']));
+  // The form for uploads is a module of its own.
+  const form = '/pkg/split_upload_form_loader';
+  await expect.poll(() => new Set(modules())).toEqual(new Set(['/pkg/batchline', form]));
   const file = { name: 'payments.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) };
   await page.getByLabel('File', { exact: true }).setInputFiles(file);
   await expect(page.getByRole('region', { name: 'payments.csv' })).toContainText('All 4 rows are valid.');
