@@ -1,6 +1,6 @@
 """Signs in to the pages at HOST:PORT and creates an API token, which it prints.
 
-    python3 token.py HOST:PORT EMAIL PASSWORD
+    python3 create_token.py HOST:PORT EMAIL PASSWORD
 """
 
 import re
@@ -25,4 +25,5 @@ def main():
     print(re.search(r"bl_[\w-]{43}", page)[0])
 
 
-main()
+if __name__ == "__main__":
+    main()
