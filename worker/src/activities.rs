@@ -6,7 +6,7 @@ use backend::{
     Attempt, Backend,
     processing::{self, StepError},
 };
-use futures::{TryStreamExt, stream};
+use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use temporalio_macros::activities;
 use temporalio_sdk::{
@@ -29,16 +29,14 @@ pub const OUTDATED: &str = "Outdated";
 pub const UNREADABLE: &str = "Unreadable";
 pub const DEFECT: &str = "Defect";
 
-/// They are held in memory together, and the progress moves with every commit.
+/// Few, because their verdicts are held in memory together and progress moves with each commit.
 const CHUNKS_IN_A_COMMIT: usize = 4;
 
 pub struct Activities {
     pub backend: Backend,
     pub figures: Figures,
-    /// Commits that are under way at the same time.
-    slots: usize,
-    /// One permit for each of them, over all activities.
-    validating: Semaphore,
+    /// Bounds the groups of chunks that are validated and committed at the same time, over all activities.
+    groups: Semaphore,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,7 +67,7 @@ impl Activities {
             .await
     }
 
-    /// Validates chunks and commits a few at a time. A later attempt goes on where an earlier one stopped.
+    /// Validates chunks and commits a few at a time. A later attempt continues where an earlier one stopped.
     #[activity]
     pub async fn validate(
         self: Arc<Self>,
@@ -77,19 +75,16 @@ impl Activities {
         chunks: Chunks,
     ) -> Result<(), ActivityError> {
         let Range { start, end } = chunks.numbers;
-        let commits = (start..end).step_by(CHUNKS_IN_A_COMMIT).map(|first| {
+        let groups = (start..end).step_by(CHUNKS_IN_A_COMMIT).map(async |first| {
             let numbers = first..end.min(first + CHUNKS_IN_A_COMMIT as u32);
-            Ok(async {
-                let _permit = self.validating.acquire().await;
-                let committed =
-                    processing::validate_chunks(&self.backend, chunks.attempt, numbers).await?;
-                self.figures.committed(committed);
-                Ok(())
-            })
+            // It is never closed.
+            let _permit = self.groups.acquire().await;
+            let committed =
+                processing::validate_chunks(&self.backend, chunks.attempt, numbers).await?;
+            self.figures.committed(committed);
+            Ok::<(), StepError>(())
         });
-        let step = stream::iter(commits)
-            .try_buffer_unordered(self.slots)
-            .try_collect();
+        let step = async { try_join_all(groups).await.map(drop) };
         self.alive(&context, step).await
     }
 
@@ -142,8 +137,7 @@ impl Activities {
         Self {
             backend,
             figures,
-            slots,
-            validating: Semaphore::new(slots),
+            groups: Semaphore::new(slots),
         }
     }
 
