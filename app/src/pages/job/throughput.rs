@@ -1,7 +1,7 @@
 use domain::{Throughput, format};
 use leptos::prelude::*;
 
-/// How fast the rows were checked, which only operators want to know. Empty before there is a course.
+/// Throughput over time, for operators. Empty until there are two parts.
 #[component]
 pub fn Pace(throughput: Throughput) -> impl IntoView {
     let Throughput {
@@ -34,7 +34,7 @@ pub fn Pace(throughput: Throughput) -> impl IntoView {
     })
 }
 
-/// An equally long part of the time from the start, in seconds.
+/// One of the equally long parts of the time since the start, in seconds.
 struct Part {
     from: f64,
     until: f64,
@@ -44,10 +44,16 @@ struct Part {
 
 impl Part {
     fn time(&self) -> String {
+        let length = self.until - self.from;
+        if length >= 1.0 {
+            let (from, until) = (format::seconds(self.from), format::seconds(self.until));
+            return format!("{from} – {until}");
+        }
+        // As many decimals as tell two parts apart.
+        let decimals = -length.max(0.001).log10().floor() as usize;
         format!(
-            "{} – {}",
-            format::seconds(self.from),
-            format::seconds(self.until)
+            "{:.decimals$} – {:.decimals$}\u{a0}s",
+            self.from, self.until
         )
     }
 
@@ -77,7 +83,7 @@ fn chart(parts: &[Part]) -> AnyView {
         view! {
             <g>
                 <title>{format!("{}: {} rows/s", part.time(), part.rows())}</title>
-                // As high as the chart: a low bar is as easily pointed at.
+                // As high as the chart, so that low bars are easy to point at.
                 <rect class="chart-part" x=at width="1" height="100" />
                 <rect
                     x=format!("{:.2}", at as f64 + 0.08)
@@ -115,7 +121,7 @@ fn chart(parts: &[Part]) -> AnyView {
     .into_any()
 }
 
-/// The values of the chart, for the keyboard and for who doesn't see it.
+/// The values of the chart, for keyboards and screen readers.
 fn table(parts: &[Part]) -> AnyView {
     let rows = parts.iter().map(|part| {
         view! {
@@ -141,7 +147,7 @@ fn table(parts: &[Part]) -> AnyView {
     .into_any()
 }
 
-/// The least of 1, 2, 5, 10, 20, 50, … that isn't less.
+/// Returns the smallest of 1, 2, 5, 10, 20, 50, … that is at least `number`.
 fn ceiling(number: f64) -> f64 {
     let power = 10_f64.powf(number.max(1.0).log10().floor());
     let steps = [1.0, 2.0, 5.0].map(|step| step * power);
@@ -151,7 +157,28 @@ fn ceiling(number: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::ceiling;
+    use super::{Part, ceiling};
+
+    #[test]
+    fn each_part_has_a_time_of_its_own() {
+        for part_seconds in [0.004, 0.02, 0.1, 0.32, 0.9, 1.0, 2.5, 72.0] {
+            let time = |at: u32| {
+                let (from, until) = (
+                    f64::from(at) * part_seconds,
+                    f64::from(at + 1) * part_seconds,
+                );
+                Part {
+                    from,
+                    until,
+                    rate: 0.0,
+                }
+                .time()
+            };
+            for at in 0..49 {
+                assert_ne!(time(at), time(at + 1), "{part_seconds}");
+            }
+        }
+    }
 
     #[test]
     fn the_axis_ends_at_a_round_number() {
