@@ -53,8 +53,8 @@ impl Host {
         self.name.is_loopback()
     }
 
-    /// Returns the address of another port of the same machine, for whoever has named the port by which it was reached.
-    /// Something in front of us that takes other ports has other addresses for both.
+    /// Returns the address of this host at the port `other`, if the request came straight to the port `reached`. Behind a
+    /// proxy that listens on another port, the address isn't known.
     pub fn at_other_port(&self, reached: u16, other: u16) -> Option<String> {
         let name = match &self.name {
             Name::Address(IpAddr::V6(address)) => format!("[{address}]"),

@@ -29,7 +29,7 @@ pub struct Accompanying {
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
 /// when the job is started. Without success nothing is left behind, not even if this process dies.
 ///
-/// `rest` returns what is given about the file in all, once its content has ended; nothing if that can't be read.
+/// `rest` returns everything given about the file once its content has ended, or `None` if the request broke off.
 pub async fn upload<E: Display>(
     backend: &Backend,
     viewer: &Viewer,

@@ -1,4 +1,4 @@
-//! The JSON schemas of what has rules that no type of JSON says, for the OpenAPI document.
+//! JSON schemas of types whose rules go beyond a JSON type, for the OpenAPI document.
 
 use utoipa::{
     PartialSchema, ToSchema,
@@ -23,8 +23,8 @@ macro_rules! hidden {
     };
 }
 
-/// A text with something to see, and no character that [`has_hidden`](crate::hidden::has_hidden) finds, but for joiners,
-/// which it finds in some places only.
+/// Matches a text with a visible character and none that [`has_hidden`](crate::hidden::has_hidden) refuses. Joiners, which
+/// it refuses only in some places, match.
 const VISIBLE: &str = concat!(
     "^[ \\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000]*",
     "[^ \\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000",
@@ -90,7 +90,7 @@ schema! {
         .build();
     HeaderKey: ArrayBuilder::new()
         .description(Some(
-            "The names in a header, of which two or more are not empty. Their case and white space around them don't \
+            "The names in a header; at least two must not be empty. Case and surrounding white space don't \
              matter.",
         ))
         .min_items(Some(2))

@@ -235,7 +235,7 @@ test('where the module of the form fails to load, the form is sent as without Ja
   const failed = page.waitForEvent('requestfailed', (request) => request.url().endsWith('.wasm'));
   await createUser(page);
   await failed;
-  // Everything else is live all the same.
+  // The rest of the page is live.
   await page.keyboard.press('?');
   await expect(page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible();
   await page.keyboard.press('Escape');

@@ -28,7 +28,7 @@ use utoipa::{
 
 macro_rules! problem_kinds {
     ($($kind:ident = $code:literal, $status:ident, $title:literal, $help:literal;)+) => {
-        /// What went wrong, as programs tell it apart. The codes are stable.
+        /// Kind of problem, for programs. The codes are stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum ProblemKind {
             $($kind,)+
@@ -37,7 +37,7 @@ macro_rules! problem_kinds {
         impl ProblemKind {
             pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
 
-            /// The last part of the address of the page about it.
+            /// Returns the last segment of the path of its page.
             pub const fn code(self) -> &'static str {
                 match self {
                     $(Self::$kind => $code,)+
@@ -56,7 +56,7 @@ macro_rules! problem_kinds {
                 }
             }
 
-            /// What it means and what to do, for the page about it.
+            /// Returns what it means and what to do, for its page.
             pub const fn help(self) -> &'static str {
                 match self {
                     $(Self::$kind => $help,)+
@@ -68,54 +68,53 @@ macro_rules! problem_kinds {
 
 problem_kinds! {
     MalformedRequest = "malformed-request", BAD_REQUEST, "Malformed request",
-        "The request can't be read: it names no host or several, or its form ends before it is complete. After an \
-         interrupted upload send the file again; nothing of it is kept.";
+        "The request can't be parsed: the Host header is missing or repeated, or the form ends early. If an upload \
+         was interrupted, send the file again; nothing was stored.";
     SignInRequired = "sign-in-required", UNAUTHORIZED, "Sign-in required",
-        "Everybody has to sign in here. Send an API token with the request, as in \"Authorization: Bearer bl_…\". \
-         You create one on the page Account.";
+        "This server requires authentication. Send an API token, as in \"Authorization: Bearer bl_…\". You can create \
+         one on the Account page.";
     InvalidToken = "invalid-token", UNAUTHORIZED, "Invalid API token",
-        "The API token has expired, was revoked, or was mistyped. Create another one on the page Account.";
+        "The API token is mistyped, expired or revoked. Create a new one on the Account page.";
     Forbidden = "forbidden", FORBIDDEN, "Not allowed",
-        "You may see this, but not do it: only admins may, or the API token is one that only reads.";
-    ForeignOrigin = "foreign-origin", FORBIDDEN, "Request of another site",
-        "A page of another site had a browser send this request. Only Batchline's own pages, and programs, may change \
-         something.";
+        "You don't have permission: the operation is for admins, or the API token is read-only.";
+    ForeignOrigin = "foreign-origin", FORBIDDEN, "Cross-site request",
+        "A browser sent this request from another site. Only Batchline's own pages and API clients can make changes.";
     NotFound = "not-found", NOT_FOUND, "Not found",
-        "There is nothing of this id. What belongs to somebody else isn't there for you either.";
+        "Nothing with this ID exists, or it belongs to another user.";
     NoSuchAddress = "no-such-address", NOT_FOUND, "No such address",
-        "There is no operation of this path. The documentation lists all of them.";
+        "No operation has this path. The API documentation lists all operations.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed",
-        "The address doesn't answer to this method. The header Allow lists those that it answers to.";
+        "This address doesn't support the method. The Allow header lists those it supports.";
     BodyTimeout = "body-timeout", REQUEST_TIMEOUT, "Body timed out",
-        "The body of the request stopped coming before it was complete. Send it again.";
+        "The request body stopped arriving before it was complete. Send the request again.";
     Conflict = "conflict", CONFLICT, "Conflict",
-        "The present state forbids it: a job can't be paused that isn't being processed, and two users can't have one \
-         email address. The detail says what stands in the way.";
+        "The current state doesn't allow it. For example, only a job that is being processed can be paused, and an email \
+         address can belong to only one user. See the detail for the reason.";
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Too large",
-        "The file, the body or a part of the form is larger than is accepted here. The detail says how large it may be.";
+        "The file, the body or a form field exceeds its limit. The detail says what the limit is.";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
-        "The body is of another kind than the operation takes: application/json, or multipart/form-data for files.";
+        "The operation doesn't accept this content type. Use application/json, or multipart/form-data for files.";
     WrongHost = "wrong-host", MISDIRECTED_REQUEST, "Host not served",
-        "The request is for a host that isn't served here. Whoever runs Batchline adds it to ALLOWED_HOSTS.";
+        "This server doesn't serve the host named in the request. Its operator can add it to ALLOWED_HOSTS.";
     InvalidValue = "invalid-value", UNPROCESSABLE_ENTITY, "Invalid value",
-        "A field or parameter has a value that can't be accepted, is missing, or doesn't exist. The member errors names \
-         each with a sentence.";
+        "A field or parameter is missing, unknown, or has an invalid value. The errors member names each one and says \
+         why.";
     UpgradeRequired = "upgrade-required", UPGRADE_REQUIRED, "WebSocket expected",
-        "The address is that of a WebSocket, and the connection can't become one.";
+        "This address only accepts WebSocket connections, and the request doesn't ask for one.";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests",
-        "Your address sends too many requests of this kind. The header Retry-After says after how many seconds to go on.";
+        "Too many requests of this kind came from your address. Try again after the number of seconds in the \
+         Retry-After header.";
     Internal = "internal-error", INTERNAL_SERVER_ERROR, "Internal error",
-        "Something went wrong on our side. Whoever runs Batchline finds the cause in the log, by the x-request-id of the \
-         response.";
+        "Something went wrong on our side. The operator can find the cause in the log by the response's x-request-id.";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Unavailable",
-        "A service behind Batchline doesn't answer. Nothing was changed. Try again after the seconds in the header \
-         Retry-After.";
+        "A service that Batchline depends on isn't responding. Nothing was changed. Try again after the number of seconds \
+         in the Retry-After header.";
     Busy = "busy", SERVICE_UNAVAILABLE, "Busy",
-        "Too many searches or downloads are under way. Try again after the seconds in the header Retry-After.";
+        "Too many searches or downloads are running. Try again after the number of seconds in the Retry-After header.";
 }
 
 impl ProblemKind {
-    /// Below which the pages are, on both addresses.
+    /// Path of the pages, on both addresses.
     pub const PATH: &str = "/problems";
 
     /// Returns the first kind with this status, which is the most general one.
@@ -124,8 +123,7 @@ impl ProblemKind {
         kind.copied().unwrap_or(Self::Internal)
     }
 
-    /// The `type` of RFC 9457: a path rather than a URL, because the server doesn't know under which names, and through
-    /// what, it is reached.
+    /// Returns the `type` of RFC 9457: a path, because the server doesn't know by which names and proxies it is reached.
     pub fn uri(self) -> String {
         format!("{}/{}", Self::PATH, self.code())
     }

@@ -38,10 +38,10 @@ use crate::{
                        most once a second. The text `ping` is answered by `pong`."
     ),
     tags(
-        (name = "users", description = "Who hands in files"),
-        (name = "jobs", description = "A file and the work on it"),
-        (name = "formats", description = "How the files of a user are read"),
-        (name = "check", description = "What a job would say of a file"),
+        (name = "users", description = "People who upload files"),
+        (name = "jobs", description = "Files and their processing"),
+        (name = "formats", description = "Saved formats of a user"),
+        (name = "check", description = "Checks a file without storing it"),
         (name = "audit", description = "Who did what, and when")
     ),
     components(schemas(
@@ -78,7 +78,7 @@ pub fn web(state: AppState) -> Router {
     wrap(router, state)
 }
 
-/// The operations, and their description for who reaches them below `path`.
+/// Returns the operations, and their description for clients that reach them below `path`.
 fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
     let limits = &state.limits;
     let at_most = |bytes| from_fn_with_state(BodyLimits::new(limits, bytes), bodies::limit);

@@ -79,7 +79,7 @@ pub async fn local_step<W, A: ActivityDefinition>(
 ) -> Result<A::Output, ActivityExecutionError> {
     let options = LocalActivityOptions::builder()
         .start_to_close_timeout(limit)
-        // Else the SDK gives up 100 s after the step was scheduled, though it waits for its turn or for PostgreSQL.
+        // The SDK's default is 100 s, in which a step may not even get its turn.
         .schedule_to_close_timeout(YEAR)
         .retry_policy(for_ever())
         .build();

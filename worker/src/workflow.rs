@@ -22,14 +22,14 @@ use crate::{
 /// Activities of one job that validate its chunks at the same time, over all workers.
 const LANES: usize = 8;
 
-/// Chunks that one activity validates. Many, because Temporal's work for an activity takes as long as the validation of
-/// ten chunks; not more, because the steps of other jobs wait for it to end, and other workers take the others.
+/// Chunks that one activity validates. Fewer would cost more: Temporal needs 10 ms of CPU and more for an activity, the
+/// validator 2 ms for a chunk. More would keep the steps of other jobs waiting, and other workers idle.
 const CHUNKS_AT_A_TIME: usize = 16;
 
-/// Up to this many chunks are left to one activity: no other worker would be done with some of them much sooner.
+/// Up to this many remaining chunks are one activity: sharing them would save less time than another activity costs.
 const LAST_CHUNKS: usize = 24;
 
-/// The patch that brought the two. A workflow that began before it goes on with up to four chunks at a time.
+/// Patch that introduced both. Workflows that started before it continue with up to four chunks at a time.
 const MANY_CHUNKS: &str = "many-chunks";
 
 /// The chunks of a job that go before those of jobs that have had as many: a file of some hundred thousand rows isn't

@@ -8,7 +8,7 @@ pub fn Copy(
     /// What is copied, where the name alone doesn't say it.
     #[prop(optional)]
     label: Option<&'static str>,
-    /// Whether the text is a path of ours, of which the whole address is copied.
+    /// Whether the text is a path on this site, to be copied as an absolute URL.
     #[prop(optional)]
     is_link: bool,
 ) -> impl IntoView {

@@ -1,4 +1,4 @@
-//! Multipart forms with a file and what is given about it, in any order. Every field must be known, and come once.
+//! Multipart forms with a file and its format, in any order. Unknown and repeated fields are refused.
 
 use axum::{
     body::Bytes,
@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 
 use crate::{input, problem::Problem};
 
-/// Bytes of a format, and more than any has.
+/// Limit for the JSON of a format, in bytes. No valid format comes near it.
 pub const MAX_FORMAT_BYTES: usize = 256 << 10;
 
-/// The fields of a form, of which each comes once.
+/// The known fields of a form. Each may occur once.
 pub struct Fields {
     known: &'static [&'static str],
     seen: Vec<&'static str>,
@@ -49,16 +49,16 @@ pub fn no_file() -> Problem {
     InvalidField::new("file", "The form has no field \"file\".").into()
 }
 
-/// The file of an upload: what is known before its first byte, and its bytes.
+/// The file of an upload: its name, the fields before it, and its content.
 pub struct File {
     pub filename: String,
-    /// By the fields before it.
+    /// From the fields before the file.
     pub given: GivenFormat,
     pub content: mpsc::Receiver<Result<Bytes, MultipartError>>,
 }
 
-/// Reads the form of an upload to its end. The file is passed on as soon as it begins. Returns what is given by the fields
-/// before and behind it.
+/// Reads the form of an upload to its end, and sends the file to `file` as soon as it begins. Returns what the fields
+/// before and after it give.
 pub async fn read_upload(
     mut form: Multipart,
     file: oneshot::Sender<File>,
@@ -84,7 +84,7 @@ pub async fn read_upload(
                     file.send(file_of_form).is_ok()
                 });
                 if began != Some(true) || forward(field, &mut pieces).await.is_err() {
-                    // Who took it knows why the rest isn't wanted.
+                    // The receiver failed, and reports why.
                     return Ok(given);
                 }
             }
@@ -96,7 +96,7 @@ pub async fn read_upload(
     }
 }
 
-/// An error means that nobody takes the pieces any more.
+/// Fails when the receiver is gone.
 async fn forward(
     mut field: Field<'_>,
     pieces: &mut mpsc::Sender<Result<Bytes, MultipartError>>,

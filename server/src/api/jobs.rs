@@ -259,10 +259,10 @@ pub async fn upload(
     let (begin, file) = oneshot::channel();
     let (end, given) = oneshot::channel();
     let form = form?;
-    // Side by side: the file is stored as it comes in, and what is given about it may follow it.
+    // Concurrently: the file is stored while it arrives, and fields may follow it.
     let read = async {
         let read = form::read_upload(form, begin).await;
-        // Where the upload has failed before, nobody waits for it.
+        // An upload that has failed doesn't wait for it.
         read.map(|given| end.send(given).is_ok()).err()
     };
     let store = async {

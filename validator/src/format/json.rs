@@ -58,7 +58,7 @@ impl Format {
 
     /// Reads the JSON of a format. A key with `null` isn't given.
     pub fn from_value(value: &Value) -> Parsed<Self> {
-        // PostgreSQL has no JSON with one.
+        // PostgreSQL can't store it in `jsonb`.
         match has_nul(value) {
             true => invalid("", "A format can't contain a NUL character."),
             false => Self::read(value),
@@ -389,7 +389,7 @@ fn limit(key: &str, value: &Value) -> Parsed<Option<Amount>> {
     }
 }
 
-/// A JSON number may have an exponent, which an [`Amount`] hasn't. More digits than those of an amount are refused.
+/// Parses a JSON number, which may have an exponent. Returns `None` beyond the digits of an [`Amount`].
 fn decimal(number: &serde_json::Number) -> Option<Amount> {
     match number.as_f64().filter(|_| number.is_f64()) {
         None => number.to_string().parse().ok(),

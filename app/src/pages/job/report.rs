@@ -65,7 +65,7 @@ fn Problems<'a>(
     };
     view! {
         <ol class="bars">{problems.into_iter().map(bar).collect_view()}</ol>
-        <p class="hint">"Shares are of all rows. A row can have several errors."</p>
+        <p class="hint">"Percentages are of the rows checked. A row can have several errors."</p>
     }
     .into_any()
 }

@@ -165,8 +165,8 @@ impl<'a> Suggester<'a> {
         Some((debit, credit))
     }
 
-    /// Two neighbouring columns of numbers, one of which is filled in each row. The first one is taken for the debit, as in
-    /// most files.
+    /// Finds two adjacent columns of numbers where each row fills exactly one. Takes the first for the debit, as in most
+    /// files.
     fn pair_by_content(&self) -> Option<(usize, usize)> {
         let has = |at: usize, row: usize| {
             let value = self.contents[at].values[row];
