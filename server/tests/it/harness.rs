@@ -17,7 +17,7 @@ use std::{
 
 use reqwest::{Client, Response, StatusCode, multipart};
 use serde_json::Value;
-use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool, PgTransaction, postgres::PgPoolOptions};
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use url::Url;
@@ -489,6 +489,46 @@ impl TestApp {
         .execute(&self.pool)
         .await
         .unwrap();
+    }
+
+    /// From now on each statement or row for which this trigger fires waits until the returned transaction ends, where
+    /// the condition holds.
+    pub async fn hold(&self, trigger: &str, condition: &str) -> PgTransaction<'static> {
+        sqlx::raw_sql(&format!(
+            "create function hold() returns trigger language plpgsql as $$
+                 begin
+                     if {condition} then
+                         perform pg_advisory_xact_lock_shared(1);
+                     end if;
+                     return null;
+                 end $$;
+             create trigger hold {trigger} execute function hold()"
+        ))
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        let mut lock = self.pool.begin().await.unwrap();
+        sqlx::query("select pg_advisory_xact_lock(1)")
+            .execute(&mut *lock)
+            .await
+            .unwrap();
+        lock
+    }
+
+    /// Waits until this many sessions wait for a lock of this kind: `advisory` is that of [`Self::hold`].
+    pub async fn waiting(&self, lock: &str, sessions: i64) {
+        eventually("sessions that wait", async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock' and wait_event = $1",
+            )
+            .bind(lock)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            (waiting >= sessions).then_some(())
+        })
+        .await;
     }
 
     /// The job once some of its rows are committed.

@@ -106,34 +106,17 @@ async fn small_jobs_do_not_wait_for_a_large_one() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     // The chunks of the large one wait for this lock when they are committed.
-    sqlx::raw_sql(
-        "create function wait() returns trigger language plpgsql as
-             $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
-         create trigger wait after update on job_chunks for each row when (new.rows > 1000) execute function wait()",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
-    let mut lock = app.pool.begin().await.unwrap();
-    sqlx::query("select pg_advisory_xact_lock(1)")
-        .execute(&mut *lock)
-        .await
-        .unwrap();
+    let lock = app
+        .hold(
+            "after update on job_chunks for each row when (new.rows > 1000)",
+            "true",
+        )
+        .await;
     let large = app.upload(user_id, generated(400_000).0).await;
     let small = generated(100).0;
     let others = join_all((0..100).map(|_| app.upload(user_id, small.clone()))).await;
     app.begin(large).await;
-    eventually("a commit that waits", async || {
-        let waiting: i64 = sqlx::query_scalar(
-            "select count(*) from pg_stat_activity
-             where datname = current_database() and wait_event = 'advisory'",
-        )
-        .fetch_one(&app.pool)
-        .await
-        .unwrap();
-        (waiting > 0).then_some(())
-    })
-    .await;
+    app.waiting("advisory", 1).await;
     join_all(others.iter().map(|job_id| app.begin(*job_id))).await;
     for job_id in others {
         assert_eq!(app.finished(job_id).await["status"], "completed");

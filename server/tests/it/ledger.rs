@@ -167,36 +167,18 @@ async fn a_plan_that_takes_its_worker_down_twice_ends_the_job() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     // A plan that comes to its index waits for this lock.
-    sqlx::raw_sql(
-        "create function wait() returns trigger language plpgsql as
-             $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
-         create trigger wait after insert on removals for each row when (new.storage_key like '%.ids')
-             execute function wait()",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
+    let lock = app
+        .hold(
+            "after insert on removals for each row when (new.storage_key like '%.ids')",
+            "true",
+        )
+        .await;
     let (file, [valid, ..]) = generated(50_000);
     let job_id = app.upload(user_id, file).await;
-    let mut lock = app.pool.begin().await.unwrap();
-    sqlx::query("select pg_advisory_xact_lock(1)")
-        .execute(&mut *lock)
-        .await
-        .unwrap();
     app.begin(job_id).await;
     for deaths in 1..=2 {
-        eventually("a plan that waits", async || {
-            let waiting: i64 = sqlx::query_scalar(
-                "select count(*) from pg_stat_activity
-                 where datname = current_database() and wait_event = 'advisory'",
-            )
-            .fetch_one(&app.pool)
-            .await
-            .unwrap();
-            // The session of a worker that was killed waits on.
-            (waiting >= deaths).then_some(())
-        })
-        .await;
+        // The session of a worker that was killed waits on.
+        app.waiting("advisory", deaths).await;
         app.restart_worker();
     }
     let job = app.finished(job_id).await;

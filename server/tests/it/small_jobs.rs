@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 
 use crate::harness::{SAMPLE, TestApp, eventually, expect, generated, problem};
 
@@ -57,22 +56,6 @@ impl TestApp {
         }
         groups
     }
-}
-
-/// Waits until so many sessions wait for a lock of this kind.
-async fn waiting_for(pool: &PgPool, lock: &str, sessions: i64) {
-    eventually("sessions that wait", async || {
-        let waiting: i64 = sqlx::query_scalar(
-            "select count(*) from pg_stat_activity
-             where datname = current_database() and wait_event_type = 'Lock' and wait_event = $1",
-        )
-        .bind(lock)
-        .fetch_one(pool)
-        .await
-        .unwrap();
-        (waiting >= sessions).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -176,27 +159,15 @@ async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     // After the first few jobs, what stands before its commit, rows and all, waits for this lock.
-    sqlx::raw_sql(
-        "create function wait() returns trigger language plpgsql as $$
-             begin
-                 if (select count(*) from jobs where status = 'completed') >= 3 then
-                     perform pg_advisory_xact_lock_shared(1);
-                 end if;
-                 return null;
-             end $$;
-         create trigger wait after insert on job_chunks for each statement execute function wait()",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
-    let mut lock = app.pool.begin().await.unwrap();
-    sqlx::query("select pg_advisory_xact_lock(1)")
-        .execute(&mut *lock)
-        .await
-        .unwrap();
+    let lock = app
+        .hold(
+            "after insert on job_chunks for each statement",
+            "(select count(*) from jobs where status = 'completed') >= 3",
+        )
+        .await;
     let job_ids = app.upload_many(user_id, 20).await;
     app.begin_all(&job_ids).await;
-    waiting_for(&app.pool, "advisory", 2).await;
+    app.waiting("advisory", 2).await;
     app.stop_worker();
     let then = join_all(job_ids.iter().map(|job_id| app.job(*job_id))).await;
     lock.rollback().await.unwrap();
@@ -233,7 +204,7 @@ async fn clients_that_go_away_take_no_other_start_with_them() {
         () = async {
             tokio::select! {
                 () = app.begin_all(impatient) => {}
-                () = waiting_for(&app.pool, "transactionid", 1) => {}
+                () = app.waiting("transactionid", 1) => {}
             }
         } => {}
     }
@@ -257,7 +228,7 @@ async fn a_start_whose_server_dies_is_carried_out_or_has_changed_nothing() {
         .unwrap();
     tokio::select! {
         _ = app.begin_all(&job_ids) => unreachable!("a row is locked"),
-        () = waiting_for(&app.pool, "transactionid", 1) => {}
+        () = app.waiting("transactionid", 1) => {}
     }
     app.stop_server();
     lock.rollback().await.unwrap();
@@ -281,24 +252,14 @@ async fn a_start_whose_server_dies_is_carried_out_or_has_changed_nothing() {
     .await;
 }
 
-/// Temporal's SDK gives up a local activity after 100 s unless it is told otherwise.
+/// The default limit for a local activity in Temporal's SDK is 100 s.
 #[tokio::test]
 async fn a_small_job_waits_for_the_database_as_long_as_it_takes() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    sqlx::raw_sql(
-        "create function wait() returns trigger language plpgsql as
-             $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
-         create trigger wait after insert on job_chunks execute function wait()",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
-    let mut lock = app.pool.begin().await.unwrap();
-    sqlx::query("select pg_advisory_xact_lock(1)")
-        .execute(&mut *lock)
-        .await
-        .unwrap();
+    let lock = app
+        .hold("after insert on job_chunks for each statement", "true")
+        .await;
     let job_id = app.upload_many(user_id, 1).await[0];
     app.begin(job_id).await;
     eventually("the SDK's limit", async || {
