@@ -8,7 +8,7 @@ use axum::{
     Form, Router,
     extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State, rejection::FormRejection},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderValue, StatusCode, Uri,
         header::{
             ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, LAST_MODIFIED, RETRY_AFTER, VARY,
         },
@@ -48,6 +48,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .saturating_add(FORM_OVERHEAD);
     let function = || post(forms::server_function);
     let form = |handler: MethodRouter<AppState>| handler.layer(at_most(max_form));
+    // A form that is answered by a page at its own address, which a link or the choice of a theme may lead back to.
+    let page = |handler: MethodRouter<AppState>| get(level_up).merge(form(handler));
     let for_everybody = Router::new()
         .route(
             "/sign-in",
@@ -75,7 +77,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/audit", get(account::show_audit))
         .layer(middleware::from_fn(forms::forget_shown))
         .route("/sign-out", form(post(account::sign_out)))
-        .route("/account/password", form(post(account::change_password)))
+        .route("/account/password", page(post(account::change_password)))
         .route(
             "/account/sessions/{id}/end",
             form(post(account::end_session)),
@@ -84,19 +86,19 @@ pub fn router(state: &AppState) -> Router<AppState> {
             "/account/end-other-sessions",
             form(post(account::end_other_sessions)),
         )
-        .route("/account/tokens", form(post(account::create_token)))
+        .route("/account/tokens", page(post(account::create_token)))
         .route(
             "/account/tokens/{id}/revoke",
             form(post(account::revoke_token)),
         )
         .route(
             "/users/{id}/password-link",
-            form(post(account::create_password_link)),
+            page(post(account::create_password_link)),
         )
         .route("/users/{id}/role", form(post(account::set_role)))
         .route(
             "/jobs/{id}/answers",
-            post(answer).layer(at_most(MAX_ANSWER_BYTES)),
+            get(level_up).merge(post(answer).layer(at_most(MAX_ANSWER_BYTES))),
         )
         .route(
             "/jobs/commands",
@@ -291,6 +293,12 @@ async fn answer(
         .await
         .map_err(IntoResponse::into_response)?;
     Ok(Redirect::to(&to))
+}
+
+/// Leads from the address that a form posts to, to the page above it.
+async fn level_up(uri: Uri) -> Redirect {
+    let above = uri.path().rsplit_once('/').map_or("/", |(above, _)| above);
+    Redirect::to(above)
 }
 
 async fn not_found(Asked(state): Asked) -> Page {

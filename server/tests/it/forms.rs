@@ -241,3 +241,23 @@ async fn server_functions_take_the_media_type_that_they_understand() {
     assert_eq!(page.status(), StatusCode::NOT_FOUND);
     assert!(page.text().await.unwrap().contains("Page not found"));
 }
+
+/// After a form whose answer is a page at the form's own address, a reload from the address bar, a link or the choice of a
+/// theme asks for that address.
+#[tokio::test]
+async fn the_address_of_a_form_leads_to_the_page_above_it() {
+    let app = TestApp::start().await;
+    for (form, page) in [
+        ("/account/password", "/account"),
+        ("/account/tokens", "/account"),
+        ("/users/1/password-link", "/users/1"),
+        ("/jobs/7/answers", "/jobs/7"),
+    ] {
+        let asked = client().get(format!("{}{form}", app.web)).send().await;
+        let asked = asked.unwrap();
+        assert_eq!(
+            (asked.status(), location(&asked)),
+            (StatusCode::SEE_OTHER, page)
+        );
+    }
+}
