@@ -118,5 +118,5 @@ test('who has no file tries the demonstration', async ({ page }) => {
   await page.getByText('As a table').click();
   const rows = page.getByRole('table', { name: 'Rows per second' }).locator('tbody').getByRole('row');
   await expect(rows).toHaveCount(values.length);
-  await expect(rows.first()).toContainText('0.0\u00a0s – ');
+  await expect(rows.first()).toContainText(/^0\.0+ – /);
 });
