@@ -1,5 +1,5 @@
 import { expect, test, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, expectAccessible, listed, live, start, upload } from './batchline';
+import { SAMPLE, complaints, completed, createUser, expectAccessible, listed, live, start, upload } from './batchline';
 
 const FILE = [
   'transaction_id,amount,date,description',
@@ -14,9 +14,7 @@ const FILE = [
 test.use({ contextOptions: { reducedMotion: 'reduce' } });
 
 test('axe finds nothing on any page @javascript @once', async ({ page }) => {
-  const errors: string[] = [];
-  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-  page.on('pageerror', (error) => errors.push(error.message));
+  const errors = complaints(page);
 
   await createUser(page);
   const dashboard = page.url();
@@ -51,7 +49,7 @@ test('axe finds nothing on any page @javascript @once', async ({ page }) => {
   await expectAccessible(page, 'the users');
   await page.goto('/find?q=march');
   await expectAccessible(page, 'the page that finds');
-  expect(errors).toEqual([]);
+  expect(errors()).toEqual([]);
   await page.goto('/nowhere');
   await expectAccessible(page, 'no page');
 });

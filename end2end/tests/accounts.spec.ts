@@ -2,7 +2,7 @@
 // starts it, with an admin.
 
 import { expect, test, type Browser, type Page } from '@playwright/test';
-import { SAMPLE, expectAccessible, somebody, upload } from './batchline';
+import { SAMPLE, complaints, expectAccessible, somebody, upload } from './batchline';
 
 const baseURL = process.env.BATCHLINE_ACCOUNTS_URL;
 const admin = {
@@ -134,9 +134,7 @@ test('a new user sets a password, signs in, and looks after the account', async 
 });
 
 test('axe finds nothing on the pages for accounts @javascript @once', async ({ page, browser }) => {
-  const errors: string[] = [];
-  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-  page.on('pageerror', (error) => errors.push(error.message));
+  const errors = complaints(page);
   const user = somebody();
   const link = await newUser(page, user);
   await expectAccessible(page, 'a link');
@@ -159,7 +157,7 @@ test('axe finds nothing on the pages for accounts @javascript @once', async ({ p
   await expectAccessible(visitor, 'setting a password');
   await visitor.goto('/sign-in');
   await expectAccessible(visitor, 'signing in');
-  expect(errors).toEqual([]);
+  expect(errors()).toEqual([]);
 });
 
 test('a page whose session has ended leads to sign in @javascript @once', async ({ page, browser }) => {

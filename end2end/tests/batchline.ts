@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
-import { expect, type Page } from '@playwright/test';
+import { expect, type ConsoleMessage, type Page } from '@playwright/test';
 
 export const SAMPLE = `transaction_id,amount,date,description
 TXN001,150.00,2024-01-15,Monthly subscription
@@ -17,6 +17,22 @@ TXN004,1000.00,2024-01-18,Product purchase
 export function somebody() {
   const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
   return { name: `Ann ${id}`, email: `ann-${id}@example.com` };
+}
+
+// What the browser complains about from now on, in its console and by uncaught errors. Who leaves a page while it loads the
+// module of its form sees nothing of it, but the module's loader panics.
+export function complaints(page: Page, counts = (message: ConsoleMessage) => message.type() === 'error') {
+  const found: string[] = [];
+  page.on('console', (message) => counts(message) && found.push(message.text()));
+  page.on('pageerror', (error) => found.push(String(error)));
+  return () => {
+    const others = found.filter((text) => !text.includes('SplitLoaderError'));
+    for (let panics = found.length - others.length; panics > 0; panics--) {
+      const trap = others.indexOf('RuntimeError: unreachable');
+      if (trap >= 0) others.splice(trap, 1);
+    }
+    return others;
+  };
 }
 
 // Ends on the new user's page.

@@ -1,13 +1,9 @@
 import { expect, test } from '@playwright/test';
-import { createUser } from './batchline';
+import { complaints, createUser } from './batchline';
 
 // The browser opens and closes dialogs itself, and complains when somebody has done so before it.
 test('a dialog opens and closes without a complaint of the browser @javascript', async ({ page }) => {
-  const complaints: string[] = [];
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(String(error)));
+  const found = complaints(page, (message) => ['error', 'warning'].includes(message.type()));
   await createUser(page);
   const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
   await page.reload();
@@ -25,5 +21,5 @@ test('a dialog opens and closes without a complaint of the browser @javascript',
   await expect(dialog).toBeVisible();
   await page.keyboard.press('Escape');
   await expect(dialog).toBeHidden();
-  expect(complaints).toEqual([]);
+  expect(found()).toEqual([]);
 });

@@ -1,7 +1,7 @@
 // The reference of the API: read, tried out, accessible, in both themes, also on a phone and without JavaScript.
 
 import { expect, test, type Locator, type Page } from '@playwright/test';
-import { SAMPLE, expectAccessible, somebody } from './batchline';
+import { SAMPLE, complaints, expectAccessible, somebody } from './batchline';
 
 const operation = async (page: Page, id: string) => {
   const operation = page.locator(`#operations-${id}`);
@@ -23,9 +23,7 @@ for (const [where, address] of [
   ['on its own address', `${process.env.BATCHLINE_API_URL ?? 'http://127.0.0.1:8000'}/docs`],
 ]) {
   test(`the reference ${where} uploads, filters and pages @javascript`, async ({ page }) => {
-    const refused: string[] = [];
-    page.on('console', (message) => message.type() === 'error' && refused.push(message.text()));
-    page.on('pageerror', (error) => refused.push(String(error)));
+    const refused = complaints(page);
     await page.goto(address);
     await expect(page).toHaveTitle('API · Batchline');
     await expect(page.getByRole('heading', { level: 1, name: 'Batchline API' })).toBeVisible();
@@ -59,7 +57,7 @@ for (const [where, address] of [
     await expect(async () => {
       await expect(await execute(rows)).toContainText('"row_number": 4', { timeout: 1000 });
     }).toPass();
-    expect(refused).toEqual([]);
+    expect(refused()).toEqual([]);
     await expectAccessible(page, 'the reference with operations that were tried out');
   });
 }

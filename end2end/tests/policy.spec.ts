@@ -1,16 +1,11 @@
 // The content security policy refuses what isn't ours, and nothing that is.
 
 import { expect, test, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, start, upload } from './batchline';
+import { SAMPLE, complaints, completed, createUser, start, upload } from './batchline';
 
 // What the browser refuses from now on.
 function refusals(page: Page) {
-  const found: string[] = [];
-  page.on('console', (message) => {
-    if (/content security policy|refused to/i.test(message.text())) found.push(message.text());
-  });
-  page.on('pageerror', (error) => found.push(String(error)));
-  return found;
+  return complaints(page, (message) => /content security policy|refused to|SplitLoaderError/i.test(message.text()));
 }
 
 test('nothing of ours is refused @javascript', async ({ page }) => {
@@ -28,7 +23,7 @@ test('nothing of ours is refused @javascript', async ({ page }) => {
   await start(page);
   await completed(page);
   for (const path of ['/', '/formats', '/nothing']) await page.goto(path);
-  expect(refused).toEqual([]);
+  expect(refused()).toEqual([]);
 });
 
 test('a script that is not ours does not run @javascript @once', async ({ page }) => {
