@@ -199,7 +199,7 @@ fn check(
                 presumed = proved;
                 continue 'again;
             }
-            let counts = checker.summary().counts;
+            let counts = checker.counts();
             if gathered.is_full() {
                 return Err(Failure::TooLarge);
             }
@@ -230,7 +230,7 @@ fn check(
             return Err(Failure::TooLarge);
         } else {
             let layout = checker.layout().cloned();
-            let summary = checker.summary().clone();
+            let summary = checker.summary();
             (layout.ok_or(Failure::Broken)?, Vec::new(), summary)
         };
         let kept = gathered.kept.map(|kept| kept.finish(&layout)).transpose()?;

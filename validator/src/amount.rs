@@ -42,7 +42,8 @@ impl Amount {
             }
             limits
         };
-        self.mantissa < 0 || self.mantissa > LIMITS[self.scale as usize] as i128
+        // As a number without a sign, a mantissa below 0 is above all limits.
+        self.mantissa as u128 > LIMITS[self.scale as usize] as u128
     }
 
     pub(crate) const fn is_zero(self) -> bool {

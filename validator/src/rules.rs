@@ -220,19 +220,30 @@ impl Validated {
         date: Result<Day, ErrorCode>,
         limits: Option<&Limits>,
     ) -> Self {
-        let mut verdict = Verdict::VALID;
-        if let Some(code) = id_error {
-            verdict = verdict.with_error(code);
+        match (id_error, amount, date) {
+            (None, Ok(amount), Ok(day)) => Self {
+                verdict: Verdict::VALID.with_suspicion(is_suspicious(limits, amount)),
+                amount: Some(amount),
+                day: Some(day),
+            },
+            _ => Self::invalid(id_error, amount, date, limits),
         }
-        verdict = match amount {
-            Ok(amount) => verdict.with_suspicion(is_suspicious(limits, amount)),
-            Err(code) => verdict.with_error(code),
-        };
-        if let Err(code) = date {
-            verdict = verdict.with_error(code);
-        }
+    }
+
+    #[inline(never)]
+    fn invalid(
+        id_error: Option<ErrorCode>,
+        amount: Result<Amount, ErrorCode>,
+        date: Result<Day, ErrorCode>,
+        limits: Option<&Limits>,
+    ) -> Self {
+        let suspicious = amount.is_ok_and(|amount| is_suspicious(limits, amount));
+        let errors = [id_error, amount.err(), date.err()];
         Self {
-            verdict,
+            verdict: errors.into_iter().flatten().fold(
+                Verdict::VALID.with_suspicion(suspicious),
+                Verdict::with_error,
+            ),
             amount: amount.ok(),
             day: date.ok(),
         }

@@ -44,7 +44,12 @@ pub struct Summary {
 
 /// A [`Summary`] to which rows are added.
 pub(crate) struct Tally {
+    /// All of it but for the sum.
     summary: Summary,
+    /// Of the valid amounts with as many digits after the point, the sums of the mantissas: multiplying is left for the
+    /// end.
+    sums: [i128; POWERS.len()],
+    scale: u8,
     /// The days of [`Summary::valid_dates`], which are faster to compare; in reverse without any.
     first_day: Day,
     last_day: Day,
@@ -54,23 +59,34 @@ impl Tally {
     pub(crate) fn new() -> Self {
         Self {
             summary: Summary::default(),
+            sums: [0; POWERS.len()],
+            scale: 0,
             first_day: Day::LAST,
             last_day: Day::FIRST,
         }
     }
 
-    pub(crate) fn summary(&self) -> &Summary {
-        &self.summary
+    pub(crate) fn summary(&self) -> Summary {
+        let units = (self.sums.iter().zip(POWERS.iter().rev()))
+            .map(|(sum, power)| sum * i128::from(*power))
+            .sum();
+        Summary {
+            valid_amount: AmountSum {
+                units,
+                scale: self.scale,
+            },
+            ..self.summary.clone()
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.summary.counts
     }
 
     /// Rows that were added, ignored ones too.
     #[inline]
     pub(crate) fn rows(&self) -> u64 {
         self.summary.counts.processed + self.summary.counts.ignored
-    }
-
-    pub(crate) fn into_summary(self) -> Summary {
-        self.summary
     }
 
     #[inline(always)]
@@ -86,7 +102,8 @@ impl Tally {
             counts.valid += 1;
             // A valid row has both.
             if let (Some(amount), Some(day)) = (row.amount, row.day) {
-                self.summary.valid_amount.add(amount);
+                self.sums[usize::from(amount.scale())] += amount.mantissa();
+                self.scale = self.scale.max(amount.scale());
                 if day < self.first_day || self.last_day < day {
                     self.extend_days(day);
                 }
@@ -171,14 +188,6 @@ pub struct AmountSum {
     scale: u8,
 }
 
-impl AmountSum {
-    #[inline]
-    fn add(&mut self, amount: Amount) {
-        self.units += amount.units();
-        self.scale = self.scale.max(amount.scale());
-    }
-}
-
 impl fmt::Display for AmountSum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mantissa = self.units / i128::from(POWERS[usize::from(Amount::MAX_SCALE - self.scale)]);
@@ -228,13 +237,18 @@ impl<'de> Deserialize<'de> for AmountSum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Verdict;
 
     fn sum(amounts: &[&str]) -> String {
-        let mut sum = AmountSum::default();
+        let mut tally = Tally::new();
         for amount in amounts {
-            sum.add(amount.parse().unwrap());
+            tally.add(&Validated {
+                verdict: Verdict::VALID,
+                amount: amount.parse().ok(),
+                day: Some(Day::FIRST),
+            });
         }
-        sum.to_string()
+        tally.summary().valid_amount.to_string()
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl TextKind {
         }
     }
 
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+    /// Takes the next bytes. `are_ascii` if they are known to be ASCII, all of them.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], are_ascii: bool) {
         // A single character of UTF-8 decides.
         if self.is_known || self.has_multi_byte {
             return;
@@ -48,7 +49,10 @@ impl TextKind {
             let pending = std::mem::take(&mut self.pending);
             self.look(&pending);
         }
-        self.look(bytes);
+        match are_ascii {
+            true => self.keep(bytes),
+            false => self.look(bytes),
+        }
     }
 
     /// The file has no more bytes.
@@ -134,7 +138,7 @@ mod tests {
     fn is_legacy(bytes: &[u8], piece: usize) -> bool {
         let mut kind = TextKind::default();
         for piece in bytes.chunks(piece) {
-            kind.push(piece);
+            kind.push(piece, piece.is_ascii() && piece.len() % 2 == 0);
         }
         kind.finish();
         kind.is_legacy()
@@ -168,6 +172,7 @@ mod tests {
                 .map(|c| c as u8)
                 .collect::<Vec<_>>()
                 .as_slice(),
+            false,
         );
         assert_eq!(kind.suggestion(), "windows-1252");
     }

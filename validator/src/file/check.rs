@@ -10,7 +10,7 @@ use super::{
     records::{EndOf, Records},
 };
 use crate::{
-    DateOrder, Decimal, RowSet, Summary, Verdict, Verdicts,
+    Counts, DateOrder, Decimal, RowSet, Summary, Verdict, Verdicts,
     csv::{Cell, CsvForm, row_cells},
     duplicates::{IdHasher, SeenIds},
     format::{Evidence, Format, Reading},
@@ -33,7 +33,7 @@ pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Su
         // A chunk has far fewer than 2^32 bytes.
         verdicts.push(validated.verdict, record.start as u32, record.lines as u32);
     });
-    (tally.into_summary(), verdicts)
+    (tally.summary(), verdicts)
 }
 
 /// Reads rows whose verdicts are known. `bytes` begin with the first byte of the row with the number `first_row`, which
@@ -192,8 +192,13 @@ impl Checker {
     }
 
     /// Of the rows that were read so far.
-    pub fn summary(&self) -> &Summary {
+    pub fn summary(&self) -> Summary {
         self.rows.tally.summary()
+    }
+
+    /// The summary's.
+    pub fn counts(&self) -> Counts {
+        self.rows.tally.counts()
     }
 
     pub fn push(
@@ -227,7 +232,7 @@ impl Checker {
             return Ok(Checked::Again(presumed));
         }
         let (layout, reading) = head.decide(&rows.evidence, &head.text)?;
-        let summary = rows.tally.into_summary();
+        let summary = rows.tally.summary();
         Ok(Checked::Done(Box::new((layout, reading, summary))))
     }
 }

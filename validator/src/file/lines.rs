@@ -42,6 +42,18 @@ impl Lines {
         self.ends_with_cr = record.last() == Some(&b'\r');
     }
 
+    /// Takes `count` records with their line ends, which are known to have no other line ends, if each line end is an LF.
+    /// Otherwise takes nothing and returns `false`. The text must be begun.
+    #[inline]
+    pub(super) fn push_lf_lines(&mut self, records: &[u8], count: usize) -> bool {
+        debug_assert!(self.is_begun);
+        let are_lf = !self.ends_with_cr && memchr::memchr(b'\r', records).is_none();
+        if are_lf {
+            self.count += count as u64;
+        }
+        are_lf
+    }
+
     /// Notes how the next piece of the text, or more of it, begins.
     #[inline]
     pub(super) fn begin(&mut self, text: &[u8]) {

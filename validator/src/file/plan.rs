@@ -119,7 +119,7 @@ impl HeadEnd {
             true => TextKind::known(),
             false => TextKind::default(),
         };
-        kind.push(&text[..end]);
+        kind.push(&text[..end], false);
         let head = Self {
             layout: found.layout,
             rows_start: bom + encoding.stored_len(&text[..end]),
@@ -193,7 +193,7 @@ impl EncodingProbe {
         let lacking = header::HEADER_BYTES.saturating_sub(self.head.len());
         self.head
             .extend_from_slice(bytes.get(..lacking).unwrap_or(bytes));
-        self.text.push(bytes);
+        self.text.push(bytes, false);
     }
 
     /// Returns the error. If it has questions, that for the encoding comes first.
@@ -294,6 +294,8 @@ pub struct ScannedSlice {
     start: u64,
     /// Where the scan began. `None` if it didn't, for want of a line end.
     from: Option<u64>,
+    /// It was scanned and is ASCII.
+    is_ascii: bool,
     decoder: Decoder,
     records: Records,
     rows: Rows,
@@ -366,6 +368,7 @@ pub fn scan_slice(
     let mut slice = ScannedSlice {
         start,
         from,
+        is_ascii: false,
         decoder: Decoder::within(layout.encoding),
         records: Records::new(layout.delimiter, layout.encoding, from.unwrap_or(start)),
         rows: Rows {
@@ -384,6 +387,7 @@ pub fn scan_slice(
     };
     if let Some(skipped) = skipped {
         slice.read_on(layout, &bytes[skipped..], u64::MAX);
+        slice.is_ascii = bytes[..skipped].is_ascii() && slice.records.are_ascii();
     }
     slice
 }
@@ -443,7 +447,7 @@ impl Planner {
     /// Takes the next slice and its bytes. The first one starts where the records after the header do.
     pub fn push(&mut self, slice: ScannedSlice, bytes: &[u8], sink: &mut impl PlanSink) {
         self.end = slice.start + bytes.len() as u64;
-        self.text.push(bytes);
+        self.text.push(bytes, slice.is_ascii);
         let Some(open) = &mut self.open else {
             self.open = Some(slice);
             return;

@@ -124,8 +124,8 @@ impl Stage {
         match self {
             Self::Rows(rows) => {
                 let (head, records) = &mut **rows;
-                head.text.push(text);
                 records.push(text, &mut WithLayout(&head.layout, sink));
+                head.text.push(text, records.are_ascii());
             }
             Self::Head(head) => {
                 let lacking = header::ENOUGH_TEXT - head.len();
@@ -152,8 +152,8 @@ impl Stage {
         let layout = &head.layout;
         let records = Records::new(layout.delimiter, layout.encoding, head.rows_start);
         let mut records = records.after(head.lines);
-        head.text.push(&text[end..]);
         records.push(&text[end..], &mut WithLayout(layout, sink));
+        head.text.push(&text[end..], records.are_ascii());
         Ok(Self::Rows(Box::new((head, records))))
     }
 }

@@ -89,6 +89,11 @@ impl Records {
         }
     }
 
+    /// Whether all text so far is known to be ASCII.
+    pub(super) fn are_ascii(&self) -> bool {
+        !self.memory.has_non_ascii
+    }
+
     /// Of the text scanned so far.
     pub(super) fn lines(&self) -> Lines {
         self.lines
@@ -135,50 +140,73 @@ impl Records {
         lines.begin(text);
         let position = for_each_batch(self.delimiter, text, &mut memory, |batch| {
             let (bytes, may_have_lines) = (batch.bytes, batch.may_have_lines);
+            let mut record = Record {
+                start: 0,
+                end: 0,
+                lines: lines.count(),
+                bytes,
+                starts: &[],
+                is_clean: false,
+                too_large: false,
+                is_unclosed: false,
+                may_have_lines,
+            };
             sink.ahead(|| {
                 let records = batch.records();
                 let records = records.filter(|starts| has_character(bytes, starts));
                 records.map(|starts| Record {
-                    start: 0,
-                    end: 0,
-                    lines: 0,
-                    bytes,
                     starts,
-                    is_clean: false,
-                    too_large: false,
-                    is_unclosed: false,
-                    may_have_lines,
+                    ..record.clone()
                 })
             });
+            let (range, count) = (batch.range(), batch.len());
+            let length = range.len() as u64;
+            // What most batches are costs the least for each record.
+            let is_usual = encoding == Encoding::Utf8
+                && !may_have_lines
+                && start + length < until
+                && clean.is_clean(batch.base + range.start..batch.base + range.end)
+                && lines.push_lf_lines(&bytes[range.clone()], count);
+            if is_usual {
+                record.is_clean = true;
+                let origin = start - range.start as u64;
+                for starts in batch.records() {
+                    let [first, .., last] = *starts else {
+                        continue;
+                    };
+                    record.starts = starts;
+                    record.start = origin + u64::from(first);
+                    record.end = origin + u64::from(last);
+                    if has_character(bytes, starts) {
+                        sink.record(&record);
+                    }
+                    record.lines += 1;
+                }
+                start += length;
+                return ControlFlow::Continue(());
+            }
             for starts in batch.records() {
                 let [first, .., last] = *starts else {
                     continue;
                 };
                 let range = first as usize..last as usize;
                 let after = batch.base + range.end;
-                let record = &bytes[range.clone()];
+                let text = &bytes[range.clone()];
                 let end = start
                     + match encoding {
-                        Encoding::Utf8 => record.len() as u64,
-                        encoding => encoding.stored_len(record),
+                        Encoding::Utf8 => text.len() as u64,
+                        encoding => encoding.stored_len(text),
                     };
-                let lines_before = lines.count();
+                record.lines = lines.count();
                 match may_have_lines {
-                    true => lines.push(record),
-                    false => lines.push_line(record),
+                    true => lines.push(text),
+                    false => lines.push_line(text),
                 }
                 if has_character(bytes, starts) {
-                    sink.record(&Record {
-                        start,
-                        end,
-                        lines: lines_before,
-                        bytes,
-                        starts,
-                        is_clean: clean.is_clean(batch.base + range.start..after - 1),
-                        too_large: false,
-                        is_unclosed: false,
-                        may_have_lines,
-                    });
+                    record.starts = starts;
+                    (record.start, record.end) = (start, end);
+                    record.is_clean = clean.is_clean(batch.base + range.start..after - 1);
+                    sink.record(&record);
                 }
                 start = end;
                 if start >= until {
@@ -259,6 +287,7 @@ impl Records {
             encoding => encoding.stored_len(&text[..length + cut]),
         };
         self.lines.push(&text[..length]);
+        self.memory.has_non_ascii |= !text[..length].is_ascii();
     }
 
     /// The record that was scanned piece by piece.
