@@ -190,6 +190,7 @@ fn check(
         let mut gathered = Gathered::new(keep);
         let mut slices = Slices::new(file)?;
         let mut told_at = 0.0;
+        let mut is_first = true;
         while let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)? {
             if let Err(error) = checker.push(slice, &mut |row| gathered.add(row)) {
                 return Err(refused(error, file, given, format));
@@ -200,6 +201,10 @@ fn check(
                 continue 'again;
             }
             let counts = checker.counts();
+            if std::mem::take(&mut is_first) && counts.processed > 0 {
+                let most = MAX_ROWS as f64 / counts.processed as f64;
+                checker.make_room((file.size() / slices.read).min(most));
+            }
             if gathered.is_full() {
                 return Err(Failure::TooLarge);
             }

@@ -99,7 +99,12 @@ fn main() {
             let mut on_row = |row: &mut Candidate<'_>| {
                 black_box(row.verdict());
             };
-            checker.push(&file, &mut on_row).unwrap();
+            for (at, slice) in file.chunks(SLICE).enumerate() {
+                checker.push(slice, &mut on_row).unwrap();
+                if at == 0 {
+                    checker.make_room(file.len() as f64 / slice.len() as f64);
+                }
+            }
             match checker.finish(&mut on_row).unwrap() {
                 Checked::Done(done) => done.2.counts.valid,
                 Checked::Again(presumed) => panic!("{presumed:?}"),

@@ -41,6 +41,11 @@ impl SeenIds {
         self.insert_hash(self.hash(id))
     }
 
+    /// Makes room for `times` as many ids as were seen so far.
+    pub(crate) fn make_room(&mut self, times: f64) {
+        self.hashes.make_room(times);
+    }
+
     /// The hash of a trimmed id.
     #[inline]
     pub(crate) fn hash(&self, id: &[u8]) -> u128 {
@@ -81,8 +86,19 @@ impl SeenHashes {
 
     /// Takes `capacity` hashes before it grows.
     pub fn with_capacity(capacity: usize) -> Self {
+        Self::with_slots(Self::slots_for(capacity))
+    }
+
+    fn slots_for(capacity: usize) -> usize {
         let slots = capacity.saturating_add(capacity / 3 + 1);
-        Self::with_slots(slots.next_power_of_two().max(Self::MIN_SLOTS))
+        slots.next_power_of_two().max(Self::MIN_SLOTS)
+    }
+
+    fn make_room(&mut self, times: f64) {
+        let slots = Self::slots_for((self.taken as f64 * times) as usize);
+        if slots > self.slots.len() {
+            self.grow(slots);
+        }
     }
 
     fn with_slots(slots: usize) -> Self {
@@ -109,7 +125,7 @@ impl SeenHashes {
         self.slots[at] = hash;
         self.taken += 1;
         if self.taken > self.slots.len() / 4 * 3 {
-            self.grow();
+            self.grow(2 * self.slots.len());
         }
         true
     }
@@ -127,8 +143,8 @@ impl SeenHashes {
     }
 
     #[cold]
-    fn grow(&mut self) {
-        let mut grown = Self::with_slots(2 * self.slots.len());
+    fn grow(&mut self, slots: usize) {
+        let mut grown = Self::with_slots(slots);
         for &hash in self.slots.iter().filter(|hash| **hash != 0) {
             let mut at = grown.home(hash);
             while grown.slots[at] != 0 {
@@ -184,6 +200,24 @@ mod tests {
         v[1] ^= 0xDD;
         rounds(&mut v, d);
         u128::from(low) | u128::from(v[0] ^ v[1] ^ v[2] ^ v[3]) << 64
+    }
+
+    #[test]
+    fn with_room_nothing_is_lost_and_memory_does_not_grow() {
+        let mut hashes = SeenHashes::with_capacity(0);
+        let hash = |number: u64| IdHasher::new([1; 16]).hash(&number.to_le_bytes());
+        for number in 0..1000 {
+            assert!(hashes.insert(hash(number)));
+        }
+        hashes.make_room(50.0);
+        let slots = hashes.slots.len();
+        for number in 0..50_000 {
+            assert_eq!(hashes.insert(hash(number)), number >= 1000);
+        }
+        assert_eq!(hashes.slots.len(), slots);
+        hashes.make_room(0.5);
+        assert_eq!(hashes.slots.len(), slots);
+        assert!(!hashes.insert(hash(49_999)));
     }
 
     #[test]

@@ -191,6 +191,11 @@ impl Checker {
         contradiction(self.layout()?, &self.rows.evidence)
     }
 
+    /// Makes room for `times` as many ids as were seen so far, so that memory for them needn't grow step by step.
+    pub fn make_room(&mut self, times: f64) {
+        self.rows.seen.make_room(times);
+    }
+
     /// Of the rows that were read so far.
     pub fn summary(&self) -> Summary {
         self.rows.tally.summary()
