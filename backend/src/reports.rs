@@ -1,6 +1,6 @@
 //! What is said of a job as a whole.
 
-use domain::{JobId, JobReport, Throughput};
+use domain::{AmountRows, JobId, JobReport, MonthRows, Throughput};
 
 use crate::{
     Backend, Result,
@@ -35,6 +35,13 @@ pub async fn get(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Jo
         problems: sums.problems,
         valid_amount: sums.valid_amount,
         valid_dates: sums.valid_dates,
+        amounts: sums.amount_sizes.map(AmountRows::of),
+        months: sums.months.map(|months| {
+            let months = months.into_iter();
+            months
+                .map(|(month, rows)| MonthRows { month, rows })
+                .collect()
+        }),
         throughput: Throughput::new(&commits, seconds),
     })
 }

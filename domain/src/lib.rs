@@ -29,7 +29,7 @@ pub use id::{JobId, SavedFormatId, SessionId, TokenId, UserId};
 pub use job::{Job, JobStatus, UnknownStatus};
 pub use job_list::{JobColumn, JobFilter, JobListRequest, JobOrder};
 pub use page::PageRequest;
-pub use report::{JobReport, Throughput, results_filename};
+pub use report::{AmountRows, JobReport, MonthRows, Throughput, results_filename};
 pub use saved_format::{
     FormatName, GivenFormat, HeaderKey, NewSavedFormat, SavedFormat, SavedFormatChange,
 };
@@ -37,5 +37,5 @@ pub use state::{JobDeleted, JobProgress, JobState, Phase};
 pub use user::{Email, InvalidField, NewUser, User, UserChange, UserName};
 pub use validator::{
     Amount, AmountSum, Counts, DateSpan, Decision, ErrorCode, Field, Format, FormatChange,
-    InvalidFormat, Problems, Question, Reading, RowError, RowFilter, Source, Transaction,
+    InvalidFormat, Month, Problems, Question, Reading, RowError, RowFilter, Source, Transaction,
 };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use validator::{AmountSum, DateSpan, Problems, RowFilter};
+use validator::{AmountSizes, AmountSum, DateSpan, Month, Problems, RowFilter};
 
 use crate::JobId;
 
@@ -19,7 +19,45 @@ pub struct JobReport {
     pub valid_amount: AmountSum,
     /// The dates of the valid rows; `null` without any.
     pub valid_dates: Option<DateSpan>,
+    /// The valid rows by the size of their amount, whatever its sign, the smallest first. `null` if a version of Batchline
+    /// before this was known has checked some of the rows.
+    pub amounts: Option<Vec<AmountRows>>,
+    /// The valid rows by the month of their date, for months with rows, the first one first. `null` as for `amounts`, and if
+    /// there are more than 1,200 months.
+    pub months: Option<Vec<MonthRows>>,
     pub throughput: Throughput,
+}
+
+/// Rows whose amount is of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AmountRows {
+    /// The least amount of this size: 0, 1, 10, 100 and so on.
+    pub from: u64,
+    /// Where the next size begins; `null` for the largest.
+    pub below: Option<u64>,
+    pub rows: u64,
+}
+
+impl AmountRows {
+    pub fn of(sizes: AmountSizes) -> Vec<Self> {
+        let rows = sizes.rows().into_iter().enumerate();
+        rows.map(|(size, rows)| Self {
+            from: AmountSizes::from(size),
+            below: (size + 1 < AmountSizes::COUNT).then(|| AmountSizes::from(size + 1)),
+            rows,
+        })
+        .collect()
+    }
+}
+
+/// Rows whose date is in one month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MonthRows {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "2024-01"))]
+    pub month: Month,
+    pub rows: u64,
 }
 
 /// How many rows got their verdict in each of equally long parts of the time from the start to the end, or to

@@ -30,6 +30,13 @@ test('a finished file is summed up, and its problems lead to their rows', async 
     'Amount is missing1 (1%)',
     'Impossible date1 (1%)',
   ]);
+  const valid = page.getByRole('region', { name: 'Valid rows' });
+  await expect(valid.getByRole('img', { name: 'Amounts by size: the most, 95 rows, are 10 – 100.' })).toBeVisible();
+  await expect(valid.getByRole('img', { name: 'Rows by month: the most, 95 rows, are 2024-03.' })).toBeVisible();
+  await valid.getByText('As a table').last().click();
+  const months = valid.getByRole('table', { name: 'Rows by month' }).locator('tbody').getByRole('row');
+  await expect(months).toHaveText(['2024-0395', '2024-041']);
+
   await problems.getByRole('link', { name: 'Amount is not a number' }).click();
   await expect(page).toHaveURL(/\?filter=amount\.not_a_number/);
   const rows = page.getByRole('table', { name: 'Transactions' }).locator('tbody').getByRole('row');
@@ -115,7 +122,7 @@ test('who has no file tries the demonstration', async ({ page }) => {
   await expect(chart).toBeVisible();
   const values = await chart.locator('title').allTextContents();
   for (const value of values) expect(value).toMatch(/^[\d. \u00a0smin]+ – [\d. \u00a0smin]+: [\d,]+ rows\/s$/);
-  await page.getByText('As a table').click();
+  await page.locator('#pace').getByText('As a table').click();
   const rows = page.getByRole('table', { name: 'Rows per second' }).locator('tbody').getByRole('row');
   await expect(rows).toHaveCount(values.length);
   await expect(rows.first()).toContainText(/^0\.0+ – /);

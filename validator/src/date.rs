@@ -137,6 +137,12 @@ impl Day {
     pub(crate) const FIRST: Self = Self(Date(0));
     pub(crate) const LAST: Self = Self(Date(u32::MAX));
 
+    /// The century, the year in it and the month, in one number.
+    #[inline]
+    pub(crate) fn month(self) -> u32 {
+        self.0.0 >> 8
+    }
+
     pub(crate) fn date(self) -> Option<NaiveDate> {
         let [century, year, month, day] = self.0.0.to_be_bytes();
         let year = 100 * i32::from(century) + i32::from(year);

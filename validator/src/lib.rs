@@ -16,6 +16,7 @@ mod row;
 mod row_set;
 mod rules;
 mod shown;
+mod spread;
 mod summary;
 mod text_kind;
 mod transaction;
@@ -43,6 +44,7 @@ pub use format::{
 pub use number::Decimal;
 pub use row::Row;
 pub use row_set::RowSet;
+pub use spread::{AmountSizes, MAX_MONTHS, Month, Months};
 pub use summary::{AmountSum, Counts, DateSpan, Problems, Summary};
 pub use transaction::{ErrorCode, Field, RowError, Transaction};
 pub use varint::Malformed;

@@ -10,6 +10,7 @@ use crate::{
     amount::{self, NotAnAmount, POWERS},
     date::Day,
     rules::Validated,
+    spread::{AmountSizes, MonthTally, Months},
 };
 
 /// Rows by verdict. `processed = valid + invalid`; a suspicious row is one of either. Ignored records are none of these.
@@ -40,12 +41,17 @@ pub struct Summary {
     pub problems: Problems,
     pub valid_amount: AmountSum,
     pub valid_dates: Option<DateSpan>,
+    /// The valid rows by the size of their amount.
+    pub amount_sizes: AmountSizes,
+    /// The valid rows by the month of their date.
+    pub months: Months,
 }
 
 /// A [`Summary`] to which rows are added.
 pub(crate) struct Tally {
-    /// All of it but for the sum.
+    /// All of it but for the sum and the months.
     summary: Summary,
+    months: MonthTally,
     /// Of the valid amounts with as many digits after the point, the sums of the mantissas: multiplying is left for the
     /// end.
     sums: [i128; POWERS.len()],
@@ -59,6 +65,7 @@ impl Tally {
     pub(crate) fn new() -> Self {
         Self {
             summary: Summary::default(),
+            months: MonthTally::new(),
             sums: [0; POWERS.len()],
             scale: 0,
             first_day: Day::LAST,
@@ -75,6 +82,7 @@ impl Tally {
                 units,
                 scale: self.scale,
             },
+            months: self.months.months(),
             ..self.summary.clone()
         }
     }
@@ -104,6 +112,8 @@ impl Tally {
             if let (Some(amount), Some(day)) = (row.amount, row.day) {
                 self.sums[usize::from(amount.scale())] += amount.mantissa();
                 self.scale = self.scale.max(amount.scale());
+                self.summary.amount_sizes.add(amount);
+                self.months.add(day);
                 if day < self.first_day || self.last_day < day {
                     self.extend_days(day);
                 }

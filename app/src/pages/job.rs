@@ -1,5 +1,6 @@
 //! `/jobs/{id}`: how far a job is, live, and its rows.
 
+mod chart;
 mod details;
 mod downloads;
 mod questions;
@@ -7,6 +8,7 @@ mod reading;
 mod report;
 mod result;
 mod rows;
+mod spread;
 mod throughput;
 mod versions;
 
@@ -18,7 +20,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use self::{
     details::Details, downloads::Downloads, questions::Questions, reading::HowItIsRead,
-    report::Report, result::ResultFacts, rows::Rows, versions::VersionList,
+    report::Report, result::ResultFacts, rows::Rows, spread::Spread, versions::VersionList,
 };
 use super::{
     REFRESH_SECONDS,
@@ -148,6 +150,7 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
             <Questions job=&job file=&file query module=&site.check />
             <Report job=&job problems address=rows.address() />
             <rows::Table job=&job rows />
+            <Spread report=&report />
             <div class="columns columns-even">
                 <Details job=&job events throughput=report.throughput />
                 <div class="stack">

@@ -1,11 +1,11 @@
 //! Reads chunks.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use chrono::{DateTime, Utc};
 use domain::{DateSpan, Problems, RowFilter};
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
-use validator::AmountSum;
+use validator::{AmountSizes, AmountSum, MAX_MONTHS, Month, Months};
 
 use crate::{Result, temporal::Attempt};
 
@@ -234,6 +234,10 @@ pub(crate) struct Sums {
     pub problems: Problems,
     pub valid_amount: AmountSum,
     pub valid_dates: Option<DateSpan>,
+    /// `None` if a version before has validated some of the rows.
+    pub amount_sizes: Option<AmountSizes>,
+    /// The same, and if there are too many.
+    pub months: Months,
     /// When each chunk was committed, in that order, and its rows.
     pub commits: Vec<(DateTime<Utc>, u64)>,
 }
@@ -256,16 +260,53 @@ pub(crate) async fn problems(
     Ok(problems.0)
 }
 
+async fn amount_sizes(database: impl PgExecutor<'_>, result_id: i64) -> sqlx::Result<AmountSizes> {
+    let rows = sqlx::query_scalar!(
+        r#"select sum(size.value::bigint)::bigint as "rows!"
+           from job_chunks cross join jsonb_array_elements_text(spread -> 'sizes') with ordinality as size (value, at)
+           where result_id = $1 and committed_at is not null
+           group by at order by at"#,
+        result_id
+    )
+    .fetch_all(database)
+    .await?;
+    let rows: Vec<u64> = rows.into_iter().map(|rows| rows as u64).collect();
+    Ok(rows.try_into().unwrap_or_default())
+}
+
+async fn months(database: impl PgExecutor<'_>, result_id: i64) -> sqlx::Result<Months> {
+    let months = sqlx::query_scalar!(
+        r#"select coalesce(jsonb_object_agg(month, rows), '{}') as "months!: Json<BTreeMap<Month, u64>>"
+           from (select key as month, sum(value::bigint) as rows
+                 from job_chunks cross join jsonb_each_text(nullif(spread -> 'months', 'null'))
+                 where result_id = $1 and committed_at is not null
+                 group by key) as counted"#,
+        result_id
+    )
+    .fetch_one(database)
+    .await?;
+    Ok(Some(months.0).filter(|months| months.len() <= MAX_MONTHS))
+}
+
 pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> {
     let sums = sqlx::query!(
         r#"select coalesce(sum(valid_amount), 0)::text as "valid_amount!", min(first_date) as first_date,
-                  max(last_date) as last_date
+                  max(last_date) as last_date, coalesce(bool_and(spread is not null), true) as "has_spread!",
+                  coalesce(bool_and(spread -> 'months' <> 'null'), true) as "has_months!"
            from job_chunks where result_id = $1 and committed_at is not null"#,
         result_id
     )
     .fetch_one(&mut *tx)
     .await?;
     let problems = problems(&mut *tx, result_id).await?;
+    let amount_sizes = match sums.has_spread {
+        true => Some(amount_sizes(&mut *tx, result_id).await?),
+        false => None,
+    };
+    let months = match sums.has_spread && sums.has_months {
+        true => months(&mut *tx, result_id).await?,
+        false => None,
+    };
     let commits = sqlx::query!(
         r#"select committed_at as "committed_at!", rows
            from job_chunks where result_id = $1 and committed_at is not null order by committed_at"#,
@@ -280,6 +321,8 @@ pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> 
             .first_date
             .zip(sums.last_date)
             .map(|(first, last)| DateSpan { first, last }),
+        amount_sizes,
+        months,
         commits: commits
             .into_iter()
             .map(|chunk| (chunk.committed_at, chunk.rows as u64))

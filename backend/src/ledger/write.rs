@@ -3,6 +3,7 @@
 use std::io;
 
 use chrono::NaiveDate;
+use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
 use validator::{ChunkRange, RowSet, Summary, Verdicts};
 
@@ -87,11 +88,11 @@ pub(crate) async fn commit(
          set verdicts = chunk.verdicts, duplicates = '', valid_records = chunk.valid, invalid_records = chunk.invalid,
              suspicious_records = chunk.suspicious, ignored_records = chunk.ignored, problems = chunk.problems,
              valid_amount = chunk.amount::numeric, first_date = chunk.first_date, last_date = chunk.last_date,
-             committed_at = clock_timestamp()
+             spread = chunk.spread, committed_at = clock_timestamp()
          from job, unnest($3::integer[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[], $8::jsonb[],
-                          $9::text[], $10::date[], $11::date[], $12::bigint[])
+                          $9::text[], $10::date[], $11::date[], $12::bigint[], $13::jsonb[])
                    as chunk (number, verdicts, valid, invalid, suspicious, problems, amount, first_date, last_date,
-                             ignored)
+                             ignored, spread)
          where stored.result_id = job.result_id and stored.number = chunk.number and committed_at is null
            and stored.rows = chunk.valid + chunk.invalid + chunk.ignored
          returning stored.number",
@@ -106,7 +107,8 @@ pub(crate) async fn commit(
         &columns.amounts,
         &columns.first_dates as &[Option<NaiveDate>],
         &columns.last_dates as &[Option<NaiveDate>],
-        &columns.ignored
+        &columns.ignored,
+        &columns.spread
     )
     .fetch_all(database)
     .await
@@ -131,14 +133,15 @@ pub(crate) async fn insert_validated(
         "insert into job_chunks
              (result_id, number, byte_start, byte_end, first_row, rows, duplicates, verdicts, valid_records,
               invalid_records, suspicious_records, ignored_records, problems, valid_amount, first_date, last_date,
-              committed_at, first_line)
+              committed_at, first_line, spread)
          select $1, number, byte_start, byte_end, first_row, valid + invalid + ignored, '', verdicts, valid, invalid,
-                suspicious, ignored, problems, amount::numeric, first_date, last_date, clock_timestamp(), first_line
+                suspicious, ignored, problems, amount::numeric, first_date, last_date, clock_timestamp(), first_line,
+                spread
          from unnest($2::integer[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::jsonb[], $8::text[],
                      $9::date[], $10::date[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-                     $15::bigint[])
+                     $15::bigint[], $16::jsonb[])
               as chunk (number, verdicts, valid, invalid, suspicious, problems, amount, first_date, last_date,
-                        byte_start, byte_end, first_row, ignored, first_line)",
+                        byte_start, byte_end, first_row, ignored, first_line, spread)",
         result_id,
         &columns.numbers,
         &columns.verdicts,
@@ -153,7 +156,8 @@ pub(crate) async fn insert_validated(
         &place(|chunk| chunk.end),
         &place(|chunk| chunk.first_row),
         &columns.ignored,
-        &first_lines(planned) as &[Option<i64>]
+        &first_lines(planned) as &[Option<i64>],
+        &columns.spread
     )
     .execute(tx)
     .await?;
@@ -172,6 +176,7 @@ struct Columns {
     amounts: Vec<String>,
     first_dates: Vec<Option<NaiveDate>>,
     last_dates: Vec<Option<NaiveDate>>,
+    spread: Vec<serde_json::Value>,
 }
 
 impl Columns {
@@ -192,6 +197,10 @@ impl Columns {
             amounts: column(chunks, |summary| summary.valid_amount.to_string()),
             first_dates: column(chunks, |summary| summary.valid_dates.map(|span| span.first)),
             last_dates: column(chunks, |summary| summary.valid_dates.map(|span| span.last)),
+            spread: column(
+                chunks,
+                |summary| json!({ "sizes": summary.amount_sizes, "months": summary.months }),
+            ),
         }
     }
 }

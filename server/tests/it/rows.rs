@@ -179,6 +179,34 @@ async fn a_report_sums_up_the_rows() {
         found["valid_dates"],
         json!({"first": "2023-01-02", "last": "2024-03-01"})
     );
+    let size = |from: u64, below, rows| json!({"from": from, "below": below, "rows": rows});
+    assert_eq!(
+        found["amounts"].as_array().unwrap()[..3],
+        [
+            size(0, json!(1), 1),
+            size(1, json!(10), 1),
+            size(10, json!(100), 0)
+        ]
+    );
+    assert_eq!(
+        found["months"],
+        json!([{"month": "2023-01", "rows": 1}, {"month": "2024-03", "rows": 1}])
+    );
+
+    // An earlier version has validated the chunk.
+    let job_id = job["id"].as_i64().unwrap();
+    sqlx::query(
+        "update job_chunks set spread = null where result_id = (select result_id from jobs where id = $1)",
+    )
+    .bind(job_id)
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let found = app.get_json(&format!("/jobs/{job_id}/report")).await;
+    assert_eq!(
+        (&found["amounts"], &found["months"]),
+        (&Value::Null, &Value::Null)
+    );
     problem(app.get("/jobs/999999/report").await, StatusCode::NOT_FOUND).await;
 }
 

@@ -1,10 +1,12 @@
 //! One file, every way to its verdicts.
 
+use std::collections::BTreeMap;
+
 use validator::{
-    Candidate, Checked, Checker, ChunkRange, Counts, Encoding, EncodingProbe, ErrorCode, FileError,
-    Format, Head, HeadEnd, IdHasher, Layout, Plan, PlanSink, Planner, Presumed, Reading, RowFilter,
-    RowId, RowSet, SeenHashes, Summary, Transaction, Verdicts, read_rows, scan_slice,
-    validate_chunk,
+    AmountSizes, Candidate, Checked, Checker, ChunkRange, Counts, Encoding, EncodingProbe,
+    ErrorCode, FileError, Format, Head, HeadEnd, IdHasher, Layout, MAX_MONTHS, Plan, PlanSink,
+    Planner, Presumed, Reading, RowFilter, RowId, RowSet, SeenHashes, Summary, Transaction,
+    Verdicts, read_rows, scan_slice, validate_chunk,
 };
 
 use crate::reference::{self, Verdict};
@@ -235,6 +237,26 @@ fn assert_summary(summary: &Summary, rows: &[Transaction]) {
         summary.valid_dates.map(|span| (span.first, span.last)),
         dates().min().zip(dates().max())
     );
+    let mut sizes = [0; AmountSizes::COUNT];
+    for amount in valid().filter_map(|row| row.amount) {
+        let unit = 10_u128.pow(amount.scale().into());
+        let is_from = |size: &usize| {
+            amount.mantissa().unsigned_abs() >= u128::from(AmountSizes::from(*size)) * unit
+        };
+        sizes[(0..AmountSizes::COUNT).rev().find(is_from).unwrap()] += 1;
+    }
+    assert_eq!(summary.amount_sizes.rows(), sizes);
+    let mut months = BTreeMap::new();
+    for date in dates() {
+        *months.entry(date.format("%Y-%m").to_string()).or_insert(0) += 1;
+    }
+    let found = summary.months.as_ref().map(|months| {
+        let months = months
+            .iter()
+            .map(|(month, rows)| (month.to_string(), *rows));
+        months.collect::<BTreeMap<_, _>>()
+    });
+    assert_eq!(found, (months.len() <= MAX_MONTHS).then_some(months));
 }
 
 /// The planner's sink: finds duplicates as the worker does, by hash.
