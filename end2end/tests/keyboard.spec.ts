@@ -143,7 +143,8 @@ test('the sheet shows the keys that the page has @javascript', async ({ page }) 
   await start(page);
   await completed(page);
   await page.getByRole('button', { name: 'Shortcuts' }).click();
-  expect(await keys()).toEqual(['?', 'Ctrl K', 'h', 'b', '/', 'g', '1 – 4', 'j k']);
+  // The rows may come while it is open.
+  await expect.poll(keys).toEqual(['?', 'Ctrl K', 'h', 'b', '/', 'g', '1 – 4', 'j k']);
 });
 
 test('a file is uploaded, started and read by keyboard alone', async ({ page }) => {

@@ -25,8 +25,8 @@ pub fn listen() {
         let clicked = event.target().and_then(|at| at.dyn_into::<Element>().ok());
         let is_asked =
             clicked.is_some_and(|it| it.get_attribute("commandfor").as_deref() == Some(SHEET));
-        if is_asked && let Some(sheet) = document().get_element_by_id(SHEET) {
-            show(&sheet);
+        if is_asked {
+            refresh();
         }
     });
     if let Some(setting) = setting() {
@@ -108,6 +108,13 @@ pub fn step(list: &Element, items: &str, is_forward: bool) -> Option<()> {
             let _ = link.focus();
             return Some(());
         }
+    }
+}
+
+/// Brings the sheet up to date with the page.
+pub fn refresh() {
+    if let Some(sheet) = document().get_element_by_id(SHEET) {
+        show(&sheet);
     }
 }
 

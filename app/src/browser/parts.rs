@@ -19,7 +19,7 @@ use leptos::{
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DomParser, FocusOptions, Headers, RequestInit, SupportedType, Url};
 
-use super::{ages, forms::SENT, morph::morph, preview, selection};
+use super::{ages, forms::SENT, keys, morph::morph, preview, selection};
 use crate::{AppError, PARTS_HEADER, request::query_of};
 
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
@@ -427,6 +427,7 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
         let _ = focused.focus_with_options(&options);
     }
     ages::refresh();
+    keys::refresh();
     preview::refresh();
     selection::refresh();
     ISLANDS.with_borrow(|islands| {
