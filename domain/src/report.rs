@@ -19,11 +19,11 @@ pub struct JobReport {
     pub valid_amount: AmountSum,
     /// The dates of the valid rows; `null` without any.
     pub valid_dates: Option<DateSpan>,
-    /// The valid rows by the size of their amount, whatever its sign, the smallest first. `null` if a version of Batchline
-    /// before this was known has checked some of the rows.
+    /// The valid rows by the size of their amount, regardless of its sign, smallest first. `null` if an earlier version of
+    /// Batchline validated some of the rows.
     pub amounts: Option<Vec<AmountRows>>,
-    /// The valid rows by the month of their date, for months with rows, the first one first. `null` as for `amounts`, and if
-    /// there are more than 1,200 months.
+    /// The valid rows by the month of their date, in order, without months that have no rows. `null` in the same case as
+    /// `amounts`, and if there are more than 1,200 months.
     pub months: Option<Vec<MonthRows>>,
     pub throughput: Throughput,
 }
@@ -32,7 +32,7 @@ pub struct JobReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AmountRows {
-    /// The least amount of this size: 0, 1, 10, 100 and so on.
+    /// The smallest amount of this size: 0, 1, 10, 100 and so on.
     pub from: u64,
     /// Where the next size begins; `null` for the largest.
     pub below: Option<u64>,

@@ -31,8 +31,8 @@ test('a finished file is summed up, and its problems lead to their rows', async 
     'Impossible date1 (1%)',
   ]);
   const valid = page.getByRole('region', { name: 'Valid rows' });
-  await expect(valid.getByRole('img', { name: 'Amounts by size: the most, 95 rows, are 10 – 100.' })).toBeVisible();
-  await expect(valid.getByRole('img', { name: 'Rows by month: the most, 95 rows, are 2024-03.' })).toBeVisible();
+  await expect(valid.getByRole('img', { name: 'Amounts by size. Largest group: 10 – 100, 95 rows.' })).toBeVisible();
+  await expect(valid.getByRole('img', { name: 'Rows by month. Largest group: 2024-03, 95 rows.' })).toBeVisible();
   await valid.getByText('As a table').last().click();
   const months = valid.getByRole('table', { name: 'Rows by month' }).locator('tbody').getByRole('row');
   await expect(months).toHaveText(['2024-0395', '2024-041']);

@@ -1,4 +1,4 @@
-//! How valid rows are spread over the sizes of their amounts and over the months of their dates.
+//! The distribution of valid rows over sizes of amounts and over months.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::{Amount, date::Day};
 
-/// Rows by the size of their amount, whatever its sign: below 1, then from each power of ten to the next, the last one
-/// without an end.
+/// Rows by the size of their amount, regardless of its sign: below 1, then from each power of ten to the next. The last
+/// size is open-ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AmountSizes([u64; Self::COUNT]);
@@ -131,13 +131,12 @@ impl<'de> Deserialize<'de> for Month {
 /// Rows by the month of their date. `None` if there are more than [`MAX_MONTHS`].
 pub type Months = Option<BTreeMap<Month, u64>>;
 
-/// Months that are told apart: a century. Nobody looks at more, and they would take more room in the ledger than
-/// the verdicts.
+/// The most months that are kept, a century of them. This bounds what a chunk takes in the ledger.
 pub const MAX_MONTHS: usize = 1200;
 
 /// [`Months`] to which rows are added.
 pub(crate) struct MonthTally {
-    /// Counts that aren't among `months` yet. Most files have only a few months, which don't meet here.
+    /// Counts that aren't in `months` yet. The months of most files all have a place of their own here.
     recent: [(Key, u64); Self::RECENT],
     months: Months,
 }
@@ -158,7 +157,7 @@ impl MonthTally {
     #[inline]
     pub(crate) fn add(&mut self, day: Day) {
         let key = day.month();
-        // The months of five years in a row are apart.
+        // Five consecutive years don't collide.
         let at = (key + 12 * (key >> 8)) as usize % Self::RECENT;
         let (recent, rows) = &mut self.recent[at];
         if *recent == key {

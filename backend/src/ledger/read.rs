@@ -234,9 +234,9 @@ pub(crate) struct Sums {
     pub problems: Problems,
     pub valid_amount: AmountSum,
     pub valid_dates: Option<DateSpan>,
-    /// `None` if a version before has validated some of the rows.
+    /// `None` if an earlier version validated some of the rows.
     pub amount_sizes: Option<AmountSizes>,
-    /// The same, and if there are too many.
+    /// `None` in the same case, and if there are too many.
     pub months: Months,
     /// When each chunk was committed, in that order, and its rows.
     pub commits: Vec<(DateTime<Utc>, u64)>,

@@ -3,10 +3,10 @@ use leptos::prelude::*;
 
 use super::chart::{Bar, chart, table};
 
-/// Bars that can be told apart on a phone.
+/// The most bars that fit on the screen of a phone.
 const MOST_BARS: u32 = 60;
 
-/// How the valid rows are spread over amounts and months. Empty without valid rows, or if it isn't known.
+/// Charts of the valid rows by amount and by month. Empty without valid rows, and for results of earlier versions.
 #[component]
 pub fn Spread<'a>(report: &'a JobReport) -> impl IntoView + use<> {
     let amounts = report.amounts.as_deref().map(amount_bars);
@@ -34,7 +34,7 @@ fn figure(bars: &[Bar], title: &'static str, names: &'static str) -> AnyView {
             false => most,
         });
     let description = most.map_or_else(String::new, |most| {
-        format!("{title}: the most, {}, are {}.", most.said, most.name)
+        format!("{title}. Largest group: {}, {}.", most.name, most.said)
     });
     let ends = [bars.first(), bars.last().filter(|_| bars.len() > 1)];
     let captions = ends.into_iter().flatten().map(|bar| bar.name.clone());
