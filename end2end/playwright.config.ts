@@ -2,9 +2,7 @@ import { existsSync } from 'node:fs';
 import { defineConfig, devices } from '@playwright/test';
 
 // A machine's own Chromium, where Playwright's can't be downloaded; else Playwright's.
-const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium'].find(
-  (path) => path && existsSync(path),
-);
+const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium'].find((path) => path && existsSync(path));
 
 const chromium = {
   ...devices['Desktop Chrome'],
@@ -33,10 +31,7 @@ export default defineConfig({
   expect: { timeout: 60_000 },
   reporter: [['list'], ['html', { open: 'never' }]],
   // Pictures are taken only where somebody says where to put them, and script/chaos brings its own job.
-  grepInvert: [
-    ...(process.env.SCREENSHOTS_DIR ? [] : [/@screenshots/]),
-    ...(process.env.CHAOS_JOB ? [] : [/@chaos/]),
-  ],
+  grepInvert: [...(process.env.SCREENSHOTS_DIR ? [] : [/@screenshots/]), ...(process.env.CHAOS_JOB ? [] : [/@chaos/])],
   use: {
     baseURL: process.env.BATCHLINE_URL ?? 'http://127.0.0.1:3000',
     trace: 'retain-on-failure',

@@ -70,9 +70,7 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 
 const built = await readdir(join(site, 'pkg'));
 const named = (pattern) => `/pkg/${built.find((name) => pattern.test(name))}`;
-const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium'].find(
-  (path) => path && existsSync(path),
-);
+const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium'].find((path) => path && existsSync(path));
 const browser = await chromium.launch({
   executablePath,
   args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],

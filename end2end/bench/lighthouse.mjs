@@ -121,9 +121,7 @@ try {
       name.padEnd(14),
       scores.map((score) => String(score).padStart(4)).join('  '),
       '|',
-      ['first-contentful-paint', 'largest-contentful-paint', 'interactive', 'total-blocking-time']
-        .map(time)
-        .join(''),
+      ['first-contentful-paint', 'largest-contentful-paint', 'interactive', 'total-blocking-time'].map(time).join(''),
       lhr.audits['cumulative-layout-shift'].numericValue.toFixed(3),
       '|',
       `${Math.round(wasm / 1000)} kB  ${Math.round(bytes(requests) / 1000)} kB`,

@@ -43,7 +43,9 @@ test('axe finds nothing on any page @javascript @once', async ({ page }) => {
   await page.keyboard.press('Escape');
   await page.keyboard.press('Control+k');
   await page.keyboard.type('march');
-  await expect(page.getByRole('dialog', { name: 'Find' }).getByRole('link', { name: 'march.csv' }).first()).toBeVisible();
+  await expect(
+    page.getByRole('dialog', { name: 'Find' }).getByRole('link', { name: 'march.csv' }).first(),
+  ).toBeVisible();
   await expectAccessible(page, 'what is found');
   await page.goto('/users');
   await expectAccessible(page, 'the users');
@@ -84,9 +86,9 @@ test('axe finds nothing on several files, versions, and a row in its drawer @jav
   const dashboard = page.url();
   // One file at a time until then.
   await live(page);
-  await page.getByLabel('File', { exact: true }).setInputFiles(
-    ['one.csv', 'two.csv'].map((name) => ({ name, mimeType: 'text/csv', buffer: Buffer.from(FILE) })),
-  );
+  await page
+    .getByLabel('File', { exact: true })
+    .setInputFiles(['one.csv', 'two.csv'].map((name) => ({ name, mimeType: 'text/csv', buffer: Buffer.from(FILE) })));
   await expect(page.getByRole('list', { name: 'Chosen files' }).getByText(/rows are invalid/)).toHaveCount(2);
   await expectAccessible(page, 'several files');
   await page.goto(dashboard);
@@ -94,7 +96,9 @@ test('axe finds nothing on several files, versions, and a row in its drawer @jav
   await start(page);
   await completed(page);
   await page.getByRole('link', { name: 'Upload a corrected version' }).click();
-  await page.getByLabel('File', { exact: true }).setInputFiles({ name: 'april.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) });
+  await page
+    .getByLabel('File', { exact: true })
+    .setInputFiles({ name: 'april.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) });
   await page.getByRole('button', { name: 'Upload and start' }).click();
   await expect(page).toHaveTitle(/^Completed · april/);
   await page.getByText('By kind of error').click();
@@ -141,7 +145,9 @@ test('a job on paper shows what it came to, and nothing to click @once', async (
   const cell = page.getByRole('table', { name: 'Transactions' }).getByRole('cell').first();
   expect(await cell.evaluate((element) => getComputedStyle(element).display)).toBe('table-cell');
   const address = page.url().replace(/^.*\/\//, '');
-  await expect(page.getByText(`${user.name}, ${user.email} · payments.csv · printed from ${address} at 20`)).toBeVisible();
+  await expect(
+    page.getByText(`${user.name}, ${user.email} · payments.csv · printed from ${address} at 20`),
+  ).toBeVisible();
   await expect(page.getByText('Total (valid rows)')).toBeVisible();
   await expect(page.getByRole('table', { name: 'Transactions' })).toBeVisible();
   for (const role of ['button', 'searchbox', 'spinbutton'] as const) {

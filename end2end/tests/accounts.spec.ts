@@ -59,7 +59,9 @@ test('a new user sets a password, signs in, and looks after the account', async 
   await expect(page.getByText('Your password is set. Sign in with it.')).toBeVisible();
 
   await signIn(page, user.email, 'not the password');
-  await expect(page.getByRole('alert').filter({ hasText: "The email address or the password isn't right." })).toBeVisible();
+  await expect(
+    page.getByRole('alert').filter({ hasText: "The email address or the password isn't right." }),
+  ).toBeVisible();
   await expect(page.getByLabel('Email')).toHaveValue(user.email);
   await expect(page).toHaveTitle('Error: Sign in · Batchline');
   await page.getByLabel('Password').fill(password);

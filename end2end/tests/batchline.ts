@@ -113,7 +113,10 @@ export async function expectFits(page: Page) {
 // In both themes, one wide and one narrow. What axe finds is listed by rule and element.
 export async function expectAccessible(page: Page, what: string) {
   const before = page.viewportSize();
-  for (const [colorScheme, width] of [['light', 1280], ['dark', 320]] as const) {
+  for (const [colorScheme, width] of [
+    ['light', 1280],
+    ['dark', 320],
+  ] as const) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 900 });
     const { violations } = await new AxeBuilder({ page }).analyze();

@@ -42,9 +42,7 @@ async function process(request: APIRequestContext, user: string, name: string, c
   const { id } = await uploaded.json();
   await request.post(`/api/jobs/${id}/start`);
   const job = async () => (await request.get(`/api/jobs/${id}`)).json();
-  await expect
-    .poll(async () => (await job()).status, { timeout: 60_000 })
-    .toMatch(/completed|failed/);
+  await expect.poll(async () => (await job()).status, { timeout: 60_000 }).toMatch(/completed|failed/);
   return job();
 }
 
@@ -92,9 +90,7 @@ test('a file that would fail says why, as its job does @javascript @once', async
   }
 });
 
-test('problems are shown by kind, with the first rows, and how the file is read @javascript', async ({
-  page,
-}) => {
+test('problems are shown by kind, with the first rows, and how the file is read @javascript', async ({ page }) => {
   await createUser(page);
   const rows = [
     'Note;Transaction-ID;Amount;Timestamp',
@@ -170,9 +166,7 @@ test.describe('a check of a file on disk @once', () => {
     await expect(check(page, 'large.csv')).toContainText('Too many rows to download here: more than 100.0');
   });
 
-  test('ends when another file is chosen, and never keeps anybody from the upload @javascript', async ({
-    page,
-  }) => {
+  test('ends when another file is chosen, and never keeps anybody from the upload @javascript', async ({ page }) => {
     await createUser(page);
     await page.getByLabel('File', { exact: true }).setInputFiles(large);
     await expect(page.getByRole('button', { name: 'Stop check' })).toBeVisible();
@@ -199,15 +193,18 @@ test.describe('a check of a file on disk @once', () => {
     await ended(page, 'changing.csv');
     await writeFile(changing, `${SAMPLE}TXN005,1,2024-01-01,One more\n`);
     await page.getByRole('button', { name: 'Check again' }).click();
-    await expect(check(page, 'changing.csv')).toContainText('The file can\'t be read');
+    await expect(check(page, 'changing.csv')).toContainText("The file can't be read");
     await rm(changing);
     await page.getByRole('button', { name: 'Upload only' }).click();
-    await expect(page.getByText('The file can\'t be read any more')).toBeVisible();
+    await expect(page.getByText("The file can't be read any more")).toBeVisible();
   });
 });
 
 for (const part of ['js', 'wasm']) {
-  test(`a check whose ${part} can't be loaded says so, and hinders nothing @javascript @once`, async ({ page, context }) => {
+  test(`a check whose ${part} can't be loaded says so, and hinders nothing @javascript @once`, async ({
+    page,
+    context,
+  }) => {
     await createUser(page);
     await context.route(`**/pkg/check.*.${part}`, (route) => route.abort());
     await choose(page, 'payments.csv', SAMPLE);

@@ -17,7 +17,17 @@ test('a generated client uploads, starts, waits, pages and downloads @once', asy
   run(bin('openapi-typescript/bin/cli.js'), description, '--output', schema);
   copyFileSync('client/job.ts', program);
   writeFileSync(join(outputDir, 'package.json'), '{"type": "module"}');
-  const options = ['--strict', '--target', 'es2022', '--module', 'nodenext', '--lib', 'es2022,dom', '--typeRoots', outputDir];
+  const options = [
+    '--strict',
+    '--target',
+    'es2022',
+    '--module',
+    'nodenext',
+    '--lib',
+    'es2022,dom',
+    '--typeRoots',
+    outputDir,
+  ];
   run(bin('typescript/bin/tsc'), ...options, program);
   expect(JSON.parse(run(join(outputDir, 'job.js'), api))).toEqual({
     status: 'completed',

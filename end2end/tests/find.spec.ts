@@ -33,7 +33,9 @@ test('a job, a user and a page are found from anywhere @javascript', async ({ pa
   await live(page);
   await page.getByRole('link', { name: 'Find', exact: true }).click();
   await field(page).fill(user.email);
-  await palette(page).getByRole('link', { name: `${user.name} ${user.email}` }).click();
+  await palette(page)
+    .getByRole('link', { name: `${user.name} ${user.email}` })
+    .click();
   await expect(page).toHaveURL(userPage);
 
   await live(page);

@@ -13,10 +13,7 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
   await start(page);
   await completed(page);
   await expect(page).toHaveTitle('Completed · payments.csv · Batchline');
-  await expect(page.getByRole('progressbar', { name: 'Progress of payments.csv' })).toHaveAttribute(
-    'value',
-    '100',
-  );
+  await expect(page.getByRole('progressbar', { name: 'Progress of payments.csv' })).toHaveAttribute('value', '100');
   await expectCounts(page, {
     'Total rows': '4',
     Processed: '4',

@@ -67,7 +67,12 @@ test('the focus stays in the rows that are chosen by keyboard @javascript', asyn
   expect(await focused(page)).not.toBe('BODY');
 
   const pager = page.getByRole('navigation', { name: 'Pages' });
-  for (const [link, rows] of [['Last', '41–60'], ['First', '1–20'], ['Next', '21–40'], ['Previous', '1–20']]) {
+  for (const [link, rows] of [
+    ['Last', '41–60'],
+    ['First', '1–20'],
+    ['Next', '21–40'],
+    ['Previous', '1–20'],
+  ]) {
     await press(page, 'link', link);
     await expect(page.getByText(`${rows} of 60 rows`)).toBeVisible();
     await expect(pager.getByText(link, { exact: true })).toBeFocused();
@@ -76,7 +81,10 @@ test('the focus stays in the rows that are chosen by keyboard @javascript', asyn
   await expect(page.getByText('1–20 of 20 rows')).toBeVisible();
   expect(await focused(page)).not.toBe('BODY');
   // The link of the kind goes with its filter.
-  await page.getByRole('navigation', { name: 'Filter by verdict' }).getByRole('link', { name: /^Amount/ }).focus();
+  await page
+    .getByRole('navigation', { name: 'Filter by verdict' })
+    .getByRole('link', { name: /^Amount/ })
+    .focus();
   await page.keyboard.press('2');
   await expect(page.getByText('1–20 of 40 rows')).toBeVisible();
   expect(await focused(page)).not.toBe('BODY');
@@ -102,7 +110,9 @@ test('each change of the rows is announced once @javascript', async ({ page }) =
     const heard: string[] = [];
     Object.assign(window, { heard });
     new MutationObserver((changes) => {
-      const regions = changes.map(({ target }) => (target as Element).closest?.(live) ?? target.parentElement?.closest(live));
+      const regions = changes.map(
+        ({ target }) => (target as Element).closest?.(live) ?? target.parentElement?.closest(live),
+      );
       for (const region of new Set(regions)) if (region?.textContent) heard.push(region.textContent);
     }).observe(document.body, { subtree: true, childList: true, characterData: true });
   });
@@ -110,7 +120,14 @@ test('each change of the rows is announced once @javascript', async ({ page }) =
   const steps: [() => Promise<unknown>, string][] = [
     [() => filters.getByRole('link', { name: /^Valid/ }).click(), '40 rows, valid, page 1 of 2.'],
     [() => page.getByRole('link', { name: 'Next' }).click(), '40 rows, valid, page 2 of 2.'],
-    [() => page.getByRole('searchbox').fill('Row 1').then(() => page.keyboard.press('Enter')), '8 rows, valid.'],
+    [
+      () =>
+        page
+          .getByRole('searchbox')
+          .fill('Row 1')
+          .then(() => page.keyboard.press('Enter')),
+      '8 rows, valid.',
+    ],
     [() => page.getByRole('combobox', { name: 'Rows per page' }).selectOption('50 rows'), '8 rows, valid.'],
     [() => filters.getByRole('link', { name: /^All/ }).click(), '11 rows.'],
   ];

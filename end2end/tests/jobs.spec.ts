@@ -16,7 +16,7 @@ const select = (page: Page, name: string) => page.getByRole('checkbox', { name: 
 const tab = (page: Page, name: string) =>
   page.getByRole('navigation', { name: 'Filter by status' }).getByRole('link', { name });
 
-test('everybody\'s jobs are found by file and user, filtered, ordered and paged', async ({ page, request }) => {
+test("everybody's jobs are found by file and user, filtered, ordered and paged", async ({ page, request }) => {
   const user = await createUser(page);
   const userId = idOf(page);
   const ids: number[] = [];
@@ -71,7 +71,7 @@ test('everybody\'s jobs are found by file and user, filtered, ordered and paged'
   await expect(page.getByText('Status must be pending')).toContainText('from must be a date like 2024-01-31.');
 });
 
-test('several jobs are started together, and what can\'t be is told', async ({ page, request }) => {
+test("several jobs are started together, and what can't be is told", async ({ page, request }) => {
   await createUser(page);
   const userId = idOf(page);
   const done = await send(request, userId, 'done.csv', 'no,header\n');
@@ -108,7 +108,9 @@ test('deleting several jobs asks first, by number and size', async ({ page, requ
   await select(page, 'two.csv').check();
   await page.getByRole('group', { name: 'Selected jobs' }).getByRole('button', { name: 'Delete…' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Delete 2 jobs?' })).toBeVisible();
-  await expect(page.getByText(`This deletes 2 files (${SAMPLE.length * 2} bytes) with all rows and results.`)).toBeVisible();
+  await expect(
+    page.getByText(`This deletes 2 files (${SAMPLE.length * 2} bytes) with all rows and results.`),
+  ).toBeVisible();
   await page.getByRole('link', { name: 'Keep them' }).click();
   await expect(page).toHaveURL(user);
   await expect(listed(page)).toHaveCount(3);
@@ -179,7 +181,11 @@ test('the list of all jobs is live, running ones on top @javascript @large', asy
   expect(await page.evaluate(() => 'stayed' in window)).toBe(true);
 });
 
-test('jobs can be selected without JavaScript while one is running @large', async ({ page, request, javaScriptEnabled }) => {
+test('jobs can be selected without JavaScript while one is running @large', async ({
+  page,
+  request,
+  javaScriptEnabled,
+}) => {
   test.skip(javaScriptEnabled !== false, 'with JavaScript the page is not loaded anew');
   await createUser(page);
   const userId = idOf(page);

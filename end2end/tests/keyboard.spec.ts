@@ -75,7 +75,8 @@ test('j and k go through the rows, and Enter opens one @javascript', async ({ pa
   await page.keyboard.press('s');
   await completed(page);
   const job = page.url();
-  const row = (number: string) => page.getByRole('table', { name: 'Transactions' }).getByRole('link', { name: number, exact: true });
+  const row = (number: string) =>
+    page.getByRole('table', { name: 'Transactions' }).getByRole('link', { name: number, exact: true });
   await expect(row('1')).toBeVisible();
   await page.keyboard.press('j');
   await expect(row('1')).toBeFocused();
@@ -150,7 +151,9 @@ test('the sheet shows the keys that the page has @javascript', async ({ page }) 
 test('a file is uploaded, started and read by keyboard alone', async ({ page }) => {
   await createUser(page);
   // What a file chooser gives can't be typed; all else can.
-  await page.getByLabel('File', { exact: true }).setInputFiles({ name: 'k.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) });
+  await page
+    .getByLabel('File', { exact: true })
+    .setInputFiles({ name: 'k.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) });
   await page.getByRole('button', { name: 'Upload only' }).focus();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('heading', { level: 1, name: 'k.csv' })).toBeVisible();

@@ -14,7 +14,9 @@ test('no page of a running job shows markup @large', async ({ page }) => {
   await expectNoMarkup(page);
   await start(page);
   // The page shows it before the server knows it.
-  await expect(async () => expect(await (await page.request.get(job)).text()).toContain('http-equiv="refresh"')).toPass();
+  await expect(async () =>
+    expect(await (await page.request.get(job)).text()).toContain('http-equiv="refresh"'),
+  ).toPass();
   const running = [job, user, `${job}?ask=cancel`, `${job}?filter=invalid`];
   await Promise.all(
     running.map(async (url) => {

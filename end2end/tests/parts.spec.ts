@@ -10,7 +10,9 @@ const live = (page: Page) => expect(page.getByRole('button', { name: 'Shortcuts'
 const ROWS = Array.from({ length: 60 }, (_, row) => `R${row},${row % 3 ? 1 : 'x'},2024-01-01,${'long '.repeat(50)}`);
 const FILE = `transaction_id,amount,date,description\n${ROWS.join('\n')}\n`;
 
-test('rows are chosen, and chosen again on the way back, without loading the page anew @javascript', async ({ page }) => {
+test('rows are chosen, and chosen again on the way back, without loading the page anew @javascript', async ({
+  page,
+}) => {
   await createUser(page);
   await upload(page, 'mixed.csv', FILE);
   await live(page);

@@ -3,7 +3,10 @@ import { completed, createUser, expectCounts, start, upload } from './batchline'
 
 const FILE = [
   'transaction_id,amount,date,description',
-  ...Array.from({ length: 95 }, (_, row) => `GOOD${row + 1},10.50,2024-03-${String((row % 28) + 1).padStart(2, '0')},Ordinary`),
+  ...Array.from(
+    { length: 95 },
+    (_, row) => `GOOD${row + 1},10.50,2024-03-${String((row % 28) + 1).padStart(2, '0')},Ordinary`,
+  ),
   'BAD1,ten,2024-02-30,Wrong twice',
   'BAD2,eleven,2024-03-02,Wrong once',
   'BAD3,,2024-03-02,Nothing',
@@ -101,7 +104,11 @@ test('colours say whether the rows are valid, also where the browser chooses the
   expect(badges.size).toBe(3);
   // Of invalid rows the number stands out, and leads to them.
   expect(await colour('[data-kind=invalid] dd')).not.toBe(await colour('[data-kind=total] dd'));
-  await page.getByRole('region', { name: 'Progress' }).locator('[data-kind=invalid]').getByRole('link', { name: '2' }).click();
+  await page
+    .getByRole('region', { name: 'Progress' })
+    .locator('[data-kind=invalid]')
+    .getByRole('link', { name: '2' })
+    .click();
   await expect(page).toHaveURL(/\?filter=invalid#rows$/);
   await page.emulateMedia({ forcedColors: 'active' });
   const border = await page.getByRole('progressbar').evaluate((element) => getComputedStyle(element).borderTopWidth);

@@ -20,7 +20,8 @@ test('a row has a page of its own with everything that the file says', async ({ 
   await expect(page.getByRole('heading', { level: 1, name: 'Row 3' })).toBeVisible();
   await expect(page.getByText('line 4 of the file')).toBeVisible();
   await expect(page.getByText('A,2,2024-01-02,the same id', { exact: true })).toBeVisible();
-  const value = (name: string) => page.locator('dt', { hasText: new RegExp(`^${name}$`) }).locator('xpath=following-sibling::dd');
+  const value = (name: string) =>
+    page.locator('dt', { hasText: new RegExp(`^${name}$`) }).locator('xpath=following-sibling::dd');
   await expect(value('Note')).toHaveText('the same id');
   await expect(value('amount')).toHaveText('2');
   await page.getByRole('link', { name: 'row 1', exact: true }).click();
@@ -92,5 +93,7 @@ test('deleting a file asks by its name and size', async ({ page }) => {
   await createUser(page);
   await upload(page, 'rows.csv', FILE);
   await page.getByRole('button', { name: 'Delete file…' }).click();
-  await expect(page.getByRole('dialog')).toContainText(`This deletes rows.csv (${FILE.length} bytes), its rows and results.`);
+  await expect(page.getByRole('dialog')).toContainText(
+    `This deletes rows.csv (${FILE.length} bytes), its rows and results.`,
+  );
 });

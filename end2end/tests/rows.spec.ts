@@ -13,7 +13,10 @@ const FILE = [
 
 const table = (page: Page) => page.getByRole('table', { name: 'Transactions' });
 // Without the head.
-const rows = (page: Page) => table(page).getByRole('row').filter({ has: page.getByRole('cell') });
+const rows = (page: Page) =>
+  table(page)
+    .getByRole('row')
+    .filter({ has: page.getByRole('cell') });
 const filters = (page: Page) => page.getByRole('navigation', { name: 'Filter by verdict' });
 
 test.beforeEach(async ({ page }) => {
@@ -25,13 +28,12 @@ test.beforeEach(async ({ page }) => {
 });
 
 test('filter, search and page stand in the URL', async ({ page }) => {
-  await filters(page).getByRole('link', { name: /^Invalid/ }).click();
+  await filters(page)
+    .getByRole('link', { name: /^Invalid/ })
+    .click();
   await expect(page).toHaveURL(/\?filter=invalid/);
   await expect(rows(page)).toHaveCount(3);
-  await expect(filters(page).getByRole('link', { name: 'Invalid 3' })).toHaveAttribute(
-    'aria-current',
-    'true',
-  );
+  await expect(filters(page).getByRole('link', { name: 'Invalid 3' })).toHaveAttribute('aria-current', 'true');
 
   await page.getByRole('searchbox', { name: 'Search in ID and description' }).fill('wrong');
   await page.getByRole('button', { name: 'Search' }).click();
@@ -44,7 +46,9 @@ test('filter, search and page stand in the URL', async ({ page }) => {
 
   await page.goBack();
   await expect(rows(page)).toHaveCount(3);
-  await filters(page).getByRole('link', { name: /^Suspicious/ }).click();
+  await filters(page)
+    .getByRole('link', { name: /^Suspicious/ })
+    .click();
   await expect(rows(page)).toHaveCount(1);
   await expect(rows(page)).toContainText('60,000');
 
@@ -57,7 +61,9 @@ test('filter, search and page stand in the URL', async ({ page }) => {
 });
 
 test('each error stands in its field', async ({ page }) => {
-  await filters(page).getByRole('link', { name: /^Invalid/ }).click();
+  await filters(page)
+    .getByRole('link', { name: /^Invalid/ })
+    .click();
   await expect(rows(page)).toHaveCount(3);
   const cell = (row: number, column: number) => rows(page).nth(row).getByRole('cell').nth(column);
   await expect(cell(0, 2)).not.toHaveText('');
@@ -73,7 +79,9 @@ test('what a file says is text, never markup', async ({ page }) => {
   page.on('dialog', () => {
     throw new Error('a script of the file ran');
   });
-  await filters(page).getByRole('link', { name: /^Invalid/ }).click();
+  await filters(page)
+    .getByRole('link', { name: /^Invalid/ })
+    .click();
   await expect(page.getByText('<img src=x onerror=alert(1)>')).toBeVisible();
   await expect(table(page).locator('img')).toHaveCount(0);
 });
@@ -116,7 +124,9 @@ test('without a connection the rows stay @javascript', async ({ page, context })
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
   const url = page.url();
   await context.setOffline(true);
-  await filters(page).getByRole('link', { name: /^Invalid/ }).click();
+  await filters(page)
+    .getByRole('link', { name: /^Invalid/ })
+    .click();
   const sentence = page.getByText("The server can't be reached. Check the connection and try again.");
   await expect(sentence).toBeVisible();
   await expect(page).toHaveURL(url);
@@ -125,7 +135,9 @@ test('without a connection the rows stay @javascript', async ({ page, context })
   await expect(page).toHaveURL(url);
   await context.setOffline(false);
   await expect(sentence).toBeHidden();
-  await filters(page).getByRole('link', { name: /^Invalid/ }).click();
+  await filters(page)
+    .getByRole('link', { name: /^Invalid/ })
+    .click();
   await expect(rows(page)).toHaveCount(3);
 });
 
@@ -139,7 +151,9 @@ test('the invalid rows can be downloaded with their reasons', async ({ page }) =
   expect(lines[0]).toBe(
     'transaction_id,amount,date,description,row_number,line,is_valid,is_suspicious,errors,error_message',
   );
-  expect(lines[1]).toContain('BAD1,ten,2024-02-30,Wrong twice,47,48,false,false,amount.not_a_number;date.out_of_range,');
+  expect(lines[1]).toContain(
+    'BAD1,ten,2024-02-30,Wrong twice,47,48,false,false,amount.not_a_number;date.out_of_range,',
+  );
   expect(lines[3]).toContain('transaction_id.duplicate');
 
   await page.getByText('More downloads').click();

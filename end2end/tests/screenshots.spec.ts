@@ -63,7 +63,9 @@ test('pictures of the pages @screenshots', async ({ page }) => {
         await page.goto(url);
         await page.waitForLoadState('networkidle');
         if (name === 'checked') {
-          await page.getByLabel('File', { exact: true }).setInputFiles({ name: 'march.csv', mimeType: 'text/csv', buffer: Buffer.from(FILE) });
+          await page
+            .getByLabel('File', { exact: true })
+            .setInputFiles({ name: 'march.csv', mimeType: 'text/csv', buffer: Buffer.from(FILE) });
           await expect(page.getByRole('button', { name: 'Check again' })).toBeVisible();
         }
         // Nothing may be wider than the screen.

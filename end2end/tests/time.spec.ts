@@ -10,10 +10,19 @@ test('the title says how a job stands, and nothing moves until its end @javascri
     const titles = new Set<string>();
     const shifts: string[] = [];
     Object.assign(window, { titles, shifts });
-    new MutationObserver(() => titles.add(document.title)).observe(document.head, { subtree: true, childList: true, characterData: true });
+    new MutationObserver(() => titles.add(document.title)).observe(document.head, {
+      subtree: true,
+      childList: true,
+      characterData: true,
+    });
     new PerformanceObserver((list) => {
-      for (const entry of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean; sources: { node?: Element }[] })[]) {
-        if (!entry.hadRecentInput) shifts.push(`${entry.value.toFixed(3)} ${entry.sources.map(({ node }) => node?.id || node?.className)}`);
+      for (const entry of list.getEntries() as (PerformanceEntry & {
+        value: number;
+        hadRecentInput: boolean;
+        sources: { node?: Element }[];
+      })[]) {
+        if (!entry.hadRecentInput)
+          shifts.push(`${entry.value.toFixed(3)} ${entry.sources.map(({ node }) => node?.id || node?.className)}`);
       }
     }).observe({ type: 'layout-shift' });
   });
@@ -25,7 +34,10 @@ test('the title says how a job stands, and nothing moves until its end @javascri
   const titles = await page.evaluate(() => [...(window as unknown as { titles: Set<string> }).titles]);
   for (const title of titles) expect(title).toMatch(/^(\d+%|Finishing|Completed|long\.csv) · /);
   const shifts = await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts);
-  expect(shifts.reduce((sum, shift) => sum + Number.parseFloat(shift), 0), shifts.join('\n')).toBeLessThan(0.02);
+  expect(
+    shifts.reduce((sum, shift) => sum + Number.parseFloat(shift), 0),
+    shifts.join('\n'),
+  ).toBeLessThan(0.02);
 });
 
 test('a job of which nothing is heard says what it waits for @javascript @once', async ({ page }) => {
@@ -73,7 +85,9 @@ test('a job that was cancelled says after how many rows @large', async ({ page, 
   await page.getByRole(javaScriptEnabled ? 'button' : 'link', { name: 'Cancel…' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel job' }).click();
   await expect(page.getByText('Cancelled', { exact: true })).toBeVisible();
-  await expect(page.getByText(/^Cancelled (after [\d,]+ rows|before any row was checked)\. Retrying starts again from row 1\.$/)).toBeVisible();
+  await expect(
+    page.getByText(/^Cancelled (after [\d,]+ rows|before any row was checked)\. Retrying starts again from row 1\.$/),
+  ).toBeVisible();
 });
 
 test.describe('elsewhere', () => {
@@ -97,7 +111,10 @@ test.describe('elsewhere', () => {
     }
     await page.goto(user);
     const age = page.getByRole('table', { name: 'Files' }).locator('time');
-    const utc = at.toISOString().replace('T', ' ').replace(/\.\d+Z/, ' UTC');
+    const utc = at
+      .toISOString()
+      .replace('T', ' ')
+      .replace(/\.\d+Z/, ' UTC');
     await expect(age).toHaveAttribute('title', javaScriptEnabled ? `${local} (${utc})` : utc);
   });
 });

@@ -89,7 +89,10 @@ test('started in two tabs, a job runs once', async ({ page, context }) => {
 
   await start(page);
   // The other tab may have heard of it before the click: then there is no button left.
-  await other.getByRole('button', button).click({ timeout: 2_000 }).catch(() => {});
+  await other
+    .getByRole('button', button)
+    .click({ timeout: 2_000 })
+    .catch(() => {});
 
   for (const tab of [page, other]) {
     await completed(tab);

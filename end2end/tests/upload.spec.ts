@@ -14,8 +14,7 @@ const choose = (page: Page, name: string, content: string | Buffer) =>
   });
 
 // The page has taken over once it checks the file.
-const takenOver = (page: Page) =>
-  expect(page.getByRole('button', { name: 'Check again' })).toBeVisible();
+const takenOver = (page: Page) => expect(page.getByRole('button', { name: 'Check again' })).toBeVisible();
 
 const jobs = async (page: Page) => {
   const user = new URL(page.url()).pathname.split('/').pop();
@@ -43,9 +42,7 @@ test('an upload shows its progress and can be cancelled @javascript', async ({ p
   const upload = page.getByRole('button', { name: 'Upload only' });
   await upload.click();
   const progress = page.getByRole('progressbar', { name: 'Sent part of the file' });
-  await expect
-    .poll(async () => Number(await progress.getAttribute('value')), { timeout: 20_000 })
-    .toBeGreaterThan(5);
+  await expect.poll(async () => Number(await progress.getAttribute('value')), { timeout: 20_000 }).toBeGreaterThan(5);
   expect(Number(await progress.getAttribute('value'))).toBeLessThan(100);
   await expect(page.getByText(/kB of 5\.\d\sMB/)).toBeVisible();
 
@@ -90,12 +87,19 @@ test('each refusal is a sentence @javascript @once', async ({ page }) => {
   await createUser(page);
   await choose(page, 'payments.csv', SAMPLE);
   await takenOver(page);
-  const error = (kind: string, message: string) =>
-    JSON.stringify({ kind, message, fields: [], typed: [] });
+  const error = (kind: string, message: string) => JSON.stringify({ kind, message, fields: [], typed: [] });
   const answers = [
-    { status: 413, body: error('TooLarge', 'The file is larger than 5 bytes.'), says: 'The file is larger than 5 bytes.' },
+    {
+      status: 413,
+      body: error('TooLarge', 'The file is larger than 5 bytes.'),
+      says: 'The file is larger than 5 bytes.',
+    },
     { status: 413, body: '<html>nginx</html>', says: 'The file is too large to be accepted here.' },
-    { status: 503, body: error('Unavailable', 'The database can\'t be reached.'), says: 'The database can\'t be reached.' },
+    {
+      status: 503,
+      body: error('Unavailable', "The database can't be reached."),
+      says: "The database can't be reached.",
+    },
     { status: 500, body: 'oops', says: 'Something went wrong on our side.' },
   ];
   for (const { says, ...answer } of answers) {
@@ -230,7 +234,9 @@ test('a name from right to left keeps its extension at the end', async ({ page }
   await expect(name.locator('bdi')).toHaveText('معاملات 2024');
 });
 
-test('where the module of the form fails to load, the form is sent as without JavaScript @javascript @once', async ({ page }) => {
+test('where the module of the form fails to load, the form is sent as without JavaScript @javascript @once', async ({
+  page,
+}) => {
   await page.route('**/pkg/split_*.wasm', (route) => route.abort());
   const failed = page.waitForEvent('requestfailed', (request) => request.url().endsWith('.wasm'));
   await createUser(page);

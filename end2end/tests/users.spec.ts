@@ -5,10 +5,7 @@ test('users are listed newest first', async ({ page }) => {
   const older = await createUser(page);
   const newer = await createUser(page);
   await page.goto('/users');
-  const names = await page
-    .getByRole('list', { name: 'Users' })
-    .getByRole('link')
-    .allTextContents();
+  const names = await page.getByRole('list', { name: 'Users' }).getByRole('link').allTextContents();
   expect(names).toContain(older.name);
   expect(names.indexOf(newer.name)).toBeLessThan(names.indexOf(older.name));
 });
@@ -36,9 +33,7 @@ test('an email address that is none is refused beside its field', async ({ page 
   // The browser lets it pass: only the server asks for a dot.
   await page.getByLabel('Email').fill('ann@example');
   await page.getByRole('button', { name: 'Create user' }).click();
-  await expect(page.getByLabel('Email')).toHaveAccessibleDescription(
-    'Enter an email address like name@example.com.',
-  );
+  await expect(page.getByLabel('Email')).toHaveAccessibleDescription('Enter an email address like name@example.com.');
   await expect(page.getByLabel('Name')).toHaveValue('Ann');
 });
 
