@@ -21,6 +21,7 @@ postgres_version=18.6
 temporal_version=1.9.1
 moto_version=5.2.5 # the S3 server of the tests
 schemathesis_version=4.32.5 # with which the tests ask the API what its description says
+shellcheck_version=0.11.0
 
 cargo_leptos_home=$cache/cargo-leptos-$cargo_leptos_version
 wasm_bindgen_home=$cache/wasm-bindgen-$wasm_bindgen_version
@@ -29,6 +30,7 @@ postgres_home=$cache/postgresql-${postgres_version%%.*} # a directory or a link 
 temporal_home=$cache/temporal-$temporal_version
 moto_home=$cache/moto-$moto_version
 schemathesis_home=$cache/schemathesis-$schemathesis_version
+shellcheck_home=$cache/shellcheck-$shellcheck_version
 
 export PATH="$cargo_leptos_home/bin:$wasm_bindgen_home/bin:$binaryen_home/node_modules/.bin:$PATH"
 
