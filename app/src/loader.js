@@ -1,6 +1,21 @@
 // Loads the page's WebAssembly once the page is painted, so that it takes nothing from what is to be seen first. Until
 // then, and where it fails, links and forms work as they do without it.
 ((script, module) => {
+  // The form for uploads has code of its own, which few visits need: it is loaded when somebody turns to the form, or drags
+  // something into the window. What they have chosen by then is found in its field.
+  const onceTurnedTo = (island, input, start) => {
+    const listening = new AbortController();
+    const turned = () => {
+      listening.abort();
+      start();
+    };
+    if (input.files.length || island.contains(document.activeElement)) return turned();
+    const { signal } = listening;
+    for (const event of ['pointerover', 'pointerdown', 'focusin', 'change']) {
+      island.addEventListener(event, turned, { signal });
+    }
+    addEventListener('dragenter', turned, { signal });
+  };
   let begun = false;
   const load = async () => {
     if (begun) return;
@@ -12,7 +27,10 @@
     for (const island of document.querySelectorAll('leptos-island')) {
       // Whoever clicks or scrolls meanwhile comes first.
       await new Promise((resolve) => setTimeout(resolve));
-      app[island.dataset.component](island);
+      const start = () => app[island.dataset.component](island);
+      const input = island.querySelector('input[type=file]');
+      if (input) onceTurnedTo(island, input, start);
+      else start();
     }
     document.documentElement.dataset.live = '';
   };

@@ -84,7 +84,7 @@ const pages = [
   ['delete jobs', `/jobs/delete?job=${jobs.pending.id}`],
   ['find', '/find?q=completed'],
   ['formats', '/formats'],
-  ['docs', '/docs'],
+  ['docs', '/api/docs'],
   ['problems', '/problems'],
 ].map(([name, path]) => [name, web + path]);
 const cookie = accounts && (await signIn());

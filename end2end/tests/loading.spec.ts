@@ -15,13 +15,18 @@ test('the WebAssembly is loaded once the page is painted @javascript @once', asy
   }
 });
 
-test('what checks a file is loaded when the first one is chosen @javascript @once', async ({ page }) => {
+test('the form for uploads is loaded for whoever turns to it, and what checks a file when one is chosen @javascript @once', async ({
+  page,
+}) => {
   const loaded: string[] = [];
   page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
   const modules = () => loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.split(/_\d|\./)[0]);
   await createUser(page);
-  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
-  // The form for uploads is a module of its own.
+  loaded.length = 0;
+  await page.reload();
+  await expect(page.locator('html[data-live]')).toBeAttached();
+  expect(modules()).toEqual(['/pkg/batchline']);
+  await page.keyboard.press('u');
   const form = '/pkg/split_upload_form_loader';
   await expect.poll(() => new Set(modules())).toEqual(new Set(['/pkg/batchline', form]));
   const file = { name: 'payments.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) };
