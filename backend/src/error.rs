@@ -3,6 +3,8 @@
 
 use domain::InvalidField;
 
+use crate::storage::ReadError;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,26 @@ impl From<object_store::Error> for Error {
                 Self::Unavailable(sentence.to_owned())
             }
             error => Self::Internal(anyhow::Error::new(error).context("file storage")),
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(object_store::Error::NotFound { path, .. }) => {
+                tracing::error!(path, "a stored file is missing");
+                let sentence =
+                    "The uploaded file is missing from the storage, so its rows can't be read.";
+                Self::Unavailable(sentence.to_owned())
+            }
+            ReadError::Store(error) => error.into(),
+            ReadError::Changed => {
+                tracing::error!("a stored file has changed");
+                let sentence =
+                    "The stored file has changed since it was uploaded, so its rows can't be read.";
+                Self::Unavailable(sentence.to_owned())
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ mod rows;
 mod saved_formats;
 mod search;
 mod small_jobs;
+mod stored_files;
 mod strangers;
 mod users;
 mod versions;
