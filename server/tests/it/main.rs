@@ -7,6 +7,7 @@ mod accounts;
 mod api;
 mod audit;
 mod control;
+mod degrading;
 mod files;
 mod formats;
 mod forms;
