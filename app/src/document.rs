@@ -3,7 +3,10 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use axum::{
-    http::{StatusCode, header::CONTENT_SECURITY_POLICY},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_SECURITY_POLICY, REFRESH},
+    },
     response::{Html, IntoResponse, Response},
 };
 use backend::Viewer;
@@ -35,6 +38,8 @@ pub struct Page {
     pub html: String,
     /// What marks the scripts and styles in the document as ours.
     pub(crate) nonce: String,
+    /// After how many seconds a browser asks for it again by itself.
+    pub(crate) again_after: Option<u32>,
 }
 
 impl IntoResponse for Page {
@@ -48,9 +53,14 @@ impl IntoResponse for Page {
              style-src 'self' 'nonce-{nonce}' '{WITHOUT_SCRIPT_HASH}'; img-src 'self' data:; \
              connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         );
+        let mut headers = HeaderMap::new();
+        if let Some(seconds) = self.again_after {
+            headers.insert(REFRESH, seconds.into());
+        }
         (
             self.status,
             [(CONTENT_SECURITY_POLICY, policy)],
+            headers,
             Html(self.html),
         )
             .into_response()
@@ -379,6 +389,7 @@ impl Site {
             status,
             html,
             nonce,
+            again_after: None,
         }
     }
 

@@ -1,7 +1,11 @@
 //! The one error of all use cases. Its variants are what a caller can act on; `Display` of all but
 //! [`Error::Internal`] is a sentence for people.
 
+use std::io;
+
 use domain::InvalidField;
+
+use crate::storage::ReadError;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -44,11 +48,11 @@ impl From<sqlx::Error> for Error {
             let sentence = "The database takes too long to answer. Try again in a moment.";
             return Self::Unavailable(sentence.to_owned());
         }
-        if !is_outage(&error) {
+        let Some(sentence) = outage(&error) else {
             return Self::Internal(error.into());
-        }
-        tracing::warn!(%error, "PostgreSQL can't be reached");
-        Self::Unavailable("The database can't be reached. Try again in a moment.".to_owned())
+        };
+        tracing::warn!(%error, "PostgreSQL can't be used");
+        Self::Unavailable(sentence.to_owned())
     }
 }
 
@@ -58,10 +62,31 @@ impl From<object_store::Error> for Error {
             // What a store that is away, or refuses to serve, comes to once the retries are used up.
             object_store::Error::Generic { .. } => {
                 tracing::warn!(%error, "the file storage can't be used");
-                let sentence = "The file storage can't be reached. Try again in a moment.";
+                let sentence = disk_trouble(&error)
+                    .unwrap_or("The file storage can't be reached. Try again in a moment.");
                 Self::Unavailable(sentence.to_owned())
             }
             error => Self::Internal(anyhow::Error::new(error).context("file storage")),
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(object_store::Error::NotFound { path, .. }) => {
+                tracing::error!(path, "a stored file is missing");
+                let sentence =
+                    "The uploaded file is missing from the storage, so its rows can't be read.";
+                Self::Unavailable(sentence.to_owned())
+            }
+            ReadError::Store(error) => error.into(),
+            ReadError::Changed => {
+                tracing::error!("a stored file has changed");
+                let sentence =
+                    "The stored file has changed since it was uploaded, so its rows can't be read.";
+                Self::Unavailable(sentence.to_owned())
+            }
         }
     }
 }
@@ -72,20 +97,48 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-/// Whether PostgreSQL is away, starting, stopping or full, rather than at odds with us.
-fn is_outage(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        // SQLSTATE classes 08, "connection exception", and 53, "insufficient resources"; 57P… is the
-        // server being shut down or not up yet.
-        // https://www.postgresql.org/docs/current/errcodes-appendix.html
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "53", "57P"]
-                .iter()
-                .any(|class| code.starts_with(class))
-        }),
-        _ => false,
+/// Says what is the matter if PostgreSQL is away, starting, stopping, full or read-only, rather than at odds with us.
+fn outage(error: &sqlx::Error) -> Option<&'static str> {
+    const AWAY: &str = "The database can't be reached. Try again in a moment.";
+    let code = match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+            return Some(AWAY);
+        }
+        sqlx::Error::Database(error) => error.code()?,
+        _ => return None,
+    };
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html
+    match &*code {
+        "25006" => Some(
+            "The database is read-only at the moment, so nothing can be changed. Try again later.",
+        ),
+        "53100" => Some("The database has no room left. Tell your administrator."),
+        // "Connection exception", "insufficient resources"; the server is being shut down, or not up yet.
+        code if ["08", "53", "57P"]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
+        {
+            Some(AWAY)
+        }
+        _ => None,
     }
+}
+
+/// Says what is the matter with a disk that takes no more.
+fn disk_trouble(error: &object_store::Error) -> Option<&'static str> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                return Some("The file storage is full. Tell your administrator.");
+            }
+            Some(io::ErrorKind::ReadOnlyFilesystem) => {
+                return Some("The file storage is read-only at the moment. Try again later.");
+            }
+            _ => cause = error.source(),
+        }
+    }
+    None
 }
 
 /// Whether PostgreSQL has ended the statement, as after `statement_timeout`.
@@ -102,4 +155,27 @@ pub(crate) fn violates(error: &sqlx::Error, constraint: &str) -> bool {
         .as_database_error()
         .and_then(|error| error.constraint())
         == Some(constraint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said() {
+        for (kind, word) in [
+            (io::ErrorKind::StorageFull, "full"),
+            (io::ErrorKind::QuotaExceeded, "full"),
+            (io::ErrorKind::ReadOnlyFilesystem, "read-only"),
+            (io::ErrorKind::PermissionDenied, "reached"),
+        ] {
+            let error = anyhow::Error::new(io::Error::from(kind)).context("writing");
+            let error = object_store::Error::Generic {
+                store: "LocalFileSystem",
+                source: error.into(),
+            };
+            let sentence = Error::from(error).to_string();
+            assert!(sentence.contains(word), "{kind}: {sentence}");
+        }
+    }
 }

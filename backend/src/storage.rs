@@ -1,5 +1,7 @@
 //! The uploaded files, kept as they came: on a disk or in an object store.
 
+mod checksums;
+
 use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
@@ -15,6 +17,8 @@ use sha2::{Digest, Sha256};
 use tokio::{runtime::Handle, task::JoinSet};
 use url::Url;
 
+use self::checksums::Checksums;
+pub(crate) use self::checksums::{BLOCK_BYTES, Checksummer};
 use crate::{Error, Result};
 
 /// Bytes that are sent to the store at a time (object stores want at least 5 MiB), and how many such
@@ -44,8 +48,49 @@ pub(crate) struct StoredFile {
     pub bytes: u64,
     /// Lower-case hexadecimal.
     pub sha256: String,
+    /// As [`CheckedFile::new`] takes them.
+    pub checksums: Vec<u8>,
     /// Whether it may be text.
     pub is_text: bool,
+}
+
+/// A stored file, and what its bytes must be.
+#[derive(Clone)]
+pub(crate) struct CheckedFile {
+    pub key: Arc<str>,
+    /// A version before has stored a file without them.
+    checksums: Option<Arc<Checksums>>,
+}
+
+impl CheckedFile {
+    pub fn stored(key: &str, checksums: Checksums) -> Self {
+        Self {
+            key: key.into(),
+            checksums: Some(checksums.into()),
+        }
+    }
+
+    /// `checksums` as [`Self::encoded_checksums`] returns them.
+    pub fn new(key: &str, checksums: Option<&[u8]>) -> Result<Self> {
+        let checksums = checksums.map(Checksums::decode).transpose();
+        Ok(Self {
+            key: key.into(),
+            checksums: checksums.map_err(anyhow::Error::new)?.map(Arc::new),
+        })
+    }
+
+    pub fn encoded_checksums(&self) -> Option<Vec<u8>> {
+        Some(self.checksums.as_ref()?.encode())
+    }
+}
+
+/// Why a file can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error(transparent)]
+    Store(#[from] object_store::Error),
+    #[error("the stored file has changed since it was stored")]
+    Changed,
 }
 
 impl Storage {
@@ -95,6 +140,7 @@ impl Storage {
         E: std::fmt::Display,
     {
         let mut hasher = Sha256::new();
+        let mut checksummer = Checksummer::default();
         let mut beginning = Vec::new();
         let mut bytes = 0_u64;
         let mut upload = self.upload(key).await?;
@@ -117,6 +163,7 @@ impl Storage {
                 return Err(Error::TooLarge { limit });
             }
             hasher.update(&piece);
+            checksummer.update(&piece);
             let lacking = SNIFF_BYTES.saturating_sub(beginning.len());
             beginning.extend_from_slice(&piece[..lacking.min(piece.len())]);
             if let Err(error) = upload.write(&piece).await {
@@ -129,6 +176,7 @@ impl Storage {
         Ok(StoredFile {
             bytes,
             sha256: format!("{:x}", HexDigest(&hasher.finalize())),
+            checksums: checksummer.finish().encode(),
             is_text: sniff(&beginning) == Kind::Text,
         })
     }
@@ -149,32 +197,81 @@ impl Storage {
         })
     }
 
-    /// The bytes of a range that lies within the file.
-    pub(crate) async fn read(&self, key: &str, range: Range<u64>) -> object_store::Result<Bytes> {
+    /// The bytes of a range that lies within an object.
+    pub(crate) async fn read_object(
+        &self,
+        key: &str,
+        range: Range<u64>,
+    ) -> object_store::Result<Bytes> {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
         self.store.get_range(&Path::from(key), range).await
     }
 
+    /// The bytes of a range that lies within the file.
+    pub(crate) async fn read(
+        &self,
+        file: &CheckedFile,
+        range: Range<u64>,
+    ) -> Result<Bytes, ReadError> {
+        let mut read = self.read_ranges(file, &[range]).await?;
+        Ok(read.pop().unwrap_or_default())
+    }
+
     /// The bytes of several ranges that lie within the file. From an object store neighbours come with one request.
     pub(crate) async fn read_ranges(
         &self,
-        key: &str,
+        file: &CheckedFile,
         ranges: &[Range<u64>],
-    ) -> object_store::Result<Vec<Bytes>> {
+    ) -> Result<Vec<Bytes>, ReadError> {
+        let path = Path::from(&*file.key);
+        let Some(checksums) = &file.checksums else {
+            return Ok(self.get(&path, ranges).await?);
+        };
+        let around: Vec<_> = ranges.iter().map(|range| checksums.around(range)).collect();
+        let blocks = match self.get(&path, &around).await {
+            Ok(blocks) => blocks,
+            // What is shorter than it was hasn't these bytes.
+            Err(error @ object_store::Error::Generic { .. }) => {
+                let now = self.store.head(&path).await;
+                return Err(match now.is_ok_and(|now| now.size != checksums.bytes()) {
+                    true => ReadError::Changed,
+                    false => error.into(),
+                });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut read = Vec::with_capacity(ranges.len());
+        for ((range, around), blocks) in ranges.iter().zip(around).zip(blocks) {
+            if range.is_empty() {
+                read.push(Bytes::new());
+                continue;
+            }
+            let wanted = range.start - around.start..range.end - around.start;
+            let is_whole = blocks.len() as u64 == around.end - around.start;
+            if !is_whole || !checksums.match_blocks(around.start, &blocks) {
+                return Err(ReadError::Changed);
+            }
+            read.push(blocks.slice(wanted.start as usize..wanted.end as usize));
+        }
+        Ok(read)
+    }
+
+    async fn get(&self, path: &Path, ranges: &[Range<u64>]) -> object_store::Result<Vec<Bytes>> {
         match ranges {
             [] => Ok(Vec::new()),
-            [range] => Ok(vec![self.read(key, range.clone()).await?]),
-            ranges => self.store.get_ranges(&Path::from(key), ranges).await,
+            [range] if range.is_empty() => Ok(vec![Bytes::new()]),
+            [range] => Ok(vec![self.store.get_range(path, range.clone()).await?]),
+            ranges => self.store.get_ranges(path, ranges).await,
         }
     }
 
     /// A file of `bytes` bytes in slices of `slice_bytes` bytes.
-    pub(crate) fn slices(&self, key: &str, bytes: u64, slice_bytes: u64) -> SliceReader {
+    pub(crate) fn slices(&self, file: &CheckedFile, bytes: u64, slice_bytes: u64) -> SliceReader {
         SliceReader {
             storage: self.clone(),
-            key: key.into(),
+            file: file.clone(),
             bytes,
             slice_bytes,
             at: 0,
@@ -332,28 +429,28 @@ async fn abort(mut multipart: Box<dyn MultipartUpload>) {
 /// Reads a file slice by slice. Each comes with its place in the file.
 pub(crate) struct SliceReader {
     storage: Storage,
-    key: Arc<str>,
+    file: CheckedFile,
     bytes: u64,
     slice_bytes: u64,
     at: u64,
 }
 
 impl SliceReader {
-    pub async fn next(&mut self) -> object_store::Result<Option<(u64, Bytes)>> {
+    pub async fn next(&mut self) -> Result<Option<(u64, Bytes)>, ReadError> {
         if self.at >= self.bytes {
             return Ok(None);
         }
         let start = self.at;
         self.at = self.bytes.min(start + self.slice_bytes);
-        let slice = self.storage.read(&self.key, start..self.at).await?;
+        let slice = self.storage.read(&self.file, start..self.at).await?;
         Ok(Some((start, slice)))
     }
 
     /// The slices that are left, in their order. So many are read at the same time.
-    pub fn stream(self, lanes: usize) -> impl Stream<Item = object_store::Result<(u64, Bytes)>> {
+    pub fn stream(self, lanes: usize) -> impl Stream<Item = Result<(u64, Bytes), ReadError>> {
         let Self {
             storage,
-            key,
+            file,
             bytes,
             slice_bytes,
             at,
@@ -361,10 +458,10 @@ impl SliceReader {
         let starts = (at..bytes).step_by(usize::try_from(slice_bytes).unwrap_or(usize::MAX));
         stream::iter(starts)
             .map(move |start| {
-                let (storage, key) = (storage.clone(), key.clone());
+                let (storage, file) = (storage.clone(), file.clone());
                 async move {
                     let end = bytes.min(start + slice_bytes);
-                    Ok((start, storage.read(&key, start..end).await?))
+                    Ok((start, storage.read(&file, start..end).await?))
                 }
             })
             .buffered(lanes)

@@ -5,6 +5,9 @@ use leptos::prelude::*;
 
 use crate::{AppError, ErrorKind, Page, Site};
 
+/// Seconds after which a page asks again that can't be shown because a service is away.
+const AGAIN_AFTER: u32 = 10;
+
 pub fn not_found(site: &Site) -> Page {
     let sentence = "This page doesn't exist. It may have been deleted, or the link is wrong.";
     refused(site, StatusCode::NOT_FOUND, sentence)
@@ -63,12 +66,17 @@ pub fn failure(site: &Site, error: AppError) -> Page {
             </a>
         }
     });
+    let again_after = (error.kind == ErrorKind::Unavailable).then_some(AGAIN_AFTER);
+    let by_itself = again_after.map(|seconds| {
+        view! { <p class="muted">{format!("The page tries again every {seconds} seconds.")}</p> }
+    });
     let back = back(site);
-    site.page(status, &title.clone(), || {
+    let page = site.page(status, &title.clone(), || {
         view! {
             <section class="failure">
                 <h1>{title}</h1>
                 <p>{advice}</p>
+                {by_itself}
                 <p class="actions">
                     {again} <a class="button" href="/">
                         {back}
@@ -76,5 +84,9 @@ pub fn failure(site: &Site, error: AppError) -> Page {
                 </p>
             </section>
         }
-    })
+    });
+    Page {
+        again_after,
+        ..page
+    }
 }

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgExecutor, types::Json};
 use validator::{Format, Layout, Question, Reading};
 
 use super::{numbers, query_jobs};
-use crate::{Error, Result, temporal::Attempt};
+use crate::{Error, Result, storage::CheckedFile, temporal::Attempt};
 
 pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: JobId) -> Result<Job> {
     query_jobs!("select", "from job_states where id = $1", job_id.get())
@@ -104,8 +104,15 @@ pub(crate) struct IdIndex {
 pub(crate) struct Source {
     pub result_id: i64,
     pub storage_key: String,
+    pub checksums: Option<Vec<u8>>,
     pub layout: Json<Layout>,
     pub id_index: Option<Json<IdIndex>>,
+}
+
+impl Source {
+    pub fn file(&self) -> Result<CheckedFile> {
+        CheckedFile::new(&self.storage_key, self.checksums.as_deref())
+    }
 }
 
 /// The file of a job. `None` before it is planned, and where there is no such job.
@@ -115,8 +122,9 @@ pub(crate) async fn source(
 ) -> sqlx::Result<Option<Source>> {
     sqlx::query_as!(
         Source,
-        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!", layout as "layout!: Json<Layout>",
-                  id_index as "id_index: Json<IdIndex>"
+        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!",
+                  case when content_key is null then checksums else content_checksums end as checksums,
+                  layout as "layout!: Json<Layout>", id_index as "id_index: Json<IdIndex>"
            from jobs where id = $1 and layout is not null"#,
         job_id.get()
     )
@@ -131,8 +139,9 @@ pub(crate) async fn source_of_result(
 ) -> sqlx::Result<Option<Source>> {
     sqlx::query_as!(
         Source,
-        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!", layout as "layout!: Json<Layout>",
-                  id_index as "id_index: Json<IdIndex>"
+        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!",
+                  case when content_key is null then checksums else content_checksums end as checksums,
+                  layout as "layout!: Json<Layout>", id_index as "id_index: Json<IdIndex>"
            from jobs where result_id = $1 and layout is not null"#,
         result_id
     )
@@ -147,8 +156,9 @@ pub(crate) async fn source_of_attempt(
 ) -> sqlx::Result<Option<Source>> {
     sqlx::query_as!(
         Source,
-        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!", layout as "layout!: Json<Layout>",
-                  id_index as "id_index: Json<IdIndex>"
+        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!",
+                  case when content_key is null then checksums else content_checksums end as checksums,
+                  layout as "layout!: Json<Layout>", id_index as "id_index: Json<IdIndex>"
            from jobs where id = $1 and run = $2 and status = 'processing' and layout is not null"#,
         attempt.job_id.get(),
         attempt.number as i32
@@ -267,6 +277,7 @@ pub(crate) struct Work {
     pub result_id: i64,
     pub user_id: i64,
     pub storage_key: String,
+    pub checksums: Option<Vec<u8>>,
     pub bytes: i64,
     pub is_planned: bool,
     /// What is given about the file.
@@ -279,6 +290,13 @@ pub(crate) struct Work {
     pub saved_encodings: Vec<String>,
 }
 
+impl Work {
+    /// The file as it was uploaded.
+    pub fn file(&self) -> Result<CheckedFile> {
+        CheckedFile::new(&self.storage_key, self.checksums.as_deref())
+    }
+}
+
 /// The job if it is being processed in this attempt.
 pub(crate) async fn work(
     database: impl PgExecutor<'_>,
@@ -286,7 +304,8 @@ pub(crate) async fn work(
 ) -> sqlx::Result<Option<Work>> {
     sqlx::query_as!(
         Work,
-        r#"select result_id as "result_id!", user_id, storage_key, bytes, layout is not null as "is_planned!",
+        r#"select result_id as "result_id!", user_id, storage_key, checksums, bytes,
+                  layout is not null as "is_planned!",
                   format as "format: Json<Format>", saved_format_id, filename,
                   array(
                       select distinct coalesce(saved.format ->> 'encoding', '') from saved_formats as saved

@@ -9,7 +9,12 @@ use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
 use validator::{Counts, FileError, Format, Layout, Reading};
 
 use super::{events, numbers, query, query::IdIndex, query_jobs};
-use crate::{Error, Result, database, error::violates, storage::StoredFile, temporal::Attempt};
+use crate::{
+    Error, Result, database,
+    error::violates,
+    storage::{CheckedFile, StoredFile},
+    temporal::Attempt,
+};
 
 /// Makes a pending job of a stored file, and publishes it with the transaction. Fails with [`Error::NotFound`] if the user is gone.
 pub(crate) async fn create(
@@ -23,8 +28,8 @@ pub(crate) async fn create(
 ) -> Result<Job> {
     let job = query_jobs!(
         "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text, saved_format_id,
-                           corrects_job_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning",
+                           corrects_job_id, checksums)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning",
         "",
         user_id.get(),
         filename,
@@ -34,7 +39,8 @@ pub(crate) async fn create(
         Json(format) as _,
         file.is_text,
         saved_format_id.map(SavedFormatId::get),
-        corrects.map(JobId::get)
+        corrects.map(JobId::get),
+        file.checksums
     )
     .fetch_one(&mut *tx)
     .await
@@ -296,7 +302,7 @@ pub(crate) struct Planned<'a> {
 pub(crate) async fn has_content(
     tx: &mut PgConnection,
     attempt: Attempt,
-    key: &str,
+    content: &CheckedFile,
     bytes: u64,
 ) -> sqlx::Result<bool> {
     let noted = sqlx::query!(
@@ -305,11 +311,12 @@ pub(crate) async fn has_content(
          ), removal as (
              insert into removals (storage_key) select content_key from before where content_key is not null
          )
-         update jobs set content_key = $3, content_bytes = $4 from before where jobs.id = before.id",
+         update jobs set content_key = $3, content_bytes = $4, content_checksums = $5 from before where jobs.id = before.id",
         attempt.job_id.get(),
         attempt.number as i32,
-        key,
-        bytes as i64
+        &*content.key,
+        bytes as i64,
+        content.encoded_checksums()
     )
     .execute(tx)
     .await?;

@@ -33,7 +33,7 @@ async fn derive_one(tx: &mut PgConnection, storage: &Storage, chunk: &OldChunk) 
     // A result that is being removed has no job any more.
     let Some(source) = source else { return Ok(()) };
     let range = chunk.byte_start as u64..chunk.byte_end as u64;
-    let bytes = match storage.read(&source.storage_key, range).await {
+    let bytes = match storage.read(&source.file()?, range).await {
         Ok(bytes) => bytes,
         Err(error) => {
             tracing::warn!(%error, storage_key = source.storage_key, "an old result can't be read");

@@ -12,6 +12,7 @@ use super::{StepError, convert::convert, scratch::Scratch};
 use crate::{
     Backend, Storage, database, deletion_queue,
     jobs::{query::Work, transition},
+    storage::{CheckedFile, Checksummer},
     temporal::Attempt,
 };
 
@@ -43,7 +44,7 @@ const PIECE_BYTES: u64 = 4 << 20;
 
 /// Where the text of a job's file is.
 pub(super) struct Content {
-    pub key: String,
+    pub file: CheckedFile,
     pub bytes: u64,
     pub container: Option<Container>,
     pub sheet: Option<String>,
@@ -57,13 +58,14 @@ pub(super) async fn of(
     sheet: Option<&str>,
 ) -> Result<Result<Content, FileError>, StepError> {
     let bytes = work.bytes as u64;
+    let file = work.file()?;
     let beginning = 0..bytes.min(SNIFF_BYTES as u64);
     let kind = match bytes {
         0 => Kind::Text,
-        _ => sniff(&backend.storage.read(&work.storage_key, beginning).await?),
+        _ => sniff(&backend.storage.read(&file, beginning).await?),
     };
     let stored = || Content {
-        key: work.storage_key.clone(),
+        file: file.clone(),
         bytes,
         container: None,
         sheet: None,
@@ -78,13 +80,7 @@ pub(super) async fn of(
     let _conversion = conversion.map_err(|closed| StepError::Defect(closed.into()))?;
     let scratch = Scratch::new().map_err(scratch_failed)?;
     let request = Request {
-        input: local_copy(
-            &backend.storage,
-            &work.storage_key,
-            bytes,
-            scratch.path().join("in"),
-        )
-        .await?,
+        input: local_copy(&backend.storage, &file, bytes, scratch.path().join("in")).await?,
         output: scratch.path().join("out"),
         limits: Limits {
             max_unpacked_bytes: MAX_TEXT_BYTES,
@@ -117,15 +113,15 @@ async fn store(
     let key = format!("{}.{}.text", work.storage_key, Uuid::new_v4());
     deletion_queue::expect_file(&backend.pool, &key).await?;
     let write = upload(&backend.storage, &key, output);
-    deletion_queue::while_writing(&backend.pool, &key, write).await?;
+    let file = deletion_queue::while_writing(&backend.pool, &key, write).await?;
     let mut tx = database::begin(&backend.pool).await?;
     deletion_queue::keep_file(&mut tx, &key).await?;
-    if !transition::has_content(&mut tx, attempt, &key, converted.bytes).await? {
+    if !transition::has_content(&mut tx, attempt, &file, converted.bytes).await? {
         return Err(StepError::Outdated);
     }
     tx.commit().await?;
     Ok(Content {
-        key,
+        file,
         bytes: converted.bytes,
         container: match converted.container {
             Kind::Ods => Some(Container::Ods),
@@ -136,39 +132,42 @@ async fn store(
     })
 }
 
-async fn upload(storage: &Storage, key: &str, path: PathBuf) -> Result<(), StepError> {
+async fn upload(storage: &Storage, key: &str, path: PathBuf) -> Result<CheckedFile, StepError> {
     use tokio::io::AsyncReadExt;
     let mut file = File::open(path).await.map_err(scratch_failed)?;
     let mut upload = storage.upload(key).await?;
     let mut piece = vec![0; PIECE_BYTES as usize];
+    let mut checksummer = Checksummer::default();
     loop {
         let length = file.read(&mut piece).await.map_err(scratch_failed)?;
         if length == 0 {
             break;
         }
+        checksummer.update(&piece[..length]);
         if let Err(error) = upload.write(&piece[..length]).await {
             upload.abort().await;
             return Err(error.into());
         }
     }
-    Ok(upload.finish().await?)
+    upload.finish().await?;
+    Ok(CheckedFile::stored(key, checksummer.finish()))
 }
 
 /// The stored file on this machine's disk: where it is, or a copy under `path`.
 async fn local_copy(
     storage: &Storage,
-    key: &str,
+    stored: &CheckedFile,
     bytes: u64,
     path: PathBuf,
 ) -> Result<PathBuf, StepError> {
-    if let Some(path) = storage.local_path(key) {
+    if let Some(path) = storage.local_path(&stored.key) {
         return Ok(path);
     }
     let mut file = File::create(&path).await.map_err(scratch_failed)?;
     let mut at = 0;
     while at < bytes {
         let end = bytes.min(at + PIECE_BYTES);
-        let piece = storage.read(key, at..end).await?;
+        let piece = storage.read(stored, at..end).await?;
         file.write_all(&piece).await.map_err(scratch_failed)?;
         at = end;
     }

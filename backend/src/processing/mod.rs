@@ -25,7 +25,7 @@ pub use validate::validate_chunks;
 use sqlx::PgPool;
 use validator::{Counts, FileError};
 
-use crate::{jobs::transition, temporal::Attempt};
+use crate::{jobs::transition, storage::ReadError, temporal::Attempt};
 
 /// What a step has committed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -89,6 +89,17 @@ impl From<object_store::Error> for StepError {
                 "The uploaded file is no longer in the storage. Upload it again.".to_owned(),
             ),
             error => Self::Retry(error.into()),
+        }
+    }
+}
+
+impl From<ReadError> for StepError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Changed => Self::Unreadable(
+                "The stored file has changed since it was uploaded. Upload it again.".to_owned(),
+            ),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     },
     ledger,
     results::id_index,
-    storage::SliceReader,
+    storage::{BLOCK_BYTES, CheckedFile, SliceReader},
     temporal::Attempt,
 };
 
@@ -125,7 +125,7 @@ async fn read_and_store(
     };
     let applied = applied::apply(&backend.pool, work, chosen, async || {
         let head = 0..content.bytes.min(applied::HEAD_BYTES);
-        Ok(backend.storage.read(&content.key, head).await?)
+        Ok(backend.storage.read(&content.file, head).await?)
     })
     .await?;
     let name = applied.name.as_deref();
@@ -134,7 +134,7 @@ async fn read_and_store(
         sheet: content.sheet.clone(),
         ..applied.format
     };
-    let mut scanned = match scan(&backend.storage, (&content.key, content.bytes), &format).await? {
+    let mut scanned = match scan(&backend.storage, (&content.file, content.bytes), &format).await? {
         Ok(scanned) => scanned,
         Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error, name).await),
     };
@@ -207,11 +207,13 @@ fn lanes() -> usize {
 /// The inner error says why the file can't be read.
 async fn scan(
     storage: &Storage,
-    (key, bytes): (&str, u64),
+    (file, bytes): (&CheckedFile, u64),
     format: &Format,
 ) -> Result<Result<Scanned, FileError>, StepError> {
-    let slice_bytes = (bytes / 32).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end()) & !1;
-    let mut slices = storage.slices(key, bytes, slice_bytes);
+    let slice_bytes = (bytes / 32).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end());
+    // Whole blocks: none is read twice for its checksum.
+    let slice_bytes = slice_bytes / BLOCK_BYTES * BLOCK_BYTES;
+    let mut slices = storage.slices(file, bytes, slice_bytes);
     let (head, first) = match read_head(&mut slices, format).await? {
         Ok(read) => read,
         Err(error) => return Ok(Err(error)),

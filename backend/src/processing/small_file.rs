@@ -49,7 +49,7 @@ pub async fn process_small_file(
     };
     let bytes = backend
         .storage
-        .read(&work.storage_key, 0..work.bytes as u64)
+        .read(&work.file()?, 0..work.bytes as u64)
         .await?;
     let chosen = applied::by_choice(&backend.pool, &work).await?;
     let head = bytes.slice(..bytes.len().min(applied::HEAD_BYTES as usize));

@@ -10,6 +10,7 @@ use crate::{
     Backend,
     jobs::query,
     ledger::{self, OpenChunk, ValidatedChunk},
+    storage::CheckedFile,
     temporal::Attempt,
 };
 
@@ -23,6 +24,7 @@ pub async fn validate_chunks(
     let source = query::source_of_attempt(&backend.pool, attempt)
         .await?
         .ok_or(StepError::Outdated)?;
+    let file = source.file()?;
     let layout = Arc::new(source.layout.0);
     let open = ledger::open_chunks(&backend.pool, source.result_id, &numbers).await?;
     let mut validated = Vec::with_capacity(open.len());
@@ -30,7 +32,7 @@ pub async fn validate_chunks(
     for at in 0..open.len() {
         let bytes = match next.take() {
             Some(bytes) => bytes,
-            None => read(backend, &source.storage_key, &open[at]).await?,
+            None => read(backend, &file, &open[at]).await?,
         };
         let duplicates = RowSet::decode(&open[at].duplicates)
             .map_err(|error| StepError::Defect(error.into()))?;
@@ -46,16 +48,20 @@ pub async fn validate_chunks(
         });
         // While one chunk is validated the next one is read.
         if let Some(following) = open.get(at + 1) {
-            next = Some(read(backend, &source.storage_key, following).await?);
+            next = Some(read(backend, &file, following).await?);
         }
         validated.push(validating.await?);
     }
     commit(backend, attempt, &validated).await
 }
 
-async fn read(backend: &Backend, key: &str, chunk: &OpenChunk) -> Result<bytes::Bytes, StepError> {
+async fn read(
+    backend: &Backend,
+    file: &CheckedFile,
+    chunk: &OpenChunk,
+) -> Result<bytes::Bytes, StepError> {
     let range = chunk.byte_start as u64..chunk.byte_end as u64;
-    Ok(backend.storage.read(key, range).await?)
+    Ok(backend.storage.read(file, range).await?)
 }
 
 async fn commit(

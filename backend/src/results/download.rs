@@ -118,9 +118,13 @@ impl CheckedRows {
         };
         let rows = Self {
             chunks: ledger::committed(&backend.pool, source.result_id, filter).await?,
-            reader: Reader::new(&backend.pool, &backend.storage, source),
+            reader: Reader::new(&backend.pool, &backend.storage, source)?,
             filter,
         };
+        // A file that is missing is said in the answer, which could only break off later.
+        if let Some(first) = rows.chunks.first() {
+            rows.reader.bytes(first).await?;
+        }
         Ok((job, rows))
     }
 

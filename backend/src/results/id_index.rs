@@ -64,7 +64,9 @@ pub(crate) async fn rows(storage: &Storage, index: &IdIndex, id: &str) -> Result
     let bits = bucket_bits(index.entries);
     let bucket = hash.checked_shr(128 - bits).unwrap_or(0) as u64;
     let at = ENTRY * (index.entries + bucket);
-    let bounds = storage.read(&index.storage_key, at..at + 2 * ENTRY).await?;
+    let bounds = storage
+        .read_object(&index.storage_key, at..at + 2 * ENTRY)
+        .await?;
     let (bounds, _) = bounds.as_chunks::<8>();
     let [start, end] = bounds else {
         return Err(anyhow::anyhow!("the id index is shorter than it should be").into());
@@ -74,7 +76,7 @@ pub(crate) async fn rows(storage: &Storage, index: &IdIndex, id: &str) -> Result
         return Ok(None);
     }
     let bucket = ENTRY * start..ENTRY * end;
-    let entries = storage.read(&index.storage_key, bucket).await?;
+    let entries = storage.read_object(&index.storage_key, bucket).await?;
     let (entries, _) = entries.as_chunks::<8>();
     let fragment = fragment(hash, bits);
     let fragment_of = |entry: &[u8; 8]| u64::from_le_bytes(*entry) >> (64 - FRAGMENT_BITS);

@@ -67,7 +67,7 @@ async fn rows_before(backend: &Backend, source: &Source, row: u64) -> Result<(u6
     let result_id = source.result_id;
     let (before, all) = ledger::rows_before(&backend.pool, result_id, row).await?;
     let own = ledger::with_rows(&backend.pool, result_id, &[row]).await?;
-    let reader = Reader::new(&backend.pool, &backend.storage, source.clone());
+    let reader = Reader::new(&backend.pool, &backend.storage, source.clone())?;
     let verdicts = reader.verdicts(&own).await?;
     let ignored = match (&own[..], &verdicts[..]) {
         ([chunk], [verdicts]) => {
@@ -91,7 +91,7 @@ async fn filtered(
     size: u32,
 ) -> Result<(u64, Vec<Transaction>)> {
     let window = ledger::window(&backend.pool, source.result_id, filter, skip, size).await?;
-    let reader = Reader::new(&backend.pool, &backend.storage, source);
+    let reader = Reader::new(&backend.pool, &backend.storage, source)?;
     let chunks: Vec<_> = window
         .chunks
         .iter()
@@ -125,7 +125,7 @@ async fn found(
     wanted: Range<u64>,
 ) -> Result<(u64, Vec<Transaction>)> {
     let index = source.id_index.as_ref().map(|index| index.0.clone());
-    let reader = Reader::new(&backend.pool, &backend.storage, source);
+    let reader = Reader::new(&backend.pool, &backend.storage, source)?;
     let with_id = match &index {
         Some(index) => with_id(backend, &reader, index, filter, query, &wanted).await?,
         None => None,

@@ -12,6 +12,7 @@ use crate::{
     Error, Result, Storage,
     jobs::query::Source,
     ledger::{self, CommittedChunk, StoredVerdicts},
+    storage::CheckedFile,
 };
 
 /// The texts of a page's rows in bytes, at most, but for one more row.
@@ -26,7 +27,7 @@ pub(crate) struct Reader {
     pool: PgPool,
     storage: Storage,
     pub result_id: i64,
-    storage_key: Arc<str>,
+    file: CheckedFile,
     pub layout: Arc<Layout>,
 }
 
@@ -38,20 +39,20 @@ pub(crate) struct Wanted {
 }
 
 impl Reader {
-    pub fn new(pool: &PgPool, storage: &Storage, source: Source) -> Self {
-        Self {
+    pub fn new(pool: &PgPool, storage: &Storage, source: Source) -> Result<Self> {
+        Ok(Self {
             pool: pool.clone(),
             storage: storage.clone(),
             result_id: source.result_id,
-            storage_key: source.storage_key.into(),
+            file: source.file()?,
             layout: Arc::new(source.layout.0),
-        }
+        })
     }
 
     /// The bytes of the chunk.
     pub async fn bytes(&self, chunk: &CommittedChunk) -> Result<Bytes> {
         let range = chunk.byte_start as u64..chunk.byte_end as u64;
-        Ok(self.storage.read(&self.storage_key, range).await?)
+        Ok(self.storage.read(&self.file, range).await?)
     }
 
     /// The committed verdicts on these chunks. Fails with [`Error::Conflict`] if the job was deleted or retried meanwhile.
@@ -100,7 +101,7 @@ impl Reader {
                 together.push(part);
             }
             let ranges: Vec<_> = together.iter().map(|part| part.bytes.clone()).collect();
-            let bytes = self.storage.read_ranges(&self.storage_key, &ranges).await?;
+            let bytes = self.storage.read_ranges(&self.file, &ranges).await?;
             let layout = self.layout.clone();
             let (rows, size) = blocking(move || {
                 let (mut rows, mut size) = (Vec::new(), shown);
@@ -122,10 +123,7 @@ impl Reader {
         let Some(part) = wanted.parts().next() else {
             return Ok(None);
         };
-        let bytes = self
-            .storage
-            .read(&self.storage_key, part.bytes.clone())
-            .await?;
+        let bytes = self.storage.read(&self.file, part.bytes.clone()).await?;
         let layout = self.layout.clone();
         blocking(move || {
             let mut found = None;

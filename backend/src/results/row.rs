@@ -59,7 +59,7 @@ pub async fn get(
     let (previous, next) = (checked(around[0]), checked(around[2]));
     let chunk = chunks.iter().find(|chunk| has(chunk, number)).cloned();
     let chunk = chunk.ok_or(NO_ROW)?;
-    let reader = Reader::new(&backend.pool, &backend.storage, source);
+    let reader = Reader::new(&backend.pool, &backend.storage, source)?;
     let verdicts = reader.verdicts(std::slice::from_ref(&chunk)).await?;
     let verdicts = verdicts.into_iter().next().ok_or(NO_ROW)?;
     let within = (number - chunk.first_row as u64) as u32;

@@ -10,7 +10,7 @@ fn host(base: &str) -> &str {
 }
 
 /// Sends a body in chunks for as long as it is taken, and returns the answer's status.
-async fn send_endlessly(base: &str, method: &str, path: &str, kind: &str, begin: &str) -> u16 {
+pub async fn send_endlessly(base: &str, method: &str, path: &str, kind: &str, begin: &str) -> u16 {
     let mut connection = RawConnection::open(base).await;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\nContent-Length: 200000000\r\n\r\n",

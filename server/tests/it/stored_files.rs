@@ -1,0 +1,106 @@
+//! A stored file that is gone, or isn't what was uploaded.
+
+use std::{fs, path::PathBuf};
+
+use reqwest::StatusCode;
+
+use crate::harness::{SAMPLE, TestApp, generated, problem};
+
+/// The file of the job with this size among those that are stored.
+fn stored(app: &TestApp, bytes: usize) -> PathBuf {
+    let is_it = |path: &PathBuf| fs::metadata(path).unwrap().len() == bytes as u64;
+    app.stored_files().into_iter().find(is_it).unwrap()
+}
+
+/// Another digit where the file has this text.
+fn change(path: &PathBuf, text: &str) {
+    let content = fs::read_to_string(path).unwrap();
+    let at = content.find(text).unwrap();
+    let mut content = content.into_bytes();
+    content[at] ^= 1;
+    fs::write(path, content).unwrap();
+}
+
+fn cut(path: &PathBuf) {
+    let content = fs::read(path).unwrap();
+    fs::write(path, &content[..content.len() - 1]).unwrap();
+}
+
+const CHANGED: &str = "The stored file has changed since it was uploaded. Upload it again.";
+const MISSING: &str = "The uploaded file is no longer in the storage. Upload it again.";
+
+#[tokio::test]
+async fn a_file_that_is_not_what_was_uploaded_is_not_judged() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let (long, _) = generated(60_000);
+    for (name, spoil, sentence) in [
+        (
+            "changed",
+            (|path| change(path, ",150.00,")) as fn(&PathBuf),
+            CHANGED,
+        ),
+        ("cut", cut, CHANGED),
+        ("missing", |path| fs::remove_file(path).unwrap(), MISSING),
+    ] {
+        // One that is processed as a whole, and one that is planned first.
+        for content in [SAMPLE, &long] {
+            let job_id = app.upload(user_id, content).await;
+            spoil(&stored(&app, content.len()));
+            app.begin(job_id).await;
+            let job = app.finished(job_id).await;
+            assert_eq!(job["status"], "failed", "{name}");
+            assert_eq!(job["error"], sentence, "{name}");
+            assert_eq!(job["processed_records"], 0, "{name}");
+            app.delete(&format!("/jobs/{job_id}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_checked_fails_its_job() {
+    let app = TestApp::start().await;
+    app.slow_down().await;
+    let user_id = app.user().await;
+    let (content, _) = generated(1_000_000);
+    let job_id = app.upload(user_id, content.clone()).await;
+    app.begin(job_id).await;
+    app.under_way(job_id).await;
+    change(&stored(&app, content.len()), "TXN1000000");
+    let job = app.finished(job_id).await;
+    assert_eq!(job["status"], "failed");
+    assert_eq!(job["error"], CHANGED);
+}
+
+#[tokio::test]
+async fn rows_of_a_file_that_is_gone_or_has_changed_are_not_shown() {
+    let app = TestApp::start().await;
+    for (spoil, sentence) in [
+        (
+            (|path| change(path, "TXN0000300")) as fn(&PathBuf),
+            "The stored file has changed since it was uploaded, so its rows can't be read.",
+        ),
+        (
+            |path| fs::remove_file(path).unwrap(),
+            "The uploaded file is missing from the storage, so its rows can't be read.",
+        ),
+    ] {
+        let (content, _) = generated(1000);
+        let job = app.process(content.clone()).await;
+        let id = &job["id"];
+        spoil(&stored(&app, content.len()));
+        for path in [
+            format!("/jobs/{id}/transactions?page=16&size=20"),
+            format!("/jobs/{id}/transactions?q=TXN0000301"),
+            format!("/jobs/{id}/results.csv"),
+            format!("/jobs/{id}/results.xlsx"),
+        ] {
+            let detail = problem(app.get(&path).await, StatusCode::SERVICE_UNAVAILABLE).await;
+            assert_eq!(detail, sentence, "{path}");
+        }
+        // The verdict stays, and so does the page.
+        let page = app.page(&format!("/jobs/{id}")).await;
+        assert!(page.contains(sentence), "{page}");
+        app.delete(&format!("/jobs/{id}")).await;
+    }
+}
