@@ -11,7 +11,7 @@
     };
     if (input.files.length || island.contains(document.activeElement)) return turned();
     const { signal } = listening;
-    for (const event of ['pointerover', 'pointerdown', 'focusin', 'change']) {
+    for (const event of ['pointerover', 'focusin', 'click', 'change']) {
       island.addEventListener(event, turned, { signal });
     }
     addEventListener('dragenter', turned, { signal });

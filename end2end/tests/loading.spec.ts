@@ -22,9 +22,11 @@ test('the form for uploads is loaded for whoever turns to it, and what checks a 
   page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
   const modules = () => loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.split(/_\d|\./)[0]);
   await createUser(page);
+  const live = page.locator('html[data-live]');
+  await expect(live).toBeAttached();
   loaded.length = 0;
   await page.reload();
-  await expect(page.locator('html[data-live]')).toBeAttached();
+  await expect(live).toBeAttached();
   expect(modules()).toEqual(['/pkg/batchline']);
   await page.keyboard.press('u');
   const form = '/pkg/split_upload_form_loader';
