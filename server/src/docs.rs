@@ -185,6 +185,9 @@ impl FromRequestParts<AppState> for Place {
     }
 }
 
+/// What search engines show of these pages.
+const DESCRIPTION: &str = "The REST API of Batchline: its operations, and what each kind of error means.";
+
 fn page(place: &Place, status: StatusCode, title: &str, main: &str) -> Response {
     let Place { base, site } = place;
     let logo = format!(
@@ -204,7 +207,7 @@ fn page(place: &Place, status: StatusCode, title: &str, main: &str) -> Response 
     let html = format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title} · Batchline</title><meta name=\"color-scheme\" content=\"light dark\">\
+         <title>{title} · Batchline</title><meta name=\"description\" content=\"{DESCRIPTION}\"><meta name=\"color-scheme\" content=\"light dark\">\
          <link rel=\"icon\" href=\"{base}/docs/favicon.svg\" type=\"image/svg+xml\">\
          <link rel=\"stylesheet\" href=\"{base}/docs/docs.css\"></head><body>\
          <a class=\"skip\" href=\"#main\">Skip to content</a>\
