@@ -1,6 +1,6 @@
 // What Lighthouse says of every page, on the telephone that it simulates (its preset: 4 times slower than this machine,
-// 1.6 Mbit/s). Fails where a score is below 100 (but for the speed of Swagger UI), or one page downloads more WebAssembly than it may. It can't be asked about
-// pages with an error's status.
+// 1.6 Mbit/s). Fails where a score is below 100, but for the speed of Swagger UI, or where one page downloads more
+// WebAssembly than it may. Lighthouse can't be asked about pages with an error's status.
 //
 //   node bench/lighthouse.mjs [DIRECTORY-FOR-THE-REPORTS]
 
