@@ -16,6 +16,9 @@ pub enum Error {
     /// The state of things forbids it.
     #[error("{0}")]
     Conflict(String),
+    /// The user has as much as they may have.
+    #[error("{0}")]
+    QuotaExceeded(String),
     #[error("{0}")]
     Invalid(InvalidField),
     #[error("The file is larger than {limit} bytes, the most that is accepted here.")]

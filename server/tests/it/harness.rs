@@ -206,6 +206,13 @@ impl TestApp {
         }
     }
 
+    /// The value of a setting of this Batchline.
+    fn setting(&self, name: &str) -> &str {
+        let mut settings = self.environment.iter();
+        let (_, value) = settings.find(|(found, _)| *found == name).unwrap();
+        value
+    }
+
     /// A line of the server's log with all of these words.
     pub async fn logged(&self, words: &[&str]) -> String {
         eventually("a line in the log", async || {
@@ -272,6 +279,27 @@ impl TestApp {
             .status()
             .unwrap();
         assert!(ended.success());
+    }
+
+    /// Has Temporal start now what the schedule of this name starts, as soon as there is one.
+    pub async fn trigger_schedule(&self, name: &str) {
+        let address = required("TEMPORAL_ADDRESS").replace("http://", "");
+        let id = format!("{name}-{}", self.setting("TEMPORAL_TASK_QUEUE"));
+        eventually("the schedule", async || {
+            let triggered = Command::new(required("TEMPORAL_CLI"))
+                .args([
+                    "schedule",
+                    "trigger",
+                    "--address",
+                    &address,
+                    "--schedule-id",
+                    &id,
+                ])
+                .output()
+                .unwrap();
+            triggered.status.success().then_some(())
+        })
+        .await;
     }
 
     /// What comes of the server's program when it is called with these arguments and settings, and this line as input.
@@ -547,6 +575,14 @@ impl TestApp {
             matches!(job["status"].as_str(), Some("completed" | "failed")).then_some(job)
         })
         .await
+    }
+
+    /// The id of a new job of this user, which is over.
+    pub async fn process_for(&self, user_id: i64, content: impl Into<Vec<u8>>) -> i64 {
+        let job_id = self.upload(user_id, content).await;
+        self.begin(job_id).await;
+        self.finished(job_id).await;
+        job_id
     }
 
     /// Uploads, starts and waits for the end.
