@@ -3,6 +3,10 @@
 
 use domain::InvalidField;
 
+/// What is said of a job whose file can't be read any more.
+pub(crate) const FILE_MISSING: &str = "The job's file is no longer in the storage, so its rows can't be read. Upload the \
+                                       file again, or ask your administrator to restore it.";
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,11 @@ impl From<object_store::Error> for Error {
                 tracing::warn!(%error, "the file storage can't be used");
                 let sentence = "The file storage can't be reached. Try again in a moment.";
                 Self::Unavailable(sentence.to_owned())
+            }
+            // As after a restore of a database and files of different moments.
+            object_store::Error::NotFound { path, .. } => {
+                tracing::error!(path, "a job's file is missing from the storage");
+                Self::Conflict(FILE_MISSING.to_owned())
             }
             error => Self::Internal(anyhow::Error::new(error).context("file storage")),
         }

@@ -3,8 +3,10 @@
 mod old_results;
 mod reconcile;
 pub mod retention;
+mod storage_check;
 mod sweep;
 
+pub use storage_check::{Mismatch, check_storage};
 pub(crate) use sweep::sweep_soon;
 
 use crate::{

@@ -16,6 +16,7 @@ use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_job},
     audit::{self, Event},
+    error::FILE_MISSING,
     jobs::query,
     ledger::{self, CommittedChunk},
 };
@@ -116,6 +117,10 @@ impl CheckedRows {
                 "The job is {status}, and none of its rows was checked."
             )));
         };
+        // Found out later, it would break off a download that has begun.
+        if !backend.storage.has(&source.storage_key).await? {
+            return Err(Error::Conflict(FILE_MISSING.to_owned()));
+        }
         let rows = Self {
             chunks: ledger::committed(&backend.pool, source.result_id, filter).await?,
             reader: Reader::new(&backend.pool, &backend.storage, source),

@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod api;
 mod audit;
+mod backup;
 mod control;
 mod files;
 mod formats;
