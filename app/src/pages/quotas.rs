@@ -23,11 +23,8 @@ pub fn Usage(quotas: Quotas) -> impl IntoView {
         retention,
     } = quotas;
     let kept = match retention.days {
-        Some(days) => format!(
-            "Deleted {} after they have ended",
-            format::counted(days, "day")
-        ),
-        None => "Kept until they are deleted by hand".to_owned(),
+        Some(days) => format!("Deleted {} after they end", format::counted(days, "day")),
+        None => "Kept until somebody deletes them".to_owned(),
     };
     view! {
         <dl class="details">
@@ -75,7 +72,7 @@ pub fn QuotaSettings<'a>(
     let fields = [
         ("Jobs", jobs, number(quotas.jobs.own)),
         (
-            "Stored files, such as 10 GB",
+            "Stored files (such as 10 GB)",
             bytes,
             quotas.bytes.own.map(exact_bytes),
         ),

@@ -113,9 +113,9 @@ pub(crate) fn check_file(quotas: &Quotas, bytes: u64) -> Result<()> {
     } = quotas;
     if let Some(limit) = jobs.limit.filter(|_| jobs.is_reached()) {
         return Err(Error::QuotaExceeded(format!(
-            "The quota is {}, and {} of them are there. {WHAT_TO_DO}",
-            format::counted(limit, "job"),
-            format::count(jobs.used)
+            "The user has {}, and the quota is {}. {WHAT_TO_DO}",
+            format::counted(jobs.used, "job"),
+            format::count(limit)
         )));
     }
     // A file without a byte needs a place, too.

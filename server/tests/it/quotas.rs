@@ -89,10 +89,7 @@ async fn me_says_who_asks_by_what_and_what_they_have() {
         shown.contains("The quota is used up: 1 of 1 jobs."),
         "{shown}"
     );
-    assert!(
-        shown.contains("Deleted 30 days after they have ended"),
-        "{shown}"
-    );
+    assert!(shown.contains("Deleted 30 days after they end"), "{shown}");
     let audit = accounts
         .get(
             "/audit.ndjson?kind=change_quotas",
@@ -154,7 +151,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
     let second = app.upload(user_id, SAMPLE).await;
     let sentence = exceeded(upload(SAMPLE.into()).await).await;
     assert!(
-        sentence.starts_with("The quota is 2 jobs, and 2 of them are there."),
+        sentence.starts_with("The user has 2 jobs, and the quota is 2."),
         "{sentence}"
     );
     // Somebody else has quotas of their own.
@@ -173,7 +170,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
     exceeded(upload(SAMPLE.into()).await).await;
 
     // An admin's value counts instead of the default: another number, none at all, or the default again.
-    set(&app, user_id, json!({"jobs": 3})).await;
+    set(&app, user_id, json!({"jobs": 3.0})).await;
     app.upload(user_id, SAMPLE).await;
     exceeded(upload(SAMPLE.into()).await).await;
     let quotas = set(&app, user_id, json!({"jobs": 0, "bytes": 0})).await;
