@@ -13,6 +13,8 @@ pub enum ErrorKind {
     NotFound,
     /// It may be seen, but not done.
     Forbidden,
+    /// The user has as much as they may have.
+    QuotaExceeded,
     Conflict,
     Invalid,
     TooLarge,
@@ -28,7 +30,7 @@ impl ErrorKind {
 
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::QuotaExceeded => StatusCode::FORBIDDEN,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -178,6 +180,7 @@ impl From<backend::Error> for AppError {
         let kind = match error {
             Error::NotFound(_) => ErrorKind::NotFound,
             Error::Forbidden(_) => ErrorKind::Forbidden,
+            Error::QuotaExceeded(_) => ErrorKind::QuotaExceeded,
             Error::Conflict(_) => ErrorKind::Conflict,
             Error::Invalid(invalid) => return invalid.into(),
             Error::TooLarge { .. } => ErrorKind::TooLarge,

@@ -13,6 +13,7 @@ mod job_list;
 mod job_row;
 mod members;
 mod pager;
+mod quotas;
 mod sign_in;
 mod tabs;
 mod user;

@@ -4,6 +4,7 @@
 //! **Invariant.** Secrets are random, are shown once, and are stored as a hash.
 
 mod links;
+mod me;
 mod members;
 mod passwords;
 mod secret;
@@ -11,6 +12,7 @@ mod sessions;
 mod tokens;
 
 pub use links::{LINK_HOURS, PasswordLink, create_link, link_owner, use_link};
+pub use me::{Credential, Me, me};
 pub(crate) use members::keep_an_admin;
 pub use members::{Member, MemberPage, create_admin, create_user, member, members, set_role};
 pub(crate) use passwords::Passwords;

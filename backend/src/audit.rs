@@ -1,9 +1,10 @@
-//! Who did what, and when: every query on the table `audit_events`, which can only be added to.
+//! Who did what, and when: every query on the table `audit_events`, which can only be added to. Retention alone deletes
+//! from it, and PostgreSQL refuses that for the last 30 days.
 
 use chrono::{DateTime, Utc};
 use domain::{AuditEvent, AuditKind, JobId, Outcome, UserId};
 use futures::{Stream, StreamExt, stream};
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::{
     Backend, Error, Result,
@@ -78,6 +79,17 @@ impl Actor {
             id: None,
             name: "command line".to_owned(),
             means: "command",
+            means_id: None,
+            address: None,
+        }
+    }
+
+    /// The schedule that deletes what has been kept long enough.
+    pub fn retention() -> Self {
+        Self {
+            id: None,
+            name: "retention".to_owned(),
+            means: "none",
             means_id: None,
             address: None,
         }
@@ -169,6 +181,22 @@ async fn add(
     .execute(database)
     .await?;
     Ok(())
+}
+
+/// Deletes the oldest events if they are older than so many days, at most `limit`. Returns how many it has deleted.
+pub(crate) async fn delete_old(tx: &mut PgConnection, days: u64, limit: i64) -> sqlx::Result<u64> {
+    // By their ids, which an index has in order; times follow them closely enough.
+    let deleted = sqlx::query!(
+        "delete from audit_events where id in (
+             select id from (select id, at from audit_events order by id limit $2) as oldest
+             where at < now() - $1 * interval '1 day'
+         )",
+        days as f64,
+        limit
+    )
+    .execute(tx)
+    .await?;
+    Ok(deleted.rows_affected())
 }
 
 /// Which events are wanted.

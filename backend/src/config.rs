@@ -1,6 +1,7 @@
 //! Settings that the server and the worker share.
 
 use clap::Args;
+use domain::{Quota, Retention};
 
 use crate::hosts::AllowedHosts;
 
@@ -45,10 +46,49 @@ pub struct BackendConfig {
     #[arg(long, env = "MAX_UPLOAD_BYTES", default_value_t = 10 << 30, hide_default_value = true)]
     pub max_upload_bytes: u64,
 
+    #[command(flatten)]
+    pub quotas: QuotaDefaults,
+
+    /// Days after which events of the audit are deleted, 30 or more. 0: they are kept
+    #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 0, value_parser = parse_audit_days)]
+    pub audit_retention_days: u64,
+
     /// Hosts that are served besides localhost, 127.0.0.0/8, [::1] and the address that a connection came to: names,
     /// *.names or addresses with commas between them, or * for any
     #[arg(long, env = "ALLOWED_HOSTS", default_value = "")]
     pub allowed_hosts: AllowedHosts,
+}
+
+/// What holds for every user whom an admin has set nothing else for. 0 is without limit. Server and worker need the same.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct QuotaDefaults {
+    /// Jobs that a user may have. 0: any number
+    #[arg(long, env = "MAX_JOBS_PER_USER", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=Quota::MAX))]
+    pub max_jobs_per_user: u64,
+
+    /// Bytes that the files of a user's jobs may have. 0: any number
+    #[arg(long, env = "MAX_STORED_BYTES_PER_USER", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=Quota::MAX))]
+    pub max_stored_bytes_per_user: u64,
+
+    /// Jobs of a user that are processed at the same time. 0: any number
+    #[arg(long, env = "MAX_ACTIVE_JOBS_PER_USER", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=Quota::MAX))]
+    pub max_active_jobs_per_user: u64,
+
+    /// Days after which jobs that have ended are deleted. 0: they are kept
+    #[arg(long, env = "RETENTION_DAYS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=Retention::MAX_DAYS))]
+    pub retention_days: u64,
+}
+
+/// PostgreSQL refuses to delete events of the last 30 days.
+fn parse_audit_days(text: &str) -> Result<u64, String> {
+    let days = text.parse().ok();
+    days.filter(|days| *days == 0 || (30..=Retention::MAX_DAYS).contains(days))
+        .ok_or_else(|| {
+            format!(
+                "it is 0, or a number of days from 30 to {}",
+                Retention::MAX_DAYS
+            )
+        })
 }
 
 fn default_storage_url() -> String {

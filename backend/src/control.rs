@@ -14,7 +14,7 @@ use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_job},
     audit::{self, Event},
-    jobs::{list, query, transition},
+    jobs::{list, query, transition, usage},
     maintenance, processing, saved_formats,
     temporal::{Assignment, Attempt},
 };
@@ -37,7 +37,8 @@ pub struct Commanded {
 /// # Errors
 ///
 /// [`Error::Conflict`] when the job's state forbids it, or `given` comes too late; [`Error::Invalid`] when the user has no
-/// saved format of the given name; [`Error::Unavailable`] when Temporal doesn't take a job that is to run. Then nothing
+/// saved format of the given name; [`Error::QuotaExceeded`] when as many of the user's jobs are being processed as may be;
+/// [`Error::Unavailable`] when Temporal doesn't take a job that is to run. Then nothing
 /// has changed.
 pub async fn command(
     backend: &Backend,
@@ -198,6 +199,8 @@ async fn give(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool>
 /// Starts the job's next attempt. Temporal takes the workflow first, and only then does the job look started. If this
 /// process dies in between, the workflow's first step does the rest.
 async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
+    // The change itself makes sure of it; nothing is to be started in vain.
+    usage::check_start(&backend.pool, job.state.user_id, &backend.quotas).await?;
     let next = Attempt::of(job).next();
     let is_small =
         processing::is_small(job.bytes) && query::may_go_whole(&backend.pool, job.id).await?;
@@ -209,7 +212,9 @@ async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
             bytes: job.bytes,
         };
         backend.temporal.start(assignment).await?;
-        transition::begin(&backend.pool, &[next], None).await?.pop()
+        transition::begin(&backend.pool, &backend.quotas, &[next], None)
+            .await?
+            .pop()
     };
     if job.state.run > 0 {
         // What an earlier attempt has left.

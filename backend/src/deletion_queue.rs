@@ -3,7 +3,7 @@
 //! That something is to be removed is recorded in the transaction that makes it invisible, so a process that dies leaves
 //! nothing behind for good. `maintenance::sweep` removes it.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use tokio::time::interval;
@@ -80,6 +80,22 @@ pub(crate) async fn discard_file(pool: &PgPool, key: &str) {
     if let Err(error) = due {
         tracing::debug!(%error, "a file that nobody needs is removed when its lease has run out");
     }
+}
+
+/// Has these files removed, which belong to nothing.
+pub(crate) async fn remove_unknown(
+    database: impl PgExecutor<'_>,
+    keys: &HashSet<String>,
+) -> sqlx::Result<()> {
+    let keys: Vec<String> = keys.iter().cloned().collect();
+    sqlx::query!(
+        "insert into removals (storage_key) select key from unnest($1::text[]) as files (key)
+         on conflict (storage_key) do nothing",
+        &keys
+    )
+    .execute(database)
+    .await?;
+    Ok(())
 }
 
 /// A removal that is due and that nobody else is at, locked.

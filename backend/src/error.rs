@@ -7,6 +7,14 @@ use domain::InvalidField;
 
 use crate::storage::ReadError;
 
+/// What is said of a job whose file can't be read any more.
+const FILE_MISSING: &str = "The job's file is no longer in the storage, so its rows can't be read. Upload the \
+                                       file again, or ask your administrator to restore it.";
+
+/// The same of a file that isn't what was uploaded.
+const FILE_CHANGED: &str = "The job's file in the storage has changed since it was uploaded, so its rows can't be read. \
+                            Upload the file again, or ask your administrator to restore it.";
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +28,9 @@ pub enum Error {
     /// The state of things forbids it.
     #[error("{0}")]
     Conflict(String),
+    /// The user has as much as they may have.
+    #[error("{0}")]
+    QuotaExceeded(String),
     #[error("{0}")]
     Invalid(InvalidField),
     #[error("The file is larger than {limit} bytes, the most that is accepted here.")]
@@ -66,6 +77,11 @@ impl From<object_store::Error> for Error {
                     .unwrap_or("The file storage can't be reached. Try again in a moment.");
                 Self::Unavailable(sentence.to_owned())
             }
+            // As after a restore of a database and files of different moments.
+            object_store::Error::NotFound { path, .. } => {
+                tracing::error!(path, "a job's file is missing from the storage");
+                Self::Unavailable(FILE_MISSING.to_owned())
+            }
             error => Self::Internal(anyhow::Error::new(error).context("file storage")),
         }
     }
@@ -74,18 +90,10 @@ impl From<object_store::Error> for Error {
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Store(object_store::Error::NotFound { path, .. }) => {
-                tracing::error!(path, "a stored file is missing");
-                let sentence =
-                    "The uploaded file is missing from the storage, so its rows can't be read.";
-                Self::Unavailable(sentence.to_owned())
-            }
             ReadError::Store(error) => error.into(),
             ReadError::Changed => {
-                tracing::error!("a stored file has changed");
-                let sentence =
-                    "The stored file has changed since it was uploaded, so its rows can't be read.";
-                Self::Unavailable(sentence.to_owned())
+                tracing::error!("a job's file in the storage has changed");
+                Self::Unavailable(FILE_CHANGED.to_owned())
             }
         }
     }

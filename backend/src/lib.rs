@@ -5,13 +5,13 @@
 //! Dependencies point down this list, and nobody below the entry points takes a [`Backend`]:
 //!
 //! ```text
-//! entry points  uploads  control  users  versions  deletion  queries  reports  demo  results::{page, row, csv}   server and app
+//! entry points  uploads  control  users  versions  deletion  queries  quotas  reports  demo  results::{page, row, csv}   server and app
 //!               accounts
 //!               processing  maintenance                                                           worker
 //! readers       results::{reader, search, id_index}  starter
 //!               saved_formats: every query on saved formats
 //! the ledger    ledger: every query on chunks
-//! the job       jobs::{query, list, transition, events}: every query on jobs     deletion_queue
+//! the job       jobs::{query, list, usage, transition, events}: every query on jobs     deletion_queue
 //! who           access: what a viewer may do, asked by every entry point   audit: what they did
 //! ground        error  config  hosts  database  storage  temporal
 //! ```
@@ -35,6 +35,7 @@ mod probe;
 pub mod processing;
 pub mod program;
 pub mod queries;
+pub mod quotas;
 pub mod reports;
 pub mod results;
 pub mod saved_formats;
@@ -55,7 +56,7 @@ use crate::{
 };
 
 pub use access::{Account, Means, Viewer};
-pub use config::BackendConfig;
+pub use config::{BackendConfig, QuotaDefaults};
 pub use error::{Error, Result};
 pub use jobs::{
     events::{Event, ProgressHub},
@@ -65,7 +66,8 @@ pub use jobs::{
 pub use probe::probe;
 pub use storage::Storage;
 pub use temporal::{
-    Assignment, Attempt, ProcessJob, ProcessSmallJobs, Temporal, connect as connect_to_temporal,
+    ApplyRetention, Assignment, Attempt, ProcessJob, ProcessSmallJobs, Temporal,
+    connect as connect_to_temporal, schedule_retention,
 };
 
 /// What every use case works on. Cheap to clone.
@@ -79,6 +81,8 @@ pub struct Backend {
     pub(crate) searches: Searches,
     pub(crate) passwords: Passwords,
     pub(crate) max_upload_bytes: u64,
+    pub(crate) quotas: QuotaDefaults,
+    pub(crate) audit_retention_days: u64,
 }
 
 /// Whether the services behind Batchline answer.
@@ -107,13 +111,15 @@ impl Backend {
         let temporal = Temporal::new(config);
         Ok(Self {
             storage,
-            starter: Starter::new(pool.clone(), temporal.clone()),
+            starter: Starter::new(pool.clone(), temporal.clone(), config.quotas),
             publisher: Publisher::start(pool.clone()),
             pool,
             temporal,
             searches: Searches::new(),
             passwords: Passwords::new(),
             max_upload_bytes: config.max_upload_bytes,
+            quotas: config.quotas,
+            audit_retention_days: config.audit_retention_days,
         })
     }
 

@@ -1,5 +1,6 @@
 //! What the pages and the API show of jobs.
 
+use chrono::{DateTime, Days, Utc};
 use domain::{Job, JobEvent, JobId, JobListRequest, JobProgress, UserId};
 
 use crate::{
@@ -8,6 +9,7 @@ use crate::{
     jobs::{
         events, list,
         query::{self, FileFormat},
+        usage,
     },
 };
 
@@ -32,6 +34,16 @@ pub async fn events(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result
 /// The latest earlier job of the same user with the same file.
 pub async fn same_file(backend: &Backend, job: &Job) -> Result<Option<JobId>> {
     Ok(query::same_file(&backend.pool, job).await?)
+}
+
+/// When retention deletes the job, if it has ended and isn't kept.
+pub async fn expires_at(backend: &Backend, job: &Job) -> Result<Option<DateTime<Utc>>> {
+    let Some(finished_at) = job.finished_at.filter(|_| job.state.status.is_over()) else {
+        return Ok(None);
+    };
+    let quotas = usage::of(&backend.pool, job.state.user_id, &backend.quotas).await?;
+    let days = quotas.retention.days;
+    Ok(days.and_then(|days| finished_at.checked_add_days(Days::new(days))))
 }
 
 /// How the job's file is read, and what must be answered first.

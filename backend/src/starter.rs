@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    Error, Result,
+    Error, QuotaDefaults, Result,
     jobs::transition,
     temporal::{Attempt, Temporal},
 };
@@ -30,17 +30,19 @@ struct Request {
 pub(crate) struct Starter {
     pool: PgPool,
     temporal: Temporal,
+    quotas: QuotaDefaults,
     requests: mpsc::UnboundedSender<Request>,
     /// Whoever has it starts what has come in meanwhile.
     waiting: Arc<Mutex<mpsc::UnboundedReceiver<Request>>>,
 }
 
 impl Starter {
-    pub fn new(pool: PgPool, temporal: Temporal) -> Self {
+    pub fn new(pool: PgPool, temporal: Temporal, quotas: QuotaDefaults) -> Self {
         let (requests, waiting) = mpsc::unbounded_channel();
         Self {
             pool,
             temporal,
+            quotas,
             requests,
             waiting: Arc::new(Mutex::new(waiting)),
         }
@@ -96,6 +98,6 @@ impl Starter {
         self.temporal
             .start_shared(&workflow_id, attempts.clone())
             .await?;
-        transition::begin(&self.pool, &attempts, Some(&workflow_id)).await
+        transition::begin(&self.pool, &self.quotas, &attempts, Some(&workflow_id)).await
     }
 }

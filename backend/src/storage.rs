@@ -6,6 +6,7 @@ use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
 use container::{Kind, SNIFF_BYTES, sniff};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::{
@@ -41,6 +42,13 @@ pub struct Storage {
     uploads: Arc<dyn ObjectStore>,
     /// Where the files are, if they are on a disk.
     directory: Option<Arc<std::path::Path>>,
+}
+
+/// A file as the storage lists it.
+pub(crate) struct StoredObject {
+    pub key: String,
+    pub bytes: u64,
+    pub modified_at: DateTime<Utc>,
 }
 
 /// A file that was stored whole.
@@ -267,6 +275,36 @@ impl Storage {
         }
     }
 
+    /// Whether the file is there.
+    pub(crate) async fn has(&self, key: &str) -> object_store::Result<bool> {
+        match self.store.head(&Path::from(key)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All files. On a disk also those that are half written, under the names that they are to have.
+    pub(crate) fn list(&self) -> impl Stream<Item = Result<StoredObject>> + Unpin + use<> {
+        let half_written = match &self.directory {
+            Some(directory) => staged(directory),
+            None => Ok(Vec::new()),
+        };
+        let half_written: Vec<Result<StoredObject>> = match half_written {
+            Ok(objects) => objects.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(anyhow::Error::new(error).into())],
+        };
+        let whole = self.store.list(None).map(|object| -> Result<StoredObject> {
+            let object = object?;
+            Ok(StoredObject {
+                key: object.location.to_string(),
+                bytes: object.size,
+                modified_at: object.last_modified,
+            })
+        });
+        stream::iter(half_written).chain(whole).boxed()
+    }
+
     /// A file of `bytes` bytes in slices of `slice_bytes` bytes.
     pub(crate) fn slices(&self, file: &CheckedFile, bytes: u64, slice_bytes: u64) -> SliceReader {
         SliceReader {
@@ -316,6 +354,32 @@ fn open_object_store(url: &Url, retry: RetryConfig) -> anyhow::Result<Arc<dyn Ob
 /// Files of one name that may be half written at the same time: each attempt of a step can leave one.
 const MAX_STAGED: u32 = 16;
 
+/// The files that are half written.
+fn staged(directory: &std::path::Path) -> std::io::Result<Vec<StoredObject>> {
+    let mut staged = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some((key, number)) = name.to_str().and_then(|name| name.rsplit_once('#')) else {
+            continue;
+        };
+        if number.parse::<u32>().is_err() {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(metadata) => staged.push(StoredObject {
+                key: key.to_owned(),
+                bytes: metadata.len(),
+                modified_at: metadata.modified()?.into(),
+            }),
+            // It has become whole meanwhile, or was removed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(staged)
+}
+
 /// While `object_store` writes the file `key` it is called `key#1`, or has the next number that isn't taken.
 fn delete_staged(directory: &std::path::Path, key: &str) -> std::io::Result<()> {
     for number in 1..=MAX_STAGED {
@@ -328,7 +392,8 @@ fn delete_staged(directory: &std::path::Path, key: &str) -> std::io::Result<()> 
 }
 
 /// Reads on without keeping anything: a sender that is still sending would see its connection reset
-/// rather than our answer. Not for ever, though: at most as much again as would have been accepted.
+/// rather than our answer. Not for ever, though: at most as much again as would have been accepted. What then still comes
+/// is left to whoever has the connection.
 async fn discard<E>(mut content: impl Stream<Item = Result<Bytes, E>> + Unpin, limit: u64) {
     let mut bytes = 0;
     while bytes <= limit

@@ -6,11 +6,17 @@ use anyhow::{Context, anyhow};
 use domain::{Job, JobId, JobStatus};
 use serde::{Deserialize, Serialize};
 use temporalio_client::{
-    Client, ClientOptions, Connection, GrpcCompression, RetryOptions, UntypedWorkflow,
+    Client, ClientOptions, Connection, GrpcCompression, RetryOptions, RpcOptions, UntypedWorkflow,
     WorkflowDescribeOptions, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy, WorkflowStartOptions, WorkflowTerminateOptions,
-    envconfig::LoadClientConfigProfileOptions, errors::WorkflowInteractionError,
-    grpc::WorkflowService, tonic::IntoRequest,
+    envconfig::LoadClientConfigProfileOptions,
+    errors::WorkflowInteractionError,
+    grpc::WorkflowService,
+    schedules::{
+        CreateScheduleOptions, ScheduleAction, ScheduleError, ScheduleOverlapPolicy, ScheduleSpec,
+        ScheduleUpdate,
+    },
+    tonic::{Code, IntoRequest},
 };
 use temporalio_common::{
     HasWorkflowDefinition, WorkflowDefinition,
@@ -100,6 +106,56 @@ impl WorkflowDefinition for ProcessSmallJobs {
 
 impl HasWorkflowDefinition for ProcessSmallJobs {
     type Run = Self;
+}
+
+/// The contract of the workflow that deletes what has been kept long enough.
+pub struct ApplyRetention;
+
+impl ApplyRetention {
+    pub const NAME: &'static str = "ApplyRetention";
+}
+
+impl WorkflowDefinition for ApplyRetention {
+    type Input = ();
+    type Output = ();
+
+    fn name(&self) -> &str {
+        Self::NAME
+    }
+}
+
+impl HasWorkflowDefinition for ApplyRetention {
+    type Run = Self;
+}
+
+/// How often retention is applied. Days are its unit.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Makes sure that there is the one schedule that applies retention, as this version wants it. One that an operator has
+/// paused stays paused.
+pub async fn schedule_retention(client: &Client, task_queue: &str) -> anyhow::Result<()> {
+    let id = format!("retention-{task_queue}");
+    let action = ScheduleAction::start_workflow(ApplyRetention, (), task_queue, &id);
+    let spec = ScheduleSpec::from_interval(RETENTION_INTERVAL);
+    let options = CreateScheduleOptions::builder()
+        .action(action.clone())
+        .spec(spec.clone())
+        .overlap_policy(ScheduleOverlapPolicy::Skip)
+        .build();
+    match client.create_schedule(&id, options).await {
+        Ok(_) => Ok(()),
+        Err(ScheduleError::Rpc(status)) if status.code() == Code::AlreadyExists => {
+            let update = |schedule: &mut ScheduleUpdate| {
+                schedule
+                    .set_spec(spec)
+                    .set_action(action)
+                    .set_overlap_policy(ScheduleOverlapPolicy::Skip);
+            };
+            let schedule = client.get_schedule_handle(&id);
+            Ok(schedule.update(update, RpcOptions::default()).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// How long a person waits at most for a Temporal that doesn't answer.

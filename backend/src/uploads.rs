@@ -12,8 +12,8 @@ use crate::{
     access::{Act, Viewer, check_user},
     audit::{self, Event},
     database, deletion_queue,
-    jobs::{query, transition},
-    maintenance, saved_formats, users,
+    jobs::{query, transition, usage},
+    maintenance, saved_formats,
 };
 
 /// What comes with a file.
@@ -26,8 +26,28 @@ pub struct Accompanying {
     pub corrects: Option<JobId>,
 }
 
+/// Bytes of a multipart form around its file: parts, headers and boundaries.
+pub const FORM_OVERHEAD: u64 = 1 << 20;
+
+/// Fails with [`Error::QuotaExceeded`] if the user's quotas have no place for the file of a form, before it is read.
+/// `form_bytes` is the size of the form where that is known.
+pub async fn check_quotas(
+    backend: &Backend,
+    viewer: &Viewer,
+    user_id: UserId,
+    form_bytes: Option<u64>,
+) -> Result<()> {
+    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
+    let quotas = usage::of(&backend.pool, user_id, &backend.quotas).await?;
+    let least_bytes = form_bytes.unwrap_or_default().saturating_sub(FORM_OVERHEAD);
+    usage::check_file(&quotas, least_bytes)
+}
+
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
 /// when the job is started. Without success nothing is left behind, not even if this process dies.
+///
+/// Fails with [`Error::QuotaExceeded`] as soon as the file goes beyond what the user may have. Of several at the same time
+/// that would go beyond it together, the last ones to be complete fail.
 ///
 /// `rest` returns everything given about the file once its content has ended, or `None` if the request broke off.
 pub async fn upload<E: Display>(
@@ -40,7 +60,8 @@ pub async fn upload<E: Display>(
     rest: impl Future<Output = Option<GivenFormat>>,
 ) -> Result<Job> {
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
-    users::get(backend, viewer, user_id).await?;
+    let quotas = usage::of(&backend.pool, user_id, &backend.quotas).await?;
+    usage::check_file(&quotas, 0)?;
     let Accompanying { given, corrects } = with;
     let mut before = Format::default();
     if let Some(corrected) = *corrects {
@@ -60,10 +81,15 @@ pub async fn upload<E: Display>(
     deletion_queue::expect_file(&backend.pool, &key).await?;
     let job = async {
         let write = async {
-            let write = backend
-                .storage
-                .write(&key, content, backend.max_upload_bytes);
-            let file = write.await?;
+            let limit = quotas.bytes.remaining().unwrap_or(u64::MAX);
+            let limit = limit.min(backend.max_upload_bytes);
+            let file = match backend.storage.write(&key, content, limit).await {
+                Err(Error::TooLarge { limit }) if limit < backend.max_upload_bytes => {
+                    return usage::check_file(&quotas, limit + 1)
+                        .and(Err(Error::TooLarge { limit }));
+                }
+                written => written?,
+            };
             let in_all = rest.await;
             let broken = || Error::BadUpload("The upload was interrupted.".to_owned());
             Ok::<_, Error>((file, in_all.ok_or_else(broken)?))
@@ -74,6 +100,7 @@ pub async fn upload<E: Display>(
         }
         let format = in_all.format.apply(&before);
         let mut tx = database::begin(&backend.pool).await?;
+        usage::admit_file(&mut tx, user_id, file.bytes, &quotas, &backend.quotas).await?;
         deletion_queue::keep_file(&mut tx, &key).await?;
         let filename = shown_filename(filename);
         let format = (&format, saved);

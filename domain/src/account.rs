@@ -99,6 +99,8 @@ names! {
         CreateUser = "create_user", "Create user";
         ChangeUser = "change_user", "Change user";
         ChangeRole = "change_role", "Change role";
+        /// Or how long a user's jobs are kept.
+        ChangeQuotas = "change_quotas", "Change quotas";
         DeleteUser = "delete_user", "Delete user";
         Upload = "upload", "Upload file";
         Start = "start", "Start job";
@@ -109,6 +111,8 @@ names! {
         DeleteJob = "delete_job", "Delete job";
         Download = "download", "Download results";
         ReadAudit = "read_audit", "Export audit";
+        /// Old ones, by retention.
+        DeleteEvents = "delete_events", "Delete audit events";
         /// Something that belongs to somebody else, or that the role or scope doesn't allow.
         Access = "access", "Access";
     }
@@ -133,7 +137,7 @@ pub struct AuditEvent {
     pub outcome: Outcome,
     /// The user who acted. `null` where nobody was signed in.
     pub actor_id: Option<UserId>,
-    /// The actor's email address at the time, `anyone` or `command line`.
+    /// The actor's email address at the time, `anyone`, `command line` or `retention`.
     pub actor: String,
     /// By what: `session`, `token`, `command` or `none`.
     pub means: String,

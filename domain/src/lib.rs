@@ -12,6 +12,7 @@ mod id;
 mod job;
 mod job_list;
 mod page;
+mod quota;
 mod report;
 mod saved_format;
 #[cfg(feature = "openapi")]
@@ -29,6 +30,7 @@ pub use id::{JobId, SavedFormatId, SessionId, TokenId, UserId};
 pub use job::{Job, JobStatus, UnknownStatus};
 pub use job_list::{JobColumn, JobFilter, JobListRequest, JobOrder};
 pub use page::PageRequest;
+pub use quota::{Quota, QuotaChange, Quotas, Retention, exact_bytes};
 pub use report::{AmountRows, JobReport, MonthRows, Throughput, results_filename};
 pub use saved_format::{
     FormatName, GivenFormat, HeaderKey, NewSavedFormat, SavedFormat, SavedFormatChange,

@@ -124,7 +124,8 @@ pub async fn limit(State(limits): State<BodyLimits>, request: Request, next: Nex
     }
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+/// Returns what the request says of the size of its body.
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     // hyper has refused what is no number; one of more than 64 bits is larger than anything.
     let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
     Some(length.parse().unwrap_or(u64::MAX))

@@ -38,6 +38,16 @@ pub enum Command {
         #[arg(long)]
         name: String,
     },
+
+    /// After a restore: list the files that belong to nothing and the jobs whose files are missing
+    CheckStorage {
+        /// Also remove the files that belong to nothing
+        #[arg(long)]
+        remove: bool,
+        /// Leave files alone that have changed within so many hours
+        #[arg(long, default_value_t = 24)]
+        min_age_hours: u32,
+    },
 }
 
 /// Who may use this Batchline.

@@ -186,7 +186,8 @@ impl FromRequestParts<AppState> for Place {
 }
 
 /// What search engines show of these pages.
-const DESCRIPTION: &str = "The REST API of Batchline: its operations, and what each kind of error means.";
+const DESCRIPTION: &str =
+    "The REST API of Batchline: its operations, and what each kind of error means.";
 
 fn page(place: &Place, status: StatusCode, title: &str, main: &str) -> Response {
     let Place { base, site } = place;

@@ -300,6 +300,20 @@ impl Body {
         self.fields.remove(name)
     }
 
+    /// A whole number from 0 and at most `most`, `null`, or nothing at all.
+    pub fn number(&mut self, name: &str, most: u64) -> Option<Option<u64>> {
+        let value = self.fields.remove(name)?;
+        if value.is_null() {
+            return Some(None);
+        }
+        let number = whole_number(&value).filter(|number| *number <= most);
+        if number.is_none() {
+            let sentence = format!("{name} is a whole number from 0 to {most}, or null.");
+            self.invalid(name, &sentence);
+        }
+        Some(number)
+    }
+
     /// A list of texts, `null`, or nothing at all.
     pub fn texts(&mut self, name: &str) -> Option<Option<Vec<String>>> {
         let value = self.fields.remove(name)?;
@@ -313,6 +327,14 @@ impl Body {
     pub fn invalid(&mut self, name: &str, sentence: &str) {
         self.errors.push(InvalidField::new(name, sentence));
     }
+}
+
+/// To JSON Schema `7.0` is an integer, too.
+fn whole_number(value: &Value) -> Option<u64> {
+    let whole = |number: &f64| number.fract() == 0.0 && (0.0..=2f64.powi(53)).contains(number);
+    value
+        .as_u64()
+        .or_else(|| Some(value.as_f64().filter(whole)? as u64))
 }
 
 impl<S: Send + Sync, T: Fields> FromRequest<S> for ApiJson<T> {

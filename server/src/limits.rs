@@ -88,9 +88,6 @@ pub struct Limits {
     pub statement_timeout_seconds: u64,
 }
 
-/// Bytes of a multipart form around its file: parts, headers and boundaries.
-pub const FORM_OVERHEAD: u64 = 1 << 20;
-
 /// Bytes of a form with answers to questions, and more than any has.
 pub const MAX_ANSWER_BYTES: u64 = 256 << 10;
 

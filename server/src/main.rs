@@ -40,10 +40,11 @@ use anyhow::Context;
 use backend::{
     Backend,
     accounts::{self, Auth},
+    maintenance::{self, Mismatch},
     program, queries,
 };
 use clap::Parser;
-use domain::{Email, NewPassword, NewUser, UserName};
+use domain::{Email, NewPassword, NewUser, UserName, format};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -64,6 +65,10 @@ async fn main() -> ExitCode {
     program::exit_code(match command {
         None => serve(config).await,
         Some(Command::CreateAdmin { email, name }) => create_admin(config, &email, &name).await,
+        Some(Command::CheckStorage {
+            remove,
+            min_age_hours,
+        }) => check_storage(config, remove, min_age_hours).await,
         Some(Command::Healthcheck) => backend::probe(config.api_addr, "/health").await,
     })
 }
@@ -140,6 +145,44 @@ async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::
         true => println!("{email} is an admin and can sign in."),
         false => println!(
             "The user {email} was there already: an admin now, with this password, and signed out everywhere."
+        ),
+    }
+    Ok(())
+}
+
+/// Writes a line for each file that belongs to nothing, and for each job without one of its files.
+async fn check_storage(
+    config: ServerConfig,
+    remove: bool,
+    min_age_hours: u32,
+) -> anyhow::Result<()> {
+    let backend = Backend::connect(&config.backend, None).await?;
+    let min_age = Duration::from_secs(u64::from(min_age_hours) * 3600);
+    let (mut orphans, mut orphan_bytes, mut missing) = (0, 0, 0);
+    let found = |mismatch| match mismatch {
+        Mismatch::Orphan { key, bytes } => {
+            orphans += 1;
+            orphan_bytes += bytes;
+            println!("belongs to nothing: {key}, {}", format::bytes(bytes));
+        }
+        Mismatch::MissingFile { job_id, key } => {
+            missing += 1;
+            println!("missing: {key} of job {job_id}");
+        }
+    };
+    maintenance::check_storage(&backend, min_age, remove, found).await?;
+    let files = format::counted(orphans, "file");
+    let bytes = format::bytes(orphan_bytes);
+    match (orphans, remove) {
+        (0, _) => println!("Every file belongs to something."),
+        (_, true) => println!("{files} that belonged to nothing ({bytes}) removed."),
+        (_, false) => println!("{files} that belong to nothing ({bytes}). --remove removes them."),
+    }
+    match missing {
+        0 => println!("No file of a job is missing."),
+        _ => println!(
+            "{} of jobs missing: restore them, or delete these jobs.",
+            format::counted(missing, "file")
         ),
     }
     Ok(())

@@ -24,8 +24,8 @@ const ALWAYS: [(&str, &str); 6] = [
     ),
     (
         "403",
-        "with AUTH=password: the role or the token's scope doesn't allow it; or a change that comes from a page of \
-         another origin",
+        "a change that comes from a page of another origin, or goes beyond a quota; with AUTH=password: the role or the \
+         token's scope doesn't allow it",
     ),
     ("421", "the request is for a host that is not served"),
     ("500", "something went wrong on our side"),

@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{MethodRouter, get, post},
 };
-use backend::{Backend, Viewer};
+use backend::{Backend, Viewer, uploads::FORM_OVERHEAD};
 use percent_encoding::percent_decode_str;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_http::services::ServeDir;
@@ -27,7 +27,7 @@ use crate::{
     auth::{self, By},
     bodies::{self, BodyLimits},
     busy::Busy,
-    limits::{FORM_OVERHEAD, MAX_ANSWER_BYTES},
+    limits::MAX_ANSWER_BYTES,
     problem::{self, Detail, Problem},
     state::AppState,
 };

@@ -77,6 +77,10 @@ problem_kinds! {
         "The API token is mistyped, expired or revoked. Create a new one on the Account page.";
     Forbidden = "forbidden", FORBIDDEN, "Not allowed",
         "You don't have permission: the operation is for admins, or the API token is read-only.";
+    QuotaExceeded = "quota-exceeded", FORBIDDEN, "Quota exceeded",
+        "The user has as many jobs, stored bytes or jobs in work as their quotas allow. The detail says which quota it \
+         is and how much is used. Delete jobs that are no longer needed, wait until a job has ended, or ask an admin for a \
+         higher quota. GET /me and GET /users/{user_id}/quotas return quotas and usage.";
     ForeignOrigin = "foreign-origin", FORBIDDEN, "Cross-site request",
         "A browser sent this request from another site. Only Batchline's own pages and API clients can make changes.";
     NotFound = "not-found", NOT_FOUND, "Not found",
@@ -257,6 +261,7 @@ impl From<backend::Error> for Problem {
         match error {
             Error::NotFound(_) => Self::new(ProblemKind::NotFound, error.to_string()),
             Error::Forbidden(sentence) => Self::new(ProblemKind::Forbidden, sentence),
+            Error::QuotaExceeded(sentence) => Self::new(ProblemKind::QuotaExceeded, sentence),
             Error::Conflict(sentence) => Self::new(ProblemKind::Conflict, sentence),
             Error::Invalid(field) => Self::invalid(vec![field]),
             Error::TooLarge { .. } => Self::new(ProblemKind::TooLarge, error.to_string()),

@@ -6,6 +6,7 @@ use axum::{
     middleware::{from_extractor, from_fn, from_fn_with_state},
     routing::{get, get_service},
 };
+use backend::uploads::FORM_OVERHEAD;
 use serde_json::Value;
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, services::ServeFile,
@@ -14,12 +15,11 @@ use utoipa::{OpenApi, openapi::Server};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    api::{audit, check, formats, jobs, results, transactions, users},
+    api::{audit, check, formats, jobs, me, quotas, results, transactions, users},
     auth,
     bodies::{self, BodyLimits},
     docs, guard, headers, health,
     input::{ApiQuery, NoParameters},
-    limits::FORM_OVERHEAD,
     openapi, pages, problem, rate, requests,
     state::AppState,
     websocket,
@@ -93,7 +93,9 @@ fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
         .routes(routes!(audit::export))
         .merge(
             OpenApiRouter::new()
+                .routes(routes!(me::get))
                 .routes(routes!(users::get, users::update, users::delete))
+                .routes(routes!(quotas::get_quotas, quotas::update_quotas))
                 .routes(routes!(jobs::get, jobs::delete))
                 .routes(routes!(jobs::report))
                 .routes(routes!(jobs::events))

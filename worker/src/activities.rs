@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use backend::{
-    Attempt, Backend,
+    Attempt, Backend, maintenance,
     processing::{self, StepError},
 };
 use futures::future::try_join_all;
@@ -128,6 +128,17 @@ impl Activities {
                 result => result,
             }
         };
+        self.alive(&context, step).await
+    }
+
+    /// Deletes some of what has been kept long enough. Returns whether there may be more.
+    #[activity]
+    pub async fn apply_retention(
+        self: Arc<Self>,
+        context: ActivityContext,
+    ) -> Result<bool, ActivityError> {
+        let step =
+            async { Ok::<_, StepError>(maintenance::retention::apply(&self.backend).await?) };
         self.alive(&context, step).await
     }
 }

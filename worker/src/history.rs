@@ -12,7 +12,7 @@ use temporalio_sdk::workflow_replayer::{
     WorkflowReplayError, WorkflowReplayer, WorkflowReplayerOptions,
 };
 
-use crate::{small_jobs::ProcessSmallJobs, workflow::ProcessJob};
+use crate::{retention::ApplyRetention, small_jobs::ProcessSmallJobs, workflow::ProcessJob};
 
 /// Writes the history of the latest execution of a workflow to the standard output, as JSON.
 pub async fn print(client: &Client, workflow_id: &str) -> anyhow::Result<()> {
@@ -28,6 +28,7 @@ pub async fn replay(files: &[PathBuf]) -> anyhow::Result<()> {
     let options = WorkflowReplayerOptions::new()
         .register_workflow::<ProcessJob>()?
         .register_workflow::<ProcessSmallJobs>()?
+        .register_workflow::<ApplyRetention>()?
         .build();
     let replayer = WorkflowReplayer::new(options)?;
     for file in files {

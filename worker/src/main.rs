@@ -8,6 +8,7 @@ mod config;
 mod figures;
 mod history;
 mod metrics;
+mod retention;
 mod small_jobs;
 mod step;
 mod workflow;
@@ -36,6 +37,7 @@ use crate::{
     activities::{Activities, HEARTBEAT_INTERVAL},
     config::{Cli, Command, WorkerConfig},
     figures::{Figures, STEP_BUCKETS, STEP_SECONDS},
+    retention::ApplyRetention,
     small_jobs::ProcessSmallJobs,
     workflow::ProcessJob,
 };
@@ -107,6 +109,7 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     let options = WorkerOptions::new(config.backend.temporal_task_queue.as_str())
         .register_workflow::<ProcessJob>()?
         .register_workflow::<ProcessSmallJobs>()?
+        .register_workflow::<ApplyRetention>()?
         .register_activities(Activities::new(backend.clone(), Figures::new(meter), slots))
         .tuner(
             TunerHolder::builder()
@@ -122,6 +125,11 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         .sticky_queue_schedule_to_start_timeout(STICKY_TIMEOUT)
         .graceful_shutdown_period(GRACE)
         .build();
+    let schedules = Schedules {
+        client: client.clone(),
+        task_queue: config.backend.temporal_task_queue.clone(),
+        are_there: false,
+    };
     let mut worker = Worker::new(&runtime, client, options)?;
     let shutdown = worker.shutdown_handle();
     tokio::spawn(async move {
@@ -137,20 +145,44 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         metrics = %format_args!("http://{metrics_addr}/metrics"),
         "worker ready"
     );
-    let maintenance = tokio::spawn(maintain(backend));
+    let maintenance = tokio::spawn(maintain(backend, schedules));
     worker.run().await?;
     maintenance.abort();
     Ok(())
 }
 
 /// Every worker does it, so that it is done as long as there is one.
-async fn maintain(backend: Backend) {
+async fn maintain(backend: Backend, mut schedules: Schedules) {
     let mut due = tokio::time::interval(MAINTENANCE_INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;
+        schedules.create().await;
         if let Err(error) = maintenance::round(&backend).await {
             tracing::warn!(error = %anyhow::Error::new(error), "maintenance is put off");
+        }
+    }
+}
+
+/// What Temporal is to start by itself.
+struct Schedules {
+    client: Client,
+    task_queue: String,
+    are_there: bool,
+}
+
+impl Schedules {
+    /// Creates or updates them, once. Where Temporal is away, it is tried again the next time.
+    async fn create(&mut self) {
+        if self.are_there {
+            return;
+        }
+        match backend::schedule_retention(&self.client, &self.task_queue).await {
+            Ok(()) => self.are_there = true,
+            Err(error) => tracing::warn!(
+                error = format!("{error:#}"),
+                "the schedule of the retention can't be created yet"
+            ),
         }
     }
 }

@@ -11,6 +11,7 @@ use {
     crate::ErrorKind,
     backend::results::page::RowPage,
     backend::{Backend, FileFormat, Viewer, uploads::Accompanying, versions::Versions},
+    chrono::{DateTime, Utc},
     domain::{
         FormatChange, FormatName, GivenFormat, InvalidField, Job, JobEvent, JobReport, JobStatus,
         PageRequest, User, format,
@@ -30,6 +31,8 @@ pub struct JobDetails {
     pub versions: Versions,
     /// What has happened to the job, oldest first.
     pub events: Vec<JobEvent>,
+    /// When retention deletes the job.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Bytes of a format, and more than any has.
@@ -57,7 +60,9 @@ pub async fn job(
     let same_file_as = backend::queries::same_file(backend, &job).await?;
     let versions = backend::versions::of(backend, viewer, job_id).await?;
     let events = backend::queries::events(backend, viewer, job_id).await?;
+    let expires_at = backend::queries::expires_at(backend, &job).await?;
     Ok(JobDetails {
+        expires_at,
         events,
         same_file_as,
         versions,
@@ -141,6 +146,8 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         return Err(InvalidField::new("file", "Choose a file.").into());
                     }
                     let (backend, viewer) = caller();
+                    backend::uploads::check_quotas(&backend, &viewer, user_id, request_bytes())
+                        .await?;
                     let in_all = std::future::ready(Some(with.given.clone()));
                     let job = backend::uploads::upload(
                         &backend, &viewer, user_id, &filename, &with, field, in_all,
@@ -167,6 +174,16 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     .map_err(|error: AppError| error.at("file"))
 }
 
+/// What the request says of its size.
+#[cfg(feature = "ssr")]
+fn request_bytes() -> Option<u64> {
+    use axum::http::{header::CONTENT_LENGTH, request::Parts};
+
+    let request = use_context::<Parts>()?;
+    let length = request.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    length.parse().ok()
+}
+
 /// Starts a job that was just uploaded. If that fails, the job stays pending and can be started by hand: an error would be
 /// taken for one of the upload.
 #[cfg(feature = "ssr")]
@@ -175,6 +192,11 @@ async fn start(backend: &Backend, viewer: &Viewer, job_id: JobId) {
     let started = backend::control::command(backend, viewer, job_id, Command::Start, &given).await;
     if let Err(error) = started {
         tracing::warn!(%job_id, %error, "a job wasn't started after its upload");
+        if let backend::Error::QuotaExceeded(sentence) = error {
+            say(format!(
+                "The file was uploaded, and not started: {sentence}"
+            ));
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use domain::{Email, NewUser, User, UserChange, UserId, UserName};
+use domain::{Email, NewUser, QuotaChange, User, UserChange, UserId, UserName};
 use leptos::prelude::*;
 
 use super::{caller, respond, say, shortened};
@@ -35,6 +35,30 @@ pub async fn update_user(user_id: UserId, name: String, email: String) -> Result
     })
     .await
     .map_err(|error| at_its_field(error, &name, &email))
+}
+
+/// Sets all quotas of a user, and how long their jobs are kept. Empty fields are the default of all users.
+#[server(prefix = "/rpc", endpoint = "set-quotas")]
+pub async fn set_quotas(
+    user_id: UserId,
+    jobs: String,
+    bytes: String,
+    active_jobs: String,
+    retention_days: String,
+) -> Result<(), AppError> {
+    let typed = [&*jobs, &*bytes, &*active_jobs, &*retention_days];
+    respond(async {
+        let change = QuotaChange::parse(typed).map_err(AppError::invalid)?;
+        let (backend, viewer) = caller();
+        backend::quotas::set(&backend, &viewer, user_id, &change).await?;
+        say("The quotas were saved.".to_owned());
+        Ok(())
+    })
+    .await
+    .map_err(|error: AppError| {
+        let fields: Vec<_> = QuotaChange::FIELDS.into_iter().zip(typed).collect();
+        error.with_typed(&fields)
+    })
 }
 
 /// Leads to the list of users.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use backend::{Backend, Means, Viewer, accounts};
-use domain::{ApiToken, Scope, Session, SessionId, TokenName, format};
+use domain::{ApiToken, Quotas, Scope, Session, SessionId, TokenName, format};
 use leptos::prelude::*;
 
 use super::{
     failure::failure,
+    quotas::{QuotaWarnings, Usage},
     sign_in::{NewPasswordField, title},
 };
 use crate::{
@@ -37,9 +38,13 @@ pub async fn account(
     let read = async {
         let sessions = accounts::sessions(backend, viewer, idle).await?;
         let tokens = accounts::tokens(backend, viewer).await?;
-        Ok::<_, backend::Error>((sessions, tokens))
+        let quotas = match viewer.account() {
+            Some(account) => Some(backend::quotas::of(backend, viewer, account.user_id).await?),
+            None => None,
+        };
+        Ok::<_, backend::Error>((sessions, tokens, quotas))
     };
-    let (sessions, tokens) = match read.await {
+    let (sessions, tokens, quotas) = match read.await {
         Ok(read) => read,
         Err(error) => return failure(site, error.into()),
     };
@@ -79,12 +84,24 @@ pub async fn account(
                 </div>
                 <div class="stack">
                     {is_admin.then(administration)}
+                    {quotas.map(usage)}
                     <Password email error=password_error />
                 </div>
             </div>
         }
         .into_any()
     })
+}
+
+fn usage(quotas: Quotas) -> impl IntoView {
+    view! {
+        <section class="panel" aria-labelledby="usage">
+            <h2 id="usage">"Usage"</h2>
+            <QuotaWarnings quotas />
+            <Usage quotas />
+        </section>
+    }
+    .into_any()
 }
 
 fn administration() -> impl IntoView {

@@ -81,6 +81,7 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
         same_file_as,
         versions,
         events,
+        expires_at,
     } = match details {
         Ok(details) => details,
         Err(error) => return failure(site, error),
@@ -152,7 +153,7 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
             <rows::Table job=&job rows />
             <Spread report=&report />
             <div class="columns columns-even">
-                <Details job=&job events throughput=report.throughput />
+                <Details job=&job events expires_at throughput=report.throughput />
                 <div class="stack">
                     <HowItIsRead file=&file />
                     <Delete job_id user_id=user.id filename=job.filename.clone() bytes=job.bytes query />

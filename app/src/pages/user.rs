@@ -12,6 +12,7 @@ use super::{
     failure::{failure, not_found},
     job_list::{JobTable, Jobs},
     members::SignInSettings,
+    quotas::{QuotaSettings, QuotaWarnings},
 };
 use crate::{
     AppError, Page, Query, Site,
@@ -40,9 +41,10 @@ pub async fn user(
             true => Some(backend::accounts::member(backend, viewer, user_id).await?),
             false => None,
         };
-        Ok::<_, AppError>((user, formats, jobs, corrects, member))
+        let quotas = backend::quotas::of(backend, viewer, user_id).await?;
+        Ok::<_, AppError>((user, formats, jobs, corrects, member, quotas))
     };
-    let (user, formats, jobs, corrects, member) = match read.await {
+    let (user, formats, jobs, corrects, member, quotas) = match read.await {
         Ok(read) => read,
         Err(error) => return failure(site, error),
     };
@@ -83,6 +85,7 @@ pub async fn user(
                     {user.email.clone()} " · created " <Time at=format::machine_time(user.created_at) />
                 </p>
             </div>
+            <QuotaWarnings quotas />
             <UploadForm
                 user_id
                 max_bytes=backend.max_upload_bytes()
@@ -101,6 +104,7 @@ pub async fn user(
                 <div class="stack">
                     <SavedFormats user_id formats query />
                     {member.map(|member| view! { <SignInSettings member error=role_error /> })}
+                    {may_change.then(|| view! { <QuotaSettings user_id quotas query /> })}
                     {may_change.then(|| view! { <Settings user=user.clone() job_count=all query /> })}
                 </div>
             </div>

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod list;
 pub(crate) mod query;
 pub(crate) mod transition;
+pub(crate) mod usage;
 
 use domain::JobId;
 

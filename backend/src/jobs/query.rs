@@ -1,6 +1,6 @@
 //! Reads jobs.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use domain::{Job, JobEvent, JobId, JobProgress, UserId};
 use serde::{Deserialize, Serialize};
@@ -164,6 +164,44 @@ pub(crate) async fn source_of_attempt(
         attempt.number as i32
     )
     .fetch_optional(database)
+    .await
+}
+
+/// Returns those of these files that no job has and that are neither being written nor to be removed.
+pub(crate) async fn unknown_files(
+    database: impl PgExecutor<'_>,
+    keys: &[String],
+) -> sqlx::Result<HashSet<String>> {
+    let unknown = sqlx::query_scalar!(
+        r#"select key as "key!" from unnest($1::text[]) as files (key)
+           where not exists (select from removals where storage_key = key)
+             and not exists (select from jobs where storage_key = key)
+             and not exists (select from jobs where content_key = key)
+             and not exists (select from jobs where id_index ->> 'storage_key' = key)"#,
+        keys
+    )
+    .fetch_all(database)
+    .await?;
+    Ok(unknown.into_iter().collect())
+}
+
+/// Returns the files of up to `jobs` jobs after this one, in the order of the jobs.
+pub(crate) async fn files_after(
+    database: impl PgExecutor<'_>,
+    after: Option<JobId>,
+    jobs: usize,
+) -> sqlx::Result<Vec<(JobId, String)>> {
+    sqlx::query!(
+        r#"select id, key as "key!" from (
+               select id, storage_key, content_key, id_index ->> 'storage_key' as id_index_key from jobs
+               where $1::bigint is null or id > $1 order by id limit $2
+           ) as found cross join unnest(array[storage_key, content_key, id_index_key]) as files (key)
+           where key is not null order by id"#,
+        after.map(JobId::get),
+        jobs as i64
+    )
+    .map(|file| (file.id.into(), file.key))
+    .fetch_all(database)
     .await
 }
 

@@ -8,9 +8,9 @@ use domain::{Job, JobDeleted, JobId, JobProgress, JobStatus, SavedFormatId, User
 use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
 use validator::{Counts, FileError, Format, Layout, Reading};
 
-use super::{events, numbers, query, query::IdIndex, query_jobs};
+use super::{events, numbers, query, query::IdIndex, query_jobs, usage};
 use crate::{
-    Error, Result, database,
+    Error, QuotaDefaults, Result, database,
     error::violates,
     storage::{CheckedFile, StoredFile},
     temporal::Attempt,
@@ -61,14 +61,18 @@ pub(crate) async fn create(
 }
 
 /// Lets these jobs be processed in these attempts, and returns those that have begun. A job that isn't at rest in the
-/// attempt before stays as it is. A paused job goes on where it was; any other begins with a new, empty result.
+/// attempt before stays as it is, and so does one beyond its user's quota. A paused job goes on where it was; any other
+/// begins with a new, empty result.
 /// `shared_workflow_id` names the workflow unless each has one of its own.
 pub(crate) async fn begin(
     pool: &PgPool,
+    defaults: &QuotaDefaults,
     attempts: &[Attempt],
     shared_workflow_id: Option<&str>,
 ) -> Result<Vec<Job>> {
     let mut tx = database::begin(pool).await?;
+    let beyond = usage::beyond_quota(&mut tx, attempts, defaults).await?;
+    refuse(&mut tx, &beyond).await?;
     let begun = query_jobs!(
         "with at_rest as (
              select id, result_id, id_index ->> 'storage_key' as id_index_key, content_key, status,
@@ -130,6 +134,22 @@ pub(crate) async fn begin(
     .fetch_all(&mut *tx)
     .await?;
     commit(tx, begun).await
+}
+
+/// Keeps these attempts from beginning later: their workflows may have been started, and whoever asked was refused. Their
+/// numbers are skipped, so that no job seems to be in one of them. The jobs must be locked.
+async fn refuse(tx: &mut PgConnection, attempts: &[Attempt]) -> sqlx::Result<()> {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let job_ids: Vec<i64> = attempts.iter().map(|it| it.job_id.get()).collect();
+    sqlx::query!(
+        "update jobs set run = run + 2, version = version + 1, updated_at = clock_timestamp() where id = any($1)",
+        &job_ids
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Replaces what is given about the file of a job that is to be begun in the attempt after this one, and the saved format

@@ -2,11 +2,17 @@
 
 mod old_results;
 mod reconcile;
+pub mod retention;
+mod storage_check;
 mod sweep;
 
+pub use storage_check::{Mismatch, check_storage};
 pub(crate) use sweep::sweep_soon;
 
-use crate::{Backend, Error, Result, jobs::list};
+use crate::{
+    Backend, Error, Result,
+    jobs::{list, usage},
+};
 
 /// One round. Each part is tried, whatever becomes of the others.
 pub async fn round(backend: &Backend) -> Result<()> {
@@ -17,6 +23,7 @@ pub async fn round(backend: &Backend) -> Result<()> {
         list::sum_up_counts(&backend.pool)
             .await
             .map_err(Error::from),
+        usage::sum_up(&backend.pool).await.map_err(Error::from),
     ];
     results.into_iter().collect()
 }

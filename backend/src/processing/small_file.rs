@@ -37,7 +37,7 @@ pub async fn process_small_file(
     let work = match query::work(&backend.pool, attempt).await? {
         Some(work) => work,
         None => {
-            transition::begin(&backend.pool, &[attempt], workflow_id).await?;
+            transition::begin(&backend.pool, &backend.quotas, &[attempt], workflow_id).await?;
             let work = query::work(&backend.pool, attempt).await?;
             let Some(work) = work else {
                 // Perhaps it is done, and whoever did it died before it said so.

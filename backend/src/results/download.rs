@@ -121,7 +121,7 @@ impl CheckedRows {
             reader: Reader::new(&backend.pool, &backend.storage, source)?,
             filter,
         };
-        // A file that is missing is said in the answer, which could only break off later.
+        // Found out later, it would break off a download that has begun.
         if let Some(first) = rows.chunks.first() {
             rows.reader.bytes(first).await?;
         }

@@ -4,7 +4,7 @@ use axum::{
     Json,
     body::Body,
     extract::{Multipart, OriginalUri, State, multipart::MultipartRejection},
-    http::{StatusCode, Uri},
+    http::{HeaderMap, StatusCode, Uri},
     response::IntoResponse,
 };
 use backend::{
@@ -14,6 +14,7 @@ use backend::{
     uploads::{self, Accompanying},
     users, versions,
 };
+use chrono::{DateTime, Utc};
 use domain::{
     Command, Decision, Format, FormatChange, FormatName, GivenFormat, InvalidField, Job, JobColumn,
     JobEvent, JobFilter, JobId, JobListRequest, JobOrder, JobReport, JobStatus, Question, UserId,
@@ -28,6 +29,7 @@ use super::{
 };
 use crate::{
     auth::By,
+    bodies,
     busy::Turns,
     input::{self, ApiPath, ApiQuery, Fields, QueryParameters, QueryValues},
     problem::Problem,
@@ -110,6 +112,8 @@ pub struct JobWithFormat {
     questions: Vec<Question>,
     /// The latest earlier job of the same user with the same file, byte for byte.
     same_file_as: Option<JobId>,
+    /// When the job is deleted, within the hour, because it ended long enough ago. `null`: it is kept.
+    expires_at: Option<DateTime<Utc>>,
     /// The job whose file this one's is a corrected version of.
     corrects: Option<JobId>,
     /// All versions of the file, newest first; empty if there is only one.
@@ -246,6 +250,8 @@ async fn list_page(
     responses(
         (status = 201, body = UploadedJob, headers(("Location" = String))),
         (status = 400, description = "the upload was interrupted", body = Problem),
+        (status = 403, description = "the user's quotas have no place for it; or the role or the token's scope doesn't \
+            allow it", body = Problem),
         (status = 404, body = Problem),
         (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
         (status = 422, description = "no form field `file`, or a format that can't be used", body = Problem)))]
@@ -254,11 +260,14 @@ pub async fn upload(
     By(viewer): By,
     OriginalUri(uri): OriginalUri,
     ApiQuery(query): ApiQuery<UploadQuery>,
+    headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<impl IntoResponse, Problem> {
+    let form = form?;
+    let length = bodies::content_length(&headers);
+    uploads::check_quotas(&backend, &viewer, query.user_id, length).await?;
     let (begin, file) = oneshot::channel();
     let (end, given) = oneshot::channel();
-    let form = form?;
     // Concurrently: the file is stored while it arrives, and fields may follow it.
     let read = async {
         let read = form::read_upload(form, begin).await;
@@ -433,6 +442,7 @@ pub async fn get(
     let job = queries::job(&backend, &viewer, job_id).await?;
     let file = queries::file_format(&backend, &viewer, job_id).await?;
     let same_file_as = queries::same_file(&backend, &job).await?;
+    let expires_at = queries::expires_at(&backend, &job).await?;
     let (corrects, versions) = versions::ids(&backend, &viewer, job_id).await?;
     let questions = file.questions.map(|questions| questions.0);
     let (format, decisions) = match file.reading {
@@ -446,6 +456,7 @@ pub async fn get(
         decisions,
         questions: questions.unwrap_or_default(),
         same_file_as,
+        expires_at,
         corrects,
         versions,
     }))

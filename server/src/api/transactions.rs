@@ -62,6 +62,7 @@ impl QueryParameters for RowsQuery {
             ("X-Total-Count" = u64, description = "rows under this filter"),
             ("Link" = String, description = "first, prev, next and last page (RFC 8288)"))),
         (status = 404, body = Problem),
+        (status = 409, description = "the job's file is missing, or the job was restarted meanwhile", body = Problem),
         (status = 422, body = Problem)))]
 pub async fn list(
     State(backend): State<Backend>,

@@ -31,6 +31,7 @@ fn operations() -> Vec<(&'static str, &'static str, For, bool, Body)> {
     let format = json!({"name": "mine", "format": {"delimiter": ";"}});
     let user = json!({"name": "New", "email": "new@example.com"});
     vec![
+        ("get", "/me", All, false, Body::None),
         ("get", "/users", All, false, Body::None),
         ("post", "/users", Admin, true, Body::Json(user)),
         ("get", "/users/{user_id}", Owner, false, Body::None),
@@ -42,6 +43,14 @@ fn operations() -> Vec<(&'static str, &'static str, For, bool, Body)> {
             Body::Json(json!({"name": "Changed"})),
         ),
         ("delete", "/users/{user_id}", AdminOfOwned, true, Body::None),
+        ("get", "/users/{user_id}/quotas", Owner, false, Body::None),
+        (
+            "patch",
+            "/users/{user_id}/quotas",
+            AdminOfOwned,
+            true,
+            Body::Json(json!({"jobs": 0})),
+        ),
         ("get", "/users/{user_id}/jobs", Owner, false, Body::None),
         ("get", "/users/{user_id}/formats", Owner, false, Body::None),
         (
@@ -403,6 +412,7 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
         ("post", "/rpc/create-user", Some(Admin)),
         ("post", "/rpc/update-user", Some(AdminOfOwned)),
         ("post", "/rpc/delete-user", Some(AdminOfOwned)),
+        ("post", "/rpc/set-quotas", Some(AdminOfOwned)),
         ("post", "/rpc/upload-file", Some(Owner)),
         ("post", "/rpc/create-demo-job", Some(Owner)),
         ("post", "/rpc/command-job", Some(Owner)),
@@ -468,6 +478,13 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
                 ("user_id", &user_id),
                 ("name", "X"),
                 ("email", "x@example.com"),
+            ],
+            "/rpc/set-quotas" => &[
+                ("user_id", &user_id),
+                ("jobs", "0"),
+                ("bytes", ""),
+                ("active_jobs", ""),
+                ("retention_days", ""),
             ],
             "/rpc/delete-user" | "/rpc/create-demo-job" => &[("user_id", &user_id)],
             "/rpc/command-job" => &[("job_id", &job_id), ("command", "start")],

@@ -12,13 +12,13 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use reqwest::{Client, Response, StatusCode, multipart};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool, PgTransaction, postgres::PgPoolOptions};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use url::Url;
 
@@ -206,6 +206,71 @@ impl TestApp {
         }
     }
 
+    /// The value of a setting of this Batchline.
+    fn setting(&self, name: &str) -> &str {
+        let mut settings = self.environment.iter();
+        let (_, value) = settings.find(|(found, _)| *found == name).unwrap();
+        value
+    }
+
+    /// A dump of the database, as a backup has it.
+    pub fn dump(&self, pg_dump: &Path) -> NamedTempFile {
+        let dump = NamedTempFile::new().unwrap();
+        let dumped = Command::new(pg_dump)
+            .args(["--format=custom", "--file"])
+            .arg(dump.path())
+            .arg(self.setting("DATABASE_URL"))
+            .output()
+            .unwrap();
+        assert!(dumped.status.success(), "{dumped:?}");
+        dump
+    }
+
+    /// Another Batchline, with the database of this dump and a copy of the files as they are now.
+    pub async fn restored(&self, programs: &str, dump: &NamedTempFile) -> Self {
+        let name = format!("test_{}", unique());
+        let mut admin = PgConnection::connect(&required("DATABASE_URL"))
+            .await
+            .unwrap();
+        sqlx::raw_sql(&format!("create database {name}"))
+            .execute(&mut admin)
+            .await
+            .unwrap();
+        let mut database_url = Url::parse(self.setting("DATABASE_URL")).unwrap();
+        database_url.set_path(&name);
+        let restored = Command::new(Path::new(programs).join("pg_restore"))
+            .args(["--exit-on-error", "--dbname", database_url.as_str()])
+            .arg(dump.path())
+            .output()
+            .unwrap();
+        assert!(restored.status.success(), "{restored:?}");
+        let files = Arc::new(TempDir::new().unwrap());
+        for file in self.stored_files() {
+            std::fs::copy(&file, files.path().join(file.file_name().unwrap())).unwrap();
+        }
+        let storage_url = Url::from_directory_path(files.path()).unwrap();
+        let environment = self.environment.iter().cloned().map(|(variable, value)| {
+            let value = match variable {
+                "DATABASE_URL" => database_url.to_string(),
+                "STORAGE_URL" => storage_url.to_string(),
+                "TEMPORAL_TASK_QUEUE" => name.clone(),
+                _ => value,
+            };
+            (variable, value)
+        });
+        let app = Self::launch(environment.collect(), files).await;
+        app.restart_worker();
+        app
+    }
+
+    /// Makes all stored files look as if they had last changed at this time.
+    pub fn age_files(&self, time: SystemTime) {
+        for path in self.stored_files() {
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(time).unwrap();
+        }
+    }
+
     /// A line of the server's log with all of these words.
     pub async fn logged(&self, words: &[&str]) -> String {
         eventually("a line in the log", async || {
@@ -272,6 +337,27 @@ impl TestApp {
             .status()
             .unwrap();
         assert!(ended.success());
+    }
+
+    /// Has Temporal start now what the schedule of this name starts, as soon as there is one.
+    pub async fn trigger_schedule(&self, name: &str) {
+        let address = required("TEMPORAL_ADDRESS").replace("http://", "");
+        let id = format!("{name}-{}", self.setting("TEMPORAL_TASK_QUEUE"));
+        eventually("the schedule", async || {
+            let triggered = Command::new(required("TEMPORAL_CLI"))
+                .args([
+                    "schedule",
+                    "trigger",
+                    "--address",
+                    &address,
+                    "--schedule-id",
+                    &id,
+                ])
+                .output()
+                .unwrap();
+            triggered.status.success().then_some(())
+        })
+        .await;
     }
 
     /// What comes of the server's program when it is called with these arguments and settings, and this line as input.
@@ -547,6 +633,14 @@ impl TestApp {
             matches!(job["status"].as_str(), Some("completed" | "failed")).then_some(job)
         })
         .await
+    }
+
+    /// The id of a new job of this user, which is over.
+    pub async fn process_for(&self, user_id: i64, content: impl Into<Vec<u8>>) -> i64 {
+        let job_id = self.upload(user_id, content).await;
+        self.begin(job_id).await;
+        self.finished(job_id).await;
+        job_id
     }
 
     /// Uploads, starts and waits for the end.

@@ -56,6 +56,7 @@ async fn the_sample_is_processed() {
         "decisions",
         "questions",
         "same_file_as",
+        "expires_at",
         "corrects",
         "versions",
     ] {

@@ -29,6 +29,7 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
     for (variable, value) in [
         ("WORKER_CONCURRENCY", "0"),
         ("METRICS_ADDR", "nowhere"),
+        ("AUDIT_RETENTION_DAYS", "29"),
         ("STORAGE_URL", "not a url"),
         ("DATABASE_URL", "mysql://localhost/x"),
     ] {
@@ -66,6 +67,8 @@ fn help_names_every_variable() {
         "STORAGE_URL",
         "WORKER_CONCURRENCY",
         "METRICS_ADDR",
+        "MAX_ACTIVE_JOBS_PER_USER",
+        "RETENTION_DAYS",
     ] {
         assert!(said.contains(variable), "{variable}: {said}");
     }
@@ -80,7 +83,7 @@ fn workflows_of_former_versions_go_on() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    assert!(histories.len() >= 4, "{histories:?}");
+    assert!(histories.len() >= 5, "{histories:?}");
     let mut arguments = vec!["replay"];
     arguments.extend(histories.iter().map(|history| history.to_str().unwrap()));
     let (code, said) = worker(&arguments, &[]);

@@ -10,6 +10,8 @@ use crate::components::{Age, Copy, Time};
 pub fn Details<'a>(
     job: &'a Job,
     events: Vec<JobEvent>,
+    /// When retention deletes the job.
+    expires_at: Option<DateTime<Utc>>,
     throughput: Throughput,
 ) -> impl IntoView + use<> {
     let id = job.id.to_string();
@@ -47,6 +49,7 @@ pub fn Details<'a>(
                 {happened("Uploaded", Some(job.created_at))}
                 {happened("Started", job.started_at)}
                 {happened(end, job.finished_at)}
+                {expires_at.map(will_be_deleted)}
             </dl>
             <div id="history" data-part>
                 <History events />
@@ -85,6 +88,17 @@ fn History(events: Vec<JobEvent>) -> impl IntoView {
             </details>
         }
     })
+}
+
+fn will_be_deleted(at: DateTime<Utc>) -> impl IntoView {
+    view! {
+        <div>
+            <dt>"Will be deleted"</dt>
+            <dd>
+                <Time at=format::machine_time(at) />
+            </dd>
+        </div>
+    }
 }
 
 fn happened(what: &'static str, at: Option<DateTime<Utc>>) -> impl IntoView {

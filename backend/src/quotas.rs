@@ -1,0 +1,83 @@
+//! The quotas of users: what they are, what is used of them, and how an admin changes them.
+
+use domain::{AuditKind, QuotaChange, Quotas, UserId};
+
+use crate::{
+    Backend, Result,
+    access::{Act, Viewer, check_admin, check_user},
+    audit::{self, Event},
+    database,
+    jobs::usage,
+};
+
+/// Returns the user's quotas, and how much of them is used.
+pub async fn of(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Quotas> {
+    check_user(&backend.pool, viewer, user_id, Act::Read).await?;
+    usage::of(&backend.pool, user_id, &backend.quotas).await
+}
+
+/// Changes a user's quotas, and returns them. What is beyond a lower one stays. For admins.
+pub async fn set(
+    backend: &Backend,
+    viewer: &Viewer,
+    user_id: UserId,
+    change: &QuotaChange,
+) -> Result<Quotas> {
+    // Of others, members don't know.
+    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    let mut tx = database::begin(&backend.pool).await?;
+    usage::set(&mut tx, user_id, change).await?;
+    let detail = described(change);
+    if !detail.is_empty() {
+        let event = Event::done(AuditKind::ChangeQuotas)
+            .of_user(user_id)
+            .detail(&detail);
+        audit::record(&mut *tx, viewer, event).await?;
+    }
+    let quotas = usage::of(&mut *tx, user_id, &backend.quotas).await?;
+    tx.commit().await?;
+    tracing::info!(%user_id, change = detail, "quotas changed");
+    Ok(quotas)
+}
+
+/// What was set, for the audit: `jobs 100, bytes default`.
+fn described(change: &QuotaChange) -> String {
+    let values = [
+        change.jobs,
+        change.bytes,
+        change.active_jobs,
+        change.retention_days,
+    ];
+    let set: Vec<String> = QuotaChange::FIELDS
+        .into_iter()
+        .zip(values)
+        .filter_map(|(name, value)| {
+            Some(match value? {
+                None => format!("{name} default"),
+                Some(0) => format!("{name} without limit"),
+                Some(number) => format!("{name} {number}"),
+            })
+        })
+        .collect();
+    set.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_says_what_was_set() {
+        let change = QuotaChange {
+            jobs: Some(Some(100)),
+            bytes: Some(None),
+            active_jobs: None,
+            retention_days: Some(Some(0)),
+        };
+        assert_eq!(
+            described(&change),
+            "jobs 100, bytes default, retention_days without limit"
+        );
+    }
+}

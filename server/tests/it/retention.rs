@@ -1,0 +1,98 @@
+//! What is deleted once it has been kept long enough.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{SAMPLE, TestApp, eventually, expect};
+
+#[tokio::test]
+async fn jobs_and_events_are_deleted_when_they_have_been_kept_long_enough() {
+    let app = TestApp::start_set(&[("RETENTION_DAYS", "30"), ("AUDIT_RETENTION_DAYS", "40")]).await;
+    let (user_id, keeper) = (app.user().await, app.user().await);
+    let quotas = format!("/users/{keeper}/quotas");
+    expect(
+        app.patch_json(&quotas, &json!({"retention_days": 0})).await,
+        StatusCode::OK,
+    )
+    .await;
+    let completed = app.process_for(user_id, SAMPLE).await;
+    let failed = app.process_for(user_id, "no,header\n").await;
+    let recent = app.process_for(user_id, SAMPLE).await;
+    let kept = app.process_for(keeper, SAMPLE).await;
+    let pending = app.upload(user_id, SAMPLE).await;
+    let aged = sqlx::query(
+        "update jobs set created_at = created_at - interval '31 days', finished_at = finished_at - interval '31 days'
+         where id <> $1",
+    );
+    aged.bind(recent).execute(&app.pool).await.unwrap();
+    sqlx::raw_sql(
+        "insert into audit_events (at, kind, outcome, actor, means)
+         select now() - days * interval '1 day', 'upload', 'done', 'somebody', 'none'
+         from unnest(array[50, 41, 39]) as days",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+
+    // Until then pages and API say when.
+    let job = app.get_json(&format!("/jobs/{recent}")).await;
+    let (end, expires) = (job["finished_at"].as_str(), job["expires_at"].as_str());
+    assert!(end < expires, "{job}");
+    let page = app.page(&format!("/jobs/{recent}")).await;
+    assert!(page.contains("Will be deleted"), "{page}");
+    for stays in [kept, pending] {
+        let job = app.get_json(&format!("/jobs/{stays}")).await;
+        assert_eq!(job["expires_at"], Value::Null);
+    }
+
+    // A second worker finds the schedule there.
+    app.restart_worker();
+    app.trigger_schedule("retention").await;
+    for gone in [completed, failed] {
+        eventually("the job to be deleted", async || {
+            let status = app.get(&format!("/jobs/{gone}")).await.status();
+            (status == StatusCode::NOT_FOUND).then_some(())
+        })
+        .await;
+    }
+    eventually("their files to be removed", async || {
+        (app.stored_files().len() == 3).then_some(())
+    })
+    .await;
+    for stays in [recent, kept, pending] {
+        let status = app.get(&format!("/jobs/{stays}")).await.status();
+        assert_eq!(status, StatusCode::OK);
+    }
+    let events = async |kind: &str| -> Vec<Value> {
+        let export = app.get(&format!("/audit.ndjson?kind={kind}")).await;
+        let export = export.text().await.unwrap();
+        let events = export
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        events.collect()
+    };
+    let deleted = events("delete_job").await;
+    assert_eq!(deleted.len(), 2, "{deleted:?}");
+    assert_eq!(deleted[0]["actor"], "retention");
+    assert_eq!(deleted[0]["user_id"], user_id);
+    assert_eq!(deleted[0]["detail"], "30 days after it ended");
+    let deleted = eventually("the old events to be deleted", async || {
+        let deleted = events("delete_events").await;
+        (!deleted.is_empty()).then_some(deleted)
+    })
+    .await;
+    assert_eq!(deleted[0]["detail"], "2 events older than 40 days");
+    let old = events("upload").await;
+    assert_eq!(
+        old.iter()
+            .filter(|event| event["actor"] == "somebody")
+            .count(),
+        1
+    );
+    // Not even by mistake are those of the last 30 days deleted.
+    let refused = sqlx::raw_sql(
+        "delete from audit_events where at < now() - interval '29 days' or kind = 'delete_job'",
+    );
+    let refused = refused.execute(&app.pool).await.unwrap_err().to_string();
+    assert!(refused.contains("those of the last 30 days"), "{refused}");
+}
