@@ -1,11 +1,12 @@
-//! How somebody signs in: passwords, sessions, API tokens, one-time links, roles. Every query on `sessions`, `api_tokens`,
-//! `password_links`, and on the columns `role` and `password_hash` of `users`.
+//! How somebody signs in: passwords, an OpenID Connect provider, sessions, API tokens, one-time links, roles. Every query
+//! on `sessions`, `api_tokens`, `password_links`, and on the columns `role`, `password_hash` and `openid_…` of `users`.
 //!
 //! **Invariant.** Secrets are random, are shown once, and are stored as a hash.
 
 mod links;
 mod members;
 mod passwords;
+mod provider;
 mod secret;
 mod sessions;
 mod tokens;
@@ -14,6 +15,7 @@ pub use links::{LINK_HOURS, PasswordLink, create_link, link_owner, use_link};
 pub(crate) use members::keep_an_admin;
 pub use members::{Member, MemberPage, create_admin, create_user, member, members, set_role};
 pub(crate) use passwords::Passwords;
+pub use provider::{SignInAttempt, forget_provider, sign_in_with};
 pub use secret::Secret;
 pub use sessions::{
     Auth, Client, Credentials, Identity, Lifetimes, NewSession, change_password,

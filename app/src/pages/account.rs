@@ -52,6 +52,7 @@ pub async fn account(
         Means::Token { .. } => None,
     };
     let is_admin = viewer.is_admin();
+    let has_passwords = site.has_passwords;
     let AccountForms {
         notice,
         password_error,
@@ -79,7 +80,7 @@ pub async fn account(
                 </div>
                 <div class="stack">
                     {is_admin.then(administration)}
-                    <Password email error=password_error />
+                    {has_passwords.then(|| view! { <Password email error=password_error /> })}
                 </div>
             </div>
         }
