@@ -351,4 +351,23 @@ mod tests {
         assert!(host.is_of_origin("https://batchline.example.com"));
         assert!(host.is_of_origin("https://batchline.example.com:443"));
     }
+
+    #[test]
+    fn people_sign_in_by_https_but_on_loopback_addresses() {
+        for (host, origin) in [
+            ("Batchline.example.com", "https://batchline.example.com"),
+            (
+                "batchline.example.com:8443",
+                "https://batchline.example.com:8443",
+            ),
+            ("192.0.2.7", "https://192.0.2.7"),
+            ("[2001:db8::1]:3000", "https://[2001:db8::1]:3000"),
+            ("localhost:3000", "http://localhost:3000"),
+            ("[::1]", "http://[::1]"),
+        ] {
+            let host = Host::parse(host).unwrap();
+            assert_eq!(host.origin(), origin);
+            assert!(host.is_of_origin(origin));
+        }
+    }
 }

@@ -60,7 +60,7 @@ pub fn sign_in(site: &Site, status: StatusCode, shown: SignIn<'_>) -> Page {
                         }
                     })}
                 <section class="panel stack" aria-label="Sign in">
-                    <FormError error=error.clone() />
+                    {error.clone().map(|error| view! { <FormError error=Some(error) /> })}
                     {provider
                         .map(|provider| {
                             // A link, as the content security policy lets no form lead to another site.

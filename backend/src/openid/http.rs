@@ -6,6 +6,9 @@ use reqwest::{Client, Request, redirect::Policy};
 
 /// How long an answer of the provider may take. Somebody waits for it.
 const TIMEOUT: Duration = Duration::from_secs(8);
+/// For how long a connection is kept: within a sign-in. Providers close those that are kept for longer, perhaps just as a
+/// code is sent, which can't be sent twice.
+const CONNECTION_KEPT: Duration = Duration::from_secs(2);
 /// Bytes of an answer. Keys and claims have some thousands.
 const MAX_BYTES: usize = 1 << 20;
 
@@ -23,7 +26,10 @@ pub enum HttpError {
 
 impl Http {
     pub fn new() -> anyhow::Result<Self> {
-        let client = Client::builder().redirect(Policy::none()).timeout(TIMEOUT);
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .timeout(TIMEOUT)
+            .pool_idle_timeout(CONNECTION_KEPT);
         Ok(Self(client.build().context("HTTP client")?))
     }
 

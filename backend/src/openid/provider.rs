@@ -112,7 +112,7 @@ impl Provider {
             error => {
                 let error: String = error.chars().take(100).collect();
                 tracing::warn!(error, "the OpenID Connect provider refused a sign-in");
-                return Err(Refusal::Failed("error of the provider"));
+                return Err(Refusal::Failed);
             }
         }
         self.redeem(&discovered, origin, begun, response.code).await

@@ -12,8 +12,8 @@ pub enum Refusal {
     NotBegunHere,
     /// The response comes from another provider (RFC 9207).
     OtherIssuer,
-    /// The provider answered with an error of this kind, such as `server_error`.
-    Failed(&'static str),
+    /// The provider answered with an error, such as `server_error`. The log has it.
+    Failed,
     /// The provider doesn't know the code, or gave it for another sign-in.
     InvalidCode,
     /// What the provider says about somebody isn't signed by it, for us and for this sign-in.
@@ -42,7 +42,7 @@ impl Refusal {
             Self::OtherIssuer | Self::InvalidToken => {
                 format!("The answer isn't one of {provider} to this sign-in. Begin again.")
             }
-            Self::Failed(_) => {
+            Self::Failed => {
                 format!("Something went wrong at {provider}. Try again in a moment.")
             }
             Self::InvalidCode => {
@@ -70,7 +70,7 @@ impl Refusal {
 
     /// Whether trying again later can help.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Unavailable | Self::Failed(_))
+        matches!(self, Self::Unavailable | Self::Failed)
     }
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for Refusal {
             Self::Denied => "denied by the provider",
             Self::NotBegunHere => "not begun in this browser",
             Self::OtherIssuer => "response of another issuer",
-            Self::Failed(kind) => kind,
+            Self::Failed => "error of the provider",
             Self::InvalidCode => "invalid code",
             Self::InvalidToken => "invalid ID token",
             Self::NoEmail => "no email address",

@@ -90,6 +90,17 @@ impl OpenIdProvider {
         location(&led_back)
     }
 
+    /// Signs out on the page of the provider.
+    pub async fn sign_out(&self, address: &str) -> String {
+        let mut browser = Browser::default();
+        let page = browser.get(address).await.text().await.unwrap();
+        let (_, rest) = page.split_once("name=\"xsrf\" value=\"").unwrap();
+        let xsrf = rest.split('"').next().unwrap();
+        let form = format!("xsrf={xsrf}&logout=yes");
+        let confirm = self.absolute("/session/end/confirm");
+        location(&browser.post(&confirm, form).await)
+    }
+
     fn absolute(&self, path: &str) -> String {
         let base = Url::parse(&self.issuer).unwrap();
         base.join(path).unwrap().to_string()
@@ -151,8 +162,13 @@ impl Browser {
 fn client() -> Client {
     // The client wants to know whose TLS to use; an error says that it does already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::builder().no_proxy().redirect(Policy::none());
-    client.build().unwrap()
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        // The provider is started anew where it was.
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap()
 }
 
 fn location(response: &Response) -> String {
