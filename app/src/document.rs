@@ -243,6 +243,10 @@ pub struct Site {
     pub(crate) check: CheckModule,
     /// Who has signed in, where somebody has to.
     account: Option<SignedIn>,
+    /// Whether people sign in with passwords, where they sign in.
+    pub(crate) has_passwords: bool,
+    /// Whether they do with an OpenID Connect provider.
+    pub(crate) has_provider: bool,
 }
 
 /// Somebody who has signed in, as pages show it.
@@ -277,11 +281,22 @@ impl Site {
             host: String::new(),
             stylesheet: page("css").into(),
             account: None,
+            has_passwords: true,
+            has_provider: false,
             loader: format!("{function}({:?}, {:?});", page("js"), page("wasm")).into(),
             check: CheckModule {
                 script: path("check", "js", "check.js"),
                 wasm: path("check", "wasm", "check.wasm"),
             },
+        }
+    }
+
+    /// The site where people sign in with passwords, with an OpenID Connect provider, or with both.
+    pub fn with_sign_in(self, has_passwords: bool, has_provider: bool) -> Self {
+        Self {
+            has_passwords,
+            has_provider,
+            ..self
         }
     }
 

@@ -1,5 +1,5 @@
-//! How somebody signs in: passwords, sessions, API tokens, one-time links, roles. Every query on `sessions`, `api_tokens`,
-//! `password_links`, and on the columns `role` and `password_hash` of `users`.
+//! How somebody signs in: passwords, an OpenID Connect provider, sessions, API tokens, one-time links, roles. Every query
+//! on `sessions`, `api_tokens`, `password_links`, and on the columns `role`, `password_hash` and `openid_…` of `users`.
 //!
 //! **Invariant.** Secrets are random, are shown once, and are stored as a hash.
 
@@ -7,6 +7,7 @@ mod links;
 mod me;
 mod members;
 mod passwords;
+mod provider;
 mod secret;
 mod sessions;
 mod tokens;
@@ -16,6 +17,7 @@ pub use me::{Credential, Me, me};
 pub(crate) use members::keep_an_admin;
 pub use members::{Member, MemberPage, create_admin, create_user, member, members, set_role};
 pub(crate) use passwords::Passwords;
+pub use provider::{SignInAttempt, forget_provider, sign_in_with};
 pub use secret::Secret;
 pub use sessions::{
     Auth, Client, Credentials, Identity, Lifetimes, NewSession, change_password,

@@ -56,12 +56,20 @@ impl Host {
     /// Returns the address of this host at the port `other`, if the request came straight to the port `reached`. Behind a
     /// proxy that listens on another port, the address isn't known.
     pub fn at_other_port(&self, reached: u16, other: u16) -> Option<String> {
-        let name = match &self.name {
-            Name::Address(IpAddr::V6(address)) => format!("[{address}]"),
-            Name::Address(address) => address.to_string(),
-            Name::Domain(name) => name.clone(),
+        (self.port == Some(reached)).then(|| format!("http://{}:{other}/", self.name))
+    }
+
+    /// Returns the origin of its pages where people sign in, such as `https://batchline.example.com`: with HTTPS, without
+    /// which browsers keep no session, and with HTTP on a loopback address.
+    pub fn origin(&self) -> String {
+        let scheme = match self.is_loopback() {
+            true => "http",
+            false => "https",
         };
-        (self.port == Some(reached)).then(|| format!("http://{name}:{other}/"))
+        match self.port {
+            Some(port) => format!("{scheme}://{}:{port}", self.name),
+            None => format!("{scheme}://{}", self.name),
+        }
     }
 
     /// Whether a page of this origin, such as `http://localhost:3000`, came from this host.
@@ -102,6 +110,16 @@ impl Name {
         match self {
             Self::Address(address) => address.is_loopback(),
             Self::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+            Self::Address(address) => address.fmt(f),
+            Self::Domain(name) => f.write_str(name),
         }
     }
 }
@@ -332,5 +350,24 @@ mod tests {
         let host = Host::parse("batchline.example.com").unwrap();
         assert!(host.is_of_origin("https://batchline.example.com"));
         assert!(host.is_of_origin("https://batchline.example.com:443"));
+    }
+
+    #[test]
+    fn people_sign_in_by_https_but_on_loopback_addresses() {
+        for (host, origin) in [
+            ("Batchline.example.com", "https://batchline.example.com"),
+            (
+                "batchline.example.com:8443",
+                "https://batchline.example.com:8443",
+            ),
+            ("192.0.2.7", "https://192.0.2.7"),
+            ("[2001:db8::1]:3000", "https://[2001:db8::1]:3000"),
+            ("localhost:3000", "http://localhost:3000"),
+            ("[::1]", "http://[::1]"),
+        ] {
+            let host = Host::parse(host).unwrap();
+            assert_eq!(host.origin(), origin);
+            assert!(host.is_of_origin(origin));
+        }
     }
 }

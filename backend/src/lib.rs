@@ -13,7 +13,7 @@
 //! the ledger    ledger: every query on chunks
 //! the job       jobs::{query, list, usage, transition, events}: every query on jobs     deletion_queue
 //! who           access: what a viewer may do, asked by every entry point   audit: what they did
-//! ground        error  config  hosts  database  storage  temporal
+//! ground        error  config  hosts  database  storage  temporal  openid: the provider that people sign in with
 //! ```
 
 mod access;
@@ -31,6 +31,7 @@ pub mod hosts;
 mod jobs;
 mod ledger;
 pub mod maintenance;
+pub mod openid;
 mod probe;
 pub mod processing;
 pub mod program;

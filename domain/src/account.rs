@@ -90,6 +90,9 @@ names! {
         SignOut = "sign_out", "Sign out";
         EndSession = "end_session", "End session";
         ChangePassword = "change_password", "Change password";
+        /// A user who was there signs in with the OpenID Connect provider for the first time.
+        LinkProvider = "link_provider", "Link to provider";
+        ForgetProvider = "forget_provider", "Forget provider";
         CreatePasswordLink = "create_password_link", "Create password link";
         UsePasswordLink = "use_password_link", "Use password link";
         CreateToken = "create_token", "Create API token";

@@ -16,6 +16,7 @@ use backend::{
     Viewer,
     accounts::{Auth, Client, Credentials, Identity, Secret, TOKEN_START},
     hosts::Host,
+    openid::Begun,
 };
 use url::{Url, form_urlencoded};
 
@@ -180,24 +181,65 @@ pub fn session_cookie(
     extensions: &axum::http::Extensions,
     secret: Option<&Secret>,
 ) -> Cookie<'static> {
-    let is_loopback = is_loopback(extensions);
-    let name = match is_loopback {
-        true => LOOPBACK_COOKIE,
-        false => SECURE_COOKIE,
-    };
     let longest = match (secret, auth) {
-        (Some(_), Auth::Password(lifetimes)) => lifetimes.longest.as_secs(),
+        (Some(_), Auth::SignIn(lifetimes)) => lifetimes.longest.as_secs(),
         _ => 0,
     };
-    let longest = i64::try_from(longest).unwrap_or(i64::MAX);
     let secret = secret.map_or("", Secret::as_str).to_owned();
-    Cookie::build((name, secret))
+    cookie(
+        [SECURE_COOKIE, LOOPBACK_COOKIE],
+        extensions,
+        secret,
+        longest,
+    )
+}
+
+/// A cookie for this host alone, that no script reads and no request from another site brings, except for one that opens
+/// a page. `names` are those on any host and on a loopback address; `seconds` is for how long it is kept.
+fn cookie(
+    [secure, loopback]: [&'static str; 2],
+    extensions: &axum::http::Extensions,
+    value: String,
+    seconds: u64,
+) -> Cookie<'static> {
+    let is_loopback = is_loopback(extensions);
+    let name = match is_loopback {
+        true => loopback,
+        false => secure,
+    };
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    Cookie::build((name, value))
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
         .secure(!is_loopback)
-        .max_age(time::Duration::seconds(longest))
+        .max_age(time::Duration::seconds(seconds))
         .build()
+}
+
+/// The cookies of a sign-in that was begun with the OpenID Connect provider.
+const BEGUN_COOKIES: [&str; 2] = ["__Host-openid", "openid"];
+/// For how long somebody may be at the provider's pages.
+const BEGUN_SECONDS: u64 = 20 * 60;
+
+/// The cookie with what the browser has to keep of a sign-in that was begun, or one that has it forget that.
+pub fn begun_cookie(extensions: &axum::http::Extensions, begun: Option<&Begun>) -> Cookie<'static> {
+    let (value, seconds) = match begun {
+        Some(begun) => (begun.to_text(), BEGUN_SECONDS),
+        None => (String::new(), 0),
+    };
+    cookie(BEGUN_COOKIES, extensions, value, seconds)
+}
+
+/// What the browser has kept.
+pub fn begun(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<Begun> {
+    let [secure, loopback] = BEGUN_COOKIES;
+    let name = match is_loopback(extensions) {
+        true => loopback,
+        false => secure,
+    };
+    let jar = CookieJar::from_headers(headers);
+    Begun::parse(jar.get(name)?.value())
 }
 
 /// Where somebody signs in from.

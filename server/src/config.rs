@@ -1,5 +1,7 @@
 //! The server's settings.
 
+mod openid;
+
 use std::{
     net::{AddrParseError, IpAddr, SocketAddr},
     path::PathBuf,
@@ -10,9 +12,11 @@ use anyhow::bail;
 use backend::{
     BackendConfig,
     accounts::{Auth, Lifetimes},
+    openid::Settings as OpenIdSettings,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::openid::OpenIdOptions;
 use crate::limits::Limits;
 
 /// Batchline's server: the pages, the REST API and the live updates.
@@ -55,8 +59,10 @@ pub enum Command {
 pub enum AuthMode {
     /// Anybody who reaches it
     Open,
-    /// Who signs in
+    /// Who signs in, with a password or with the OpenID Connect provider if there is one
     Password,
+    /// Who signs in with the OpenID Connect provider
+    Oidc,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -95,6 +101,9 @@ pub struct ServerConfig {
 
     #[command(flatten)]
     pub limits: Limits,
+
+    #[command(flatten)]
+    pub openid: OpenIdOptions,
 }
 
 /// Parses an address, with the brackets that an IPv6 address has before a port.
@@ -117,15 +126,34 @@ impl ServerConfig {
                 .map(|(variable, address)| (variable, address.to_string())),
         };
         match (self.auth, reachable) {
-            (Some(AuthMode::Password), _) => Ok(Auth::Password(Lifetimes {
+            (Some(AuthMode::Password | AuthMode::Oidc), _) => Ok(Auth::SignIn(Lifetimes {
                 idle: Duration::from_secs(self.session_idle_minutes * 60),
                 longest: Duration::from_secs(self.session_hours * 3600),
             })),
             (Some(AuthMode::Open), _) | (None, None) => Ok(Auth::Open),
             (None, Some((variable, address))) => bail!(
-                "{variable} is {address}, which other machines can reach. Set AUTH=password to have everybody sign in, \
-                 or AUTH=open to let anybody in who reaches it"
+                "{variable} is {address}, which other machines can reach. Set AUTH=password or AUTH=oidc to have everybody \
+                 sign in, or AUTH=open to let anybody in who reaches it"
             ),
+        }
+    }
+
+    /// Whether people sign in with passwords, where they sign in.
+    pub fn has_passwords(&self) -> bool {
+        self.auth != Some(AuthMode::Oidc)
+    }
+
+    /// The OpenID Connect provider, if people sign in with one.
+    pub fn openid(&self) -> anyhow::Result<Option<OpenIdSettings>> {
+        let settings = self.openid.settings()?;
+        match (self.auth, &settings) {
+            (Some(AuthMode::Oidc), None) => {
+                bail!("AUTH=oidc needs OIDC_ISSUER and OIDC_CLIENT_ID")
+            }
+            (None | Some(AuthMode::Open), Some(_)) => bail!(
+                "OIDC_ISSUER is set, but nobody signs in. Set AUTH=oidc, or AUTH=password to have passwords beside it"
+            ),
+            _ => Ok(settings),
         }
     }
 }

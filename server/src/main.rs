@@ -41,6 +41,7 @@ use backend::{
     Backend,
     accounts::{self, Auth},
     maintenance::{self, Mismatch},
+    openid::Provider,
     program, queries,
 };
 use clap::Parser;
@@ -52,7 +53,7 @@ use tokio::{
 
 use crate::{
     config::{Cli, Command, ServerConfig},
-    state::{AppState, Stopping},
+    state::{AppState, SignInWays, Stopping},
 };
 
 /// How long requests under way may take to end when the server is told to stop.
@@ -75,6 +76,7 @@ async fn main() -> ExitCode {
 
 async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let auth = config.auth()?;
+    let openid = config.openid()?;
     // First the addresses: a port in use is said before anything is waited for.
     let web = bind(config.web_addr, "WEB_ADDR").await?;
     let api = bind(config.api_addr, "API_ADDR").await?;
@@ -83,13 +85,17 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     config.web_addr = web_addr;
 
     let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
-    if let Auth::Password(_) = auth {
+    if let Auth::SignIn(_) = auth {
         accounts::prepare(&backend).await?;
     }
+    let sign_in = SignInWays {
+        has_passwords: config.has_passwords(),
+        provider: openid.map(Provider::new).transpose()?.map(Arc::new),
+    };
     let hub = queries::listen(&backend).await?;
     let (stop, stopping) = watch::channel(false);
     let stopping = Stopping(stopping);
-    let state = AppState::new(backend, hub, &config, auth, stopping.clone());
+    let state = AppState::new(backend, hub, &config, auth, sign_in, stopping.clone());
 
     let connections = Arc::new(Semaphore::new(config.limits.max_connections as usize));
     let serve = |listener, router| {
@@ -135,16 +141,25 @@ async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener
 
 async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::Result<()> {
     let (email, name) = (Email::parse(email)?, UserName::parse(name)?);
-    let password = tokio::task::spawn_blocking(read_password).await??;
-    let password = NewPassword::parse(&password)?;
+    let password = match config.has_passwords() {
+        true => {
+            let password = tokio::task::spawn_blocking(read_password).await??;
+            Some(NewPassword::parse(&password)?)
+        }
+        false => None,
+    };
     let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
     let new = NewUser { name, email };
-    let is_new = accounts::create_admin(&backend, &new, &password).await?;
+    let is_new = accounts::create_admin(&backend, &new, password.as_ref()).await?;
     let email = new.email.as_str();
+    let by = match password {
+        Some(_) => "with this password",
+        None => "with the OpenID Connect provider",
+    };
     match is_new {
-        true => println!("{email} is an admin and can sign in."),
+        true => println!("{email} is an admin and can sign in {by}."),
         false => println!(
-            "The user {email} was there already: an admin now, with this password, and signed out everywhere."
+            "The user {email} was there already: an admin now, who signs in {by}, and signed out everywhere."
         ),
     }
     Ok(())

@@ -90,13 +90,13 @@ fn describe_security(description: &mut OpenApi, auth: Auth) {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("bl_…")
         .description(Some(
-            "With AUTH=password: an API token, created on the page \"Account\". One with the scope \"Read only\" changes \
+            "Where people sign in: an API token, created on the page \"Account\". One with the scope \"Read only\" changes \
              nothing. What belongs to another user is answered by 404.",
         ))
         .build();
     let session = ApiKeyValue::with_description(
         "session",
-        "With AUTH=password: the cookie that the page /sign-in sets. Its name begins with __Host- on any host but a \
+        "Where people sign in: the cookie that the page /sign-in sets. Its name begins with __Host- on any host but a \
          loopback one.",
     );
     let components = description.components.get_or_insert_with(Components::new);

@@ -2,6 +2,7 @@
 
 mod account;
 mod forms;
+mod openid;
 
 use app::{Page, Query, Site, pages};
 use axum::{
@@ -59,6 +60,9 @@ pub fn router(state: &AppState) -> Router<AppState> {
             "/set-password",
             get(account::show_set_password).merge(form(post(account::set_password))),
         )
+        .route("/sign-in/openid", get(openid::begin))
+        .route("/sign-in/openid/callback", get(openid::callback))
+        .route("/sign-in/openid/sign-out", get(openid::sign_out))
         .route("/theme", form(post(forms::choose_theme)));
     let for_viewers = Router::new()
         .route("/", get(home))
@@ -94,6 +98,10 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route(
             "/users/{id}/password-link",
             page(post(account::create_password_link)),
+        )
+        .route(
+            "/users/{id}/forget-provider",
+            form(post(account::forget_provider)),
         )
         .route("/users/{id}/role", form(post(account::set_role)))
         .route(

@@ -116,6 +116,13 @@ impl SignInRate {
         }
     }
 
+    /// Counts an attempt that names no account, or refuses it.
+    pub fn count_address(&self, address: IpAddr) -> Result<(), Problem> {
+        self.address
+            .count(&whose(address))
+            .map_err(too_many_attempts)
+    }
+
     /// Counts an attempt, or refuses it. `account` is an email address or anything else that names one.
     pub fn count(&self, address: IpAddr, account: &str) -> Result<(), Problem> {
         let address = whose(address);
@@ -129,12 +136,14 @@ impl SignInRate {
             .count(&address)
             .and_then(|()| self.account_from_address.count(&(account.clone(), address)))
             .and_then(|()| self.account.count(&account))
-            .map_err(|seconds| {
-                let sentence = format!("Too many sign-in attempts. Try again in {seconds} s.");
-                let problem = Problem::new(ProblemKind::TooManyRequests, sentence);
-                problem.retry_after(seconds)
-            })
+            .map_err(too_many_attempts)
     }
+}
+
+fn too_many_attempts(seconds: u32) -> Problem {
+    let sentence = format!("Too many sign-in attempts. Try again in {seconds} s.");
+    let problem = Problem::new(ProblemKind::TooManyRequests, sentence);
+    problem.retry_after(seconds)
 }
 
 /// The address, or the network of one who has 2⁶⁴ of them.

@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use app::Site;
+use app::{Site, pages};
 use axum::extract::FromRef;
-use backend::{Backend, ProgressHub, accounts::Auth, hosts::AllowedHosts};
+use backend::{Backend, ProgressHub, accounts::Auth, hosts::AllowedHosts, openid::Provider};
 use tokio::sync::watch;
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
 pub struct AppState {
     pub backend: Backend,
     pub auth: Auth,
+    pub sign_in: SignInWays,
     pub hub: ProgressHub,
     pub site: Site,
     /// Directory of the site's files.
@@ -31,6 +32,14 @@ pub struct AppState {
     pub sockets: Sockets,
     pub change_rate: ChangeRate,
     pub sign_in_rate: SignInRate,
+}
+
+/// How people sign in, where they do.
+#[derive(Clone)]
+pub struct SignInWays {
+    pub has_passwords: bool,
+    /// The OpenID Connect provider.
+    pub provider: Option<Arc<Provider>>,
 }
 
 /// The port on which the pages are served.
@@ -55,13 +64,16 @@ impl AppState {
         hub: ProgressHub,
         config: &ServerConfig,
         auth: Auth,
+        sign_in: SignInWays,
         stopping: Stopping,
     ) -> Self {
+        let site = Site::new(&config.site_root);
         Self {
             backend,
             auth,
             hub,
-            site: Site::new(&config.site_root),
+            site: site.with_sign_in(sign_in.has_passwords, sign_in.provider.is_some()),
+            sign_in,
             site_root: config.site_root.clone(),
             pages: PagesPort(config.web_addr.port()),
             allowed_hosts: config.backend.allowed_hosts.clone(),
@@ -71,6 +83,15 @@ impl AppState {
             change_rate: ChangeRate::new(&config.limits),
             sign_in_rate: SignInRate::new(&config.limits),
             stopping,
+        }
+    }
+
+    /// The page to sign in as everybody sees it.
+    pub fn sign_in_page(&self) -> pages::SignIn<'_> {
+        let provider = self.sign_in.provider.as_deref();
+        pages::SignIn {
+            provider: provider.map(|provider| provider.settings.label.as_str()),
+            ..Default::default()
         }
     }
 }

@@ -57,6 +57,7 @@ pub async fn account(
         Means::Token { .. } => None,
     };
     let is_admin = viewer.is_admin();
+    let has_passwords = site.has_passwords;
     let AccountForms {
         notice,
         password_error,
@@ -85,7 +86,7 @@ pub async fn account(
                 <div class="stack">
                     {is_admin.then(administration)}
                     {quotas.map(usage)}
-                    <Password email error=password_error />
+                    {has_passwords.then(|| view! { <Password email error=password_error /> })}
                 </div>
             </div>
         }

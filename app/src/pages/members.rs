@@ -41,6 +41,11 @@ pub async fn members(
         .as_ref()
         .map_or(StatusCode::OK, |error| error.kind.status());
     let title = title("Users and roles", error.as_ref());
+    let hint = match site.has_passwords {
+        true => "You get a link to pass on, with which the user sets a password.",
+        false => "The user signs in with an account that has this email address.",
+    };
+    let has_provider = site.has_provider;
     site.page(status, &title, || {
         let href = |page| match page {
             1 => "/accounts".to_owned(),
@@ -61,14 +66,14 @@ pub async fn members(
                 <CreateUserForm
                     error
                     action="/accounts"
-                    hint="You get a link to pass on, with which the user sets a password."
+                    hint
                 />
                 <section aria-labelledby="users" id="members" data-part>
                     <h2 id="users">"Users " <span class="tally">{format::count(total)}</span></h2>
                     {invalid_page
                         .map(|sentence| view! { <p class="notice notice-bad" role="alert">{sentence}</p> })}
                     <ul class="cards" aria-label="Users">
-                        {members.into_iter().map(one_member).collect_view()}
+                        {members.into_iter().map(|member| one_member(member, has_provider)).collect_view()}
                     </ul>
                     {pager}
                 </section>
@@ -78,7 +83,8 @@ pub async fn members(
     })
 }
 
-fn one_member(member: Member) -> impl IntoView {
+/// `has_provider` is whether people sign in with an OpenID Connect provider.
+fn one_member(member: Member, has_provider: bool) -> impl IntoView {
     let seen = member.last_seen_at.map(|at| {
         view! {
             " · Last seen "
@@ -86,8 +92,10 @@ fn one_member(member: Member) -> impl IntoView {
         }
     });
     let password = match (member.has_password, member.link_expires_at) {
+        _ if member.has_provider => "",
         (true, _) => "",
         (false, Some(_)) => " · Hasn't used the link yet",
+        (false, None) if has_provider => " · Hasn't signed in yet",
         (false, None) => " · Can't sign in yet",
     };
     view! {
@@ -102,7 +110,7 @@ fn one_member(member: Member) -> impl IntoView {
     .into_any()
 }
 
-/// Creates a user, and shows the link with which they set a password. `origin` is that of the page.
+/// Creates a user, and shows the link with which they set a password, if they need one. `origin` is that of the page.
 pub async fn create_member(
     site: &Site,
     backend: &Backend,
@@ -114,10 +122,19 @@ pub async fn create_member(
     let created = async {
         let (name, email) = parse(name, email)?;
         let new = domain::NewUser { name, email };
-        Ok::<_, AppError>(accounts::create_user(backend, viewer, &new).await?)
+        if !site.has_passwords {
+            let user = backend::users::create(backend, viewer, &new).await?;
+            return Ok((user, None));
+        }
+        let (user, link) = accounts::create_user(backend, viewer, &new).await?;
+        Ok::<_, AppError>((user, Some(link)))
     };
     match created.await {
-        Ok((user, link)) => link_page(site, &user, &link, origin, StatusCode::CREATED),
+        Ok((user, Some(link))) => link_page(site, &user, &link, origin, StatusCode::CREATED),
+        Ok((_, None)) => Page {
+            status: StatusCode::CREATED,
+            ..members(site, backend, viewer, &Query::default(), None).await
+        },
         Err(error) => {
             let error = at_its_field(error, name, email);
             members(site, backend, viewer, &Query::default(), Some(error)).await
@@ -229,7 +246,14 @@ fn link_page(
 
 /// How a user signs in, on the user's page. For admins.
 #[component]
-pub fn SignInSettings(member: Member, error: Option<AppError>) -> impl IntoView {
+pub fn SignInSettings(
+    member: Member,
+    /// Whether people sign in with passwords.
+    has_passwords: bool,
+    /// Whether they do with an OpenID Connect provider.
+    has_provider: bool,
+    error: Option<AppError>,
+) -> impl IntoView {
     let user_id = member.user.id;
     let state = match (member.has_password, member.link_expires_at) {
         (true, None) => "Has a password.".into_any(),
@@ -245,8 +269,31 @@ pub fn SignInSettings(member: Member, error: Option<AppError>) -> impl IntoView 
             "."
         }
         .into_any(),
+        (false, None) if member.has_provider => ().into_any(),
+        (false, None) if has_provider => "Hasn't signed in yet.".into_any(),
         (false, None) => "Can't sign in yet. Create a link to set a password.".into_any(),
     };
+    let provider = member.has_provider.then(|| {
+        view! {
+            <form method="post" action=format!("/users/{user_id}/forget-provider")>
+                <p class="muted">
+                    "Signs in with the OpenID Connect provider. If it is forgotten who the user is there, the next account with this email address is the user."
+                </p>
+                <button class="button" data-under-way="Forgetting…">
+                    "Forget provider"
+                </button>
+            </form>
+        }
+    });
+    let password_link = has_passwords.then(|| {
+        view! {
+            <form method="post" action=format!("/users/{user_id}/password-link")>
+                <button class="button" data-under-way="Creating…">
+                    "Create password link"
+                </button>
+            </form>
+        }
+    });
     let roles = Role::ALL
         .iter()
         .map(|role| {
@@ -262,11 +309,8 @@ pub fn SignInSettings(member: Member, error: Option<AppError>) -> impl IntoView 
             <h2 id="sign-in">"Sign-in"</h2>
             <FormError error />
             <p class="muted">{state}</p>
-            <form method="post" action=format!("/users/{user_id}/password-link")>
-                <button class="button" data-under-way="Creating…">
-                    "Create password link"
-                </button>
-            </form>
+            {password_link}
+            {provider}
             <form method="post" action=format!("/users/{user_id}/role")>
                 <div class="field">
                     <label for="role">"Role"</label>

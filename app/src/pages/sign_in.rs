@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use backend::{Backend, accounts};
 use domain::{Email, NewPassword};
 use leptos::prelude::*;
+use url::form_urlencoded;
 
 use super::failure::refused;
 use crate::{
@@ -18,6 +19,10 @@ pub struct SignIn<'a> {
     pub next: &'a str,
     /// What has happened before.
     pub notice: Option<&'static str>,
+    /// What people know the OpenID Connect provider by, if they can sign in with one.
+    pub provider: Option<&'a str>,
+    /// Whether somebody may still be signed in there, and can sign out.
+    pub signs_out_at_provider: bool,
     /// Why somebody couldn't sign in, with what they typed.
     pub error: Option<AppError>,
 }
@@ -26,9 +31,18 @@ pub fn sign_in(site: &Site, status: StatusCode, shown: SignIn<'_>) -> Page {
     let SignIn {
         next,
         notice,
+        provider,
+        signs_out_at_provider,
         error,
     } = shown;
     let next = next.to_owned();
+    let provider = provider.map(str::to_owned);
+    let has_passwords = site.has_passwords;
+    let button = match has_passwords {
+        true => "button",
+        false => "button button-primary",
+    };
+    let sign_out = provider.clone().filter(|_| signs_out_at_provider);
     let title = title("Sign in", error.as_ref());
     site.page(status, &title, || {
         view! {
@@ -37,34 +51,71 @@ pub fn sign_in(site: &Site, status: StatusCode, shown: SignIn<'_>) -> Page {
                     <h1>"Sign in"</h1>
                 </div>
                 {notice.map(|notice| view! { <p class="notice" role="status">{notice}</p> })}
-                <section class="panel" aria-label="Sign in">
-                    <form method="post" action="/sign-in">
-                        <FormError error=error.clone() />
-                        <input type="hidden" name="next" value=next />
-                        <TextField
-                            id="email"
-                            name="email"
-                            label="Email"
-                            kind="email"
-                            autocomplete="username"
-                            maxlength=Email::MAX_CHARS
-                            error=error.as_ref()
-                        />
-                        <PasswordField
-                            id="password"
-                            name="password"
-                            label="Password"
-                            autocomplete="current-password"
-                            error=error.as_ref()
-                        />
-                        <button class="button button-primary" data-under-way="Signing in…">
-                            "Sign in"
-                        </button>
-                    </form>
+                {sign_out
+                    .map(|provider| {
+                        view! {
+                            <p>
+                                <a href="/sign-in/openid/sign-out">{format!("Sign out of {provider}, too")}</a>
+                            </p>
+                        }
+                    })}
+                <section class="panel stack" aria-label="Sign in">
+                    {error.clone().map(|error| view! { <FormError error=Some(error) /> })}
+                    {provider
+                        .map(|provider| {
+                            // A link, as the content security policy lets no form lead to another site.
+                            let begin = match next.as_str() {
+                                "" | "/" => "/sign-in/openid".to_owned(),
+                                next => {
+                                    let mut query = form_urlencoded::Serializer::new(String::new());
+                                    query.append_pair("next", next);
+                                    format!("/sign-in/openid?{}", query.finish())
+                                }
+                            };
+                            view! {
+                                <p>
+                                    <a class=button href=begin>
+                                        {format!("Sign in with {provider}")}
+                                    </a>
+                                </p>
+                            }
+                        })}
+                    {has_passwords
+                        .then(|| {
+                            view! {
+                                <form method="post" action="/sign-in">
+                                    <input type="hidden" name="next" value=next.clone() />
+                                    <TextField
+                                        id="email"
+                                        name="email"
+                                        label="Email"
+                                        kind="email"
+                                        autocomplete="username"
+                                        maxlength=Email::MAX_CHARS
+                                        error=error.as_ref()
+                                    />
+                                    <PasswordField
+                                        id="password"
+                                        name="password"
+                                        label="Password"
+                                        autocomplete="current-password"
+                                        error=error.as_ref()
+                                    />
+                                    <button class="button button-primary" data-under-way="Signing in…">
+                                        "Sign in"
+                                    </button>
+                                </form>
+                            }
+                        })}
                 </section>
-                <p class="muted">
-                    "Forgotten your password, or no account yet? Ask an admin for a link to set one."
-                </p>
+                {has_passwords
+                    .then(|| {
+                        view! {
+                            <p class="muted">
+                                "Forgotten your password, or no account yet? Ask an admin for a link to set one."
+                            </p>
+                        }
+                    })}
             </div>
         }
         .into_any()

@@ -50,6 +50,7 @@ pub async fn user(
     };
     let may_change = viewer.is_admin();
     let lists_users = site.lists_users();
+    let (has_passwords, has_provider) = (site.has_passwords, site.has_provider);
     let role_error = query.answer_error().map(AppError::conflict);
     let mut listed = jobs.list().jobs.iter().map(|listed| &listed.job);
     let title = match listed.find(|job| job.state.status.is_active()) {
@@ -103,7 +104,7 @@ pub async fn user(
                 />
                 <div class="stack">
                     <SavedFormats user_id formats query />
-                    {member.map(|member| view! { <SignInSettings member error=role_error /> })}
+                    {member.map(|member| view! { <SignInSettings member has_passwords has_provider error=role_error /> })}
                     {may_change.then(|| view! { <QuotaSettings user_id quotas query /> })}
                     {may_change.then(|| view! { <Settings user=user.clone() job_count=all query /> })}
                 </div>

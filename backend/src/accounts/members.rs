@@ -19,6 +19,8 @@ pub struct Member {
     pub user: User,
     pub role: Role,
     pub has_password: bool,
+    /// Whether they have signed in with an OpenID Connect provider.
+    pub has_provider: bool,
     /// Until when a link to set a password is good, if there is one.
     pub link_expires_at: Option<DateTime<Utc>>,
     /// When one of their sessions was last used.
@@ -32,6 +34,7 @@ struct Stored {
     created_at: DateTime<Utc>,
     role: String,
     has_password: bool,
+    has_provider: bool,
     link_expires_at: Option<DateTime<Utc>>,
     last_seen_at: Option<DateTime<Utc>>,
 }
@@ -49,6 +52,7 @@ impl TryFrom<Stored> for Member {
             },
             role: stored.role.parse().map_err(anyhow::Error::new)?,
             has_password: stored.has_password,
+            has_provider: stored.has_provider,
             link_expires_at: stored.link_expires_at,
             last_seen_at: stored.last_seen_at,
         })
@@ -78,6 +82,7 @@ pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<Me
     let members = sqlx::query_as!(
         Stored,
         r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",
+                  openid_subject is not null as "has_provider!",
                   (select expires_at from password_links where user_id = users.id and expires_at > now())
                       as link_expires_at,
                   (select max(last_used_at) from sessions where user_id = users.id) as last_seen_at
@@ -101,6 +106,7 @@ pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Resu
     sqlx::query_as!(
         Stored,
         r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",
+                  openid_subject is not null as "has_provider!",
                   (select expires_at from password_links where user_id = users.id and expires_at > now())
                       as link_expires_at,
                   (select max(last_used_at) from sessions where user_id = users.id) as last_seen_at
@@ -161,7 +167,9 @@ pub async fn set_role(
 /// locked.
 pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
     let admins = sqlx::query_scalar!(
-        "select id from users where role = 'admin' and password_hash is not null order by id for update"
+        "select id from users
+         where role = 'admin' and (password_hash is not null or openid_subject is not null)
+         order by id for update"
     )
     .fetch_all(tx)
     .await?;
@@ -173,15 +181,20 @@ pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Res
     }
 }
 
-/// Creates an admin with this password, or makes one of the user who has the email address. Returns whether the user is
-/// new. For whoever has a shell on the server.
+/// Creates an admin with this password, or makes one of the user who has the email address. Without a password they sign
+/// in with the provider only. Returns whether the user is new. For whoever has a shell on the server.
 pub async fn create_admin(
     backend: &Backend,
     new: &NewUser,
-    password: &NewPassword,
+    password: Option<&NewPassword>,
 ) -> Result<bool> {
-    check_strength(password, &[new.name.as_str(), new.email.as_str()])?;
-    let hashed = backend.passwords.hash(password).await?;
+    let hashed = match password {
+        Some(password) => {
+            check_strength(password, &[new.name.as_str(), new.email.as_str()])?;
+            Some(backend.passwords.hash(password).await?)
+        }
+        None => None,
+    };
     let mut tx = database::begin(&backend.pool).await?;
     let user = sqlx::query!(
         r#"insert into users (name, email, role) values ($1, $2, 'admin')
@@ -193,7 +206,9 @@ pub async fn create_admin(
     .fetch_one(&mut *tx)
     .await?;
     let user_id = UserId::from(user.id);
-    set_password(&mut tx, user_id, &hashed).await?;
+    if let Some(hashed) = hashed {
+        set_password(&mut tx, user_id, &hashed).await?;
+    }
     end_others(&mut tx, user_id, None).await?;
     let kind = match user.is_new {
         true => AuditKind::CreateUser,

@@ -27,7 +27,7 @@ pub enum Auth {
     /// Anybody who reaches it.
     Open,
     /// Who signs in.
-    Password(Lifetimes),
+    SignIn(Lifetimes),
 }
 
 /// How long a session is good for.
@@ -81,7 +81,7 @@ impl Auth {
         credentials: Credentials<'_>,
         address: Option<IpAddr>,
     ) -> Result<Identity> {
-        let Self::Password(lifetimes) = self else {
+        let Self::SignIn(lifetimes) = self else {
             return Ok(Identity::Viewer(Viewer::anyone(address)));
         };
         if let Some(token) = credentials.token {
@@ -109,7 +109,7 @@ impl Auth {
 
     /// The viewer as they are now, or `None` if their session or token has ended.
     pub async fn again(&self, backend: &Backend, viewer: &Viewer) -> Result<Option<Viewer>> {
-        let (Self::Password(lifetimes), Some(account)) = (self, viewer.account()) else {
+        let (Self::SignIn(lifetimes), Some(account)) = (self, viewer.account()) else {
             return Ok(Some(viewer.clone()));
         };
         match account.means {
@@ -216,7 +216,6 @@ pub async fn sign_in(
         return Ok(None);
     };
     let user_id = UserId::from(user.id);
-    let secret = Secret::new("")?;
     let mut tx = database::begin(&backend.pool).await?;
     // The password may have been changed meanwhile.
     let is_current = sqlx::query_scalar!(
@@ -229,6 +228,36 @@ pub async fn sign_in(
     if is_current != Some(true) {
         return Ok(None);
     }
+    let user = SigningIn {
+        user_id,
+        name: user.name,
+        email: user.email,
+        role: user.role,
+    };
+    let session = begin(&mut tx, lifetimes, user, "password", client, replaced).await?;
+    tx.commit().await?;
+    Ok(Some(session))
+}
+
+/// Somebody who has shown who they are.
+pub(super) struct SigningIn {
+    pub user_id: UserId,
+    pub name: String,
+    pub email: String,
+    pub role: String,
+}
+
+/// Begins a session. The session of `replaced` ends. `by` is for the audit.
+pub(super) async fn begin(
+    tx: &mut PgConnection,
+    lifetimes: Lifetimes,
+    user: SigningIn,
+    by: &str,
+    client: &Client,
+    replaced: Option<&str>,
+) -> Result<NewSession> {
+    let user_id = user.user_id;
+    let secret = Secret::new("")?;
     if let Some(replaced) = replaced {
         sqlx::query!(
             "delete from sessions where secret_hash = $1",
@@ -237,7 +266,7 @@ pub async fn sign_in(
         .execute(&mut *tx)
         .await?;
     }
-    forget_ended(&mut tx, user_id, lifetimes.idle).await?;
+    forget_ended(tx, user_id, lifetimes.idle).await?;
     let user_agent = client.user_agent.as_ref().map(|agent| {
         let agent = agent.chars().filter(|c| !c.is_control());
         agent.take(MAX_USER_AGENT_CHARS).collect::<String>()
@@ -246,7 +275,7 @@ pub async fn sign_in(
         "insert into sessions (secret_hash, user_id, expires_at, user_agent, address)
          values ($1, $2, now() + $3 * interval '1 second', $4, $5) returning id",
         secret.hash(),
-        user.id,
+        user_id.get(),
         lifetimes.longest.as_secs_f64(),
         user_agent,
         client.address.map(|address| address.to_string())
@@ -261,11 +290,10 @@ pub async fn sign_in(
         means: Means::Session(session_id.into()),
     };
     let viewer = Viewer::of(account, client.address);
-    let signed_in = Event::done(AuditKind::SignIn).of_user(user_id);
+    let signed_in = Event::done(AuditKind::SignIn).of_user(user_id).detail(by);
     audit::record(&mut *tx, &viewer, signed_in).await?;
-    tx.commit().await?;
-    tracing::info!(%user_id, "signed in");
-    Ok(Some(NewSession { secret, user_id }))
+    tracing::info!(%user_id, by, "signed in");
+    Ok(NewSession { secret, user_id })
 }
 
 /// Removes sessions that have ended by themselves, of everybody, and the user's least used ones beyond the limit.

@@ -16,7 +16,7 @@ use backend::{
 };
 use domain::{NewPassword, NewToken};
 
-use super::{Asked, PageQuery, Seen};
+use super::{Asked, PageQuery, Seen, openid};
 use crate::{
     auth::{self, By},
     problem::Problem,
@@ -46,8 +46,8 @@ impl axum::extract::FromRequest<AppState> for Fields {
 
 /// What a handler needs to know of a request besides its form.
 pub struct Sender {
-    headers: HeaderMap,
-    extensions: Extensions,
+    pub(super) headers: HeaderMap,
+    pub(super) extensions: Extensions,
 }
 
 impl axum::extract::FromRequestParts<AppState> for Sender {
@@ -76,6 +76,12 @@ impl Sender {
         ours.unwrap_or_default().to_owned()
     }
 
+    /// Whether a page of another site has the browser ask (<https://www.w3.org/TR/fetch-metadata/>).
+    pub(super) fn is_from_elsewhere(&self) -> bool {
+        let site = self.headers.get("sec-fetch-site");
+        site.is_some_and(|site| site == "cross-site" || site == "same-site")
+    }
+
     /// Whether the browser would refuse to keep a session: it came by plain HTTP from another machine.
     fn is_unsafe(&self) -> bool {
         let is_loopback = self.extensions.get().is_some_and(Host::is_loopback);
@@ -84,10 +90,18 @@ impl Sender {
 }
 
 /// How long sessions last, if somebody has to sign in.
-fn lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
+pub(super) fn lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
     match state.auth {
-        Auth::Password(lifetimes) => Ok(lifetimes),
+        Auth::SignIn(lifetimes) => Ok(lifetimes),
         Auth::Open => Err(pages::not_found(&state.site)),
+    }
+}
+
+/// As [`lifetimes`], for what there is only where people sign in with passwords.
+fn password_lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
+    match state.sign_in.has_passwords {
+        true => lifetimes(state),
+        false => Err(pages::not_found(&state.site)),
     }
 }
 
@@ -108,10 +122,12 @@ pub async fn show_sign_in(
         "password" => Some("Your password is set. Sign in with it."),
         _ => None,
     };
+    let has_signed_out = query.get("after") == "sign-out";
     let shown = pages::SignIn {
         next: &next,
         notice,
-        error: None,
+        signs_out_at_provider: has_signed_out && openid::has_sign_out(&state).await,
+        ..state.sign_in_page()
     };
     pages::sign_in(&state.site, StatusCode::OK, shown).into_response()
 }
@@ -122,14 +138,14 @@ pub async fn sign_in(
     Extension(Ends { peer, .. }): Extension<Ends>,
     form: Fields,
 ) -> Result<Response, Page> {
-    let lifetimes = lifetimes(&state)?;
+    let lifetimes = password_lifetimes(&state)?;
     let (email, next) = (form.get("email"), auth::local_path(form.get("next")));
     let refused = |status: StatusCode, error: AppError| {
         let error = Some(error.with_typed(&[("email", email)]));
         let shown = pages::SignIn {
             next: &next,
-            notice: None,
             error,
+            ..state.sign_in_page()
         };
         pages::sign_in(&state.site, status, shown)
     };
@@ -190,7 +206,7 @@ pub async fn show_set_password(
     Asked(state): Asked,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
-    lifetimes(&state)?;
+    password_lifetimes(&state)?;
     Ok(pages::set_password(&state.site, &state.backend, query.get("link"), None).await)
 }
 
@@ -200,7 +216,7 @@ pub async fn set_password(
     Extension(Ends { peer, .. }): Extension<Ends>,
     form: Fields,
 ) -> Result<Response, Page> {
-    lifetimes(&state)?;
+    password_lifetimes(&state)?;
     let link = form.get("link");
     // Nobody guesses a link; hashing a password takes a while.
     if let Err(problem) = state.sign_in_rate.count(peer.ip(), link) {
@@ -258,7 +274,7 @@ pub async fn change_password(
     Extension(Ends { peer, .. }): Extension<Ends>,
     form: Fields,
 ) -> Result<Response, Page> {
-    lifetimes(&state)?;
+    password_lifetimes(&state)?;
     let changed = async {
         let new = NewPassword::parse(form.get("new_password"))?;
         let account = viewer.account().map_or("", |account| &account.email);
@@ -385,8 +401,23 @@ pub async fn create_password_link(
     from: Sender,
     Path(id): Path<String>,
 ) -> Result<Page, Page> {
-    lifetimes(&state)?;
+    password_lifetimes(&state)?;
     Ok(pages::password_link(&site, &state.backend, &viewer, &from.origin(), &id).await)
+}
+
+pub async fn forget_provider(
+    Asked(state): Asked,
+    By(viewer): By,
+    Path(id): Path<String>,
+) -> Result<Redirect, Page> {
+    lifetimes(&state)?;
+    let Ok(user_id) = id.parse() else {
+        return Err(pages::not_found(&state.site.seen_by(&viewer)));
+    };
+    accounts::forget_provider(&state.backend, &viewer, user_id)
+        .await
+        .map_err(|error| failed(&state, &viewer, error))?;
+    Ok(Redirect::to(&format!("/users/{user_id}#sign-in")))
 }
 
 pub async fn set_role(

@@ -388,6 +388,9 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
     // For whom, and with which method.
     let pages: &[(&str, &str, Option<For>)] = &[
         ("get", "/sign-in", None),
+        ("get", "/sign-in/openid", None),
+        ("get", "/sign-in/openid/callback", None),
+        ("get", "/sign-in/openid/sign-out", None),
         ("get", "/set-password", None),
         ("post", "/theme", None),
         ("get", "/", Some(All)),
@@ -408,6 +411,7 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
         ("post", "/account/tokens", Some(All)),
         ("post", "/account/tokens/0/revoke", Some(All)),
         ("post", "/users/{user_id}/password-link", Some(Admin)),
+        ("post", "/users/{user_id}/forget-provider", Some(Admin)),
         ("post", "/users/{user_id}/role", Some(Admin)),
         ("post", "/rpc/create-user", Some(Admin)),
         ("post", "/rpc/update-user", Some(AdminOfOwned)),

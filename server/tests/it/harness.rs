@@ -2,6 +2,7 @@
 //! server and one worker as real processes on free ports.
 
 mod object_store;
+mod openid;
 mod process;
 mod raw;
 mod socket;
@@ -25,6 +26,7 @@ use url::Url;
 use self::process::Process;
 pub use self::{
     object_store::{Fault, ObjectStore},
+    openid::{Browser, OpenIdProvider},
     raw::{RawConnection, raw},
     socket::Socket,
 };

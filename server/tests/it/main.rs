@@ -21,6 +21,7 @@ mod jobs;
 mod ledger;
 mod limits;
 mod object_storage;
+mod openid;
 mod pages;
 mod people;
 mod progress;

@@ -28,6 +28,8 @@ impl Process {
             .env("RUST_LOG", "info")
             // No .env of the checkout.
             .current_dir(std::env::temp_dir())
+            // A program that ends with its input does so even if the test is killed.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", program.display()));

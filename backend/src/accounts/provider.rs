@@ -1,0 +1,274 @@
+use std::net::IpAddr;
+
+use domain::{AuditKind, Email, Role, UserId, UserName};
+use sqlx::PgConnection;
+
+use super::{
+    Client, Lifetimes, NewSession,
+    sessions::{SigningIn, begin, end_others},
+};
+use crate::{
+    Backend, Error, Result,
+    access::{Act, Viewer, check_admin, session_of},
+    audit::{self, Event},
+    database,
+    error::violates,
+    openid::{Begun, Claims, Provider, Refusal, Response, Settings},
+};
+
+/// How the audit says that somebody has signed in with the provider.
+const BY: &str = "openid connect";
+
+/// A browser that the provider has led back.
+#[derive(Debug, Clone, Copy)]
+pub struct SignInAttempt<'a> {
+    /// Of our pages.
+    pub origin: &'a str,
+    /// The sign-in that this browser has begun.
+    pub begun: Option<&'a Begun>,
+    pub response: Response<'a>,
+    pub client: &'a Client,
+    /// The secret of the session that the browser has, which ends with the next.
+    pub replaced: Option<&'a str>,
+}
+
+/// Begins a session for whoever the provider says has signed in there. The audit has each refusal with its reason.
+pub async fn sign_in_with(
+    provider: &Provider,
+    backend: &Backend,
+    lifetimes: Lifetimes,
+    attempt: SignInAttempt<'_>,
+) -> Result<Result<NewSession, Refusal>> {
+    let address = attempt.client.address;
+    let SignInAttempt {
+        origin,
+        begun,
+        response,
+        ..
+    } = attempt;
+    let claims = match provider.finish(origin, begun, &response).await {
+        Ok(claims) => claims,
+        Err(refusal) => {
+            note_refusal(backend, address, &refusal, None).await;
+            return Ok(Err(refusal));
+        }
+    };
+    let mut tx = database::begin(&backend.pool).await?;
+    let user = match find(&mut tx, &provider.settings, &claims, address).await? {
+        Ok(user) => user,
+        Err(refusal) => {
+            drop(tx);
+            note_refusal(backend, address, &refusal, Some(&claims)).await;
+            return Ok(Err(refusal));
+        }
+    };
+    let user = with_role(&mut tx, user, claims.is_admin, address).await?;
+    let begun = begin(
+        &mut tx,
+        lifetimes,
+        user,
+        BY,
+        attempt.client,
+        attempt.replaced,
+    );
+    let session = begun.await?;
+    tx.commit().await?;
+    Ok(Ok(session))
+}
+
+async fn note_refusal(
+    backend: &Backend,
+    address: Option<IpAddr>,
+    refusal: &Refusal,
+    claims: Option<&Claims>,
+) {
+    let email = claims.and_then(|claims| claims.email.as_deref());
+    let detail = match email.and_then(|email| Email::parse(email).ok()) {
+        Some(email) => format!("{BY}: {refusal}, {}", email.as_str()),
+        None => format!("{BY}: {refusal}"),
+    };
+    let refused = Event::refused(AuditKind::SignIn).detail(&detail);
+    audit::note(&backend.pool, &Viewer::anyone(address), refused).await;
+}
+
+/// The user whom the provider means, who is linked to its subject or created where that is safe.
+///
+/// The subject alone identifies somebody from then on. By an email address a user is found once, and only if the provider
+/// has verified it; an address that has another subject already isn't enough, as addresses are given to others.
+async fn find(
+    tx: &mut PgConnection,
+    settings: &Settings,
+    claims: &Claims,
+    address: Option<IpAddr>,
+) -> Result<Result<SigningIn, Refusal>> {
+    let email = claims.email.as_deref();
+    let email = email.and_then(|email| Email::parse(email).ok());
+    if !settings.email_domains.is_empty() {
+        // Checked each time: who has left the domain stays out.
+        match &email {
+            None => return Ok(Err(Refusal::NoEmail)),
+            Some(_) if !claims.email_verified => return Ok(Err(Refusal::EmailNotVerified)),
+            Some(email) if !settings.allows(email) => return Ok(Err(Refusal::DomainNotAllowed)),
+            Some(_) => {}
+        }
+    }
+    let (issuer, subject) = (settings.issuer(), claims.subject.as_str());
+    let known = sqlx::query!(
+        "select id, name, email, role from users where openid_issuer = $1 and openid_subject = $2 for update",
+        issuer,
+        subject
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some(user) = known {
+        return Ok(Ok(SigningIn {
+            user_id: user.id.into(),
+            name: user.name,
+            email: user.email,
+            role: user.role,
+        }));
+    }
+    let Some(email) = email else {
+        return Ok(Err(Refusal::NoEmail));
+    };
+    if !claims.email_verified {
+        return Ok(Err(Refusal::EmailNotVerified));
+    }
+    let of_email = sqlx::query!(
+        r#"select id, name, email, role, openid_issuer is not distinct from $2 as "is_of_issuer!"
+           from users where lower(email) = lower($1) for update"#,
+        email.as_str(),
+        issuer
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    match of_email {
+        Some(user) if user.is_of_issuer => Ok(Err(Refusal::OtherSubject)),
+        Some(user) => {
+            let user_id = UserId::from(user.id);
+            link(tx, user_id, issuer, subject).await?;
+            let linked = Event::done(AuditKind::LinkProvider)
+                .of_user(user_id)
+                .detail(&user.email);
+            audit::record(&mut *tx, &Viewer::anyone(address), linked).await?;
+            Ok(Ok(SigningIn {
+                user_id,
+                name: user.name,
+                email: user.email,
+                role: user.role,
+            }))
+        }
+        None if !settings.creates_users => Ok(Err(Refusal::NoSuchUser)),
+        None => create(tx, issuer, claims, &email, address).await.map(Ok),
+    }
+}
+
+async fn link(tx: &mut PgConnection, user_id: UserId, issuer: &str, subject: &str) -> Result<()> {
+    sqlx::query!(
+        "update users set openid_issuer = $2, openid_subject = $3 where id = $1",
+        user_id.get(),
+        issuer,
+        subject
+    )
+    .execute(tx)
+    .await
+    .map_err(taken_meanwhile)?;
+    Ok(())
+}
+
+async fn create(
+    tx: &mut PgConnection,
+    issuer: &str,
+    claims: &Claims,
+    email: &Email,
+    address: Option<IpAddr>,
+) -> Result<SigningIn> {
+    // A name that nobody could have typed is none.
+    let name = claims.name.as_deref();
+    let name = name.and_then(|name| UserName::parse(name).ok());
+    let (local_part, _) = email.as_str().split_once('@').unwrap_or_default();
+    let user = sqlx::query!(
+        "insert into users (name, email, openid_issuer, openid_subject) values ($1, $2, $3, $4)
+         returning id, name, email, role",
+        name.as_ref().map_or(local_part, UserName::as_str),
+        email.as_str(),
+        issuer,
+        claims.subject
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(taken_meanwhile)?;
+    let user_id = UserId::from(user.id);
+    let created = Event::done(AuditKind::CreateUser)
+        .of_user(user_id)
+        .detail(&user.email);
+    audit::record(&mut *tx, &Viewer::anyone(address), created).await?;
+    Ok(SigningIn {
+        user_id,
+        name: user.name,
+        email: user.email,
+        role: user.role,
+    })
+}
+
+/// The same person signs in twice for the first time, or an admin creates them just then.
+fn taken_meanwhile(error: sqlx::Error) -> Error {
+    if violates(&error, "users_openid_key") || violates(&error, "users_email_key") {
+        return Error::Conflict("You were signed in elsewhere just now. Sign in again.".to_owned());
+    }
+    error.into()
+}
+
+/// The user with the role that the provider says they have, if it says who is an admin. It may leave nobody who is one:
+/// who becomes the next is its decision, too.
+async fn with_role(
+    tx: &mut PgConnection,
+    user: SigningIn,
+    is_admin: Option<bool>,
+    address: Option<IpAddr>,
+) -> Result<SigningIn> {
+    let role = match is_admin {
+        Some(true) => Role::Admin,
+        Some(false) => Role::Member,
+        None => return Ok(user),
+    };
+    if user.role == role.as_str() {
+        return Ok(user);
+    }
+    sqlx::query!(
+        "update users set role = $2 where id = $1",
+        user.user_id.get(),
+        role.as_str()
+    )
+    .execute(&mut *tx)
+    .await?;
+    let detail = format!("{} by {BY}", role.as_str());
+    let changed = Event::done(AuditKind::ChangeRole)
+        .of_user(user.user_id)
+        .detail(&detail);
+    audit::record(&mut *tx, &Viewer::anyone(address), changed).await?;
+    let role = role.as_str().to_owned();
+    Ok(SigningIn { role, ..user })
+}
+
+/// Forgets who a user is to the provider, and ends their sessions: the next who signs in there with the user's email
+/// address, verified, is the user. For admins.
+pub async fn forget_provider(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    session_of(viewer)?;
+    let mut tx = database::begin(&backend.pool).await?;
+    let changed = sqlx::query!(
+        "update users set openid_issuer = null, openid_subject = null where id = $1",
+        user_id.get()
+    )
+    .execute(&mut *tx)
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Err(Error::NotFound("User"));
+    }
+    end_others(&mut tx, user_id, None).await?;
+    let forgotten = Event::done(AuditKind::ForgetProvider).of_user(user_id);
+    audit::record(&mut *tx, viewer, forgotten).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// A sign-in that somebody has begun, for the cookie of their browser.
+///
+/// Nothing of it needs to be kept from the browser: whoever holds the cookie is the one who signs in. What matters is that
+/// a response counts in this browser alone (`state`), that its code is good for this sign-in alone (`verifier`, RFC 7636),
+/// and that the ID token was made for it (`nonce`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    pub(super) state: String,
+    pub(super) nonce: String,
+    pub(super) verifier: String,
+    /// Where the browser wanted to go. It comes from outside, so it is to be checked before it is followed.
+    pub next: String,
+}
+
+/// Bytes of `next`, so that a browser keeps the cookie. Longer ones aren't kept.
+const MAX_NEXT: usize = 2000;
+
+impl Begun {
+    /// Returns the value of a cookie.
+    pub fn to_text(&self) -> String {
+        let next = match self.next.len() <= MAX_NEXT {
+            true => self.next.as_str(),
+            false => "",
+        };
+        let next = URL_SAFE_NO_PAD.encode(next);
+        [&self.state, &self.nonce, &self.verifier, &next]
+            .map(String::as_str)
+            .join(".")
+    }
+
+    /// Reads what [`Self::to_text`] has written.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.').map(str::to_owned);
+        let mut part = || parts.next().filter(|part| !part.is_empty());
+        let (state, nonce, verifier) = (part()?, part()?, part()?);
+        let next = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
+        let is_whole = parts.next().is_none();
+        let begun = Self {
+            state,
+            nonce,
+            verifier,
+            next: String::from_utf8(next).ok()?,
+        };
+        is_whole.then_some(begun)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_says_what_was_begun() {
+        let begun = |next: &str| Begun {
+            state: "s".to_owned(),
+            nonce: "n".to_owned(),
+            verifier: "v".to_owned(),
+            next: next.to_owned(),
+        };
+        for next in ["", "/jobs/7?q=ä.b"] {
+            let begun = begun(next);
+            assert_eq!(Begun::parse(&begun.to_text()), Some(begun));
+        }
+        let long = begun(&"x".repeat(5000)).to_text();
+        assert_eq!(Begun::parse(&long), Some(begun("")));
+        for broken in ["", "s", "s.n.v", ".n.v.", "s..v.", "s.n.v.!", "s.n.v..x"] {
+            assert_eq!(Begun::parse(broken), None, "{broken}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use openidconnect::{
+    AdditionalClaims, EndUserEmail, EndUserName, EndUserUsername, LocalizedClaim, SubjectIdentifier,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::settings::AdminClaim;
+
+/// The claims that aren't among the standard ones (OpenID Connect Core 1.0, 5.1), by name.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct OtherClaims {
+    #[serde(flatten)]
+    by_name: Map<String, Value>,
+}
+
+impl AdditionalClaims for OtherClaims {}
+
+/// What the provider says about somebody who has signed in there.
+#[derive(Debug, Clone)]
+pub struct Claims {
+    /// Of the issuer that the settings name.
+    pub subject: String,
+    pub email: Option<String>,
+    /// Whether the provider says that the address is theirs.
+    pub email_verified: bool,
+    pub name: Option<String>,
+    /// None where no claim says who is an admin.
+    pub is_admin: Option<bool>,
+}
+
+impl Claims {
+    pub fn new(
+        subject: &SubjectIdentifier,
+        email: Option<&EndUserEmail>,
+        email_verified: Option<bool>,
+        name: Option<&LocalizedClaim<EndUserName>>,
+        username: Option<&EndUserUsername>,
+        other: &OtherClaims,
+        admin: Option<&AdminClaim>,
+    ) -> Self {
+        let name = name.and_then(|name| name.get(None));
+        Self {
+            subject: subject.as_str().to_owned(),
+            email: email.map(|email| email.as_str().to_owned()),
+            email_verified: email_verified == Some(true),
+            name: name
+                .map(|name| name.as_str())
+                .or(username.map(|name| name.as_str()))
+                .map(str::to_owned),
+            is_admin: admin.map(|claim| claim.is_met(other)),
+        }
+    }
+
+    /// Completed by the claims of another source. An address is verified by the source that says it.
+    pub fn or(self, more: Self) -> Self {
+        let (email, email_verified) = match self.email {
+            Some(email) => (Some(email), self.email_verified),
+            None => (more.email, more.email_verified),
+        };
+        Self {
+            subject: self.subject,
+            email,
+            email_verified,
+            name: self.name.or(more.name),
+            is_admin: self
+                .is_admin
+                .map(|is_admin| is_admin || more.is_admin == Some(true)),
+        }
+    }
+
+    /// Whether the ID token leaves out something that the user info may have: many providers say there only what was
+    /// asked for by a scope (OpenID Connect Core 1.0, 5.4).
+    pub fn are_partial(&self, other: &OtherClaims, admin: Option<&AdminClaim>) -> bool {
+        let is_missing = |claim: &AdminClaim| !other.by_name.contains_key(&claim.name);
+        self.email.is_none() || admin.is_some_and(is_missing)
+    }
+}
+
+impl AdminClaim {
+    /// Whether the claim is one of the values, or a list with one of them.
+    fn is_met(&self, claims: &OtherClaims) -> bool {
+        let is_one = |value: &Value| match value {
+            Value::String(text) => self.values.contains(text),
+            Value::Bool(is) => self.values.contains(&is.to_string()),
+            _ => false,
+        };
+        match claims.by_name.get(&self.name) {
+            Some(Value::Array(values)) => values.iter().any(is_one),
+            Some(value) => is_one(value),
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_makes_an_admin_by_its_whole_value() {
+        let claim = AdminClaim {
+            name: "groups".to_owned(),
+            values: vec!["admins".to_owned(), "true".to_owned()],
+        };
+        let is_met = |claims: Value| claim.is_met(&serde_json::from_value(claims).unwrap());
+        for met in [json!("admins"), json!(["staff", "admins"]), json!(true)] {
+            assert!(is_met(json!({ "groups": met.clone() })), "{met}");
+        }
+        for other in [
+            json!("batchline-admins"),
+            json!("staff admins"),
+            json!([["admins"]]),
+            json!({"admins": true}),
+            json!(["Admins"]),
+            json!(false),
+            json!(null),
+        ] {
+            assert!(!is_met(json!({ "groups": other.clone() })), "{other}");
+        }
+        assert!(!is_met(json!({"roles": ["admins"]})));
+    }
+}

@@ -1,0 +1,223 @@
+use std::sync::Arc;
+
+use openidconnect::{
+    AuthorizationCode, ClaimsVerificationError, CsrfToken, LogoutRequest, Nonce,
+    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, RedirectUrl,
+    RequestTokenError, TokenResponse, UserInfoClaims,
+    core::{CoreAuthenticationFlow, CoreGenderClaim, CoreJwsSigningAlgorithm},
+};
+use url::Url;
+
+use super::{
+    begun::Begun,
+    claims::{Claims, OtherClaims},
+    discovery::{Discovered, Discovery},
+    http::{Http, chain},
+    refusal::Refusal,
+    settings::Settings,
+};
+/// Path of the page to which the provider leads back.
+const CALLBACK: &str = "/sign-in/openid/callback";
+/// Path of the page that is shown once somebody has signed out at the provider.
+const SIGNED_OUT: &str = "/sign-in";
+
+/// Signatures that only the provider can make. Not HS256, whose key is the client's secret, and not `none`.
+const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha384,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha512,
+    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+    CoreJwsSigningAlgorithm::EcdsaP384Sha384,
+    CoreJwsSigningAlgorithm::EdDsa,
+];
+
+/// A provider with which people sign in, by the authorization code flow with PKCE.
+pub struct Provider {
+    pub settings: Settings,
+    http: Http,
+    discovery: Discovery,
+}
+
+/// The parameters with which the provider leads back (RFC 6749, 4.1.2; RFC 9207). Empty where there are none.
+#[derive(Debug, Clone, Copy)]
+pub struct Response<'a> {
+    pub code: &'a str,
+    pub state: &'a str,
+    pub issuer: &'a str,
+    pub error: &'a str,
+}
+
+impl Provider {
+    /// Doesn't ask the provider anything yet.
+    pub fn new(settings: Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            settings,
+            http: Http::new()?,
+            discovery: Discovery::default(),
+        })
+    }
+
+    async fn discovered(&self) -> Result<Arc<Discovered>, Refusal> {
+        self.discovery.get(&self.settings, &self.http).await
+    }
+
+    /// Begins a sign-in on pages of this origin that leads on to `next`. Returns where the browser has to go, and what it
+    /// has to keep meanwhile.
+    pub async fn begin(&self, origin: &str, next: &str) -> Result<(Url, Begun), Refusal> {
+        let discovered = self.discovered().await?;
+        let client = discovered.client.clone();
+        let client = client.set_redirect_uri(callback(origin)?);
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let (url, state, nonce) = client
+            .authorize_url(
+                CoreAuthenticationFlow::AuthorizationCode,
+                CsrfToken::new_random,
+                Nonce::new_random,
+            )
+            .add_scopes(self.settings.scopes.iter().cloned())
+            .set_pkce_challenge(challenge)
+            .url();
+        let begun = Begun {
+            state: state.into_secret(),
+            nonce: nonce.secret().clone(),
+            verifier: verifier.into_secret(),
+            next: next.to_owned(),
+        };
+        Ok((url, begun))
+    }
+
+    /// Returns what the provider says about whoever has signed in. `begun` is from the cookie of the browser that brings
+    /// the response.
+    pub(crate) async fn finish(
+        &self,
+        origin: &str,
+        begun: Option<&Begun>,
+        response: &Response<'_>,
+    ) -> Result<Claims, Refusal> {
+        let begun = begun.filter(|begun| begun.state == response.state);
+        let begun = begun.ok_or(Refusal::NotBegunHere)?;
+        let discovered = self.discovered().await?;
+        let is_named = discovered.names_itself || !response.issuer.is_empty();
+        if is_named && response.issuer != self.settings.issuer.as_str() {
+            return Err(Refusal::OtherIssuer);
+        }
+        match response.error {
+            "" => {}
+            "access_denied" | "login_required" | "interaction_required" | "consent_required" => {
+                return Err(Refusal::Denied);
+            }
+            error => {
+                let error: String = error.chars().take(100).collect();
+                tracing::warn!(error, "the OpenID Connect provider refused a sign-in");
+                return Err(Refusal::Failed);
+            }
+        }
+        self.redeem(&discovered, origin, begun, response.code).await
+    }
+
+    async fn redeem(
+        &self,
+        discovered: &Discovered,
+        origin: &str,
+        begun: &Begun,
+        code: &str,
+    ) -> Result<Claims, Refusal> {
+        let client = discovered.client.clone();
+        let client = client.set_redirect_uri(callback(origin)?);
+        let exchange = client.exchange_code(AuthorizationCode::new(code.to_owned()));
+        let tokens = exchange
+            .map_err(|error| unusable(&error))?
+            .set_pkce_verifier(PkceCodeVerifier::new(begun.verifier.clone()))
+            .request_async(&self.http)
+            .await
+            .map_err(|error| match error {
+                RequestTokenError::ServerResponse(said) => {
+                    tracing::warn!(%said, "the OpenID Connect provider refused a code");
+                    Refusal::InvalidCode
+                }
+                error => unusable(&error),
+            })?;
+        let id_token = tokens.id_token().ok_or(Refusal::InvalidToken)?;
+        let nonce = Nonce::new(begun.nonce.clone());
+        let verify = |discovered: &Discovered| {
+            let verifier = discovered.client.id_token_verifier();
+            let verifier = verifier.set_allowed_algs(ALGORITHMS);
+            id_token.claims(&verifier, &nonce).cloned()
+        };
+        let verified = match verify(discovered) {
+            Err(ClaimsVerificationError::SignatureVerification(_)) => {
+                verify(&*self.discovery.again(&self.settings, &self.http).await?)
+            }
+            verified => verified,
+        };
+        let claims = verified.map_err(|error| {
+            tracing::warn!(error = chain(&error), "an ID token isn't valid");
+            Refusal::InvalidToken
+        })?;
+        let (other, admin) = (claims.additional_claims(), self.settings.admin.as_ref());
+        let said = Claims::new(
+            claims.subject(),
+            claims.email(),
+            claims.email_verified(),
+            claims.name(),
+            claims.preferred_username(),
+            other,
+            admin,
+        );
+        let subject = claims.subject().clone();
+        let asked = client.user_info(tokens.access_token().clone(), Some(subject));
+        match asked {
+            Ok(asked) if said.are_partial(other, admin) => {
+                let more: UserInfoClaims<OtherClaims, CoreGenderClaim> = asked
+                    .request_async(&self.http)
+                    .await
+                    .map_err(|error| unusable(&error))?;
+                Ok(said.or(Claims::new(
+                    more.subject(),
+                    more.email(),
+                    more.email_verified(),
+                    more.name(),
+                    more.preferred_username(),
+                    more.additional_claims(),
+                    admin,
+                )))
+            }
+            _ => Ok(said),
+        }
+    }
+
+    /// Whether somebody can be led there to sign out. One that doesn't answer can't be told.
+    pub async fn has_sign_out(&self) -> bool {
+        let discovered = self.discovered().await;
+        discovered.is_ok_and(|discovered| discovered.end_session.is_some())
+    }
+
+    /// Returns where somebody signs out at the provider and is then led back to pages of this origin. None where that
+    /// isn't possible (OpenID Connect RP-Initiated Logout 1.0).
+    pub async fn sign_out(&self, origin: &str) -> Result<Option<Url>, Refusal> {
+        let discovered = self.discovered().await?;
+        let Some(end_session) = discovered.end_session.clone() else {
+            return Ok(None);
+        };
+        let back = PostLogoutRedirectUrl::new(format!("{origin}{SIGNED_OUT}"));
+        let request = LogoutRequest::from(end_session)
+            .set_client_id(self.settings.client_id.clone())
+            .set_post_logout_redirect_uri(back.map_err(|error| unusable(&error))?);
+        Ok(Some(request.http_get_url()))
+    }
+}
+
+fn callback(origin: &str) -> Result<RedirectUrl, Refusal> {
+    RedirectUrl::new(format!("{origin}{CALLBACK}")).map_err(|error| unusable(&error))
+}
+
+fn unusable(error: &dyn std::error::Error) -> Refusal {
+    tracing::warn!(
+        error = chain(error),
+        "the OpenID Connect provider can't be used"
+    );
+    Refusal::Unavailable
+}

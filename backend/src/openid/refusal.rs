@@ -1,0 +1,94 @@
+use std::fmt;
+
+/// Why a sign-in with the provider has come to nothing. [`Refusal::sentence`] is for whoever tried, and `Display` for
+/// the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The provider doesn't answer, or not in a way that can be understood. The log has more.
+    Unavailable,
+    /// They changed their mind, or the provider doesn't let them in.
+    Denied,
+    /// The response belongs to no sign-in that this browser began.
+    NotBegunHere,
+    /// The response comes from another provider (RFC 9207).
+    OtherIssuer,
+    /// The provider answered with an error, such as `server_error`. The log has it.
+    Failed,
+    /// The provider doesn't know the code, or gave it for another sign-in.
+    InvalidCode,
+    /// What the provider says about somebody isn't signed by it, for us and for this sign-in.
+    InvalidToken,
+    NoEmail,
+    EmailNotVerified,
+    DomainNotAllowed,
+    /// No admin has created a user with the email address.
+    NoSuchUser,
+    /// The user with the email address is somebody else to the provider.
+    OtherSubject,
+}
+
+impl Refusal {
+    /// Returns what happened and what to do. `provider` is what people know the provider by.
+    pub fn sentence(&self, provider: &str) -> String {
+        match self {
+            Self::Unavailable => {
+                format!("{provider} can't be reached right now. Try again in a moment.")
+            }
+            Self::Denied => format!("{provider} didn't sign you in. Try again if you want to."),
+            Self::NotBegunHere => {
+                "This sign-in took too long, or was begun in another browser. Begin again."
+                    .to_owned()
+            }
+            Self::OtherIssuer | Self::InvalidToken => {
+                format!("The answer isn't one of {provider} to this sign-in. Begin again.")
+            }
+            Self::Failed => {
+                format!("Something went wrong at {provider}. Try again in a moment.")
+            }
+            Self::InvalidCode => {
+                format!(
+                    "{provider} didn't confirm this sign-in. It can be used once only: begin again."
+                )
+            }
+            Self::NoEmail => {
+                format!("{provider} didn't say what your email address is. Ask an admin for help.")
+            }
+            Self::EmailNotVerified => format!(
+                "{provider} hasn't verified your email address. Verify it there, then sign in again."
+            ),
+            Self::DomainNotAllowed => {
+                "People with your email address can't sign in here. Use another account.".to_owned()
+            }
+            Self::NoSuchUser => {
+                "There is no user with your email address. Ask an admin to create one.".to_owned()
+            }
+            Self::OtherSubject => format!(
+                "Your email address belongs to a user who signs in with another account of {provider}. Ask an admin for help."
+            ),
+        }
+    }
+
+    /// Whether trying again later can help.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable | Self::Failed)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unavailable => "provider unavailable",
+            Self::Denied => "denied by the provider",
+            Self::NotBegunHere => "not begun in this browser",
+            Self::OtherIssuer => "response of another issuer",
+            Self::Failed => "error of the provider",
+            Self::InvalidCode => "invalid code",
+            Self::InvalidToken => "invalid ID token",
+            Self::NoEmail => "no email address",
+            Self::EmailNotVerified => "email address not verified",
+            Self::DomainNotAllowed => "domain not allowed",
+            Self::NoSuchUser => "no such user",
+            Self::OtherSubject => "email address of another subject",
+        })
+    }
+}

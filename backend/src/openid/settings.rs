@@ -1,0 +1,95 @@
+use std::fmt;
+
+use domain::Email;
+use openidconnect::{ClientId, ClientSecret, IssuerUrl, Scope};
+use url::{Host, Url};
+
+/// How a provider is reached, and whom of its people it lets in.
+#[derive(Clone)]
+pub struct Settings {
+    pub(super) issuer: IssuerUrl,
+    pub(super) client_id: ClientId,
+    /// None for a public client, which has PKCE alone.
+    pub(super) client_secret: Option<ClientSecret>,
+    /// What people know the provider by.
+    pub label: String,
+    /// Besides `openid`.
+    pub(super) scopes: Vec<Scope>,
+    /// Says at each sign-in who is an admin.
+    pub admin: Option<AdminClaim>,
+    /// In lower case. Empty where any will do.
+    pub email_domains: Vec<String>,
+    /// Whether somebody whom no admin has created gets in, as a new user.
+    pub creates_users: bool,
+}
+
+/// A claim that makes somebody an admin if it is, or contains, one of the values.
+#[derive(Debug, Clone)]
+pub struct AdminClaim {
+    pub name: String,
+    pub values: Vec<String>,
+}
+
+impl Settings {
+    /// Returns the settings for a client of this issuer that lets users in whom an admin has created. Fails with a
+    /// sentence for an issuer that others could speak for.
+    pub fn new(
+        issuer: &str,
+        client_id: &str,
+        client_secret: Option<String>,
+    ) -> Result<Self, String> {
+        let url = Url::parse(issuer).map_err(|error| format!("{issuer:?} is no URL: {error}"))?;
+        let is_loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+        // OpenID Connect Discovery 1.0, 4.3
+        if !is_safe || url.query().is_some() || url.fragment().is_some() {
+            return Err(format!(
+                "{issuer:?} is no issuer: it begins with https:// (http:// on a loopback address), without a query"
+            ));
+        }
+        let issuer = IssuerUrl::new(issuer.to_owned()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            issuer,
+            client_id: ClientId::new(client_id.to_owned()),
+            client_secret: client_secret.map(ClientSecret::new),
+            label: "OpenID Connect".to_owned(),
+            scopes: Vec::new(),
+            admin: None,
+            email_domains: Vec::new(),
+            creates_users: false,
+        })
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        self.issuer.as_str()
+    }
+
+    /// Whether people with this address may come in.
+    pub(crate) fn allows(&self, email: &Email) -> bool {
+        let (_, domain) = email.as_str().split_once('@').unwrap_or_default();
+        let domain = domain.to_ascii_lowercase();
+        self.email_domains.is_empty() || self.email_domains.contains(&domain)
+    }
+
+    /// With these scopes. `openid` is always one.
+    pub fn with_scopes<'a>(mut self, scopes: impl IntoIterator<Item = &'a str>) -> Self {
+        let scopes = scopes.into_iter().filter(|scope| *scope != "openid");
+        self.scopes = scopes.map(|scope| Scope::new(scope.to_owned())).collect();
+        self
+    }
+}
+
+/// Without the secret.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("issuer", &self.issuer.as_str())
+            .field("client_id", &self.client_id.as_str())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,117 @@
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow, bail};
+use backend::openid::{AdminClaim, Settings};
+use clap::{ArgAction, Args};
+
+/// The OpenID Connect provider with which people sign in.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "OpenID Connect")]
+pub struct OpenIdOptions {
+    /// Issuer of the provider, exactly as its discovery document names it: https://…
+    #[arg(long, env = "OIDC_ISSUER", hide_env_values = true)]
+    oidc_issuer: Option<String>,
+
+    /// Batchline's client at the provider, whose redirect URI is https://…/sign-in/openid/callback
+    #[arg(long, env = "OIDC_CLIENT_ID", hide_env_values = true)]
+    oidc_client_id: Option<String>,
+
+    /// The client's secret, if it has one
+    #[arg(long, env = "OIDC_CLIENT_SECRET", hide_env_values = true)]
+    oidc_client_secret: Option<Secret>,
+
+    /// File with the client's secret, in place of OIDC_CLIENT_SECRET
+    #[arg(long, env = "OIDC_CLIENT_SECRET_FILE")]
+    oidc_client_secret_file: Option<PathBuf>,
+
+    /// What people know the provider by: the button says "Sign in with …"
+    #[arg(long, env = "OIDC_LABEL", default_value = "OpenID Connect")]
+    oidc_label: String,
+
+    /// Scopes that are asked for, with spaces between them
+    #[arg(long, env = "OIDC_SCOPES", default_value = "openid email profile")]
+    oidc_scopes: String,
+
+    /// Domains of email addresses that are let in, with commas between them; without it any
+    #[arg(long, env = "OIDC_EMAIL_DOMAINS", default_value = "")]
+    oidc_email_domains: String,
+
+    /// Whether somebody whom no admin has created becomes a user at their first sign-in
+    #[arg(long, env = "OIDC_CREATE_USERS", default_value_t = false, action = ArgAction::Set)]
+    oidc_create_users: bool,
+
+    /// Claim that says at each sign-in who is an admin; without it admins decide
+    #[arg(long, env = "OIDC_ADMIN_CLAIM")]
+    oidc_admin_claim: Option<String>,
+
+    /// Values of the claim, or of a list in it, that make an admin, with commas between them
+    #[arg(long, env = "OIDC_ADMIN_VALUES", default_value = "")]
+    oidc_admin_values: String,
+}
+
+/// Isn't written anywhere.
+#[derive(Clone)]
+struct Secret(String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl OpenIdOptions {
+    /// The provider, if one is configured.
+    pub fn settings(&self) -> anyhow::Result<Option<Settings>> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let (issuer, client_id) = match (given(&self.oidc_issuer), given(&self.oidc_client_id)) {
+            (Some(issuer), Some(client_id)) => (issuer, client_id),
+            (None, None) => return Ok(None),
+            (Some(_), None) => bail!("OIDC_ISSUER needs OIDC_CLIENT_ID beside it"),
+            (None, Some(_)) => bail!("OIDC_CLIENT_ID needs OIDC_ISSUER beside it"),
+        };
+        let mut settings = Settings::new(&issuer, &client_id, self.secret()?)
+            .map_err(|sentence| anyhow!("OIDC_ISSUER: {sentence}"))?
+            .with_scopes(self.oidc_scopes.split_whitespace());
+        let domains = listed(&self.oidc_email_domains);
+        let values = listed(&self.oidc_admin_values);
+        let admin = match (given(&self.oidc_admin_claim), values.is_empty()) {
+            (None, true) => None,
+            (Some(name), false) => Some(AdminClaim { name, values }),
+            _ => bail!("OIDC_ADMIN_CLAIM and OIDC_ADMIN_VALUES need one another"),
+        };
+        settings.label = self.oidc_label.trim().to_owned();
+        settings.email_domains = domains.iter().map(|it| it.to_ascii_lowercase()).collect();
+        settings.creates_users = self.oidc_create_users;
+        settings.admin = admin;
+        Ok(Some(settings))
+    }
+
+    fn secret(&self) -> anyhow::Result<Option<String>> {
+        let secret = match (&self.oidc_client_secret, &self.oidc_client_secret_file) {
+            (Some(_), Some(_)) => {
+                bail!("set either OIDC_CLIENT_SECRET or OIDC_CLIENT_SECRET_FILE, not both")
+            }
+            (Some(Secret(secret)), None) => secret.clone(),
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .with_context(|| format!("OIDC_CLIENT_SECRET_FILE {}", file.display()))?
+                .trim_end_matches(['\r', '\n'])
+                .to_owned(),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(secret).filter(|secret| !secret.is_empty()))
+    }
+}
+
+fn listed(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

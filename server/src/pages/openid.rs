@@ -1,0 +1,157 @@
+//! Signing in with an OpenID Connect provider. These are links and redirects and no forms: a browser applies `form-action`
+//! to where an answer to a form leads, and a provider may lead anywhere.
+
+use std::sync::Arc;
+
+use app::{AppError, ErrorKind, Page, pages};
+use axum::{
+    Extension,
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use axum_extra::extract::cookie::CookieJar;
+use backend::{
+    accounts::{self, SignInAttempt},
+    hosts::Host,
+    openid::{self, Provider, Refusal},
+};
+
+use super::{
+    Asked, PageQuery,
+    account::{Sender, lifetimes},
+};
+use crate::{auth, serve::Ends, state::AppState};
+
+fn provider(state: &AppState) -> Result<Arc<Provider>, Page> {
+    let provider = state.sign_in.provider.clone();
+    provider.ok_or_else(|| pages::not_found(&state.site))
+}
+
+/// The origin of our pages, which the provider leads back to.
+fn origin(from: &Sender) -> String {
+    from.extensions
+        .get::<Host>()
+        .map(Host::origin)
+        .unwrap_or_default()
+}
+
+/// The page to sign in, which says why nobody has been.
+fn refused(state: &AppState, status: StatusCode, next: &str, error: AppError) -> Page {
+    let shown = pages::SignIn {
+        next,
+        error: Some(error),
+        ..state.sign_in_page()
+    };
+    pages::sign_in(&state.site, status, shown)
+}
+
+fn refused_by_provider(
+    state: &AppState,
+    provider: &Provider,
+    next: &str,
+    refusal: &Refusal,
+) -> Page {
+    let (kind, status) = match refusal.is_outage() {
+        true => (ErrorKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+        false => (ErrorKind::Forbidden, StatusCode::FORBIDDEN),
+    };
+    let error = AppError::new(kind, refusal.sentence(&provider.settings.label));
+    refused(state, status, next, error)
+}
+
+/// Leads to the provider.
+pub async fn begin(
+    Asked(state): Asked,
+    from: Sender,
+    PageQuery(query): PageQuery,
+) -> Result<Response, Page> {
+    lifetimes(&state)?;
+    let provider = provider(&state)?;
+    let next = auth::local_path(query.get("next"));
+    if from.is_from_elsewhere() {
+        // Nobody is to find themselves signed in by a link of somebody else.
+        return Ok(Redirect::to(&auth::sign_in_path(Some(&next))).into_response());
+    }
+    match provider.begin(&origin(&from), &next).await {
+        Ok((url, begun)) => {
+            let cookie = auth::begun_cookie(&from.extensions, Some(&begun));
+            let jar = CookieJar::new().add(cookie);
+            Ok((jar, Redirect::to(url.as_str())).into_response())
+        }
+        Err(refusal) => Err(refused_by_provider(&state, &provider, &next, &refusal)),
+    }
+}
+
+/// Where the provider leads back to.
+pub async fn callback(
+    Asked(state): Asked,
+    from: Sender,
+    Extension(Ends { peer, .. }): Extension<Ends>,
+    PageQuery(query): PageQuery,
+) -> Result<Response, Page> {
+    let lifetimes = lifetimes(&state)?;
+    let provider = provider(&state)?;
+    // Each may have the provider be asked, and adds to the audit.
+    if let Err(problem) = state.sign_in_rate.count_address(peer.ip()) {
+        let error = AppError::unavailable(problem.detail());
+        let page = refused(&state, problem.status(), "/", error);
+        return Ok(problem.with_page(page));
+    }
+    let begun = auth::begun(&from.headers, &from.extensions);
+    let next = begun.as_ref().map_or("", |begun| begun.next.as_str());
+    let next = auth::local_path(next);
+    let client = auth::client(&from.headers, &from.extensions);
+    let replaced = auth::session_secret(&from.headers, &from.extensions);
+    let attempt = SignInAttempt {
+        origin: &origin(&from),
+        begun: begun.as_ref(),
+        response: openid::Response {
+            code: query.get("code"),
+            state: query.get("state"),
+            issuer: query.get("iss"),
+            error: query.get("error"),
+        },
+        client: &client,
+        replaced: replaced.as_deref(),
+    };
+    let forgotten = auth::begun_cookie(&from.extensions, None);
+    match accounts::sign_in_with(&provider, &state.backend, lifetimes, attempt).await {
+        Ok(Ok(session)) => {
+            let cookie = auth::session_cookie(state.auth, &from.extensions, Some(&session.secret));
+            let jar = CookieJar::new().add(forgotten).add(cookie);
+            Ok((jar, Redirect::to(&next)).into_response())
+        }
+        // Whoever has the browser ask for this must not end what was begun in it.
+        Ok(Err(refusal @ Refusal::NotBegunHere)) => {
+            Err(refused_by_provider(&state, &provider, &next, &refusal))
+        }
+        Ok(Err(refusal)) => {
+            let page = refused_by_provider(&state, &provider, &next, &refusal);
+            Ok((CookieJar::new().add(forgotten), page).into_response())
+        }
+        Err(error) => {
+            let error = AppError::from(error);
+            let page = refused(&state, error.kind.status(), &next, error);
+            Ok((CookieJar::new().add(forgotten), page).into_response())
+        }
+    }
+}
+
+/// Whether there is a provider at which somebody can sign out. One that doesn't answer is none.
+pub async fn has_sign_out(state: &AppState) -> bool {
+    match &state.sign_in.provider {
+        Some(provider) => provider.has_sign_out().await,
+        None => false,
+    }
+}
+
+/// Leads to where somebody signs out at the provider.
+pub async fn sign_out(Asked(state): Asked, from: Sender) -> Result<Redirect, Page> {
+    lifetimes(&state)?;
+    let provider = provider(&state)?;
+    match provider.sign_out(&origin(&from)).await {
+        Ok(Some(url)) => Ok(Redirect::to(url.as_str())),
+        Ok(None) => Err(pages::not_found(&state.site)),
+        Err(refusal) => Err(refused_by_provider(&state, &provider, "/", &refusal)),
+    }
+}
