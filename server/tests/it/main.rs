@@ -7,6 +7,7 @@ mod accounts;
 mod api;
 mod audit;
 mod control;
+mod cut_connections;
 mod degrading;
 mod files;
 mod formats;
