@@ -50,9 +50,7 @@ pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>
         // An earlier attempt at this step got this far, or the attempt before a pause.
         return Ok(ledger::remaining(&backend.pool, work.result_id).await?);
     }
-    let unfinished = transition::plan_begins(&backend.pool, attempt)
-        .await?
-        .ok_or_else(planned_meanwhile)?;
+    let (unfinished, ended) = plan_begins(backend, attempt).await?;
     if unfinished >= UNFINISHED_PLANS {
         return Err(StepError::Unreadable(
             "Reading this file has stopped the program that processes it, twice. It was recorded; please tell your \
@@ -60,14 +58,26 @@ pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>
                 .to_owned(),
         ));
     }
-    // However it ends, if it ends, the worker lives. A step that is dropped, when its worker stops in good order, too.
+    let chunks = read_and_store(backend, attempt, &work, ended).await?;
+    Ok(Vec::from_iter((chunks > 0).then_some(0..chunks)))
+}
+
+/// Marks an unfinished plan, and returns how many there were before, and what takes the mark back: however the plan ends,
+/// if it ends, the worker lives. A step that is dropped, when its worker stops in good order, too.
+///
+/// In a task of its own, so that nobody can be dropped with a mark that isn't taken back. Nor is a mark left by an answer
+/// of PostgreSQL that is lost.
+async fn plan_begins(backend: &Backend, attempt: Attempt) -> Result<(u32, PlanEnds), StepError> {
     let ended = PlanEnds {
         backend: backend.clone(),
         attempt,
         is_stored: false,
     };
-    let chunks = read_and_store(backend, attempt, &work, ended).await?;
-    Ok(Vec::from_iter((chunks > 0).then_some(0..chunks)))
+    let begins = async move {
+        let before = transition::plan_begins(&ended.backend.pool, attempt).await?;
+        Ok((before.ok_or_else(planned_meanwhile)?, ended))
+    };
+    tokio::spawn(begins).await?
 }
 
 /// Takes back the mark of an unfinished plan.

@@ -1,6 +1,7 @@
 //! A Batchline of its own for each test: a fresh database, a directory for files, a task queue, one
 //! server and one worker as real processes on free ports.
 
+mod cutting_proxy;
 mod object_store;
 mod openid;
 mod process;
@@ -10,6 +11,7 @@ mod socket;
 use std::{
     fmt::{Debug, Write as _},
     io::Write,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
@@ -25,6 +27,7 @@ use url::Url;
 
 use self::process::Process;
 pub use self::{
+    cutting_proxy::{Cut, CuttingProxy, Protocol},
     object_store::{Fault, ObjectStore},
     openid::{Browser, OpenIdProvider},
     raw::{RawConnection, raw},
@@ -93,6 +96,8 @@ pub struct Options {
     pub max_upload_bytes: Option<u64>,
     /// Instead of the Temporal that runs.
     pub temporal_address: Option<String>,
+    /// Where the server and the worker reach PostgreSQL, if not directly. The test itself does.
+    pub postgres_proxy: Option<SocketAddr>,
     /// Set for the server and the worker over what they get otherwise.
     pub environment: Vec<(&'static str, String)>,
 }
@@ -157,6 +162,13 @@ impl TestApp {
         ];
         if let Some(limit) = options.max_upload_bytes {
             environment.push(("MAX_UPLOAD_BYTES", limit.to_string()));
+        }
+        if let Some(proxy) = options.postgres_proxy {
+            let _ = database_url.set_ip_host(proxy.ip());
+            let _ = database_url.set_port(Some(proxy.port()));
+            database_url.set_query(Some("sslmode=disable"));
+            // After the address above, which is the test's.
+            environment.push(("DATABASE_URL", database_url.to_string()));
         }
         environment.extend(options.environment);
         let app = Self::launch(environment, files).await;
@@ -715,11 +727,11 @@ async fn separate_workflow_ids(pool: &PgPool) {
 }
 
 /// A number that no other test has.
-fn unique() -> u128 {
+pub fn unique() -> u128 {
     uuid::Uuid::new_v4().as_u128()
 }
 
-fn required(variable: &str) -> String {
+pub fn required(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: run the tests by script/test"))
 }

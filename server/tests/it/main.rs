@@ -8,6 +8,7 @@ mod api;
 mod audit;
 mod backup;
 mod control;
+mod cut_connections;
 mod degrading;
 mod files;
 mod formats;

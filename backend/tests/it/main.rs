@@ -1,0 +1,4 @@
+//! Tests of the use cases with a real PostgreSQL and a real Temporal. `script/test` starts both and says where they are.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod state_machine;

@@ -1,0 +1,341 @@
+//! A TCP proxy that understands just enough of a protocol to cut a connection at the n-th request.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Without TLS. A request ends with a `Sync` or a `Query`.
+    Postgres,
+    /// A request begins with the first `HEADERS` of a stream.
+    Grpc,
+    /// HTTP/1.1 whose bodies have a length.
+    Http,
+}
+
+/// When a connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The service never sees the request.
+    BeforeRequest,
+    /// The service has done what was asked for, and nobody learns of it.
+    BeforeAnswer,
+}
+
+/// Cuts at most one connection each time it is armed.
+pub struct CuttingProxy {
+    pub address: SocketAddr,
+    state: Arc<State>,
+}
+
+struct State {
+    protocol: Protocol,
+    service: String,
+    counted: Mutex<Counted>,
+}
+
+/// What has come through since the proxy was armed.
+#[derive(Default)]
+struct Counted {
+    requests: usize,
+    /// The number of the request at which a connection is cut.
+    cut: Option<(usize, Cut)>,
+    /// That request, once it has come.
+    cut_at: Option<String>,
+}
+
+impl CuttingProxy {
+    /// Listens for connections to `service`, which is like `127.0.0.1:5432`.
+    pub async fn start(protocol: Protocol, service: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            protocol,
+            service,
+            counted: Mutex::default(),
+        });
+        let accepting = state.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(connection(accepting.clone(), client));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Cuts a connection at the `n`-th request from now on.
+    pub fn arm(&self, n: usize, cut: Cut) {
+        *self.state.counted.lock().unwrap() = Counted {
+            cut: Some((n, cut)),
+            ..Counted::default()
+        };
+    }
+
+    /// Cuts nothing any more. Returns the request at which a connection was cut.
+    pub fn disarm(&self) -> Option<String> {
+        std::mem::take(&mut *self.state.counted.lock().unwrap()).cut_at
+    }
+}
+
+impl State {
+    /// Counts a request, and returns whether its connection is to be cut.
+    fn count(&self, request: &str) -> Option<Cut> {
+        let mut counted = self.counted.lock().unwrap();
+        counted.requests += 1;
+        let number = counted.requests;
+        let (_, cut) = counted.cut.take_if(|(n, _)| *n == number)?;
+        counted.cut_at = Some(request.to_owned());
+        Some(cut)
+    }
+}
+
+/// The stream whose answer is to end the connection; 0 while there is none.
+type Doom = AtomicU32;
+
+async fn connection(state: Arc<State>, client: TcpStream) {
+    let Ok(service) = TcpStream::connect(&state.service).await else {
+        return;
+    };
+    let _ = (client.set_nodelay(true), service.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_service, to_service) = service.into_split();
+    let doom = Doom::new(0);
+    // Whichever ends first takes the other with it: both sides see the connection end.
+    tokio::select! {
+        _ = requests(&state, &doom, from_client, to_service) => {}
+        _ = answers(state.protocol, &doom, from_service, to_client) => {}
+    }
+}
+
+async fn requests(
+    state: &State,
+    doom: &Doom,
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+) -> io::Result<()> {
+    let mut units = Units::new(state.protocol);
+    loop {
+        while let Some((bytes, request)) = units.next() {
+            let cut = request
+                .as_ref()
+                .and_then(|request| state.count(&request.text));
+            match (cut, request) {
+                (Some(Cut::BeforeRequest), _) => return Ok(()),
+                (Some(Cut::BeforeAnswer), Some(request)) => {
+                    doom.store(request.stream, Ordering::SeqCst);
+                }
+                _ => {}
+            }
+            to.write_all(&bytes).await?;
+        }
+        if from.read_buf(&mut units.received).await? == 0 {
+            // The other direction ends when the service closes its side.
+            to.shutdown().await?;
+            return std::future::pending().await;
+        }
+    }
+}
+
+async fn answers(
+    protocol: Protocol,
+    doom: &Doom,
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+) -> io::Result<()> {
+    let mut received = Vec::new();
+    loop {
+        while let Some(length) = answer_unit(protocol, &received) {
+            let doomed = doom.load(Ordering::SeqCst);
+            if doomed != 0 {
+                let is_answered = match protocol {
+                    Protocol::Postgres => received[0] == b'Z',
+                    Protocol::Grpc => stream_of(&received) == doomed,
+                    Protocol::Http => true,
+                };
+                if is_answered {
+                    return Ok(());
+                }
+                if protocol == Protocol::Postgres {
+                    received.drain(..length);
+                    continue;
+                }
+            }
+            to.write_all(&received[..length]).await?;
+            received.drain(..length);
+        }
+        if from.read_buf(&mut received).await? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// How many bytes the first message or frame of an answer has, if it is there as a whole.
+fn answer_unit(protocol: Protocol, bytes: &[u8]) -> Option<usize> {
+    match protocol {
+        Protocol::Postgres => postgres_message(bytes),
+        Protocol::Grpc => frame(bytes),
+        Protocol::Http => (!bytes.is_empty()).then_some(bytes.len()),
+    }
+}
+
+/// A message with its type: <https://www.postgresql.org/docs/current/protocol-overview.html>
+fn postgres_message(bytes: &[u8]) -> Option<usize> {
+    whole(bytes, 1 + number(bytes.get(1..5)?))
+}
+
+/// A frame: <https://www.rfc-editor.org/rfc/rfc9113#section-4.1>
+fn frame(bytes: &[u8]) -> Option<usize> {
+    whole(bytes, 9 + number(bytes.get(..3)?))
+}
+
+fn stream_of(frame: &[u8]) -> u32 {
+    number(&frame[5..9]) as u32 & (u32::MAX >> 1)
+}
+
+fn whole(bytes: &[u8], length: usize) -> Option<usize> {
+    (bytes.len() >= length).then_some(length)
+}
+
+fn number(big_endian: &[u8]) -> usize {
+    big_endian
+        .iter()
+        .fold(0, |number, byte| number << 8 | usize::from(*byte))
+}
+
+struct Request {
+    /// For the log of a test that fails.
+    text: String,
+    /// Of HTTP/2; 1 in other protocols.
+    stream: u32,
+}
+
+/// Splits what a client sends.
+struct Units {
+    protocol: Protocol,
+    received: Vec<u8>,
+    /// Whether what begins a connection has come: `StartupMessage`, or the preface of HTTP/2.
+    has_begun: bool,
+    last_stream: u32,
+    /// Prepared statements by their names.
+    statements: HashMap<Vec<u8>, String>,
+    statement: String,
+    /// Bytes of messages before the `Sync` that ends their request: PostgreSQL would begin with them.
+    held: usize,
+}
+
+impl Units {
+    fn new(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            received: Vec::new(),
+            has_begun: false,
+            last_stream: 0,
+            statements: HashMap::new(),
+            statement: String::new(),
+            held: 0,
+        }
+    }
+
+    /// Bytes that can be forwarded together, and the request that they are or begin.
+    fn next(&mut self) -> Option<(Vec<u8>, Option<Request>)> {
+        let (length, request) = match self.protocol {
+            Protocol::Postgres => self.postgres()?,
+            Protocol::Grpc => self.grpc()?,
+            Protocol::Http => self.http()?,
+        };
+        Some((self.received.drain(..length).collect(), request))
+    }
+
+    fn postgres(&mut self) -> Option<(usize, Option<Request>)> {
+        let one = |text: &str| {
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            Some(Request { text, stream: 1 })
+        };
+        if !self.has_begun {
+            let length = whole(&self.received, number(self.received.get(..4)?))?;
+            self.has_begun = true;
+            return Some((length, one("connect")));
+        }
+        loop {
+            let message = &self.received[self.held..];
+            let end = self.held + postgres_message(message)?;
+            let (kind, body) = (message[0], &self.received[self.held + 5..end]);
+            let mut texts = body.split(|byte| *byte == 0);
+            match kind {
+                b'P' => {
+                    let name = texts.next().unwrap_or_default().to_owned();
+                    let text = texts.next().unwrap_or_default();
+                    self.statement = format!("prepare {}", String::from_utf8_lossy(text));
+                    let text = String::from_utf8_lossy(text).into_owned();
+                    self.statements.insert(name, text);
+                }
+                b'B' => {
+                    let statement = self.statements.get(texts.nth(1).unwrap_or_default());
+                    self.statement = statement.cloned().unwrap_or_default();
+                }
+                b'Q' => {
+                    let text = String::from_utf8_lossy(texts.next().unwrap_or_default());
+                    let request = one(&text);
+                    self.held = 0;
+                    return Some((end, request));
+                }
+                b'S' => {
+                    // A `Sync` by itself asks whether a pooled connection is still there.
+                    let is_ping = self.held == 0;
+                    let request = one(&std::mem::take(&mut self.statement));
+                    self.held = 0;
+                    return Some((end, request.filter(|_| !is_ping)));
+                }
+                b'X' | b'p' => return Some((end, None)),
+                _ => {}
+            }
+            self.held = end;
+        }
+    }
+
+    fn grpc(&mut self) -> Option<(usize, Option<Request>)> {
+        const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+        const HEADERS: u8 = 1;
+        if !self.has_begun {
+            whole(&self.received, PREFACE)?;
+            self.has_begun = true;
+            return Some((PREFACE, None));
+        }
+        let length = frame(&self.received)?;
+        let stream = stream_of(&self.received);
+        if self.received[3] != HEADERS || stream <= self.last_stream {
+            return Some((length, None));
+        }
+        self.last_stream = stream;
+        let text = format!("stream {stream}");
+        Some((length, Some(Request { text, stream })))
+    }
+
+    fn http(&mut self) -> Option<(usize, Option<Request>)> {
+        let end = self.received.windows(4).position(|at| at == b"\r\n\r\n")? + 4;
+        let head = String::from_utf8_lossy(&self.received[..end]);
+        let body = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.trim().parse().unwrap())
+        });
+        let length = whole(&self.received, end + body.unwrap_or(0))?;
+        let text = head.lines().next().unwrap_or_default().to_owned();
+        Some((length, Some(Request { text, stream: 1 })))
+    }
+}
