@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::hosts::AllowedHosts;
+use crate::{hosts::AllowedHosts, program::LogFormat};
 
 /// Where Postgres, Temporal and the files are. Each setting is an option and an environment variable.
 #[derive(Debug, Clone, Args)]
@@ -49,6 +49,10 @@ pub struct BackendConfig {
     /// *.names or addresses with commas between them, or * for any
     #[arg(long, env = "ALLOWED_HOSTS", default_value = "")]
     pub allowed_hosts: AllowedHosts,
+
+    /// How the log is written; RUST_LOG says what
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
 }
 
 fn default_storage_url() -> String {

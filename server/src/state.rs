@@ -11,6 +11,7 @@ use crate::{
     busy::Turns,
     config::ServerConfig,
     limits::Limits,
+    metrics::Metrics,
     rate::{ChangeRate, SignInRate},
     websocket::Sockets,
 };
@@ -27,6 +28,7 @@ pub struct AppState {
     pub stopping: Stopping,
     pub allowed_hosts: AllowedHosts,
     pub limits: Arc<Limits>,
+    pub metrics: Metrics,
     pub turns: Turns,
     pub sockets: Sockets,
     pub change_rate: ChangeRate,
@@ -56,8 +58,9 @@ impl AppState {
         config: &ServerConfig,
         auth: Auth,
         stopping: Stopping,
-    ) -> Self {
-        Self {
+    ) -> prometheus::Result<Self> {
+        let metrics = Metrics::new()?;
+        Ok(Self {
             backend,
             auth,
             hub,
@@ -66,11 +69,12 @@ impl AppState {
             pages: PagesPort(config.web_addr.port()),
             allowed_hosts: config.backend.allowed_hosts.clone(),
             limits: Arc::new(config.limits.clone()),
-            turns: Turns::new(&config.limits),
-            sockets: Sockets::new(&config.limits),
-            change_rate: ChangeRate::new(&config.limits),
-            sign_in_rate: SignInRate::new(&config.limits),
+            turns: Turns::new(&config.limits, &metrics),
+            sockets: Sockets::new(&config.limits, &metrics),
+            change_rate: ChangeRate::new(&config.limits, &metrics),
+            sign_in_rate: SignInRate::new(&config.limits, &metrics),
+            metrics,
             stopping,
-        }
+        })
     }
 }

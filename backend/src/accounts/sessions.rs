@@ -264,7 +264,6 @@ pub async fn sign_in(
     let signed_in = Event::done(AuditKind::SignIn).of_user(user_id);
     audit::record(&mut *tx, &viewer, signed_in).await?;
     tx.commit().await?;
-    tracing::info!(%user_id, "signed in");
     Ok(Some(NewSession { secret, user_id }))
 }
 
@@ -420,7 +419,6 @@ pub async fn change_password(
     let changed = Event::done(AuditKind::ChangePassword).of_user(user_id);
     audit::record(&mut *tx, viewer, changed).await?;
     tx.commit().await?;
-    tracing::info!(%user_id, "password changed");
     Ok(secret)
 }
 

@@ -19,6 +19,7 @@ mod job_lists;
 mod jobs;
 mod ledger;
 mod limits;
+mod monitoring;
 mod object_storage;
 mod pages;
 mod people;

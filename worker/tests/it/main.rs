@@ -29,6 +29,7 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
     for (variable, value) in [
         ("WORKER_CONCURRENCY", "0"),
         ("METRICS_ADDR", "nowhere"),
+        ("LOG_FORMAT", "xml"),
         ("STORAGE_URL", "not a url"),
         ("DATABASE_URL", "mysql://localhost/x"),
     ] {
@@ -53,7 +54,7 @@ fn the_health_check_of_a_worker_that_is_not_there_fails() {
     // Nothing listens on the discard port.
     let (code, said) = worker(&["healthcheck"], &[("METRICS_ADDR", "127.0.0.1:9")]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("http://127.0.0.1:9/metrics"), "{said}");
+    assert!(said.contains("http://127.0.0.1:9/healthz"), "{said}");
 }
 
 #[test]
@@ -66,6 +67,7 @@ fn help_names_every_variable() {
         "STORAGE_URL",
         "WORKER_CONCURRENCY",
         "METRICS_ADDR",
+        "LOG_FORMAT",
     ] {
         assert!(said.contains(variable), "{variable}: {said}");
     }
