@@ -29,6 +29,7 @@ mod rows;
 mod saved_formats;
 mod search;
 mod small_jobs;
+mod stopping;
 mod stored_files;
 mod strangers;
 mod users;
