@@ -34,8 +34,8 @@ USER batchline
 FROM runtime AS server
 COPY --from=build /out/server /usr/local/bin/server
 COPY --from=build /out/site /app/site
-ENV SITE_ROOT=/app/site WEB_ADDR=0.0.0.0:3000 API_ADDR=0.0.0.0:8000
-EXPOSE 3000 8000
+ENV SITE_ROOT=/app/site WEB_ADDR=0.0.0.0:3000 API_ADDR=0.0.0.0:8000 SERVER_METRICS_ADDR=0.0.0.0:9465
+EXPOSE 3000 8000 9465
 HEALTHCHECK --interval=5s --timeout=15s --start-period=60s --retries=6 CMD ["server", "healthcheck"]
 CMD ["server"]
 

@@ -144,7 +144,7 @@ pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_
     }
 }
 
-/// Adds an event; with `once_a_minute`, unless the last minute has the same one. Only the latest 2,000 events of the kind
+/// Adds an event, and says so in the log; with `once_a_minute`, unless the last minute has the same one. Only the latest 2,000 events of the kind
 /// are searched, which an index finds, however many there are.
 async fn add(
     database: impl PgExecutor<'_>,
@@ -152,7 +152,7 @@ async fn add(
     event: Event<'_>,
     once_a_minute: bool,
 ) -> sqlx::Result<()> {
-    sqlx::query!(
+    let added = sqlx::query!(
         "insert into audit_events
              (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)
          select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
@@ -180,6 +180,21 @@ async fn add(
     )
     .execute(database)
     .await?;
+    if added.rows_affected() > 0 {
+        tracing::info!(
+            kind = event.kind.as_str(),
+            outcome = event.outcome.as_str(),
+            actor = actor.name,
+            actor_id = actor.id.map(UserId::get),
+            means = actor.means,
+            means_id = actor.means_id,
+            address = actor.address,
+            user_id = event.user_id.map(UserId::get),
+            job_id = event.job_id.map(JobId::get),
+            detail = event.detail,
+            "audit"
+        );
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use domain::{Quota, Retention};
 
-use crate::hosts::AllowedHosts;
+use crate::{hosts::AllowedHosts, program::LogFormat};
 
 /// Where Postgres, Temporal and the files are. Each setting is an option and an environment variable.
 #[derive(Debug, Clone, Args)]
@@ -57,6 +57,10 @@ pub struct BackendConfig {
     /// *.names or addresses with commas between them, or * for any
     #[arg(long, env = "ALLOWED_HOSTS", default_value = "")]
     pub allowed_hosts: AllowedHosts,
+
+    /// How the log is written; RUST_LOG says what
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
 }
 
 /// What holds for every user whom an admin has set nothing else for. 0 is without limit. Server and worker need the same.

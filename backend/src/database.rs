@@ -96,12 +96,11 @@ fn parse_url(url: &str) -> anyhow::Result<PgConnectOptions> {
         .context("DATABASE_URL is not a URL like postgres://user:password@host/database")
 }
 
-pub(crate) async fn answers(pool: &PgPool) -> bool {
-    let answer = sqlx::query_scalar!("select 1 as one").fetch_one(pool);
-    matches!(
-        tokio::time::timeout(Duration::from_secs(2), answer).await,
-        Ok(Ok(_))
-    )
+pub(crate) async fn answers(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query_scalar!("select 1 as one")
+        .fetch_one(pool)
+        .await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -29,7 +29,6 @@ pub async fn delete_job(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Re
     let event = Event::done(AuditKind::DeleteJob).of_job(user_id, job_id);
     audit::record(&mut *tx, viewer, event).await?;
     tx.commit().await?;
-    tracing::info!(%job_id, "job deleted");
     clean_up(backend, deleted);
     Ok(())
 }
@@ -47,7 +46,6 @@ pub async fn delete_jobs(backend: &Backend, viewer: &Viewer, job_ids: &[JobId]) 
     let deleted = transition::delete(&mut tx, &job_ids).await?;
     tx.commit().await?;
     let count = deleted.len();
-    tracing::info!(jobs = count, "jobs deleted");
     clean_up(backend, deleted);
     Ok(count)
 }
@@ -72,7 +70,6 @@ pub async fn delete_user(backend: &Backend, viewer: &Viewer, user_id: UserId) ->
         .detail(&email);
     audit::record(&mut *tx, viewer, event).await?;
     tx.commit().await?;
-    tracing::info!(%user_id, jobs = job_ids.len(), "user deleted");
     clean_up(backend, deleted);
     Ok(())
 }

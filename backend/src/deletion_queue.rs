@@ -109,6 +109,15 @@ pub(crate) async fn next(tx: &mut PgConnection) -> sqlx::Result<Option<Removal>>
     .await
 }
 
+/// How many removals are due.
+pub(crate) async fn due(database: impl PgExecutor<'_>) -> sqlx::Result<u64> {
+    let due =
+        sqlx::query_scalar!(r#"select count(*) as "count!" from removals where due_at <= now()"#)
+            .fetch_one(database)
+            .await?;
+    Ok(u64::try_from(due).unwrap_or_default())
+}
+
 pub(crate) async fn done(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
     sqlx::query!("delete from removals where id = $1", id)
         .execute(tx)

@@ -1,7 +1,8 @@
 //! PostgreSQL, file storage, the Temporal client, and the use cases on top of them.
 //!
-//! **Invariants.** All SQL is in this crate. It knows no HTTP, no HTML and no workflow code:
-//! the server, the pages and the worker each call one function here and translate the result.
+//! **Invariants.** All SQL is in this crate. It knows no HTML, no workflow code, and of HTTP only what
+//! `monitoring` serves to operators: the server, the pages and the worker each call one function here and translate the
+//! result.
 //! Dependencies point down this list, and nobody below the entry points takes a [`Backend`]:
 //!
 //! ```text
@@ -13,6 +14,7 @@
 //! the ledger    ledger: every query on chunks
 //! the job       jobs::{query, list, usage, transition, events}: every query on jobs     deletion_queue
 //! who           access: what a viewer may do, asked by every entry point   audit: what they did
+//! what a program is asked by its operators   health  monitoring
 //! ground        error  config  hosts  database  storage  temporal  openid: the provider that people sign in with
 //! ```
 
@@ -27,10 +29,12 @@ mod deletion_queue;
 pub mod demo;
 pub mod dry_run;
 mod error;
+pub mod health;
 pub mod hosts;
 mod jobs;
 mod ledger;
 pub mod maintenance;
+pub mod monitoring;
 pub mod openid;
 mod probe;
 pub mod processing;
@@ -53,7 +57,8 @@ use anyhow::Context;
 use sqlx::PgPool;
 
 use crate::{
-    accounts::Passwords, jobs::events::Publisher, results::search::Searches, starter::Starter,
+    accounts::Passwords, health::LatestReadiness, jobs::events::Publisher,
+    results::search::Searches, starter::Starter,
 };
 
 pub use access::{Account, Means, Viewer};
@@ -81,16 +86,10 @@ pub struct Backend {
     pub(crate) publisher: Publisher,
     pub(crate) searches: Searches,
     pub(crate) passwords: Passwords,
+    pub(crate) readiness: LatestReadiness,
     pub(crate) max_upload_bytes: u64,
     pub(crate) quotas: QuotaDefaults,
     pub(crate) audit_retention_days: u64,
-}
-
-/// Whether the services behind Batchline answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Health {
-    pub postgres: bool,
-    pub temporal: bool,
 }
 
 impl Backend {
@@ -118,6 +117,7 @@ impl Backend {
             temporal,
             searches: Searches::new(),
             passwords: Passwords::new(),
+            readiness: LatestReadiness::default(),
             max_upload_bytes: config.max_upload_bytes,
             quotas: config.quotas,
             audit_retention_days: config.audit_retention_days,
@@ -127,11 +127,5 @@ impl Backend {
     /// Larger files are refused.
     pub fn max_upload_bytes(&self) -> u64 {
         self.max_upload_bytes
-    }
-
-    pub async fn health(&self) -> Health {
-        let (postgres, temporal) =
-            tokio::join!(database::answers(&self.pool), self.temporal.answers());
-        Health { postgres, temporal }
     }
 }

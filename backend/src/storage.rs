@@ -15,7 +15,7 @@ use object_store::{
     local::LocalFileSystem, path::Path, prefix::PrefixStore,
 };
 use sha2::{Digest, Sha256};
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::{runtime::Handle, sync::Mutex, task::JoinSet};
 use url::Url;
 
 use self::checksums::Checksums;
@@ -34,6 +34,9 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest pause between two of these retries.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
+/// A prefix of no object.
+const NEVER_USED: &str = "readyz";
+
 #[derive(Clone)]
 pub struct Storage {
     /// For reads and removals.
@@ -42,6 +45,8 @@ pub struct Storage {
     uploads: Arc<dyn ObjectStore>,
     /// Where the files are, if they are on a disk.
     directory: Option<Arc<std::path::Path>>,
+    /// Held by who asks after the disk: one that hangs holds one thread, however often it is asked after.
+    asking: Arc<Mutex<()>>,
 }
 
 /// A file as the storage lists it.
@@ -119,6 +124,7 @@ impl Storage {
                 store: store.clone(),
                 uploads: store,
                 directory: Some(directory.into()),
+                asking: Arc::default(),
             });
         }
         let impatient = RetryConfig {
@@ -133,6 +139,7 @@ impl Storage {
             store: open_object_store(&url, impatient)?,
             uploads: open_object_store(&url, RetryConfig::default())?,
             directory: None,
+            asking: Arc::default(),
         })
     }
 
@@ -314,6 +321,23 @@ impl Storage {
             slice_bytes,
             at: 0,
         }
+    }
+
+    /// Succeeds if the storage can be read: lists the directory, or what an object store has under a prefix that is
+    /// never used. The latter fails for a bucket that isn't there, too, for which reading an object doesn't.
+    pub(crate) async fn answers(&self) -> anyhow::Result<()> {
+        let Some(directory) = self.directory.clone() else {
+            let mut found = self.store.list(Some(&Path::from(NEVER_USED)));
+            found.try_next().await?;
+            return Ok(());
+        };
+        let asking = self.asking.clone().lock_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let _asking = asking;
+            std::fs::read_dir(&*directory)?.next().transpose()
+        })
+        .await??;
+        Ok(())
     }
 
     /// Removes a file, whole or half written; that it is not there is fine. The parts of an upload to an

@@ -111,7 +111,6 @@ pub async fn upload<E: Display>(
             .detail(&filename);
         audit::record(&mut *tx, viewer, uploaded).await?;
         tx.commit().await?;
-        tracing::info!(job_id = %job.id, %user_id, bytes = job.bytes, "job created");
         Ok(job)
     }
     .await;

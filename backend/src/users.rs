@@ -134,7 +134,6 @@ pub async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -> Resul
         .detail(&user.email);
     audit::record(&mut *tx, viewer, created).await?;
     tx.commit().await?;
-    tracing::info!(user_id = %user.id, "user created");
     Ok(user)
 }
 

@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use prometheus::IntCounter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     limits::Limits,
+    metrics::{Limited, Metrics},
     problem::{Problem, ProblemKind},
 };
 
@@ -20,26 +22,43 @@ pub struct Turns {
 }
 
 impl Turns {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, metrics: &Metrics) -> Self {
         Self {
-            searches: Turn::new(limits.max_searches),
-            downloads: Turn::new(limits.max_downloads),
+            searches: Turn::new(limits.max_searches, metrics.refused(Limited::Searches)),
+            downloads: Turn::new(limits.max_downloads, metrics.refused(Limited::Downloads)),
         }
     }
 }
 
 #[derive(Clone)]
-pub struct Turn(Arc<Semaphore>);
+pub struct Turn {
+    free: Arc<Semaphore>,
+    at_once: usize,
+    refused: IntCounter,
+}
 
 impl Turn {
-    fn new(at_once: u32) -> Self {
-        Self(Arc::new(Semaphore::new(at_once as usize)))
+    fn new(at_once: u32, refused: IntCounter) -> Self {
+        let at_once = at_once as usize;
+        Self {
+            free: Arc::new(Semaphore::new(at_once)),
+            at_once,
+            refused,
+        }
+    }
+
+    /// How many are under way.
+    pub fn taken(&self) -> usize {
+        self.at_once - self.free.available_permits()
     }
 
     /// Waits for a moment until fewer are under way. The turn ends when the permit is dropped.
     pub async fn take(&self) -> Result<OwnedSemaphorePermit, Busy> {
-        let permit = tokio::time::timeout(PATIENCE, self.0.clone().acquire_owned()).await;
-        permit.map_or(Err(Busy), |permit| permit.map_err(|_| Busy))
+        let permit = tokio::time::timeout(PATIENCE, self.free.clone().acquire_owned()).await;
+        permit.ok().and_then(Result::ok).ok_or_else(|| {
+            self.refused.inc();
+            Busy
+        })
     }
 }
 

@@ -78,6 +78,11 @@ pub struct ServerConfig {
     #[arg(long, env = "API_ADDR", default_value = "127.0.0.1:8000")]
     pub api_addr: SocketAddr,
 
+    /// Where Prometheus metrics are served, under /metrics, and health checks, under /healthz and /readyz; port 0 picks
+    /// a free port
+    #[arg(long, env = "SERVER_METRICS_ADDR", default_value = "127.0.0.1:9465")]
+    pub server_metrics_addr: SocketAddr,
+
     /// Who may use this Batchline. Without it anybody may, as long as only this machine reaches WEB_ADDR and API_ADDR
     #[arg(long, env = "AUTH")]
     pub auth: Option<AuthMode>,

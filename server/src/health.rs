@@ -1,28 +1,57 @@
-//! Whether the server and what stands behind it are well.
+//! Whether the server is alive, and whether what it works with answers. Needs no sign-in.
 
-use axum::{Json, extract::State, http::StatusCode};
-use backend::Backend;
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use backend::{
+    Backend,
+    health::{Readiness, readiness},
+};
 use serde::Serialize;
+use serde_json::{Value, json};
 
+use crate::state::AppState;
+
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/health", get(health))
+        .route("/healthz", get(alive))
+        .route("/readyz", get(ready))
+}
+
+/// Answers as long as the process does, and asks nobody.
+async fn alive() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}
+
+/// 200 when PostgreSQL, Temporal and the storage answer, else 503 with a reason for each part that doesn't.
+async fn ready(State(backend): State<Backend>) -> (StatusCode, Json<Readiness>) {
+    let readiness = readiness(&backend).await;
+    (code(readiness.is_ready()), Json(readiness))
+}
+
+/// What clients of the system before this one ask for.
 #[derive(Debug, Serialize)]
-pub struct HealthReport {
+struct HealthReport {
     /// `ok` or `unavailable`.
     status: &'static str,
     postgres: bool,
     temporal: bool,
 }
 
-/// 200 when Postgres and Temporal answer, else 503.
-pub async fn health(State(backend): State<Backend>) -> (StatusCode, Json<HealthReport>) {
-    let health = backend.health().await;
-    let (code, status) = match health.postgres && health.temporal {
-        true => (StatusCode::OK, "ok"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-    };
+/// 200 when PostgreSQL and Temporal answer, else 503.
+async fn health(State(backend): State<Backend>) -> (StatusCode, Json<HealthReport>) {
+    let [(_, postgres), (_, temporal), _] = readiness(&backend).await.parts();
+    let is_well = postgres && temporal;
     let report = HealthReport {
-        status,
-        postgres: health.postgres,
-        temporal: health.temporal,
+        status: if is_well { "ok" } else { "unavailable" },
+        postgres,
+        temporal,
     };
-    (code, Json(report))
+    (code(is_well), Json(report))
+}
+
+fn code(is_well: bool) -> StatusCode {
+    match is_well {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    }
 }

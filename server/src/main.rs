@@ -18,6 +18,7 @@ mod headers;
 mod health;
 mod input;
 mod limits;
+mod metrics;
 mod openapi;
 mod pages;
 mod problem;
@@ -30,26 +31,22 @@ mod websocket;
 
 use std::{
     io::{IsTerminal, stdin},
-    net::SocketAddr,
     process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::Context;
 use backend::{
     Backend,
     accounts::{self, Auth},
     maintenance::{self, Mismatch},
+    monitoring,
     openid::Provider,
     program, queries,
 };
-use clap::Parser;
 use domain::{Email, NewPassword, NewUser, UserName, format};
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-};
+use futures::FutureExt;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     config::{Cli, Command, ServerConfig},
@@ -57,20 +54,21 @@ use crate::{
 };
 
 /// How long requests under way may take to end when the server is told to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// The process ends within ten seconds.
+const GRACE: Duration = Duration::from_secs(8);
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    program::prepare();
-    let Cli { config, command } = Cli::parse();
-    program::exit_code(match command {
-        None => serve(config).await,
-        Some(Command::CreateAdmin { email, name }) => create_admin(config, &email, &name).await,
-        Some(Command::CheckStorage {
-            remove,
-            min_age_hours,
-        }) => check_storage(config, remove, min_age_hours).await,
-        Some(Command::Healthcheck) => backend::probe(config.api_addr, "/health").await,
+fn main() -> ExitCode {
+    let Cli { config, command } = program::settings();
+    program::run(config.backend.log_format, async {
+        match command {
+            None => serve(config).await,
+            Some(Command::CreateAdmin { email, name }) => create_admin(config, &email, &name).await,
+            Some(Command::CheckStorage {
+                remove,
+                min_age_hours,
+            }) => check_storage(config, remove, min_age_hours).await,
+            Some(Command::Healthcheck) => backend::probe(config.api_addr, "/healthz").await,
+        }
     })
 }
 
@@ -78,9 +76,11 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let auth = config.auth()?;
     let openid = config.openid()?;
     // First the addresses: a port in use is said before anything is waited for.
-    let web = bind(config.web_addr, "WEB_ADDR").await?;
-    let api = bind(config.api_addr, "API_ADDR").await?;
+    let web = program::bind(config.web_addr, "WEB_ADDR").await?;
+    let api = program::bind(config.api_addr, "API_ADDR").await?;
+    let monitored = program::bind(config.server_metrics_addr, "SERVER_METRICS_ADDR").await?;
     let (web_addr, api_addr) = (web.local_addr()?, api.local_addr()?);
+    let metrics_addr = monitored.local_addr()?;
     // Port 0 was any.
     config.web_addr = web_addr;
 
@@ -95,7 +95,17 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let hub = queries::listen(&backend).await?;
     let (stop, stopping) = watch::channel(false);
     let stopping = Stopping(stopping);
-    let state = AppState::new(backend, hub, &config, auth, sign_in, stopping.clone());
+    let state = AppState::new(backend, hub, &config, auth, sign_in, stopping.clone())?;
+    let monitored_state = state.clone();
+    monitoring::start(
+        monitored,
+        state.backend.clone(),
+        state.allowed_hosts.clone(),
+        Arc::new(move || {
+            let state = monitored_state.clone();
+            async move { state.metrics.text(&state).await }.boxed()
+        }),
+    )?;
 
     let connections = Arc::new(Semaphore::new(config.limits.max_connections as usize));
     let serve = |listener, router| {
@@ -114,7 +124,9 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
             serve(api, router::api(state.clone())),
         )
     };
-    tracing::info!("server ready: web http://{web_addr}, api http://{api_addr}");
+    tracing::info!(
+        "server ready: web http://{web_addr}, api http://{api_addr}, metrics http://{metrics_addr}/metrics"
+    );
 
     let stopped = async {
         program::asked_to_stop().await?;
@@ -131,12 +143,6 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
             stopped
         }
     }
-}
-
-async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{address} can't be used; set {variable} to a free address"))
 }
 
 async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::Result<()> {

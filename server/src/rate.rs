@@ -20,9 +20,11 @@ use governor::{
     clock::{Clock, DefaultClock},
     state::keyed::HashMapStateStore,
 };
+use prometheus::IntCounter;
 
 use crate::{
     limits::Limits,
+    metrics::{Limited, Metrics},
     problem::{Problem, ProblemKind},
     serve::Ends,
 };
@@ -81,12 +83,18 @@ impl<K: Hash + Eq + Clone> Rate<K> {
 }
 
 #[derive(Clone)]
-pub struct ChangeRate(Rate<IpAddr>);
+pub struct ChangeRate {
+    address: Rate<IpAddr>,
+    refused: IntCounter,
+}
 
 impl ChangeRate {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, metrics: &Metrics) -> Self {
         let quota = NonZeroU32::new(limits.max_changes_per_minute).map(Quota::per_minute);
-        Self(Rate::new(quota))
+        Self {
+            address: Rate::new(quota),
+            refused: metrics.refused(Limited::Changes),
+        }
     }
 }
 
@@ -97,10 +105,11 @@ pub struct SignInRate {
     address: Rate<IpAddr>,
     account_from_address: Rate<(String, IpAddr)>,
     account: Rate<String>,
+    refused: IntCounter,
 }
 
 impl SignInRate {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, metrics: &Metrics) -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
         let per_account = |tries: u32, one_more: Duration| {
             let quota = Quota::with_period(one_more).expect("it is not zero");
@@ -113,6 +122,7 @@ impl SignInRate {
             ),
             account_from_address: Rate::new(per_account(tries, MINUTE)),
             account: Rate::new(per_account(tries * 10, MINUTE / 10)),
+            refused: metrics.refused(Limited::SignIns),
         }
     }
 
@@ -120,7 +130,7 @@ impl SignInRate {
     pub fn count_address(&self, address: IpAddr) -> Result<(), Problem> {
         self.address
             .count(&whose(address))
-            .map_err(too_many_attempts)
+            .map_err(|seconds| self.refuse(seconds))
     }
 
     /// Counts an attempt, or refuses it. `account` is an email address or anything else that names one.
@@ -136,14 +146,15 @@ impl SignInRate {
             .count(&address)
             .and_then(|()| self.account_from_address.count(&(account.clone(), address)))
             .and_then(|()| self.account.count(&account))
-            .map_err(too_many_attempts)
+            .map_err(|seconds| self.refuse(seconds))
     }
-}
 
-fn too_many_attempts(seconds: u32) -> Problem {
-    let sentence = format!("Too many sign-in attempts. Try again in {seconds} s.");
-    let problem = Problem::new(ProblemKind::TooManyRequests, sentence);
-    problem.retry_after(seconds)
+    fn refuse(&self, seconds: u32) -> Problem {
+        self.refused.inc();
+        let sentence = format!("Too many sign-in attempts. Try again in {seconds} s.");
+        let problem = Problem::new(ProblemKind::TooManyRequests, sentence);
+        problem.retry_after(seconds)
+    }
 }
 
 /// The address, or the network of one who has 2⁶⁴ of them.
@@ -168,8 +179,9 @@ pub async fn limit_changes(
         Method::GET | Method::HEAD | Method::OPTIONS
     );
     if let Some(Ends { peer, .. }) = request.extensions().get().filter(|_| is_change)
-        && let Err(seconds) = rate.0.count(&whose(peer.ip()))
+        && let Err(seconds) = rate.address.count(&whose(peer.ip()))
     {
+        rate.refused.inc();
         let sentence =
             format!("Too many changes came from your address. Try again in {seconds} s.");
         let problem = Problem::new(ProblemKind::TooManyRequests, sentence);

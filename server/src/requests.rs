@@ -1,9 +1,10 @@
-//! The id of each request, its span in the log, and a line for each request that may have changed something.
+//! The id of each request, its span in the log, a line for each request that may have changed something, and what the
+//! metrics count of it.
 
 use std::time::Instant;
 
 use axum::{
-    extract::Request,
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method},
     middleware::Next,
     response::Response,
@@ -11,7 +12,7 @@ use axum::{
 use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
-use crate::serve::Ends;
+use crate::{metrics::Metrics, serve::Ends};
 
 /// The id that a response carries is the one under which its errors are logged.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,7 +22,9 @@ const MAX_LOGGED_CHARS: usize = 64;
 const MAX_LOGGED_PATH_CHARS: usize = 200;
 
 /// Gives the request an id of ours. The caller's own is logged beside it.
-pub async fn trace(mut request: Request, next: Next) -> Response {
+pub async fn trace(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
+    let in_flight = metrics.begin();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let id = Uuid::new_v4().to_string();
     let method = request.method().clone();
     let span = tracing::info_span!(
@@ -40,14 +43,18 @@ pub async fn trace(mut request: Request, next: Next) -> Response {
         span.record("caller_id", start_of(given, MAX_LOGGED_CHARS));
     }
     let began = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let request = metrics.count_request(request);
+    let response = next.run(request).instrument(span.clone()).await;
     let _entered = span.enter();
-    let (status, took) = (response.status().as_u16(), began.elapsed());
+    let (status, took) = (response.status(), began.elapsed());
+    metrics.answered(route.as_ref(), &method, status, took);
+    let status = status.as_u16();
     match matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
         true => tracing::debug!(status, ?took, "answered"),
         false => tracing::info!(status, ?took, "answered"),
     }
     let id = HeaderValue::try_from(id).expect("a UUID is ASCII");
+    let mut response = metrics.count_response(response, in_flight);
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }

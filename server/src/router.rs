@@ -61,7 +61,7 @@ pub fn api(state: AppState) -> Router {
     let router = routes
         .merge(docs::router("", description))
         .route("/favicon.ico", get_service(icon))
-        .route("/health", get(health::health))
+        .merge(health::routes())
         .fallback(problem::no_such_route);
     wrap(guarded(router, &state), state)
 }
@@ -72,7 +72,7 @@ pub fn web(state: AppState) -> Router {
     let router = pages::router(&state)
         .nest("/api", routes.fallback(problem::no_such_route))
         .merge(docs::router("/api", description))
-        .route("/health", get(health::health));
+        .merge(health::routes());
     let router =
         guarded(router, &state).layer(from_fn_with_state(state.site.clone(), pages::show_problem));
     wrap(router, state)
@@ -157,6 +157,6 @@ fn wrap(router: Router<AppState>, state: AppState) -> Router {
         .layer(CompressionLayer::new())
         .layer(from_fn(headers::simplify_encodings))
         .layer(from_fn(headers::protect))
-        .layer(from_fn(requests::trace))
+        .layer(from_fn_with_state(state.metrics.clone(), requests::trace))
         .with_state(state)
 }

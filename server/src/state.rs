@@ -11,6 +11,7 @@ use crate::{
     busy::Turns,
     config::ServerConfig,
     limits::Limits,
+    metrics::Metrics,
     rate::{ChangeRate, SignInRate},
     websocket::Sockets,
 };
@@ -28,6 +29,7 @@ pub struct AppState {
     pub stopping: Stopping,
     pub allowed_hosts: AllowedHosts,
     pub limits: Arc<Limits>,
+    pub metrics: Metrics,
     pub turns: Turns,
     pub sockets: Sockets,
     pub change_rate: ChangeRate,
@@ -66,9 +68,10 @@ impl AppState {
         auth: Auth,
         sign_in: SignInWays,
         stopping: Stopping,
-    ) -> Self {
+    ) -> prometheus::Result<Self> {
+        let metrics = Metrics::new()?;
         let site = Site::new(&config.site_root);
-        Self {
+        Ok(Self {
             backend,
             auth,
             hub,
@@ -78,12 +81,13 @@ impl AppState {
             pages: PagesPort(config.web_addr.port()),
             allowed_hosts: config.backend.allowed_hosts.clone(),
             limits: Arc::new(config.limits.clone()),
-            turns: Turns::new(&config.limits),
-            sockets: Sockets::new(&config.limits),
-            change_rate: ChangeRate::new(&config.limits),
-            sign_in_rate: SignInRate::new(&config.limits),
+            turns: Turns::new(&config.limits, &metrics),
+            sockets: Sockets::new(&config.limits, &metrics),
+            change_rate: ChangeRate::new(&config.limits, &metrics),
+            sign_in_rate: SignInRate::new(&config.limits, &metrics),
+            metrics,
             stopping,
-        }
+        })
     }
 
     /// The page to sign in as everybody sees it.

@@ -18,6 +18,7 @@ use axum::{
 };
 use backend::{Backend, Event, ProgressHub, Viewer, accounts::Auth, queries, users};
 use domain::{JobId, JobProgress, UserId};
+use prometheus::IntCounter;
 use tokio::{
     sync::broadcast::error::RecvError,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -27,6 +28,7 @@ use crate::{
     auth::By,
     input::ApiPath,
     limits::{Limits, MAX_SOCKET_BUFFER, MAX_SOCKET_MESSAGE},
+    metrics::{Limited, Metrics},
     problem::{Problem, ProblemKind},
     rate::whose,
     serve::Ends,
@@ -184,6 +186,7 @@ fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
 pub struct Sockets {
     limits: SocketLimits,
     open: Arc<Mutex<Open>>,
+    refused: IntCounter,
 }
 
 #[derive(Clone, Copy)]
@@ -209,7 +212,7 @@ struct Counted {
 }
 
 impl Sockets {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, metrics: &Metrics) -> Self {
         Self {
             limits: SocketLimits {
                 all: limits.max_sockets,
@@ -217,7 +220,14 @@ impl Sockets {
                 per_address: limits.max_sockets_per_address,
             },
             open: Arc::default(),
+            refused: metrics.refused(Limited::Sockets),
         }
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.all
     }
 
     /// Counts one more, if there may be one.
@@ -229,6 +239,7 @@ impl Sockets {
             || of_user.unwrap_or(0) >= self.limits.per_user
             || from_address >= self.limits.per_address
         {
+            self.refused.inc();
             let sentence = "Too many live connections are open. Close some, or try again later.";
             return Err(Problem::new(ProblemKind::TooManyRequests, sentence).retry_after(10));
         }

@@ -38,7 +38,8 @@ pub struct WorkerConfig {
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub worker_concurrency: u16,
 
-    /// Where Prometheus figures are served, under /metrics; port 0 picks a free port
+    /// Where Prometheus metrics are served, under /metrics, and health checks, under /healthz and /readyz; port 0 picks
+    /// a free port
     #[arg(long, env = "METRICS_ADDR", default_value = "127.0.0.1:9464")]
     pub metrics_addr: SocketAddr,
 }

@@ -32,7 +32,7 @@ impl Figures {
                 .description(description)
                 .build()
         };
-        Self {
+        let figures = Self {
             rows: meter.counter(parameters(
                 "batchline_rows",
                 "rows committed by this worker, by verdict",
@@ -49,7 +49,10 @@ impl Figures {
             invalid: meter.new_attributes([label("verdict", "invalid")].into()),
             none: meter.new_attributes([].into()),
             meter,
-        }
+        };
+        // There from the start, so that the first commit shows as an increase.
+        figures.committed(Committed::default());
+        figures
     }
 
     pub fn committed(&self, Committed { counts, chunks }: Committed) {

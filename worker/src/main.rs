@@ -16,8 +16,8 @@ mod workflow;
 use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use backend::{Backend, maintenance, processing, program};
-use clap::Parser;
+use backend::{Backend, maintenance, monitoring, processing, program};
+use futures::FutureExt;
 use temporalio_client::Client;
 use temporalio_common::telemetry::{
     HistogramBucketOverrides, PrometheusExporterOptions, TelemetryOptions, metrics::CoreMeter,
@@ -45,6 +45,9 @@ use crate::{
 /// How long work under way may take to end when the worker is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long the worker takes to end at most, whatever Temporal does. The process ends within ten seconds.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 /// How long a workflow waits for the worker that has it in its memory, which may be dead, before another
 /// one takes it up.
 const STICKY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,18 +61,14 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|command| command == "convert") {
         return container::run_child(arguments);
     }
-    start()
-}
-
-#[tokio::main]
-async fn start() -> ExitCode {
-    program::prepare();
-    let Cli { config, command } = Cli::parse();
-    program::exit_code(match command {
-        None => work(config).await,
-        Some(Command::Healthcheck) => backend::probe(config.metrics_addr, "/metrics").await,
-        Some(Command::History { workflow_id }) => print_history(&config, &workflow_id).await,
-        Some(Command::Replay { histories }) => history::replay(&histories).await,
+    let Cli { config, command } = program::settings();
+    program::run(config.backend.log_format, async {
+        match command {
+            None => work(config).await,
+            Some(Command::Healthcheck) => backend::probe(config.metrics_addr, "/healthz").await,
+            Some(Command::History { workflow_id }) => print_history(&config, &workflow_id).await,
+            Some(Command::Replay { histories }) => history::replay(&histories).await,
+        }
     })
 }
 
@@ -84,8 +83,8 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         tracing::warn!(%error, "TMPDIR can't be tidied up");
     }
     let client = connect(&config).await?;
-    let metrics = metrics::bind(config.metrics_addr).await?;
-    let metrics_addr = metrics.local_addr()?;
+    let monitored = program::bind(config.metrics_addr, "METRICS_ADDR").await?;
+    let metrics_addr = monitored.local_addr()?;
     let exporter = start_prometheus_metric_exporter(
         PrometheusExporterOptions::builder()
             .socket_addr(metrics::inner_address())
@@ -95,8 +94,13 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
             .build(),
     )
     .context("the metrics can't be served")?;
-    let hosts = config.backend.allowed_hosts.clone();
-    tokio::spawn(metrics::serve(metrics, exporter.bound_addr, hosts));
+    let inner = exporter.bound_addr;
+    monitoring::start(
+        monitored,
+        backend.clone(),
+        config.backend.allowed_hosts.clone(),
+        Arc::new(move || metrics::read(inner).boxed()),
+    )?;
     let meter: Arc<dyn CoreMeter> = exporter.meter;
     let telemetry = TelemetryOptions::builder().metrics(meter.clone()).build();
     let runtime = Runtime::from_current_tokio(
@@ -132,13 +136,14 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     };
     let mut worker = Worker::new(&runtime, client, options)?;
     let shutdown = worker.shutdown_handle();
-    tokio::spawn(async move {
-        if let Err(error) = program::asked_to_stop().await {
-            tracing::error!("{error:#}");
-        }
+    let stopped = async move {
+        program::asked_to_stop().await?;
         tracing::info!("worker stops");
         shutdown();
-    });
+        tokio::time::sleep(PATIENCE).await;
+        tracing::warn!("some steps were still under way");
+        anyhow::Ok(())
+    };
     tracing::info!(
         task_queue = config.backend.temporal_task_queue,
         concurrency = config.worker_concurrency,
@@ -146,9 +151,12 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         "worker ready"
     );
     let maintenance = tokio::spawn(maintain(backend, schedules));
-    worker.run().await?;
+    let ended = tokio::select! {
+        ended = worker.run() => ended.map_err(anyhow::Error::from),
+        stopped = stopped => stopped,
+    };
     maintenance.abort();
-    Ok(())
+    ended
 }
 
 /// Every worker does it, so that it is done as long as there is one.

@@ -105,6 +105,5 @@ pub async fn use_link(
     let used = Event::done(AuditKind::UsePasswordLink).of_user(user_id);
     audit::record(&mut *tx, &Viewer::anyone(client.address), used).await?;
     tx.commit().await?;
-    tracing::info!(%user_id, "password set by a link");
     Ok(())
 }

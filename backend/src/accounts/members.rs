@@ -159,7 +159,6 @@ pub async fn set_role(
         .detail(role.as_str());
     audit::record(&mut *tx, viewer, event).await?;
     tx.commit().await?;
-    tracing::info!(%user_id, role = role.as_str(), "role changed");
     Ok(())
 }
 

@@ -292,7 +292,6 @@ pub(super) async fn begin(
     let viewer = Viewer::of(account, client.address);
     let signed_in = Event::done(AuditKind::SignIn).of_user(user_id).detail(by);
     audit::record(&mut *tx, &viewer, signed_in).await?;
-    tracing::info!(%user_id, by, "signed in");
     Ok(NewSession { secret, user_id })
 }
 
@@ -448,7 +447,6 @@ pub async fn change_password(
     let changed = Event::done(AuditKind::ChangePassword).of_user(user_id);
     audit::record(&mut *tx, viewer, changed).await?;
     tx.commit().await?;
-    tracing::info!(%user_id, "password changed");
     Ok(secret)
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use domain::{Job, JobColumn, JobFilter, JobId, JobListRequest, JobOrder, JobStatus, UserId};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::{numbers, query_jobs};
 use crate::{Result, database};
@@ -77,7 +77,7 @@ pub(crate) async fn list(
     let filter = &request.filter;
     let counts = match filter.is_narrowed() {
         true => count(&mut tx, filter).await?,
-        false => counted(&mut tx, filter.owner).await?,
+        false => counted(&mut *tx, filter.owner).await?,
     };
     let total = counts.of(filter.status);
     let page = page.clamp(1, total.div_ceil(size).max(1));
@@ -92,13 +92,16 @@ pub(crate) async fn list(
 }
 
 /// The sums that the triggers of the table keep.
-async fn counted(tx: &mut PgConnection, owner: Option<UserId>) -> sqlx::Result<StatusCounts> {
+pub(crate) async fn counted(
+    database: impl PgExecutor<'_>,
+    owner: Option<UserId>,
+) -> sqlx::Result<StatusCounts> {
     let counted = sqlx::query!(
         r#"select status, sum(jobs)::bigint as "jobs!" from job_counts
            where $1::bigint is null or user_id = $1 group by status"#,
         owner.map(UserId::get)
     )
-    .fetch_all(tx)
+    .fetch_all(database)
     .await?;
     Ok(StatusCounts::new(
         counted.into_iter().map(|row| (row.status, row.jobs)),

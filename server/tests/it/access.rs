@@ -456,9 +456,20 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
         "who may see it isn't said of every page and form"
     );
     // Besides the API there is nothing else.
-    let others = routes(include_str!("../../src/router.rs"));
-    let others: Vec<&str> = others.iter().map(String::as_str).collect();
-    assert_eq!(others, ["/favicon.ico", "/health", "/ws", "/ws/{user_id}"]);
+    let others = [
+        include_str!("../../src/router.rs"),
+        include_str!("../../src/health.rs"),
+    ];
+    let others: BTreeSet<String> = others.into_iter().flat_map(routes).collect();
+    let known = [
+        "/favicon.ico",
+        "/health",
+        "/healthz",
+        "/readyz",
+        "/ws",
+        "/ws/{user_id}",
+    ];
+    assert_eq!(others, BTreeSet::from(known.map(str::to_owned)));
 
     let accounts = Accounts::start().await;
     let (owner, other) = (
@@ -602,6 +613,8 @@ async fn what_is_for_everybody_needs_no_sign_in() {
     let accounts = Accounts::start().await;
     for path in [
         "/health",
+        "/healthz",
+        "/readyz",
         "/docs",
         "/docs/docs.js",
         "/problems/forbidden",
@@ -612,6 +625,8 @@ async fn what_is_for_everybody_needs_no_sign_in() {
     }
     for path in [
         "/health",
+        "/healthz",
+        "/readyz",
         "/api/docs",
         "/problems/forbidden",
         "/api/openapi.json",

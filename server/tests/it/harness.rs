@@ -22,7 +22,11 @@ use reqwest::{Client, Response, StatusCode, multipart};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool, PgTransaction, postgres::PgPoolOptions};
 use tempfile::{NamedTempFile, TempDir};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    task::{JoinHandle, spawn_blocking},
+};
 use url::Url;
 
 use self::process::Process;
@@ -79,6 +83,8 @@ pub fn generated(rows: u64) -> (String, [u64; 3]) {
 pub struct TestApp {
     pub web: String,
     pub api: String,
+    /// Where the server serves its metrics.
+    pub monitoring: String,
     pub pool: PgPool,
     http: Client,
     files: Arc<TempDir>,
@@ -157,6 +163,7 @@ impl TestApp {
             ("WEB_ADDR", "127.0.0.1:0".to_owned()),
             ("API_ADDR", "127.0.0.1:0".to_owned()),
             ("METRICS_ADDR", "127.0.0.1:0".to_owned()),
+            ("SERVER_METRICS_ADDR", "127.0.0.1:0".to_owned()),
             // On a machine with many cores a pause would find nothing left to do.
             ("WORKER_CONCURRENCY", "4".to_owned()),
         ];
@@ -190,14 +197,8 @@ impl TestApp {
     async fn launch(environment: Vec<(&'static str, String)>, files: Arc<TempDir>) -> Self {
         let server = Path::new(env!("CARGO_BIN_EXE_server"));
         let (server, ready) = Process::start(server, &environment, "server ready");
-        let address = |name: &str| {
-            let start = ready.find(name).unwrap() + name.len();
-            let rest = &ready[start..];
-            rest[..rest.find(',').unwrap_or(rest.len())]
-                .trim()
-                .to_owned()
-        };
-        let (web, api) = (address("web "), address("api "));
+        let (web, api) = (address(&ready, "web"), address(&ready, "api"));
+        let metrics = address(&ready, "metrics");
         let (_, database_url) = environment
             .iter()
             .find(|(name, _)| *name == "DATABASE_URL")
@@ -210,6 +211,7 @@ impl TestApp {
         Self {
             web,
             api,
+            monitoring: metrics.strip_suffix("/metrics").unwrap().to_owned(),
             pool,
             http: Client::builder().no_proxy().build().unwrap(),
             files,
@@ -297,6 +299,25 @@ impl TestApp {
         .await
     }
 
+    /// What the server and the worker have printed so far.
+    pub fn printed(&self) -> Vec<String> {
+        let (server, worker) = (self.server.lock().unwrap(), self.worker.lock().unwrap());
+        let running = [server.as_ref(), worker.as_ref()].into_iter().flatten();
+        running.flat_map(Process::printed).collect()
+    }
+
+    /// Asks the server to stop, by SIGTERM. Returns what it ends with, and after how long.
+    pub fn end_server(&self) -> JoinHandle<(Option<i32>, Duration)> {
+        let server = self.server.lock().unwrap().take().unwrap();
+        spawn_blocking(|| server.end())
+    }
+
+    /// Asks the worker to stop, as [`Self::end_server`].
+    pub fn end_worker(&self) -> JoinHandle<(Option<i32>, Duration)> {
+        let worker = self.worker.lock().unwrap().take().unwrap();
+        spawn_blocking(|| worker.end())
+    }
+
     /// Kills the server outright.
     pub fn stop_server(&self) {
         *self.server.lock().unwrap() = None;
@@ -311,8 +332,7 @@ impl TestApp {
         self.stop_worker();
         let (worker, ready) = Process::start(&worker_binary(), &self.environment, "worker ready");
         *self.worker.lock().unwrap() = Some(worker);
-        let (_, metrics) = ready.split_once("metrics=").unwrap();
-        *self.metrics.lock().unwrap() = metrics.trim().to_owned();
+        *self.metrics.lock().unwrap() = address(&ready, "metrics");
     }
 
     /// Where the worker serves its figures, such as `http://127.0.0.1:9464/metrics`.
@@ -324,6 +344,14 @@ impl TestApp {
     pub async fn figures(&self) -> String {
         let url = self.metrics.lock().unwrap().clone();
         let response = self.http.get(url).send().await.unwrap();
+        response.text().await.unwrap()
+    }
+
+    /// The server's Prometheus metrics.
+    pub async fn server_metrics(&self) -> String {
+        let url = format!("{}/metrics", self.monitoring);
+        let response = self.http.get(url).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
         response.text().await.unwrap()
     }
 
@@ -453,6 +481,11 @@ impl TestApp {
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .collect()
+    }
+
+    /// Where the files are.
+    pub fn stored_files_directory(&self) -> PathBuf {
+        self.files.path().to_owned()
     }
 
     pub async fn get(&self, path: &str) -> Response {
@@ -669,6 +702,16 @@ impl TestApp {
         let url = format!("{}/ws/{user_id}", self.api.replacen("http", "ws", 1));
         Socket::connect(&url).await
     }
+}
+
+/// The address that follows `name` in the line by which a program says that it is ready, as text or JSON.
+fn address(ready: &str, name: &str) -> String {
+    let named = ["=", "\":\"", " "].map(|between| format!("{name}{between}http://"));
+    let start = named.iter().find_map(|named| ready.find(&**named)).unwrap();
+    let rest = &ready[start..];
+    let rest = &rest[rest.find("http://").unwrap()..];
+    let end = rest.find([',', '"', ' ', '\n']);
+    rest[..end.unwrap_or(rest.len())].to_owned()
 }
 
 /// The JSON body of a response with this status.

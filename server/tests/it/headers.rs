@@ -128,13 +128,17 @@ async fn what_was_changed_is_in_the_log_with_the_id_of_its_request() {
     let job_id = app.upload(user_id, SAMPLE).await;
     for path in [format!("/jobs/{job_id}"), format!("/users/{user_id}")] {
         let request = format!(
-            "DELETE {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: theirs-{}\r\n\r\n",
+            "DELETE {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: theirs-{}\r\nConnection: close\r\n\r\n",
             "x".repeat(1000)
         );
         let answer = raw(&app.api, request).await;
         let id = answer.header("x-request-id").unwrap();
         let line = app
-            .logged(&["deleted", &path[1..path.find("s/").unwrap()], id])
+            .logged(&[
+                "audit",
+                &format!("delete_{}", &path[1..path.find("s/").unwrap()]),
+                id,
+            ])
             .await;
         assert!(line.contains("caller_id=\"theirs-x"), "{line}");
         assert!(!line.contains(&"x".repeat(65)), "{line}");

@@ -136,6 +136,8 @@ async fn only_our_own_hosts_are_served() {
         (&app.web, "/api/users"),
         (&app.web, "/favicon.svg"),
         (&metrics, "/metrics"),
+        (&app.monitoring, "/metrics"),
+        (&app.monitoring, "/readyz"),
     ] {
         let status = async |host: &str| {
             let answer = raw(base, request("GET", path, &format!("Host: {host}\r\n"))).await;

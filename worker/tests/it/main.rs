@@ -30,6 +30,7 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
         ("WORKER_CONCURRENCY", "0"),
         ("METRICS_ADDR", "nowhere"),
         ("AUDIT_RETENTION_DAYS", "29"),
+        ("LOG_FORMAT", "xml"),
         ("STORAGE_URL", "not a url"),
         ("DATABASE_URL", "mysql://localhost/x"),
     ] {
@@ -54,7 +55,7 @@ fn the_health_check_of_a_worker_that_is_not_there_fails() {
     // Nothing listens on the discard port.
     let (code, said) = worker(&["healthcheck"], &[("METRICS_ADDR", "127.0.0.1:9")]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("http://127.0.0.1:9/metrics"), "{said}");
+    assert!(said.contains("http://127.0.0.1:9/healthz"), "{said}");
 }
 
 #[test]
@@ -69,6 +70,7 @@ fn help_names_every_variable() {
         "METRICS_ADDR",
         "MAX_ACTIVE_JOBS_PER_USER",
         "RETENTION_DAYS",
+        "LOG_FORMAT",
     ] {
         assert!(said.contains(variable), "{variable}: {said}");
     }

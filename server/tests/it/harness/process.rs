@@ -6,6 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use super::DEADLINE;
@@ -55,6 +56,23 @@ impl Process {
             .recv_timeout(DEADLINE)
             .unwrap_or_else(|error| panic!("{} is not ready: {error}", program.display()));
         (process, line)
+    }
+
+    /// Asks it to stop, by SIGTERM. Returns what it ends with, and after how long.
+    pub fn end(mut self) -> (Option<i32>, Duration) {
+        let began = Instant::now();
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(asked.success());
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status.code(), began.elapsed());
+            }
+            assert!(began.elapsed() < DEADLINE, "it doesn't end");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// What it has printed so far.

@@ -1,0 +1,110 @@
+//! Whether what Batchline works with answers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tokio::{sync::Mutex, time::timeout};
+
+use crate::{Backend, database};
+
+/// How long each part may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long an answer is good for. However many ask, the parts are asked this often at most.
+const FRESH: Duration = Duration::from_secs(1);
+
+const OK: &str = "ok";
+
+/// What each part has answered.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Readiness {
+    /// `ok`, or `unavailable` when a part doesn't answer.
+    pub status: &'static str,
+    /// `ok` or a short reason, as for the others. Never what the part itself has said, as anybody may ask.
+    pub postgres: &'static str,
+    pub temporal: &'static str,
+    pub storage: &'static str,
+}
+
+impl Readiness {
+    /// Whether every part answers.
+    pub fn is_ready(&self) -> bool {
+        self.parts().into_iter().all(|(_, answers)| answers)
+    }
+
+    /// Returns the name of each part, and whether it answers.
+    pub fn parts(&self) -> [(&'static str, bool); 3] {
+        [
+            ("postgres", self.postgres == OK),
+            ("temporal", self.temporal == OK),
+            ("storage", self.storage == OK),
+        ]
+    }
+}
+
+/// The latest answer, and when it came.
+pub(crate) type LatestReadiness = Arc<Mutex<Option<(Instant, Readiness)>>>;
+
+/// Asks PostgreSQL, Temporal and the storage. Returns within some seconds, whatever hangs.
+pub async fn readiness(backend: &Backend) -> Readiness {
+    // In a task of its own: who no longer waits for the answer doesn't keep others from it.
+    let asked = tokio::spawn(ask(backend.clone())).await;
+    asked.unwrap_or_else(|error| {
+        tracing::error!(%error, "a health check panicked");
+        let unknown = "the check failed";
+        report(unknown, unknown, unknown)
+    })
+}
+
+async fn ask(backend: Backend) -> Readiness {
+    let mut latest = backend.readiness.lock().await;
+    if let Some((at, readiness)) = *latest
+        && at.elapsed() < FRESH
+    {
+        return readiness;
+    }
+    let (postgres, temporal, storage) = tokio::join!(
+        part("postgres", async {
+            Ok(database::answers(&backend.pool).await?)
+        }),
+        part("temporal", backend.temporal.answers()),
+        part("storage", backend.storage.answers()),
+    );
+    let readiness = report(postgres, temporal, storage);
+    *latest = Some((Instant::now(), readiness));
+    readiness
+}
+
+fn report(postgres: &'static str, temporal: &'static str, storage: &'static str) -> Readiness {
+    let mut readiness = Readiness {
+        status: OK,
+        postgres,
+        temporal,
+        storage,
+    };
+    if !readiness.is_ready() {
+        readiness.status = "unavailable";
+    }
+    readiness
+}
+
+async fn part(name: &str, answer: impl Future<Output = anyhow::Result<()>>) -> &'static str {
+    match timeout(PATIENCE, answer).await {
+        Ok(Ok(())) => OK,
+        Ok(Err(error)) => {
+            tracing::warn!(
+                part = name,
+                error = format!("{error:#}"),
+                "a part doesn't answer"
+            );
+            "can't be reached or used"
+        }
+        Err(_) => {
+            tracing::warn!(part = name, "a part doesn't answer in time");
+            "no answer within 2 s"
+        }
+    }
+}

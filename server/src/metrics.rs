@@ -1,0 +1,277 @@
+//! The server's Prometheus metrics. Labels have names of ours only, whatever requests say.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{MatchedPath, Request},
+    http::{Method, StatusCode},
+    response::Response,
+};
+use backend::monitoring;
+use domain::JobStatus;
+use hyper::body::{Frame, SizeHint};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::state::AppState;
+
+/// Seconds: from a static file to an upload of gigabytes.
+const BUCKETS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
+];
+
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    request_seconds: HistogramVec,
+    in_flight: IntGauge,
+    request_bytes: IntCounter,
+    response_bytes: IntCounter,
+    refused: IntCounterVec,
+    running: IntGaugeVec,
+    jobs: IntGaugeVec,
+    removals: IntGauge,
+}
+
+/// What is refused when there is too much of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Limited {
+    Changes,
+    SignIns,
+    Sockets,
+    Searches,
+    Downloads,
+}
+
+impl Limited {
+    const ALL: [Self; 5] = [
+        Self::Changes,
+        Self::SignIns,
+        Self::Sockets,
+        Self::Searches,
+        Self::Downloads,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Changes => "changes",
+            Self::SignIns => "sign_ins",
+            Self::Sockets => "sockets",
+            Self::Searches => "searches",
+            Self::Downloads => "downloads",
+        }
+    }
+}
+
+impl Metrics {
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let metrics = Self {
+            request_seconds: HistogramVec::new(
+                HistogramOpts::new(
+                    "batchline_http_request_seconds",
+                    "seconds from a request's head to the response's, by route, method and class of status",
+                )
+                .buckets(BUCKETS.to_vec()),
+                &["route", "method", "status"],
+            )?,
+            in_flight: IntGauge::new(
+                "batchline_http_requests_in_flight",
+                "requests whose response isn't sent to its end",
+            )?,
+            request_bytes: IntCounter::new(
+                "batchline_http_request_bytes_total",
+                "bytes of the bodies of requests: almost all are uploaded files",
+            )?,
+            response_bytes: IntCounter::new(
+                "batchline_http_response_bytes_total",
+                "bytes of the bodies of responses, compressed",
+            )?,
+            refused: IntCounterVec::new(
+                Opts::new(
+                    "batchline_refused_total",
+                    "requests that were refused because there were too many of their kind, by kind",
+                ),
+                &["kind"],
+            )?,
+            running: IntGaugeVec::new(
+                Opts::new(
+                    "batchline_running",
+                    "open sockets, searches and downloads, by kind",
+                ),
+                &["kind"],
+            )?,
+            jobs: IntGaugeVec::new(
+                Opts::new("batchline_jobs", "jobs in the database, by status"),
+                &["status"],
+            )?,
+            removals: IntGauge::new(
+                "batchline_deletion_queue",
+                "files and results whose removal is due",
+            )?,
+            registry,
+        };
+        let registry = &metrics.registry;
+        registry.register(Box::new(metrics.request_seconds.clone()))?;
+        registry.register(Box::new(metrics.in_flight.clone()))?;
+        registry.register(Box::new(metrics.request_bytes.clone()))?;
+        registry.register(Box::new(metrics.response_bytes.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.running.clone()))?;
+        registry.register(Box::new(metrics.jobs.clone()))?;
+        registry.register(Box::new(metrics.removals.clone()))?;
+        for limited in Limited::ALL {
+            // There from the start, so that the first refusal shows as an increase.
+            metrics.refused(limited);
+        }
+        Ok(metrics)
+    }
+
+    /// Returns the counter of what is refused of this kind.
+    pub fn refused(&self, limited: Limited) -> IntCounter {
+        self.refused.with_label_values(&[limited.as_str()])
+    }
+
+    /// Counts a request as in flight until its response is sent, or dropped.
+    pub fn begin(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Counts the bytes of the request's body as they are read.
+    pub fn count_request(&self, request: Request) -> Request {
+        request.map(|body| {
+            Body::new(Counted {
+                body,
+                bytes: self.request_bytes.clone(),
+                _in_flight: None,
+            })
+        })
+    }
+
+    /// Counts the bytes of the response's body as they are sent.
+    pub fn count_response(&self, response: Response, in_flight: InFlight) -> Response {
+        response.map(|body| {
+            Body::new(Counted {
+                body,
+                bytes: self.response_bytes.clone(),
+                _in_flight: Some(in_flight),
+            })
+        })
+    }
+
+    /// A request was answered after this time.
+    pub fn answered(
+        &self,
+        route: Option<&MatchedPath>,
+        method: &Method,
+        status: StatusCode,
+        took: Duration,
+    ) {
+        let route = route.map_or("other", MatchedPath::as_str);
+        let labels = [route, method_label(method), status_label(status)];
+        let seconds: Histogram = self.request_seconds.with_label_values(&labels);
+        seconds.observe(took.as_secs_f64());
+    }
+
+    /// Returns all of them in Prometheus' text format. While the database doesn't answer, the jobs are left out, and the
+    /// deletion queue stays as it was.
+    pub async fn text(&self, state: &AppState) -> anyhow::Result<String> {
+        let running = [
+            (Limited::Sockets, state.sockets.open()),
+            (Limited::Searches, state.turns.searches.taken()),
+            (Limited::Downloads, state.turns.downloads.taken()),
+        ];
+        for (kind, count) in running {
+            let running = self.running.with_label_values(&[kind.as_str()]);
+            running.set(i64::try_from(count)?);
+        }
+        match monitoring::workload(&state.backend).await {
+            Ok(workload) => {
+                for status in JobStatus::ALL {
+                    let jobs = self.jobs.with_label_values(&[status.as_str()]);
+                    jobs.set(i64::try_from(workload.jobs.of(Some(status)))?);
+                }
+                self.removals.set(i64::try_from(workload.removals)?);
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "jobs can't be counted");
+                self.jobs.reset();
+            }
+        }
+        Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
+    }
+}
+
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn status_label(status: StatusCode) -> &'static str {
+    match status.as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// A request in flight, until this is dropped.
+pub struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A body whose bytes are counted.
+struct Counted {
+    body: Body,
+    bytes: IntCounter,
+    /// Counts until it is dropped.
+    _in_flight: Option<InFlight>,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.bytes.inc_by(data.len() as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
