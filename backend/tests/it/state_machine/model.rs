@@ -73,7 +73,7 @@ impl Model {
 
     fn explore(
         &self,
-        at: &mut Vec<usize>,
+        at: &mut [usize],
         sequences: &[Sequence],
         chunks: u32,
         reached: &mut Vec<Self>,

@@ -214,7 +214,7 @@ fn whole(bytes: &[u8], length: usize) -> Option<usize> {
 fn number(big_endian: &[u8]) -> usize {
     big_endian
         .iter()
-        .fold(0, |number, byte| number << 8 | usize::from(*byte))
+        .fold(0, |number, byte| (number << 8) | usize::from(*byte))
 }
 
 struct Request {
