@@ -8,10 +8,11 @@ use std::{
 };
 
 use backend::{
-    Attempt, Backend, BackendConfig, Error, Viewer,
+    Attempt, Backend, BackendConfig, Error, QuotaDefaults, Viewer,
     accounts::{Auth, Credentials, Identity},
     control, deletion, maintenance,
     processing::{self, StepError},
+    program::LogFormat,
     results::download::{self, Form},
     uploads::{self, Accompanying},
     users,
@@ -135,7 +136,15 @@ impl Subject {
             temporal_task_queue: name,
             storage_url: Url::from_directory_path(files.path()).unwrap().into(),
             max_upload_bytes: 1 << 30,
+            quotas: QuotaDefaults {
+                max_jobs_per_user: 0,
+                max_stored_bytes_per_user: 0,
+                max_active_jobs_per_user: 0,
+                retention_days: 0,
+            },
+            audit_retention_days: 0,
             allowed_hosts: "".parse().unwrap(),
+            log_format: LogFormat::Text,
         };
         let backend = Backend::connect(&config, None).await.unwrap();
         let pool = PgPoolOptions::new().max_connections(2);
