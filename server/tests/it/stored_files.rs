@@ -66,7 +66,10 @@ async fn a_file_that_changes_while_it_is_checked_fails_its_job() {
     let job_id = app.upload(user_id, content.clone()).await;
     app.begin(job_id).await;
     app.under_way(job_id).await;
+    // What a step has read already it may commit.
+    app.command(job_id, "pause").await;
     change(&stored(&app, content.len()), "TXN1000000");
+    app.command(job_id, "resume").await;
     let job = app.finished(job_id).await;
     assert_eq!(job["status"], "failed");
     assert_eq!(job["error"], CHANGED);
