@@ -120,7 +120,7 @@ mod following {
     }
 }
 
-/// For how many seconds nothing has been heard of a job in work. 0 on the server, and for a job at rest.
+/// For how many seconds nothing has been heard of a running job. 0 on the server, and for a job at rest.
 pub fn quiet_seconds(job: Signal<JobState>) -> Signal<u64> {
     #[cfg(feature = "hydrate")]
     return waiting::quiet_seconds(job);

@@ -19,7 +19,7 @@ const ROWS: u32 = 200_000;
 const ROWS_PER_PIECE: u32 = 5_000;
 
 /// Uploads a file with problems of many kinds for the user and starts it. Where Temporal doesn't take it, or as many jobs
-/// are in work as the user may have, it stays pending, to be started by hand.
+/// are running as the user may have, it stays pending, to be started by hand.
 pub async fn create_job(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Job> {
     let pieces = (0..ROWS).step_by(ROWS_PER_PIECE as usize).map(piece);
     let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));

@@ -42,7 +42,7 @@ pub struct JobState {
     pub version: u64,
 }
 
-/// What a job in work is doing.
+/// What a running job is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// The file isn't planned yet: how many rows it has isn't known.

@@ -78,7 +78,7 @@ problem_kinds! {
     Forbidden = "forbidden", FORBIDDEN, "Not allowed",
         "You don't have permission: the operation is for admins, or the API token is read-only.";
     QuotaExceeded = "quota-exceeded", FORBIDDEN, "Quota exceeded",
-        "The user has as many jobs, stored bytes or jobs in work as their quotas allow. The detail says which quota it \
+        "The user has as many jobs, stored bytes or running jobs as their quotas allow. The detail says which quota it \
          is and how much is used. Delete jobs that are no longer needed, wait until a job has ended, or ask an admin for a \
          higher quota. GET /me and GET /users/{user_id}/quotas return quotas and usage.";
     ForeignOrigin = "foreign-origin", FORBIDDEN, "Cross-site request",

@@ -30,7 +30,7 @@ pub fn Usage(quotas: Quotas) -> impl IntoView {
         <dl class="details">
             {used("Jobs", jobs, format::count)}
             {used("Stored files", bytes, format::bytes)}
-            {used("In work at the same time", active_jobs, format::count)}
+            {used("Running at the same time", active_jobs, format::count)}
             <div>
                 <dt>"Finished jobs"</dt>
                 <dd>{kept}</dd>
@@ -77,7 +77,7 @@ pub fn QuotaSettings<'a>(
             quotas.bytes.own.map(exact_bytes),
         ),
         (
-            "Jobs in work at the same time",
+            "Jobs running at the same time",
             active_jobs,
             number(quotas.active_jobs.own),
         ),
