@@ -29,8 +29,13 @@
       await new Promise((resolve) => setTimeout(resolve));
       const start = () => app[island.dataset.component](island);
       const input = island.querySelector('input[type=file]');
-      if (input) onceTurnedTo(island, input, start);
-      else start();
+      if (input) {
+        // Without JavaScript one file is sent, and a corrected version is one in any case.
+        input.multiple = !island.querySelector('input[name=corrects]');
+        onceTurnedTo(island, input, start);
+      } else {
+        start();
+      }
     }
     document.documentElement.dataset.live = '';
   };

@@ -36,8 +36,7 @@ pub fn FileField(
     };
     // It may have been chosen before the page was taken over.
     Effect::new(move |_| {
-        if let Some(input) = input.get() {
-            input.set_multiple(!is_one);
+        if input.get().is_some() {
             untrack(take);
         }
     });
