@@ -240,6 +240,7 @@ test('where the module of the form fails to load, the form is sent as without Ja
   await page.route('**/pkg/split_*.wasm', (route) => route.abort());
   const failed = page.waitForEvent('requestfailed', (request) => request.url().endsWith('.wasm'));
   await createUser(page);
+  await expect(page.locator('html[data-live]')).toBeAttached();
   await page.getByLabel('File', { exact: true }).hover();
   await failed;
   // The rest of the page is live.
