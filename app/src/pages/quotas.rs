@@ -30,7 +30,7 @@ pub fn Usage(quotas: Quotas) -> impl IntoView {
         <dl class="details">
             {used("Jobs", jobs, format::count)}
             {used("Stored files", bytes, format::bytes)}
-            {used("Running at the same time", active_jobs, format::count)}
+            {used("Running now", active_jobs, format::count)}
             <div>
                 <dt>"Finished jobs"</dt>
                 <dd>{kept}</dd>
