@@ -144,8 +144,8 @@ pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_
     }
 }
 
-/// Adds an event, and says so in the log; with `once_a_minute`, unless the last minute has the same one. Only the latest 2,000 events of the kind
-/// are searched, which an index finds, however many there are.
+/// Adds an event, and says so in the log; with `once_a_minute`, unless the last minute has the same one. Only the latest
+/// 2,000 events of the kind are searched, which an index finds, however many there are.
 async fn add(
     database: impl PgExecutor<'_>,
     actor: &Actor,
@@ -198,7 +198,7 @@ async fn add(
     Ok(())
 }
 
-/// Deletes the oldest events if they are older than so many days, at most `limit`. Returns how many it has deleted.
+/// Deletes up to `limit` events that are more than `days` days old, oldest first. Returns how many it has deleted.
 pub(crate) async fn delete_old(tx: &mut PgConnection, days: u64, limit: i64) -> sqlx::Result<u64> {
     // By their ids, which an index has in order; times follow them closely enough.
     let deleted = sqlx::query!(

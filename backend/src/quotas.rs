@@ -37,7 +37,6 @@ pub async fn set(
     }
     let quotas = usage::of(&mut *tx, user_id, &backend.quotas).await?;
     tx.commit().await?;
-    tracing::info!(%user_id, change = detail, "quotas changed");
     Ok(quotas)
 }
 

@@ -48,7 +48,7 @@ pub enum Command {
         /// Also remove the files that belong to nothing
         #[arg(long)]
         remove: bool,
-        /// Leave files alone that have changed within so many hours
+        /// Leave files alone that have changed within this many hours
         #[arg(long, default_value_t = 24)]
         min_age_hours: u32,
     },

@@ -93,8 +93,8 @@ async fn note_refusal(
 
 /// The user whom the provider means, who is linked to its subject or created where that is safe.
 ///
-/// The subject alone identifies somebody from then on. By an email address a user is found once, and only if the provider
-/// has verified it; an address that has another subject already isn't enough, as addresses are given to others.
+/// An email address finds a user only once, and only if the provider has verified it. From then on the subject alone says
+/// who somebody is: a user who already has a subject isn't found by address, because addresses are reassigned.
 async fn find(
     tx: &mut PgConnection,
     settings: &Settings,

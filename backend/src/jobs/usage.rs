@@ -122,7 +122,7 @@ pub(crate) fn check_file(quotas: &Quotas, bytes: u64) -> Result<()> {
     let is_too_much = stored.remaining().is_some_and(|free| bytes.max(1) > free);
     if let Some(limit) = stored.limit.filter(|_| is_too_much) {
         return Err(Error::QuotaExceeded(format!(
-            "The file doesn't fit into the quota of {} for stored files, of which {} are used. {WHAT_TO_DO}",
+            "The file doesn't fit: the quota for stored files is {}, and {} are used. {WHAT_TO_DO}",
             format::bytes(limit),
             format::bytes(stored.used)
         )));

@@ -243,9 +243,9 @@ impl Rig {
         file
     }
 
-    /// Cuts a connection at one request of the whole path after another, until a path has no more requests. Without
-    /// `EVERY_CUT` it does so this many times for each service, at other places each time: the path has about so many
-    /// requests.
+    /// Cuts a connection at one request of the whole path after another, until the path has no more. Without `EVERY_CUT`
+    /// it does so only a few times for each service, at other requests in each run. `services` says how many times, and
+    /// about how many requests the path has.
     async fn cut_all_over(&self, file: &File, services: [(&str, &CuttingProxy, usize, usize); 3]) {
         let every = env::var_os("EVERY_CUT").is_some();
         for (service, proxy, requests, times) in services {

@@ -78,7 +78,7 @@ async fn readiness_names_the_part_that_does_not_answer() {
     let health = expect(app.get("/health").await, StatusCode::SERVICE_UNAVAILABLE).await;
     let expected = json!({"status": "unavailable", "postgres": false, "temporal": false});
     assert_eq!(health, expected);
-    // Alive all the same, and so are the metrics.
+    // The process is alive all the same, and its metrics can be read.
     for base in [&app.api, &app.monitoring] {
         let alive = reqwest::get(format!("{base}/healthz")).await.unwrap();
         assert_eq!(expect(alive, StatusCode::OK).await, json!({"status": "ok"}));

@@ -136,7 +136,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
     }
     // Where the length says nothing, as soon as it is exceeded.
     let sentence = exceeded(upload(vec![b'x'; 3_000_000]).await).await;
-    let used = format!("of which {} bytes are used", SAMPLE.len());
+    let used = format!("and {} bytes are used", SAMPLE.len());
     assert!(
         sentence.starts_with("The file doesn't fit into the quota of 3.0\u{a0}MB for stored files")
             && sentence.contains(&used)
@@ -276,7 +276,7 @@ async fn jobs_in_work_at_the_same_time_are_bounded() {
     assert_eq!(app.finished(waiting).await["status"], "completed");
     expect(command(started, "resume").await, StatusCode::ACCEPTED).await;
     assert_eq!(app.finished(started).await["status"], "completed");
-    // So with small files, of which several start in one workflow.
+    // The same goes for small files, several of which start in one workflow.
     let small: Vec<i64> = [
         app.upload(user_id, SAMPLE).await,
         app.upload(user_id, SAMPLE).await,

@@ -175,7 +175,7 @@ impl Subject {
         }
     }
 
-    /// A file with so many rows of a kilobyte, and what it comes to when nothing disturbs its job.
+    /// A file of `rows` rows of a kilobyte each, and what it comes to when nothing disturbs its job.
     pub async fn file(&self, rows: i64, is_small: bool) -> File {
         let mut file = File {
             content: content(rows),
