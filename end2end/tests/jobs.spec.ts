@@ -109,13 +109,13 @@ test('deleting several jobs asks first, by number and size', async ({ page, requ
   await page.getByRole('group', { name: 'Selected jobs' }).getByRole('button', { name: 'Delete…' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Delete 2 jobs?' })).toBeVisible();
   await expect(
-    page.getByText(`This deletes 2 files (${SAMPLE.length * 2} bytes) with all rows and results.`),
+    page.getByText(`This deletes 2 jobs with all files (${SAMPLE.length * 2} bytes), rows and results.`),
   ).toBeVisible();
   await page.getByRole('link', { name: 'Keep them' }).click();
   await expect(page).toHaveURL(user);
   await expect(listed(page)).toHaveCount(3);
   await page.goBack();
-  await page.getByRole('button', { name: 'Delete 2 files' }).click();
+  await page.getByRole('button', { name: 'Delete 2 jobs' }).click();
   await expect(page).toHaveURL(user);
   await expect(page.getByText('2 jobs were deleted.')).toBeVisible();
   await expect(listed(page)).toHaveCount(1);

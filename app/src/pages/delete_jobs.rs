@@ -67,9 +67,9 @@ fn question(jobs: Vec<Job>, list: String) -> impl IntoView {
         .iter()
         .filter(|job| job.state.status.is_active())
         .count() as u64;
-    let files = format::counted(count, "file");
+    let jobs_counted = format::counted(count, "job");
     let sentence = format!(
-        "This deletes {files} ({}) with all rows and results. It can't be undone.",
+        "This deletes {jobs_counted} with all files ({}), rows and results. It can't be undone.",
         format::bytes(bytes)
     );
     let active = (active > 0).then(|| {
@@ -114,7 +114,7 @@ fn question(jobs: Vec<Job>, list: String) -> impl IntoView {
                     value="delete"
                     data-under-way="Deleting…"
                 >
-                    {format!("Delete {files}")}
+                    {format!("Delete {jobs_counted}")}
                 </button>
                 <a class="button" href=list>
                     {if count == 1 { "Keep it" } else { "Keep them" }}
