@@ -25,10 +25,11 @@ pub async fn create_job(backend: &Backend, viewer: &Viewer, user_id: UserId) -> 
     let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
     let with = Accompanying::default();
     let nothing_else = future::ready(Some(GivenFormat::default()));
+    let admission = uploads::admit(backend, viewer, user_id, None).await?;
     let job = uploads::upload(
         backend,
         viewer,
-        user_id,
+        admission,
         FILENAME,
         &with,
         content,

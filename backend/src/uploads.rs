@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use domain::{AuditKind, Format, GivenFormat, Job, JobId, UserId, hidden::without_hidden};
+use domain::{AuditKind, Format, GivenFormat, Job, JobId, Quotas, UserId, hidden::without_hidden};
 use futures::Stream;
 use uuid::Uuid;
 
@@ -29,18 +29,28 @@ pub struct Accompanying {
 /// Bytes of a multipart form around its file: parts, headers and boundaries.
 pub const FORM_OVERHEAD: u64 = 1 << 20;
 
-/// Fails with [`Error::QuotaExceeded`] if the user's quotas have no place for the file of a form, before it is read.
-/// `form_bytes` is the size of the form where that is known.
-pub async fn check_quotas(
+/// That a file may come in for a user.
+pub struct Admission {
+    user_id: UserId,
+    /// `None` if nothing limits the user's files.
+    quotas: Option<Quotas>,
+}
+
+/// Asks, before a file is read, whether the viewer may upload it for the user. `form_bytes` is the size of its form where
+/// that is known. Fails with [`Error::QuotaExceeded`] if the user's quotas have no place for it.
+pub async fn admit(
     backend: &Backend,
     viewer: &Viewer,
     user_id: UserId,
     form_bytes: Option<u64>,
-) -> Result<()> {
+) -> Result<Admission> {
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
-    let quotas = usage::of(&backend.pool, user_id, &backend.quotas).await?;
+    let quotas = usage::limiting_files(&backend.pool, user_id, &backend.quotas).await?;
     let least_bytes = form_bytes.unwrap_or_default().saturating_sub(FORM_OVERHEAD);
-    usage::check_file(&quotas, least_bytes)
+    if let Some(quotas) = &quotas {
+        usage::check_file(quotas, least_bytes)?;
+    }
+    Ok(Admission { user_id, quotas })
 }
 
 /// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
@@ -53,15 +63,13 @@ pub async fn check_quotas(
 pub async fn upload<E: Display>(
     backend: &Backend,
     viewer: &Viewer,
-    user_id: UserId,
+    admission: Admission,
     filename: &str,
     with: &Accompanying,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
     rest: impl Future<Output = Option<GivenFormat>>,
 ) -> Result<Job> {
-    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
-    let quotas = usage::of(&backend.pool, user_id, &backend.quotas).await?;
-    usage::check_file(&quotas, 0)?;
+    let Admission { user_id, quotas } = admission;
     let Accompanying { given, corrects } = with;
     let mut before = Format::default();
     if let Some(corrected) = *corrects {
@@ -81,14 +89,16 @@ pub async fn upload<E: Display>(
     deletion_queue::expect_file(&backend.pool, &key).await?;
     let job = async {
         let write = async {
-            let limit = quotas.bytes.remaining().unwrap_or(u64::MAX);
-            let limit = limit.min(backend.max_upload_bytes);
-            let file = match backend.storage.write(&key, content, limit).await {
-                Err(Error::TooLarge { limit }) if limit < backend.max_upload_bytes => {
-                    return usage::check_file(&quotas, limit + 1)
+            let room = quotas.as_ref().and_then(|quotas| quotas.bytes.remaining());
+            let limit = room.unwrap_or(u64::MAX).min(backend.max_upload_bytes);
+            let file = match (backend.storage.write(&key, content, limit).await, &quotas) {
+                (Err(Error::TooLarge { limit }), Some(quotas))
+                    if limit < backend.max_upload_bytes =>
+                {
+                    return usage::check_file(quotas, limit + 1)
                         .and(Err(Error::TooLarge { limit }));
                 }
-                written => written?,
+                (written, _) => written?,
             };
             let in_all = rest.await;
             let broken = || Error::BadUpload("The upload was interrupted.".to_owned());
@@ -100,7 +110,9 @@ pub async fn upload<E: Display>(
         }
         let format = in_all.format.apply(&before);
         let mut tx = database::begin(&backend.pool).await?;
-        usage::admit_file(&mut tx, user_id, file.bytes, &quotas, &backend.quotas).await?;
+        if quotas.is_some() {
+            usage::admit_file(&mut tx, user_id, file.bytes, &backend.quotas).await?;
+        }
         deletion_queue::keep_file(&mut tx, &key).await?;
         let filename = shown_filename(filename);
         let format = (&format, saved);

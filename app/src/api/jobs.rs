@@ -146,11 +146,12 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         return Err(InvalidField::new("file", "Choose a file.").into());
                     }
                     let (backend, viewer) = caller();
-                    backend::uploads::check_quotas(&backend, &viewer, user_id, request_bytes())
-                        .await?;
+                    let admission =
+                        backend::uploads::admit(&backend, &viewer, user_id, request_bytes())
+                            .await?;
                     let in_all = std::future::ready(Some(with.given.clone()));
                     let job = backend::uploads::upload(
-                        &backend, &viewer, user_id, &filename, &with, field, in_all,
+                        &backend, &viewer, admission, &filename, &with, field, in_all,
                     )
                     .await?;
                     // The button that was pressed is the last field. The file is stored with or without it.

@@ -86,18 +86,35 @@ pub(crate) async fn set(
     }
 }
 
-/// Makes sure, in the transaction that makes a job of a stored file, that the user may have it. `before` is what was so
-/// when the upload began.
+/// Returns the user's quotas if one of them limits files. Where none does, nothing is counted. Fails with
+/// [`Error::NotFound`].
+pub(crate) async fn limiting_files(
+    pool: &PgPool,
+    user_id: UserId,
+    defaults: &QuotaDefaults,
+) -> Result<Option<Quotas>> {
+    let is_limited = sqlx::query_scalar!(
+        r#"select coalesce(max_jobs, $2) > 0 or coalesce(max_bytes, $3) > 0 as "is_limited!" from users where id = $1"#,
+        user_id.get(),
+        defaults.max_jobs_per_user as i64,
+        defaults.max_stored_bytes_per_user as i64
+    )
+    .fetch_optional(pool)
+    .await?
+    .ok_or(Error::NotFound("User"))?;
+    match is_limited {
+        true => of(pool, user_id, defaults).await.map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Makes sure, in the transaction that makes a job of a stored file, that the user may have it.
 pub(crate) async fn admit_file(
     tx: &mut PgConnection,
     user_id: UserId,
     bytes: u64,
-    before: &Quotas,
     defaults: &QuotaDefaults,
 ) -> Result<()> {
-    if before.jobs.limit.is_none() && before.bytes.limit.is_none() {
-        return Ok(());
-    }
     lock(tx, &[user_id.get()]).await?;
     check_file(&of(tx, user_id, defaults).await?, bytes)
 }

@@ -123,7 +123,7 @@ impl CheckedRows {
         };
         // Found out later, it would break off a download that has begun.
         if let Some(first) = rows.chunks.first() {
-            rows.reader.bytes(first).await?;
+            rows.reader.check(first).await?;
         }
         Ok((job, rows))
     }

@@ -49,6 +49,13 @@ impl Reader {
         })
     }
 
+    /// Fails if the file is missing, or has changed where the chunk begins.
+    pub async fn check(&self, chunk: &CommittedChunk) -> Result<()> {
+        let start = chunk.byte_start as u64;
+        self.storage.read(&self.file, start..start + 1).await?;
+        Ok(())
+    }
+
     /// The bytes of the chunk.
     pub async fn bytes(&self, chunk: &CommittedChunk) -> Result<Bytes> {
         let range = chunk.byte_start as u64..chunk.byte_end as u64;

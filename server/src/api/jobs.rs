@@ -265,7 +265,7 @@ pub async fn upload(
 ) -> Result<impl IntoResponse, Problem> {
     let form = form?;
     let length = bodies::content_length(&headers);
-    uploads::check_quotas(&backend, &viewer, query.user_id, length).await?;
+    let admission = uploads::admit(&backend, &viewer, query.user_id, length).await?;
     let (begin, file) = oneshot::channel();
     let (end, given) = oneshot::channel();
     // Concurrently: the file is stored while it arrives, and fields may follow it.
@@ -282,8 +282,7 @@ pub async fn upload(
         };
         let (name, content) = (&file.filename, file.content);
         let rest = async { given.await.ok() };
-        let user_id = query.user_id;
-        Some(uploads::upload(&backend, &viewer, user_id, name, &with, content, rest).await)
+        Some(uploads::upload(&backend, &viewer, admission, name, &with, content, rest).await)
     };
     let (problem, job) = tokio::join!(read, store);
     if let Some(problem) = problem {

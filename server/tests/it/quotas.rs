@@ -132,13 +132,18 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
             .await;
         let answer = connection.response().await;
         assert_eq!(answer.status, 403, "{answer:?}");
-        assert!(answer.body.contains("quota of 3.0\u{a0}MB"), "{answer:?}");
+        assert!(
+            answer
+                .body
+                .contains("quota for stored files is 3.0\u{a0}MB"),
+            "{answer:?}"
+        );
     }
     // Where the length says nothing, as soon as it is exceeded.
     let sentence = exceeded(upload(vec![b'x'; 3_000_000]).await).await;
     let used = format!("and {} bytes are used", SAMPLE.len());
     assert!(
-        sentence.starts_with("The file doesn't fit into the quota of 3.0\u{a0}MB for stored files")
+        sentence.starts_with("The file doesn't fit: the quota for stored files is 3.0\u{a0}MB, ")
             && sentence.contains(&used)
             && sentence.ends_with("or ask an admin for a higher quota."),
         "{sentence}"

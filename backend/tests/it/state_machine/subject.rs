@@ -226,10 +226,11 @@ impl Subject {
         let content = stream::iter([Ok::<_, std::io::Error>(file.content.clone().into())]);
         let given = async { Some(GivenFormat::default()) };
         let with = Accompanying::default();
+        let admission = uploads::admit(&self.backend, &self.viewer, self.user_id, None).await;
         let job = uploads::upload(
             &self.backend,
             &self.viewer,
-            self.user_id,
+            admission.unwrap(),
             "a.csv",
             &with,
             content,
