@@ -109,7 +109,7 @@ test('deleting several jobs asks first, by number and size', async ({ page, requ
   await page.getByRole('group', { name: 'Selected jobs' }).getByRole('button', { name: 'Delete…' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Delete 2 jobs?' })).toBeVisible();
   await expect(
-    page.getByText(`This deletes 2 jobs with all files (${SAMPLE.length * 2} bytes), rows and results.`),
+    page.getByText(`This deletes 2 jobs with their files (${SAMPLE.length * 2} bytes), rows and results.`),
   ).toBeVisible();
   await page.getByRole('link', { name: 'Keep them' }).click();
   await expect(page).toHaveURL(user);

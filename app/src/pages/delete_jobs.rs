@@ -68,8 +68,13 @@ fn question(jobs: Vec<Job>, list: String) -> impl IntoView {
         .filter(|job| job.state.status.is_active())
         .count() as u64;
     let jobs_counted = format::counted(count, "job");
+    let files = if count == 1 {
+        "its file"
+    } else {
+        "their files"
+    };
     let sentence = format!(
-        "This deletes {jobs_counted} with all files ({}), rows and results. It can't be undone.",
+        "This deletes {jobs_counted} with {files} ({}), rows and results. It can't be undone.",
         format::bytes(bytes)
     );
     let active = (active > 0).then(|| {

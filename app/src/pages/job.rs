@@ -72,7 +72,6 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
     // First the state: what is read after it is at least as new. The other way round, a job that completes in between
     // would be shown as completed and without rows, and nothing would tell the page to look again.
     let details = api::job(backend, viewer, job_id).await;
-    let rows = Rows::read(backend, viewer, job_id, query).await;
     let JobDetails {
         job,
         user,
@@ -86,6 +85,7 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
         Ok(details) => details,
         Err(error) => return failure(site, error),
     };
+    let rows = Rows::read(backend, viewer, job_id, query).await;
     let status = rows
         .error()
         .map_or(StatusCode::OK, |error| error.kind.status());

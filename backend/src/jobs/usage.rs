@@ -130,8 +130,8 @@ pub(crate) fn check_file(quotas: &Quotas, bytes: u64) -> Result<()> {
     } = quotas;
     if let Some(limit) = jobs.limit.filter(|_| jobs.is_reached()) {
         return Err(Error::QuotaExceeded(format!(
-            "The user has {}, and the quota is {}. {WHAT_TO_DO}",
-            format::counted(jobs.used, "job"),
+            "The quota for jobs is used up: {} of {}. {WHAT_TO_DO}",
+            format::count(jobs.used),
             format::count(limit)
         )));
     }

@@ -156,7 +156,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
     let second = app.upload(user_id, SAMPLE).await;
     let sentence = exceeded(upload(SAMPLE.into()).await).await;
     assert!(
-        sentence.starts_with("The user has 2 jobs, and the quota is 2."),
+        sentence.starts_with("The quota for jobs is used up: 2 of 2."),
         "{sentence}"
     );
     // Somebody else has quotas of their own.
