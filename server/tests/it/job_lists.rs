@@ -292,7 +292,7 @@ async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
         .await
         .unwrap();
     assert!(
-        question.contains(&format!("6 files ({bytes} bytes)")),
+        question.contains(&format!("6 jobs with their files ({bytes} bytes)")),
         "{question}"
     );
     let from = format!("from=/users/{zoe}?sort=rows&");
