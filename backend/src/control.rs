@@ -17,6 +17,7 @@ use crate::{
     jobs::{list, query, transition, usage},
     maintenance, processing, saved_formats,
     temporal::{Assignment, Attempt},
+    traces,
 };
 
 /// Jobs that are given a command at the same time, of those that somebody has chosen together. Small files among them
@@ -93,7 +94,8 @@ async fn obey(
                 run(backend, &job).await?
             }
             status => {
-                let stopped = transition::stop(&backend.pool, current, status).await?;
+                let stopped = transition::stop(&backend.pool, current, status);
+                let stopped = traces::statement("update", "jobs", stopped).await?;
                 if stopped.is_some() {
                     backend.temporal.terminate_soon(current, status);
                 }

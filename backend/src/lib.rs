@@ -15,7 +15,7 @@
 //! the job       jobs::{query, list, usage, transition, events}: every query on jobs     deletion_queue
 //! who           access: what a viewer may do, asked by every entry point   audit: what they did
 //! what a program is asked by its operators   health  monitoring
-//! ground        error  config  hosts  database  storage  temporal  openid: the provider that people sign in with
+//! ground        error  config  hosts  database  storage  temporal  traces  openid: the provider that people sign in with
 //! ```
 
 mod access;
@@ -47,6 +47,7 @@ pub mod saved_formats;
 mod starter;
 mod storage;
 mod temporal;
+pub mod traces;
 pub mod uploads;
 pub mod users;
 pub mod versions;

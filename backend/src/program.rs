@@ -1,6 +1,11 @@
 //! What the server and the worker do alike around their work: settings from `.env`, logging, addresses, the end.
 
-use std::{io::IsTerminal, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{
+    io::{IsTerminal, stdout},
+    net::SocketAddr,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
@@ -9,9 +14,14 @@ use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::Directive, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
-/// How long a program that has ended waits for calls that block, as for a disk that hangs.
+use crate::traces::{TARGET, Traces};
+
+/// How long a program that has ended waits for calls that block, as for a disk that hangs, and for its last spans to be
+/// exported.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// How the log is written.
@@ -33,16 +43,30 @@ pub fn settings<T: Parser>() -> T {
 
 /// Runs a program: starts logging, as `RUST_LOG` says, and returns the exit code of `main`. Why that has failed is logged
 /// in one line.
-pub fn run(log_format: LogFormat, main: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
-    start_logging(log_format);
-    let ended = Runtime::new()
-        .context("there is no room for threads")
-        .and_then(|runtime| {
-            let ended = runtime.block_on(main);
+///
+/// `service` is the name of a program that serves, and so has traces if the environment says where they go.
+pub fn run(
+    log_format: LogFormat,
+    service: Option<&'static str>,
+    main: impl Future<Output = anyhow::Result<()>>,
+) -> ExitCode {
+    let traces = service.map_or(Ok(None), Traces::from_environment);
+    start_logging(log_format, traces.as_ref().ok().and_then(Option::as_ref));
+    let ended = traces.and_then(|traces| {
+        let runtime = Runtime::new().context("there is no room for threads")?;
+        let ended = runtime.block_on(main);
+        let began = Instant::now();
+        match traces {
             // Dropped, it would wait for all calls that block.
-            runtime.shutdown_timeout(LAST_CALLS);
-            ended
-        });
+            None => runtime.shutdown_timeout(LAST_CALLS),
+            Some(traces) => {
+                // Ends the spans of what was still under way.
+                runtime.shutdown_timeout(LAST_CALLS / 2);
+                traces.finish(LAST_CALLS.saturating_sub(began.elapsed()));
+            }
+        }
+        ended
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -52,17 +76,28 @@ pub fn run(log_format: LogFormat, main: impl Future<Output = anyhow::Result<()>>
     }
 }
 
-fn start_logging(format: LogFormat) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::stdout().is_terminal()).init(),
-        LogFormat::Json => log
+fn start_logging(format: LogFormat, traces: Option<&Traces>) {
+    let spans_of_traces: Directive = format!("{TARGET}=off").parse().expect("it is a directive");
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"))
+        .add_directive(spans_of_traces);
+    let lines = tracing_subscriber::fmt::layer();
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Text => lines.with_ansi(stdout().is_terminal()).boxed(),
+        LogFormat::Json => lines
             .json()
             .flatten_event(true)
             // The innermost span has what the others have, or more.
             .with_span_list(false)
+            .boxed(),
+    };
+    let registry = tracing_subscriber::registry();
+    match traces {
+        // For everything: what isn't logged costs a comparison.
+        None => registry.with(lines).with(filter).init(),
+        Some(traces) => registry
+            .with(lines.with_filter(filter))
+            .with(traces.layer())
             .init(),
     }
 }

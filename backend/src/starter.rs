@@ -10,12 +10,14 @@ use anyhow::anyhow;
 use domain::Job;
 use sqlx::PgPool;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
 use crate::{
     Error, QuotaDefaults, Result,
     jobs::transition,
     temporal::{Attempt, Temporal},
+    traces::{TARGET, traced},
 };
 
 /// Attempts that share a workflow at most: one worker has it, others are to get some too.
@@ -23,6 +25,8 @@ const TOGETHER: usize = 32;
 
 struct Request {
     attempt: Attempt,
+    /// Where the attempt was asked for, in a trace.
+    asked_in: Span,
     answer: oneshot::Sender<Result<Option<Job>>>,
 }
 
@@ -51,14 +55,28 @@ impl Starter {
     /// Starts a workflow for this attempt and lets it begin. Returns the job unless it could not begin, because it is
     /// no longer at rest in the attempt before.
     pub async fn start(&self, attempt: Attempt) -> Result<Option<Job>> {
+        let span = tracing::info_span!(
+            target: TARGET,
+            "start small file",
+            otel.status_code = Empty,
+            batchline.job.id = attempt.job_id.get(),
+        );
         let (answer, answered) = oneshot::channel();
+        let request = Request {
+            attempt,
+            asked_in: span.clone(),
+            answer,
+        };
         // The receiver is in `self`.
-        let _ = self.requests.send(Request { attempt, answer });
+        let _ = self.requests.send(request);
         // A task of its own, so that a client that goes away takes nobody's start with it.
         tokio::spawn(start_those_waiting(self.clone()));
-        answered
-            .await
-            .map_err(|_| anyhow!("the start was given up"))?
+        let started = async {
+            answered
+                .await
+                .map_err(|_| anyhow!("the start was given up"))?
+        };
+        traced(span, started).await
     }
 }
 
@@ -72,11 +90,16 @@ async fn start_those_waiting(starter: Starter) {
     {
         group.push(request);
     }
-    if group.is_empty() {
+    let Some(first) = group.first() else {
         return;
-    }
-    let begun = starter.start_together(&group).await;
-    for Request { attempt, answer } in group {
+    };
+    // In one of their traces, with links to the others.
+    let asked_in = first.asked_in.clone();
+    let begun = starter.start_together(&group).instrument(asked_in).await;
+    for Request {
+        attempt, answer, ..
+    } in group
+    {
         let own = match &begun {
             Ok(jobs) => Ok(jobs.iter().find(|job| Attempt::of(job) == attempt).cloned()),
             Err(Error::Unavailable(sentence)) => Err(Error::Unavailable(sentence.clone())),
@@ -95,8 +118,11 @@ impl Starter {
         attempts.sort_unstable();
         attempts.dedup();
         let workflow_id = format!("small-jobs-{}", Uuid::new_v4());
+        let asked_in = group
+            .iter()
+            .map(|request| (request.attempt.job_id, &request.asked_in));
         self.temporal
-            .start_shared(&workflow_id, attempts.clone())
+            .start_shared(&workflow_id, attempts.clone(), asked_in)
             .await?;
         transition::begin(&self.pool, &self.quotas, &attempts, Some(&workflow_id)).await
     }

@@ -23,9 +23,13 @@ use temporalio_common::{
     protos::temporal::api::workflowservice::v1::GetSystemInfoRequest,
 };
 use tokio::sync::OnceCell;
+use tracing::{Span, field::Empty};
 use url::Url;
 
-use crate::{BackendConfig, Error, Result};
+use crate::{
+    BackendConfig, Error, Result,
+    traces::{self, JobTraces, TARGET, traced},
+};
 
 /// One attempt at one job: what a workflow is about. Work for an older attempt can't commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -231,32 +235,59 @@ impl Temporal {
     /// Starts the workflow of this attempt, unless it is running already. Fails as [`Self::start_workflow`].
     pub(crate) async fn start(&self, assignment: Assignment) -> Result<()> {
         let workflow_id = assignment.attempt.workflow_id();
-        self.start_workflow(ProcessJob, assignment, workflow_id)
+        self.start_workflow(ProcessJob, assignment, workflow_id, [])
             .await
     }
 
-    /// Starts a workflow that these attempts share. Fails as [`Self::start_workflow`].
+    /// Starts a workflow that these attempts share. `asked_in` has the spans in which they were asked for. Fails as
+    /// [`Self::start_workflow`].
     pub(crate) async fn start_shared(
         &self,
         workflow_id: &str,
         attempts: Vec<Attempt>,
+        asked_in: impl IntoIterator<Item = (JobId, &Span)>,
     ) -> Result<()> {
-        self.start_workflow(ProcessSmallJobs, attempts, workflow_id.to_owned())
+        self.start_workflow(ProcessSmallJobs, attempts, workflow_id.to_owned(), asked_in)
             .await
     }
 
     /// Fails with [`Error::Unavailable`] when Temporal doesn't take the workflow; then nothing was started,
     /// or it was and the answer was lost: starting again is safe either way.
-    async fn start_workflow<W>(&self, workflow: W, input: W::Input, id: String) -> Result<()>
+    ///
+    /// The workflow takes the trace along, and those in which its jobs were asked for.
+    async fn start_workflow<W>(
+        &self,
+        workflow: W,
+        input: W::Input,
+        id: String,
+        asked_in: impl IntoIterator<Item = (JobId, &Span)>,
+    ) -> Result<()>
     where
         W: HasWorkflowDefinition,
         W::Input: Send,
     {
+        // Named as by the SDKs of Temporal.
+        let span = tracing::info_span!(
+            target: TARGET,
+            "StartWorkflow",
+            otel.name = %format_args!("StartWorkflow:{}", workflow.name()),
+            otel.kind = "client",
+            otel.status_code = Empty,
+            temporalWorkflowID = id,
+        );
+        let mut job_traces = JobTraces::started_in(&span);
+        if let Some(traces) = &mut job_traces {
+            for (job_id, asked_in) in asked_in {
+                traces.insert(job_id, asked_in);
+                traces::link(&span, asked_in);
+            }
+        }
         let options = WorkflowStartOptions::new(self.config.temporal_task_queue.clone(), &id)
             .id_conflict_policy(WorkflowIdConflictPolicy::UseExisting)
             // One that was ended from outside before it did anything can be started again.
             .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
             .task_timeout(WORKFLOW_TASK_TIMEOUT)
+            .maybe_header(job_traces.map(|traces| traces.header()))
             .build();
         let started = async {
             self.client()
@@ -265,21 +296,23 @@ impl Temporal {
                 .await?;
             anyhow::Ok(())
         };
-        tokio::time::timeout(2 * PATIENCE, started)
-            .await
-            .unwrap_or_else(|_| Err(anyhow!("no answer in time")))
-            .map_err(|error| {
-                tracing::warn!(
-                    workflow_id = id,
-                    error = format!("{error:#}"),
-                    "Temporal did not take the workflow"
-                );
-                Error::Unavailable(
-                    "The job could not be started, because the workflow service doesn't answer. \
+        let answered = async {
+            tokio::time::timeout(2 * PATIENCE, started)
+                .await
+                .unwrap_or_else(|_| Err(anyhow!("no answer in time")))
+        };
+        traced(span, answered).await.map_err(|error| {
+            tracing::warn!(
+                workflow_id = id,
+                error = format!("{error:#}"),
+                "Temporal did not take the workflow"
+            );
+            Error::Unavailable(
+                "The job could not be started, because the workflow service doesn't answer. \
                      Nothing was changed: try again in a moment."
-                        .to_owned(),
-                )
-            })
+                    .to_owned(),
+            )
+        })
     }
 
     /// Ends the attempt's own workflow if it is running. A courtesy that frees workers: its steps would find

@@ -13,7 +13,7 @@ use crate::{
     audit::{self, Event},
     database, deletion_queue,
     jobs::{query, transition, usage},
-    maintenance, saved_formats,
+    maintenance, saved_formats, traces,
 };
 
 /// What comes with a file.
@@ -109,21 +109,25 @@ pub async fn upload<E: Display>(
             saved = saved_format(&in_all).await?;
         }
         let format = in_all.format.apply(&before);
-        let mut tx = database::begin(&backend.pool).await?;
-        if quotas.is_some() {
-            usage::admit_file(&mut tx, user_id, file.bytes, &backend.quotas).await?;
-        }
-        deletion_queue::keep_file(&mut tx, &key).await?;
-        let filename = shown_filename(filename);
-        let format = (&format, saved);
-        let job = transition::create(&mut tx, user_id, &filename, &key, &file, format, *corrects);
-        let job = job.await?;
-        let uploaded = Event::done(AuditKind::Upload)
-            .of_job(user_id, job.id)
-            .detail(&filename);
-        audit::record(&mut *tx, viewer, uploaded).await?;
-        tx.commit().await?;
-        Ok(job)
+        let create = async {
+            let mut tx = database::begin(&backend.pool).await?;
+            if quotas.is_some() {
+                usage::admit_file(&mut tx, user_id, file.bytes, &backend.quotas).await?;
+            }
+            deletion_queue::keep_file(&mut tx, &key).await?;
+            let filename = shown_filename(filename);
+            let format = (&format, saved);
+            let job =
+                transition::create(&mut tx, user_id, &filename, &key, &file, format, *corrects);
+            let job = job.await?;
+            let uploaded = Event::done(AuditKind::Upload)
+                .of_job(user_id, job.id)
+                .detail(&filename);
+            audit::record(&mut *tx, viewer, uploaded).await?;
+            tx.commit().await?;
+            Ok(job)
+        };
+        traces::statement("insert", "jobs", create).await
     }
     .await;
     if job.is_err() {

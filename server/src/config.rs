@@ -14,7 +14,7 @@ use backend::{
     accounts::{Auth, Lifetimes},
     openid::Settings as OpenIdSettings,
 };
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use self::openid::OpenIdOptions;
 use crate::limits::Limits;
@@ -99,6 +99,11 @@ pub struct ServerConfig {
     /// Hours after which a session ends in any case
     #[arg(long, env = "SESSION_HOURS", default_value_t = 7 * 24, value_parser = clap::value_parser!(u64).range(1..=365 * 24))]
     pub session_hours: u64,
+
+    /// Whether requests with a W3C `traceparent` are part of the trace that it names, as far as traces are exported. Else
+    /// they begin traces of their own, with a link to it
+    #[arg(long, env = "TRUST_TRACEPARENT", default_value_t = false, action = ArgAction::Set)]
+    pub trust_traceparent: bool,
 
     /// Directory with the built style sheet, script and WebAssembly
     #[arg(long, env = "SITE_ROOT", default_value = "target/site")]

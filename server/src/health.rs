@@ -10,11 +10,15 @@ use serde_json::{Value, json};
 
 use crate::state::AppState;
 
+/// The paths of [`routes`].
+pub const ROUTES: [&str; 3] = ["/health", "/healthz", "/readyz"];
+
 pub fn routes() -> Router<AppState> {
+    let [health_route, alive_route, ready_route] = ROUTES;
     Router::new()
-        .route("/health", get(health))
-        .route("/healthz", get(alive))
-        .route("/readyz", get(ready))
+        .route(health_route, get(health))
+        .route(alive_route, get(alive))
+        .route(ready_route, get(ready))
 }
 
 /// Answers as long as the process does, and asks nobody.

@@ -59,7 +59,8 @@ const GRACE: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
     let Cli { config, command } = program::settings();
-    program::run(config.backend.log_format, async {
+    let service = command.is_none().then_some("batchline-server");
+    program::run(config.backend.log_format, service, async {
         match command {
             None => serve(config).await,
             Some(Command::CreateAdmin { email, name }) => create_admin(config, &email, &name).await,

@@ -1,5 +1,5 @@
-//! The id of each request, its span in the log, a line for each request that may have changed something, and what the
-//! metrics count of it.
+//! The id of each request, its spans in the log and in a trace, a line for each request that may have changed something,
+//! and what the metrics count of it.
 
 use std::time::Instant;
 
@@ -9,32 +9,62 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tracing::{Instrument, field::Empty};
+use backend::traces::{self, TARGET};
+use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
-use crate::{metrics::Metrics, serve::Ends};
+use crate::{
+    health,
+    metrics::{Metrics, method_label},
+    serve::Ends,
+    state::TraceParents,
+};
 
 /// The id that a response carries is the one under which its errors are logged.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// <https://www.w3.org/TR/trace-context/>
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Characters of what a caller says that are logged.
 const MAX_LOGGED_CHARS: usize = 64;
 const MAX_LOGGED_PATH_CHARS: usize = 200;
 
 /// Gives the request an id of ours. The caller's own is logged beside it.
-pub async fn trace(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
+pub async fn trace(
+    State((metrics, parents)): State<(Metrics, TraceParents)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let in_flight = metrics.begin();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = Uuid::new_v4().to_string();
     let method = request.method().clone();
+    let traced = trace_span(&method, route.as_ref());
+    if let Some(parent) = request.headers().get(TRACEPARENT)
+        && !traced.is_disabled()
+        && let Some(parent) = parent.to_str().ok().and_then(traces::parse_traceparent)
+    {
+        match parents {
+            TraceParents::Trusted => traces::continue_trace(&traced, parent),
+            TraceParents::Linked => traces::link_trace(&traced, parent),
+        }
+    }
     let span = tracing::info_span!(
+        parent: &traced,
         "request",
         %method,
         path = start_of(request.uri().path(), MAX_LOGGED_PATH_CHARS),
         id,
         peer = Empty,
         caller_id = Empty,
+        trace_id = Empty,
+        span_id = Empty,
     );
+    if let Some(ids) = traces::ids(&traced) {
+        span.record("trace_id", ids.trace_id);
+        span.record("span_id", ids.span_id);
+    }
     if let Some(Ends { peer, .. }) = request.extensions().get() {
         span.record("peer", tracing::field::display(peer.ip()));
     }
@@ -44,11 +74,16 @@ pub async fn trace(State(metrics): State<Metrics>, mut request: Request, next: N
     }
     let began = Instant::now();
     let request = metrics.count_request(request);
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = next.run(request).instrument(span.clone());
+    let response = response.instrument(traced.clone()).await;
     let _entered = span.enter();
     let (status, took) = (response.status(), began.elapsed());
     metrics.answered(route.as_ref(), &method, status, took);
+    if status.is_server_error() {
+        traced.record("otel.status_code", "error");
+    }
     let status = status.as_u16();
+    traced.record("http.response.status_code", status);
     match matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
         true => tracing::debug!(status, ?took, "answered"),
         false => tracing::info!(status, ?took, "answered"),
@@ -57,6 +92,32 @@ pub async fn trace(State(metrics): State<Metrics>, mut request: Request, next: N
     let mut response = metrics.count_response(response, in_flight);
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// Returns the span of a request in its trace: none while traces are off, and none for health checks, static files, and
+/// addresses that aren't there. Its names are those of OpenTelemetry.
+/// <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>
+fn trace_span(method: &Method, route: Option<&MatchedPath>) -> Span {
+    let route = route
+        .map(MatchedPath::as_str)
+        .filter(|route| !health::ROUTES.contains(route));
+    let Some(route) = route else {
+        return Span::none();
+    };
+    let method = match method_label(method) {
+        "other" => "_OTHER",
+        method => method,
+    };
+    tracing::info_span!(
+        target: TARGET,
+        "request",
+        otel.name = %format_args!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+    )
 }
 
 fn start_of(text: &str, chars: usize) -> &str {

@@ -30,6 +30,7 @@ pub struct AppState {
     pub allowed_hosts: AllowedHosts,
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
+    pub trace_parents: TraceParents,
     pub turns: Turns,
     pub sockets: Sockets,
     pub change_rate: ChangeRate,
@@ -47,6 +48,15 @@ pub struct SignInWays {
 /// The port on which the pages are served.
 #[derive(Debug, Clone, Copy)]
 pub struct PagesPort(pub u16);
+
+/// What is done with the traces that requests say they are part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceParents {
+    /// Requests continue them.
+    Trusted,
+    /// Requests begin their own, with a link: a stranger decides neither what is sampled nor which ids there are.
+    Linked,
+}
 
 /// Becomes true when the server is about to stop.
 #[derive(Clone)]
@@ -86,6 +96,10 @@ impl AppState {
             change_rate: ChangeRate::new(&config.limits, &metrics),
             sign_in_rate: SignInRate::new(&config.limits, &metrics),
             metrics,
+            trace_parents: match config.trust_traceparent {
+                true => TraceParents::Trusted,
+                false => TraceParents::Linked,
+            },
             stopping,
         })
     }

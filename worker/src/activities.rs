@@ -17,8 +17,9 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, MissedTickBehavior, interval},
 };
+use tracing::Instrument;
 
-use crate::figures::Figures;
+use crate::{figures::Figures, traces};
 
 /// Without a sign of life for so long, an activity is given to another worker.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -63,8 +64,8 @@ impl Activities {
         context: ActivityContext,
         attempt: Attempt,
     ) -> Result<Vec<Range<u32>>, ActivityError> {
-        self.alive(&context, processing::plan(&self.backend, attempt))
-            .await
+        let step = processing::plan(&self.backend, attempt);
+        self.alive(&context, Some(attempt), step).await
     }
 
     /// Validates chunks and commits a few at a time. A later attempt continues where an earlier one stopped.
@@ -85,7 +86,7 @@ impl Activities {
             Ok::<(), StepError>(())
         });
         let step = async { try_join_all(groups).await.map(drop) };
-        self.alive(&context, step).await
+        self.alive(&context, Some(chunks.attempt), step).await
     }
 
     /// Processes a small file as a whole.
@@ -102,7 +103,7 @@ impl Activities {
             self.figures.committed(committed);
             Ok(())
         };
-        self.alive(&context, step).await
+        self.alive(&context, Some(attempt), step).await
     }
 
     #[activity]
@@ -111,8 +112,8 @@ impl Activities {
         context: ActivityContext,
         attempt: Attempt,
     ) -> Result<(), ActivityError> {
-        self.alive(&context, processing::complete(&self.backend, attempt))
-            .await
+        let step = processing::complete(&self.backend, attempt);
+        self.alive(&context, Some(attempt), step).await
     }
 
     /// Marks the job as failed, unless it is over already.
@@ -128,7 +129,7 @@ impl Activities {
                 result => result,
             }
         };
-        self.alive(&context, step).await
+        self.alive(&context, Some(failure.attempt), step).await
     }
 
     /// Deletes some of what has been kept long enough. Returns whether there may be more.
@@ -139,7 +140,7 @@ impl Activities {
     ) -> Result<bool, ActivityError> {
         let step =
             async { Ok::<_, StepError>(maintenance::retention::apply(&self.backend).await?) };
-        self.alive(&context, step).await
+        self.alive(&context, None, step).await
     }
 }
 
@@ -152,9 +153,20 @@ impl Activities {
         }
     }
 
-    /// Runs a step with heartbeats. When the activity is cancelled the step is dropped, which rolls its
-    /// transaction back.
+    /// Runs a step with heartbeats, in a span of the trace of the job that `attempt` is about. When the activity is
+    /// cancelled the step is dropped, which rolls its transaction back.
     async fn alive<T>(
+        &self,
+        context: &ActivityContext,
+        attempt: Option<Attempt>,
+        step: impl Future<Output = Result<T, StepError>>,
+    ) -> Result<T, ActivityError> {
+        let spans = traces::spans(context, attempt);
+        let ended = self.heartbeats(context, step).instrument(spans.log);
+        backend::traces::traced(spans.trace, ended).await
+    }
+
+    async fn heartbeats<T>(
         &self,
         context: &ActivityContext,
         step: impl Future<Output = Result<T, StepError>>,

@@ -12,7 +12,10 @@ use temporalio_sdk::workflow_replayer::{
     WorkflowReplayError, WorkflowReplayer, WorkflowReplayerOptions,
 };
 
-use crate::{retention::ApplyRetention, small_jobs::ProcessSmallJobs, workflow::ProcessJob};
+use crate::{
+    retention::ApplyRetention, small_jobs::ProcessSmallJobs, traces::pass_traces_on,
+    workflow::ProcessJob,
+};
 
 /// Writes the history of the latest execution of a workflow to the standard output, as JSON.
 pub async fn print(client: &Client, workflow_id: &str) -> anyhow::Result<()> {
@@ -29,6 +32,7 @@ pub async fn replay(files: &[PathBuf]) -> anyhow::Result<()> {
         .register_workflow::<ProcessJob>()?
         .register_workflow::<ProcessSmallJobs>()?
         .register_workflow::<ApplyRetention>()?
+        .register_workflow_interceptors(pass_traces_on())
         .build();
     let replayer = WorkflowReplayer::new(options)?;
     for file in files {

@@ -11,6 +11,7 @@ mod metrics;
 mod retention;
 mod small_jobs;
 mod step;
+mod traces;
 mod workflow;
 
 use std::{env, process::ExitCode, sync::Arc, time::Duration};
@@ -39,6 +40,7 @@ use crate::{
     figures::{Figures, STEP_BUCKETS, STEP_SECONDS},
     retention::ApplyRetention,
     small_jobs::ProcessSmallJobs,
+    traces::pass_traces_on,
     workflow::ProcessJob,
 };
 
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
         return container::run_child(arguments);
     }
     let Cli { config, command } = program::settings();
-    program::run(config.backend.log_format, async {
+    let service = command.is_none().then_some("batchline-worker");
+    program::run(config.backend.log_format, service, async {
         match command {
             None => work(config).await,
             Some(Command::Healthcheck) => backend::probe(config.metrics_addr, "/healthz").await,
@@ -114,6 +117,7 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         .register_workflow::<ProcessJob>()?
         .register_workflow::<ProcessSmallJobs>()?
         .register_workflow::<ApplyRetention>()?
+        .register_workflow_interceptors(pass_traces_on())
         .register_activities(Activities::new(backend.clone(), Figures::new(meter), slots))
         .tuner(
             TunerHolder::builder()

@@ -14,6 +14,7 @@ use crate::{
     error::violates,
     storage::{CheckedFile, StoredFile},
     temporal::Attempt,
+    traces,
 };
 
 /// Makes a pending job of a stored file, and publishes it with the transaction. Fails with [`Error::NotFound`] if the user is gone.
@@ -65,6 +66,16 @@ pub(crate) async fn create(
 /// begins with a new, empty result.
 /// `shared_workflow_id` names the workflow unless each has one of its own.
 pub(crate) async fn begin(
+    pool: &PgPool,
+    defaults: &QuotaDefaults,
+    attempts: &[Attempt],
+    shared_workflow_id: Option<&str>,
+) -> Result<Vec<Job>> {
+    let begun = begin_together(pool, defaults, attempts, shared_workflow_id);
+    traces::statement("update", "jobs", begun).await
+}
+
+async fn begin_together(
     pool: &PgPool,
     defaults: &QuotaDefaults,
     attempts: &[Attempt],

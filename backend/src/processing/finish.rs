@@ -7,10 +7,15 @@ use crate::{
     ledger,
     saved_formats::{self, CompletedFile},
     temporal::Attempt,
+    traces,
 };
 
 /// Marks the attempt as completed, once every row has its verdict, and saves the format that was given.
 pub async fn complete(backend: &Backend, attempt: Attempt) -> Result<(), StepError> {
+    traces::statement("update", "jobs", complete_job(backend, attempt)).await
+}
+
+async fn complete_job(backend: &Backend, attempt: Attempt) -> Result<(), StepError> {
     let mut tx = database::begin(&backend.pool).await?;
     let Some(job) = query::completing(&mut *tx, attempt).await? else {
         return Err(StepError::Outdated);
@@ -35,7 +40,8 @@ pub async fn complete(backend: &Backend, attempt: Attempt) -> Result<(), StepErr
 
 /// Marks the attempt as failed. `error` is a sentence for the person who uploaded the file.
 pub async fn fail(backend: &Backend, attempt: Attempt, error: &str) -> Result<(), StepError> {
-    match transition::fail(&backend.pool, attempt, error).await? {
+    let failed = transition::fail(&backend.pool, attempt, error);
+    match traces::statement("update", "jobs", failed).await? {
         true => Ok(()),
         false => Err(StepError::Outdated),
     }

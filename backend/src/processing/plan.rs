@@ -26,6 +26,7 @@ use crate::{
     results::id_index,
     storage::{BLOCK_BYTES, CheckedFile, SliceReader},
     temporal::Attempt,
+    traces,
 };
 
 /// A slice is a 32nd of its file within these bounds, and what is left of the last one: small enough that the progress
@@ -170,14 +171,17 @@ async fn read_and_store(
         rows: scanned.plan.rows - scanned.plan.ignored,
         chunks,
     };
-    let mut tx = database::begin(&backend.pool).await?;
-    deletion_queue::keep_file(&mut tx, &index.storage_key).await?;
-    if !transition::planned(&mut tx, attempt, &planned).await? {
-        return Err(planned_meanwhile());
-    }
-    ledger::insert(&mut tx, work.result_id, duplicates.by_chunk(scanned.chunks)).await?;
-    transition::announce(&mut tx, attempt).await?;
-    tx.commit().await?;
+    let store = async {
+        let mut tx = database::begin(&backend.pool).await?;
+        deletion_queue::keep_file(&mut tx, &index.storage_key).await?;
+        if !transition::planned(&mut tx, attempt, &planned).await? {
+            return Err(planned_meanwhile());
+        }
+        ledger::insert(&mut tx, work.result_id, duplicates.by_chunk(scanned.chunks)).await?;
+        transition::announce(&mut tx, attempt).await?;
+        Ok(tx.commit().await?)
+    };
+    traces::statement("insert", "job_chunks", store).await?;
     ended.is_stored = true;
     Ok(chunks as u32)
 }

@@ -16,6 +16,7 @@ use crate::{
     ledger::{self, PlannedChunk, ValidatedChunk},
     saved_formats::{self, CompletedFile},
     temporal::Attempt,
+    traces,
 };
 
 /// The largest small file, in bytes: a fraction of a second of work. Steps of its own would take longer on their way
@@ -80,15 +81,18 @@ pub async fn process_small_file(
         chosen: work.saved_format_id.map(Into::into),
         header: file.layout.header_key(),
     };
-    let mut tx = database::begin(&backend.pool).await?;
-    saved_formats::save_after_completion(&mut tx, &completed).await?;
-    // Of several attempts at this step the first to get here wins: another one waits for its commit, then finds the job
-    // completed.
-    if !transition::complete_small(&mut tx, attempt, &planned, counts).await? {
-        return Err(StepError::Outdated);
-    }
-    ledger::insert_validated(&mut tx, work.result_id, &file.planned, &file.validated).await?;
-    tx.commit().await?;
+    let store = async {
+        let mut tx = database::begin(&backend.pool).await?;
+        saved_formats::save_after_completion(&mut tx, &completed).await?;
+        // Of several attempts at this step the first to get here wins: another one waits for its commit, then finds the
+        // job completed.
+        if !transition::complete_small(&mut tx, attempt, &planned, counts).await? {
+            return Err(StepError::Outdated);
+        }
+        ledger::insert_validated(&mut tx, work.result_id, &file.planned, &file.validated).await?;
+        Ok(tx.commit().await?)
+    };
+    traces::statement("insert", "job_chunks", store).await?;
     backend
         .publisher
         .change(attempt.job_id)

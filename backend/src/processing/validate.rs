@@ -12,6 +12,7 @@ use crate::{
     ledger::{self, OpenChunk, ValidatedChunk},
     storage::CheckedFile,
     temporal::Attempt,
+    traces,
 };
 
 /// Validates these chunks and commits their verdicts, all in one transaction. Returns what it has committed. Chunks that
@@ -75,7 +76,8 @@ async fn commit(
     }
     // Of several attempts at the same chunk the first to get here wins: another one waits for its commit, then finds the
     // chunk committed.
-    let committed = ledger::commit(&backend.pool, attempt, chunks).await?;
+    let committed = ledger::commit(&backend.pool, attempt, chunks);
+    let committed = traces::statement("update", "job_chunks", committed).await?;
     for chunk in chunks {
         if committed.contains(&(chunk.number as i32)) {
             done.counts += chunk.summary.counts;

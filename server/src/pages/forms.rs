@@ -13,9 +13,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
-use backend::hosts::Host;
+use backend::{hosts::Host, traces::TARGET};
 use domain::UserId;
 use leptos::{prelude::provide_context, server_fn};
+use tracing::Instrument;
 use url::Url;
 
 use super::accepts_html;
@@ -45,11 +46,11 @@ pub async fn server_function(
     mut request: Request,
 ) -> Response {
     let path = request.uri().path();
-    let is_known = server_fn::axum::server_fn_paths()
-        .any(|(known, method)| known == path && method == Method::POST);
-    if !is_known {
+    let known = server_fn::axum::server_fn_paths()
+        .find(|(known, method)| *known == path && *method == Method::POST);
+    let Some((function, _)) = known else {
         return problem::no_such_route().await.into_response();
-    }
+    };
     if let Err(problem) = check_content_type(path, request.headers()) {
         return problem.into_response();
     }
@@ -75,7 +76,9 @@ pub async fn server_function(
         provide_context(viewer.clone());
         provide_context(told.clone());
     };
+    let span = tracing::info_span!(target: TARGET, "server function", otel.name = function);
     let response = leptos_axum::handle_server_fns_with_context(context, request)
+        .instrument(span)
         .await
         .into_response();
     let has_failed = response.headers().contains_key(FAILED);

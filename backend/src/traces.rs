@@ -1,0 +1,67 @@
+//! Traces by OpenTelemetry, from a request to the last commit of the job that it starts.
+//!
+//! **Invariants.** Off unless the environment names a collector: then no layer is installed, and a span is a comparison.
+//! The spans of traces have the target [`TARGET`], and nothing else is exported: names, ids and numbers of ours, never
+//! what somebody has sent, and no line of the log.
+
+mod exporter;
+mod propagation;
+
+use opentelemetry::trace::TraceContextExt;
+use tracing::{Instrument, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+pub(crate) use self::exporter::Traces;
+pub(crate) use self::propagation::link;
+pub use self::propagation::{
+    HEADER, JobTraces, continue_trace, link_trace, parse_traceparent, traceparent,
+};
+
+/// The target of the spans that are exported. The log leaves them out.
+pub const TARGET: &str = "traces";
+
+/// The ids of a span, as its trace has them: 32 and 16 hexadecimal digits.
+pub struct SpanIds {
+    pub trace_id: String,
+    pub span_id: String,
+}
+
+/// Returns the ids of a span with the target [`TARGET`], or `None` while traces are off.
+pub fn ids(span: &Span) -> Option<SpanIds> {
+    let context = span.context();
+    let span = context.span();
+    let context = span.span_context();
+    context.is_valid().then(|| SpanIds {
+        trace_id: context.trace_id().to_string(),
+        span_id: context.span_id().to_string(),
+    })
+}
+
+/// Runs a step in a span, which notes whether it has failed, but not why: messages may quote a file.
+pub async fn traced<T, E>(span: Span, step: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let result = step.instrument(span.clone()).await;
+    if result.is_err() {
+        span.record("otel.status_code", "error");
+    }
+    result
+}
+
+/// Runs a statement, or a transaction whose weight is in that statement, in a span named after it, such as `update jobs`.
+/// <https://opentelemetry.io/docs/specs/semconv/database/database-spans/>
+pub(crate) async fn statement<T, E>(
+    operation: &'static str,
+    table: &'static str,
+    statement: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let span = tracing::info_span!(
+        target: TARGET,
+        "statement",
+        otel.name = %format_args!("{operation} {table}"),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        db.system.name = "postgresql",
+        db.operation.name = operation,
+        db.collection.name = table,
+    );
+    traced(span, statement).await
+}
