@@ -8,7 +8,6 @@ use std::collections::HashMap;
 
 use domain::{AuditKind, Command, Effect, GivenFormat, Job, JobId, JobStatus, SavedFormatId};
 use futures::{StreamExt, stream};
-use tracing::Instrument;
 
 use crate::{
     Backend, Error, Result,
@@ -51,7 +50,7 @@ pub async fn command(
     let (backend, viewer, given) = (backend.clone(), viewer.clone(), given.clone());
     // Whoever asked may go away in the middle: the change would be made, and missing in the audit.
     let obeyed = async move { obey(&backend, &viewer, job_id, command, &given).await };
-    tokio::spawn(obeyed.in_current_span())
+    tokio::spawn(traces::in_current_spans(obeyed))
         .await
         .map_err(|error| Error::Internal(error.into()))?
 }

@@ -7,8 +7,11 @@
 mod exporter;
 mod propagation;
 
-use opentelemetry::trace::TraceContextExt;
-use tracing::{Instrument, Span, field::Empty};
+use opentelemetry::{
+    Context,
+    trace::{FutureExt, TraceContextExt},
+};
+use tracing::{Instrument, Level, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 pub(crate) use self::exporter::Traces;
@@ -19,6 +22,11 @@ pub use self::propagation::{
 
 /// The target of the spans that are exported. The log leaves them out.
 pub const TARGET: &str = "traces";
+
+/// Whether spans are exported.
+pub fn are_on() -> bool {
+    tracing::span_enabled!(target: TARGET, Level::INFO)
+}
 
 /// The ids of a span, as its trace has them: 32 and 16 hexadecimal digits.
 pub struct SpanIds {
@@ -35,6 +43,11 @@ pub fn ids(span: &Span) -> Option<SpanIds> {
         trace_id: context.trace_id().to_string(),
         span_id: context.span_id().to_string(),
     })
+}
+
+/// Takes the current spans along into another task: that of the log, and that of the trace, which the log's would hide.
+pub(crate) fn in_current_spans<T>(task: impl Future<Output = T>) -> impl Future<Output = T> {
+    task.in_current_span().with_context(Context::current())
 }
 
 /// Runs a step in a span, which notes whether it has failed, but not why: messages may quote a file.

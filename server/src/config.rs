@@ -100,8 +100,8 @@ pub struct ServerConfig {
     #[arg(long, env = "SESSION_HOURS", default_value_t = 7 * 24, value_parser = clap::value_parser!(u64).range(1..=365 * 24))]
     pub session_hours: u64,
 
-    /// Whether requests with a W3C `traceparent` are part of the trace that it names, as far as traces are exported. Else
-    /// they begin traces of their own, with a link to it
+    /// Whether a request is part of the trace that its traceparent names. Else, and by default, it begins one of its own,
+    /// with a link. Where traces go is set by OTEL_EXPORTER_OTLP_ENDPOINT
     #[arg(long, env = "TRUST_TRACEPARENT", default_value_t = false, action = ArgAction::Set)]
     pub trust_traceparent: bool,
 

@@ -24,6 +24,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_http::services::ServeDir;
 
+pub use self::forms::function_path;
 use crate::{
     auth::{self, By},
     bodies::{self, BodyLimits},

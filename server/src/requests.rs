@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     health,
     metrics::{Metrics, method_label},
+    pages,
     serve::Ends,
     state::TraceParents,
 };
@@ -40,7 +41,7 @@ pub async fn trace(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = Uuid::new_v4().to_string();
     let method = request.method().clone();
-    let traced = trace_span(&method, route.as_ref());
+    let traced = trace_span(&method, request.uri().path(), route.as_ref());
     if let Some(parent) = request.headers().get(TRACEPARENT)
         && !traced.is_disabled()
         && let Some(parent) = parent.to_str().ok().and_then(traces::parse_traceparent)
@@ -97,13 +98,15 @@ pub async fn trace(
 /// Returns the span of a request in its trace: none while traces are off, and none for health checks, static files, and
 /// addresses that aren't there. Its names are those of OpenTelemetry.
 /// <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>
-fn trace_span(method: &Method, route: Option<&MatchedPath>) -> Span {
+fn trace_span(method: &Method, path: &str, route: Option<&MatchedPath>) -> Span {
     let route = route
         .map(MatchedPath::as_str)
-        .filter(|route| !health::ROUTES.contains(route));
+        .filter(|route| traces::are_on() && !health::ROUTES.contains(route));
     let Some(route) = route else {
         return Span::none();
     };
+    // All server functions have one route.
+    let route = pages::function_path(path).unwrap_or(route);
     let method = match method_label(method) {
         "other" => "_OTHER",
         method => method,

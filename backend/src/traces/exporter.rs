@@ -86,7 +86,6 @@ impl Traces {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_context_activation(false)
             .with_filter(filter_fn(|metadata| {
                 metadata.is_span() && metadata.target() == TARGET
             }))

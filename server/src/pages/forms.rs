@@ -13,10 +13,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
-use backend::{hosts::Host, traces::TARGET};
+use backend::hosts::Host;
 use domain::UserId;
 use leptos::{prelude::provide_context, server_fn};
-use tracing::Instrument;
 use url::Url;
 
 use super::accepts_html;
@@ -40,17 +39,22 @@ const MAX_COOKIE_BYTES: usize = 3500;
 /// Bytes of an error as JSON, and more than any has.
 const MAX_ERROR_BYTES: usize = 1 << 20;
 
+/// Returns this path if a server function has it to which forms post.
+pub fn function_path(path: &str) -> Option<&'static str> {
+    let mut functions = server_fn::axum::server_fn_paths();
+    let (known, _) = functions.find(|(known, method)| *known == path && *method == Method::POST)?;
+    Some(known)
+}
+
 pub async fn server_function(
     State(state): State<AppState>,
     By(viewer): By,
     mut request: Request,
 ) -> Response {
     let path = request.uri().path();
-    let known = server_fn::axum::server_fn_paths()
-        .find(|(known, method)| *known == path && *method == Method::POST);
-    let Some((function, _)) = known else {
+    if function_path(path).is_none() {
         return problem::no_such_route().await.into_response();
-    };
+    }
     if let Err(problem) = check_content_type(path, request.headers()) {
         return problem.into_response();
     }
@@ -76,9 +80,7 @@ pub async fn server_function(
         provide_context(viewer.clone());
         provide_context(told.clone());
     };
-    let span = tracing::info_span!(target: TARGET, "server function", otel.name = function);
     let response = leptos_axum::handle_server_fns_with_context(context, request)
-        .instrument(span)
         .await
         .into_response();
     let has_failed = response.headers().contains_key(FAILED);

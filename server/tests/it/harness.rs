@@ -1,6 +1,7 @@
 //! A Batchline of its own for each test: a fresh database, a directory for files, a task queue, one
 //! server and one worker as real processes on free ports.
 
+mod collector;
 mod cutting_proxy;
 mod object_store;
 mod openid;
@@ -31,6 +32,7 @@ use url::Url;
 
 use self::process::Process;
 pub use self::{
+    collector::{Collector, Exported, environment as collector_environment},
     cutting_proxy::{Cut, CuttingProxy, Protocol},
     object_store::{Fault, ObjectStore},
     openid::{Browser, OpenIdProvider},

@@ -37,5 +37,6 @@ mod small_jobs;
 mod stopping;
 mod stored_files;
 mod strangers;
+mod traces;
 mod users;
 mod versions;

@@ -51,6 +51,21 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
 }
 
 #[test]
+fn a_wrong_setting_of_traces_stops_the_start_with_a_sentence() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
+    for (variable, value) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere at all"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+    ] {
+        let (code, said) = worker(&[], &[endpoint, (variable, value)]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(variable), "{said}");
+    }
+}
+
+#[test]
 fn the_health_check_of_a_worker_that_is_not_there_fails() {
     // Nothing listens on the discard port.
     let (code, said) = worker(&["healthcheck"], &[("METRICS_ADDR", "127.0.0.1:9")]);
