@@ -22,6 +22,8 @@ temporal_version=1.9.1
 moto_version=5.2.5 # the S3 server of the tests
 schemathesis_version=4.32.5 # with which the tests ask the API what its description says
 shellcheck_version=0.11.0
+cargo_deny_version=0.20.2 # what dependencies may be like
+cargo_shear_version=1.14.0 # finds dependencies that nothing uses
 
 cargo_leptos_home=$cache/cargo-leptos-$cargo_leptos_version
 wasm_bindgen_home=$cache/wasm-bindgen-$wasm_bindgen_version
@@ -31,8 +33,10 @@ temporal_home=$cache/temporal-$temporal_version
 moto_home=$cache/moto-$moto_version
 schemathesis_home=$cache/schemathesis-$schemathesis_version
 shellcheck_home=$cache/shellcheck-$shellcheck_version
+cargo_deny_home=$cache/cargo-deny-$cargo_deny_version
+cargo_shear_home=$cache/cargo-shear-$cargo_shear_version
 
-export PATH="$cargo_leptos_home/bin:$wasm_bindgen_home/bin:$binaryen_home/node_modules/.bin:$PATH"
+export PATH="$cargo_leptos_home/bin:$wasm_bindgen_home/bin:$binaryen_home/node_modules/.bin:$cargo_deny_home/bin:$cargo_shear_home/bin:$PATH"
 
 target=${CARGO_TARGET_DIR:-$project/target}
 
