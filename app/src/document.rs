@@ -277,7 +277,12 @@ impl Site {
             account: None,
             has_passwords: true,
             has_provider: false,
-            loader: format!("{function}({:?}, {:?});", path("batchline.js"), path("batchline.wasm")).into(),
+            loader: format!(
+                "{function}({:?}, {:?});",
+                path("batchline.js"),
+                path("batchline.wasm")
+            )
+            .into(),
             check: CheckModule {
                 script: path("check.js"),
                 wasm: path("check.wasm"),

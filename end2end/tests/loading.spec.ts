@@ -20,7 +20,8 @@ test('the form for uploads is loaded for whoever turns to it, and what checks a 
 }) => {
   const loaded: string[] = [];
   page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
-  const modules = () => loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.match(/([a-z_]+?)(_\d+)?\.wasm$/)?.[1]);
+  const modules = () =>
+    loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.match(/([a-z_]+?)(_\d+)?\.wasm$/)?.[1]);
   await createUser(page);
   const live = page.locator('html[data-live]');
   await expect(live).toBeAttached();

@@ -71,7 +71,10 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
     let Options { directory, profile } = options;
     let app = wasm::compile("app", "split", *profile)?;
     let check = wasm::compile("check", "thread", *profile)?;
-    let inputs = hash([&app, &check, Path::new("style"), Path::new("public")], profile)?;
+    let inputs = hash(
+        [&app, &check, Path::new("style"), Path::new("public")],
+        profile,
+    )?;
     let marker = directory.join(BUILT_FROM);
     if fs::read_to_string(&marker).is_ok_and(|built| built == inputs) {
         return Ok(());
