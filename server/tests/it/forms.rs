@@ -1,4 +1,4 @@
-//! Forms of the pages, as they come from browsers without JavaScript, from scripts, and from elsewhere.
+//! The pages' forms, posted by browsers without JavaScript, by scripts, and from other sites.
 
 use reqwest::{
     Client, Response, StatusCode,
@@ -18,7 +18,7 @@ fn client() -> Client {
         .unwrap()
 }
 
-/// Posts a form as a browser does that came from this page.
+/// Posts a form as a browser on this page does.
 async fn post(app: &TestApp, function: &str, referer: Option<&str>, body: &str) -> Response {
     let mut request = client()
         .post(format!("{}/rpc/{function}", app.web))
@@ -74,7 +74,7 @@ async fn a_form_leads_to_pages_of_ours_alone() {
     let plain = format!("{}/users/{user_id}", app.web);
     let done = post(&app, "update-user", Some(&plain), &update).await;
     assert_eq!(location(&done), format!("/users/{user_id}"));
-    // A function that leads elsewhere does so.
+    // A function that redirects elsewhere still does.
     let done = post(
         &app,
         "delete-user",
@@ -117,7 +117,7 @@ async fn what_was_wrong_with_a_form_is_shown_once_and_only_if_we_said_it() {
     assert!(html.contains("Enter an email address like"), "{html}");
     assert!(html.contains("Zoë"), "what was typed is there");
 
-    // A long text doesn't make the cookie longer than browsers take.
+    // A long text doesn't make the cookie too long for browsers.
     let body = format!("name={}&email=nobody", "%F0%9F%8E%88".repeat(5000));
     let failed = post(&app, "create-user", Some(&home), &body).await;
     let cookie = failed.headers()[SET_COOKIE].to_str().unwrap();
@@ -189,12 +189,12 @@ async fn what_the_caller_did_wrong_is_never_our_fault() {
             error["message"].as_str().unwrap().ends_with(['.', 'd']),
             "{error}"
         );
-        // A person is led back, or told.
+        // A person is redirected back, or sees a message.
         let home = format!("{}/users", app.web);
         let shown = post(&app, function, Some(&home), &body).await;
         assert_eq!(shown.status(), StatusCode::FOUND, "{function} {body}");
     }
-    // Bytes that are no text.
+    // Bytes that aren't text.
     let response = client()
         .post(format!("{}/rpc/create-user", app.web))
         .header(CONTENT_TYPE, FORM)
@@ -242,8 +242,8 @@ async fn server_functions_take_the_media_type_that_they_understand() {
     assert!(page.text().await.unwrap().contains("Page not found"));
 }
 
-/// After a form whose answer is a page at the form's own address, a reload from the address bar, a link or the choice of a
-/// theme asks for that address.
+/// A form that responds with a page leaves the browser at the form's own URL. A reload, a link or the choice of a theme
+/// then requests that URL.
 #[tokio::test]
 async fn the_address_of_a_form_leads_to_the_page_above_it() {
     let app = TestApp::start().await;
