@@ -14,8 +14,10 @@ use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_job},
     audit::{self, Event},
+    database,
     jobs::{list, query, transition, usage},
     maintenance, processing, saved_formats,
+    starter::{self, Order},
     temporal::{Assignment, Attempt},
 };
 
@@ -81,6 +83,7 @@ async fn obey(
             }
             Err(forbidden) => return Err(Error::Conflict(forbidden.to_string())),
         };
+        let event = Event::done(kind_of(command)).of_job(job.state.user_id, job_id);
         let changed = match status {
             JobStatus::Processing => {
                 if job.state.status != JobStatus::Paused
@@ -89,10 +92,20 @@ async fn obey(
                 {
                     continue;
                 }
-                run(backend, &job).await?
+                let order = Order {
+                    attempt: current.next(),
+                    actor: viewer.into(),
+                    event,
+                };
+                run(backend, &job, order).await?
             }
             status => {
-                let stopped = transition::stop(&backend.pool, current, status).await?;
+                let mut tx = database::begin(&backend.pool).await?;
+                let stopped = transition::stop(&mut tx, current, status).await?;
+                if stopped.is_some() {
+                    audit::record(&mut *tx, viewer, event).await?;
+                }
+                tx.commit().await?;
                 if stopped.is_some() {
                     backend.temporal.terminate_soon(current, status);
                 }
@@ -101,8 +114,6 @@ async fn obey(
         };
         // Without a change, somebody else was faster. Check again what the command means now.
         if let Some(job) = changed {
-            let event = Event::done(kind_of(command)).of_job(job.state.user_id, job_id);
-            audit::note(&backend.pool, viewer, event).await;
             return Ok(Commanded {
                 job,
                 has_changed: true,
@@ -197,21 +208,21 @@ async fn give(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool>
 
 /// Starts the job's next attempt. Temporal accepts the workflow first, and only then does the job appear as started. If
 /// this process dies in between, the first step of the workflow does the rest.
-async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
+async fn run(backend: &Backend, job: &Job, order: Order) -> Result<Option<Job>> {
     // The transition checks this too. Checking early avoids a workflow that can do nothing.
     usage::check_start(&backend.pool, job.state.user_id, &backend.quotas).await?;
-    let next = Attempt::of(job).next();
     let is_small =
         processing::is_small(job.bytes) && query::may_go_whole(&backend.pool, job.id).await?;
     let begun = if is_small {
-        backend.starter.start(next).await?
+        backend.starter.start(order.clone()).await?
     } else {
         let assignment = Assignment {
-            attempt: next,
+            attempt: order.attempt,
             bytes: job.bytes,
         };
         backend.temporal.start(assignment).await?;
-        transition::begin(&backend.pool, &backend.quotas, &[next], None)
+        let orders = std::slice::from_ref(&order);
+        starter::begin(&backend.pool, &backend.quotas, orders, None)
             .await?
             .pop()
     };
@@ -221,13 +232,17 @@ async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
     }
     match begun {
         Some(job) => Ok(Some(job)),
-        None => begun_by_its_workflow(backend, next).await,
+        None => begun_by_its_workflow(backend, order).await,
     }
 }
 
 /// Returns the job if its workflow was faster and has already begun, or even finished, this attempt.
-async fn begun_by_its_workflow(backend: &Backend, attempt: Attempt) -> Result<Option<Job>> {
-    let job = query::get(&backend.pool, attempt.job_id).await?;
+async fn begun_by_its_workflow(backend: &Backend, order: Order) -> Result<Option<Job>> {
+    let job = query::get(&backend.pool, order.attempt.job_id).await?;
     let stopped = matches!(job.state.status, JobStatus::Paused | JobStatus::Cancelled);
-    Ok((Attempt::of(&job) == attempt && !stopped).then_some(job))
+    if Attempt::of(&job) != order.attempt || stopped {
+        return Ok(None);
+    }
+    audit::note(&backend.pool, order.actor, order.event).await;
+    Ok(Some(job))
 }

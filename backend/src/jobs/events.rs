@@ -2,8 +2,8 @@
 //! sockets.
 //!
 //! A message carries the whole state and its version, so a late or lost one does no harm. Committing a `NOTIFY` takes a
-//! lock on the whole database. Changes of a job's status notify in their own transaction. Chunks are committed without,
-//! and a [`Publisher`] follows.
+//! lock on the whole database until the commit has reached the disk. Starts, stops and deletions notify in their own
+//! transaction. Uploads, chunks and small files are committed without, and a [`Publisher`] follows.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

@@ -13,7 +13,7 @@ use validator::{
 };
 
 use super::{
-    StepError, applied, content,
+    StepError, applied, begin, content,
     duplicates::{Duplicates, IdTable, Resolved},
 };
 use crate::{
@@ -42,7 +42,7 @@ const ENDED_PAUSE: Duration = Duration::from_secs(1);
 /// Begins the attempt, and plans its file unless that was done before. Returns the numbers of the chunks to validate,
 /// which excludes those that are already committed.
 pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>, StepError> {
-    transition::begin(&backend.pool, &backend.quotas, &[attempt], None).await?;
+    begin(backend, attempt, None).await?;
     let work = query::work(&backend.pool, attempt)
         .await?
         .ok_or(StepError::Outdated)?;
