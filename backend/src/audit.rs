@@ -133,7 +133,7 @@ pub(crate) async fn record(
     record_each(database, &[(actor.into(), event)]).await
 }
 
-/// Adds several events, in the transaction of what they are about.
+/// Adds several events. Pass the transaction that makes the changes.
 pub(crate) async fn record_each(
     database: impl PgExecutor<'_>,
     events: &[(Actor, Event<'_>)],

@@ -27,8 +27,8 @@ use validator::{Counts, FileError};
 
 use crate::{Backend, database, jobs::transition, storage::ReadError, temporal::Attempt};
 
-/// Lets the attempt begin unless it has: whoever asked for it may have died before they did. `workflow_id` names a workflow
-/// that it shares with others.
+/// Begins the attempt unless it has begun, because the process that requested it may have died first. `workflow_id`
+/// names a workflow that the attempt shares with others.
 async fn begin(
     backend: &Backend,
     attempt: Attempt,

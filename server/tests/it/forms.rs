@@ -265,7 +265,7 @@ async fn the_address_of_a_form_leads_to_the_page_above_it() {
     }
 }
 
-/// Fields of the server functions, and what strangers may put there.
+/// The server functions and their fields.
 const FUNCTIONS: [(&str, &[&str]); 11] = [
     ("create-user", &["name", "email"]),
     ("update-user", &["user_id", "name", "email"]),
@@ -319,7 +319,7 @@ const ODD: &[&str] = &[
     "%7B%22name%22%3A%22%5Cu0000%22%2C%22format%22%3A%7B%7D%7D",
 ];
 
-/// Text of a field, percent-encoded or not.
+/// Generates the text of a field, percent-encoded or not.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => prop::sample::select(ODD).prop_map(|text| text.as_bytes().to_vec()),
@@ -328,7 +328,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A form for these fields, most of them once, as its content type and body.
+/// Generates a form that has most of these fields once, as its content type and body.
 fn form(fields: &'static [&'static str]) -> impl Strategy<Value = (&'static str, Vec<u8>)> {
     let values = || prop::collection::vec((text(), 0..20u8), fields.len());
     let urlencoded = values().prop_map(move |values| {
@@ -364,14 +364,14 @@ fn form(fields: &'static [&'static str]) -> impl Strategy<Value = (&'static str,
     }
 }
 
-/// Whatever is posted to a server function is done or refused: it is never a failure of ours.
+/// A server function accepts or refuses any form, but never fails with an internal error.
 #[tokio::test]
 async fn server_functions_refuse_what_they_cannot_read() {
     let app = TestApp::start_set(&[("MAX_CHANGES_PER_MINUTE", "0")]).await;
     app.user().await;
     let client = client();
     let mut runner = TestRunner::default();
-    // What deletes the user comes last, so that the others have one.
+    // Deletes the user last, because the other functions need one.
     let (last, others): (Vec<_>, Vec<_>) = FUNCTIONS
         .into_iter()
         .partition(|(function, _)| *function == "delete-user");
@@ -393,7 +393,7 @@ async fn server_functions_refuse_what_they_cannot_read() {
                 *answers.entry(status.as_u16()).or_default() += 1;
             }
         }
-        // Some of them have reached the function.
+        // Some of the forms have reached the function.
         let reached = answers.keys().any(|status| ![404, 415].contains(status));
         assert!(reached, "{function}: {answers:?}");
     }
