@@ -1,5 +1,5 @@
-//! Who did what, and when: every query on the table `audit_events`, which can only be added to. Retention alone deletes
-//! from it, and PostgreSQL refuses that for the last 30 days.
+//! The audit: who did what, and when. Holds every query on the append-only table `audit_events`. Only retention deletes
+//! from it, and PostgreSQL refuses to delete events of the last 30 days.
 
 use chrono::{DateTime, Utc};
 use domain::{AuditEvent, AuditKind, JobId, Outcome, UserId};
@@ -11,7 +11,7 @@ use crate::{
     access::{Act, Means, Viewer, check_admin},
 };
 
-/// What happened, to whom and to which job.
+/// What happened, with the user and the job concerned.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event<'a> {
     pub kind: AuditKind,
@@ -62,7 +62,7 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Who acts.
+/// The author of an event.
 #[derive(Debug, Clone)]
 pub(crate) struct Actor {
     id: Option<UserId>,
@@ -73,7 +73,7 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Whoever has a shell on the server.
+    /// Returns the actor for a command that is run in a shell on the server.
     pub fn command_line() -> Self {
         Self {
             id: None,
@@ -84,7 +84,7 @@ impl Actor {
         }
     }
 
-    /// The schedule that deletes what has been kept long enough.
+    /// Returns the actor for the schedule that deletes old data.
     pub fn retention() -> Self {
         Self {
             id: None,
@@ -124,7 +124,7 @@ impl From<&Viewer> for Actor {
     }
 }
 
-/// Adds an event, in the transaction of what it is about where there is one.
+/// Adds an event. Pass the transaction that makes the change, if there is one.
 pub(crate) async fn record(
     database: impl PgExecutor<'_>,
     actor: impl Into<Actor>,
@@ -133,7 +133,7 @@ pub(crate) async fn record(
     record_each(database, &[(actor.into(), event)]).await
 }
 
-/// Adds several events, in the transaction of what they are about.
+/// Adds several events. Pass the transaction that makes the changes.
 pub(crate) async fn record_each(
     database: impl PgExecutor<'_>,
     events: &[(Actor, Event<'_>)],
@@ -141,9 +141,9 @@ pub(crate) async fn record_each(
     add(database, events, false).await
 }
 
-/// Adds an event about what has happened already. If that can't be done, the log has it.
+/// Adds an event about something that has already happened. If that fails, the event goes to the log.
 ///
-/// Refused accesses and downloads cost a client nothing to repeat, so the same one is added once a minute.
+/// Refused accesses and downloads cost a client nothing to repeat, so identical ones are added once a minute.
 pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_>) {
     let once_a_minute = matches!(event.kind, AuditKind::Access | AuditKind::Download);
     let events = [(actor.into(), event)];
@@ -152,8 +152,8 @@ pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_
     }
 }
 
-/// Adds events, and logs them; with `once_a_minute` only those that the last minute doesn't have. Only the latest 2,000
-/// events of a kind are searched, which an index finds, however many there are.
+/// Adds events and logs them. With `once_a_minute`, skips events that equal one of the last minute. That search reads at
+/// most the latest 2,000 events of a kind, through an index, however many there are.
 async fn add(
     database: impl PgExecutor<'_>,
     events: &[(Actor, Event<'_>)],
@@ -220,9 +220,9 @@ async fn add(
     Ok(())
 }
 
-/// Deletes up to `limit` events that are more than `days` days old, oldest first. Returns how many it has deleted.
+/// Deletes up to `limit` events that are more than `days` days old, oldest first. Returns the number of deleted events.
 pub(crate) async fn delete_old(tx: &mut PgConnection, days: u64, limit: i64) -> sqlx::Result<u64> {
-    // By their ids, which an index has in order; times follow them closely enough.
+    // Ordered by id, for which there is an index. Ids follow the times closely enough.
     let deleted = sqlx::query!(
         "delete from audit_events where id in (
              select id from (select id, at from audit_events order by id limit $2) as oldest
@@ -236,20 +236,20 @@ pub(crate) async fn delete_old(tx: &mut PgConnection, days: u64, limit: i64) -> 
     Ok(deleted.rows_affected())
 }
 
-/// Which events are wanted.
+/// Selects events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AuditFilter {
-    /// Who acted, or whom it concerns.
+    /// The user who acted, or who is concerned.
     pub user_id: Option<UserId>,
     pub kind: Option<AuditKind>,
 }
 
 /// A page of events, newest first.
 pub struct AuditPage {
-    /// Its number, from 1.
+    /// The page number, from 1.
     pub page: u64,
     pub events: Vec<AuditEvent>,
-    /// On all pages.
+    /// The number of events on all pages.
     pub total: u64,
 }
 
@@ -257,7 +257,7 @@ impl AuditPage {
     pub const SIZE: u64 = 50;
 }
 
-/// Returns the page of this number, or the last one where there are fewer. For admins.
+/// Returns the page with this number, or the last one if there are fewer. Requires an admin.
 pub async fn page(
     backend: &Backend,
     viewer: &Viewer,
@@ -297,10 +297,10 @@ pub async fn page(
     })
 }
 
-/// Events that are read at a time.
+/// The number of events read at a time.
 const PIECE: i64 = 1000;
 
-/// Returns all events under the filter, oldest first, each as a line of JSON. For admins.
+/// Returns all events that match the filter, oldest first, each as a line of JSON. Requires an admin.
 pub async fn export(
     backend: &Backend,
     viewer: &Viewer,
@@ -309,7 +309,7 @@ pub async fn export(
     check_admin(&backend.pool, viewer, Act::Read).await?;
     note(&backend.pool, viewer, Event::done(AuditKind::ReadAudit)).await;
     let pool = backend.pool.clone();
-    // What comes in meanwhile would lengthen an export without end.
+    // Without this bound, new events could keep an export going forever.
     let last = sqlx::query_scalar!(r#"select coalesce(max(id), 0) as "last!" from audit_events"#)
         .fetch_one(&pool)
         .await?;

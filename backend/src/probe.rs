@@ -1,4 +1,4 @@
-//! Asks a process of ours whether it is well, for the health checks of containers.
+//! Sends the health check of a container to a process of this installation.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -13,8 +13,8 @@ use tokio::{
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Succeeds when `path` at this address answers with 200. For an address that stands for all of a
-/// machine's, the machine itself is asked.
+/// Succeeds if `path` at this address responds with 200. Replaces an unspecified address, such as `0.0.0.0`, by the
+/// loopback address.
 pub async fn probe(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {

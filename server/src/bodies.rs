@@ -1,4 +1,4 @@
-//! Bounds on the bodies of requests: bytes, time, and the parts of a multipart form. They hold whatever reads the body.
+//! Limits on the bodies of requests: size, time, and the parts of a multipart form. They apply whatever reads the body.
 
 use std::{
     fmt,
@@ -28,7 +28,7 @@ mod form;
 #[cfg(test)]
 mod form_agreement;
 
-/// What a body may be like.
+/// The limits of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     bytes: u64,
@@ -37,7 +37,7 @@ pub struct BodyLimits {
 }
 
 impl BodyLimits {
-    /// `bytes` is the size of the largest body.
+    /// `bytes` is the maximum size of the body.
     pub fn new(limits: &Limits, bytes: u64) -> Self {
         Self {
             bytes,
@@ -51,7 +51,7 @@ impl BodyLimits {
     }
 }
 
-/// Why a body isn't read on.
+/// Why reading a body stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Excess {
     Bytes(u64),
@@ -92,8 +92,8 @@ impl Excess {
     }
 }
 
-/// Answers 413 or 408 in place of the handler whose request's body goes beyond the limits; with a `Content-Length`
-/// beyond them, before anything is read.
+/// Responds with 413 or 408, in place of the handler, if the body exceeds the limits. If its `Content-Length` does,
+/// nothing is read.
 pub async fn limit(State(limits): State<BodyLimits>, request: Request, next: Next) -> Response {
     if content_length(request.headers()).is_some_and(|length| length > limits.bytes) {
         return Excess::Bytes(limits.bytes).into_response();
@@ -108,20 +108,20 @@ pub async fn limit(State(limits): State<BodyLimits>, request: Request, next: Nex
     let request = request.map(|body| watched.wrap(body));
     let response = next.run(request).await;
     match excess.get() {
-        // The handler may have had what it needs.
+        // The handler may already have had what it needs.
         Some(excess) if !response.status().is_success() => excess.clone().into_response(),
         _ => response,
     }
 }
 
-/// Returns what the request says of the size of its body.
+/// Returns the `Content-Length` of a request.
 pub fn content_length(headers: &HeaderMap) -> Option<u64> {
-    // hyper has refused what is no number; one of more than 64 bits is larger than anything.
+    // hyper has already refused text that isn't a number. A length of more than 64 bits exceeds any limit.
     let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
     Some(length.parse().unwrap_or(u64::MAX))
 }
 
-/// The boundary of a multipart form (RFC 2046, 5.1.1).
+/// Returns the boundary of a multipart form (RFC 2046, section 5.1.1).
 pub fn boundary(headers: &HeaderMap) -> Option<String> {
     let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let (media_type, parameters) = kind.split_once(';')?;
@@ -139,7 +139,7 @@ pub fn boundary(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// A body as far as it has been read.
+/// A body that is checked while it is read.
 struct Watched {
     limits: BodyLimits,
     bytes: u64,
@@ -161,7 +161,7 @@ impl Watched {
             match checked {
                 Ok(piece) => Some((Ok(piece), Some((watched, body)))),
                 Err(excess) => {
-                    // An error says that one is there already.
+                    // An error means that one is already set.
                     let _ = watched.excess.set(excess.clone());
                     Some((Err(axum::Error::new(excess)), None))
                 }
@@ -190,7 +190,7 @@ mod tests {
         *,
     };
 
-    /// What forms are made of, in any order.
+    /// The building blocks of forms, in any order.
     fn fragments() -> impl Strategy<Value = Vec<u8>> {
         let fragment = prop_oneof![
             4 => Just(&b"--xyz"[..]),

@@ -1,7 +1,7 @@
-//! The server process: pages, REST API, WebSocket, health.
+//! The server process: pages, REST API, WebSocket and health checks.
 //!
-//! **Invariant.** It knows nothing of the worker, and the worker nothing of it: they meet in
-//! Postgres, in the storage and in Temporal. There is no SQL here, and no rule about rows.
+//! **Invariant.** The server and the worker don't know each other. They meet in PostgreSQL, in the storage and in
+//! Temporal. There is no SQL here, and no rule about rows.
 
 // The types of Leptos views nest deeply.
 #![recursion_limit = "512"]
@@ -53,8 +53,7 @@ use crate::{
     state::{AppState, SignInWays, Stopping},
 };
 
-/// How long requests under way may take to end when the server is told to stop.
-/// The process ends within ten seconds.
+/// How long requests in progress may take to finish during a shutdown. The process must end within ten seconds.
 const GRACE: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
@@ -75,13 +74,13 @@ fn main() -> ExitCode {
 async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let auth = config.auth()?;
     let openid = config.openid()?;
-    // First the addresses: a port in use is said before anything is waited for.
+    // Bind first, so that a port in use is reported before anything is waited for.
     let web = program::bind(config.web_addr, "WEB_ADDR").await?;
     let api = program::bind(config.api_addr, "API_ADDR").await?;
     let monitored = program::bind(config.server_metrics_addr, "SERVER_METRICS_ADDR").await?;
     let (web_addr, api_addr) = (web.local_addr()?, api.local_addr()?);
     let metrics_addr = monitored.local_addr()?;
-    // Port 0 was any.
+    // Replaces port 0 by the actual port.
     config.web_addr = web_addr;
 
     let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
@@ -131,7 +130,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let stopped = async {
         program::asked_to_stop().await?;
         tracing::info!("server stops");
-        // An error only says that everything has ended already.
+        // An error means that everything has already ended.
         let _ = stop.send(true);
         tokio::time::sleep(GRACE).await;
         anyhow::Ok(())
@@ -171,7 +170,7 @@ async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::
     Ok(())
 }
 
-/// Writes a line for each file that belongs to nothing, and for each job without one of its files.
+/// Prints a line for each file that belongs to nothing, and for each job with a missing file.
 async fn check_storage(
     config: ServerConfig,
     remove: bool,
@@ -209,7 +208,7 @@ async fn check_storage(
     Ok(())
 }
 
-/// Asks for a password twice at a terminal, or reads one line.
+/// Asks for a password twice on a terminal. Otherwise reads one line.
 fn read_password() -> anyhow::Result<String> {
     if !stdin().is_terminal() {
         let mut line = String::new();

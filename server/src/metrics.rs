@@ -1,4 +1,4 @@
-//! The server's Prometheus metrics. Labels have names of ours only, whatever requests say.
+//! The server's Prometheus metrics. Labels use only names of ours, never text from requests.
 
 use std::{
     pin::Pin,
@@ -22,7 +22,7 @@ use prometheus::{
 
 use crate::state::AppState;
 
-/// Seconds: from a static file to an upload of gigabytes.
+/// In seconds, from a static file to an upload of gigabytes.
 const BUCKETS: [f64; 12] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
 ];
@@ -40,7 +40,7 @@ pub struct Metrics {
     removals: IntGauge,
 }
 
-/// What is refused when there is too much of it.
+/// The kinds of requests that are refused beyond a limit.
 #[derive(Debug, Clone, Copy)]
 pub enum Limited {
     Changes,
@@ -128,18 +128,18 @@ impl Metrics {
         registry.register(Box::new(metrics.jobs.clone()))?;
         registry.register(Box::new(metrics.removals.clone()))?;
         for limited in Limited::ALL {
-            // There from the start, so that the first refusal shows as an increase.
+            // Exists from the start, so that the first refusal shows as an increase.
             metrics.refused(limited);
         }
         Ok(metrics)
     }
 
-    /// Returns the counter of what is refused of this kind.
+    /// Returns the counter of refusals of this kind.
     pub fn refused(&self, limited: Limited) -> IntCounter {
         self.refused.with_label_values(&[limited.as_str()])
     }
 
-    /// Counts a request as in flight until its response is sent, or dropped.
+    /// Counts a request as in flight until its response is sent or dropped.
     pub fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
@@ -167,7 +167,7 @@ impl Metrics {
         })
     }
 
-    /// A request was answered after this time.
+    /// Records the response to a request and its duration.
     pub fn answered(
         &self,
         route: Option<&MatchedPath>,
@@ -181,8 +181,8 @@ impl Metrics {
         seconds.observe(took.as_secs_f64());
     }
 
-    /// Returns all of them in Prometheus' text format. While the database doesn't answer, the jobs are left out, and the
-    /// deletion queue stays as it was.
+    /// Returns all metrics in Prometheus' text format. While the database doesn't respond, omits the jobs and repeats
+    /// the last size of the deletion queue.
     pub async fn text(&self, state: &AppState) -> anyhow::Result<String> {
         let running = [
             (Limited::Sockets, state.sockets.open()),
@@ -233,7 +233,7 @@ fn status_label(status: StatusCode) -> &'static str {
     }
 }
 
-/// A request in flight, until this is dropped.
+/// Counts a request as in flight until it is dropped.
 pub struct InFlight(IntGauge);
 
 impl Drop for InFlight {
@@ -242,11 +242,11 @@ impl Drop for InFlight {
     }
 }
 
-/// A body whose bytes are counted.
+/// A body that counts its bytes.
 struct Counted {
     body: Body,
     bytes: IntCounter,
-    /// Counts until it is dropped.
+    /// Held until the body is dropped.
     _in_flight: Option<InFlight>,
 }
 

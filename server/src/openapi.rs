@@ -1,5 +1,5 @@
-//! Completes the description of the API with what holds for all of it: how errors look, which there are, which bodies are
-//! required, and a name for each operation that no other has.
+//! Completes the OpenAPI description with everything that applies to all operations: the format and kinds of errors,
+//! which bodies are required, and a unique id for each operation.
 
 use backend::accounts::Auth;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::problem::{Problem, ProblemKind};
 
 const PROBLEM: &str = "application/problem+json";
 
-/// What any request may be answered with, besides what its operation says.
+/// The responses that any request may receive, in addition to those of its operation.
 const ALWAYS: [(&str, &str); 6] = [
     ("400", "the request is malformed, as without a Host"),
     (
@@ -35,10 +35,10 @@ const ALWAYS: [(&str, &str); 6] = [
     ),
 ];
 
-/// What a request that changes something may be answered with.
+/// The responses that a request with a change may receive.
 const ON_CHANGES: [(&str, &str); 1] = [("429", "too many changes came from this address")];
 
-/// What a request with a body may be answered with.
+/// The responses that a request with a body may receive.
 const ON_BODIES: [(&str, &str); 3] = [
     ("408", "the body stopped coming"),
     ("413", "the body is too large"),
@@ -52,7 +52,7 @@ const WRONG_VALUE: (&str, &str) = (
 
 const NOT_FOUND: (&str, &str) = ("404", "there is none of this id");
 
-/// Returns the whole description as it is served.
+/// Returns the complete description as served.
 pub fn complete(mut description: OpenApi, auth: Auth) -> Value {
     describe_security(&mut description, auth);
     describe_problems(&mut description);
@@ -70,11 +70,12 @@ pub fn complete(mut description: OpenApi, auth: Auth) -> Value {
         }
     }
     let mut description = serde_json::to_value(description).expect("it has no keys but texts");
-    // utoipa has no `contains`.
+    // utoipa doesn't support `contains`.
     let header = &mut description["components"]["schemas"]["HeaderKey"];
     header["contains"] = json!({"type": "string", "pattern": "\\S"});
     header["minContains"] = json!(2);
-    // Nor an example beside a reference. Swagger UI begins with it; without one it makes something up.
+    // Nor does it support an example beside a reference. Swagger UI shows the example first and would otherwise invent
+    // one.
     for form in ["UploadForm", "CheckForm"] {
         let fields = &mut description["components"]["schemas"][form]["properties"];
         fields["format"]["example"] = json!({});
@@ -84,7 +85,7 @@ pub fn complete(mut description: OpenApi, auth: Auth) -> Value {
     description
 }
 
-/// By a token or a session. Where nobody has to sign in, by neither too.
+/// Allows a token or a session and, if sign-in is disabled, neither.
 fn describe_security(description: &mut OpenApi, auth: Auth) {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -113,7 +114,7 @@ fn describe_security(description: &mut OpenApi, auth: Auth) {
 }
 
 fn complete_operation(operation: &mut Operation, is_change: bool) {
-    // The names of functions repeat themselves; with the tag before them they don't.
+    // Function names repeat. A prefix with the tag makes them unique.
     let tag = operation.tags.iter().flatten().next();
     if let (Some(tag), Some(name)) = (tag, &operation.operation_id) {
         operation.operation_id = Some(format!("{tag}_{name}"));
@@ -125,7 +126,7 @@ fn complete_operation(operation: &mut Operation, is_change: bool) {
                 let RefOr::T(content) = content else {
                     continue;
                 };
-                // `Option<T>` is one of `null` and `T`, where what is meant is that there may be no body.
+                // `Option<T>` becomes one of `null` and `T`, but it means that the body is optional.
                 if let Some(RefOr::T(Schema::OneOf(one_of))) = &content.schema {
                     content.schema = one_of
                         .items
@@ -171,12 +172,12 @@ fn complete_operation(operation: &mut Operation, is_change: bool) {
     }
 }
 
-/// What several operations answer with, under `components`.
+/// Returns a reference to a response that several operations share, under `components`.
 fn general(status: &str) -> RefOr<Response> {
     Ref::new(format!("#/components/responses/{status}")).into()
 }
 
-/// The general responses, each with an example of every kind of problem that has its status.
+/// Adds the shared responses, each with an example of every kind of problem with its status.
 fn describe_problems(description: &mut OpenApi) {
     let components = description.components.get_or_insert_with(Components::new);
     let statuses = ALWAYS
@@ -195,7 +196,7 @@ fn describe_problems(description: &mut OpenApi) {
     }
 }
 
-/// A problem with this status, and an example of each kind that an operation answers with.
+/// Returns a problem with this status, with an example of each kind that an operation may return.
 fn problem(status: &str) -> Content {
     let kinds = ProblemKind::ALL
         .iter()

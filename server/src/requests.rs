@@ -1,5 +1,5 @@
-//! The id of each request, its span in the log, a line for each request that may have changed something, and what the
-//! metrics count of it.
+//! Request ids, spans in the log, a log line for each request that may have changed something, and the metrics of
+//! requests.
 
 use std::time::Instant;
 
@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use crate::{metrics::Metrics, serve::Ends};
 
-/// The id that a response carries is the one under which its errors are logged.
+/// The header with the request's id, under which its errors are logged.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Characters of what a caller says that are logged.
+/// The maximum number of logged characters of text from a request.
 const MAX_LOGGED_CHARS: usize = 64;
 const MAX_LOGGED_PATH_CHARS: usize = 200;
 
-/// Gives the request an id of ours. The caller's own is logged beside it.
+/// Assigns an id to the request. The caller's own id is logged beside it.
 pub async fn trace(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let in_flight = metrics.begin();
     let route = request.extensions().get::<MatchedPath>().cloned();

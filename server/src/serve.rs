@@ -1,4 +1,4 @@
-//! Serves a router over TCP. In place of `axum::serve`, which has no time-outs and no bound on connections.
+//! Serves a router over TCP. Replaces `axum::serve`, which has no timeouts and no limit on connections.
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -16,19 +16,19 @@ use tower::ServiceExt;
 
 use crate::{connection::PatientStream, limits::Limits, state::Stopping};
 
-/// How long nothing is accepted after the system had no room for a connection.
+/// How long to pause after the system had no resources for a new connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// Between whom a request's connection is.
+/// The addresses of both ends of a request's connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Ends {
     pub local: SocketAddr,
     pub peer: SocketAddr,
 }
 
-/// Serves until `stopping`, and then until every connection has ended its request.
+/// Serves until `stopping` resolves, and then until every connection has finished its request.
 ///
-/// `connections` has a permit for each connection that there may be.
+/// `connections` holds one permit per allowed connection.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -64,7 +64,7 @@ pub async fn serve(
                 continue;
             }
         };
-        // Gone already, if this fails.
+        // Fails if the client has already disconnected.
         let Ok(ends) = stream.local_addr().map(|local| Ends { local, peer }) else {
             continue;
         };

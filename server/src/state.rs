@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! State shared by the handlers.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -23,7 +23,7 @@ pub struct AppState {
     pub sign_in: SignInWays,
     pub hub: ProgressHub,
     pub site: Site,
-    /// Directory of the site's files.
+    /// The directory of the site's files.
     pub site_root: PathBuf,
     pub pages: PagesPort,
     pub stopping: Stopping,
@@ -36,7 +36,7 @@ pub struct AppState {
     pub sign_in_rate: SignInRate,
 }
 
-/// How people sign in, where they do.
+/// The ways to sign in.
 #[derive(Clone)]
 pub struct SignInWays {
     pub has_passwords: bool,
@@ -48,14 +48,14 @@ pub struct SignInWays {
 #[derive(Debug, Clone, Copy)]
 pub struct PagesPort(pub u16);
 
-/// Becomes true when the server is about to stop.
+/// Signals the start of the server's shutdown.
 #[derive(Clone)]
 pub struct Stopping(pub watch::Receiver<bool>);
 
 impl Stopping {
-    /// Resolves when the server is about to stop.
+    /// Resolves when the server is about to shut down.
     pub async fn wait(&mut self) {
-        // An error says that the sender is gone, which means the same.
+        // An error means that the sender is gone, so the server is shutting down, too.
         let _ = self.0.wait_for(|stopping| *stopping).await;
     }
 }
@@ -90,7 +90,7 @@ impl AppState {
         })
     }
 
-    /// The page to sign in as everybody sees it.
+    /// Returns the page for signing in, without any errors.
     pub fn sign_in_page(&self) -> pages::SignIn<'_> {
         let provider = self.sign_in.provider.as_deref();
         pages::SignIn {

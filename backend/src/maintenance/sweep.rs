@@ -1,11 +1,11 @@
-//! Removes what nobody can see any more: files and chunks, in small steps.
+//! Removes files and chunks that are no longer visible, in small steps.
 
 use sqlx::PgPool;
 
 use crate::{Result, Storage, database, deletion_queue, ledger};
 
-/// Begins to remove what is due. The answer to whoever asked for a deletion doesn't wait for it, and if
-/// this process dies a worker goes on.
+/// Starts to process the deletion queue in the background. The response to a deletion doesn't wait for it, and if this
+/// process dies, a worker continues.
 pub(crate) fn sweep_soon(pool: &PgPool, storage: &Storage) {
     let (pool, storage) = (pool.clone(), storage.clone());
     tokio::spawn(async move {
@@ -15,14 +15,14 @@ pub(crate) fn sweep_soon(pool: &PgPool, storage: &Storage) {
     });
 }
 
-/// Removes all that is due.
+/// Removes everything that can be removed now.
 pub(super) async fn sweep(pool: &PgPool, storage: &Storage) -> Result<()> {
     while step(pool, storage).await? {}
     Ok(())
 }
 
-/// Removes a part of what is due; returns whether there may be more. What another process is removing at
-/// the moment is left to it.
+/// Removes some of the data in the queue. Returns whether there may be more. Skips entries that another process is
+/// handling.
 async fn step(pool: &PgPool, storage: &Storage) -> Result<bool> {
     let mut tx = database::begin(pool).await?;
     let Some(removal) = deletion_queue::next(&mut tx).await? else {

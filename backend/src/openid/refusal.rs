@@ -1,34 +1,34 @@
 use std::fmt;
 
-/// Why a sign-in with the provider has come to nothing. [`Refusal::sentence`] is for whoever tried, and `Display` for
-/// the audit.
+/// Why a sign-in through the provider failed. [`Refusal::sentence`] is for the person who tried, and `Display` for the
+/// audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The provider doesn't answer, or not in a way that can be understood. The log has more.
+    /// The provider doesn't respond, or its response is malformed. The log has details.
     Unavailable,
-    /// They changed their mind, or the provider doesn't let them in.
+    /// The person cancelled, or the provider refused them.
     Denied,
-    /// The response belongs to no sign-in that this browser began.
+    /// The response belongs to no sign-in that this browser started.
     NotBegunHere,
     /// The response comes from another provider (RFC 9207).
     OtherIssuer,
-    /// The provider answered with an error, such as `server_error`. The log has it.
+    /// The provider responded with an error, such as `server_error`, which is in the log.
     Failed,
-    /// The provider doesn't know the code, or gave it for another sign-in.
+    /// The provider doesn't know the code, or issued it for another sign-in.
     InvalidCode,
-    /// What the provider says about somebody isn't signed by it, for us and for this sign-in.
+    /// The ID token isn't signed by the provider, for us and for this sign-in.
     InvalidToken,
     NoEmail,
     EmailNotVerified,
     DomainNotAllowed,
     /// No admin has created a user with the email address.
     NoSuchUser,
-    /// The user with the email address is somebody else to the provider.
+    /// The user with the email address is linked to another subject.
     OtherSubject,
 }
 
 impl Refusal {
-    /// Returns what happened and what to do. `provider` is what people know the provider by.
+    /// Returns what happened and what to do. `provider` is the name that people know.
     pub fn sentence(&self, provider: &str) -> String {
         match self {
             Self::Unavailable => {
@@ -68,7 +68,7 @@ impl Refusal {
         }
     }
 
-    /// Whether trying again later can help.
+    /// Returns whether trying again later can help.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable | Self::Failed)
     }

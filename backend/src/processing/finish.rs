@@ -1,4 +1,4 @@
-//! The last step: the final status.
+//! The last step: sets the final status.
 
 use super::StepError;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     temporal::Attempt,
 };
 
-/// Marks the attempt as completed, once every row has its verdict, and saves the format that was given.
+/// Marks the attempt as completed once every row has a verdict, and saves the given format.
 pub async fn complete(backend: &Backend, attempt: Attempt) -> Result<(), StepError> {
     let mut tx = database::begin(&backend.pool).await?;
     let Some(job) = query::completing(&mut *tx, attempt).await? else {
@@ -26,7 +26,7 @@ pub async fn complete(backend: &Backend, attempt: Attempt) -> Result<(), StepErr
     if transition::complete(tx, attempt).await? {
         return Ok(());
     }
-    // It is over already, or rows are missing.
+    // Either the attempt is already over, or rows are missing.
     Err(match ledger::missing_rows(&backend.pool, attempt).await? {
         None => StepError::Outdated,
         Some(rows) => StepError::Defect(anyhow::anyhow!("{rows} rows have no verdict")),

@@ -20,18 +20,18 @@ use crate::{
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RowsQuery {
-    /// From 1.
+    /// The page number, from 1.
     #[param(default = 1, minimum = 1, maximum = 4294967295_u64, required = false)]
     page: u64,
     #[param(default = 20, minimum = 1, maximum = 1000, required = false)]
     size: u32,
     #[param(required = false)]
     filter: RowFilter,
-    /// Only rows with exactly this transaction id; if there are none, those whose id or description contains
-    /// it, whatever the case.
+    /// Only rows with exactly this transaction id. If there are none, rows whose id or description contains the text,
+    /// ignoring case.
     #[param(max_length = 255, pattern = "^[^\\u0000]*$")]
     q: Option<String>,
-    /// Instead of `page`, `filter` and `q`: the page that holds the row of this number.
+    /// The page that contains the row with this number. Replaces `page`, `filter` and `q`.
     #[param(minimum = 1)]
     row: Option<u64>,
 }

@@ -26,12 +26,12 @@ use crate::{
 pub struct CreateUser {
     #[schema(value_type = UserName)]
     name: String,
-    /// Unique, whatever its case.
+    /// Unique, ignoring case.
     #[schema(value_type = Email)]
     email: String,
 }
 
-/// What to change of a user; what is left out stays.
+/// Changes to a user. Omitted fields stay as they are.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateUser {

@@ -1,20 +1,20 @@
-//! The parts of a multipart form as they come in: how many there are, and what must be held of them. Pure.
+//! The parts of a multipart form as they arrive: their number, and how much of them must be held in memory. Pure.
 
 use std::fmt;
 
 use memchr::memmem;
 
-/// How much of a form its reader would hold.
+/// Limits on what a reader of a form holds in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct FormLimits {
     pub parts: usize,
-    /// Also for what comes before the first boundary.
+    /// Also limits the bytes before the first boundary.
     pub part_header_bytes: usize,
-    /// Content of a part that isn't a file.
+    /// The maximum content of a part that isn't a file.
     pub field_bytes: u64,
 }
 
-/// Which limit a form goes beyond.
+/// The limit that a form exceeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormExcess {
     Preamble(usize),
@@ -42,10 +42,10 @@ impl fmt::Display for FormExcess {
     }
 }
 
-/// Follows a multipart form as multer reads it. multer itself holds whatever comes before a part's content.
+/// Follows a multipart form in parallel with multer, which itself holds everything before a part's content in memory.
 pub struct Form {
     limits: FormLimits,
-    /// The line end and boundary that end a part's content.
+    /// The line end and the boundary after a part's content.
     delimiter: Vec<u8>,
     pub(super) place: Place,
     pub(super) parts: usize,
@@ -53,7 +53,7 @@ pub struct Form {
 
 pub(super) enum Place {
     Preamble(Search),
-    /// What follows a boundary, up to an empty line.
+    /// Between a boundary and an empty line.
     Header {
         head: Vec<u8>,
         end: Search,
@@ -78,13 +78,13 @@ impl Form {
         }
     }
 
-    /// Follows the form through its next bytes. After a refusal there is nothing more to ask.
+    /// Follows the form through its next bytes. Must not be called again after an error.
     pub fn check(&mut self, mut piece: &[u8]) -> Result<(), FormExcess> {
         let limits = self.limits;
         while !piece.is_empty() {
             match &mut self.place {
                 Place::Preamble(search) => {
-                    // The first boundary needs no line before it.
+                    // The first boundary needs no line end before it.
                     let found = search.find(&self.delimiter[2..], piece);
                     if search.seen - found.map_or(0, |end| piece.len() - end)
                         > limits.part_header_bytes + self.delimiter.len()
@@ -98,7 +98,7 @@ impl Form {
                 Place::Header { head, end } => {
                     let found = end.find(b"\r\n\r\n", piece);
                     let part = &piece[..found.unwrap_or(piece.len())];
-                    // The last boundary is marked by two more hyphens.
+                    // Two more hyphens mark the last boundary.
                     head.extend_from_slice(&part[..part.len().min(limits.part_header_bytes)]);
                     if head.starts_with(b"--") {
                         self.place = Place::Epilogue;
@@ -150,16 +150,16 @@ impl Place {
     }
 }
 
-/// A search in bytes that come piece by piece.
+/// A search in bytes that arrive in pieces.
 #[derive(Default)]
 pub(super) struct Search {
-    /// The last bytes before the piece, in which the needle may begin.
+    /// The last bytes before the current piece, in which a match may begin.
     pub(super) tail: Vec<u8>,
     seen: usize,
 }
 
 impl Search {
-    /// Returns where in the piece the needle, always the same, ends.
+    /// Returns the position in the piece at which a match ends. The needle must always be the same.
     fn find(&mut self, needle: &[u8], piece: &[u8]) -> Option<usize> {
         self.seen += piece.len();
         let kept = needle.len() - 1;
@@ -190,7 +190,7 @@ mod tests {
         field_bytes: 50,
     };
 
-    /// What comes of a form, however it is cut.
+    /// Returns the result for a form, which must not depend on how it is cut.
     fn check(form: &[u8]) -> Result<(), FormExcess> {
         let cut = |size: usize| {
             let mut checked = Form::new("xyz", LIMITS);

@@ -1,11 +1,11 @@
-//! What must hold for a form of any bytes in any pieces, for property tests and for fuzzing: the watched form and multer,
-//! which reads it afterwards, agree, and neither holds more than the limits.
+//! Properties of forms with any bytes in any pieces, for property tests and fuzzing: the watched form and multer, which
+//! reads it afterwards, agree, and neither exceeds the limits.
 
 use futures::{executor::block_on, stream};
 
 use super::form::{Form, FormExcess, FormLimits, Place};
 
-/// Small, so that they are met.
+/// Small enough for tests to reach them.
 const LIMITS: FormLimits = FormLimits {
     parts: 3,
     part_header_bytes: 100,
@@ -20,7 +20,7 @@ pub struct Part {
     pub content: Vec<u8>,
 }
 
-/// Cuts a form into pieces of these sizes, over and over.
+/// Cuts a form into pieces of these sizes, which repeat.
 fn pieces<'a>(mut form: &'a [u8], cuts: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let mut sizes = cuts.iter().cycle();
     std::iter::from_fn(move || {
@@ -30,16 +30,16 @@ fn pieces<'a>(mut form: &'a [u8], cuts: &'a [u8]) -> impl Iterator<Item = &'a [u
     })
 }
 
-/// What multer has read of a form before its end, or before its limits or an error of its own.
+/// What multer has read of a form before its end, before a limit, or before an error of its own.
 struct Outcome {
     parts: Vec<Part>,
     has_ended: bool,
     excess: Option<FormExcess>,
-    /// Parts that the watched form has seen.
+    /// The number of parts that the watched form has seen.
     watched: usize,
 }
 
-/// Has multer read a form as far as the limits let it.
+/// Reads a form with multer as far as the limits allow.
 fn read(boundary: &str, form: &[u8], cuts: &[u8]) -> Outcome {
     let mut watched = Form::new(boundary, LIMITS);
     let mut excess = None;
@@ -93,7 +93,7 @@ fn held(form: &Form) -> usize {
     }
 }
 
-/// Panics unless a form of these bytes is read the same in these pieces and in one, within the limits.
+/// Panics unless a form of these bytes is read the same in these pieces and as a whole, within the limits.
 pub fn agree(boundary: &str, form: &[u8], cuts: &[u8]) {
     let read_whole = Form::new(boundary, LIMITS).check(form).err();
     let outcome = read(boundary, form, cuts);
@@ -104,7 +104,7 @@ pub fn agree(boundary: &str, form: &[u8], cuts: &[u8]) {
         outcome.parts.len(),
         outcome.watched
     );
-    // A header with the word anywhere is taken for that of a file, which has no limit of its own.
+    // A header that contains this word anywhere counts as that of a file, which has no limit of its own.
     let may_have_file = form.to_ascii_lowercase();
     if !may_have_file.windows(8).any(|bytes| bytes == b"filename") {
         for part in &outcome.parts {
@@ -113,8 +113,8 @@ pub fn agree(boundary: &str, form: &[u8], cuts: &[u8]) {
     }
 }
 
-/// Panics unless these parts, written as a form, are read in these pieces as they were, or refused for a limit that they
-/// go beyond.
+/// Panics unless these parts, written as a form and cut into these pieces, are read unchanged, or refused because they
+/// exceed a limit.
 pub fn round_trip(parts: Vec<Part>, cuts: &[u8]) {
     let is_in = |boundary: &str, part: &Part| {
         let mut windows = part.content.windows(boundary.len());

@@ -1,4 +1,4 @@
-//! Who did what, and when.
+//! The audit: who did what, and when.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -37,10 +37,10 @@ async fn what_people_do_is_in_the_audit() {
         (job["status"] == "completed").then_some(())
     })
     .await;
-    // Asking again changes nothing.
+    // A repeated command changes nothing.
     expect(command("start").await, StatusCode::ACCEPTED).await;
     let csv = format!("/jobs/{job_id}/results.csv");
-    // The same again is no news, and what isn't theirs is refused.
+    // A repeated download isn't recorded again, and another user's is refused.
     for _ in 0..2 {
         assert_eq!(accounts.get(&csv, &by_ann).await.status(), 200);
         assert_eq!(accounts.get(&csv, &By::from(&ben)).await.status(), 404);
@@ -106,7 +106,7 @@ async fn what_people_do_is_in_the_audit() {
     assert_eq!(event["means"], "session");
     assert_eq!(event["job_id"], job_id);
     assert_eq!(event["address"], "127.0.0.1");
-    // Who tried to get at it is known; what somebody typed isn't kept.
+    // The audit records who tried to access it, but not what was typed.
     let refused = export("?kind=access").await;
     assert_eq!(refused[0]["actor"], ben.email.as_str());
     assert_eq!(refused[0]["job_id"], job_id);
@@ -120,7 +120,7 @@ async fn what_people_do_is_in_the_audit() {
         .collect();
     assert!(ids.is_sorted(), "{ids:?}");
 
-    // The page shows the same to admins, newest first.
+    // The page shows the same events to admins, newest first.
     let page = accounts
         .page(&format!("/audit?user={}&kind=download", ann.id), &admin)
         .await;

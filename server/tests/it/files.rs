@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{SAMPLE, TestApp};
 
-/// Row by row: the codes of its errors, and whether it is suspicious.
+/// Returns for each row the codes of its errors, and whether it is suspicious.
 async fn verdicts(app: &TestApp, job: &Value) -> Vec<(Vec<String>, bool)> {
     let rows = app
         .get_json(&format!("/jobs/{}/transactions?size=1000", job["id"]))
@@ -48,7 +48,7 @@ async fn every_error_code_is_reported_in_the_order_of_the_rules() {
     row(b" ,1,2024-01-01,x", &["transaction_id.missing"], false);
     let long = [&vec![b'i'; 256][..], b",1,2024-01-01,x"].concat();
     row(&long, &["transaction_id.too_long"], false);
-    // One character of UTF-8 says that the file is UTF-8.
+    // A single character in UTF-8 proves that the file is UTF-8.
     row("A,60000,2024-01-01,ü".as_bytes(), &[], true);
     row(b"A,-100,2024-01-01,x", &["transaction_id.duplicate"], true);
     row(b"B,,2024-01-01,x", &["amount.missing"], false);

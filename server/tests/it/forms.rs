@@ -1,4 +1,4 @@
-//! Forms of the pages, as they come from browsers without JavaScript, from scripts, and from elsewhere.
+//! The pages' forms, posted by browsers without JavaScript, by scripts, and from other sites.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ fn client() -> Client {
         .unwrap()
 }
 
-/// Posts a form as a browser does that came from this page.
+/// Posts a form as a browser on this page does.
 async fn post(app: &TestApp, function: &str, referer: Option<&str>, body: &str) -> Response {
     let mut request = client()
         .post(format!("{}/rpc/{function}", app.web))
@@ -77,7 +77,7 @@ async fn a_form_leads_to_pages_of_ours_alone() {
     let plain = format!("{}/users/{user_id}", app.web);
     let done = post(&app, "update-user", Some(&plain), &update).await;
     assert_eq!(location(&done), format!("/users/{user_id}"));
-    // A function that leads elsewhere does so.
+    // A function that redirects elsewhere still does.
     let done = post(
         &app,
         "delete-user",
@@ -120,7 +120,7 @@ async fn what_was_wrong_with_a_form_is_shown_once_and_only_if_we_said_it() {
     assert!(html.contains("Enter an email address like"), "{html}");
     assert!(html.contains("Zoë"), "what was typed is there");
 
-    // A long text doesn't make the cookie longer than browsers take.
+    // A long text doesn't make the cookie too long for browsers.
     let body = format!("name={}&email=nobody", "%F0%9F%8E%88".repeat(5000));
     let failed = post(&app, "create-user", Some(&home), &body).await;
     let cookie = failed.headers()[SET_COOKIE].to_str().unwrap();
@@ -192,12 +192,12 @@ async fn what_the_caller_did_wrong_is_never_our_fault() {
             error["message"].as_str().unwrap().ends_with(['.', 'd']),
             "{error}"
         );
-        // A person is led back, or told.
+        // A person is redirected back, or sees a message.
         let home = format!("{}/users", app.web);
         let shown = post(&app, function, Some(&home), &body).await;
         assert_eq!(shown.status(), StatusCode::FOUND, "{function} {body}");
     }
-    // Bytes that are no text.
+    // Bytes that aren't text.
     let response = client()
         .post(format!("{}/rpc/create-user", app.web))
         .header(CONTENT_TYPE, FORM)
@@ -245,8 +245,8 @@ async fn server_functions_take_the_media_type_that_they_understand() {
     assert!(page.text().await.unwrap().contains("Page not found"));
 }
 
-/// After a form whose answer is a page at the form's own address, a reload from the address bar, a link or the choice of a
-/// theme asks for that address.
+/// A form that responds with a page leaves the browser at the form's own URL. A reload, a link or the choice of a theme
+/// then requests that URL.
 #[tokio::test]
 async fn the_address_of_a_form_leads_to_the_page_above_it() {
     let app = TestApp::start().await;
@@ -265,7 +265,7 @@ async fn the_address_of_a_form_leads_to_the_page_above_it() {
     }
 }
 
-/// Fields of the server functions, and what strangers may put there.
+/// The server functions and their fields.
 const FUNCTIONS: [(&str, &[&str]); 11] = [
     ("create-user", &["name", "email"]),
     ("update-user", &["user_id", "name", "email"]),
@@ -319,7 +319,7 @@ const ODD: &[&str] = &[
     "%7B%22name%22%3A%22%5Cu0000%22%2C%22format%22%3A%7B%7D%7D",
 ];
 
-/// Text of a field, percent-encoded or not.
+/// Generates the text of a field, percent-encoded or not.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => prop::sample::select(ODD).prop_map(|text| text.as_bytes().to_vec()),
@@ -328,7 +328,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A form for these fields, most of them once, as its content type and body.
+/// Generates a form that has most of these fields once, as its content type and body.
 fn form(fields: &'static [&'static str]) -> impl Strategy<Value = (&'static str, Vec<u8>)> {
     let values = || prop::collection::vec((text(), 0..20u8), fields.len());
     let urlencoded = values().prop_map(move |values| {
@@ -364,14 +364,14 @@ fn form(fields: &'static [&'static str]) -> impl Strategy<Value = (&'static str,
     }
 }
 
-/// Whatever is posted to a server function is done or refused: it is never a failure of ours.
+/// A server function accepts or refuses any form, but never fails with an internal error.
 #[tokio::test]
 async fn server_functions_refuse_what_they_cannot_read() {
     let app = TestApp::start_set(&[("MAX_CHANGES_PER_MINUTE", "0")]).await;
     app.user().await;
     let client = client();
     let mut runner = TestRunner::default();
-    // What deletes the user comes last, so that the others have one.
+    // Deletes the user last, because the other functions need one.
     let (last, others): (Vec<_>, Vec<_>) = FUNCTIONS
         .into_iter()
         .partition(|(function, _)| *function == "delete-user");
@@ -393,7 +393,7 @@ async fn server_functions_refuse_what_they_cannot_read() {
                 *answers.entry(status.as_u16()).or_default() += 1;
             }
         }
-        // Some of them have reached the function.
+        // Some of the forms have reached the function.
         let reached = answers.keys().any(|status| ![404, 415].contains(status));
         assert!(reached, "{function}: {answers:?}");
     }

@@ -1,4 +1,4 @@
-//! Headers of answers, and odd headers and addresses of requests.
+//! Headers of responses, and odd headers and URLs of requests.
 
 use std::collections::HashSet;
 

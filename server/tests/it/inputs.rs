@@ -7,7 +7,7 @@ use crate::harness::{SAMPLE, TestApp, eventually, expect, problem};
 
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
-/// The words of parsers that people should never see.
+/// Checks that a sentence contains none of the parsers' terms, which people should never see.
 fn is_plain(sentence: &str) -> bool {
     [
         "serde",
@@ -265,7 +265,7 @@ async fn fields_of_a_form_have_any_order_and_are_known() {
     let nothing = multipart::Form::new().text("format", "{}");
     let answer = expect(app.post_multipart(&path, nothing).await, UNPROCESSABLE).await;
     assert_eq!(answer["errors"][0]["field"], "file");
-    // Nothing is left of what was refused behind its file.
+    // Nothing remains of an upload that was refused after its file.
     assert_eq!(
         app.get_json(&format!("/users/{user_id}/jobs"))
             .await

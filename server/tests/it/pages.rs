@@ -3,7 +3,7 @@ use reqwest::StatusCode;
 
 use crate::harness::{SAMPLE, TestApp};
 
-/// Asks for a page many times at once and gives the title that all answers have.
+/// Requests a page many times concurrently. Returns the title that all responses share.
 async fn title_under_load(app: &TestApp, path: &str) -> String {
     let url = format!("{}{path}", app.web);
     let mut titles = stream::iter(0..400)

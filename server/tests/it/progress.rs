@@ -28,7 +28,7 @@ async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
     assert_eq!(last["progress_percent"], 100.0);
     assert_eq!(last["batch_completed"], last["total_batches"]);
 
-    // Some ten a second.
+    // About ten per second.
     assert!(messages.len() > 3, "{} messages", messages.len());
     for pair in messages.windows(2) {
         let (before, after) = (counts(&pair[0]), counts(&pair[1]));
@@ -50,7 +50,7 @@ async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
         }
     }
 
-    // An independent count over what is handed out.
+    // Counts the downloaded rows independently.
     assert_eq!(
         app.downloaded_rows(job_id).await,
         (1_000_000, valid, suspicious)
@@ -115,7 +115,7 @@ async fn a_lost_listener_loses_no_end_state() {
     app.begin(job_id).await;
     let first = socket.json().await;
     assert_eq!(first["job_id"], job_id);
-    // All that listen, which is the server.
+    // All sessions that listen, which are those of the server.
     let ended: i64 = sqlx::query_scalar(
         "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
          where datname = current_database() and query ilike 'listen%'",
@@ -150,6 +150,6 @@ async fn the_worker_tells_what_it_has_done() {
         has_all.then_some(figures)
     })
     .await;
-    // Those of the SDK stand beside them.
+    // The SDK's metrics are included.
     assert!(figures.contains("temporal_"));
 }

@@ -159,7 +159,7 @@ async fn a_spreadsheet_gets_the_form_of_the_file() {
     );
     let wrong = app.get(&format!("{path}?excel=maybe")).await;
     problem(wrong, StatusCode::UNPROCESSABLE_ENTITY).await;
-    // And it can be handed in again.
+    // The download can be uploaded again.
     let again = app.process(text).await;
     assert_eq!(again["valid_records"], 2, "{again}");
     let (rows, _) = app.rows(&again["id"], "filter=valid").await;
@@ -197,7 +197,7 @@ async fn a_workbook_has_numbers_and_dates_and_is_read_again() {
     };
     assert_eq!(date.to_ymd_hms_milli(), (2024, 1, 31, 0, 0, 0, 0));
     assert_eq!(rows[2][12], text("'=1+1"));
-    // More digits, and an earlier day, than a spreadsheet has.
+    // More digits, and an earlier day, than a spreadsheet supports.
     assert_eq!(
         rows[3][10..12],
         ["12345678901234567.8", "1899-01-01"].map(text)

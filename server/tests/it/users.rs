@@ -33,7 +33,7 @@ async fn a_user_is_created_listed_changed_and_deleted() {
         (&changed["name"], &changed["email"]),
         (&json!("Anna"), &user["email"])
     );
-    // One's own address in another case is no conflict.
+    // A user's own address in another case is no conflict.
     let change = json!({"email": "anna@example.com"});
     expect(app.patch_json(&location, &change).await, StatusCode::OK).await;
 
