@@ -1,7 +1,7 @@
 //! The vocabulary of users, jobs, progress, pages and reports.
 //!
 //! **Invariant.** Pure: no I/O, no async, no clock. It builds for `wasm32-unknown-unknown` and never depends on tokio,
-//! sqlx, axum, leptos or Temporal. Of the validator it passes on the words that its own types use.
+//! sqlx, axum, leptos or Temporal. It re-exports the types of the validator that its own types use.
 
 mod account;
 mod command;
