@@ -1,4 +1,4 @@
-//! What the targets have in common: the tests' comparison of every way through the validator, and their reference.
+//! Shared by the targets: the tests' comparison of all ways through the validator, and their reference.
 
 #[path = "../../validator/tests/it/agreement.rs"]
 pub mod agreement;
