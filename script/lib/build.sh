@@ -1,15 +1,15 @@
 # shellcheck shell=bash disable=SC2154
-# What of the build is common to script/server, script/test and script/bench. Needs toolchain.sh.
+# The parts of the build that script/server, script/test and script/bench share. Needs toolchain.sh.
 
 absolute() { # PATH
   case $1 in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac
 }
 
-# DIRECTORY [--release]: the style sheet, the static files and the WebAssembly that a server then serves from there
+# DIRECTORY [--release]: builds the style sheet, the static files and the WebAssembly, for a server to serve from there
 build_site() {
   local site=$1
   shift
-  # cargo-leptos begins by emptying the directory and optimises again each time: seconds that a second start can spare.
+  # cargo-leptos first empties the directory and then optimises again. Skipping this saves seconds on later starts.
   if [ -e "$site/.built" ] &&
     [ -z "$(find app check domain validator style public Cargo.toml Cargo.lock -newer "$site/.built" -print -quit)" ]; then
     return
@@ -17,7 +17,7 @@ build_site() {
   local scratch
   scratch=$(mktemp -d)
   touch "$scratch/begin"
-  # The server reads from the site how its files are named; cargo-leptos would put that beside the program.
+  # The server reads the names of the files from the site. By default cargo-leptos would put them next to the program.
   if ! LEPTOS_SITE_ROOT=$site LEPTOS_HASH_FILE_NAME=$(absolute "$site")/hash.txt \
     cargo leptos build --frontend-only --split --lib-features split "$@" ||
     ! build_check "$scratch" "$@" ||
@@ -25,11 +25,11 @@ build_site() {
     rm -rf "$scratch"
     return 1
   fi
-  touch -r "$scratch/begin" "$site/.built" # what was edited meanwhile is newer
+  touch -r "$scratch/begin" "$site/.built" # files edited during the build are newer
   rm -rf "$scratch"
 }
 
-# DIRECTORY [--release]: check.js and check.wasm, what checks a file in the browser
+# DIRECTORY [--release]: builds check.js and check.wasm, which check files in the browser
 build_check() {
   local profile=dev built=debug
   if [ "${2:-}" = --release ]; then profile=wasm-release built=wasm-release; fi

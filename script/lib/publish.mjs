@@ -1,5 +1,5 @@
-// Puts files into a built site, named after their content as cargo-leptos names its own, and compresses what a browser
-// loads from there, so that the server need not do it at each request.
+// Copies files into a built site under names that depend on their content, like those of cargo-leptos, and compresses
+// what browsers load, so that the server need not do it for each request.
 //
 //   node script/lib/publish.mjs SITE FILE...
 
@@ -22,7 +22,7 @@ for (const file of files) {
 for (const name of readdirSync(folder).filter((name) => /\.(css|js|wasm)$/.test(name))) {
   const path = join(folder, name);
   const content = readFileSync(path);
-  // Of what is built to be tried out, there is more and it is built more often.
+  // Development builds are larger and more frequent.
   const isLarge = content.length > 4_000_000;
   const quality = isLarge ? 1 : constants.BROTLI_MAX_QUALITY;
   const params = {
