@@ -257,36 +257,35 @@ struct SignedIn {
 }
 
 impl Site {
-    /// Returns the site built in the directory `root`. Its file `hash.txt` contains the hashes in the file names.
+    /// Returns the site built in the directory `root`. Its file `folder.txt` names the folder of the files that pages
+    /// load. Sites built by `cargo leptos` don't have it.
     pub fn new(root: &Path) -> Self {
-        // Lines such as `wasm: KkH0-pvZIzSmmKGqTwNLNw`.
-        let hashes = std::fs::read_to_string(root.join("hash.txt")).unwrap_or_else(|error| {
-            tracing::warn!(%error, "there is no built site: pages have neither style nor script");
-            String::new()
-        });
-        let path = |name: &str, kind: &str, key: &str| {
-            let hash = hashes
-                .lines()
-                .filter_map(|line| line.split_once(':'))
-                .find(|(file, _)| file.trim() == key)
-                .map(|(_, hash)| format!(".{}", hash.trim()))
-                .unwrap_or_default();
-            format!("/pkg/{name}{hash}.{kind}")
+        if !root.join("pkg").exists() {
+            tracing::warn!("there is no built site: pages have neither style nor script");
+        }
+        let folder = match std::fs::read_to_string(root.join("folder.txt")) {
+            Ok(hash) => format!("/pkg/{}", hash.trim()),
+            Err(_) => "/pkg".to_owned(),
         };
-        let page = |kind| path("batchline", kind, kind);
+        let path = |file: &str| format!("{folder}/{file}");
         let function = include_str!("loader.js").trim_end();
         Self {
             theme: Theme::default(),
             notice: None,
             host: String::new(),
-            stylesheet: page("css").into(),
+            stylesheet: path("batchline.css").into(),
             account: None,
             has_passwords: true,
             has_provider: false,
-            loader: format!("{function}({:?}, {:?});", page("js"), page("wasm")).into(),
+            loader: format!(
+                "{function}({:?}, {:?});",
+                path("batchline.js"),
+                path("batchline.wasm")
+            )
+            .into(),
             check: CheckModule {
-                script: path("check", "js", "check.js"),
-                wasm: path("check", "wasm", "check.wasm"),
+                script: path("check.js"),
+                wasm: path("check.wasm"),
             },
         }
     }

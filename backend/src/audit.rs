@@ -63,7 +63,7 @@ impl<'a> Event<'a> {
 }
 
 /// Who acts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Actor {
     id: Option<UserId>,
     name: String,
@@ -130,57 +130,79 @@ pub(crate) async fn record(
     actor: impl Into<Actor>,
     event: Event<'_>,
 ) -> sqlx::Result<()> {
-    add(database, &actor.into(), event, false).await
+    record_each(database, &[(actor.into(), event)]).await
+}
+
+/// Adds several events, in the transaction of what they are about.
+pub(crate) async fn record_each(
+    database: impl PgExecutor<'_>,
+    events: &[(Actor, Event<'_>)],
+) -> sqlx::Result<()> {
+    add(database, events, false).await
 }
 
 /// Adds an event about what has happened already. If that can't be done, the log has it.
 ///
 /// Refused accesses and downloads cost a client nothing to repeat, so the same one is added once a minute.
 pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_>) {
-    let actor = actor.into();
-    let is_cheap = matches!(event.kind, AuditKind::Access | AuditKind::Download);
-    if let Err(error) = add(pool, &actor, event, is_cheap).await {
-        tracing::error!(%error, ?actor, ?event, "an event could not be added to the audit");
+    let once_a_minute = matches!(event.kind, AuditKind::Access | AuditKind::Download);
+    let events = [(actor.into(), event)];
+    if let Err(error) = add(pool, &events, once_a_minute).await {
+        tracing::error!(%error, ?events, "an event could not be added to the audit");
     }
 }
 
-/// Adds an event, and says so in the log; with `once_a_minute`, unless the last minute has the same one. Only the latest
-/// 2,000 events of the kind are searched, which an index finds, however many there are.
+/// Adds events, and logs them; with `once_a_minute` only those that the last minute doesn't have. Only the latest 2,000
+/// events of a kind are searched, which an index finds, however many there are.
 async fn add(
     database: impl PgExecutor<'_>,
-    actor: &Actor,
-    event: Event<'_>,
+    events: &[(Actor, Event<'_>)],
     once_a_minute: bool,
 ) -> sqlx::Result<()> {
+    fn column<'a, T>(
+        events: &'a [(Actor, Event<'a>)],
+        value: impl Fn(&'a Actor, &'a Event<'a>) -> T,
+    ) -> Vec<T> {
+        let values = events.iter().map(|(actor, event)| value(actor, event));
+        values.collect()
+    }
     let added = sqlx::query!(
         "insert into audit_events
              (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+         select kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail
+         from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[],
+                     $8::bigint[], $9::bigint[], $10::text[])
+             as new (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)
          where not $11 or not exists (
              select from (
                  select at, outcome, actor_id, address, user_id, job_id, detail
-                 from audit_events where kind = $1 order by id desc limit 2000
+                 from audit_events where kind = new.kind order by id desc limit 2000
              ) as latest
-             where at > now() - interval '1 minute' and outcome = $2
-                 and actor_id is not distinct from $3 and address is not distinct from $7
-                 and user_id is not distinct from $8 and job_id is not distinct from $9
-                 and detail is not distinct from $10
+             where at > now() - interval '1 minute' and latest.outcome = new.outcome
+                 and latest.actor_id is not distinct from new.actor_id
+                 and latest.address is not distinct from new.address
+                 and latest.user_id is not distinct from new.user_id
+                 and latest.job_id is not distinct from new.job_id
+                 and latest.detail is not distinct from new.detail
          )",
-        event.kind.as_str(),
-        event.outcome.as_str(),
-        actor.id.map(UserId::get),
-        actor.name,
-        actor.means,
-        actor.means_id,
-        actor.address,
-        event.user_id.map(UserId::get),
-        event.job_id.map(JobId::get),
-        event.detail,
+        &column(events, |_, event| event.kind.as_str()) as &[&str],
+        &column(events, |_, event| event.outcome.as_str()) as &[&str],
+        &column(events, |actor, _| actor.id.map(UserId::get)) as &[Option<i64>],
+        &column(events, |actor, _| actor.name.as_str()) as &[&str],
+        &column(events, |actor, _| actor.means) as &[&str],
+        &column(events, |actor, _| actor.means_id) as &[Option<i64>],
+        &column(events, |actor, _| actor.address.as_deref()) as &[Option<&str>],
+        &column(events, |_, event| event.user_id.map(UserId::get)) as &[Option<i64>],
+        &column(events, |_, event| event.job_id.map(JobId::get)) as &[Option<i64>],
+        &column(events, |_, event| event.detail) as &[Option<&str>],
         once_a_minute
     )
     .execute(database)
     .await?;
-    if added.rows_affected() > 0 {
+    if added.rows_affected() == 0 {
+        return Ok(());
+    }
+    for (actor, event) in events {
         tracing::info!(
             kind = event.kind.as_str(),
             outcome = event.outcome.as_str(),

@@ -38,7 +38,7 @@ pub struct BackendConfig {
     pub temporal_task_queue: String,
 
     /// Where uploaded files are kept: file:///…, s3://…, gs://… or az://…
-    /// [default: file://<working directory>/.local/uploads]
+    /// [default: .local/uploads in the working directory]
     #[arg(long, env = "STORAGE_URL", default_value_t = default_storage_url(), hide_default_value = true)]
     pub storage_url: String,
 
@@ -53,7 +53,7 @@ pub struct BackendConfig {
     #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 0, value_parser = parse_audit_days)]
     pub audit_retention_days: u64,
 
-    /// Hosts that are served besides localhost, 127.0.0.0/8, [::1] and the address that a connection came to: names,
+    /// Hosts that are served besides localhost, loopback addresses and the address that a connection came to: names,
     /// *.names or addresses with commas between them, or * for any
     #[arg(long, env = "ALLOWED_HOSTS", default_value = "")]
     pub allowed_hosts: AllowedHosts,

@@ -14,8 +14,10 @@ use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_job},
     audit::{self, Event},
+    database,
     jobs::{list, query, transition, usage},
     maintenance, processing, saved_formats,
+    starter::{self, Order},
     temporal::{Assignment, Attempt},
 };
 
@@ -82,6 +84,7 @@ async fn obey(
             }
             Err(forbidden) => return Err(Error::Conflict(forbidden.to_string())),
         };
+        let event = Event::done(kind_of(command)).of_job(job.state.user_id, job_id);
         let changed = match status {
             JobStatus::Processing => {
                 if job.state.status != JobStatus::Paused
@@ -90,10 +93,20 @@ async fn obey(
                 {
                     continue;
                 }
-                run(backend, &job).await?
+                let order = Order {
+                    attempt: current.next(),
+                    actor: viewer.into(),
+                    event,
+                };
+                run(backend, &job, order).await?
             }
             status => {
-                let stopped = transition::stop(&backend.pool, current, status).await?;
+                let mut tx = database::begin(&backend.pool).await?;
+                let stopped = transition::stop(&mut tx, current, status).await?;
+                if stopped.is_some() {
+                    audit::record(&mut *tx, viewer, event).await?;
+                }
+                tx.commit().await?;
                 if stopped.is_some() {
                     backend.temporal.terminate_soon(current, status);
                 }
@@ -102,8 +115,6 @@ async fn obey(
         };
         // Without a change somebody else was faster: see what the command means now.
         if let Some(job) = changed {
-            let event = Event::done(kind_of(command)).of_job(job.state.user_id, job_id);
-            audit::note(&backend.pool, viewer, event).await;
             return Ok(Commanded {
                 job,
                 has_changed: true,
@@ -198,21 +209,21 @@ async fn give(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool>
 
 /// Starts the job's next attempt. Temporal takes the workflow first, and only then does the job look started. If this
 /// process dies in between, the workflow's first step does the rest.
-async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
+async fn run(backend: &Backend, job: &Job, order: Order) -> Result<Option<Job>> {
     // The change itself makes sure of it; nothing is to be started in vain.
     usage::check_start(&backend.pool, job.state.user_id, &backend.quotas).await?;
-    let next = Attempt::of(job).next();
     let is_small =
         processing::is_small(job.bytes) && query::may_go_whole(&backend.pool, job.id).await?;
     let begun = if is_small {
-        backend.starter.start(next).await?
+        backend.starter.start(order.clone()).await?
     } else {
         let assignment = Assignment {
-            attempt: next,
+            attempt: order.attempt,
             bytes: job.bytes,
         };
         backend.temporal.start(assignment).await?;
-        transition::begin(&backend.pool, &backend.quotas, &[next], None)
+        let orders = std::slice::from_ref(&order);
+        starter::begin(&backend.pool, &backend.quotas, orders, None)
             .await?
             .pop()
     };
@@ -222,13 +233,17 @@ async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
     }
     match begun {
         Some(job) => Ok(Some(job)),
-        None => begun_by_its_workflow(backend, next).await,
+        None => begun_by_its_workflow(backend, order).await,
     }
 }
 
 /// The job if its workflow was faster and has let this attempt begin, which may even be over.
-async fn begun_by_its_workflow(backend: &Backend, attempt: Attempt) -> Result<Option<Job>> {
-    let job = query::get(&backend.pool, attempt.job_id).await?;
+async fn begun_by_its_workflow(backend: &Backend, order: Order) -> Result<Option<Job>> {
+    let job = query::get(&backend.pool, order.attempt.job_id).await?;
     let stopped = matches!(job.state.status, JobStatus::Paused | JobStatus::Cancelled);
-    Ok((Attempt::of(&job) == attempt && !stopped).then_some(job))
+    if Attempt::of(&job) != order.attempt || stopped {
+        return Ok(None);
+    }
+    audit::note(&backend.pool, order.actor, order.event).await;
+    Ok(Some(job))
 }

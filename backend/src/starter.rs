@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 use crate::{
     Error, QuotaDefaults, Result,
+    audit::{self, Actor, Event},
+    database,
     jobs::transition,
     temporal::{Attempt, Temporal},
 };
@@ -21,8 +23,37 @@ use crate::{
 /// Attempts that share a workflow at most: one worker has it, others are to get some too.
 const TOGETHER: usize = 32;
 
+/// An attempt that somebody wants to begin.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub attempt: Attempt,
+    pub actor: Actor,
+    /// What the audit says of it.
+    pub event: Event<'static>,
+}
+
+/// Lets these attempts begin, as [`transition::begin`], and records those that do in the audit.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    quotas: &QuotaDefaults,
+    orders: &[Order],
+    shared_workflow_id: Option<&str>,
+) -> Result<Vec<Job>> {
+    let attempts: Vec<Attempt> = orders.iter().map(|order| order.attempt).collect();
+    let mut tx = database::begin(pool).await?;
+    let jobs = transition::begin(&mut tx, quotas, &attempts, shared_workflow_id).await?;
+    let events: Vec<(Actor, Event)> = orders
+        .iter()
+        .filter(|order| jobs.iter().any(|job| Attempt::of(job) == order.attempt))
+        .map(|order| (order.actor.clone(), order.event))
+        .collect();
+    audit::record_each(&mut *tx, &events).await?;
+    tx.commit().await?;
+    Ok(jobs)
+}
+
 struct Request {
-    attempt: Attempt,
+    order: Order,
     answer: oneshot::Sender<Result<Option<Job>>>,
 }
 
@@ -50,10 +81,10 @@ impl Starter {
 
     /// Starts a workflow for this attempt and lets it begin. Returns the job unless it could not begin, because it is
     /// no longer at rest in the attempt before.
-    pub async fn start(&self, attempt: Attempt) -> Result<Option<Job>> {
+    pub async fn start(&self, order: Order) -> Result<Option<Job>> {
         let (answer, answered) = oneshot::channel();
         // The receiver is in `self`.
-        let _ = self.requests.send(Request { attempt, answer });
+        let _ = self.requests.send(Request { order, answer });
         // A task of its own, so that a client that goes away takes nobody's start with it.
         tokio::spawn(start_those_waiting(self.clone()));
         answered
@@ -76,9 +107,12 @@ async fn start_those_waiting(starter: Starter) {
         return;
     }
     let begun = starter.start_together(&group).await;
-    for Request { attempt, answer } in group {
+    for Request { order, answer } in group {
         let own = match &begun {
-            Ok(jobs) => Ok(jobs.iter().find(|job| Attempt::of(job) == attempt).cloned()),
+            Ok(jobs) => Ok(jobs
+                .iter()
+                .find(|job| Attempt::of(job) == order.attempt)
+                .cloned()),
             Err(Error::Unavailable(sentence)) => Err(Error::Unavailable(sentence.clone())),
             Err(error) => Err(Error::Internal(anyhow!("a start failed: {error:?}"))),
         };
@@ -90,14 +124,13 @@ async fn start_those_waiting(starter: Starter) {
 impl Starter {
     /// Returns the jobs that have begun.
     async fn start_together(&self, group: &[Request]) -> Result<Vec<Job>> {
-        let mut attempts: Vec<Attempt> = group.iter().map(|request| request.attempt).collect();
+        let mut orders: Vec<Order> = group.iter().map(|request| request.order.clone()).collect();
         // A job may have been asked for twice.
-        attempts.sort_unstable();
-        attempts.dedup();
+        orders.sort_by_key(|order| order.attempt);
+        orders.dedup_by_key(|order| order.attempt);
+        let attempts = orders.iter().map(|order| order.attempt).collect();
         let workflow_id = format!("small-jobs-{}", Uuid::new_v4());
-        self.temporal
-            .start_shared(&workflow_id, attempts.clone())
-            .await?;
-        transition::begin(&self.pool, &self.quotas, &attempts, Some(&workflow_id)).await
+        self.temporal.start_shared(&workflow_id, attempts).await?;
+        begin(&self.pool, &self.quotas, &orders, Some(&workflow_id)).await
     }
 }

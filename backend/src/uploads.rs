@@ -123,6 +123,7 @@ pub async fn upload<E: Display>(
             .detail(&filename);
         audit::record(&mut *tx, viewer, uploaded).await?;
         tx.commit().await?;
+        backend.publisher.progress(job.id);
         Ok(job)
     }
     .await;

@@ -11,6 +11,16 @@
 //! identify    what needs the whole file          sniff           what the first bytes show
 //! Kind        Refusal: a sentence and a code for everything that is not a table
 //! ```
+//!
+//! The content decides, not the name:
+//!
+//! ```
+//! use container::{Kind, sniff};
+//!
+//! assert_eq!(sniff(b"id;amount\n1;2,50\n"), Kind::Text);
+//! assert_eq!(sniff(b"%PDF-1.7\n"), Kind::Pdf);
+//! assert_eq!(sniff(b"\x1f\x8b\x08\0"), Kind::Gzip);
+//! ```
 
 mod kind;
 mod refusal;

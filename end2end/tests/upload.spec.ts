@@ -237,7 +237,7 @@ test('a name from right to left keeps its extension at the end', async ({ page }
 test('where the module of the form fails to load, the form is sent as without JavaScript @javascript @once', async ({
   page,
 }) => {
-  await page.route('**/pkg/split_*.wasm', (route) => route.abort());
+  await page.route('**/pkg/*/split_*.wasm', (route) => route.abort());
   const failed = page.waitForEvent('requestfailed', (request) => request.url().endsWith('.wasm'));
   await createUser(page);
   await expect(page.locator('html[data-live]')).toBeAttached();

@@ -359,7 +359,7 @@ async fn refuse_odd_names(State(site): State<Site>, request: Request, next: Next
     }
 }
 
-/// What is named after its content is good for ever; any other file is asked for each time.
+/// What is in a folder named after its content is good for ever; any other file is asked for each time.
 async fn say_how_long_files_keep(request: Request, next: Next) -> Response {
     let forever = is_named_after_content(request.uri().path());
     let mut response = next.run(request).await;
@@ -376,13 +376,11 @@ async fn say_how_long_files_keep(request: Request, next: Next) -> Response {
     response
 }
 
-/// Whether cargo-leptos put an MD5 in base64 into the file's name, as in `batchline.KkH0-pvZIzSmmKGqTwNLNw.css`.
+/// Whether the file is in a folder named after its content, as in `/pkg/KkH0-pvZIzSmmKGqTwNLNw/batchline.css`.
 fn is_named_after_content(path: &str) -> bool {
-    let Some(name) = path.strip_prefix("/pkg/") else {
-        return false;
-    };
-    let hash = name.split('.').nth(1).unwrap_or_default();
-    name.split('.').count() == 3 && hash.len() == 22
+    let file = path.strip_prefix("/pkg/");
+    file.and_then(|file| file.split_once('/'))
+        .is_some_and(|(hash, _)| hash.len() == 22)
 }
 
 #[cfg(test)]
@@ -390,9 +388,9 @@ mod tests {
     use super::is_named_after_content;
 
     #[test]
-    fn only_files_with_a_hash_are_named_after_their_content() {
+    fn only_files_in_a_folder_with_a_hash_are_named_after_their_content() {
         assert!(is_named_after_content(
-            "/pkg/batchline.KkH0-pvZIzSmmKGqTwNLNw.css"
+            "/pkg/KkH0-pvZIzSmmKGqTwNLNw/batchline.css"
         ));
         assert!(!is_named_after_content("/pkg/batchline.css"));
         assert!(!is_named_after_content("/pkg/batchline_bg.wasm.d.ts"));

@@ -1,8 +1,8 @@
 //! From a change to every open page: Postgres `NOTIFY`, one listener per server process, and a broadcast to its sockets.
 //!
 //! A message carries the whole state and its version, so one that comes late or not at all does no harm. A commit with a
-//! `NOTIFY` takes a lock of the whole database: changes of a job's status notify with their own transaction, and chunks
-//! are committed without, followed by a [`Publisher`].
+//! `NOTIFY` takes a lock of the whole database until it has reached the disk: starts, stops and deletions notify with their
+//! own transaction, while uploads, chunks and small files are committed without, followed by a [`Publisher`].
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

@@ -16,7 +16,7 @@ use crate::{
     temporal::Attempt,
 };
 
-/// Makes a pending job of a stored file, and publishes it with the transaction. Fails with [`Error::NotFound`] if the user is gone.
+/// Makes a pending job of a stored file. Fails with [`Error::NotFound`] if the user is gone.
 pub(crate) async fn create(
     tx: &mut PgConnection,
     user_id: UserId,
@@ -26,7 +26,7 @@ pub(crate) async fn create(
     (format, saved_format_id): (&Format, Option<SavedFormatId>),
     corrects: Option<JobId>,
 ) -> Result<Job> {
-    let job = query_jobs!(
+    query_jobs!(
         "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text, saved_format_id,
                            corrects_job_id, checksums)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning",
@@ -55,24 +55,21 @@ pub(crate) async fn create(
             return Error::NotFound("Job");
         }
         Error::from(error)
-    })?;
-    events::notify(tx, &[JobProgress::from(&job)]).await?;
-    Ok(job)
+    })
 }
 
 /// Lets these jobs be processed in these attempts, and returns those that have begun. A job that isn't at rest in the
 /// attempt before stays as it is, and so does one beyond its user's quota. A paused job goes on where it was; any other
-/// begins with a new, empty result.
+/// begins with a new, empty result. Their states are published with the transaction.
 /// `shared_workflow_id` names the workflow unless each has one of its own.
 pub(crate) async fn begin(
-    pool: &PgPool,
+    tx: &mut PgConnection,
     defaults: &QuotaDefaults,
     attempts: &[Attempt],
     shared_workflow_id: Option<&str>,
 ) -> Result<Vec<Job>> {
-    let mut tx = database::begin(pool).await?;
-    let beyond = usage::beyond_quota(&mut tx, attempts, defaults).await?;
-    refuse(&mut tx, &beyond).await?;
+    let beyond = usage::beyond_quota(tx, attempts, defaults).await?;
+    refuse(tx, &beyond).await?;
     let begun = query_jobs!(
         "with at_rest as (
              select id, result_id, id_index ->> 'storage_key' as id_index_key, content_key, status,
@@ -133,7 +130,8 @@ pub(crate) async fn begin(
     )
     .fetch_all(&mut *tx)
     .await?;
-    commit(tx, begun).await
+    notify(tx, &begun).await?;
+    Ok(begun)
 }
 
 /// Keeps these attempts from beginning later: their workflows may have been started, and whoever asked was refused. Their
@@ -201,14 +199,13 @@ pub(crate) async fn refused(
     Ok(())
 }
 
-/// Pauses or cancels the job, if it is still in this attempt.
+/// Pauses or cancels the job, if it is still in this attempt, and publishes its state with the transaction.
 pub(crate) async fn stop(
-    pool: &PgPool,
+    tx: &mut PgConnection,
     attempt: Attempt,
     status: JobStatus,
 ) -> Result<Option<Job>> {
-    let mut tx = database::begin(pool).await?;
-    lock(&mut tx, attempt).await?;
+    lock(tx, attempt).await?;
     let stopped = query_jobs!(
         "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
          changed as (
@@ -237,7 +234,8 @@ pub(crate) async fn stop(
     )
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(commit(tx, stopped).await?.pop())
+    notify(tx, stopped.as_slice()).await?;
+    Ok(stopped)
 }
 
 /// Marks the attempt as failed; returns whether it was current. `error` is a sentence for the person who uploaded the
@@ -269,7 +267,9 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
     )
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(!commit(tx, failed).await?.is_empty())
+    notify(&mut tx, failed.as_slice()).await?;
+    tx.commit().await?;
+    Ok(failed.is_some())
 }
 
 /// Marks the attempt as completed, if every chunk of its file is committed, and commits the transaction; returns whether
@@ -303,7 +303,9 @@ pub(crate) async fn complete(mut tx: PgTransaction<'_>, attempt: Attempt) -> Res
         tx.rollback().await?;
         return Ok(false);
     }
-    Ok(!commit(tx, completed).await?.is_empty())
+    notify(&mut tx, completed.as_slice()).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// What planning has found.
@@ -483,16 +485,10 @@ async fn lock(tx: &mut PgConnection, attempt: Attempt) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Commits a transaction that changed these jobs, publishes their states with it, and returns them.
-async fn commit(
-    mut tx: PgTransaction<'_>,
-    changed: impl IntoIterator<Item = Job>,
-) -> Result<Vec<Job>> {
-    let jobs: Vec<Job> = changed.into_iter().collect();
-    let states: Vec<_> = jobs.iter().map(JobProgress::from).collect();
-    events::notify(&mut tx, &states).await?;
-    tx.commit().await?;
-    Ok(jobs)
+/// Publishes the states of these jobs when the transaction is committed.
+async fn notify(tx: &mut PgConnection, changed: &[Job]) -> Result<()> {
+    let states: Vec<_> = changed.iter().map(JobProgress::from).collect();
+    events::notify(tx, &states).await
 }
 
 /// Publishes the present state of a job whose plan this transaction has stored.

@@ -25,7 +25,20 @@ pub use validate::validate_chunks;
 use sqlx::PgPool;
 use validator::{Counts, FileError};
 
-use crate::{jobs::transition, storage::ReadError, temporal::Attempt};
+use crate::{Backend, database, jobs::transition, storage::ReadError, temporal::Attempt};
+
+/// Lets the attempt begin unless it has: whoever asked for it may have died before they did. `workflow_id` names a workflow
+/// that it shares with others.
+async fn begin(
+    backend: &Backend,
+    attempt: Attempt,
+    workflow_id: Option<&str>,
+) -> Result<(), StepError> {
+    let mut tx = database::begin(&backend.pool).await?;
+    transition::begin(&mut tx, &backend.quotas, &[attempt], workflow_id).await?;
+    tx.commit().await?;
+    Ok(())
+}
 
 /// What a step has committed.
 #[derive(Debug, Clone, Copy, Default)]

@@ -13,7 +13,7 @@ use validator::{
 };
 
 use super::{
-    StepError, applied, content,
+    StepError, applied, begin, content,
     duplicates::{Duplicates, IdTable, Resolved},
 };
 use crate::{
@@ -42,7 +42,7 @@ const ENDED_PAUSE: Duration = Duration::from_secs(1);
 /// Lets the attempt begin, plans its file unless that was done before, and returns the numbers of the chunks
 /// that are to be validated: all but those that are committed already.
 pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>, StepError> {
-    transition::begin(&backend.pool, &backend.quotas, &[attempt], None).await?;
+    begin(backend, attempt, None).await?;
     let work = query::work(&backend.pool, attempt)
         .await?
         .ok_or(StepError::Outdated)?;

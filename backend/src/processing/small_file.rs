@@ -6,7 +6,7 @@ use validator::{
     PlanSink, Planner, Reading, RowId, RowSet, SeenHashes, scan_slice, validate_chunk,
 };
 
-use super::{Committed, StepError, applied, plan::random_key};
+use super::{Committed, StepError, applied, begin, plan::random_key};
 use crate::{
     Backend, database,
     jobs::{
@@ -37,7 +37,7 @@ pub async fn process_small_file(
     let work = match query::work(&backend.pool, attempt).await? {
         Some(work) => work,
         None => {
-            transition::begin(&backend.pool, &backend.quotas, &[attempt], workflow_id).await?;
+            begin(backend, attempt, workflow_id).await?;
             let work = query::work(&backend.pool, attempt).await?;
             let Some(work) = work else {
                 // Perhaps it is done, and whoever did it died before it said so.

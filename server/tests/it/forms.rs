@@ -1,5 +1,8 @@
 //! Forms of the pages, as they come from browsers without JavaScript, from scripts, and from elsewhere.
 
+use std::collections::BTreeMap;
+
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use reqwest::{
     Client, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE},
@@ -259,5 +262,139 @@ async fn the_address_of_a_form_leads_to_the_page_above_it() {
             (asked.status(), location(&asked)),
             (StatusCode::SEE_OTHER, page)
         );
+    }
+}
+
+/// Fields of the server functions, and what strangers may put there.
+const FUNCTIONS: [(&str, &[&str]); 11] = [
+    ("create-user", &["name", "email"]),
+    ("update-user", &["user_id", "name", "email"]),
+    (
+        "set-quotas",
+        &["user_id", "jobs", "bytes", "active_jobs", "retention_days"],
+    ),
+    ("delete-user", &["user_id"]),
+    ("create-demo-job", &["user_id"]),
+    ("command-job", &["job_id", "command"]),
+    ("delete-job", &["job_id", "user_id"]),
+    ("update-format", &["user_id", "format_id", "name", "format"]),
+    ("delete-format", &["user_id", "format_id"]),
+    ("import-format", &["user_id", "json"]),
+    (
+        "upload-file",
+        &[
+            "user_id",
+            "format",
+            "format_name",
+            "corrects",
+            "then",
+            "file",
+        ],
+    ),
+];
+
+/// Values that a field may not expect, percent-encoded.
+const ODD: &[&str] = &[
+    "",
+    "0",
+    "1",
+    "-1",
+    "9223372036854775807",
+    "9223372036854775808",
+    "1e9",
+    "start",
+    "retry",
+    "pause",
+    "%00",
+    "%",
+    "%ff",
+    "%F0%9F%92%B8",
+    "+",
+    "a%40example.com",
+    "{}",
+    "[]",
+    "null",
+    "%7B%22decimal%22%3A%22.%22%7D",
+    "%7B%22name%22%3A%22a%22%2C%22format%22%3A%7B%7D%7D",
+    "%7B%22name%22%3A%22%5Cu0000%22%2C%22format%22%3A%7B%7D%7D",
+];
+
+/// Text of a field, percent-encoded or not.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        6 => prop::sample::select(ODD).prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+        1 => Just(b"[".repeat(3000)),
+    ]
+}
+
+/// A form for these fields, most of them once, as its content type and body.
+fn form(fields: &'static [&'static str]) -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    let values = || prop::collection::vec((text(), 0..20u8), fields.len());
+    let urlencoded = values().prop_map(move |values| {
+        let pair = |(name, (value, odds)): (&&str, (Vec<u8>, u8))| match odds {
+            0 => Vec::new(),
+            1 => [name.as_bytes(), b"=1&", name.as_bytes(), b"=", &value, b"&"].concat(),
+            2 => [name.as_bytes(), b"[a][]=", &value, b"&"].concat(),
+            _ => [name.as_bytes(), b"=", &value, b"&"].concat(),
+        };
+        (FORM, fields.iter().zip(values).flat_map(pair).collect())
+    });
+    let multipart = values().prop_map(move |values| {
+        let part = |(name, (value, odds)): (&&str, (Vec<u8>, u8))| {
+            let filename = if *name == "file" || odds == 0 {
+                "; filename=\"a.csv\""
+            } else {
+                ""
+            };
+            let header = format!(
+                "--xyz\r\nContent-Disposition: form-data; name=\"{name}\"{filename}\r\n\r\n"
+            );
+            let end: &[u8] = if odds == 1 { b"" } else { b"\r\n" };
+            [header.as_bytes(), &value, end].concat()
+        };
+        let mut body: Vec<u8> = fields.iter().zip(values).flat_map(part).collect();
+        body.extend_from_slice(b"--xyz--\r\n");
+        ("multipart/form-data; boundary=xyz", body)
+    });
+    let any_bytes = prop::collection::vec(any::<u8>(), 0..100).prop_map(|bytes| (FORM, bytes));
+    match fields.contains(&"file") {
+        true => prop_oneof![1 => urlencoded, 8 => multipart, 1 => any_bytes].boxed(),
+        false => prop_oneof![8 => urlencoded, 1 => multipart, 1 => any_bytes].boxed(),
+    }
+}
+
+/// Whatever is posted to a server function is done or refused: it is never a failure of ours.
+#[tokio::test]
+async fn server_functions_refuse_what_they_cannot_read() {
+    let app = TestApp::start_set(&[("MAX_CHANGES_PER_MINUTE", "0")]).await;
+    app.user().await;
+    let client = client();
+    let mut runner = TestRunner::default();
+    // What deletes the user comes last, so that the others have one.
+    let (last, others): (Vec<_>, Vec<_>) = FUNCTIONS
+        .into_iter()
+        .partition(|(function, _)| *function == "delete-user");
+    for (function, fields) in others.into_iter().chain(last) {
+        let forms = form(fields);
+        let mut answers = BTreeMap::<_, u32>::new();
+        for _ in 0..60 {
+            let (kind, body) = forms.new_tree(&mut runner).unwrap().current();
+            for accept in ["text/html", "application/json"] {
+                let request = client.post(format!("{}/rpc/{function}", app.web));
+                let request = request.header(ACCEPT, accept).header(CONTENT_TYPE, kind);
+                let response = request.body(body.clone()).send().await.unwrap();
+                let status = response.status();
+                assert!(
+                    !status.is_server_error(),
+                    "{function} answers {status} to {kind} {:?}",
+                    String::from_utf8_lossy(&body)
+                );
+                *answers.entry(status.as_u16()).or_default() += 1;
+            }
+        }
+        // Some of them have reached the function.
+        let reached = answers.keys().any(|status| ![404, 415].contains(status));
+        assert!(reached, "{function}: {answers:?}");
     }
 }
