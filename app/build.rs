@@ -1,4 +1,4 @@
-//! Has the linker leave in the WebAssembly what it needs to be split into modules.
+//! Makes the linker keep what is needed to split the WebAssembly into modules.
 
 use std::env;
 

@@ -1,10 +1,10 @@
 //! The vocabulary of users, jobs, progress, pages and reports.
 //!
 //! **Invariant.** Pure: no I/O, no async, no clock. It builds for `wasm32-unknown-unknown` and never depends on tokio,
-//! sqlx, axum, leptos or Temporal. Of the validator it passes on the words that its own types use.
+//! sqlx, axum, leptos or Temporal. It re-exports the types of the validator that its own types use.
 //!
-//! Input is parsed once, at the edge: into one of these types, or into a sentence about a field. What a command does to a job
-//! depends on the job's status alone.
+//! Input is parsed once, at the edge, into one of these types or into a sentence about a field. The effect of a command
+//! depends only on the job's status.
 //!
 //! ```
 //! use domain::{Command, Effect, JobStatus, UserName};

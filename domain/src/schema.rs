@@ -12,7 +12,8 @@ use crate::{
     Email, FormatName, HeaderKey, JobColumn, JobId, JobOrder, SavedFormatId, UserId, UserName,
 };
 
-/// As in [`crate::hidden`]. Those beyond U+FFFF are written as they are: what escapes they have depends on the library.
+/// The characters of [`crate::hidden`]. Those beyond U+FFFF are written literally, because their escapes depend on the
+/// library.
 macro_rules! hidden {
     () => {
         concat!(
@@ -23,8 +24,8 @@ macro_rules! hidden {
     };
 }
 
-/// Matches a text with a visible character and none that [`has_hidden`](crate::hidden::has_hidden) refuses. Joiners, which
-/// it refuses only in some places, match.
+/// Matches a text with a visible character and without those that [`has_hidden`](crate::hidden::has_hidden) rejects.
+/// Joiners match, although some positions of them are rejected.
 const VISIBLE: &str = concat!(
     "^[ \\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000]*",
     "[^ \\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000",
@@ -58,7 +59,7 @@ macro_rules! schema {
     )+};
 }
 
-/// One of these texts.
+/// Matches one of these texts.
 pub(crate) fn names(names: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
     let schema = ObjectBuilder::new()
         .schema_type(Type::String)

@@ -1,9 +1,9 @@
-// The browser's check of a file of a million rows, in Chromium: what `cargo bench -p validator` measures
-// natively as "check (browser)", on the same bytes.
+// The browser's check of a file of a million rows in Chromium, on the same bytes as the native measurement "check
+// (browser)" of `cargo bench -p validator`.
 //
 //   node bench/check.mjs SITE NATIVE
 //
-// SITE is the directory that was built: release, or the figure says little. NATIVE is the other figure, in MB/s.
+// SITE is the built directory; only a release build gives meaningful results. NATIVE is the native result in MB/s.
 
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
@@ -28,7 +28,7 @@ function file() {
   return `${lines.join('\n')}\n`;
 }
 
-// Runs in the page. As the page of a user does it: in a worker.
+// Runs in the page, in a web worker as for users.
 async function check({ script, wasm, text, rounds }) {
   const url = (path) => JSON.stringify(new URL(path, location.href).href);
   const loader = `import init, { check_file } from ${url(script)};

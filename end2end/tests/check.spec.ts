@@ -12,7 +12,7 @@ const choose = (page: Page, name: string, content: string | Buffer) =>
     buffer: Buffer.from(content),
   });
 
-// The check of the file of this name.
+// The check of the file with this name.
 const check = (page: Page, name: string) => page.getByRole('region', { name, exact: false });
 
 const ended = (page: Page, name: string) =>
@@ -33,7 +33,7 @@ async function download(page: Page, button: RegExp) {
   return { name: file.suggestedFilename(), content: await readFile(await file.path()) };
 }
 
-// What the worker makes of the file: its job at the end.
+// The worker's result for the file: the job once it has ended.
 async function process(request: APIRequestContext, user: string, name: string, content: Buffer) {
   const uploaded = await request.post(`/api/jobs?user_id=${user}`, {
     multipart: { file: { name, mimeType: 'text/csv', buffer: content } },
@@ -119,7 +119,7 @@ test('problems are shown by kind, with the first rows, and how the file is read 
   await expect(number(page, 'mixed.csv', 'Not checked')).toHaveText('"Note"');
   await expect(number(page, 'mixed.csv', 'Delimiter')).toHaveText('semicolon');
   await expect(number(page, 'mixed.csv', 'Date range (valid rows)')).toHaveText('2024-01-31 to 2024-02-01');
-  // Said once to who doesn't see it.
+  // Announced once to screen readers.
   await expect(page.getByRole('status').filter({ hasText: '6 of 8 rows are invalid' })).toHaveCount(1);
 
   await choose(page, 'header.csv', 'transaction_id,amount,date\n');
@@ -155,13 +155,13 @@ test.describe('a check of a file on disk @once', () => {
     await expect(again).toBeFocused();
 
     await again.click();
-    // It comes in bit by bit.
+    // The result arrives gradually.
     await expect(number(page, 'large.csv', 'Valid')).not.toHaveText('0');
     await expect(stop).toBeVisible();
     await ended(page, 'large.csv');
     await expect(check(page, 'large.csv')).toContainText('All 1,500,000 rows are valid.');
     await expect(check(page, 'large.csv').getByRole('progressbar')).toHaveAttribute('value', '100');
-    // A hundred megabytes of rows are put together, more aren't.
+    // Downloads are limited to a hundred megabytes of rows.
     await page.getByRole('button', { name: /^All rows/ }).click();
     await expect(check(page, 'large.csv')).toContainText('Too many rows to download here: more than 100.0');
   });

@@ -1,7 +1,7 @@
 import { expect, test } from '@playwright/test';
 import { complaints, createUser } from './batchline';
 
-// The browser opens and closes dialogs itself, and complains when somebody has done so before it.
+// The browser opens and closes dialogs itself, and warns if a script has already done so.
 test('a dialog opens and closes without a complaint of the browser @javascript', async ({ page }) => {
   const found = complaints(page, (message) => ['error', 'warning'].includes(message.type()));
   await createUser(page);

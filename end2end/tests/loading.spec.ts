@@ -1,7 +1,7 @@
 import { expect, test } from '@playwright/test';
 import { SAMPLE, createUser } from './batchline';
 
-// A telephone with a slow connection shows the page before it has loaded what makes it live.
+// A phone with a slow connection shows the page before it has loaded what makes it live.
 test('the WebAssembly is loaded once the page is painted @javascript @once', async ({ page }) => {
   for (const path of ['/', '/nowhere']) {
     await page.goto(path);
@@ -40,7 +40,7 @@ test('the form for uploads is loaded for whoever turns to it, and what checks a 
 test('a page that is opened in the background becomes live there @javascript @once', async ({ page }) => {
   await page.addInitScript(() => {
     Object.defineProperty(document, 'hidden', { value: true });
-    // Nothing is painted there.
+    // Nothing is ever painted in this page.
     PerformanceObserver.prototype.observe = () => {};
   });
   await page.goto('/');

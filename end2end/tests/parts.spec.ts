@@ -1,7 +1,7 @@
 import { expect, test, type Page } from '@playwright/test';
 import { SAMPLE, completed, createUser, listed, start, upload } from './batchline';
 
-// A page that was loaded anew has forgotten it.
+// Reloading the page removes this.
 const mark = (page: Page) => page.evaluate(() => Object.assign(window, { stayed: true }));
 const stayed = (page: Page) => page.evaluate(() => 'stayed' in window);
 
@@ -45,7 +45,7 @@ test('rows are chosen, and chosen again on the way back, without loading the pag
   await expect(page.locator('tr[aria-current]')).toContainText('R54');
   expect(await stayed(page)).toBe(true);
 
-  // The table of contents of a page is no other page.
+  // The table of contents of a page leads to the same page.
   await page.evaluate(() => (location.hash = 'details'));
   expect(await stayed(page)).toBe(true);
 });
@@ -62,7 +62,7 @@ test('what somebody types and opens stays while the page follows its job @javasc
   await page.getByRole('searchbox').fill('half a wo');
   await mark(page);
 
-  // Whoever comes back to a tab gets the page as it is now.
+  // Returning to a tab updates its page.
   const fetched = page.waitForResponse((response) => new URL(response.url()).pathname === new URL(page.url()).pathname);
   await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange', { bubbles: true })));
   await (await fetched).finished();
@@ -72,7 +72,7 @@ test('what somebody types and opens stays while the page follows its job @javasc
   await expect(page.locator('details.long-text').first()).toHaveAttribute('open');
   expect(await stayed(page)).toBe(true);
 
-  // A user's page follows what another tab does, too.
+  // A user's page also follows changes from another tab.
   await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').last().click();
   await live(page);
   await mark(page);
@@ -106,7 +106,7 @@ test('a form that is sent twice is sent once @javascript', async ({ page }) => {
     posts += 1;
     await route.continue();
   });
-  // Playwright doesn't look at a page that is being left.
+  // Playwright doesn't observe a page that is being left.
   await page.evaluate(() =>
     addEventListener('submit', ({ submitter }) => sessionStorage.setItem('said', submitter?.textContent ?? '')),
   );
@@ -117,7 +117,7 @@ test('a form that is sent twice is sent once @javascript', async ({ page }) => {
   await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
   expect(posts).toBe(1);
   expect(await page.evaluate(() => sessionStorage.getItem('said'))).toBe('Creating…');
-  // Who comes back finds it as it was.
+  // After going back, the page is as before.
   await page.goBack();
   await expect(page.getByRole('button', { name: 'Create user' })).toBeVisible();
 });

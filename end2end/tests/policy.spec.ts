@@ -1,9 +1,9 @@
-// The content security policy refuses what isn't ours, and nothing that is.
+// The content security policy refuses foreign content, and nothing else.
 
 import { expect, test, type Page } from '@playwright/test';
 import { SAMPLE, complaints, completed, createUser, start, upload } from './batchline';
 
-// What the browser refuses from now on.
+// Collects what the browser refuses from now on.
 function refusals(page: Page) {
   return complaints(page, (message) => /content security policy|refused to|SplitLoaderError/i.test(message.text()));
 }

@@ -16,7 +16,7 @@ test('a statement is processed once its questions are answered', async ({ page }
   await expect(questions).toBeVisible();
   const columns = questions.getByRole('group', { name: 'Columns' });
   await expect(columns.getByRole('cell', { name: 'Rent' })).toBeVisible();
-  // On a narrow screen the rows scroll in their place.
+  // On narrow screens the rows scroll within their box.
   await expectFits(page);
   // The suggestions are filled in.
   await expect(columns.getByLabel('Date')).toHaveValue('"Booked"');
@@ -121,7 +121,7 @@ test('the rows shown are read under each choice', async ({ page, javaScriptEnabl
   await choose('Amount, in one column', 'Txn');
   await expect(reads).toHaveText('All 2 rows shown can be read.');
   await expect(columns.getByRole('row', { name: /Rent/ })).toContainText('2024-01-01, 1');
-  // What was chosen stays.
+  // The choices stay.
   await expect(columns.getByLabel('Amount, in one column')).toHaveValue('"Txn"');
   await choose('Date', 'Choose a column');
   await expect(reads).toHaveText('Choose the column of the date.');

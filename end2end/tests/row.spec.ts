@@ -50,7 +50,7 @@ test('a row opens beside its table, and the arrows go on @javascript', async ({ 
   const table = page.getByRole('table', { name: 'Transactions' });
   await expect(table.getByRole('row')).toHaveCount(21);
   const url = page.url();
-  // Anywhere in the row.
+  // A click anywhere in the row.
   await table.getByRole('cell', { name: '2024-01-02' }).click();
   const drawer = page.getByRole('dialog', { name: 'Row 3' });
   await expect(drawer).toContainText('A,2,2024-01-02,the same id');
@@ -70,7 +70,7 @@ test('a row opens beside its table, and the arrows go on @javascript', async ({ 
   });
   await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog')).toHaveCount(0);
-  // The row that was shown last has the focus: Enter opens it again.
+  // The row shown last has the focus, so Enter opens it again.
   await expect(table.getByRole('link', { name: '4', exact: true })).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('dialog', { name: 'Row 4' })).toBeVisible();

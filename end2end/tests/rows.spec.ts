@@ -12,7 +12,7 @@ const FILE = [
 ].join('\n');
 
 const table = (page: Page) => page.getByRole('table', { name: 'Transactions' });
-// Without the head.
+// Without the header.
 const rows = (page: Page) =>
   table(page)
     .getByRole('row')
@@ -39,7 +39,7 @@ test('filter, search and page stand in the URL', async ({ page }) => {
   await page.getByRole('button', { name: 'Search' }).click();
   await expect(page).toHaveURL(/filter=invalid&q=wrong/);
   await expect(rows(page)).toHaveCount(1);
-  // The same for whoever gets the link.
+  // Everyone who opens the link sees the same.
   await page.reload();
   await expect(rows(page)).toHaveCount(1);
   await expect(page.getByRole('searchbox')).toHaveValue('wrong');

@@ -13,7 +13,7 @@ const choose = (page: Page, name: string, content: string | Buffer) =>
     buffer: Buffer.from(content),
   });
 
-// The page has taken over once it checks the file.
+// The page is live once it checks the file.
 const takenOver = (page: Page) => expect(page.getByRole('button', { name: 'Check again' })).toBeVisible();
 
 const jobs = async (page: Page) => {
@@ -118,7 +118,7 @@ test('a file that is too large is not even sent @javascript @once', async ({ pag
   const directory = await mkdtemp(join(tmpdir(), 'batchline-'));
   const large = join(directory, 'large.csv');
   await writeFile(large, 'transaction_id,amount,date\n');
-  // A hole: it takes no room. script/test starts the server with a limit of 200 MB.
+  // A sparse file, which takes no space. script/test starts the server with a limit of 200 MB.
   await truncate(large, 250_000_000);
   await createUser(page);
   await page.getByLabel('File', { exact: true }).setInputFiles(large);
@@ -142,7 +142,7 @@ const drop = async (page: Page, names: string[]) => {
     },
     [names, SAMPLE] as const,
   );
-  // Anywhere in the window: here beside the field.
+  // Anywhere in the window; in this case next to the field.
   const heading = page.getByRole('heading', { level: 1 });
   await heading.dispatchEvent('dragenter', { dataTransfer });
   await heading.dispatchEvent('dragover', { dataTransfer });
@@ -171,7 +171,7 @@ test('several files are checked, uploaded and started one after the other @javas
     await expect(queue.nth(at)).toContainText('All 4 rows are valid.');
     await expect(queue.nth(at).getByRole('progressbar', { name })).toHaveAttribute('value', '100');
   }
-  // The second one meets a lost connection.
+  // The second upload loses its connection.
   let sent = 0;
   await page.route(UPLOAD, async (route) => {
     sent += 1;
@@ -183,7 +183,7 @@ test('several files are checked, uploaded and started one after the other @javas
   await expect(queue.nth(1)).toContainText('The connection was lost before the file was stored.');
   await expect(queue.nth(2)).toContainText('Uploaded. Open the job');
   await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(2);
-  // Only what is missing is sent again.
+  // Only the missing files are sent again.
   await page.getByRole('button', { name: 'Upload and start' }).click();
   await expect(queue.nth(1)).toContainText('Uploaded. Open the job');
   await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(3);

@@ -38,7 +38,7 @@ test('a failed job asks for a corrected version first', async ({ page }) => {
   await expect(page.getByText('Failed', { exact: true })).toBeVisible();
   await page.getByRole('link', { name: 'Upload a corrected version' }).click();
   await expect(page.getByRole('heading', { name: 'Upload a corrected version of broken.csv' })).toBeVisible();
-  // Changed one's mind.
+  // Changing one's mind.
   await page.getByRole('link', { name: 'Upload another file instead' }).click();
   await expect(page.getByRole('heading', { name: 'Upload files' })).toBeVisible();
 });

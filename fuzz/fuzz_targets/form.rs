@@ -1,4 +1,4 @@
-//! A multipart form of any bytes, under any boundary and in any pieces; and the same bytes as a file in a form.
+//! Fuzzes multipart forms with any boundary and in any pieces, and files of any bytes in a form.
 
 #![no_main]
 
@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {
     let (boundary, cuts, form) = input;
-    // What `bodies::boundary` lets through.
+    // The boundaries that `bodies::boundary` accepts.
     if (1..=70).contains(&boundary.len()) && boundary.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         agree(&boundary, &form, &cuts);
     }

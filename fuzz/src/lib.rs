@@ -1,5 +1,5 @@
-//! What the targets have in common: the tests' comparison of every way through the validator, and their reference; and
-//! what must hold for forms.
+//! Shared by the targets: the tests' comparison of all ways through the validator with their reference, and the
+//! properties of forms.
 
 #[path = "../../validator/tests/it/agreement.rs"]
 pub mod agreement;

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
-# What of the build is common to script/server, script/test and script/bench. Needs toolchain.sh.
+# The parts of the build that script/server, script/test and script/bench share. Needs toolchain.sh.
 
-# DIRECTORY [dev|quick|release]: the style sheet, the static files and the WebAssembly that a server then serves from there
+# DIRECTORY [dev|quick|release]: builds the style sheet, the static files and the WebAssembly, for a server to serve
 build_site() {
   cargo run --quiet --locked -p xtask -- site "$1" --profile "${2:-dev}"
 }
@@ -13,7 +13,7 @@ build_release() { # SITE-DIRECTORY
   build_site "$1" release
 }
 
-# To run on this machine; compiled in a fraction of the time.
+# For running on this machine. Compiles in a fraction of the time.
 build_quick() { # SITE-DIRECTORY
   say "Building server, worker and what browsers load (the first time takes some minutes)"
   cargo build --profile quick --locked -p server -p worker -p xtask

@@ -7,7 +7,7 @@
                                           "over" or "under_way"
     chaos.py hang                         starts an upload that never ends, prints a line, and keeps it open
     chaos.py orphans                      waits until the storage holds only the files of jobs
-    chaos.py judge FILE JOB...            waits until the jobs are over; fails unless every row has its planted verdict
+    chaos.py judge FILE JOB...            waits until the jobs are over; fails unless every row has the planted verdict
 """
 
 import concurrent.futures
@@ -31,7 +31,7 @@ PAGE = 50  # rows
 
 
 def eventually(what, ask):
-    """Asks until there is an answer. A server that can't be reached counts as no answer."""
+    """Calls `ask` until it returns something. A server that can't be reached counts as nothing."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -72,7 +72,7 @@ def advance(*job_ids):
     wanted = set(map(int, job_ids))
 
     def further():
-        # One request, however many jobs there are: they may be over before as many are answered.
+        # A single request, however many jobs there are, because they may end before many requests are answered.
         user_id = api.job(job_ids[0])["user_id"]
         jobs = [job for job in api.call("GET", f"/users/{user_id}/jobs") if job["id"] in wanted]
         done, over = sum(job["batch_completed"] for job in jobs), all(map(is_over, jobs))
@@ -102,12 +102,12 @@ def hang():
 
 
 def stored_files():
-    """Returns the names of the files in the storage, half-written ones included."""
+    """Returns the names of the files in the storage, including partially written ones."""
     return sorted(os.listdir(os.path.join(directory, "uploads")))
 
 
 def files_of_jobs():
-    """Returns the names of the files that jobs refer to: each upload, and the id index of a larger one."""
+    """Returns the names of the files that jobs refer to: all uploads, and the id indexes of larger ones."""
     return sorted(query("select storage_key from jobs union all "
                         "select id_index ->> 'storage_key' from jobs where id_index is not null"))
 
@@ -118,7 +118,7 @@ def orphans():
 
 
 def query(sql):
-    """Returns the values of the rows, one after the other."""
+    """Returns the values of all rows as a flat list."""
     options = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\n"]
     command = [os.environ["CHAOS_PSQL"], *options, f"--dbname={os.environ['DATABASE_URL']}", f"--command={sql}"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
@@ -153,8 +153,8 @@ def expect(what, found, expected):
 
 
 def ledger(job_id):
-    """Returns the sums of rows, valid and invalid records, and the number of chunks that are not committed or don't
-    start with the row after those of the chunks before."""
+    """Returns the sums of rows, valid and invalid records, and the number of chunks that aren't committed or don't
+    start with the row after the previous chunk."""
     return [int(value) for value in query(f"""
         select sum(rows), sum(valid_records), sum(invalid_records), count(*) - count(committed_at),
                count(*) filter (where first_row is distinct from 1 + rows_before)
@@ -167,7 +167,7 @@ def ledger(job_id):
 
 
 def judge_results(job_id, planted):
-    """Reads results.csv as it arrives: row numbers must count from 1 without a gap, each with its planted verdict."""
+    """Reads results.csv as a stream. Row numbers must count from 1 without gaps, each with its planted verdict."""
     invalid = invalid_rows(planted.rows)
     with api.response("GET", f"/jobs/{job_id}/results.csv") as response:
         records = csv.reader(io.TextIOWrapper(response, encoding="utf-8", newline=""))

@@ -351,8 +351,8 @@ fn parse_time_after_date(rest: &[u8]) -> Option<bool> {
 }
 
 /// Returns whether the time exists, or `None` if its form is wrong. The form is an hour of one or two digits and the
-/// rest as in version 1, followed by three optional parts: `AM` or `PM`, which a space may precede, an offset, and `
-/// UTC` or ` GMT`.
+/// rest as in version 1, followed by three optional parts: `AM` or `PM`, which a space may precede, an offset, and
+/// ` UTC` or ` GMT`.
 #[inline(never)]
 fn parse_time(time: &[u8]) -> Option<bool> {
     let (hour, rest) = one_or_two_digits(time)?;

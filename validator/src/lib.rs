@@ -3,9 +3,9 @@
 //! **Invariant.** Pure: no I/O, no async, no clock. It builds for `wasm32-unknown-unknown` and never depends on tokio,
 //! sqlx, axum, leptos or Temporal, so the browser, the server and the worker run the same code.
 //!
-//! A [`Checker`] judges a file in a single pass. To judge it in parallel, a [`Planner`] cuts it into chunks, and
-//! [`validate_chunk`] returns the verdicts on the rows of each. A row is valid or invalid, and suspicious or not; it keeps
-//! all of its errors.
+//! A [`Checker`] validates a file in a single pass. To validate it in parallel, a [`Planner`] splits it into chunks,
+//! and [`validate_chunk`] returns the verdicts on the rows of each chunk. A row is valid or invalid, and suspicious or
+//! not. It keeps all of its errors.
 //!
 //! ```
 //! use validator::{Candidate, Checked, Checker, Format, Presumed};

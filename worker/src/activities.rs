@@ -20,22 +20,22 @@ use tokio::{
 
 use crate::figures::Figures;
 
-/// Without a sign of life for so long, an activity is given to another worker.
+/// The time without a heartbeat after which an activity is given to another worker.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The types of failures that trying again can't mend. The workflow tells them apart by these names.
+/// Types of failures that retrying can't fix. The workflow distinguishes them by these names.
 pub const OUTDATED: &str = "Outdated";
 pub const UNREADABLE: &str = "Unreadable";
 pub const DEFECT: &str = "Defect";
 
-/// Few, because their verdicts are held in memory together and progress moves with each commit.
+/// Few, because their verdicts are held in memory together and each commit advances the progress.
 const CHUNKS_IN_A_COMMIT: usize = 4;
 
 pub struct Activities {
     pub backend: Backend,
     pub figures: Figures,
-    /// Bounds the groups of chunks that are validated and committed at the same time, over all activities.
+    /// Bounds the groups of chunks that are validated and committed at the same time, across all activities.
     groups: Semaphore,
 }
 
@@ -50,13 +50,13 @@ pub struct Chunks {
 pub struct Failure {
     #[serde(rename = "run")]
     pub attempt: Attempt,
-    /// A sentence for the person who uploaded the file.
+    /// A sentence for the user who uploaded the file.
     pub error: String,
 }
 
 #[activities]
 impl Activities {
-    /// Gives the numbers of the chunks that are to be validated.
+    /// Plans a job. Returns the ranges of chunk numbers to validate.
     #[activity]
     pub async fn plan(
         self: Arc<Self>,
@@ -67,7 +67,7 @@ impl Activities {
             .await
     }
 
-    /// Validates chunks and commits a few at a time. A later attempt continues where an earlier one stopped.
+    /// Validates chunks and commits a few at a time. A retry continues where the previous attempt stopped.
     #[activity]
     pub async fn validate(
         self: Arc<Self>,
@@ -77,7 +77,7 @@ impl Activities {
         let Range { start, end } = chunks.numbers;
         let groups = (start..end).step_by(CHUNKS_IN_A_COMMIT).map(async |first| {
             let numbers = first..end.min(first + CHUNKS_IN_A_COMMIT as u32);
-            // It is never closed.
+            // The semaphore is never closed.
             let _permit = self.groups.acquire().await;
             let committed =
                 processing::validate_chunks(&self.backend, chunks.attempt, numbers).await?;
@@ -88,7 +88,7 @@ impl Activities {
         self.alive(&context, step).await
     }
 
-    /// Processes a small file as a whole.
+    /// Processes a small file in a single step.
     #[activity]
     pub async fn process(
         self: Arc<Self>,
@@ -115,7 +115,7 @@ impl Activities {
             .await
     }
 
-    /// Marks the job as failed, unless it is over already.
+    /// Marks the job as failed, unless it is already over.
     #[activity]
     pub async fn fail(
         self: Arc<Self>,
@@ -131,7 +131,7 @@ impl Activities {
         self.alive(&context, step).await
     }
 
-    /// Deletes some of what has been kept long enough. Returns whether there may be more.
+    /// Deletes some of what retention no longer keeps. Returns whether there may be more.
     #[activity]
     pub async fn apply_retention(
         self: Arc<Self>,
@@ -152,8 +152,8 @@ impl Activities {
         }
     }
 
-    /// Runs a step with heartbeats. When the activity is cancelled the step is dropped, which rolls its
-    /// transaction back.
+    /// Runs a step with heartbeats. If the activity is cancelled, the step is dropped, which rolls its transaction
+    /// back.
     async fn alive<T>(
         &self,
         context: &ActivityContext,
@@ -170,7 +170,7 @@ impl Activities {
                 _ = heartbeat.tick() => context.record_heartbeat(()).await?,
             }
         };
-        // The type is `Activities::validate`.
+        // The type is, for example, `Activities::validate`.
         let name = context.info().activity_type.rsplit(':').next();
         self.figures
             .step(name.unwrap_or_default(), result.is_ok(), began.elapsed());

@@ -44,7 +44,7 @@ pub struct WorkerConfig {
     pub metrics_addr: SocketAddr,
 }
 
-/// While one step waits for the database another one computes.
+/// One step computes while another waits for the database.
 fn default_concurrency() -> u16 {
     let cores = thread::available_parallelism().map_or(2, usize::from);
     u16::try_from(2 * cores).unwrap_or(u16::MAX).clamp(2, 64)

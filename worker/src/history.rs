@@ -1,5 +1,5 @@
-//! What workflows have done so far, to tell whether they go on in another version of this worker: such a history is
-//! kept from the one, and replayed by the other.
+//! Prints and replays the histories of workflows, to test whether they continue in another version of this worker: one
+//! version prints a history, and another one replays it.
 
 use std::{
     io::Write,
@@ -14,7 +14,7 @@ use temporalio_sdk::workflow_replayer::{
 
 use crate::{retention::ApplyRetention, small_jobs::ProcessSmallJobs, workflow::ProcessJob};
 
-/// Writes the history of the latest execution of a workflow to the standard output, as JSON.
+/// Prints the history of the latest execution of a workflow to the standard output as JSON.
 pub async fn print(client: &Client, workflow_id: &str) -> anyhow::Result<()> {
     let history = client
         .get_workflow_handle::<UntypedWorkflow>(workflow_id)
@@ -23,7 +23,7 @@ pub async fn print(client: &Client, workflow_id: &str) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(&json)?)
 }
 
-/// Fails with the first history whose workflow takes another way in this version.
+/// Replays histories. Fails with the first one whose workflow takes different steps in this version.
 pub async fn replay(files: &[PathBuf]) -> anyhow::Result<()> {
     let options = WorkflowReplayerOptions::new()
         .register_workflow::<ProcessJob>()?

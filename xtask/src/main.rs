@@ -1,4 +1,4 @@
-//! Tasks of the build that cargo has no command for: `cargo run -p xtask -- --help`.
+//! Build tasks for which cargo has no command: `cargo run -p xtask -- --help`.
 
 mod site;
 mod wasm;

@@ -1,4 +1,4 @@
-//! The directory that the server gives browsers files from:
+//! Builds the directory from which the server serves files to browsers:
 //!
 //! ```text
 //! pkg/HASH/   modules, scripts and the style sheet, each also compressed; HASH is that of their content, so a browser
@@ -33,14 +33,14 @@ pub struct Options {
     profile: Profile,
 }
 
-/// How much time the build spends on what the browser loads.
+/// How much time the build spends on the files for browsers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
-    /// To try out a change.
+    /// For trying out a change.
     Dev,
-    /// To run on this machine.
+    /// For running on this machine.
     Quick,
-    /// To send over the network.
+    /// For use over the network.
     Release,
 }
 
@@ -54,7 +54,7 @@ impl Profile {
         }
     }
 
-    /// Returns the name of the directory that cargo builds into.
+    /// Returns the name of cargo's output directory.
     pub fn cargo_directory(self) -> &'static str {
         match self {
             Self::Dev => "debug",
@@ -63,10 +63,10 @@ impl Profile {
     }
 }
 
-/// The file that holds a hash of everything the site was built from.
+/// The file with a hash of everything from which the site was built.
 const BUILT_FROM: &str = ".built-from";
 
-/// Builds the site unless it is there.
+/// Builds the site unless it is up to date.
 pub fn build(options: &Options) -> anyhow::Result<()> {
     let Options { directory, profile } = options;
     let app = wasm::compile("app", "split", *profile)?;
@@ -81,7 +81,7 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
     }
     let _ = fs::remove_file(&marker);
     fs::create_dir_all(directory.join("pkg"))?;
-    // Beside its place, so that it is moved there at once.
+    // On the same file system, so that it can be moved into place at once.
     let scratch = tempfile::tempdir_in(directory)?;
     let folder = scratch.path().join("pkg");
     fs::create_dir(&folder)?;
@@ -113,7 +113,7 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
     Ok(fs::write(marker, inputs)?)
 }
 
-/// Writes one style sheet for the browsers of the last years.
+/// Writes a single style sheet for the browsers of recent years.
 fn bundle_styles(folder: &Path, minify: bool) -> anyhow::Result<()> {
     let mut esbuild = Command::new("esbuild");
     esbuild
@@ -143,7 +143,7 @@ fn minify(script: &Path) -> anyhow::Result<()> {
     wasm::run(&mut esbuild)
 }
 
-/// Writes `FILE.br` and `FILE.gz`, so that the server need not compress at each request.
+/// Writes `FILE.br` and `FILE.gz`, so that the server need not compress for each request.
 fn compress(file: &Path, profile: Profile) -> anyhow::Result<()> {
     let content = fs::read(file)?;
     let (quality, level) = match profile {
@@ -168,7 +168,7 @@ fn compress(file: &Path, profile: Profile) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Does the same to all files of these kinds, several at a time.
+/// Applies a function to all files of these kinds, several at a time.
 fn for_each(
     folder: &Path,
     kinds: &[&str],
@@ -197,14 +197,14 @@ fn for_each(
     })
 }
 
-/// Returns a hash of what these files and directories hold, for a profile: 22 characters of base64url.
+/// Returns a hash of the contents of these files and directories and of the profile: 22 characters of base64url.
 fn hash<'a>(
     paths: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>,
     profile: &Profile,
 ) -> anyhow::Result<String> {
     let mut hasher = Sha256::new();
     hasher.update(profile.cargo_profile());
-    // Another version of this program may build something else from the same.
+    // Another version of this program may build something else from the same files.
     hasher.update(fs::read(std::env::current_exe()?)?);
     let mut waiting: Vec<PathBuf> = paths
         .into_iter()
@@ -224,7 +224,7 @@ fn hash<'a>(
     Ok(BASE64_URL_SAFE_NO_PAD.encode(&digest[..16]))
 }
 
-/// Returns what is in a directory, in the order of the names.
+/// Returns the entries of a directory, sorted by name.
 fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
     let mut paths = entries

@@ -1,4 +1,4 @@
-//! From what the compiler writes to modules that a browser loads.
+//! Turns compiler output into modules that browsers load.
 
 use std::{
     ffi::OsStr,
@@ -29,7 +29,7 @@ pub fn compile(package: &str, features: &str, profile: Profile) -> anyhow::Resul
     Ok(built.join(package).with_extension("wasm"))
 }
 
-/// Splits the lazy islands from the app into modules of their own, and writes all modules with their scripts into `out`.
+/// Splits the lazy islands from the app into separate modules, and writes all modules with their scripts to `out`.
 pub fn split_app(wasm: &[u8], out: &Path) -> anyhow::Result<()> {
     let whole = tempfile::tempdir()?;
     let main = whole.path().join("main.wasm");
@@ -39,7 +39,7 @@ pub fn split_app(wasm: &[u8], out: &Path) -> anyhow::Result<()> {
     options.main_module = "./batchline.js";
     options.link_name = "./split.js";
     wasm_split_cli_support::transform(options).map_err(|error| anyhow!("{error:?}"))?;
-    // The other modules import what wasm-bindgen would take for superfluous.
+    // The other modules import what wasm-bindgen would consider unused.
     bind(
         Bindgen::new()
             .input_path(&main)
@@ -50,7 +50,7 @@ pub fn split_app(wasm: &[u8], out: &Path) -> anyhow::Result<()> {
     )
 }
 
-/// Writes the module that checks files, and its script, into `out`.
+/// Writes the module that checks files, and its script, to `out`.
 pub fn bind_check(wasm: &Path, out: &Path) -> anyhow::Result<()> {
     bind(Bindgen::new().input_path(wasm), "check", out)
 }
@@ -69,7 +69,7 @@ fn bind(bindgen: &mut Bindgen, name: &str, out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes a module smaller, or faster, in place.
+/// Optimizes a module in place, for size or for speed.
 pub fn optimize(module: &Path) -> anyhow::Result<()> {
     let is_check = module.file_stem() == Some(OsStr::new("check"));
     let mut command = Command::new("wasm-opt");
@@ -82,7 +82,7 @@ pub fn optimize(module: &Path) -> anyhow::Result<()> {
     run(&mut command)
 }
 
-/// Runs a program and fails if it does.
+/// Runs a program. Fails if the program fails.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let status = command

@@ -1,11 +1,11 @@
-//! `/formats`: what can be read, with examples.
+//! `/formats`: the supported formats, with examples.
 
 use axum::http::StatusCode;
 use leptos::prelude::*;
 
 use crate::{Page, Site};
 
-/// Names of sample files, and what they show.
+/// The names of sample files, and what they show.
 const SAMPLES: [(&str, &str); 5] = [
     (
         "sample.csv",

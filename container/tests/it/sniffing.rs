@@ -109,7 +109,7 @@ fn a_zip_is_what_its_entries_say() {
     let binary = [("[Content_Types].xml", CSV), ("xl/workbook.bin", CSV)];
     assert_eq!(kind(&zip(&binary)), Kind::Xlsb);
     assert_eq!(kind(&zip(&[("Index/Document.iwa", CSV)])), Kind::Numbers);
-    // Cut off, it still goes by its name.
+    // A truncated file is still recognised.
     let cut = [("[Content_Types].xml", CSV), ("xl/workbook.xml", CSV)];
     assert_eq!(kind(&zip(&cut)[..200]), Kind::Xlsx);
     assert_eq!(kind(&zip(&[("a.csv", CSV)])[..60]), Kind::Zip);

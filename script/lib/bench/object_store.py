@@ -1,4 +1,4 @@
-"""Compares jobs whose files are in an object store at a distance with the same on disk, in turn, and times pages of their
+"""Compares jobs with files in a remote object store and jobs with files on disk, in turn, and times pages of their
 rows. Run by script/bench after the other measurements."""
 
 import copy
@@ -11,7 +11,7 @@ from rows import megabytes, write_upload
 
 
 def beside_disk(chosen):
-    """`chosen` has the options of bench.__main__, and those that begin with `store_`."""
+    """`chosen` has the options of bench.__main__ and those that begin with `store_`."""
     disk = System(chosen)
     remote_options = copy.copy(chosen)
     for name in ("api", "database", "server", "worker"):

@@ -1,4 +1,4 @@
-"""A proxy before an object store that delays every response, as a store at a distance does."""
+"""A proxy in front of an object store that delays every response, like a remote store."""
 
 import argparse
 import asyncio

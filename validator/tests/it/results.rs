@@ -1,10 +1,10 @@
-//! Every line of the rules for downloads.
+//! Covers every line of the rules for downloads.
 
 use validator::{Candidate, Checker, CsvForm, Format, Layout, Presumed};
 
 use crate::agreement::agreed;
 
-/// `results.csv` of a whole file.
+/// Returns `results.csv` of a whole file.
 fn results(file: &[u8]) -> String {
     results_as(file, |_| CsvForm::PLAIN)
 }
@@ -27,7 +27,7 @@ fn results_as(file: &[u8], form: fn(&Layout) -> CsvForm) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// The lines of rows that `lines` become, under a header without a description.
+/// Expects these lines in the download of `lines` under a header without a description.
 fn check(lines: &[u8], expect: &[&str]) {
     let results = results(&[b"transaction_id,amount,date\n", lines].concat());
     let mut found = results.split_terminator("\r\n");
@@ -113,7 +113,7 @@ fn cells_that_a_spreadsheet_would_run() {
         ("\u{FEFF}@x", "'\u{FEFF}@x"),
         ("\x0B+x", "'\x0B+x"),
         ("＝1+1", "'＝1+1"),
-        // Where `;` or a comma separates cells.
+        // Locales in which `;` or a comma separates cells.
         ("x;=1+1", "x;'=1+1"),
         ("x;y;@z;-1;-z", "x;y;'@z;-1;'-z"),
         ("\"x,=1+1\"", "\"x,'=1+1\""),

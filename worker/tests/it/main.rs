@@ -1,4 +1,4 @@
-//! The worker as a process. What it does with jobs is tested over the server's API.
+//! Tests the worker as a process. What it does with jobs is tested through the server's API.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -16,7 +16,7 @@ fn worker(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, Str
         .args(arguments)
         .env_remove("RUST_LOG")
         .envs(environment.iter().copied())
-        // No .env of the checkout.
+        // There is no .env in this directory, unlike in the checkout.
         .current_dir(std::env::temp_dir())
         .output()
         .unwrap();
@@ -34,7 +34,7 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
         ("STORAGE_URL", "not a url"),
         ("DATABASE_URL", "mysql://localhost/x"),
     ] {
-        // Settings are looked at in this order; a database is not needed to find a wrong one.
+        // Settings are checked in this order. A wrong one is reported without a database.
         let (code, said) = worker(
             &[],
             &[
@@ -76,8 +76,8 @@ fn help_names_every_variable() {
     }
 }
 
-/// A job that is under way when its worker is replaced by a newer one must go on. Where a workflow has to take another
-/// way, what has begun keeps the old one (`patched` of Temporal's SDK), and its history here says so.
+/// Jobs that are running when their worker is replaced by a newer one must continue. If a workflow has to change its
+/// steps, executions that have begun keep the old ones (`patched` of Temporal's SDK), and their history is added here.
 #[test]
 fn workflows_of_former_versions_go_on() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");

@@ -16,11 +16,11 @@ use crate::{
     request::{self, JSON},
 };
 
-/// How much of an upload is sent.
+/// The progress of an upload.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sent {
     pub bytes: u64,
-    /// 0 until it is known.
+    /// 0 until the size is known.
     pub total: u64,
 }
 
@@ -30,9 +30,10 @@ impl Sent {
     }
 }
 
-/// Posts the form, which carries `file`, to [`UploadFile`]; gives the id of the new job. It is aborted when the future is dropped.
+/// Posts the form, which contains `file`, to [`UploadFile`]. Returns the id of the new job. Dropping the future aborts
+/// the request.
 ///
-/// [`ErrorKind::Unavailable`] says that trying again can help.
+/// [`ErrorKind::Unavailable`] means that retrying may help.
 pub async fn send(
     form: &FormData,
     file: &File,
@@ -58,7 +59,7 @@ enum Told {
     Failed,
 }
 
-/// `fetch` doesn't tell how much is sent.
+/// A request with progress, which `fetch` doesn't report.
 struct Request {
     request: XmlHttpRequest,
     told: UnboundedReceiver<Told>,
@@ -71,7 +72,7 @@ impl Request {
         let listener = |read: fn(&ProgressEvent) -> Told| {
             let tell = tell.clone();
             Closure::<dyn FnMut(ProgressEvent)>::new(move |event: ProgressEvent| {
-                // Nobody listens any more once there is an answer.
+                // The receiver is gone once there is a response.
                 let _ = tell.unbounded_send(read(&event));
             })
         };
@@ -109,12 +110,12 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // Nothing to abort is no failure.
+        // Fails if there is nothing to abort.
         let _ = self.request.abort();
     }
 }
 
-/// The browser tells no reason when a request fails; that the file was changed is one.
+/// Browsers don't report why a request failed. One reason is that the file was changed.
 async fn is_readable(file: &File) -> bool {
     match file.slice_with_i32_and_i32(0, 1) {
         Ok(start) => start.array_buffer().await.is_ok(),

@@ -1,4 +1,4 @@
-//! The page's end of a check.
+//! The page's side of a check.
 
 #[cfg(feature = "hydrate")]
 use ::check::form::Reads;
@@ -15,18 +15,18 @@ use web_sys::{Blob, File, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use super::object_url::ObjectUrl;
 
-/// Where the browser finds what runs in the thread.
+/// The addresses of the web worker's files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckModule {
-    /// Path of the script that belongs to the WebAssembly.
+    /// The path of the script that belongs to the WebAssembly.
     pub script: String,
     pub wasm: String,
 }
 
-/// Checks a file in a thread of its own, which ends when the future does or is dropped.
+/// Checks a file in its own web worker, which ends when the future completes or is dropped.
 ///
-/// With `keep` it also gives the rows that this filter lets through, as `results.csv` has them; then a file
-/// that can't be checked to its end is [`Failure::TooLarge`].
+/// With `keep` it also returns the rows selected by this filter, in the form of `results.csv`. A file that can't be
+/// checked to its end is then [`Failure::TooLarge`].
 pub async fn check(
     module: &CheckModule,
     file: &File,
@@ -52,8 +52,8 @@ pub async fn check(
     Err(Failure::Broken)
 }
 
-/// How the rows that a question shows are read: `question` as the form has it, and the form's answers as in a URL's query.
-/// `None` if the thread can't be had.
+/// Returns how the rows that a question shows are read. `question` is the one in the form, and `answers` are the form's
+/// answers as a URL query. Returns `None` if the web worker can't be started.
 #[cfg(feature = "hydrate")]
 pub async fn read_shown(module: &CheckModule, question: &str, answers: &str) -> Option<Reads> {
     let given = [question, answers].map(JsValue::from);
@@ -64,23 +64,23 @@ pub async fn read_shown(module: &CheckModule, question: &str, answers: &str) -> 
     }
 }
 
-/// What is given about the file.
+/// What is given about a file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Given {
-    /// A format, as JSON.
+    /// A format as JSON.
     pub format: String,
-    /// What a form has added to it, as in a URL's query.
+    /// The answers that a form added, as a URL query.
     pub answers: String,
     /// The saved formats of the user.
     pub saved: SavedFormats,
 }
 
-/// The saved formats that may complete what is given.
+/// The saved formats that may complete the given format.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SavedFormats {
-    /// All that the user has, as the API lists them.
+    /// All formats of the user, in the form of the API.
     pub list: String,
-    /// Name of the one that is chosen. Empty: by the file's header.
+    /// The name of the chosen format. If empty, the file's header selects one.
     pub chosen: String,
 }
 
@@ -99,7 +99,7 @@ struct Thread {
 }
 
 impl Thread {
-    /// Calls a function of the module with what is given.
+    /// Calls a function of the module with these arguments.
     fn start(
         module: &CheckModule,
         function: &str,
@@ -112,7 +112,7 @@ impl Thread {
 
         let (tell, told) = unbounded();
         let tell_error = tell.clone();
-        // Nobody listens any more once the check has ended.
+        // The receiver is gone once the check has ended.
         let on_message = Closure::new(move |event: MessageEvent| {
             let _ = tell.unbounded_send(read(event.data()));
         });
@@ -140,9 +140,9 @@ impl Drop for Thread {
     }
 }
 
-/// What a thread begins with. What goes wrong there becomes an error of the worker.
+/// Returns the script with which a web worker starts. Errors in it become an error of the worker.
 fn script(module: &CheckModule) -> Result<String, JsValue> {
-    // A script without an address of its own needs whole ones.
+    // A script without its own address needs absolute URLs.
     let origin = window().location().origin()?;
     let CheckModule { script, wasm } = module;
     Ok(format!(
