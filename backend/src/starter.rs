@@ -1,8 +1,8 @@
-//! Starts jobs with small files, those that are asked for at the same moment in one workflow: a workflow costs
-//! Temporal more than such a file costs all the others.
+//! Begins attempts, and starts jobs with small files. Those that are requested at the same moment share a workflow, because
+//! a workflow costs Temporal more than a small file costs all other parts.
 //!
-//! As databases commit in groups: the first request goes at once, and those that come in while it is under way
-//! go together when it is done. Nobody waits for company.
+//! This works like group commit in databases: the first request is handled at once, and requests that arrive meanwhile
+//! are handled together afterwards. No request is delayed to form a group.
 
 use std::sync::Arc;
 
@@ -20,19 +20,19 @@ use crate::{
     temporal::{Attempt, Temporal},
 };
 
-/// Attempts that share a workflow at most: one worker has it, others are to get some too.
+/// The maximum number of attempts that share a workflow. A workflow runs in one worker, and others should get some too.
 const TOGETHER: usize = 32;
 
-/// An attempt that somebody wants to begin.
+/// A request to begin an attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
     pub attempt: Attempt,
     pub actor: Actor,
-    /// What the audit says of it.
+    /// The event to record in the audit.
     pub event: Event<'static>,
 }
 
-/// Lets these attempts begin, as [`transition::begin`], and records those that do in the audit.
+/// Begins these attempts with [`transition::begin`], records those that began in the audit, and returns their jobs.
 pub(crate) async fn begin(
     pool: &PgPool,
     quotas: &QuotaDefaults,
@@ -63,7 +63,7 @@ pub(crate) struct Starter {
     temporal: Temporal,
     quotas: QuotaDefaults,
     requests: mpsc::UnboundedSender<Request>,
-    /// Whoever has it starts what has come in meanwhile.
+    /// The task that holds the lock starts all requests that have arrived.
     waiting: Arc<Mutex<mpsc::UnboundedReceiver<Request>>>,
 }
 
@@ -79,13 +79,13 @@ impl Starter {
         }
     }
 
-    /// Starts a workflow for this attempt and lets it begin. Returns the job unless it could not begin, because it is
-    /// no longer at rest in the attempt before.
+    /// Starts a workflow for this attempt and begins it. Returns `None` if the attempt can't begin because the job is no
+    /// longer at rest in the previous attempt.
     pub async fn start(&self, order: Order) -> Result<Option<Job>> {
         let (answer, answered) = oneshot::channel();
         // The receiver is in `self`.
         let _ = self.requests.send(Request { order, answer });
-        // A task of its own, so that a client that goes away takes nobody's start with it.
+        // In a task of its own, so that a client that disconnects doesn't cancel the starts of others.
         tokio::spawn(start_those_waiting(self.clone()));
         answered
             .await
@@ -93,8 +93,8 @@ impl Starter {
     }
 }
 
-/// As many tasks as requests wait for their turn. Whichever has it takes all that have come in, and may leave
-/// nothing for those after it.
+/// Starts the waiting requests. There is a task for each request; one that gets the lock takes all requests that have
+/// arrived, and may leave none for the tasks after it.
 async fn start_those_waiting(starter: Starter) {
     let mut waiting = starter.waiting.lock().await;
     let mut group = Vec::new();

@@ -257,7 +257,7 @@ fn write_range<T: DataType + CellType>(
     Ok(Some(extent))
 }
 
-/// Writes a sheet in two passes over its XML, of which the first finds its width. So the sheet is never in memory.
+/// Writes a sheet in two passes over its XML, so that it is never held in memory. The first pass finds the width.
 fn write_streamed<R: Read + Seek>(
     workbook: &mut Xlsx<R>,
     name: &str,

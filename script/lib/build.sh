@@ -1,19 +1,15 @@
 # shellcheck shell=bash disable=SC2154
-# The parts of the build that script/server, script/test and script/bench share. Needs toolchain.sh.
-
-# DIRECTORY [dev|quick|release]: builds the style sheet, the static files and the WebAssembly, for a server to serve
-build_site() {
-  cargo run --quiet --locked -p xtask -- site "$1" --profile "${2:-dev}"
-}
+# The builds of script/server, script/bench, script/chaos, script/pages and Docker: the programs, and in a directory what
+# browsers load. Needs toolchain.sh.
 
 build_release() { # SITE-DIRECTORY
   say "Building server and worker"
   cargo build --release --locked -p server -p worker
   say "Building the WebAssembly, the style sheet and the static files"
-  build_site "$1" release
+  cargo run --quiet --locked -p xtask -- site "$1" --profile release
 }
 
-# For running on this machine. Compiles in a fraction of the time.
+# For running on this machine: compiles faster.
 build_quick() { # SITE-DIRECTORY
   say "Building server, worker and what browsers load (the first time takes some minutes)"
   cargo build --profile quick --locked -p server -p worker -p xtask

@@ -71,10 +71,7 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
     let Options { directory, profile } = options;
     let app = wasm::compile("app", "split", *profile)?;
     let check = wasm::compile("check", "thread", *profile)?;
-    let inputs = hash(
-        [&app, &check, Path::new("style"), Path::new("public")],
-        profile,
-    )?;
+    let inputs = inputs(&app, &check, *profile)?;
     let marker = directory.join(BUILT_FROM);
     if fs::read_to_string(&marker).is_ok_and(|built| built == inputs) {
         return Ok(());
@@ -97,7 +94,9 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
         compress(file, *profile)
     })?;
 
-    let name = hash([&folder], profile)?;
+    let mut content = Sha256::new();
+    add(&mut content, &folder)?;
+    let name = text(content);
     copy(Path::new("public"), directory)?;
     let place = directory.join("pkg").join(&name);
     if !place.exists() {
@@ -197,31 +196,33 @@ fn for_each(
     })
 }
 
-/// Returns a hash of the contents of these files and directories and of the profile: 22 characters of base64url.
-fn hash<'a>(
-    paths: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>,
-    profile: &Profile,
-) -> anyhow::Result<String> {
+/// Returns a hash of everything that the site is built from.
+fn inputs(app: &Path, check: &Path, profile: Profile) -> anyhow::Result<String> {
     let mut hasher = Sha256::new();
     hasher.update(profile.cargo_profile());
     // Another version of this program may build something else from the same files.
     hasher.update(fs::read(std::env::current_exe()?)?);
-    let mut waiting: Vec<PathBuf> = paths
-        .into_iter()
-        .map(|path| path.as_ref().to_owned())
-        .collect();
-    while let Some(path) = waiting.pop() {
-        hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
-        if path.is_dir() {
-            waiting.extend(entries(&path)?);
-        } else {
-            let content = fs::read(&path)?;
-            hasher.update((content.len() as u64).to_le_bytes());
-            hasher.update(content);
-        }
+    for path in [app, check, Path::new("style"), Path::new("public")] {
+        add(&mut hasher, path)?;
     }
-    let digest = hasher.finalize();
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(&digest[..16]))
+    Ok(text(hasher))
+}
+
+/// Adds the name and the content of a file, or of all files in a directory.
+fn add(hasher: &mut Sha256, path: &Path) -> anyhow::Result<()> {
+    hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+    if path.is_dir() {
+        return entries(path)?.iter().try_for_each(|path| add(hasher, path));
+    }
+    let content = fs::read(path).with_context(|| path.display().to_string())?;
+    hasher.update((content.len() as u64).to_le_bytes());
+    hasher.update(content);
+    Ok(())
+}
+
+/// Returns half of a hash as 22 characters of base64url.
+fn text(hasher: Sha256) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(&hasher.finalize()[..16])
 }
 
 /// Returns the entries of a directory, sorted by name.

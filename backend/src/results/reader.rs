@@ -181,7 +181,7 @@ impl Wanted {
     }
 }
 
-/// Rows that are read together, some of which are wanted.
+/// Rows that are read together. Only some of them may be wanted.
 struct Part {
     /// The byte range in the file.
     bytes: Range<u64>,

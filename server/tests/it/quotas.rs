@@ -281,7 +281,7 @@ async fn jobs_in_work_at_the_same_time_are_bounded() {
     assert_eq!(app.finished(waiting).await["status"], "completed");
     expect(command(started, "resume").await, StatusCode::ACCEPTED).await;
     assert_eq!(app.finished(started).await["status"], "completed");
-    // The same holds for small files, several of which start in one workflow.
+    // The same holds for small files. Several of them start in one workflow.
     let small: Vec<i64> = [
         app.upload(user_id, SAMPLE).await,
         app.upload(user_id, SAMPLE).await,

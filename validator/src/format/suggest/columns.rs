@@ -166,8 +166,8 @@ impl<'a> Suggester<'a> {
         Some((debit, credit))
     }
 
-    /// Finds two adjacent columns of numbers of which each row fills exactly one. Takes the first one as debit, as in
-    /// most files.
+    /// Finds two adjacent columns of numbers such that each row fills exactly one of them. Takes the first as debit, as
+    /// in most files.
     fn pair_by_content(&self) -> Option<(usize, usize)> {
         let has = |at: usize, row: usize| {
             let value = self.contents[at].values[row];
