@@ -73,7 +73,7 @@ impl From<object_store::Error> for Error {
             // A store that is unreachable or refuses to serve, after all retries.
             object_store::Error::Generic { .. } => {
                 tracing::warn!(%error, "the file storage can't be used");
-                let sentence = disk_trouble(&error)
+                let sentence = disk_error(&error)
                     .unwrap_or("The file storage can't be reached. Try again in a moment.");
                 Self::Unavailable(sentence.to_owned())
             }
@@ -134,7 +134,7 @@ fn outage(error: &sqlx::Error) -> Option<&'static str> {
 }
 
 /// Returns what is wrong if a disk is full.
-fn disk_trouble(error: &object_store::Error) -> Option<&'static str> {
+fn disk_error(error: &object_store::Error) -> Option<&'static str> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<io::Error>().map(io::Error::kind) {
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_said() {
+    fn a_full_disk_has_its_own_message() {
         for (kind, word) in [
             (io::ErrorKind::StorageFull, "full"),
             (io::ErrorKind::QuotaExceeded, "full"),

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_and_the_own_address_are_allowed_and_what_is_listed() {
+    fn loopback_own_and_listed_hosts_are_allowed() {
         let local = IpAddr::from([10, 0, 0, 5]);
         let allows = |list: &str, host: &str| {
             let allowed: AllowedHosts = list.parse().unwrap();
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn people_sign_in_by_https_but_on_loopback_addresses() {
+    fn sign_in_uses_https_except_on_loopback_addresses() {
         for (host, origin) in [
             ("Batchline.example.com", "https://batchline.example.com"),
             (

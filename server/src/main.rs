@@ -50,7 +50,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     config::{Cli, Command, ServerConfig},
-    state::{AppState, SignInWays, Stopping},
+    state::{AppState, Shutdown, SignInWays},
 };
 
 /// How long requests in progress may take to finish during a shutdown. The process must end within ten seconds.
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
                 remove,
                 min_age_hours,
             }) => check_storage(config, remove, min_age_hours).await,
-            Some(Command::Healthcheck) => backend::probe(config.api_addr, "/healthz").await,
+            Some(Command::Healthcheck) => backend::health_check(config.api_addr, "/healthz").await,
         }
     })
 }
@@ -92,9 +92,9 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
         provider: openid.map(Provider::new).transpose()?.map(Arc::new),
     };
     let hub = queries::listen(&backend).await?;
-    let (stop, stopping) = watch::channel(false);
-    let stopping = Stopping(stopping);
-    let state = AppState::new(backend, hub, &config, auth, sign_in, stopping.clone())?;
+    let (stop, shutdown) = watch::channel(false);
+    let shutdown = Shutdown(shutdown);
+    let state = AppState::new(backend, hub, &config, auth, sign_in, shutdown.clone())?;
     let monitored_state = state.clone();
     monitoring::start(
         monitored,
@@ -114,7 +114,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
             router,
             &config.limits,
             connections,
-            stopping.clone(),
+            shutdown.clone(),
         )
     };
     let servers = async {

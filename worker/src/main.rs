@@ -65,7 +65,9 @@ fn main() -> ExitCode {
     program::run(config.backend.log_format, async {
         match command {
             None => work(config).await,
-            Some(Command::Healthcheck) => backend::probe(config.metrics_addr, "/healthz").await,
+            Some(Command::Healthcheck) => {
+                backend::health_check(config.metrics_addr, "/healthz").await
+            }
             Some(Command::History { workflow_id }) => print_history(&config, &workflow_id).await,
             Some(Command::Replay { histories }) => history::replay(&histories).await,
         }

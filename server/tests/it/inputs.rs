@@ -230,7 +230,7 @@ async fn unknown_and_wrong_fields_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn fields_of_a_form_have_any_order_and_are_known() {
+async fn form_fields_may_have_any_order_but_must_be_known() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let path = format!("/jobs?user_id={user_id}");
@@ -281,7 +281,7 @@ async fn fields_of_a_form_have_any_order_and_are_known() {
 }
 
 #[tokio::test]
-async fn values_of_a_format_are_those_of_json() {
+async fn a_format_accepts_all_json_numbers_and_no_nul() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let path = format!("/users/{user_id}/formats");
@@ -307,7 +307,7 @@ async fn values_of_a_format_are_those_of_json() {
 }
 
 #[tokio::test]
-async fn names_show_what_they_are() {
+async fn names_contain_no_hidden_characters() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     for hidden in [
@@ -382,7 +382,7 @@ async fn lists_have_pages() {
 }
 
 #[tokio::test]
-async fn the_description_of_the_api_is_true() {
+async fn the_api_description_is_complete_and_consistent() {
     let app = TestApp::start().await;
     let description = app.get_json("/openapi.json").await;
     let mut names = Vec::new();

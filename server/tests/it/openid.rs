@@ -91,7 +91,7 @@ fn claims(email: &str, email_verified: bool) -> Value {
 }
 
 #[tokio::test]
-async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
+async fn a_subject_identifies_a_user_and_an_email_address_only_once() {
     let provider = OpenIdProvider::start(&[]);
     let accounts = Accounts::start_with(&provider, &[]).await;
     let (ann, ben) = (accounts.user("ann").await, accounts.user("ben").await);
@@ -199,7 +199,7 @@ async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
 }
 
 #[tokio::test]
-async fn the_provider_can_say_who_comes_in_and_who_is_an_admin() {
+async fn the_provider_can_decide_who_signs_in_and_who_is_an_admin() {
     let provider = OpenIdProvider::start(&[("CLAIMS_IN_ID_TOKEN", "1")]);
     let settings = [
         ("OIDC_EMAIL_DOMAINS", "example.org, Example.com"),
@@ -265,7 +265,7 @@ async fn the_provider_can_say_who_comes_in_and_who_is_an_admin() {
 }
 
 #[tokio::test]
-async fn without_passwords_there_is_nothing_to_do_with_one() {
+async fn without_passwords_their_pages_do_not_exist() {
     let provider = OpenIdProvider::start(&[]);
     let mut settings = provider.settings();
     settings.push(("AUTH", "oidc"));
@@ -329,7 +329,7 @@ async fn without_passwords_there_is_nothing_to_do_with_one() {
 }
 
 #[tokio::test]
-async fn a_response_counts_once_and_in_the_browser_that_began_it() {
+async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     let provider = OpenIdProvider::start(&[]);
     let accounts = Accounts::start_with(&provider, &[("MAX_SIGN_INS_PER_MINUTE", "0")]).await;
     let ann = accounts.user("ann").await;
@@ -465,7 +465,7 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
 }
 
 #[tokio::test]
-async fn attempts_are_limited_and_cookies_are_for_https_alone() {
+async fn attempts_are_limited_and_cookies_require_https() {
     let provider = OpenIdProvider::start(&[]);
     let settings = [
         ("MAX_SIGN_INS_PER_MINUTE", "4"),
@@ -510,7 +510,7 @@ async fn attempts_are_limited_and_cookies_are_for_https_alone() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away_is_a_sentence_on_the_page() {
+async fn an_unreachable_provider_is_reported_on_the_page() {
     let provider = OpenIdProvider::start(&[]);
     provider.stop();
     let accounts = Accounts::start_with(&provider, &[]).await;
@@ -560,7 +560,7 @@ async fn a_provider_that_is_away_is_a_sentence_on_the_page() {
 }
 
 #[tokio::test]
-async fn wrong_settings_stop_the_start() {
+async fn wrong_settings_prevent_the_start() {
     let app = TestApp::start().await;
     let refused = |settings: &[(&str, &str)]| {
         let output = app.server_program(&[], settings, "");

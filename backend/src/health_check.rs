@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Succeeds if `path` at this address responds with 200. Replaces an unspecified address, such as `0.0.0.0`, by the
 /// loopback address.
-pub async fn probe(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
+pub async fn health_check(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
