@@ -66,7 +66,7 @@ pub(crate) async fn keep_file(tx: &mut PgConnection, key: &str) -> Result<()> {
     if kept.rows_affected() == 1 {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the file was given up meanwhile").into())
+    Err(anyhow::anyhow!("the lease of the file has expired").into())
 }
 
 /// Queues the file under `key` for removal now.
@@ -78,7 +78,7 @@ pub(crate) async fn discard_file(pool: &PgPool, key: &str) {
     .execute(pool)
     .await;
     if let Err(error) = due {
-        tracing::debug!(%error, "a file that nobody needs is removed when its lease has run out");
+        tracing::debug!(%error, "an orphaned file stays until its lease expires");
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Error {
     QuotaExceeded(String),
     #[error("{0}")]
     Invalid(InvalidField),
-    #[error("The file is larger than {limit} bytes, the most that is accepted here.")]
+    #[error("The file is larger than the maximum of {limit} bytes.")]
     TooLarge { limit: u64 },
     /// The upload broke off or is malformed.
     #[error("{0}")]
@@ -56,7 +56,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if is_cancelled(&error) {
             tracing::warn!(%error, "PostgreSQL took too long");
-            let sentence = "The database takes too long to answer. Try again in a moment.";
+            let sentence = "The database is taking too long to respond. Try again in a moment.";
             return Self::Unavailable(sentence.to_owned());
         }
         let Some(sentence) = outage(&error) else {
@@ -121,7 +121,7 @@ fn outage(error: &sqlx::Error) -> Option<&'static str> {
         "25006" => Some(
             "The database is read-only at the moment, so nothing can be changed. Try again later.",
         ),
-        "53100" => Some("The database has no room left. Tell your administrator."),
+        "53100" => Some("The database is full. Tell your administrator."),
         // Classes 08 (connection exception), 53 (insufficient resources) and 57P (shutting down or not yet started).
         code if ["08", "53", "57P"]
             .iter()

@@ -29,11 +29,11 @@ pub async fn health_check(mut address: SocketAddr, path: &str) -> anyhow::Result
         stream.write_all(request.as_bytes()).await?;
         let mut status = [0; 12];
         stream.read_exact(&mut status).await?;
-        anyhow::ensure!(&status == b"HTTP/1.1 200", "it is not well");
+        anyhow::ensure!(&status == b"HTTP/1.1 200", "unhealthy");
         Ok(())
     };
     tokio::time::timeout(TIMEOUT, answer)
         .await
-        .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in time")))
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("no response in time")))
         .with_context(|| format!("http://{address}{path}"))
 }

@@ -180,7 +180,7 @@ impl SharedMetrics {
         };
         let ready = gauges(
             "batchline_ready",
-            "1 if PostgreSQL, Temporal or the storage answers this process, else 0",
+            "1 if PostgreSQL, Temporal or the storage responds to this process, else 0",
             "part",
         )?;
         let connections = gauges(

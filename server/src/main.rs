@@ -138,7 +138,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     tokio::select! {
         _ = servers => Ok(()),
         stopped = stopped => {
-            tracing::warn!("some requests were still under way");
+            tracing::warn!("some requests were still in progress");
             stopped
         }
     }
@@ -164,7 +164,7 @@ async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::
     match is_new {
         true => println!("{email} is an admin and can sign in {by}."),
         false => println!(
-            "The user {email} was there already: an admin now, who signs in {by}, and signed out everywhere."
+            "The user {email} already existed. They are now an admin, can sign in {by}, and are signed out everywhere."
         ),
     }
     Ok(())

@@ -84,7 +84,7 @@ impl Metrics {
             )?,
             in_flight: IntGauge::new(
                 "batchline_http_requests_in_flight",
-                "requests whose response isn't sent to its end",
+                "requests whose response isn't completely sent",
             )?,
             request_bytes: IntCounter::new(
                 "batchline_http_request_bytes_total",
@@ -114,7 +114,7 @@ impl Metrics {
             )?,
             deletion_queue: IntGauge::new(
                 "batchline_deletion_queue",
-                "files and results whose removal is due",
+                "files and results in the deletion queue, waiting for removal",
             )?,
             registry,
         };

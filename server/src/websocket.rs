@@ -166,7 +166,7 @@ async fn look_again(backend: &Backend, auth: Auth, viewer: &mut Viewer) -> bool 
         }
         Ok(None) => false,
         Err(error) => {
-            tracing::warn!(%error, "a socket is closed, because who it is for can't be read");
+            tracing::warn!(%error, "a socket is closed because its viewer can't be read");
             false
         }
     }
@@ -366,7 +366,7 @@ impl Watcher {
         let states = queries::states(&self.backend, &self.viewer, self.user_id, &unfinished)
             .await
             .map_err(|error| {
-                tracing::warn!(%error, "a socket is closed, because the state can't be read");
+                tracing::warn!(%error, "a socket is closed because the state can't be read");
                 axum::Error::new(error)
             })?;
         for state in states {

@@ -10,7 +10,7 @@ pub(crate) fn sweep_soon(pool: &PgPool, storage: &Storage) {
     let (pool, storage) = (pool.clone(), storage.clone());
     tokio::spawn(async move {
         if let Err(error) = sweep(&pool, &storage).await {
-            tracing::warn!(%error, "what was deleted could not be removed yet");
+            tracing::warn!(%error, "deleted data could not be removed yet");
         }
     });
 }
@@ -43,7 +43,7 @@ async fn step(pool: &PgPool, storage: &Storage) -> Result<bool> {
                 tracing::warn!(
                     storage_key = entry.storage_key,
                     error = format!("{error:#}"),
-                    "a file could not be removed; it is tried again in a minute"
+                    "a file could not be removed; retrying in a minute"
                 );
                 deletion_queue::put_off(&mut tx, entry.id).await?;
             }

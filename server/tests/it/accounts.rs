@@ -613,7 +613,7 @@ async fn the_first_admin_comes_from_the_command_line() {
     // A member becomes an admin and gets another password.
     let ann = accounts.member("ann").await;
     let (is_created, said) = create("Ann@example.com", "quite an odd phrase");
-    assert!(is_created && said.contains("was there already"), "{said}");
+    assert!(is_created && said.contains("already existed"), "{said}");
     assert!(!accounts.is_signed_in(&ann.session).await);
     let session = session_in(&accounts.sign_in(&ann.email, "quite an odd phrase").await);
     let audit = accounts.get("/audit.ndjson", &By::Session(session)).await;

@@ -237,7 +237,10 @@ async fn ids_have_a_single_spelling() {
             format!("/ws/{id}"),
         ] {
             let detail = problem(app.get(&path).await, StatusCode::UNPROCESSABLE_ENTITY).await;
-            assert!(detail.contains("is a whole number"), "{path}: {detail}");
+            assert!(
+                detail.contains("must be a whole number"),
+                "{path}: {detail}"
+            );
         }
         let upload = app.post(&format!("/jobs?user_id={id}")).await;
         problem(upload, StatusCode::UNPROCESSABLE_ENTITY).await;

@@ -32,42 +32,42 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         (
             format!("{rows}?page=-1"),
             "page",
-            "page is a whole number from 1 to 4294967295.",
+            "page must be a whole number from 1 to 4294967295.",
         ),
         (
             format!("{rows}?page=abc"),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("{rows}?page="),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("{rows}?page=%2B1"),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("{rows}?page=99999999999999999999"),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("{rows}?size=0"),
             "size",
-            "size is a whole number from 1 to 1000.",
+            "size must be a whole number from 1 to 1000.",
         ),
         (
             format!("{rows}?size=1.5"),
             "size",
-            "size is a whole number from 1 to 1000.",
+            "size must be a whole number from 1 to 1000.",
         ),
         (
             format!("{rows}?row=x"),
             "row",
-            "row is a whole number from 1",
+            "row must be a whole number from 1",
         ),
         (
             format!("{rows}?page=1&page=2"),
@@ -93,7 +93,7 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         (
             "/users?page=0".to_owned(),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("/users/{user_id}?x=1"),

@@ -128,7 +128,7 @@ async fn a_subject_identifies_a_user_and_an_email_address_only_once() {
     let response = accounts
         .with_provider(&mut Browser::default(), &provider, "a2")
         .await;
-    refused(response, 403, "signs in with another account of Example").await;
+    refused(response, 403, "signs in with another Example account").await;
     let mut again = Browser::default();
     accounts.with_provider(&mut again, &provider, "a1").await;
     assert_eq!(accounts.user_of(&again).await.0, ann);
@@ -149,7 +149,7 @@ async fn a_subject_identifies_a_user_and_an_email_address_only_once() {
     let response = accounts
         .with_provider(&mut Browser::default(), &provider, "b1")
         .await;
-    refused(response, 403, "didn't say what your email address is").await;
+    refused(response, 403, "didn't provide your email address").await;
     provider.knows("c1", claims("carl@example.com", true)).await;
     let response = accounts
         .with_provider(&mut Browser::default(), &provider, "c1")
@@ -337,7 +337,7 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     provider.knows("a1", claims("ann@example.com", true)).await;
     provider.knows("e1", claims("eve@example.com", true)).await;
     let web = &accounts.app.web;
-    const NOT_BEGUN: &str = "This sign-in took too long, or was begun in another browser";
+    const NOT_BEGUN: &str = "This sign-in took too long, or was started in another browser";
 
     // The request asks for a code, for which only this server has the verifier.
     let mut browser = Browser::default();
@@ -402,7 +402,7 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     for issuer in [Some("https://evil.example"), None] {
         let mixed_up = with(&back_eve, "iss", issuer);
         let response = eve.clone().get(&mixed_up).await;
-        refused(response, 403, "isn't one of Example to this sign-in").await;
+        refused(response, 403, "to this sign-in isn't from Example").await;
     }
     // An ID token that was issued for another sign-in.
     let mut other = eve.clone();
@@ -410,7 +410,7 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     let of_another = [parts[0], "another-nonce", parts[2], parts[3]].join(".");
     other.cookies.insert("openid".to_owned(), of_another);
     let response = other.get(&back_eve).await;
-    refused(response, 403, "isn't one of Example to this sign-in").await;
+    refused(response, 403, "to this sign-in isn't from Example").await;
 
     // A response counts once, even in the browser that started the sign-in.
     let mut ann_browser = Browser::default();
@@ -457,9 +457,9 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
         let reason = format!("sign_in refused openid connect: {reason}");
         reasons.iter().filter(|it| **it == reason).count()
     };
-    assert_eq!(of("not begun in this browser"), 3, "{reasons:?}");
+    assert_eq!(of("not started in this browser"), 3, "{reasons:?}");
     assert_eq!(of("invalid code"), 2, "{reasons:?}");
-    assert_eq!(of("response of another issuer"), 2, "{reasons:?}");
+    assert_eq!(of("response from another issuer"), 2, "{reasons:?}");
     assert_eq!(of("invalid ID token"), 1, "{reasons:?}");
     assert_eq!(of("denied by the provider"), 1, "{reasons:?}");
 }
@@ -578,7 +578,7 @@ async fn wrong_settings_prevent_the_start() {
         (vec![issuer, client, ("AUTH", "open")], "Set AUTH=oidc, or"),
         (
             vec![client, ("OIDC_ISSUER", "http://id.example.com")],
-            "OIDC_ISSUER: \"http://id.example.com\" is no issuer",
+            "OIDC_ISSUER: \"http://id.example.com\" isn't an issuer",
         ),
         (
             vec![issuer, client, ("OIDC_ADMIN_CLAIM", "groups")],
