@@ -5,8 +5,8 @@
 
 mod activities;
 mod config;
-mod figures;
 mod history;
+mod job_metrics;
 mod metrics;
 mod retention;
 mod small_jobs;
@@ -36,7 +36,7 @@ use tokio::time::MissedTickBehavior;
 use crate::{
     activities::{Activities, HEARTBEAT_INTERVAL},
     config::{Cli, Command, WorkerConfig},
-    figures::{Figures, STEP_BUCKETS, STEP_SECONDS},
+    job_metrics::{JobMetrics, STEP_BUCKETS, STEP_SECONDS},
     retention::ApplyRetention,
     small_jobs::ProcessSmallJobs,
     workflow::ProcessJob,
@@ -116,7 +116,11 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         .register_workflow::<ProcessJob>()?
         .register_workflow::<ProcessSmallJobs>()?
         .register_workflow::<ApplyRetention>()?
-        .register_activities(Activities::new(backend.clone(), Figures::new(meter), slots))
+        .register_activities(Activities::new(
+            backend.clone(),
+            JobMetrics::new(meter),
+            slots,
+        ))
         .tuner(
             TunerHolder::builder()
                 .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(20))
