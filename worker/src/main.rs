@@ -173,7 +173,7 @@ async fn maintain(backend: Backend, mut schedules: Schedules) {
         due.tick().await;
         schedules.create().await;
         if let Err(error) = maintenance::round(&backend).await {
-            tracing::warn!(error = %anyhow::Error::new(error), "maintenance is put off");
+            tracing::warn!(error = %anyhow::Error::new(error), "maintenance is postponed");
         }
     }
 }
@@ -195,7 +195,7 @@ impl Schedules {
             Ok(()) => self.are_there = true,
             Err(error) => tracing::warn!(
                 error = format!("{error:#}"),
-                "the schedule of the retention can't be created yet"
+                "the retention schedule can't be created yet"
             ),
         }
     }

@@ -185,7 +185,7 @@ async fn the_history_of_a_workflow_is_kept_and_replayed() {
     let file = directory.path().join("history.json");
     std::fs::write(&file, history).unwrap();
     let said = app.worker_output(&["replay", file.to_str().unwrap()]);
-    assert!(String::from_utf8_lossy(&said).contains("history.json: goes on"));
+    assert!(String::from_utf8_lossy(&said).contains("history.json: continues"));
 }
 
 #[tokio::test]

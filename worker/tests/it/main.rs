@@ -90,7 +90,11 @@ fn workflows_of_earlier_versions_continue() {
     arguments.extend(histories.iter().map(|history| history.to_str().unwrap()));
     let (code, said) = worker(&arguments, &[]);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said.matches(": goes on").count(), histories.len(), "{said}");
+    assert_eq!(
+        said.matches(": continues").count(),
+        histories.len(),
+        "{said}"
+    );
 }
 
 #[test]
