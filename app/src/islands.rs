@@ -19,6 +19,6 @@ pub use self::{
 pub use self::upload::{CheckModule, read_shown};
 
 /// Applies a published state if it is newer. Otherwise nothing is rerendered.
-fn renew(job: impl Update<Value = JobState>, told: JobState) {
-    job.maybe_update(|job| job.renew(told));
+fn renew(job: impl Update<Value = JobState>, newer: JobState) {
+    job.maybe_update(|job| job.renew(newer));
 }

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_notice_survives_the_way_through_a_cookie() {
+    fn a_notice_survives_a_cookie() {
         let mut notice = Notice::new("Started 3 jobs = 100%; \"ü\" & more.");
         assert_eq!(
             Notice::from_text(&notice.clone().to_text(3500)).as_ref(),

@@ -90,7 +90,7 @@ fn parse_audit_days(text: &str) -> Result<u64, String> {
     days.filter(|days| *days == 0 || (30..=Retention::MAX_DAYS).contains(days))
         .ok_or_else(|| {
             format!(
-                "it is 0, or a number of days from 30 to {}",
+                "use 0, or a number of days from 30 to {}",
                 Retention::MAX_DAYS
             )
         })

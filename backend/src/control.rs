@@ -212,7 +212,7 @@ async fn run(backend: &Backend, job: &Job, order: Order) -> Result<Option<Job>> 
     // The transition checks this too. Checking early avoids a workflow that can do nothing.
     usage::check_start(&backend.pool, job.state.user_id, &backend.quotas).await?;
     let is_small =
-        processing::is_small(job.bytes) && query::may_go_whole(&backend.pool, job.id).await?;
+        processing::is_small(job.bytes) && query::fits_one_step(&backend.pool, job.id).await?;
     let begun = if is_small {
         backend.starter.start(order.clone()).await?
     } else {

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn only_urls_of_postgresql() {
+    fn only_postgresql_urls_are_accepted() {
         assert!(parse_url("postgres://localhost/x").is_ok());
         assert!(parse_url("postgresql://me:secret@[::1]:5433/x").is_ok());
         for url in ["mysql://localhost/x", "localhost", "", "postgres://:x:/"] {

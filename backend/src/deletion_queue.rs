@@ -14,7 +14,7 @@ use crate::Result;
 const LEASE: Duration = Duration::from_secs(60);
 
 /// An entry whose data can be removed now.
-pub(crate) struct Removal {
+pub(crate) struct Entry {
     pub id: i64,
     pub storage_key: Option<String>,
     pub result_id: Option<i64>,
@@ -66,7 +66,7 @@ pub(crate) async fn keep_file(tx: &mut PgConnection, key: &str) -> Result<()> {
     if kept.rows_affected() == 1 {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the file was given up meanwhile").into())
+    Err(anyhow::anyhow!("the lease of the file has expired").into())
 }
 
 /// Queues the file under `key` for removal now.
@@ -78,7 +78,7 @@ pub(crate) async fn discard_file(pool: &PgPool, key: &str) {
     .execute(pool)
     .await;
     if let Err(error) = due {
-        tracing::debug!(%error, "a file that nobody needs is removed when its lease has run out");
+        tracing::debug!(%error, "an orphaned file stays until its lease expires");
     }
 }
 
@@ -99,9 +99,9 @@ pub(crate) async fn remove_unknown(
 }
 
 /// Returns and locks an entry that can be removed now and that no other process is handling.
-pub(crate) async fn next(tx: &mut PgConnection) -> sqlx::Result<Option<Removal>> {
+pub(crate) async fn next(tx: &mut PgConnection) -> sqlx::Result<Option<Entry>> {
     sqlx::query_as!(
-        Removal,
+        Entry,
         "select id, storage_key, result_id from removals where due_at <= now()
          order by id limit 1 for update skip locked"
     )

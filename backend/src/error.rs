@@ -33,7 +33,7 @@ pub enum Error {
     QuotaExceeded(String),
     #[error("{0}")]
     Invalid(InvalidField),
-    #[error("The file is larger than {limit} bytes, the most that is accepted here.")]
+    #[error("The file is larger than the maximum of {limit} bytes.")]
     TooLarge { limit: u64 },
     /// The upload broke off or is malformed.
     #[error("{0}")]
@@ -56,7 +56,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if is_cancelled(&error) {
             tracing::warn!(%error, "PostgreSQL took too long");
-            let sentence = "The database takes too long to answer. Try again in a moment.";
+            let sentence = "The database is taking too long to respond. Try again in a moment.";
             return Self::Unavailable(sentence.to_owned());
         }
         let Some(sentence) = outage(&error) else {
@@ -73,7 +73,7 @@ impl From<object_store::Error> for Error {
             // A store that is unreachable or refuses to serve, after all retries.
             object_store::Error::Generic { .. } => {
                 tracing::warn!(%error, "the file storage can't be used");
-                let sentence = disk_trouble(&error)
+                let sentence = disk_error(&error)
                     .unwrap_or("The file storage can't be reached. Try again in a moment.");
                 Self::Unavailable(sentence.to_owned())
             }
@@ -121,7 +121,7 @@ fn outage(error: &sqlx::Error) -> Option<&'static str> {
         "25006" => Some(
             "The database is read-only at the moment, so nothing can be changed. Try again later.",
         ),
-        "53100" => Some("The database has no room left. Tell your administrator."),
+        "53100" => Some("The database is full. Tell your administrator."),
         // Classes 08 (connection exception), 53 (insufficient resources) and 57P (shutting down or not yet started).
         code if ["08", "53", "57P"]
             .iter()
@@ -134,7 +134,7 @@ fn outage(error: &sqlx::Error) -> Option<&'static str> {
 }
 
 /// Returns what is wrong if a disk is full.
-fn disk_trouble(error: &object_store::Error) -> Option<&'static str> {
+fn disk_error(error: &object_store::Error) -> Option<&'static str> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<io::Error>().map(io::Error::kind) {
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_said() {
+    fn a_full_disk_has_its_own_message() {
         for (kind, word) in [
             (io::ErrorKind::StorageFull, "full"),
             (io::ErrorKind::QuotaExceeded, "full"),

@@ -163,11 +163,11 @@ impl HostError {
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Missing => "The header Host is missing.",
-            Self::Repeated => "There is more than one header Host.",
-            Self::Malformed => "The header Host is malformed.",
+            Self::Missing => "The Host header is missing.",
+            Self::Repeated => "There is more than one Host header.",
+            Self::Malformed => "The Host header is malformed.",
             Self::Foreign => {
-                "This server doesn't answer to that host name. ALLOWED_HOSTS lists the names that it answers to."
+                "This server doesn't serve that host name. ALLOWED_HOSTS lists the names that it serves."
             }
         })
     }
@@ -245,8 +245,8 @@ impl FromStr for AllowedHosts {
             .map(|host| {
                 Pattern::parse(host).ok_or_else(|| {
                     format!(
-                        "{host:?} is no host: use names such as batchline.example.com, *.example.com or 192.0.2.7, \
-                         with commas between them"
+                        "{host:?} isn't a host: use names such as batchline.example.com, *.example.com or 192.0.2.7, \
+                         separated by commas"
                     )
                 })
             })
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_and_the_own_address_are_allowed_and_what_is_listed() {
+    fn loopback_own_and_listed_hosts_are_allowed() {
         let local = IpAddr::from([10, 0, 0, 5]);
         let allows = |list: &str, host: &str| {
             let allowed: AllowedHosts = list.parse().unwrap();
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn people_sign_in_by_https_but_on_loopback_addresses() {
+    fn sign_in_uses_https_except_on_loopback_addresses() {
         for (host, origin) in [
             ("Batchline.example.com", "https://batchline.example.com"),
             (

@@ -30,13 +30,13 @@ pub mod demo;
 pub mod dry_run;
 mod error;
 pub mod health;
+mod health_check;
 pub mod hosts;
 mod jobs;
 mod ledger;
 pub mod maintenance;
 pub mod monitoring;
 pub mod openid;
-mod probe;
 pub mod processing;
 pub mod program;
 pub mod queries;
@@ -64,12 +64,12 @@ use crate::{
 pub use access::{Account, Means, Viewer};
 pub use config::{BackendConfig, QuotaDefaults};
 pub use error::{Error, Result};
+pub use health_check::health_check;
 pub use jobs::{
     events::{Event, ProgressHub},
     list::{JobList, ListedJob, StatusCounts},
     query::FileFormat,
 };
-pub use probe::probe;
 pub use storage::Storage;
 pub use temporal::{
     ApplyRetention, Assignment, Attempt, ProcessJob, ProcessSmallJobs, Temporal,

@@ -41,7 +41,7 @@ pub type OwnMetrics = dyn Fn() -> BoxFuture<'static, anyhow::Result<String>> + S
 pub struct Workload {
     pub jobs: StatusCounts,
     /// The number of entries in the deletion queue that can be removed now.
-    pub removals: u64,
+    pub deletion_queue: u64,
 }
 
 /// Counts the jobs and the deletion queue. Fails if the database takes longer than two seconds.
@@ -49,7 +49,7 @@ pub async fn workload(backend: &Backend) -> anyhow::Result<Workload> {
     let count = async {
         Ok::<_, sqlx::Error>(Workload {
             jobs: list::counted(&backend.pool, None).await?,
-            removals: deletion_queue::due(&backend.pool).await?,
+            deletion_queue: deletion_queue::due(&backend.pool).await?,
         })
     };
     Ok(timeout(COUNTING, count).await??)
@@ -180,7 +180,7 @@ impl SharedMetrics {
         };
         let ready = gauges(
             "batchline_ready",
-            "1 if PostgreSQL, Temporal or the storage answers this process, else 0",
+            "1 if PostgreSQL, Temporal or the storage responds to this process, else 0",
             "part",
         )?;
         let connections = gauges(

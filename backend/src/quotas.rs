@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_audit_says_what_was_set() {
+    fn the_audit_describes_changed_quotas() {
         let change = QuotaChange {
             jobs: Some(Some(100)),
             bytes: Some(None),

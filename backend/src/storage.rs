@@ -372,7 +372,7 @@ fn open_object_store(url: &Url, retry: RetryConfig) -> anyhow::Result<Arc<dyn Ob
             let builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str());
             Box::new(builder.with_retry(retry).build()?)
         }
-        _ => anyhow::bail!("it begins with none of file://, s3://, gs:// and az://"),
+        _ => anyhow::bail!("use file://, s3://, gs:// or az://"),
     };
     Ok(Arc::new(PrefixStore::new(store, prefix)))
 }

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_fixed_by_as_many_as_there_are_fewer_of_a_kind() {
+    fn fewer_errors_of_a_kind_count_as_fixed() {
         let problems = |json: &str| serde_json::from_str::<Problems>(json).unwrap();
         let before = problems(r#"{"amount.missing": 10, "date.missing": 2, "date.not_a_date": 1}"#);
         let now = problems(r#"{"amount.missing": 4, "date.not_a_date": 3}"#);

@@ -607,7 +607,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_a_file_are_no_html() {
+    fn values_of_a_file_are_escaped() {
         let question = Question {
             key: "columns".to_owned(),
             code: "format.columns".to_owned(),

@@ -1,13 +1,13 @@
 //! Checks a file before its upload, with the worker's validator in a web worker of the browser.
 //!
-//! With the feature `thread` this crate is the WebAssembly that runs in the web worker, which the browser loads when
+//! With the feature `web_worker` this crate is the WebAssembly that runs in the web worker, which the browser loads when
 //! the first file is chosen. Without it, the crate has only the messages from the web worker to the page.
 
-#[cfg(feature = "thread")]
+#[cfg(feature = "web_worker")]
 mod facts;
 pub mod form;
-#[cfg(feature = "thread")]
-mod thread;
+#[cfg(feature = "web_worker")]
+mod web_worker;
 
 use serde::{Deserialize, Serialize};
 use validator::Counts;

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_that_are_none_stay_numbers() {
+    fn invalid_dates_stay_numbers() {
         assert_eq!(date(-1.5, false), "-1.5");
         assert_eq!(date(f64::NAN, false), "NaN");
         assert_eq!(date(2_958_466.0, false), "2958466");

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_a_float_cuts_are_long() {
+    fn numbers_with_more_digits_than_a_float_are_long() {
         for number in [
             "12345678901234567",
             "-9007199254740993",

@@ -130,7 +130,7 @@ impl fmt::Display for Refusal {
             ),
             Self::Encrypted(kind) => write!(
                 f,
-                "This is {} that opens with a password only. {}",
+                "This is {} that requires a password. {}",
                 match kind {
                     Kind::EncryptedWorkbook => "a workbook",
                     kind => kind.name(),

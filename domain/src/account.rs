@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_as_they_are_written() {
+    fn names_round_trip() {
         for kind in AuditKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(*kind));
             let json = serde_json::to_string(kind).unwrap();

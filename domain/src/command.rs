@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forbidden_is_a_sentence() {
+    fn forbidden_commands_have_a_sentence() {
         let forbidden = Command::Pause.effect_on(JobStatus::Completed);
         assert_eq!(
             forbidden.unwrap_err().to_string(),

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hidden_characters_are_found_and_left_out() {
+    fn hidden_characters_are_found_and_removed() {
         for hidden in [
             "\u{202e}",
             "\u{202a}",

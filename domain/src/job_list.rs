@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asks_for_all_jobs() {
+    fn an_empty_query_requests_all_jobs() {
         assert_eq!(parse(&[]), Ok(JobListRequest::default()));
         let empty = JobListRequest::NAMES.map(|name| (name, " "));
         assert_eq!(parse(&empty), Ok(JobListRequest::default()));
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_read_as_they_are_written() {
+    fn orders_round_trip() {
         for order in JobColumn::ALL
             .into_iter()
             .flat_map(|column| [JobOrder::Ascending(column), JobOrder::Descending(column)])
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_value_is_named() {
+    fn every_invalid_value_is_named() {
         let long = "x".repeat(256);
         let wrong = [
             ("status", "done"),

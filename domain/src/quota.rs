@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_ones_own_or_the_default_and_0_is_none() {
+    fn a_quota_is_the_users_own_or_the_default_and_0_means_no_limit() {
         assert_eq!(Quota::new(3, None, 0).limit, None);
         assert_eq!(Quota::new(3, None, 5).remaining(), Some(2));
         assert_eq!(Quota::new(3, Some(0), 5).remaining(), None);

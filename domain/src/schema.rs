@@ -117,7 +117,7 @@ mod tests {
     use crate::hidden::has_hidden;
 
     #[test]
-    fn names_are_described_as_they_are_read() {
+    fn the_schema_of_names_agrees_with_the_parser() {
         let visible = Regex::new(VISIBLE).unwrap();
         let joiners = ['\u{200c}', '\u{200d}'];
         for character in (char::MIN..=char::MAX).filter(|it| !joiners.contains(it)) {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn email_addresses_are_described_as_they_are_read() {
+    fn the_schema_of_email_addresses_agrees_with_the_parser() {
         let described = Regex::new(EMAIL).unwrap();
         for email in [
             "a@b.co",

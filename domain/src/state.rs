@@ -167,10 +167,10 @@ impl JobState {
     }
 
     /// Replaces this state by another one of the same job if that is newer. Returns whether it was newer.
-    pub fn renew(&mut self, told: Self) -> bool {
-        let is_newer = told.version > self.version;
+    pub fn renew(&mut self, other: Self) -> bool {
+        let is_newer = other.version > self.version;
         if is_newer {
-            *self = told;
+            *self = other;
         }
         is_newer
     }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_sent_as_it_is_read() {
+    fn messages_round_trip() {
         let message = JobProgress::from_json(MESSAGE).unwrap();
         let sent = serde_json::to_value(message).unwrap();
         let read: serde_json::Value = serde_json::from_str(MESSAGE).unwrap();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_is_told_from_progress() {
+    fn deletions_are_distinguished_from_progress() {
         let deleted = JobDeleted::new(1.into(), 2.into());
         let sent = serde_json::to_string(&deleted).unwrap();
         assert_eq!(sent, r#"{"type":"job_deleted","job_id":1,"user_id":2}"#);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_in_work_is_reading_checking_or_finishing() {
+    fn a_running_job_is_reading_checking_or_finishing() {
         let phase = |status, batch_completed, total_batches| {
             let state = JobState {
                 batch_completed,
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_keeps_what_is_done_but_for_a_retry() {
+    fn every_command_except_retry_keeps_the_results() {
         let running = state(JobStatus::Processing);
         let paused = running.clone().after(Command::Pause);
         assert_eq!(paused.status, JobStatus::Paused);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_newer_is_taken_over() {
+    fn only_newer_states_are_applied() {
         let mut known = state(JobStatus::Processing);
         let same = JobState {
             status: JobStatus::Paused,

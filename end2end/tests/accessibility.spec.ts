@@ -134,7 +134,7 @@ test('a form that comes back with an error is accessible @javascript @once', asy
   await expectAccessible(page, 'a form with an error');
 });
 
-test('a job on paper shows what it came to, and nothing to click @once', async ({ page }) => {
+test('a printed job shows its results, and nothing to click @once', async ({ page }) => {
   const user = await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);
   await start(page);

@@ -144,7 +144,7 @@ test.describe('a check of a file on disk @once', () => {
 
   test.afterAll(() => rm(directory, { recursive: true }));
 
-  test('can be stopped and begun again @javascript', async ({ page }) => {
+  test('can be stopped and started again @javascript', async ({ page }) => {
     await createUser(page);
     await page.getByLabel('File', { exact: true }).setInputFiles(large);
     const stop = page.getByRole('button', { name: 'Stop check' });
@@ -166,7 +166,7 @@ test.describe('a check of a file on disk @once', () => {
     await expect(check(page, 'large.csv')).toContainText('Too many rows to download here: more than 100.0');
   });
 
-  test('ends when another file is chosen, and never keeps anybody from the upload @javascript', async ({ page }) => {
+  test('ends when another file is chosen, and never blocks the upload @javascript', async ({ page }) => {
     await createUser(page);
     await page.getByLabel('File', { exact: true }).setInputFiles(large);
     await expect(page.getByRole('button', { name: 'Stop check' })).toBeVisible();
@@ -185,7 +185,7 @@ test.describe('a check of a file on disk @once', () => {
     await expect.poll(() => page.workers().length).toBe(0);
   });
 
-  test('ends with a sentence where the file was changed @javascript', async ({ page }) => {
+  test('ends with a sentence if the file was changed @javascript', async ({ page }) => {
     await createUser(page);
     const changing = join(directory, 'changing.csv');
     await writeFile(changing, SAMPLE);

@@ -7,7 +7,7 @@ const FILE = ['transaction_id,amount,date', ...Array.from({ length: ROWS }, (_, 
   '\n',
 );
 
-test('a job is paused, goes on, is cancelled, and is retried @large', async ({ page, javaScriptEnabled }) => {
+test('a job is paused, resumed, cancelled and retried @large', async ({ page, javaScriptEnabled }) => {
   await createUser(page);
   await upload(page, 'long.csv', FILE);
   const startButton = await page.getByRole('button', { name: 'Start processing' }).elementHandle();
@@ -63,7 +63,7 @@ test('the second half of a double click gives no other command @javascript @larg
   await completed(page);
 });
 
-test('what is asked of a job shows at once, and is taken back if it fails @javascript @once', async ({ page }) => {
+test('a command shows its effect at once, and reverts it if it fails @javascript @once', async ({ page }) => {
   await createUser(page);
   await upload(page, 'small.csv', 'transaction_id,amount,date\nA,1,2024-01-01\n');
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();

@@ -46,7 +46,7 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
   await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
 });
 
-test('progress comes in without loading the page anew @javascript', async ({ page }) => {
+test('progress appears without reloading the page @javascript', async ({ page }) => {
   await createUser(page);
   const rows = Array.from(
     { length: 50_000 },

@@ -71,7 +71,7 @@ test("everybody's jobs are found by file and user, filtered, ordered and paged",
   await expect(page.getByText('Status must be pending')).toContainText('from must be a date like 2024-01-31.');
 });
 
-test("several jobs are started together, and what can't be is told", async ({ page, request }) => {
+test("several jobs are started together, and what can't be is reported", async ({ page, request }) => {
   await createUser(page);
   const userId = idOf(page);
   const done = await send(request, userId, 'done.csv', 'no,header\n');
@@ -186,7 +186,7 @@ test('jobs can be selected without JavaScript while one is running @large', asyn
   request,
   javaScriptEnabled,
 }) => {
-  test.skip(javaScriptEnabled !== false, 'with JavaScript the page is not loaded anew');
+  test.skip(javaScriptEnabled !== false, 'with JavaScript the page is not reloaded');
   await createUser(page);
   const userId = idOf(page);
   await send(request, userId, 'pending.csv', SAMPLE);
@@ -204,7 +204,7 @@ test('jobs can be selected without JavaScript while one is running @large', asyn
   await expect(page.getByText(/jobs? (was|were) not cancelled|No job was cancelled/)).toBeVisible();
 });
 
-test('the first page of all says how to begin', async ({ page }) => {
+test('the home page says how to start', async ({ page }) => {
   await page.goto('/users');
   await page.getByRole('navigation', { name: 'Sections' }).getByRole('link', { name: 'Jobs' }).click();
   await expect(page.getByRole('heading', { level: 1, name: /^Check every/ })).toBeVisible();

@@ -111,7 +111,7 @@ test('j and k go through the rows, and Enter opens one @javascript', async ({ pa
   await expect(page).toHaveURL(job);
 });
 
-test('where single keys are off, the drawer has none either @javascript', async ({ page }) => {
+test('with single keys turned off, the drawer has none either @javascript', async ({ page }) => {
   await createUser(page);
   await upload(page, 'rows.csv', SAMPLE);
   await live(page);

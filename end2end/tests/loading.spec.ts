@@ -15,7 +15,7 @@ test('the WebAssembly is loaded once the page is painted @javascript @once', asy
   }
 });
 
-test('the form for uploads is loaded for whoever turns to it, and what checks a file when one is chosen @javascript @once', async ({
+test('the upload form is loaded when a user turns to it, and the check when a file is chosen @javascript @once', async ({
   page,
 }) => {
   const loaded: string[] = [];
@@ -37,7 +37,7 @@ test('the form for uploads is loaded for whoever turns to it, and what checks a 
   expect(modules()).toContain('check');
 });
 
-test('a page that is opened in the background becomes live there @javascript @once', async ({ page }) => {
+test('a page that is opened in the background becomes live @javascript @once', async ({ page }) => {
   await page.addInitScript(() => {
     Object.defineProperty(document, 'hidden', { value: true });
     // Nothing is ever painted in this page.

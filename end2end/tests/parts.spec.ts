@@ -10,9 +10,7 @@ const live = (page: Page) => expect(page.getByRole('button', { name: 'Shortcuts'
 const ROWS = Array.from({ length: 60 }, (_, row) => `R${row},${row % 3 ? 1 : 'x'},2024-01-01,${'long '.repeat(50)}`);
 const FILE = `transaction_id,amount,date,description\n${ROWS.join('\n')}\n`;
 
-test('rows are chosen, and chosen again on the way back, without loading the page anew @javascript', async ({
-  page,
-}) => {
+test('rows are filtered, also when going back, without reloading the page @javascript', async ({ page }) => {
   await createUser(page);
   await upload(page, 'mixed.csv', FILE);
   await live(page);
@@ -50,7 +48,7 @@ test('rows are chosen, and chosen again on the way back, without loading the pag
   expect(await stayed(page)).toBe(true);
 });
 
-test('what somebody types and opens stays while the page follows its job @javascript', async ({ page, context }) => {
+test('typed text and opened elements stay while the page follows its job @javascript', async ({ page, context }) => {
   await createUser(page);
   await upload(page, 'mixed.csv', FILE);
   await live(page);
@@ -86,7 +84,7 @@ test('what somebody types and opens stays while the page follows its job @javasc
   expect(await stayed(page)).toBe(true);
 });
 
-test('an error is told once: it stays in no address @javascript', async ({ page }) => {
+test('an error is shown once and stays in no address @javascript', async ({ page }) => {
   const user = await createUser(page);
   await page.goto('/users');
   await page.getByLabel('Name').fill('Somebody else');
@@ -98,7 +96,7 @@ test('an error is told once: it stays in no address @javascript', async ({ page 
   await expect(page.getByLabel('Email')).toHaveAccessibleDescription('');
 });
 
-test('a form that is sent twice is sent once @javascript', async ({ page }) => {
+test('a form that is submitted twice is sent once @javascript', async ({ page }) => {
   await page.goto('/users');
   await live(page);
   let posts = 0;

@@ -8,7 +8,7 @@ function refusals(page: Page) {
   return complaints(page, (message) => /content security policy|refused to|SplitLoaderError/i.test(message.text()));
 }
 
-test('nothing of ours is refused @javascript', async ({ page }) => {
+test('nothing on the pages is refused @javascript', async ({ page }) => {
   const refused = refusals(page);
   await createUser(page);
   // The check runs in a web worker, in WebAssembly.
@@ -26,7 +26,7 @@ test('nothing of ours is refused @javascript', async ({ page }) => {
   expect(refused()).toEqual([]);
 });
 
-test('a script that is not ours does not run @javascript @once', async ({ page }) => {
+test('a foreign script does not run @javascript @once', async ({ page }) => {
   await page.goto('/');
   const ran = await page.evaluate(async () => {
     const script = document.createElement('script');

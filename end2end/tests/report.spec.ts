@@ -115,7 +115,7 @@ test('colours say whether the rows are valid, also where the browser chooses the
   expect(border).toBe('1px');
 });
 
-test('who has no file tries the demonstration', async ({ page }) => {
+test('a user without a file tries the demonstration', async ({ page }) => {
   await createUser(page);
   await page.getByRole('button', { name: 'Try it with 200,000 sample rows' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'demo.csv' })).toBeVisible();

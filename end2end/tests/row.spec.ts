@@ -10,7 +10,7 @@ const FILE = [
   '',
 ].join('\n');
 
-test('a row has a page of its own with everything that the file says', async ({ page }) => {
+test('a row has its own page with everything in the file about it', async ({ page }) => {
   await createUser(page);
   await upload(page, 'rows.csv', FILE);
   await start(page);
@@ -40,7 +40,7 @@ test('a row has a page of its own with everything that the file says', async ({ 
   await expect(page.getByRole('heading', { level: 1, name: 'Row not found' })).toBeVisible();
 });
 
-test('a row opens beside its table, and the arrows go on @javascript', async ({ page, context }) => {
+test('a row opens next to its table, and the arrow keys lead to others @javascript', async ({ page, context }) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await createUser(page);
   await upload(page, 'rows.csv', FILE);
@@ -79,7 +79,7 @@ test('a row opens beside its table, and the arrows go on @javascript', async ({ 
   expect(page.url()).toBe(url);
 });
 
-test('what a search has found is marked', async ({ page }) => {
+test('the matches of a search are marked', async ({ page }) => {
   await createUser(page);
   await upload(page, 'rows.csv', FILE.replace('Note', 'description'));
   await start(page);

@@ -12,7 +12,10 @@ const said = (page: Page, sentence: string | RegExp) => page.getByRole('status')
 const ROWS = 1_000_000;
 const LONG = ['transaction_id,amount,date', ...Array.from({ length: ROWS }, (_, row) => `R${row},1.5,2024-01-01`)];
 
-test('start, progress and end, as a screen reader has them @large', async ({ page, javaScriptEnabled }) => {
+test('a screen reader gets the start, the progress and the end of a job @large', async ({
+  page,
+  javaScriptEnabled,
+}) => {
   await createUser(page);
   await upload(page, 'march.csv', LONG.join('\n'));
   if (javaScriptEnabled) await live(page);
@@ -84,7 +87,7 @@ test('start, progress and end, as a screen reader has them @large', async ({ pag
   }
 });
 
-test('a filter and a search, as a screen reader has them @large', async ({ page, javaScriptEnabled }) => {
+test('a screen reader gets a filter and a search @large', async ({ page, javaScriptEnabled }) => {
   const file = [
     'transaction_id,amount,date,description',
     ...Array.from({ length: 25 }, (_, row) => `GOOD${row + 1},10.5,2024-03-01,Ordinary`),

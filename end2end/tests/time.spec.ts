@@ -40,7 +40,7 @@ test('the title says how a job stands, and nothing moves until its end @javascri
   ).toBeLessThan(0.02);
 });
 
-test('a job of which nothing is heard says what it waits for @javascript @once', async ({ page }) => {
+test('a job without updates says what it waits for @javascript @once', async ({ page }) => {
   await page.clock.install();
   await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);

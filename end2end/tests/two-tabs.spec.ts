@@ -20,11 +20,8 @@ test('two tabs show the same progress @javascript', async ({ page, context }) =>
   await expect(file.getByRole('cell', { name: /^(Rows )?4$/ })).toBeVisible();
 });
 
-test('a list that comes back late, as it was when it was asked for, is not the last word @javascript @once', async ({
-  page,
-  context,
-}) => {
-  const told = new Promise<void>((resolve) =>
+test('a list that arrives late and outdated is fetched again @javascript @once', async ({ page, context }) => {
+  const received = new Promise<void>((resolve) =>
     page.on('websocket', (socket) =>
       socket.on('framereceived', ({ payload }) => {
         if (String(payload).includes('"completed"')) resolve();
@@ -41,7 +38,7 @@ test('a list that comes back late, as it was when it was asked for, is not the l
     if (began) return route.continue();
     const response = await route.fetch();
     began = await response.text();
-    await told;
+    await received;
     await route.fulfill({ response, body: began });
   });
   const other = await context.newPage();
@@ -104,7 +101,7 @@ test('started in two tabs, a job runs once', async ({ page, context }) => {
   expect(job).toMatchObject({ run: 1, processed_records: 4, status: 'completed' });
 });
 
-test('a lost connection is told, and comes back by itself @javascript', async ({ page, context }) => {
+test('a lost connection is shown, and restored by itself @javascript', async ({ page, context }) => {
   await createUser(page);
   const lost = page.getByText('Connection lost. Reconnecting…');
   await expect(lost).toHaveCount(0);

@@ -211,7 +211,7 @@ test('the buttons stay in sight over a long report @javascript', async ({ page }
   await expect(page.getByRole('button', { name: 'Upload and start' })).toBeInViewport({ ratio: 1 });
 });
 
-test('a file that is dropped where none is taken is not opened in place of the page @javascript', async ({ page }) => {
+test('a file that is dropped in the wrong place does not replace the page @javascript', async ({ page }) => {
   await page.goto('/');
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
   const prevented = await page.evaluate(() =>
@@ -234,7 +234,7 @@ test('a name from right to left keeps its extension at the end', async ({ page }
   await expect(name.locator('bdi')).toHaveText('معاملات 2024');
 });
 
-test('where the module of the form fails to load, the form is sent as without JavaScript @javascript @once', async ({
+test('if the module of the form fails to load, the form is sent as without JavaScript @javascript @once', async ({
   page,
 }) => {
   await page.route('**/pkg/*/split_*.wasm', (route) => route.abort());

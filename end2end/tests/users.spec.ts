@@ -27,7 +27,7 @@ test('an email address is taken whatever its case', async ({ page }) => {
   await expect(page).toHaveTitle('Error: Users · Batchline');
 });
 
-test('an email address that is none is refused beside its field', async ({ page }) => {
+test('an invalid email address is refused beside its field', async ({ page }) => {
   await page.goto('/users');
   await page.getByLabel('Name').fill('Ann');
   // The browser accepts this; only the server requires a dot.
@@ -49,7 +49,7 @@ test('name and email can be changed', async ({ page }) => {
   await expect(page.getByText(changed.email)).toBeVisible();
 });
 
-test('a change that is refused says so beside its field', async ({ page }) => {
+test('a refused change has a sentence beside its field', async ({ page }) => {
   const other = await createUser(page);
   const user = await createUser(page);
   await page.getByText('Edit name and email').click();

@@ -4,7 +4,7 @@ import { completed, createUser, start, upload } from './batchline';
 const file = (...amounts: string[]) =>
   ['transaction_id,amount,date', ...amounts.map((amount, row) => `R${row},${amount},2024-01-01`), ''].join('\n');
 
-test('a corrected version is kept with the one before, and says what is fixed', async ({ page }) => {
+test('a corrected version is kept with the previous one, and says what is fixed', async ({ page }) => {
   await createUser(page);
   await upload(page, 'payments.csv', file('x', 'y', 'z', '1', ''));
   await start(page);

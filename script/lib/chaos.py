@@ -7,7 +7,7 @@
                                           "over" or "under_way"
     chaos.py hang                         starts an upload that never ends, prints a line, and keeps it open
     chaos.py orphans                      waits until the storage holds only the files of jobs
-    chaos.py judge FILE JOB...            waits until the jobs are over; fails unless every row has the planted verdict
+    chaos.py check FILE JOB...            waits until the jobs are over; fails unless every row has the planted verdict
 """
 
 import concurrent.futures
@@ -124,7 +124,7 @@ def query(sql):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
-def judge(path, *job_ids):
+def check(path, *job_ids):
     with open(path + ".json") as file:
         planted = Planted(**json.load(file))
 
@@ -142,8 +142,8 @@ def judge(path, *job_ids):
         counts = [job[name] for name in ("total_records", "processed_records", "valid_records", "invalid_records")]
         expect(f"job {job_id}", counts, [planted.rows, planted.rows, planted.valid, planted.invalid])
         expect(f"the ledger of job {job_id}", ledger(job_id), [planted.rows, planted.valid, planted.invalid, 0, 0])
-        eventually("results.csv", lambda: judge_results(job_id, planted))
-        eventually("the last invalid rows", lambda: judge_last_invalid_page(job_id, planted))
+        eventually("results.csv", lambda: check_results(job_id, planted))
+        eventually("the last invalid rows", lambda: check_last_invalid_page(job_id, planted))
     print(f"exact: {len(jobs)} × {planted.rows:,} rows, each with one verdict, {took:.1f} s after the last fault")
 
 
@@ -166,7 +166,7 @@ def ledger(job_id):
         ) as chunks""")]
 
 
-def judge_results(job_id, planted):
+def check_results(job_id, planted):
     """Reads results.csv as a stream. Row numbers must count from 1 without gaps, each with its planted verdict."""
     invalid = invalid_rows(planted.rows)
     with api.response("GET", f"/jobs/{job_id}/results.csv") as response:
@@ -182,7 +182,7 @@ def judge_results(job_id, planted):
     return True
 
 
-def judge_last_invalid_page(job_id, planted):
+def check_last_invalid_page(job_id, planted):
     last_page = (planted.invalid - 1) // PAGE
     rows = api.rows(job_id, f"filter=invalid&size={PAGE}&page={last_page + 1}")
     found = [row["row_number"] for row in rows if not row["is_valid"]]
@@ -194,7 +194,7 @@ def judge_last_invalid_page(job_id, planted):
 def main():
     command, *arguments = sys.argv[1:]
     {"generate": generate, "upload": upload, "start": start, "advance": advance,
-     "hang": hang, "orphans": orphans, "judge": judge}[command](*arguments)
+     "hang": hang, "orphans": orphans, "check": check}[command](*arguments)
 
 
 main()

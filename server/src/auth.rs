@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn redirects_stay_here() {
+    fn redirects_stay_on_this_site() {
         for here in ["/", "/jobs/7?filter=valid#rows", "/a%2F%2Fb", "/..//x"] {
             assert!(local_path(here).starts_with('/'), "{here}");
             assert!(!local_path(here).starts_with("//"), "{here}");
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_ours() {
+    fn only_our_tokens_are_recognised() {
         let of = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, value.parse().unwrap());

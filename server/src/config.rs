@@ -139,7 +139,7 @@ impl ServerConfig {
             (Some(AuthMode::Open), _) | (None, None) => Ok(Auth::Open),
             (None, Some((variable, address))) => bail!(
                 "{variable} is {address}, which other machines can reach. Set AUTH=password or AUTH=oidc to have everybody \
-                 sign in, or AUTH=open to let anybody in who reaches it"
+                 sign in, or AUTH=open to let in anybody who can reach it"
             ),
         }
     }
@@ -157,7 +157,7 @@ impl ServerConfig {
                 bail!("AUTH=oidc needs OIDC_ISSUER and OIDC_CLIENT_ID")
             }
             (None | Some(AuthMode::Open), Some(_)) => bail!(
-                "OIDC_ISSUER is set, but nobody signs in. Set AUTH=oidc, or AUTH=password to have passwords beside it"
+                "OIDC_ISSUER is set, but sign-in is disabled. Set AUTH=oidc, or AUTH=password to allow passwords as well"
             ),
             _ => Ok(settings),
         }

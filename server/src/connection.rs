@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_peer_that_takes_nothing_is_given_up() {
+    async fn a_peer_that_stops_reading_is_dropped() {
         let (ours, _theirs) = duplex(8);
         let mut stream = PatientStream::new(ours, Duration::from_millis(20));
         let error = stream.write_all(&[0; 9]).await.unwrap_err();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_still_comes_is_read_until_the_peer_ends() {
+    async fn remaining_input_is_read_until_the_peer_closes() {
         let (ours, mut theirs) = duplex(16);
         let mut stream = PatientStream::new(ours, Duration::from_secs(30));
         let send = tokio::spawn(async move { theirs.write_all(&[0; 10_000]).await });

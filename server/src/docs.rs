@@ -109,7 +109,7 @@ async fn one_problem(place: Place, code: Option<Path<String>>) -> impl IntoRespo
         .find(|kind| code.as_ref().is_some_and(|Path(code)| code == kind.code()));
     let Some(kind) = kind else {
         let main = format!(
-            "<h1>Not found</h1><p>There is no problem of this name. <a href=\"{}\">All problems</a></p>",
+            "<h1>Not found</h1><p>There is no problem with this name. <a href=\"{}\">All problems</a></p>",
             ProblemKind::PATH
         );
         return page(&place, StatusCode::NOT_FOUND, "Not found", &main);

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_encodings_that_we_have_are_left() {
+    fn only_supported_encodings_remain() {
         let left = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, value.parse().unwrap());

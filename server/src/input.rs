@@ -36,7 +36,7 @@ impl Ids<'_> {
 }
 
 fn not_an_id(name: &str) -> InvalidField {
-    InvalidField::new(name, &format!("{name} is a whole number such as 7."))
+    InvalidField::new(name, &format!("{name} must be a whole number such as 7."))
 }
 
 macro_rules! path_ids {
@@ -151,7 +151,7 @@ impl QueryValues {
                 u64::MAX => String::new(),
                 most => format!(" to {most}"),
             };
-            let sentence = format!("{name} is a whole number from 1{to}.");
+            let sentence = format!("{name} must be a whole number from 1{to}.");
             self.errors.push(InvalidField::new(name, &sentence));
         }
         number
@@ -203,7 +203,7 @@ pub fn flag() -> Object {
 pub fn unknown(name: &str, what: &str, known: &[&str]) -> InvalidField {
     let name: String = name.chars().take(MAX_NAMED_CHARS).collect();
     let sentence = match known {
-        [] => format!("There is no {what} \"{name}\": there are none here."),
+        [] => format!("There is no {what} \"{name}\": none are allowed here."),
         [one] => format!("There is no {what} \"{name}\", only {one}."),
         [rest @ .., last] => format!(
             "There is no {what} \"{name}\", only {} and {last}.",
@@ -248,9 +248,9 @@ impl Body {
     pub fn parse<T: Fields>(json: &[u8]) -> Result<T, Problem> {
         let value: Value = serde_json::from_slice(json).map_err(|error| {
             let sentence = match error.is_eof() {
-                true => "The body is no JSON: it ends too early.".to_owned(),
+                true => "The body isn't valid JSON: it ends too early.".to_owned(),
                 false => format!(
-                    "The body is no JSON that can be read: look at line {}, column {}.",
+                    "The body isn't valid JSON: look at line {}, column {}.",
                     error.line(),
                     error.column()
                 ),
@@ -258,7 +258,7 @@ impl Body {
             InvalidField::new("body", &sentence)
         })?;
         let Value::Object(fields) = value else {
-            return Err(InvalidField::new("body", "The body is a JSON object: {…}.").into());
+            return Err(InvalidField::new("body", "The body must be a JSON object: {…}.").into());
         };
         let known = [T::NAMES, T::IGNORED].concat();
         let unknown = fields
@@ -282,7 +282,7 @@ impl Body {
             Value::Null => None,
             Value::String(text) => Some(text),
             _ => {
-                self.invalid(name, &format!("{name} is a text, in quotes."));
+                self.invalid(name, &format!("{name} must be a text in quotes."));
                 None
             }
         }
@@ -308,7 +308,7 @@ impl Body {
         }
         let number = whole_number(&value).filter(|number| *number <= most);
         if number.is_none() {
-            let sentence = format!("{name} is a whole number from 0 to {most}, or null.");
+            let sentence = format!("{name} must be a whole number from 0 to {most}, or null.");
             self.invalid(name, &sentence);
         }
         Some(number)
@@ -319,7 +319,7 @@ impl Body {
         let value = self.fields.remove(name)?;
         let texts = serde_json::from_value(value).ok();
         if texts.is_none() {
-            self.invalid(name, &format!("{name} is a list of texts, or null."));
+            self.invalid(name, &format!("{name} must be a list of texts, or null."));
         }
         texts
     }

@@ -123,5 +123,5 @@ fn parse_header_bytes(bytes: &str) -> Result<usize, String> {
         .parse()
         .ok()
         .filter(|bytes| (8 << 10..=16 << 20).contains(bytes))
-        .ok_or_else(|| "it is a number of bytes from 8192 to 16777216".to_owned())
+        .ok_or_else(|| "use a number of bytes from 8192 to 16777216".to_owned())
 }

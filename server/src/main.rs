@@ -50,7 +50,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     config::{Cli, Command, ServerConfig},
-    state::{AppState, SignInWays, Stopping},
+    state::{AppState, Shutdown, SignInWays},
 };
 
 /// How long requests in progress may take to finish during a shutdown. The process must end within ten seconds.
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
                 remove,
                 min_age_hours,
             }) => check_storage(config, remove, min_age_hours).await,
-            Some(Command::Healthcheck) => backend::probe(config.api_addr, "/healthz").await,
+            Some(Command::Healthcheck) => backend::health_check(config.api_addr, "/healthz").await,
         }
     })
 }
@@ -92,9 +92,9 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
         provider: openid.map(Provider::new).transpose()?.map(Arc::new),
     };
     let hub = queries::listen(&backend).await?;
-    let (stop, stopping) = watch::channel(false);
-    let stopping = Stopping(stopping);
-    let state = AppState::new(backend, hub, &config, auth, sign_in, stopping.clone())?;
+    let (stop, shutdown) = watch::channel(false);
+    let shutdown = Shutdown(shutdown);
+    let state = AppState::new(backend, hub, &config, auth, sign_in, shutdown.clone())?;
     let monitored_state = state.clone();
     monitoring::start(
         monitored,
@@ -114,7 +114,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
             router,
             &config.limits,
             connections,
-            stopping.clone(),
+            shutdown.clone(),
         )
     };
     let servers = async {
@@ -138,7 +138,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     tokio::select! {
         _ = servers => Ok(()),
         stopped = stopped => {
-            tracing::warn!("some requests were still under way");
+            tracing::warn!("some requests were still in progress");
             stopped
         }
     }
@@ -164,7 +164,7 @@ async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::
     match is_new {
         true => println!("{email} is an admin and can sign in {by}."),
         false => println!(
-            "The user {email} was there already: an admin now, who signs in {by}, and signed out everywhere."
+            "The user {email} already existed. They are now an admin, can sign in {by}, and are signed out everywhere."
         ),
     }
     Ok(())

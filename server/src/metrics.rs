@@ -37,7 +37,7 @@ pub struct Metrics {
     refused: IntCounterVec,
     running: IntGaugeVec,
     jobs: IntGaugeVec,
-    removals: IntGauge,
+    deletion_queue: IntGauge,
 }
 
 /// The kinds of requests that are refused beyond a limit.
@@ -84,7 +84,7 @@ impl Metrics {
             )?,
             in_flight: IntGauge::new(
                 "batchline_http_requests_in_flight",
-                "requests whose response isn't sent to its end",
+                "requests whose response isn't completely sent",
             )?,
             request_bytes: IntCounter::new(
                 "batchline_http_request_bytes_total",
@@ -112,9 +112,9 @@ impl Metrics {
                 Opts::new("batchline_jobs", "jobs in the database, by status"),
                 &["status"],
             )?,
-            removals: IntGauge::new(
+            deletion_queue: IntGauge::new(
                 "batchline_deletion_queue",
-                "files and results whose removal is due",
+                "files and results in the deletion queue, waiting for removal",
             )?,
             registry,
         };
@@ -126,7 +126,7 @@ impl Metrics {
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.running.clone()))?;
         registry.register(Box::new(metrics.jobs.clone()))?;
-        registry.register(Box::new(metrics.removals.clone()))?;
+        registry.register(Box::new(metrics.deletion_queue.clone()))?;
         for limited in Limited::ALL {
             // Exists from the start, so that the first refusal shows as an increase.
             metrics.refused(limited);
@@ -199,7 +199,8 @@ impl Metrics {
                     let jobs = self.jobs.with_label_values(&[status.as_str()]);
                     jobs.set(i64::try_from(workload.jobs.of(Some(status)))?);
                 }
-                self.removals.set(i64::try_from(workload.removals)?);
+                self.deletion_queue
+                    .set(i64::try_from(workload.deletion_queue)?);
             }
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "jobs can't be counted");

@@ -17,21 +17,24 @@ const PROBLEM: &str = "application/problem+json";
 
 /// The responses that any request may receive, in addition to those of its operation.
 const ALWAYS: [(&str, &str); 6] = [
-    ("400", "the request is malformed, as without a Host"),
+    (
+        "400",
+        "the request is malformed, for example without a Host header",
+    ),
     (
         "401",
         "with AUTH=password: the request has no valid API token and no session",
     ),
     (
         "403",
-        "a change that comes from a page of another origin, or goes beyond a quota; with AUTH=password: the role or the \
+        "a change from a page of another origin, or one that exceeds a quota; with AUTH=password: the role or the \
          token's scope doesn't allow it",
     ),
     ("421", "the request is for a host that is not served"),
     ("500", "something went wrong on our side"),
     (
         "503",
-        "a service behind this one doesn't answer, or too much is asked for at the same time",
+        "a service that Batchline depends on doesn't respond, or too many requests are in progress",
     ),
 ];
 
@@ -40,9 +43,9 @@ const ON_CHANGES: [(&str, &str); 1] = [("429", "too many changes came from this 
 
 /// The responses that a request with a body may receive.
 const ON_BODIES: [(&str, &str); 3] = [
-    ("408", "the body stopped coming"),
+    ("408", "the body stopped arriving"),
     ("413", "the body is too large"),
-    ("415", "the body has another media type"),
+    ("415", "the media type of the body isn't supported"),
 ];
 
 const WRONG_VALUE: (&str, &str) = (
@@ -50,7 +53,10 @@ const WRONG_VALUE: (&str, &str) = (
     "a value that can't be accepted, or an unknown name; the errors name it",
 );
 
-const NOT_FOUND: (&str, &str) = ("404", "there is none of this id");
+const NOT_FOUND: (&str, &str) = (
+    "404",
+    "nothing with this id exists, or it belongs to another user",
+);
 
 /// Returns the complete description as served.
 pub fn complete(mut description: OpenApi, auth: Auth) -> Value {
@@ -91,14 +97,14 @@ fn describe_security(description: &mut OpenApi, auth: Auth) {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("bl_…")
         .description(Some(
-            "Where people sign in: an API token, created on the page \"Account\". One with the scope \"Read only\" changes \
-             nothing. What belongs to another user is answered by 404.",
+            "If sign-in is required: an API token, created on the page \"Account\". A token with the scope \"Read only\" \
+             can't change anything. The data of other users is answered with 404.",
         ))
         .build();
     let session = ApiKeyValue::with_description(
         "session",
-        "Where people sign in: the cookie that the page /sign-in sets. Its name begins with __Host- on any host but a \
-         loopback one.",
+        "If sign-in is required: the cookie that the page /sign-in sets. Its name begins with __Host- except on \
+         loopback hosts.",
     );
     let components = description.components.get_or_insert_with(Components::new);
     components.add_security_scheme("token", SecurityScheme::Http(token));
@@ -216,9 +222,9 @@ fn problem(status: &str) -> Content {
 
 fn what(status: &str) -> &'static str {
     match status {
-        "200" => "what was asked for",
-        "201" => "it is created",
-        "202" => "it has taken effect",
-        _ => "it is done",
+        "200" => "success",
+        "201" => "created",
+        "202" => "the command has taken effect",
+        _ => "done",
     }
 }

@@ -145,7 +145,7 @@ impl PartialSchema for ProblemKind {
             .schema_type(Type::String)
             .format(Some(SchemaFormat::Custom("uri-reference".to_owned())))
             .description(Some(
-                "What went wrong, for programs: the address of a page about it, from the root of this server.",
+                "The kind of problem, for programs: the path of a page about it on this server.",
             ))
             .enum_values(Some(Self::ALL.iter().map(|kind| kind.uri())));
         Schema::from(schema.build()).into()
@@ -332,6 +332,6 @@ pub async fn no_such_route() -> Problem {
 pub async fn method_not_allowed() -> Problem {
     Problem::new(
         ProblemKind::MethodNotAllowed,
-        "This address doesn't answer to that method.",
+        "This address doesn't support that method.",
     )
 }

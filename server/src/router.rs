@@ -34,7 +34,7 @@ use crate::{
                        `application/problem+json` (RFC 9457). Live progress: a WebSocket at \
                        `/ws/{user_id}` sends the state of the user's active jobs and then every \
                        change, as `JobProgress`, and deletion, as `JobDeleted`. One at `/ws` sends \
-                       `{\"type\":\"jobs_changed\"}` when the jobs of anybody have changed, at \
+                       `{\"type\":\"jobs_changed\"}` when any jobs that the viewer may see have changed, at \
                        most once a second. The text `ping` is answered by `pong`."
     ),
     tags(

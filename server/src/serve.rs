@@ -14,7 +14,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{connection::PatientStream, limits::Limits, state::Stopping};
+use crate::{connection::PatientStream, limits::Limits, state::Shutdown};
 
 /// How long to pause after the system had no resources for a new connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
@@ -26,7 +26,7 @@ pub struct Ends {
     pub peer: SocketAddr,
 }
 
-/// Serves until `stopping` resolves, and then until every connection has finished its request.
+/// Serves until `shutdown` resolves, and then until every connection has finished its request.
 ///
 /// `connections` holds one permit per allowed connection.
 pub async fn serve(
@@ -34,7 +34,7 @@ pub async fn serve(
     router: Router,
     limits: &Limits,
     connections: Arc<Semaphore>,
-    mut stopping: Stopping,
+    mut shutdown: Shutdown,
 ) {
     let mut protocol = http1::Builder::new();
     protocol
@@ -54,7 +54,7 @@ pub async fn serve(
         };
         let (accepted, permit) = tokio::select! {
             accepted = accepted => accepted,
-            () = stopping.wait() => break,
+            () = shutdown.wait() => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -73,7 +73,7 @@ pub async fn serve(
             PatientStream::new(stream, limits.write_timeout()),
             ends,
             router.clone(),
-            stopping.clone(),
+            shutdown.clone(),
         );
         let held = held.clone();
         tokio::spawn(async move {
@@ -90,7 +90,7 @@ async fn connection(
     stream: PatientStream<TcpStream>,
     ends: Ends,
     router: Router,
-    mut stopping: Stopping,
+    mut shutdown: Shutdown,
 ) {
     let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ends);
@@ -103,7 +103,7 @@ async fn connection(
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopping.wait() => {
+        () = shutdown.wait() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

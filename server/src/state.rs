@@ -26,7 +26,7 @@ pub struct AppState {
     /// The directory of the site's files.
     pub site_root: PathBuf,
     pub pages: PagesPort,
-    pub stopping: Stopping,
+    pub shutdown: Shutdown,
     pub allowed_hosts: AllowedHosts,
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
@@ -50,13 +50,13 @@ pub struct PagesPort(pub u16);
 
 /// Signals the start of the server's shutdown.
 #[derive(Clone)]
-pub struct Stopping(pub watch::Receiver<bool>);
+pub struct Shutdown(pub watch::Receiver<bool>);
 
-impl Stopping {
+impl Shutdown {
     /// Resolves when the server is about to shut down.
     pub async fn wait(&mut self) {
         // An error means that the sender is gone, so the server is shutting down, too.
-        let _ = self.0.wait_for(|stopping| *stopping).await;
+        let _ = self.0.wait_for(|has_begun| *has_begun).await;
     }
 }
 
@@ -67,7 +67,7 @@ impl AppState {
         config: &ServerConfig,
         auth: Auth,
         sign_in: SignInWays,
-        stopping: Stopping,
+        shutdown: Shutdown,
     ) -> prometheus::Result<Self> {
         let metrics = Metrics::new()?;
         let site = Site::new(&config.site_root);
@@ -86,7 +86,7 @@ impl AppState {
             change_rate: ChangeRate::new(&config.limits, &metrics),
             sign_in_rate: SignInRate::new(&config.limits, &metrics),
             metrics,
-            stopping,
+            shutdown,
         })
     }
 

@@ -32,7 +32,7 @@ use crate::{
     problem::{Problem, ProblemKind},
     rate::whose,
     serve::Ends,
-    state::{AppState, Stopping},
+    state::{AppState, Shutdown},
 };
 
 /// A peer that disappeared silently is noticed when this ping can't be sent.
@@ -59,7 +59,7 @@ pub async fn watch_user(
             sent: HashMap::new(),
         };
         // An error means that the peer is gone, so nothing is left to do.
-        let _ = watcher.run(&state.hub, state.stopping).await;
+        let _ = watcher.run(&state.hub, state.shutdown).await;
     }))
 }
 
@@ -91,7 +91,7 @@ async fn tell_changes(
     state: AppState,
     mut viewer: Viewer,
 ) -> Result<(), axum::Error> {
-    let (backend, auth, mut stopping) = (state.backend, state.auth, state.stopping);
+    let (backend, auth, mut shutdown) = (state.backend, state.auth, state.shutdown);
     let mut events = state.hub.subscribe();
     let mut ping = interval(PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -134,7 +134,7 @@ async fn tell_changes(
                 }
                 socket.send(Message::Ping(Default::default())).await?;
             }
-            () = stopping.wait() => break,
+            () = shutdown.wait() => break,
         }
     }
     socket.send(Message::Close(None)).await
@@ -166,7 +166,7 @@ async fn look_again(backend: &Backend, auth: Auth, viewer: &mut Viewer) -> bool 
         }
         Ok(None) => false,
         Err(error) => {
-            tracing::warn!(%error, "a socket is closed, because who it is for can't be read");
+            tracing::warn!(%error, "a socket is closed because its viewer can't be read");
             false
         }
     }
@@ -292,7 +292,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn run(mut self, hub: &ProgressHub, mut stopping: Stopping) -> Result<(), axum::Error> {
+    async fn run(mut self, hub: &ProgressHub, mut shutdown: Shutdown) -> Result<(), axum::Error> {
         // Subscribes before the state is read, so that events in between arrive twice rather than never.
         let mut events = hub.subscribe();
         self.send_states().await?;
@@ -338,7 +338,7 @@ impl Watcher {
                     }
                     self.socket.send(Message::Ping(Default::default())).await?;
                 }
-                () = stopping.wait() => break,
+                () = shutdown.wait() => break,
             }
         }
         self.socket.send(Message::Close(None)).await
@@ -366,7 +366,7 @@ impl Watcher {
         let states = queries::states(&self.backend, &self.viewer, self.user_id, &unfinished)
             .await
             .map_err(|error| {
-                tracing::warn!(%error, "a socket is closed, because the state can't be read");
+                tracing::warn!(%error, "a socket is closed because the state can't be read");
                 axum::Error::new(error)
             })?;
         for state in states {

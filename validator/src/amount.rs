@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_its_digits() {
+    fn amounts_keep_their_digits() {
         for text in [
             "150.00",
             "-50.00",
@@ -200,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn suspicious_below_zero_and_above_50000() {
+    fn amounts_below_zero_and_above_50000_are_suspicious() {
         let suspicious = |text: &str| text.parse::<Amount>().unwrap().is_suspicious();
         assert!(suspicious("-0.01") && suspicious("50000.01") && suspicious("50001"));
         assert!(!suspicious("0") && !suspicious("50000") && !suspicious("50000.00"));
     }
 
     #[test]
-    fn small_and_large_mantissas_are_alike() {
+    fn small_and_large_mantissas_behave_alike() {
         let around = |number: i128| [number - 1, number, number + 1];
         for number in [
             0,

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn with_room_nothing_is_lost_and_memory_does_not_grow() {
+    fn reserved_memory_does_not_grow_and_loses_nothing() {
         let mut hashes = SeenHashes::with_capacity(0);
         let hash = |number: u64| IdHasher::new([1; 16]).hash(&number.to_le_bytes());
         for number in 0..1000 {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_as_defined() {
+    fn hashes_match_the_definition() {
         let key: [u8; 16] = std::array::from_fn(|at| at as u8);
         let message: [u8; 63] = std::array::from_fn(|at| at as u8);
         // The first and last lines of `vectors_sip128` in vectors.h of <https://github.com/veorq/SipHash>, for

@@ -9,7 +9,7 @@ use crate::{
     csv::text_without_apostrophes,
     file::Record,
     number::Limit,
-    rules::{IdFault, amount_limit, id_fault, read_amount, read_date, unreadable_field, value},
+    rules::{InvalidId, amount_limit, invalid_id, read_amount, read_date, unreadable_field, value},
     shown::shown,
     trim::trim,
 };
@@ -165,9 +165,9 @@ impl Texts {
                 &mut self.description,
             ),
         };
-        let id = id.map(trim).and_then(|id| match id_fault(id.as_bytes()) {
+        let id = id.map(trim).and_then(|id| match invalid_id(id.as_bytes()) {
             _ if verdict.has(ErrorCode::TransactionIdMissing) => None,
-            Some(IdFault::TooLong { cut }) if !verdict.is_broken() => Some(&id[..cut]),
+            Some(InvalidId::TooLong { cut }) if !verdict.is_broken() => Some(&id[..cut]),
             _ => Some(id),
         });
         (id, description)

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_back() {
+    fn sets_round_trip() {
         check(&[], &[]);
         check(&[0], &[1, 0, 1]);
         check(&[3, 4, 5, 9], &[1, 3, 3, 3, 1]);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_before_is_read() {
+    fn the_previous_version_is_read() {
         let decoded = RowSet::decode(&[0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 1, 0, 0]).unwrap();
         assert_eq!(decoded.rows().collect::<Vec<_>>(), [3, 4, 256]);
     }

@@ -80,10 +80,10 @@ impl Rules {
             return self.other_shown_id(layout, record, is_whole);
         };
         let id = stored_value(record, usual.id, &mut self.scratch);
-        match id_fault(id) {
+        match invalid_id(id) {
             None => Some((id, true)),
-            Some(IdFault::Missing) => None,
-            Some(IdFault::TooLong { cut }) => Some((&id[..cut], false)),
+            Some(InvalidId::Missing) => None,
+            Some(InvalidId::TooLong { cut }) => Some((&id[..cut], false)),
         }
     }
 
@@ -101,11 +101,11 @@ impl Rules {
             _ => self.joined_id(layout, record),
         };
         let counts = is_whole && layout.ids_are_unique();
-        match id_fault(id) {
+        match invalid_id(id) {
             None => Some((id, counts)),
-            Some(IdFault::Missing) => None,
-            Some(IdFault::TooLong { cut }) if is_whole => Some((&id[..cut], false)),
-            Some(IdFault::TooLong { .. }) => Some((id, false)),
+            Some(InvalidId::Missing) => None,
+            Some(InvalidId::TooLong { cut }) if is_whole => Some((&id[..cut], false)),
+            Some(InvalidId::TooLong { .. }) => Some((id, false)),
         }
     }
 
@@ -123,7 +123,7 @@ impl Rules {
             return None;
         }
         let id = stored_value(record, usual.id, &mut self.scratch);
-        id_fault(id).is_none().then_some(id)
+        invalid_id(id).is_none().then_some(id)
     }
 
     /// Returns the values of all id columns, joined by `/`. Empty if all are empty.
@@ -254,9 +254,9 @@ impl Validated {
 /// Returns the error of a trimmed id with regard to the other ids of its file.
 #[inline(always)]
 fn id_error(id: &[u8], is_duplicate: impl FnOnce(&[u8]) -> bool) -> Option<ErrorCode> {
-    match id_fault(id) {
-        Some(IdFault::Missing) => Some(ErrorCode::TransactionIdMissing),
-        Some(IdFault::TooLong { .. }) => Some(ErrorCode::TransactionIdTooLong),
+    match invalid_id(id) {
+        Some(InvalidId::Missing) => Some(ErrorCode::TransactionIdMissing),
+        Some(InvalidId::TooLong { .. }) => Some(ErrorCode::TransactionIdTooLong),
         None => is_duplicate(id).then_some(ErrorCode::TransactionIdDuplicate),
     }
 }
@@ -485,7 +485,7 @@ pub(crate) fn unreadable_field(record: &Record<'_>) -> Option<(usize, bool)> {
     })
 }
 
-pub(crate) enum IdFault {
+pub(crate) enum InvalidId {
     Missing,
     /// The first 255 characters take `cut` bytes.
     TooLong {
@@ -495,9 +495,9 @@ pub(crate) enum IdFault {
 
 /// Returns what is wrong with a trimmed id by itself.
 #[inline]
-pub(crate) fn id_fault(id: &[u8]) -> Option<IdFault> {
+pub(crate) fn invalid_id(id: &[u8]) -> Option<InvalidId> {
     if id.is_empty() {
-        return Some(IdFault::Missing);
+        return Some(InvalidId::Missing);
     }
     if id.len() <= MAX_ID_CHARS {
         return None;
@@ -506,9 +506,9 @@ pub(crate) fn id_fault(id: &[u8]) -> Option<IdFault> {
 }
 
 #[cold]
-fn too_long(id: &[u8]) -> Option<IdFault> {
+fn too_long(id: &[u8]) -> Option<InvalidId> {
     let starts_character = |byte: &u8| !matches!(byte, 0x80..=0xBF);
     let mut starts = (0..id.len()).filter(|&at| starts_character(&id[at]));
     let cut = starts.nth(MAX_ID_CHARS)?;
-    Some(IdFault::TooLong { cut })
+    Some(InvalidId::TooLong { cut })
 }

@@ -40,7 +40,7 @@ mod tests {
     use super::{shown, shown_to};
 
     #[test]
-    fn shows_what_can_be_shown() {
+    fn control_characters_become_visible() {
         assert_eq!(shown("12,50"), "\"12,50\"");
         assert_eq!(
             shown("a\0b\r\n\x7F\u{85}\u{202E}"),

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn months_cross_as_json() {
+    fn months_round_trip_as_json() {
         let month = Month {
             year: 987,
             month: 3,

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_ranked_and_cross_as_json() {
+    fn errors_are_ranked_and_round_trip_as_json() {
         let problems: Problems = [
             (ErrorCode::DateMissing, 2),
             (ErrorCode::AmountMissing, 2),

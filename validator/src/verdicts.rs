@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_equal_verdicts_cost_next_to_nothing() {
+    fn runs_of_equal_verdicts_take_little_space() {
         let valid = verdicts(&[(Verdict::VALID, 100_000)], 1);
         assert!(valid.encode().len() < 40, "{:?}", valid.encode());
         let mixed = [(Verdict::VALID, 19), (NO_DATE, 1)].repeat(1000);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_selected_by_filter_and_place() {
+    fn rows_are_selected_by_filter_and_position() {
         let verdicts = verdicts(
             &[
                 (Verdict::VALID, 3),
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn as_little_is_read_as_the_marks_allow() {
+    fn segments_are_as_small_as_the_marks_allow() {
         // A mark at every fourth row.
         let verdicts = verdicts(&[(Verdict::VALID, 12)], Verdicts::MARK_BYTES / 4);
         let mark = Verdicts::MARK_BYTES;
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_unknown_where_version_1_was_stored() {
+    fn lines_are_unknown_in_version_1() {
         let stored = [1, 1, 0, 1, 5, 0, 0, 3, 9];
         let verdicts = Verdicts::decode(&stored).unwrap();
         let segments = verdicts.segments(&[4..5]);

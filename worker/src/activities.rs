@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use crate::figures::Figures;
+use crate::job_metrics::JobMetrics;
 
 /// The time without a heartbeat after which an activity is given to another worker.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ const CHUNKS_IN_A_COMMIT: usize = 4;
 
 pub struct Activities {
     pub backend: Backend,
-    pub figures: Figures,
+    pub metrics: JobMetrics,
     /// Bounds the groups of chunks that are validated and committed at the same time, across all activities.
     groups: Semaphore,
 }
@@ -81,7 +81,7 @@ impl Activities {
             let _permit = self.groups.acquire().await;
             let committed =
                 processing::validate_chunks(&self.backend, chunks.attempt, numbers).await?;
-            self.figures.committed(committed);
+            self.metrics.committed(committed);
             Ok::<(), StepError>(())
         });
         let step = async { try_join_all(groups).await.map(drop) };
@@ -99,7 +99,7 @@ impl Activities {
         let step = async {
             let committed =
                 processing::process_small_file(&self.backend, attempt, workflow_id).await?;
-            self.figures.committed(committed);
+            self.metrics.committed(committed);
             Ok(())
         };
         self.alive(&context, step).await
@@ -144,10 +144,10 @@ impl Activities {
 }
 
 impl Activities {
-    pub fn new(backend: Backend, figures: Figures, slots: usize) -> Self {
+    pub fn new(backend: Backend, metrics: JobMetrics, slots: usize) -> Self {
         Self {
             backend,
-            figures,
+            metrics,
             groups: Semaphore::new(slots),
         }
     }
@@ -172,7 +172,7 @@ impl Activities {
         };
         // The type is, for example, `Activities::validate`.
         let name = context.info().activity_type.rsplit(':').next();
-        self.figures
+        self.metrics
             .step(name.unwrap_or_default(), result.is_ok(), began.elapsed());
         result.map_err(|error| failure(context, &error))
     }

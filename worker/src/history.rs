@@ -33,9 +33,9 @@ pub async fn replay(files: &[PathBuf]) -> anyhow::Result<()> {
     let replayer = WorkflowReplayer::new(options)?;
     for file in files {
         let name = file.display();
-        let history = read(file).with_context(|| format!("{name} is no history"))?;
+        let history = read(file).with_context(|| format!("{name} isn't a history"))?;
         match replayer.replay_workflow(history).await {
-            Ok(()) => println!("{name}: goes on"),
+            Ok(()) => println!("{name}: continues"),
             Err(WorkflowReplayError::Replay(failure)) => bail!("{name}: {failure}"),
             Err(error) => return Err(error.into()),
         }

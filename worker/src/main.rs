@@ -5,8 +5,8 @@
 
 mod activities;
 mod config;
-mod figures;
 mod history;
+mod job_metrics;
 mod metrics;
 mod retention;
 mod small_jobs;
@@ -36,7 +36,7 @@ use tokio::time::MissedTickBehavior;
 use crate::{
     activities::{Activities, HEARTBEAT_INTERVAL},
     config::{Cli, Command, WorkerConfig},
-    figures::{Figures, STEP_BUCKETS, STEP_SECONDS},
+    job_metrics::{JobMetrics, STEP_BUCKETS, STEP_SECONDS},
     retention::ApplyRetention,
     small_jobs::ProcessSmallJobs,
     workflow::ProcessJob,
@@ -65,7 +65,9 @@ fn main() -> ExitCode {
     program::run(config.backend.log_format, async {
         match command {
             None => work(config).await,
-            Some(Command::Healthcheck) => backend::probe(config.metrics_addr, "/healthz").await,
+            Some(Command::Healthcheck) => {
+                backend::health_check(config.metrics_addr, "/healthz").await
+            }
             Some(Command::History { workflow_id }) => print_history(&config, &workflow_id).await,
             Some(Command::Replay { histories }) => history::replay(&histories).await,
         }
@@ -114,7 +116,11 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         .register_workflow::<ProcessJob>()?
         .register_workflow::<ProcessSmallJobs>()?
         .register_workflow::<ApplyRetention>()?
-        .register_activities(Activities::new(backend.clone(), Figures::new(meter), slots))
+        .register_activities(Activities::new(
+            backend.clone(),
+            JobMetrics::new(meter),
+            slots,
+        ))
         .tuner(
             TunerHolder::builder()
                 .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(20))
@@ -167,7 +173,7 @@ async fn maintain(backend: Backend, mut schedules: Schedules) {
         due.tick().await;
         schedules.create().await;
         if let Err(error) = maintenance::round(&backend).await {
-            tracing::warn!(error = %anyhow::Error::new(error), "maintenance is put off");
+            tracing::warn!(error = %anyhow::Error::new(error), "maintenance is postponed");
         }
     }
 }
@@ -189,7 +195,7 @@ impl Schedules {
             Ok(()) => self.are_there = true,
             Err(error) => tracing::warn!(
                 error = format!("{error:#}"),
-                "the schedule of the retention can't be created yet"
+                "the retention schedule can't be created yet"
             ),
         }
     }

@@ -70,7 +70,7 @@ const BUILT_FROM: &str = ".built-from";
 pub fn build(options: &Options) -> anyhow::Result<()> {
     let Options { directory, profile } = options;
     let app = wasm::compile("app", "split", *profile)?;
-    let check = wasm::compile("check", "thread", *profile)?;
+    let check = wasm::compile("check", "web_worker", *profile)?;
     let inputs = inputs(&app, &check, *profile)?;
     let marker = directory.join(BUILT_FROM);
     if fs::read_to_string(&marker).is_ok_and(|built| built == inputs) {

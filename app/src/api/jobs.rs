@@ -194,9 +194,7 @@ async fn start(backend: &Backend, viewer: &Viewer, job_id: JobId) {
     if let Err(error) = started {
         tracing::warn!(%job_id, %error, "a job wasn't started after its upload");
         if let backend::Error::QuotaExceeded(sentence) = error {
-            say(format!(
-                "The file was uploaded, and not started: {sentence}"
-            ));
+            say(format!("The file was uploaded but not started: {sentence}"));
         }
     }
 }

@@ -12,7 +12,7 @@ use leptos::{
 };
 use wasm_bindgen::{JsCast, closure::Closure};
 
-use super::parts::{fetch_document, say_unreachable};
+use super::parts::{fetch_document, show_unreachable};
 
 /// The ids of the dialog and of the article in it.
 const DRAWER: &str = "drawer";
@@ -105,7 +105,7 @@ fn show(address: String) {
             return;
         }
         let Ok(fetched) = fetched else {
-            say_unreachable();
+            show_unreachable();
             return;
         };
         let article = fetched.get_element_by_id(ROW);

@@ -49,7 +49,7 @@ pub fn refresh() {
             let before = news();
             // If it fails, the page stays unchanged.
             if load().await.is_ok() {
-                say_news(&before);
+                announce_news(&before);
             }
         });
     }
@@ -73,7 +73,7 @@ pub fn listen() {
             go(&url);
         } else if is_other_page(&url.href()) && is_offline() {
             event.prevent_default();
-            say_unreachable();
+            show_unreachable();
         }
     });
     let _ = window_event_listener(ev::submit, |event| {
@@ -85,7 +85,7 @@ pub fn listen() {
         } else if !event.default_prevented() && is_offline() {
             // The browser would replace the page with its own error page.
             event.prevent_default();
-            say_unreachable();
+            show_unreachable();
         }
     });
     // A choice that needs no confirmation takes effect at once.
@@ -178,7 +178,7 @@ fn post_in_place(event: &SubmitEvent) -> bool {
                 // The selection was made for this command.
                 Ok(()) if body.contains("command=") => selection::clear(&form),
                 Ok(()) => {}
-                Err(_) => say_unreachable(),
+                Err(_) => show_unreachable(),
             }
         });
     }
@@ -260,7 +260,7 @@ fn show(is_new: bool) {
                     // Returns to the address of the page that is still shown.
                     let _ = window().history().and_then(|history| history.back());
                 }
-                say_unreachable();
+                show_unreachable();
             }
             // Shows the server's response instead.
             Err(Unshown::Other) => drop(window().location().reload()),
@@ -292,7 +292,7 @@ fn news() -> HashMap<String, String> {
 }
 
 /// Announces the news that changed.
-fn say_news(before: &HashMap<String, String>) {
+fn announce_news(before: &HashMap<String, String>) {
     let sentences: Vec<String> = news()
         .into_iter()
         .filter(|(id, sentence)| before.get(id).is_some_and(|before| before != sentence))
@@ -304,7 +304,7 @@ fn say_news(before: &HashMap<String, String>) {
 }
 
 /// Shows that the server can't be reached.
-pub fn say_unreachable() {
+pub fn show_unreachable() {
     say(TROUBLE, &AppError::unreachable().message);
 }
 

@@ -49,7 +49,7 @@ pub fn JobSummary(
     let lost = live::watch(
         Some(user_id),
         move |message| match JobProgress::from_json(message) {
-            Ok(told) if told.job_id == job_id => renew(job, told.state),
+            Ok(update) if update.job_id == job_id => renew(job, update.state),
             Ok(_) => {}
             // The job was deleted, so its page no longer exists.
             Err(_) if JobDeleted::from_json(message).is_some_and(|it| it.job_id == job_id) => {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_tell_running_done_and_failed_apart() {
+    fn titles_distinguish_running_done_and_failed() {
         let title = |status, batches| title(&job(status, 5, batches), "a.csv");
         assert_eq!(title(JobStatus::Processing, (1, 2)), "42% · a.csv");
         assert_eq!(title(JobStatus::Processing, (2, 2)), "Finishing · a.csv");

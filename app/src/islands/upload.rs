@@ -8,7 +8,7 @@ mod queue;
 mod report;
 mod sending;
 mod task;
-mod thread;
+mod web_worker;
 
 use domain::{JobId, UserId, format};
 use leptos::{
@@ -21,9 +21,9 @@ use leptos::{
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 
-pub use self::thread::CheckModule;
+pub use self::web_worker::CheckModule;
 #[cfg(feature = "hydrate")]
-pub use self::thread::read_shown;
+pub use self::web_worker::read_shown;
 use self::{
     check::{CheckPanel, FileCheck},
     choice::{FileField, chosen_file},

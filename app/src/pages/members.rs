@@ -42,7 +42,7 @@ pub async fn members(
         .map_or(StatusCode::OK, |error| error.kind.status());
     let title = title("Users and roles", error.as_ref());
     let hint = match site.has_passwords {
-        true => "You get a link to pass on, with which the user sets a password.",
+        true => "You get a link with which the user can set a password. Pass it on.",
         false => "The user signs in with an account that has this email address.",
     };
     let has_provider = site.has_provider;
@@ -227,7 +227,7 @@ fn link_page(
             </div>
             <section class="panel stack" aria-label="Link">
                 <p>
-                    "Copy the link now and pass it on: it won't be shown again. Whoever has it can set the password."
+                    "Copy the link now and pass it on: it won't be shown again. Anyone who has it can set the password."
                 </p>
                 <p>
                     <code class="secret" id="password-link">
@@ -277,7 +277,7 @@ pub fn SignInSettings(
         view! {
             <form method="post" action=format!("/users/{user_id}/forget-provider")>
                 <p class="muted">
-                    "Signs in with the OpenID Connect provider. If it is forgotten who the user is there, the next account with this email address is the user."
+                    "Signs in with the OpenID Connect provider. If you forget the user's account there, the next account with this email address becomes the user's."
                 </p>
                 <button class="button" data-under-way="Forgetting…">
                     "Forget provider"

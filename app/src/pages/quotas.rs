@@ -96,7 +96,7 @@ pub fn QuotaSettings<'a>(
                     <FormError error=error.clone() />
                     <input type="hidden" name="user_id" value=user_id.to_string() />
                     {fields}
-                    <p class="hint">"Empty: the default of all users. 0: no limit."</p>
+                    <p class="hint">"Empty: the default for all users. 0: no limit."</p>
                     <button class="button button-primary" data-under-way="Saving…">
                         "Save quotas"
                     </button>

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_guessed_early_is_refused() {
+    fn easily_guessed_passwords_are_refused() {
         let known = ["Ann Example", "ann.example@company.com"];
         for weak in [
             "password1234",

@@ -76,7 +76,7 @@ pub async fn create_token(
     .await?;
     if count as usize >= ApiToken::MAX_PER_USER {
         return Err(Error::Conflict(format!(
-            "You have {} API tokens, the most that there can be. Revoke one first.",
+            "You have {} API tokens, which is the maximum. Revoke one first.",
             ApiToken::MAX_PER_USER
         )));
     }

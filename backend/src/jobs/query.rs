@@ -386,7 +386,7 @@ pub(crate) async fn completing(
 
 /// Returns whether a small file may be processed in one step. It may not if it has to be converted, or if its next
 /// attempt continues with planned chunks.
-pub(crate) async fn may_go_whole(
+pub(crate) async fn fits_one_step(
     database: impl PgExecutor<'_>,
     job_id: JobId,
 ) -> sqlx::Result<bool> {

@@ -28,13 +28,13 @@ pub(super) async fn reconcile(backend: &Backend) -> Result<()> {
                 tracing::debug!(
                     job_id = attempt.job_id.get(),
                     error = format!("{error:#}"),
-                    "Temporal can't say how a job fares"
+                    "the workflow of a job can't be queried"
                 );
                 continue;
             }
         };
         let error = format!(
-            "The processing has stopped, because its workflow {how}. Retry the job to process the file \
+            "Processing stopped because its workflow {how}. Retry the job to process the file \
              again."
         );
         // If the workflow has just completed normally, this changes nothing.

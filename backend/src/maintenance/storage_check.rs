@@ -11,7 +11,7 @@ use super::sweep;
 use crate::{Backend, Result, deletion_queue, jobs::query, storage::StoredObject};
 
 /// The number of files, or jobs, that are looked up together.
-const BATCH: usize = 5_000;
+const PAGE: usize = 5_000;
 /// The number of files that are requested at the same time.
 const LANES: usize = 16;
 
@@ -40,7 +40,7 @@ pub async fn check_storage(
         .storage
         .list()
         .try_filter(|object| std::future::ready(is_candidate(object)))
-        .try_chunks(BATCH);
+        .try_chunks(PAGE);
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| error.1)?;
         let keys: Vec<String> = batch.iter().map(|object| object.key.clone()).collect();
@@ -62,7 +62,7 @@ pub async fn check_storage(
     }
     let mut after = None;
     loop {
-        let files = query::files_after(&backend.pool, after, BATCH).await?;
+        let files = query::files_after(&backend.pool, after, PAGE).await?;
         let Some((last, _)) = files.last() else {
             return Ok(());
         };
@@ -95,7 +95,7 @@ mod tests {
     use super::is_ours;
 
     #[test]
-    fn only_files_that_we_have_named_are_ours() {
+    fn only_files_with_our_names_are_ours() {
         let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
         for ours in [".csv", ".csv.67e55044-10b1-426f-9247-bb680e5fe0c8.ids"] {
             assert!(is_ours(&format!("{id}{ours}")), "{ours}");

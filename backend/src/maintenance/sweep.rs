@@ -10,7 +10,7 @@ pub(crate) fn sweep_soon(pool: &PgPool, storage: &Storage) {
     let (pool, storage) = (pool.clone(), storage.clone());
     tokio::spawn(async move {
         if let Err(error) = sweep(&pool, &storage).await {
-            tracing::warn!(%error, "what was deleted could not be removed yet");
+            tracing::warn!(%error, "deleted data could not be removed yet");
         }
     });
 }
@@ -25,27 +25,27 @@ pub(super) async fn sweep(pool: &PgPool, storage: &Storage) -> Result<()> {
 /// handling.
 async fn step(pool: &PgPool, storage: &Storage) -> Result<bool> {
     let mut tx = database::begin(pool).await?;
-    let Some(removal) = deletion_queue::next(&mut tx).await? else {
+    let Some(entry) = deletion_queue::next(&mut tx).await? else {
         return Ok(false);
     };
-    let more = match removal.result_id {
+    let more = match entry.result_id {
         Some(result_id) => ledger::remove_some(&mut tx, result_id).await?,
         None => false,
     };
     if !more {
-        let removed = match &removal.storage_key {
+        let removed = match &entry.storage_key {
             Some(key) => storage.delete(key).await,
             None => Ok(()),
         };
         match removed {
-            Ok(()) => deletion_queue::done(&mut tx, removal.id).await?,
+            Ok(()) => deletion_queue::done(&mut tx, entry.id).await?,
             Err(error) => {
                 tracing::warn!(
-                    storage_key = removal.storage_key,
+                    storage_key = entry.storage_key,
                     error = format!("{error:#}"),
-                    "a file could not be removed; it is tried again in a minute"
+                    "a file could not be removed; retrying in a minute"
                 );
-                deletion_queue::put_off(&mut tx, removal.id).await?;
+                deletion_queue::put_off(&mut tx, entry.id).await?;
             }
         }
     }

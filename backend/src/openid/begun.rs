@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_says_what_was_begun() {
+    fn a_started_sign_in_survives_the_cookie() {
         let begun = |next: &str| Begun {
             state: "s".to_owned(),
             nonce: "n".to_owned(),

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_makes_an_admin_by_its_whole_value() {
+    fn only_a_whole_claim_value_makes_an_admin() {
         let claim = AdminClaim {
             name: "groups".to_owned(),
             values: vec!["admins".to_owned(), "true".to_owned()],

@@ -21,7 +21,7 @@ pub struct Http(Client);
 pub enum HttpError {
     #[error(transparent)]
     Request(#[from] reqwest::Error),
-    #[error("the answer has more than {MAX_BYTES} bytes")]
+    #[error("the response has more than {MAX_BYTES} bytes")]
     TooLong,
 }
 

@@ -36,22 +36,22 @@ impl Refusal {
             }
             Self::Denied => format!("{provider} didn't sign you in. Try again if you want to."),
             Self::NotBegunHere => {
-                "This sign-in took too long, or was begun in another browser. Begin again."
+                "This sign-in took too long, or was started in another browser. Start again."
                     .to_owned()
             }
             Self::OtherIssuer | Self::InvalidToken => {
-                format!("The answer isn't one of {provider} to this sign-in. Begin again.")
+                format!("The response to this sign-in isn't from {provider}. Start again.")
             }
             Self::Failed => {
                 format!("Something went wrong at {provider}. Try again in a moment.")
             }
             Self::InvalidCode => {
                 format!(
-                    "{provider} didn't confirm this sign-in. It can be used once only: begin again."
+                    "{provider} didn't confirm this sign-in, which can be used only once. Start again."
                 )
             }
             Self::NoEmail => {
-                format!("{provider} didn't say what your email address is. Ask an admin for help.")
+                format!("{provider} didn't provide your email address. Ask an admin for help.")
             }
             Self::EmailNotVerified => format!(
                 "{provider} hasn't verified your email address. Verify it there, then sign in again."
@@ -63,7 +63,7 @@ impl Refusal {
                 "There is no user with your email address. Ask an admin to create one.".to_owned()
             }
             Self::OtherSubject => format!(
-                "Your email address belongs to a user who signs in with another account of {provider}. Ask an admin for help."
+                "Your email address belongs to a user who signs in with another {provider} account. Ask an admin for help."
             ),
         }
     }
@@ -79,9 +79,9 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Unavailable => "provider unavailable",
             Self::Denied => "denied by the provider",
-            Self::NotBegunHere => "not begun in this browser",
-            Self::OtherIssuer => "response of another issuer",
-            Self::Failed => "error of the provider",
+            Self::NotBegunHere => "not started in this browser",
+            Self::OtherIssuer => "response from another issuer",
+            Self::Failed => "error from the provider",
             Self::InvalidCode => "invalid code",
             Self::InvalidToken => "invalid ID token",
             Self::NoEmail => "no email address",

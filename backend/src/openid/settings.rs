@@ -38,7 +38,7 @@ impl Settings {
         client_id: &str,
         client_secret: Option<String>,
     ) -> Result<Self, String> {
-        let url = Url::parse(issuer).map_err(|error| format!("{issuer:?} is no URL: {error}"))?;
+        let url = Url::parse(issuer).map_err(|error| format!("{issuer:?} isn't a URL: {error}"))?;
         let is_loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -49,7 +49,7 @@ impl Settings {
         // OpenID Connect Discovery 1.0, section 4.3.
         if !is_safe || url.query().is_some() || url.fragment().is_some() {
             return Err(format!(
-                "{issuer:?} is no issuer: it begins with https:// (http:// on a loopback address), without a query"
+                "{issuer:?} isn't an issuer: use https:// (http:// on a loopback address) and no query"
             ));
         }
         let issuer = IssuerUrl::new(issuer.to_owned()).map_err(|error| error.to_string())?;

@@ -89,7 +89,7 @@ mod tests {
 
     /// A single test, so that no other test starts a process while a script is still open for writing.
     #[tokio::test]
-    async fn a_child_has_an_outcome_or_an_end() {
+    async fn a_child_returns_an_outcome_or_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let request = Request {
             input: folder.path().join("in"),

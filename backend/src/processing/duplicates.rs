@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_ids_are_found_whatever_the_ids_are() {
+    fn repeated_ids_are_found_for_any_ids() {
         let ids = |id: fn(u64) -> String| (1..=5_500).map(id).collect::<Vec<_>>();
         check(&ids(|row| format!("T{row}")));
         check(&ids(|_| "same".to_owned()));

@@ -53,8 +53,7 @@ pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>
     let (unfinished, ended) = plan_begins(backend, attempt).await?;
     if unfinished >= UNFINISHED_PLANS {
         return Err(StepError::Unreadable(
-            "Reading this file has stopped the program that processes it, twice. It was recorded; please tell your \
-             administrator."
+            "Reading this file has stopped the worker twice. This was recorded. Please tell your administrator."
                 .to_owned(),
         ));
     }

@@ -87,7 +87,7 @@ async fn commit(
             return Err(StepError::Outdated);
         }
         return Err(StepError::Retry(anyhow::anyhow!(
-            "chunks were committed meanwhile, or have not the rows that were planned"
+            "chunks were committed meanwhile, or their rows differ from the plan"
         )));
     }
     backend.publisher.progress(attempt.job_id);

@@ -260,7 +260,7 @@ mod tests {
     use super::Pattern;
 
     #[test]
-    fn a_text_is_taken_literally_whatever_its_case() {
+    fn a_text_matches_literally_and_ignores_case() {
         let text = Pattern::new(r"50%_.\Ä").unwrap();
         assert!(text.is_in(r"sale: 50%_.\ä off"));
         assert!(!text.is_in(r"sale: 50%__\ä off"));

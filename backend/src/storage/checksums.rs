@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_is_noticed_wherever_it_is() {
+    fn a_changed_byte_is_detected_anywhere() {
         let block = BLOCK_BYTES as usize;
         for length in [0, 1, block - 1, block, block + 1, 3 * block + 17] {
             let mut content = content(length);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_any_length_come_to_the_same() {
+    fn checksums_do_not_depend_on_the_length_of_pieces() {
         let content = content(5 * BLOCK_BYTES as usize / 2);
         let whole = of(&[&content]);
         for length in [1000, 65_536, 100_001] {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_refused() {
+    fn malformed_checksums_are_refused() {
         let encoded = of(&[&content(100_000)]).encode();
         for end in 0..encoded.len() {
             assert!(Checksums::decode(&encoded[..end]).is_err());

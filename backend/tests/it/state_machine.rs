@@ -221,7 +221,7 @@ async fn run(subject: &Subject, file: &File, operations: &[Operation]) {
 }
 
 #[test]
-fn a_job_does_what_its_model_does() {
+fn a_job_matches_its_model() {
     let config = Config {
         failure_persistence: None,
         max_shrink_iters: 100,

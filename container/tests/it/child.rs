@@ -17,7 +17,7 @@ use crate::build::{CSV, LIMITS, gzip, xlsx, zeros, zip};
 const REQUEST: &str = "CONTAINER_TEST_REQUEST";
 
 #[test]
-fn plays_the_child() {
+fn acts_as_the_child() {
     if let Some(request) = env::var_os(REQUEST) {
         run_child([request].into_iter());
     }
@@ -39,7 +39,7 @@ fn request(file: &[u8]) -> (TempDir, Request) {
 
 fn start(request: &Request) -> Output {
     Command::new(env::current_exe().unwrap())
-        .args(["child::plays_the_child", "--exact", "--nocapture"])
+        .args(["child::acts_as_the_child", "--exact", "--nocapture"])
         .env(REQUEST, serde_json::to_string(request).unwrap())
         .env("MALLOC_ARENA_MAX", "1")
         .output()
@@ -196,7 +196,7 @@ fn sample_files() {
 }
 
 #[test]
-fn what_is_not_the_fault_of_the_file_is_no_refusal() {
+fn errors_unrelated_to_the_file_are_not_refusals() {
     let (folder, mut request) = request(&gzip(CSV));
     request.output = folder.path().join("missing/out");
     assert!(matches!(run(&request), Outcome::Failed(_)));

@@ -82,7 +82,7 @@ fn a_small_file_may_grow_more() {
 }
 
 #[test]
-fn headers_are_not_believed() {
+fn sizes_in_headers_are_not_trusted() {
     // The directory claims 7 bytes.
     let text = CSV.repeat(3);
     let mut file = zip(&[("a.csv", &text)]);

@@ -152,7 +152,7 @@ fn long_numbers_keep_their_digits() {
 
 /// A formula whose value is an empty text doesn't count as a value.
 #[test]
-fn cells_out_of_order_are_put_in_order() {
+fn cells_out_of_order_are_sorted() {
     let file = build::xlsx(&[
         r#"<row r="3"><c r="C3" t="str"><f>""</f><v></v></c></row><row r="2"><c r="B2"><v>4</v></c><c r="A2"><v>3</v></c></row><row r="1"><c r="A1"><v>1</v></c></row>"#,
     ]);
@@ -241,7 +241,7 @@ fn an_empty_workbook_is_refused() {
 }
 
 #[test]
-fn a_workbook_that_is_cut_off_is_refused() {
+fn a_truncated_workbook_is_refused() {
     let file = saved(three_sheets());
     for length in [100, 1000, file.len() / 2, file.len() - 1] {
         let refusal = csv(&file[..length], None).unwrap_err();

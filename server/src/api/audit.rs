@@ -32,7 +32,10 @@ impl QueryParameters for AuditQuery {
             let parsed = kind.parse::<AuditKind>();
             query.parsed(parsed.map_err(|_| {
                 let names: Vec<&str> = AuditKind::ALL.iter().map(|kind| kind.as_str()).collect();
-                InvalidField::new("kind", &format!("kind is one of {}.", names.join(", ")))
+                InvalidField::new(
+                    "kind",
+                    &format!("kind must be one of {}.", names.join(", ")),
+                )
             }))
         });
         Some(Self {

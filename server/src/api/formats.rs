@@ -26,7 +26,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "the last three say only what an export has besides"
+    reason = "the last three are only the additional fields of an export"
 )]
 pub struct CreateFormat {
     /// Unique among the user's formats.
@@ -51,7 +51,7 @@ pub struct CreateFormat {
 #[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "the last three say only what an export has besides"
+    reason = "the last three are only the additional fields of an export"
 )]
 pub struct UpdateFormat {
     #[schema(value_type = Option<FormatName>)]
@@ -127,7 +127,7 @@ pub async fn list(
     responses(
         (status = 201, body = SavedFormat, headers(("Location" = String))),
         (status = 404, body = Problem),
-        (status = 409, description = "the user has a format of that name or for that header, or 200 formats",
+        (status = 409, description = "the user already has a format with that name or header, or 200 formats",
             body = Problem),
         (status = 422, description = "a value that can't be accepted; the errors name the key", body = Problem)))]
 pub async fn create(

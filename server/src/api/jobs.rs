@@ -171,19 +171,19 @@ impl QueryParameters for JobsQuery {
 /// Members get only their own jobs.
 #[utoipa::path(get, path = "/jobs", tag = "jobs", operation_id = "list_all",
     params(
-        ("user_id" = Option<UserId>, Query, description = "only this user's"),
-        ("status" = Option<JobStatus>, Query, description = "only those with this status"),
+        ("user_id" = Option<UserId>, Query, description = "only this user's jobs"),
+        ("status" = Option<JobStatus>, Query, description = "only jobs with this status"),
         ("q" = Option<String>, Query, max_length = 255,
-            description = "only those whose filename, or whose user's name or email address contains this, whatever the case"),
-        ("from" = Option<String>, Query, format = Date, description = "only those uploaded on this day or later (UTC)"),
-        ("until" = Option<String>, Query, format = Date, description = "only those uploaded on this day or before (UTC)"),
+            description = "only jobs whose filename, or whose user's name or email address, contains this text, ignoring case"),
+        ("from" = Option<String>, Query, format = Date, description = "only jobs uploaded on this day or later (UTC)"),
+        ("until" = Option<String>, Query, format = Date, description = "only jobs uploaded on this day or earlier (UTC)"),
         ("sort" = Option<JobOrder>, Query,
-            description = "`filename`, `user`, `rows`, `invalid` (the share of invalid rows) or `created`; after a minus \
-                           sign, the other way round. Without it, jobs that are being processed come first, then the newest"),
+            description = "`filename`, `user`, `rows`, `invalid` (the share of invalid rows) or `created`; a minus sign \
+                           reverses the order. By default, jobs in progress come first, then the newest"),
         ListQuery),
     responses(
         (status = 200, description = "a page of jobs", body = [Job], headers(
-            ("X-Total-Count" = u64, description = "all jobs that are asked for"),
+            ("X-Total-Count" = u64, description = "number of matching jobs"),
             ("Link" = String, description = "first, prev, next and last page (RFC 8288)"))),
         (status = 404, description = "the jobs of a user whom the viewer may not see", body = Problem)))]
 pub async fn list(
@@ -205,7 +205,7 @@ pub async fn list(
     params(("user_id" = UserId, Path), ListQuery),
     responses(
         (status = 200, description = "a page of jobs", body = [Job], headers(
-            ("X-Total-Count" = u64, description = "all jobs of the user"),
+            ("X-Total-Count" = u64, description = "number of the user's jobs"),
             ("Link" = String, description = "first, prev, next and last page (RFC 8288)"))),
         (status = 404, body = Problem)))]
 pub async fn list_of_user(
@@ -249,7 +249,7 @@ async fn list_page(
     responses(
         (status = 201, body = UploadedJob, headers(("Location" = String))),
         (status = 400, description = "the upload was interrupted", body = Problem),
-        (status = 403, description = "the user's quotas have no place for it; or the role or the token's scope doesn't \
+        (status = 403, description = "the file exceeds the user's quotas; or the role or the token's scope doesn't \
             allow it", body = Problem),
         (status = 404, body = Problem),
         (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
@@ -305,7 +305,7 @@ async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
     let body = body.map_err(|_| {
         InvalidField::new(
             "format",
-            "The body can't be read, or has more than 256 KiB.",
+            "The body can't be read, or is larger than 256 KiB.",
         )
     })?;
     if body.trim_ascii().is_empty() {
@@ -329,7 +329,7 @@ macro_rules! command {
                 (status = 202, body = Accepted, headers(("Location" = String))),
                 (status = 404, body = Problem),
                 (status = 409, description = "the state of the job forbids it", body = Problem),
-                (status = 503, description = "nothing was changed: a service behind this one doesn't answer",
+                (status = 503, description = "nothing was changed: a service that Batchline depends on doesn't respond",
                     body = Problem)))]
         pub async fn $name(
             State(backend): State<Backend>,
@@ -345,13 +345,13 @@ macro_rules! command {
     (with format: $name:ident, $path:literal, $command:expr, $message:literal, $summary:literal, $description:literal) => {
         #[utoipa::path(post, path = $path, tag = "jobs", summary = $summary, description = $description,
             params(("job_id" = JobId, Path)),
-            request_body(content = Option<FormatBody>, description = "How the file is to be read, as far as that is given"),
+            request_body(content = Option<FormatBody>, description = "How to read the file, as far as it is known"),
             responses(
                 (status = 202, body = Accepted, headers(("Location" = String))),
                 (status = 404, body = Problem),
                 (status = 409, description = "the state of the job forbids it", body = Problem),
                 (status = 422, description = "a wrong key or value of the format, or no saved format of that name", body = Problem),
-                (status = 503, description = "nothing was changed: a service behind this one doesn't answer",
+                (status = 503, description = "nothing was changed: a service that Batchline depends on doesn't respond",
                     body = Problem)))]
         pub async fn $name(
             State(backend): State<Backend>,
@@ -373,7 +373,7 @@ command!(
     Command::Start,
     "started",
     "Start a job",
-    "Starts the job once, however often it is asked for."
+    "Starts the job once, however often the request is repeated."
 );
 command!(
     pause,
@@ -381,7 +381,7 @@ command!(
     Command::Pause,
     "paused",
     "Pause a job",
-    "Commits no more chunks; committed ones stay. Asking twice is fine."
+    "Commits no more chunks. Committed chunks stay. Pausing a paused job changes nothing."
 );
 command!(
     resume,

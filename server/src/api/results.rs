@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_downloads() {
+    fn filenames_of_downloads_are_encoded() {
         assert_eq!(
             attachment("Zahlungen \"März\".csv"),
             "attachment; filename*=UTF-8''Zahlungen%20%22M%C3%A4rz%22%2Ecsv"

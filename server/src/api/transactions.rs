@@ -59,7 +59,7 @@ impl QueryParameters for RowsQuery {
     params(("job_id" = JobId, Path), RowsQuery),
     responses(
         (status = 200, body = [Transaction], headers(
-            ("X-Total-Count" = u64, description = "rows under this filter"),
+            ("X-Total-Count" = u64, description = "number of matching rows"),
             ("Link" = String, description = "first, prev, next and last page (RFC 8288)"))),
         (status = 404, body = Problem),
         (status = 409, description = "the job's file is missing, or the job was restarted meanwhile", body = Problem),

@@ -72,8 +72,8 @@ impl OpenIdOptions {
         let (issuer, client_id) = match (given(&self.oidc_issuer), given(&self.oidc_client_id)) {
             (Some(issuer), Some(client_id)) => (issuer, client_id),
             (None, None) => return Ok(None),
-            (Some(_), None) => bail!("OIDC_ISSUER needs OIDC_CLIENT_ID beside it"),
-            (None, Some(_)) => bail!("OIDC_CLIENT_ID needs OIDC_ISSUER beside it"),
+            (Some(_), None) => bail!("OIDC_ISSUER needs OIDC_CLIENT_ID, too"),
+            (None, Some(_)) => bail!("OIDC_CLIENT_ID needs OIDC_ISSUER, too"),
         };
         let mut settings = Settings::new(&issuer, &client_id, self.secret()?)
             .map_err(|sentence| anyhow!("OIDC_ISSUER: {sentence}"))?
@@ -83,7 +83,7 @@ impl OpenIdOptions {
         let admin = match (given(&self.oidc_admin_claim), values.is_empty()) {
             (None, true) => None,
             (Some(name), false) => Some(AdminClaim { name, values }),
-            _ => bail!("OIDC_ADMIN_CLAIM and OIDC_ADMIN_VALUES need one another"),
+            _ => bail!("OIDC_ADMIN_CLAIM and OIDC_ADMIN_VALUES must be set together"),
         };
         settings.label = self.oidc_label.trim().to_owned();
         settings.email_domains = domains.iter().map(|it| it.to_ascii_lowercase()).collect();

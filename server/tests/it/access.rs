@@ -190,7 +190,7 @@ async fn detail(response: Response) -> Value {
 }
 
 #[tokio::test]
-async fn every_operation_is_for_whom_it_should_be() {
+async fn every_operation_checks_access() {
     let accounts = Accounts::start().await;
     let (owner, other) = (
         accounts.member("owner").await,
@@ -384,7 +384,7 @@ fn routes(source: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn every_page_and_form_is_for_whom_it_should_be() {
+async fn every_page_and_form_checks_access() {
     // The method, the path, and who may use it.
     let pages: &[(&str, &str, Option<For>)] = &[
         ("get", "/sign-in", None),
@@ -609,7 +609,7 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
 }
 
 #[tokio::test]
-async fn what_is_for_everybody_needs_no_sign_in() {
+async fn public_routes_need_no_sign_in() {
     let accounts = Accounts::start().await;
     for path in [
         "/health",
@@ -660,7 +660,7 @@ async fn what_is_for_everybody_needs_no_sign_in() {
 }
 
 #[tokio::test]
-async fn a_socket_is_for_its_user_and_ends_with_the_session_or_token() {
+async fn a_socket_checks_access_and_ends_with_its_credential() {
     let accounts = Accounts::start().await;
     let (owner, other) = (
         accounts.member("owner").await,
@@ -740,7 +740,7 @@ async fn a_socket_is_for_its_user_and_ends_with_the_session_or_token() {
 }
 
 #[tokio::test]
-async fn who_may_come_in_has_to_be_said_where_others_can_reach_it() {
+async fn auth_must_be_set_if_other_machines_can_connect() {
     let app = TestApp::start().await;
     let refused = |settings: &[(&str, &str)]| {
         let output = app.server_program(&[], settings, "");

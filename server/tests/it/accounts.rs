@@ -28,7 +28,7 @@ impl Accounts {
 }
 
 #[tokio::test]
-async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
+async fn signing_in_starts_a_session_and_reveals_no_users() {
     let accounts = Accounts::start().await;
     let ann = accounts.member("ann").await;
     accounts.new_user("ben", "ben@example.com").await;
@@ -126,7 +126,7 @@ async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
 }
 
 #[tokio::test]
-async fn on_a_host_of_its_own_the_cookie_is_for_https_alone() {
+async fn the_cookie_requires_https_except_on_loopback() {
     let accounts = Accounts::start_set(&[("ALLOWED_HOSTS", "batchline.example.com")]).await;
     let web = accounts.app.web.clone();
     let sign_in = async |origin: &str| {
@@ -168,7 +168,7 @@ async fn on_a_host_of_its_own_the_cookie_is_for_https_alone() {
 }
 
 #[tokio::test]
-async fn tries_to_sign_in_are_limited_by_account_and_by_address() {
+async fn attempts_to_sign_in_are_limited_by_account_and_address() {
     let accounts = Accounts::start_set(&[
         ("MAX_SIGN_INS_PER_ACCOUNT", "4"),
         ("MAX_SIGN_INS_PER_MINUTE", "20"),
@@ -214,7 +214,7 @@ async fn tries_to_sign_in_are_limited_by_account_and_by_address() {
 }
 
 #[tokio::test]
-async fn sessions_end_by_themselves_by_their_owner_and_at_sign_out() {
+async fn sessions_expire_and_can_be_ended() {
     let accounts = Accounts::start().await;
     let ann = accounts.member("ann").await;
     let ben = accounts.member("ben").await;
@@ -507,7 +507,7 @@ async fn a_token_is_shown_once_and_can_be_revoked() {
 }
 
 #[tokio::test]
-async fn a_token_of_an_admin_lets_nobody_in() {
+async fn an_admin_token_cannot_manage_accounts() {
     let accounts = Accounts::start().await;
     let member = accounts.member("ann").await;
     let token = By::Token(accounts.token(&accounts.admin, "write").await);
@@ -538,7 +538,7 @@ async fn a_token_of_an_admin_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_signed_out_and_an_admin_stays() {
+async fn a_deleted_user_is_signed_out_and_the_last_admin_is_kept() {
     let accounts = Accounts::start().await;
     let ann = accounts.member("ann").await;
     let token = By::Token(accounts.token(&ann, "write").await);
@@ -613,7 +613,7 @@ async fn the_first_admin_comes_from_the_command_line() {
     // A member becomes an admin and gets another password.
     let ann = accounts.member("ann").await;
     let (is_created, said) = create("Ann@example.com", "quite an odd phrase");
-    assert!(is_created && said.contains("was there already"), "{said}");
+    assert!(is_created && said.contains("already existed"), "{said}");
     assert!(!accounts.is_signed_in(&ann.session).await);
     let session = session_in(&accounts.sign_in(&ann.email, "quite an odd phrase").await);
     let audit = accounts.get("/audit.ndjson", &By::Session(session)).await;

@@ -111,7 +111,7 @@ async fn every_documented_error_has_a_page() {
 }
 
 #[tokio::test]
-async fn the_same_api_stands_below_the_pages() {
+async fn the_api_is_also_served_below_the_pages() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let web = |path: &str| reqwest::get(format!("{}{path}", app.web));
@@ -149,7 +149,7 @@ async fn the_same_api_stands_below_the_pages() {
 }
 
 #[tokio::test]
-async fn every_answer_can_be_traced_and_every_error_is_a_problem() {
+async fn every_response_has_an_id_and_every_error_is_a_problem() {
     let app = TestApp::start().await;
     let health = app.get("/health").await;
     assert!(!health.headers()["x-request-id"].is_empty());

@@ -16,7 +16,7 @@ fn events(export: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_people_do_is_in_the_audit() {
+async fn actions_are_recorded_in_the_audit() {
     let accounts = Accounts::start().await;
     let ann = accounts.member("ann").await;
     let ben = accounts.member("ben").await;
@@ -144,7 +144,7 @@ async fn what_people_do_is_in_the_audit() {
 }
 
 #[tokio::test]
-async fn the_audit_can_only_be_added_to() {
+async fn the_audit_is_append_only() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     app.upload(user_id, SAMPLE).await;
@@ -163,7 +163,7 @@ async fn the_audit_can_only_be_added_to() {
 }
 
 #[tokio::test]
-async fn where_nobody_signs_in_the_audit_has_addresses() {
+async fn without_sign_in_the_audit_records_addresses() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, SAMPLE).await;

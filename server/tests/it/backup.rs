@@ -26,7 +26,7 @@ async fn key_of(app: &TestApp, job_id: i64) -> String {
 }
 
 #[tokio::test]
-async fn a_database_and_files_of_different_moments_are_restored() {
+async fn a_database_and_later_files_are_restored() {
     let app = TestApp::start().await;
     // The npm build of PostgreSQL lacks client programs.
     let programs: String =

@@ -17,7 +17,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn a_paused_job_stands_still_and_goes_on() {
+async fn a_paused_job_stops_and_can_be_resumed() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let (file, [valid, invalid, suspicious]) = generated(600_000);
@@ -68,7 +68,7 @@ async fn a_paused_job_stands_still_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_cancelled_job_keeps_what_is_done_and_can_be_retried() {
+async fn a_cancelled_job_keeps_its_rows_and_can_be_retried() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let (file, [valid, ..]) = generated(600_000);
@@ -114,7 +114,7 @@ async fn a_cancelled_job_keeps_what_is_done_and_can_be_retried() {
 }
 
 #[tokio::test]
-async fn what_the_state_forbids_is_refused_with_a_sentence() {
+async fn commands_that_the_state_forbids_are_refused_with_a_sentence() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, SAMPLE).await;
@@ -152,7 +152,7 @@ async fn what_the_state_forbids_is_refused_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn a_job_whose_workflow_was_ended_from_outside_fails_and_can_be_retried() {
+async fn a_job_whose_workflow_was_terminated_fails_and_can_be_retried() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     // Terminated as by Temporal's pages or command line, without notifying Batchline.
@@ -185,11 +185,11 @@ async fn the_history_of_a_workflow_is_kept_and_replayed() {
     let file = directory.path().join("history.json");
     std::fs::write(&file, history).unwrap();
     let said = app.worker_output(&["replay", file.to_str().unwrap()]);
-    assert!(String::from_utf8_lossy(&said).contains("history.json: goes on"));
+    assert!(String::from_utf8_lossy(&said).contains("history.json: continues"));
 }
 
 #[tokio::test]
-async fn what_has_nothing_left_to_do_says_so() {
+async fn a_command_on_a_completed_job_says_so() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, SAMPLE).await;
@@ -207,7 +207,7 @@ async fn what_has_nothing_left_to_do_says_so() {
 }
 
 #[tokio::test]
-async fn a_start_with_a_saved_format_may_be_asked_for_twice() {
+async fn a_start_with_a_saved_format_can_be_repeated() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let formats = format!("/users/{user_id}/formats");

@@ -287,7 +287,7 @@ impl Rig {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whichever_request_is_lost_each_row_has_one_verdict() {
+async fn each_row_has_one_verdict_whichever_request_is_lost() {
     let rig = Rig::start().await;
     let (postgres, temporal, files) = (&rig.postgres, &rig.temporal, &rig.files);
     let small = rig.file(SAMPLE, [4, 0, 1]).await;

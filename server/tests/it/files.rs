@@ -120,7 +120,7 @@ async fn a_timestamp_column_is_the_date() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_csv_fails_with_a_sentence_and_is_kept() {
+async fn a_file_that_is_not_csv_fails_with_a_sentence_and_is_kept() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\0".to_vec();
@@ -170,7 +170,7 @@ async fn a_header_without_rows_completes() {
 }
 
 #[tokio::test]
-async fn values_come_back_as_the_file_has_them() {
+async fn values_are_returned_as_in_the_file() {
     let app = TestApp::start().await;
     let text = "\u{feff}Transaction-ID;Amount;Date;Description\r\n\
                 \"a\"\"b\";1.50e1;20240229;\"two\nlines; <b>\"\r\n\

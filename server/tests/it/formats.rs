@@ -110,7 +110,7 @@ async fn a_bank_statement_is_read_once_its_questions_are_answered() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_proved_is_asked() {
+async fn unproved_formats_raise_questions() {
     let app = TestApp::start().await;
     let ambiguous = "transaction_id,amount,date\nA,1.234,03/04/2024\nB,2,05/06/2024\n";
     let job = app.process(ambiguous).await;
@@ -168,7 +168,7 @@ async fn what_cannot_be_proved_is_asked() {
 }
 
 #[tokio::test]
-async fn a_format_comes_with_the_upload_or_the_start() {
+async fn a_format_can_be_given_at_upload_or_start() {
     let app = TestApp::start().await;
     let user = app.user().await;
     let file = "Txn,Soll,Haben,Tag,State\n1,5.00,,2024-01-02,done\n2,,7.50,2024-01-03,Pending\n3,,,2024-01-04,done\n3,0,80000,2024-01-05,done\n";
@@ -424,7 +424,7 @@ async fn archives_and_workbooks_are_unpacked() {
 }
 
 #[tokio::test]
-async fn the_same_file_again_is_said_so() {
+async fn a_repeated_file_is_reported() {
     let app = TestApp::start().await;
     let (ann, bob) = (app.user().await, app.user().await);
     let file = "transaction_id,amount,date\nA,1,2024-01-01\n";

@@ -39,7 +39,7 @@ fn location(response: &Response) -> &str {
 }
 
 #[tokio::test]
-async fn a_form_leads_to_pages_of_ours_alone() {
+async fn a_form_redirects_only_to_our_pages() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let wrong = "name=&email=nobody";
@@ -89,7 +89,7 @@ async fn a_form_leads_to_pages_of_ours_alone() {
 }
 
 #[tokio::test]
-async fn what_was_wrong_with_a_form_is_shown_once_and_only_if_we_said_it() {
+async fn a_form_error_is_shown_once_and_cannot_be_forged() {
     let app = TestApp::start().await;
     let home = format!("{}/users", app.web);
     let failed = post(
@@ -139,7 +139,7 @@ async fn what_was_wrong_with_a_form_is_shown_once_and_only_if_we_said_it() {
 }
 
 #[tokio::test]
-async fn what_the_caller_did_wrong_is_never_our_fault() {
+async fn client_errors_are_never_internal_errors() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let too_large = "9223372036854775808";
@@ -209,7 +209,7 @@ async fn what_the_caller_did_wrong_is_never_our_fault() {
 }
 
 #[tokio::test]
-async fn server_functions_take_the_media_type_that_they_understand() {
+async fn server_functions_check_the_media_type() {
     let app = TestApp::start().await;
     for (function, kind) in [
         ("upload-file", "multipart/form-data"),
@@ -248,7 +248,7 @@ async fn server_functions_take_the_media_type_that_they_understand() {
 /// A form that responds with a page leaves the browser at the form's own URL. A reload, a link or the choice of a theme
 /// then requests that URL.
 #[tokio::test]
-async fn the_address_of_a_form_leads_to_the_page_above_it() {
+async fn the_url_of_a_form_redirects_to_the_page_above_it() {
     let app = TestApp::start().await;
     for (form, page) in [
         ("/account/password", "/account"),

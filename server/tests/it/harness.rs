@@ -342,7 +342,7 @@ impl TestApp {
     }
 
     /// Returns the worker's Prometheus metrics.
-    pub async fn figures(&self) -> String {
+    pub async fn worker_metrics(&self) -> String {
         let url = self.metrics.lock().unwrap().clone();
         let response = self.http.get(url).send().await.unwrap();
         response.text().await.unwrap()

@@ -18,7 +18,7 @@ fn expected(events: &[(&str, u64)]) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn every_step_of_a_job_is_kept_over_its_attempts() {
+async fn events_are_kept_over_all_attempts() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     // A small file, and one that fails and is retried.

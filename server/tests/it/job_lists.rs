@@ -136,7 +136,7 @@ fn tallies(page: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn counts_are_those_of_the_jobs_whatever_changes_them() {
+async fn counts_match_the_jobs_after_every_change() {
     let app = TestApp::start().await;
     let ([zoe, _], jobs) = six_jobs(&app).await;
     // All, processing, pending, completed and failed.
@@ -191,7 +191,7 @@ async fn change(app: &TestApp, from: &str, fields: &str) -> Response {
 }
 
 /// Returns the notice on the page to which the response redirects. It is shown once.
-async fn said(app: &TestApp, answer: &Response) -> String {
+async fn shown_notice(app: &TestApp, answer: &Response) -> String {
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     let to = format!(
         "{}{}",
@@ -242,7 +242,7 @@ async fn said(app: &TestApp, answer: &Response) -> String {
 }
 
 #[tokio::test]
-async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
+async fn bulk_commands_report_each_refusal() {
     let app = TestApp::start().await;
     let ([zoe, _], jobs) = six_jobs(&app).await;
     let home = format!("{}/?status=pending", app.web);
@@ -253,7 +253,7 @@ async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
 
     let answer = change(&app, &home, &format!("{all}command=start")).await;
     assert_eq!(answer.headers()[LOCATION], "/?status=pending");
-    let text = said(&app, &answer).await;
+    let text = shown_notice(&app, &answer).await;
     assert!(
         text.starts_with("2 jobs were started. 2 jobs needed no change. 2 jobs were not started."),
         "{text}"
@@ -266,23 +266,29 @@ async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
         assert_eq!(app.finished(id).await["status"], "completed");
     }
     let answer = change(&app, &home, &format!("job={}&command=cancel", jobs[0])).await;
-    let text = said(&app, &answer).await;
+    let text = shown_notice(&app, &answer).await;
     assert!(text.starts_with("No job was cancelled."), "{text}");
     // Pressing Enter in a checkbox sends no command.
     let answer = change(&app, &home, &format!("{all}command=none")).await;
     assert_eq!(answer.headers()[LOCATION], "/?status=pending");
     assert!(answer.headers().get(SET_COOKIE).is_none());
     let answer = change(&app, &home, "command=retry").await;
-    assert_eq!(said(&app, &answer).await, "Select at least one job first.");
+    assert_eq!(
+        shown_notice(&app, &answer).await,
+        "Select at least one job first."
+    );
     let answer = change(&app, &home, &format!("job={}&command=destroy", jobs[0])).await;
     assert!(
-        said(&app, &answer)
+        shown_notice(&app, &answer)
             .await
             .starts_with("Some fields didn't arrive, or more than 1,000 jobs")
     );
     // A job's own button commands only that job, whatever is selected.
     let answer = change(&app, &home, &format!("{all}one=retry+{}", jobs[1])).await;
-    assert_eq!(said(&app, &answer).await, "broken of Zoë.csv was retried.");
+    assert_eq!(
+        shown_notice(&app, &answer).await,
+        "broken of Zoë.csv was retried."
+    );
 
     // The question before a deletion shows the number and the total size of the jobs, without deleted ones.
     let question = app.page(&format!("/jobs/delete?{all}job=999999")).await;
@@ -302,11 +308,11 @@ async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
         answer.headers()[LOCATION],
         format!("/users/{zoe}?sort=rows").as_str()
     );
-    assert_eq!(said(&app, &answer).await, "6 jobs were deleted.");
+    assert_eq!(shown_notice(&app, &answer).await, "6 jobs were deleted.");
     assert_eq!(ids(&app, "").await.1, "0");
     let answer = change(&app, &confirm, &format!("{from}{all}command=delete")).await;
     assert_eq!(
-        said(&app, &answer).await,
+        shown_notice(&app, &answer).await,
         "No job was deleted. 6 jobs were already gone."
     );
     assert!(app.page("/jobs/delete").await.contains("Nothing to delete"));
@@ -324,7 +330,7 @@ async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
 }
 
 #[tokio::test]
-async fn who_watches_all_jobs_is_told_that_some_have_changed_at_most_once_a_second() {
+async fn the_socket_for_all_jobs_sends_at_most_one_message_a_second() {
     let app = TestApp::start().await;
     let mut socket = Socket::connect(&format!("{}/ws", app.api.replacen("http", "ws", 1))).await;
     socket.send("ping").await;

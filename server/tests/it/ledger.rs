@@ -121,7 +121,7 @@ async fn forget_verdicts(app: &TestApp, duplicates: &[(i64, Vec<u32>)]) {
 }
 
 #[tokio::test]
-async fn results_of_the_version_before_are_read_and_get_their_verdicts() {
+async fn results_of_an_earlier_version_are_read_and_get_verdicts() {
     let app = TestApp::start().await;
     let job = app
         .process(

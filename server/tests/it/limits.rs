@@ -79,7 +79,7 @@ async fn large_bodies_are_refused_before_they_are_read() {
 }
 
 #[tokio::test]
-async fn a_form_that_is_no_upload_is_refused_early() {
+async fn a_form_that_is_not_an_upload_is_refused_early() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let kind = "multipart/form-data; boundary=xyz";
@@ -130,7 +130,7 @@ async fn a_form_that_is_no_upload_is_refused_early() {
 }
 
 #[tokio::test]
-async fn an_upload_beyond_the_limit_is_refused_at_once_and_the_answer_arrives() {
+async fn an_upload_beyond_the_limit_is_refused_at_once_and_receives_its_response() {
     let app = TestApp::start_set(&[("MAX_UPLOAD_BYTES", "1000000")]).await;
     let user_id = app.user().await;
     for (base, path) in [
@@ -154,7 +154,7 @@ async fn an_upload_beyond_the_limit_is_refused_at_once_and_the_answer_arrives() 
 }
 
 #[tokio::test]
-async fn nobody_keeps_a_connection_for_nothing() {
+async fn idle_connections_are_closed() {
     let app = TestApp::start_set(&[
         ("HEADER_TIMEOUT_SECONDS", "1"),
         ("BODY_TIMEOUT_SECONDS", "1"),
@@ -209,7 +209,7 @@ async fn nobody_keeps_a_connection_for_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_takes_no_answer_is_dropped() {
+async fn clients_that_stop_reading_are_dropped() {
     let app = TestApp::start_set(&[("WRITE_TIMEOUT_SECONDS", "1"), ("MAX_DOWNLOADS", "1")]).await;
     let job = app.process(generated(300_000).0).await;
     let path = format!("/jobs/{}/results.csv", job["id"]);
@@ -229,7 +229,7 @@ async fn whoever_takes_no_answer_is_dropped() {
 }
 
 #[tokio::test]
-async fn connections_are_bounded() {
+async fn connections_are_limited() {
     let app =
         TestApp::start_set(&[("MAX_CONNECTIONS", "2"), ("HEADER_TIMEOUT_SECONDS", "1")]).await;
     // More connections than allowed: each waits for its turn, which comes when earlier ones time out.
@@ -245,7 +245,7 @@ async fn connections_are_bounded() {
 }
 
 #[tokio::test]
-async fn sockets_are_bounded_and_their_messages_small() {
+async fn sockets_and_their_messages_are_limited() {
     let app = TestApp::start_set(&[
         ("MAX_SOCKETS_PER_USER", "2"),
         ("MAX_SOCKETS_PER_ADDRESS", "3"),
@@ -300,7 +300,7 @@ async fn searches_and_downloads_take_turns() {
 }
 
 #[tokio::test]
-async fn changes_from_one_address_are_bounded_if_wanted() {
+async fn changes_per_address_can_be_limited() {
     let app = TestApp::start_set(&[("MAX_CHANGES_PER_MINUTE", "3")]).await;
     for number in 0..3 {
         let user = json!({"name": "Ann", "email": format!("{number}@example.com")});
@@ -315,7 +315,7 @@ async fn changes_from_one_address_are_bounded_if_wanted() {
 }
 
 #[tokio::test]
-async fn a_statement_that_takes_too_long_is_given_up() {
+async fn slow_statements_are_cancelled() {
     let app = TestApp::start_set(&[("STATEMENT_TIMEOUT_SECONDS", "1")]).await;
     let user_id = app.user().await;
     // Another transaction locks the row.

@@ -38,7 +38,7 @@ fn parts(postgres: &str, temporal: &str, storage: &str) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn readiness_names_the_part_that_does_not_answer() {
+async fn readiness_names_the_service_that_does_not_respond() {
     // A Temporal that accepts connections but never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let app = TestApp::start_with(Options {
@@ -179,7 +179,7 @@ async fn the_server_counts_what_it_does() {
 }
 
 #[tokio::test]
-async fn the_log_is_json_if_wanted() {
+async fn the_log_can_be_json() {
     let app = TestApp::start_set(&[("LOG_FORMAT", "json")]).await;
     let job = app.process(SAMPLE).await;
     let deleted = app.delete(&format!("/jobs/{}", job["id"])).await;
@@ -234,7 +234,7 @@ fn names(expression: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn dashboard_and_alerts_read_metrics_that_there_are() {
+async fn dashboard_and_alerts_read_existing_metrics() {
     let alerts = include_str!("../../../docs/monitoring/alerts.yml");
     let dashboard: Value =
         serde_json::from_str(include_str!("../../../docs/monitoring/grafana.json")).unwrap();
@@ -264,7 +264,7 @@ async fn dashboard_and_alerts_read_metrics_that_there_are() {
     app.process(generated(60_000).0).await;
     app.get("/users").await;
     eventually("all metrics", async || {
-        let exposed = app.server_metrics().await + &app.figures().await;
+        let exposed = app.server_metrics().await + &app.worker_metrics().await;
         let exposed: BTreeSet<&str> = exposed
             .lines()
             .filter_map(|line| line.split(['{', ' ']).next())

@@ -51,7 +51,7 @@ async fn emptied(store: &ObjectStore) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_in_an_object_store_goes_all_the_way() {
+async fn a_file_in_an_object_store_is_processed() {
     let store = ObjectStore::start(Duration::ZERO).await;
     let app = TestApp::start_in(&store).await;
     let user_id = app.user().await;
@@ -189,7 +189,7 @@ async fn a_job_that_is_cancelled_while_its_index_is_stored_leaves_no_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_outlasts_a_store_that_fails() {
+async fn a_job_survives_a_store_that_fails() {
     let store = ObjectStore::start(HIGH_LATENCY).await;
     let app = TestApp::start_in(&store).await;
     let user_id = app.user().await;
@@ -285,9 +285,9 @@ async fn servers_and_workers_share_a_job() {
     first.begin(job_id).await;
 
     eventually("both workers to take part", async || {
-        let shares = [first.figures().await, second.figures().await];
-        let take_part = |figures: &String| {
-            let chunks = figures
+        let shares = [first.worker_metrics().await, second.worker_metrics().await];
+        let take_part = |metrics: &String| {
+            let chunks = metrics
                 .lines()
                 .find_map(|line| line.strip_prefix("batchline_chunks "));
             chunks.is_some_and(|chunks| chunks != "0")

@@ -91,7 +91,7 @@ fn claims(email: &str, email_verified: bool) -> Value {
 }
 
 #[tokio::test]
-async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
+async fn a_subject_identifies_a_user_and_an_email_address_only_once() {
     let provider = OpenIdProvider::start(&[]);
     let accounts = Accounts::start_with(&provider, &[]).await;
     let (ann, ben) = (accounts.user("ann").await, accounts.user("ben").await);
@@ -128,7 +128,7 @@ async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
     let response = accounts
         .with_provider(&mut Browser::default(), &provider, "a2")
         .await;
-    refused(response, 403, "signs in with another account of Example").await;
+    refused(response, 403, "signs in with another Example account").await;
     let mut again = Browser::default();
     accounts.with_provider(&mut again, &provider, "a1").await;
     assert_eq!(accounts.user_of(&again).await.0, ann);
@@ -149,7 +149,7 @@ async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
     let response = accounts
         .with_provider(&mut Browser::default(), &provider, "b1")
         .await;
-    refused(response, 403, "didn't say what your email address is").await;
+    refused(response, 403, "didn't provide your email address").await;
     provider.knows("c1", claims("carl@example.com", true)).await;
     let response = accounts
         .with_provider(&mut Browser::default(), &provider, "c1")
@@ -199,7 +199,7 @@ async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
 }
 
 #[tokio::test]
-async fn the_provider_can_say_who_comes_in_and_who_is_an_admin() {
+async fn the_provider_can_decide_who_signs_in_and_who_is_an_admin() {
     let provider = OpenIdProvider::start(&[("CLAIMS_IN_ID_TOKEN", "1")]);
     let settings = [
         ("OIDC_EMAIL_DOMAINS", "example.org, Example.com"),
@@ -265,7 +265,7 @@ async fn the_provider_can_say_who_comes_in_and_who_is_an_admin() {
 }
 
 #[tokio::test]
-async fn without_passwords_there_is_nothing_to_do_with_one() {
+async fn without_passwords_their_pages_do_not_exist() {
     let provider = OpenIdProvider::start(&[]);
     let mut settings = provider.settings();
     settings.push(("AUTH", "oidc"));
@@ -329,7 +329,7 @@ async fn without_passwords_there_is_nothing_to_do_with_one() {
 }
 
 #[tokio::test]
-async fn a_response_counts_once_and_in_the_browser_that_began_it() {
+async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     let provider = OpenIdProvider::start(&[]);
     let accounts = Accounts::start_with(&provider, &[("MAX_SIGN_INS_PER_MINUTE", "0")]).await;
     let ann = accounts.user("ann").await;
@@ -337,7 +337,7 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
     provider.knows("a1", claims("ann@example.com", true)).await;
     provider.knows("e1", claims("eve@example.com", true)).await;
     let web = &accounts.app.web;
-    const NOT_BEGUN: &str = "This sign-in took too long, or was begun in another browser";
+    const NOT_BEGUN: &str = "This sign-in took too long, or was started in another browser";
 
     // The request asks for a code, for which only this server has the verifier.
     let mut browser = Browser::default();
@@ -402,7 +402,7 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
     for issuer in [Some("https://evil.example"), None] {
         let mixed_up = with(&back_eve, "iss", issuer);
         let response = eve.clone().get(&mixed_up).await;
-        refused(response, 403, "isn't one of Example to this sign-in").await;
+        refused(response, 403, "to this sign-in isn't from Example").await;
     }
     // An ID token that was issued for another sign-in.
     let mut other = eve.clone();
@@ -410,7 +410,7 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
     let of_another = [parts[0], "another-nonce", parts[2], parts[3]].join(".");
     other.cookies.insert("openid".to_owned(), of_another);
     let response = other.get(&back_eve).await;
-    refused(response, 403, "isn't one of Example to this sign-in").await;
+    refused(response, 403, "to this sign-in isn't from Example").await;
 
     // A response counts once, even in the browser that started the sign-in.
     let mut ann_browser = Browser::default();
@@ -457,15 +457,15 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
         let reason = format!("sign_in refused openid connect: {reason}");
         reasons.iter().filter(|it| **it == reason).count()
     };
-    assert_eq!(of("not begun in this browser"), 3, "{reasons:?}");
+    assert_eq!(of("not started in this browser"), 3, "{reasons:?}");
     assert_eq!(of("invalid code"), 2, "{reasons:?}");
-    assert_eq!(of("response of another issuer"), 2, "{reasons:?}");
+    assert_eq!(of("response from another issuer"), 2, "{reasons:?}");
     assert_eq!(of("invalid ID token"), 1, "{reasons:?}");
     assert_eq!(of("denied by the provider"), 1, "{reasons:?}");
 }
 
 #[tokio::test]
-async fn attempts_are_limited_and_cookies_are_for_https_alone() {
+async fn attempts_are_limited_and_cookies_require_https() {
     let provider = OpenIdProvider::start(&[]);
     let settings = [
         ("MAX_SIGN_INS_PER_MINUTE", "4"),
@@ -510,7 +510,7 @@ async fn attempts_are_limited_and_cookies_are_for_https_alone() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away_is_a_sentence_on_the_page() {
+async fn an_unreachable_provider_is_reported_on_the_page() {
     let provider = OpenIdProvider::start(&[]);
     provider.stop();
     let accounts = Accounts::start_with(&provider, &[]).await;
@@ -560,7 +560,7 @@ async fn a_provider_that_is_away_is_a_sentence_on_the_page() {
 }
 
 #[tokio::test]
-async fn wrong_settings_stop_the_start() {
+async fn wrong_settings_prevent_the_start() {
     let app = TestApp::start().await;
     let refused = |settings: &[(&str, &str)]| {
         let output = app.server_program(&[], settings, "");
@@ -578,7 +578,7 @@ async fn wrong_settings_stop_the_start() {
         (vec![issuer, client, ("AUTH", "open")], "Set AUTH=oidc, or"),
         (
             vec![client, ("OIDC_ISSUER", "http://id.example.com")],
-            "OIDC_ISSUER: \"http://id.example.com\" is no issuer",
+            "OIDC_ISSUER: \"http://id.example.com\" isn't an issuer",
         ),
         (
             vec![issuer, client, ("OIDC_ADMIN_CLAIM", "groups")],

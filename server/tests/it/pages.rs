@@ -23,7 +23,7 @@ async fn title_under_load(app: &TestApp, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_page_is_rendered_whichever_threads_work_on_it() {
+async fn a_page_is_rendered_on_any_threads() {
     let app = TestApp::start().await;
     let job = app.process(SAMPLE).await;
     let title = title_under_load(&app, &format!("/jobs/{}", job["id"])).await;

@@ -21,7 +21,7 @@ async fn set(app: &TestApp, user_id: i64, change: Value) -> Value {
 }
 
 #[tokio::test]
-async fn me_says_who_asks_by_what_and_what_they_have() {
+async fn me_describes_the_user_the_credential_and_the_quotas() {
     let app = TestApp::start().await;
     assert_eq!(
         app.get_json("/me").await,
@@ -233,7 +233,7 @@ async fn two_uploads_at_once_cannot_both_take_the_last_place() {
 }
 
 #[tokio::test]
-async fn jobs_in_work_at_the_same_time_are_bounded() {
+async fn jobs_in_progress_are_limited() {
     let app = TestApp::start_set(&[("MAX_ACTIVE_JOBS_PER_USER", "1")]).await;
     let user_id = app.user().await;
     // No job ends meanwhile. The file is larger than those that start together.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{SAMPLE, TestApp, eventually, expect};
 
 #[tokio::test]
-async fn jobs_and_events_are_deleted_when_they_have_been_kept_long_enough() {
+async fn jobs_and_events_are_deleted_after_their_retention() {
     let app = TestApp::start_set(&[("RETENTION_DAYS", "30"), ("AUDIT_RETENTION_DAYS", "40")]).await;
     let (user_id, keeper) = (app.user().await, app.user().await);
     let quotas = format!("/users/{keeper}/quotas");

@@ -211,7 +211,7 @@ async fn a_report_sums_up_the_rows() {
 }
 
 #[tokio::test]
-async fn each_row_has_the_line_on_which_it_begins() {
+async fn each_row_has_the_number_of_its_first_line() {
     let app = TestApp::start().await;
     let file = include_bytes!("../../../validator/tests/cases/160-lines-and-rows.csv");
     let job = app.process(&file[..]).await;

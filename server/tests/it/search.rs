@@ -107,7 +107,7 @@ async fn texts_are_found_in_files_of_any_encoding() {
 }
 
 #[tokio::test]
-async fn a_search_gives_the_rows_that_have_their_verdict() {
+async fn a_search_returns_only_rows_with_a_verdict() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let (file, _) = generated(600_000);

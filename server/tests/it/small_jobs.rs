@@ -129,7 +129,7 @@ async fn small_jobs_that_are_started_at_once_share_workflows_and_nothing_else() 
 }
 
 #[tokio::test]
-async fn a_shared_workflow_that_is_ended_from_outside_fails_its_jobs_alone() {
+async fn a_terminated_shared_workflow_fails_only_its_own_jobs() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_ids = app.upload_many(user_id, 10).await;
@@ -185,7 +185,7 @@ async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
 }
 
 #[tokio::test]
-async fn clients_that_go_away_take_no_other_start_with_them() {
+async fn disconnecting_clients_do_not_affect_other_starts() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_ids = app.upload_many(user_id, 10).await;

@@ -30,7 +30,7 @@ const CHANGED: &str = "The stored file has changed since it was uploaded. Upload
 const MISSING: &str = "The uploaded file is no longer in the storage. Upload it again.";
 
 #[tokio::test]
-async fn a_file_that_is_not_what_was_uploaded_is_not_judged() {
+async fn a_changed_file_is_not_validated() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let (long, _) = generated(60_000);
@@ -58,7 +58,7 @@ async fn a_file_that_is_not_what_was_uploaded_is_not_judged() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_while_it_is_checked_fails_its_job() {
+async fn a_file_that_changes_during_validation_fails_its_job() {
     let app = TestApp::start().await;
     app.slow_down().await;
     let user_id = app.user().await;
@@ -76,7 +76,7 @@ async fn a_file_that_changes_while_it_is_checked_fails_its_job() {
 }
 
 #[tokio::test]
-async fn rows_of_a_file_that_is_gone_or_has_changed_are_not_shown() {
+async fn rows_of_a_missing_or_changed_file_are_not_shown() {
     let app = TestApp::start().await;
     for (spoil, sentence) in [
         (

@@ -10,7 +10,7 @@ async fn upload(app: &TestApp, query: &str, content: &str) -> reqwest::Response 
 }
 
 #[tokio::test]
-async fn versions_of_a_file_keep_together() {
+async fn versions_of_a_file_are_linked() {
     let app = TestApp::start().await;
     let (ann, bob) = (app.user().await, app.user().await);
     let german = "id;betrag;datum\n1;2,5;03.04.2024\n";

@@ -50,7 +50,7 @@ fn days_are_those_of_the_calendar() {
 }
 
 #[test]
-fn the_usual_form_has_no_other_bytes() {
+fn the_usual_form_allows_no_other_bytes() {
     for at in 0..10 {
         for byte in 0..=u8::MAX {
             let mut value = *b"2024-01-15";
@@ -65,7 +65,7 @@ fn the_usual_form_has_no_other_bytes() {
 }
 
 #[test]
-fn the_usual_ordered_forms_have_no_other_bytes() {
+fn the_usual_ordered_forms_allow_no_other_bytes() {
     let read = |ordered: Ordered| (ordered.separator, ordered.numbers, ordered.year);
     for text in [b"15.01.2024", b"15/01/2024", b"15-01-2024"] {
         for at in 0..10 {
@@ -88,7 +88,7 @@ fn check(value: &str, order: Option<DateOrder>, expect: Result<&str, DateError>)
 }
 
 #[test]
-fn forms_of_any_order() {
+fn forms_are_parsed_in_any_order() {
     for value in [
         "2024-01-15",
         "2024/01/15",

@@ -71,7 +71,7 @@ mod tests {
 
     /// Every range that could be a record's is as clean as its bytes alone.
     #[test]
-    fn every_part_is_clean_or_not_by_itself() {
+    fn whether_a_range_is_clean_depends_on_it_alone() {
         for unclean in [&b"\xFF"[..], b"\0", b"\xC3", b"\xE2\x82", b"\xF0\x9D\x84"] {
             for at in [0, 1, 7, 255, 256, 257, 1000, 1279, 1280, 9999] {
                 let mut text = "é𝄞€abcdefg\n".repeat(1000).into_bytes();

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_tells_how_long_its_bytes_are() {
+    fn the_stored_length_follows_from_the_text() {
         for encoding in ENCODINGS {
             for first in 0..=0xFF {
                 for second in 0..=0xFF {
@@ -223,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn so_does_any_text(
+        fn the_stored_length_follows_from_any_text(
             encoding in proptest::sample::select(&ENCODINGS[..]),
             bytes in prop::collection::vec(
                 prop_oneof![

@@ -239,7 +239,7 @@ mod tests {
     use super::normalized;
 
     #[test]
-    fn names_are_compared_by_what_can_be_read() {
+    fn names_are_compared_without_invisible_characters() {
         for name in [
             "transaction_id",
             "Transaction ID",

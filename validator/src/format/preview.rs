@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_rows_decide_stays_open() {
+    fn decisions_of_other_rows_stay_open() {
         let mut question = question();
         question.rows = vec![vec!["03/04/2024".to_owned(), "1.234".to_owned()]];
         let format =
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn too_little_or_wrong_is_an_error() {
+    fn missing_or_wrong_columns_are_errors() {
         assert!(preview(json!({ "columns": { "date": "Buchung" } })).is_err());
         let columns = json!({ "date": "Datum", "amount": "Betrag", "transaction_id": null });
         assert!(preview(json!({ "columns": columns })).is_err());

@@ -5,7 +5,7 @@ use super::*;
 const DECIMALS: [Decimal; 2] = [Decimal::Point, Decimal::Comma];
 
 #[test]
-fn short_numbers_are_read_as_all_are() {
+fn short_numbers_are_parsed_like_all_others() {
     let bytes = b"0059.,+-e:/\0\xB0\xFF";
     let check = |value: &[u8]| {
         for decimal in DECIMALS {
@@ -645,7 +645,7 @@ proptest! {
     }
 
     #[test]
-    fn amounts_read_back(mantissa in -999_999_999_999_i64..=999_999_999_999, scale in 0..=4_u8) {
+    fn amounts_round_trip(mantissa in -999_999_999_999_i64..=999_999_999_999, scale in 0..=4_u8) {
         let amount = Amount::new(mantissa.into(), scale);
         let value = amount.to_string();
         prop_assert_eq!(parse_amount(value.as_bytes(), Decimal::Point), Ok(amount));

@@ -54,7 +54,7 @@ fn a_chunk_has_the_rows_that_start_in_its_slice() {
 }
 
 #[test]
-fn a_line_end_in_quotes_is_no_place_to_cut() {
+fn chunks_never_end_inside_quotes() {
     let file = format!("{HEADER}A,1,\nB,\"\nx,1,\n\",\nC,1,\n");
     for slice in 1..30 {
         let mut sink = Sink::default();
@@ -74,7 +74,7 @@ fn a_line_end_in_quotes_is_no_place_to_cut() {
 }
 
 #[test]
-fn skipped_records_at_the_ends_of_chunks_are_in_none() {
+fn skipped_records_between_chunks_are_in_none() {
     let file = format!("\u{FEFF}{HEADER}\n,,\nA,1,\r\n\n\nB,1,\r\n,,\n");
     check(file.as_bytes(), 8, &[[34, 39, 1, 1], [42, 47, 2, 1]]);
     check(file.as_bytes(), 100, &[[34, 47, 1, 2]]);
@@ -96,7 +96,7 @@ fn offsets_are_those_of_the_stored_file() {
 }
 
 #[test]
-fn nobody_needs_to_read_what_is_too_large() {
+fn rows_that_are_too_large_are_not_read() {
     let limit = 1_048_576;
     let long = "x".repeat(3 * limit as usize);
     let file = format!("{HEADER}A,1,\nB,{long}\nC,1,\nD,\"{long}");

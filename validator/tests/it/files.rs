@@ -60,7 +60,7 @@ fn the_sample() {
 }
 
 #[test]
-fn failures_in_their_order() {
+fn errors_in_their_order() {
     // 1. empty
     for empty in [&b""[..], b"\xEF\xBB\xBF", b"\xFE\xFF", b"\xFF\xFE"] {
         fails(empty, "file.empty");
@@ -127,7 +127,7 @@ fn failures_in_their_order() {
 }
 
 #[test]
-fn failures_say_what_was_found_and_expected() {
+fn errors_say_what_was_found_and_expected() {
     assert!(
         fails("\n\"\"\n", "file.no_header").starts_with("The file contains only empty lines. ")
     );
@@ -181,7 +181,7 @@ fn a_header_without_rows_has_no_rows() {
 }
 
 #[test]
-fn encodings_and_marks() {
+fn encodings_and_boms() {
     let text = "transaction_id,amount,date\nA,1,2024-01-01\n";
     let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
         text.encode_utf16().flat_map(bytes).collect()
@@ -309,7 +309,7 @@ fn delimiters() {
 }
 
 #[test]
-fn a_candidate_whose_first_record_ends_too_late_counts_none() {
+fn a_candidate_whose_first_record_ends_too_late_has_no_columns() {
     // When split at commas, the quote opens a field that ends beyond the limit.
     let file = format!("x;transaction_id;amount;date,\"\n{}\"\n", "y".repeat(LIMIT));
     fails(&file, "format.columns");
@@ -429,7 +429,7 @@ fn a_layout_survives_json() {
 }
 
 #[test]
-fn an_error_is_an_error() {
+fn file_errors_implement_error() {
     let error: Box<dyn std::error::Error> = Box::new(FileError::Empty);
     assert!(error.to_string().starts_with("The file is empty"));
 }

@@ -194,7 +194,7 @@ fn a_line_names_the_delimiter() {
 }
 
 #[test]
-fn the_header_is_found_behind_other_lines() {
+fn the_header_is_found_after_other_lines() {
     let header = "transaction_id,amount,date\nA,1,2024-01-01\n";
     check(
         "Statement;;\n\"of\"\n\n".to_owned() + header,
@@ -307,7 +307,7 @@ fn a_file_without_a_header() {
 }
 
 #[test]
-fn rows_with_another_number_of_fields() {
+fn rows_with_a_different_number_of_fields() {
     let pad = r#"{"fields": "pad"}"#;
     let header = "transaction_id;amount;date;description;x;;\n";
     check(
@@ -347,7 +347,7 @@ fn ignored_records() {
 }
 
 #[test]
-fn limits_of_suspicion() {
+fn limits_for_suspicious_amounts() {
     let suspicious = |limits: &str| {
         let read = read(
             amounts(&["-1", "0", "1.50", "50001"]),

@@ -379,7 +379,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_way_gives_the_verdicts_of_the_reference(
+    fn all_ways_return_the_verdicts_of_the_reference(
         file in file(),
         format in prop_oneof![2 => Just(Format::default()), 3 => format()],
         slicing in vec(1..50_usize, 1..5),
@@ -390,7 +390,7 @@ proptest! {
     }
 
     #[test]
-    fn utf16_gives_the_verdicts_of_utf8(
+    fn utf16_has_the_verdicts_of_utf8(
         text in utf8_file(),
         big_endian: bool,
         slicing in vec(1..9_usize, 1..5),
@@ -414,7 +414,7 @@ proptest! {
     }
 
     #[test]
-    fn peeled_numbers_are_read_as_the_reference_reads_them(
+    fn decorated_numbers_are_read_as_the_reference_reads_them(
         (before, number, after) in (
             vec(select(vec!["-", "+", "\u{2212}", "(", "€", "EUR", "kr", "Fr.", "R$", "$", "zł", " ", "\u{A0}", "\u{202F}"]), 0..4),
             grouped(),

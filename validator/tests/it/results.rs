@@ -89,7 +89,7 @@ fn bytes_that_are_not_utf8() {
 }
 
 #[test]
-fn cells_that_a_spreadsheet_would_run() {
+fn formulas_get_an_apostrophe() {
     for (cell, expect) in [
         ("=1+1", "'=1+1"),
         ("@x", "'@x"),
@@ -135,7 +135,7 @@ fn cells_that_a_spreadsheet_would_run() {
 }
 
 #[test]
-fn a_spreadsheet_of_the_country_of_the_file_reads_it() {
+fn a_spreadsheet_in_the_locale_of_the_file_reads_it() {
     let file =
         "transaction_id;amount;date;Zweck\nA;1.234,5;31.01.2024;a,b\nB;-0,5;01.02.2024;c;d\n";
     assert_eq!(
@@ -148,7 +148,7 @@ fn a_spreadsheet_of_the_country_of_the_file_reads_it() {
 }
 
 #[test]
-fn what_was_put_before_formulas_is_taken_off_again() {
+fn apostrophes_are_removed_again() {
     let file = "transaction_id,amount,date,description\n=A,1,2024-01-01,\"x;=1+1;-z\n@w\"\n";
     let once = results(file.as_bytes());
     let rows = agreed(once.as_bytes()).unwrap().2;

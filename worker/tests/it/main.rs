@@ -51,7 +51,7 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
 }
 
 #[test]
-fn the_health_check_of_a_worker_that_is_not_there_fails() {
+fn the_health_check_fails_without_a_worker() {
     // Nothing listens on the discard port.
     let (code, said) = worker(&["healthcheck"], &[("METRICS_ADDR", "127.0.0.1:9")]);
     assert_eq!(code, Some(1));
@@ -79,7 +79,7 @@ fn help_names_every_variable() {
 /// Jobs that are running when their worker is replaced by a newer one must continue. If a workflow has to change its
 /// steps, executions that have begun keep the old ones (`patched` of Temporal's SDK), and their history is added here.
 #[test]
-fn workflows_of_former_versions_go_on() {
+fn workflows_of_earlier_versions_continue() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");
     let histories: Vec<PathBuf> = fs::read_dir(directory)
         .unwrap()
@@ -90,11 +90,15 @@ fn workflows_of_former_versions_go_on() {
     arguments.extend(histories.iter().map(|history| history.to_str().unwrap()));
     let (code, said) = worker(&arguments, &[]);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said.matches(": goes on").count(), histories.len(), "{said}");
+    assert_eq!(
+        said.matches(": continues").count(),
+        histories.len(),
+        "{said}"
+    );
 }
 
 #[test]
-fn a_workflow_that_went_another_way_is_told() {
+fn a_workflow_with_other_steps_is_reported() {
     let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories/large_file.json");
     let history = fs::read_to_string(history).unwrap();
     let other = history.replacen("Activities::plan", "Activities::other", 1);

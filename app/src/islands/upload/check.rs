@@ -7,7 +7,7 @@ use super::{
     choice::chosen_file,
     report::ReportView,
     task::Task,
-    thread::{self, CheckModule, Given, SavedFormats},
+    web_worker::{self, CheckModule, Given, SavedFormats},
 };
 use crate::{
     components::{FileName, some_text, text},
@@ -91,7 +91,7 @@ impl FileCheck {
                 answers,
                 saved: self.saved.get_untracked(),
             };
-            let result = thread::check(&module, &file, None, &given, |progress| {
+            let result = web_worker::check(&module, &file, None, &given, |progress| {
                 self.progress.try_set(progress);
             })
             .await;

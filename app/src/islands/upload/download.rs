@@ -9,7 +9,7 @@ use super::{
     choice::chosen_file,
     object_url::ObjectUrl,
     task::Task,
-    thread::{self, CheckModule, Given},
+    web_worker::{self, CheckModule, Given},
 };
 use crate::components::{some_text, text};
 
@@ -52,7 +52,7 @@ pub fn Download(
         };
         task.start(async move {
             let size = file.size();
-            let result = thread::check(&module, &file, Some(filter), &given, |now| {
+            let result = web_worker::check(&module, &file, Some(filter), &given, |now| {
                 progress.try_set(Some(now.bytes as f64 / size * 100.0));
             })
             .await;

@@ -8,8 +8,8 @@ use web_sys::{File, FileList, FormData};
 use super::{
     check::FileCheck,
     sending::{Sent, send},
-    thread::CheckModule,
     too_large,
+    web_worker::CheckModule,
 };
 use crate::{
     AppError,

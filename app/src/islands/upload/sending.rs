@@ -40,11 +40,11 @@ pub async fn send(
     mut on_progress: impl FnMut(Sent),
 ) -> Result<JobId, AppError> {
     let mut request = Request::send(form).map_err(|_| AppError::unreachable())?;
-    while let Some(told) = request.told.next().await {
-        match told {
-            Told::Progress(sent) => on_progress(sent),
-            Told::Answered => return request.answer(),
-            Told::Failed => break,
+    while let Some(event) = request.events.next().await {
+        match event {
+            Event::Progress(sent) => on_progress(sent),
+            Event::Answered => return request.answer(),
+            Event::Failed => break,
         }
     }
     match is_readable(file).await {
@@ -53,7 +53,7 @@ pub async fn send(
     }
 }
 
-enum Told {
+enum Event {
     Progress(Sent),
     Answered,
     Failed,
@@ -62,28 +62,28 @@ enum Told {
 /// A request with progress, which `fetch` doesn't report.
 struct Request {
     request: XmlHttpRequest,
-    told: UnboundedReceiver<Told>,
+    events: UnboundedReceiver<Event>,
     _listeners: [Closure<dyn FnMut(ProgressEvent)>; 3],
 }
 
 impl Request {
     fn send(form: &FormData) -> Result<Self, JsValue> {
-        let (tell, told) = unbounded();
-        let listener = |read: fn(&ProgressEvent) -> Told| {
-            let tell = tell.clone();
+        let (sender, events) = unbounded();
+        let listener = |read: fn(&ProgressEvent) -> Event| {
+            let sender = sender.clone();
             Closure::<dyn FnMut(ProgressEvent)>::new(move |event: ProgressEvent| {
                 // The receiver is gone once there is a response.
-                let _ = tell.unbounded_send(read(&event));
+                let _ = sender.unbounded_send(read(&event));
             })
         };
         let on_progress = listener(|event| {
-            Told::Progress(Sent {
+            Event::Progress(Sent {
                 bytes: event.loaded() as u64,
                 total: event.total() as u64,
             })
         });
-        let on_answer = listener(|_| Told::Answered);
-        let on_failure = listener(|_| Told::Failed);
+        let on_answer = listener(|_| Event::Answered);
+        let on_failure = listener(|_| Event::Failed);
 
         let request = XmlHttpRequest::new()?;
         request
@@ -96,7 +96,7 @@ impl Request {
         request.send_with_opt_form_data(Some(form))?;
         Ok(Self {
             request,
-            told,
+            events,
             _listeners: [on_progress, on_answer, on_failure],
         })
     }

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn long_times_have_few_bars() {
+    fn long_periods_have_few_bars() {
         for (first, last, unit, bars) in [
             ((2020, 1), (2024, 12), Unit::Month, 60),
             ((2020, 1), (2025, 1), Unit::Year, 6),

@@ -89,7 +89,7 @@ mod tests {
     use super::Part;
 
     #[test]
-    fn each_part_has_a_time_of_its_own() {
+    fn every_interval_has_its_own_time() {
         for part_seconds in [0.004, 0.02, 0.1, 0.32, 0.9, 1.0, 2.5, 72.0] {
             let time = |at: u32| {
                 let (from, until) = (

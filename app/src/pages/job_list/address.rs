@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_survives_the_way_through_the_url() {
+    fn an_address_round_trips_through_the_url() {
         let text =
             "status=failed&q=a%26b%3D%C3%BC&from=2024-01-01&until=2024-01-31&sort=filename&page=3";
         let (address, errors) = Address::read(Some(7.into()), &Query::parse(text), 3);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_left_out() {
+    fn invalid_values_are_named_and_ignored() {
         let (address, errors) = read("status=odd&q=march&sort=size");
         let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["status", "sort"]);

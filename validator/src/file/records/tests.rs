@@ -69,7 +69,7 @@ fn csv_core_records(delimiter: u8, text: &[u8]) -> Vec<Fields> {
 }
 
 #[test]
-fn splits_as_rfc_4180_says() {
+fn records_are_split_by_rfc_4180() {
     for (text, expect) in [
         ("", &[][..]),
         ("a,b\nc", &[&["a", "b"][..], &["c"]]),
@@ -142,7 +142,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn splits_as_csv_core_does(
+    fn records_are_split_like_csv_core(
         text in text(),
         delimiter in select(b",;\t|".to_vec()),
         slice in 1..20_usize,
@@ -191,7 +191,7 @@ fn every_offset_to_the_blocks_and_slices() {
 
 /// Checks that the boundaries of records don't depend on how they were found.
 #[test]
-fn places_do_not_depend_on_slices() {
+fn positions_do_not_depend_on_slices() {
     let places = |text: &[u8], slice: usize| {
         let mut found = Vec::new();
         let mut on_record = |record: &Record<'_>| {
@@ -216,7 +216,7 @@ fn places_do_not_depend_on_slices() {
 }
 
 #[test]
-fn too_large_wherever_it_begins() {
+fn records_are_too_large_wherever_they_begin() {
     const MAX: usize = crate::file::scan::MAX_RECORD_BYTES;
     for before in 0..66 {
         for (more, too_large) in [(0, false), (1, true), (64, true)] {

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_survives_the_way_through_the_url() {
+    fn an_address_round_trips_through_the_url() {
         let asked = query(&[
             ("filter", "suspicious"),
             ("q", "a&b=ü%"),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_refused_with_a_sentence() {
+    fn an_invalid_page_is_refused_with_a_sentence() {
         for wrong in [
             ("page", "0"),
             ("page", "x"),

@@ -224,7 +224,7 @@ mod tests {
     use super::pieces;
 
     #[test]
-    fn matches_are_cut_out_whatever_their_case() {
+    fn matches_are_found_ignoring_case() {
         let found = |text, query| {
             let pieces = pieces(text, query).into_iter();
             let shown = pieces.map(|(piece, is_found)| match is_found {

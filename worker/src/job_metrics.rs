@@ -14,7 +14,7 @@ pub const STEP_BUCKETS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0,
 ];
 
-pub struct Figures {
+pub struct JobMetrics {
     rows: Counter,
     chunks: Counter,
     seconds: HistogramF64,
@@ -24,7 +24,7 @@ pub struct Figures {
     meter: Arc<dyn CoreMeter>,
 }
 
-impl Figures {
+impl JobMetrics {
     pub fn new(meter: Arc<dyn CoreMeter>) -> Self {
         let parameters = |name: &'static str, description: &'static str| {
             MetricParameters::builder()
@@ -32,7 +32,7 @@ impl Figures {
                 .description(description)
                 .build()
         };
-        let figures = Self {
+        let metrics = Self {
             rows: meter.counter(parameters(
                 "batchline_rows",
                 "rows committed by this worker, by verdict",
@@ -51,8 +51,8 @@ impl Figures {
             meter,
         };
         // Created at the start, so that the first commit shows as an increase.
-        figures.committed(Committed::default());
-        figures
+        metrics.committed(Committed::default());
+        metrics
     }
 
     pub fn committed(&self, Committed { counts, chunks }: Committed) {

@@ -40,7 +40,7 @@ async fn create_users(api: String, stopped: Arc<AtomicBool>, client: usize) -> V
 }
 
 #[tokio::test]
-async fn both_end_within_ten_seconds_and_lose_nothing() {
+async fn server_and_worker_end_within_ten_seconds_and_lose_nothing() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let finished = app.process(generated(300_000).0).await;

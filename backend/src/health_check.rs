@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Succeeds if `path` at this address responds with 200. Replaces an unspecified address, such as `0.0.0.0`, by the
 /// loopback address.
-pub async fn probe(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
+pub async fn health_check(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -29,11 +29,11 @@ pub async fn probe(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
         stream.write_all(request.as_bytes()).await?;
         let mut status = [0; 12];
         stream.read_exact(&mut status).await?;
-        anyhow::ensure!(&status == b"HTTP/1.1 200", "it is not well");
+        anyhow::ensure!(&status == b"HTTP/1.1 200", "unhealthy");
         Ok(())
     };
     tokio::time::timeout(TIMEOUT, answer)
         .await
-        .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in time")))
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("no response in time")))
         .with_context(|| format!("http://{address}{path}"))
 }

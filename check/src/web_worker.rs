@@ -57,10 +57,10 @@ pub fn check_file(
         }
         Err(failure) => Message::Failed(failure),
     };
-    tell(&scope, &message);
+    post_message(&scope, &message);
 }
 
-fn tell(scope: &DedicatedWorkerGlobalScope, message: &Message) {
+fn post_message(scope: &DedicatedWorkerGlobalScope, message: &Message) {
     let json = serde_json::to_string(message).expect("a message has no map with odd keys");
     post(scope, &json.into());
 }
@@ -78,7 +78,7 @@ pub fn read_shown(question: &str, answers: &str) {
     console_error_panic_hook::set_once();
     let scope: DedicatedWorkerGlobalScope = global().unchecked_into();
     let reads = form::Reads::of_page(question, &pairs(answers));
-    tell(&scope, &Message::Reads(reads));
+    post_message(&scope, &Message::Reads(reads));
 }
 
 /// Returns the format given for the file: the answers, on top of what was given before.
@@ -189,7 +189,7 @@ fn check(
         let mut checker = Checker::new(hash_key, format.clone(), presumed);
         let mut gathered = Gathered::new(keep);
         let mut slices = Slices::new(file)?;
-        let mut told_at = 0.0;
+        let mut posted_at = 0.0;
         let mut is_first = true;
         while let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)? {
             if let Err(error) = checker.push(slice, &mut |row| gathered.add(row)) {
@@ -211,9 +211,9 @@ fn check(
             if counts.processed >= MAX_ROWS {
                 break;
             }
-            if clock.milliseconds() >= told_at + INTERVAL {
-                told_at = clock.milliseconds();
-                tell(scope, &Message::Progress(clock.progress(&slices, counts)));
+            if clock.milliseconds() >= posted_at + INTERVAL {
+                posted_at = clock.milliseconds();
+                post_message(scope, &Message::Progress(clock.progress(&slices, counts)));
             }
         }
 

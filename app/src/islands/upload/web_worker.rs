@@ -38,15 +38,16 @@ pub async fn check(
     let SavedFormats { list, chosen } = &given.saved;
     let texts = [&given.format, &given.answers, list, chosen].map(JsValue::from);
     let given = [file.into(), keep].into_iter().chain(texts);
-    let mut thread = Thread::start(module, "check_file", given).map_err(|_| Failure::Broken)?;
+    let mut web_worker =
+        WebWorker::start(module, "check_file", given).map_err(|_| Failure::Broken)?;
     let mut kept = None;
-    while let Some(told) = thread.told.next().await {
-        match told {
-            Told::Kept(rows) => kept = Some(rows),
-            Told::Message(Message::Progress(progress)) => on_progress(progress),
-            Told::Message(Message::Done(report)) => return Ok((*report, kept)),
-            Told::Message(Message::Failed(failure)) => return Err(failure),
-            Told::Message(Message::Reads(_)) | Told::BrokeOff => break,
+    while let Some(event) = web_worker.events.next().await {
+        match event {
+            Event::Kept(rows) => kept = Some(rows),
+            Event::Message(Message::Progress(progress)) => on_progress(progress),
+            Event::Message(Message::Done(report)) => return Ok((*report, kept)),
+            Event::Message(Message::Failed(failure)) => return Err(failure),
+            Event::Message(Message::Reads(_)) | Event::Aborted => break,
         }
     }
     Err(Failure::Broken)
@@ -57,9 +58,9 @@ pub async fn check(
 #[cfg(feature = "hydrate")]
 pub async fn read_shown(module: &CheckModule, question: &str, answers: &str) -> Option<Reads> {
     let given = [question, answers].map(JsValue::from);
-    let mut thread = Thread::start(module, "read_shown", given).ok()?;
-    match thread.told.next().await? {
-        Told::Message(Message::Reads(reads)) => reads,
+    let mut web_worker = WebWorker::start(module, "read_shown", given).ok()?;
+    match web_worker.events.next().await? {
+        Event::Message(Message::Reads(reads)) => reads,
         _ => None,
     }
 }
@@ -84,21 +85,21 @@ pub struct SavedFormats {
     pub chosen: String,
 }
 
-enum Told {
+enum Event {
     Message(Message),
     Kept(Blob),
-    BrokeOff,
+    Aborted,
 }
 
-struct Thread {
+struct WebWorker {
     worker: Worker,
-    told: UnboundedReceiver<Told>,
+    events: UnboundedReceiver<Event>,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_error: Closure<dyn FnMut()>,
     _script: ObjectUrl,
 }
 
-impl Thread {
+impl WebWorker {
     /// Calls a function of the module with these arguments.
     fn start(
         module: &CheckModule,
@@ -110,14 +111,14 @@ impl Thread {
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(script.as_str(), &options)?;
 
-        let (tell, told) = unbounded();
-        let tell_error = tell.clone();
+        let (sender, events) = unbounded();
+        let error_sender = sender.clone();
         // The receiver is gone once the check has ended.
         let on_message = Closure::new(move |event: MessageEvent| {
-            let _ = tell.unbounded_send(read(event.data()));
+            let _ = sender.unbounded_send(read(event.data()));
         });
         let on_error = Closure::new(move || {
-            let _ = tell_error.unbounded_send(Told::BrokeOff);
+            let _ = error_sender.unbounded_send(Event::Aborted);
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
@@ -126,7 +127,7 @@ impl Thread {
         worker.post_message(&data)?;
         Ok(Self {
             worker,
-            told,
+            events,
             _on_message: on_message,
             _on_error: on_error,
             _script: script,
@@ -134,7 +135,7 @@ impl Thread {
     }
 }
 
-impl Drop for Thread {
+impl Drop for WebWorker {
     fn drop(&mut self) {
         self.worker.terminate();
     }
@@ -155,12 +156,12 @@ onmessage = ({{ data: [name, ...given] }}) => {{
     ))
 }
 
-fn read(data: JsValue) -> Told {
+fn read(data: JsValue) -> Event {
     match data.dyn_into::<Blob>() {
-        Ok(rows) => Told::Kept(rows),
+        Ok(rows) => Event::Kept(rows),
         Err(text) => text
             .as_string()
             .and_then(|text| serde_json::from_str(&text).ok())
-            .map_or(Told::BrokeOff, Told::Message),
+            .map_or(Event::Aborted, Event::Message),
     }
 }
