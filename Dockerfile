@@ -1,15 +1,15 @@
-# The images of docker-compose.yml: the targets `server`, `worker`, `temporal` and `database-role`.
+# The images for docker-compose.yml: the targets `server`, `worker`, `temporal` and `database-role`.
 
 FROM rust:1.95-bookworm AS build
-# npm brings wasm-opt; Debian's own binaryen is too old.
+# npm provides wasm-opt, because Debian's binaryen is too old.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends nodejs npm \
     && rm -rf /var/lib/apt/lists/*
 RUN rustup target add wasm32-unknown-unknown
 WORKDIR /src
 COPY . .
-# The tools, the crates and what was compiled stay in caches of the builder, not in an image. The toolchain is the
-# image's own: rust-toolchain.toml would have rustup download one with what only the tests need.
+# Tools, crates and build output stay in the builder's caches rather than in an image. The toolchain is the one in the
+# image, because rust-toolchain.toml would make rustup download one with components that only the tests need.
 RUN --mount=type=cache,target=/tools,sharing=locked \
     --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
@@ -19,14 +19,14 @@ RUN --mount=type=cache,target=/tools,sharing=locked \
     && install --strip target/release/server target/release/worker /out/
 
 FROM debian:bookworm-slim AS runtime
-# The certificates are for s3://, gs:// and az:// storage and for Temporal over TLS.
+# The certificates are needed for s3://, gs:// and az:// storage and for Temporal over TLS.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 batchline \
     && install --directory --owner=batchline --mode=700 /data/uploads /data/scratch \
     && install --directory /empty
-# As script/lib/services.sh has it: glibc keeps an arena of freed memory for each of many threads otherwise.
+# As in script/lib/services.sh: otherwise glibc keeps an arena of freed memory for each of many threads.
 ENV STORAGE_URL=file:///data/uploads TMPDIR=/data/scratch MALLOC_ARENA_MAX=2
 WORKDIR /app
 USER batchline
@@ -47,7 +47,7 @@ HEALTHCHECK --interval=5s --timeout=15s --start-period=60s --retries=6 CMD ["wor
 CMD ["worker"]
 
 FROM temporalio/temporal:1.9.1 AS temporal
-# A new volume takes over the owner of the directory it is mounted on; the image's user could not write to it else.
+# A new volume gets the owner of its mount point. Otherwise the image's user couldn't write to it.
 COPY --from=runtime --chown=1000:1000 /empty /data
 
 FROM postgres:18 AS database-role

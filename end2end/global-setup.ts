@@ -1,8 +1,8 @@
 import { Client } from 'pg';
 
 /**
- * Slows the commits of large files down, as on a slow disk: otherwise a job is over before a test has paused it. A small
- * file is committed as a whole, which takes no longer than ever.
+ * Slows the commits of large files down, as on a slow disk, because otherwise a job is over before a test has paused
+ * it. Small files, which are committed in a single step, are as fast as usual.
  */
 export default async function slowDown() {
   const connectionString = process.env.SLOW_DATABASE_URL;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// An OpenID Connect provider for the tests of the server: oidc-provider with its own pages to sign in. Whoever exists
-// there is said by PUT /people/SUBJECT with their claims. Ends with its standard input.
+// An OpenID Connect provider for the server's tests: oidc-provider with its own sign-in pages. PUT /people/SUBJECT
+// creates a person with the given claims. Ends when its standard input ends.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
@@ -18,7 +18,7 @@ const provider = new Provider(issuer, {
     {
       client_id: 'batchline',
       client_secret: 'quite secret: 100% +',
-      // Its pages may be at any port of the loopback address (RFC 8252, 7.3).
+      // Its pages may use any port of the loopback address (RFC 8252, 7.3).
       application_type: 'native',
       redirect_uris: ['http://127.0.0.1/sign-in/openid/callback'],
       post_logout_redirect_uris: ['http://127.0.0.1/sign-in'],

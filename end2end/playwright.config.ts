@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { defineConfig, devices } from '@playwright/test';
 
-// A machine's own Chromium, where Playwright's can't be downloaded; else Playwright's.
+// The machine's own Chromium if there is one, otherwise Playwright's, which can't be downloaded everywhere.
 const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium'].find((path) => path && existsSync(path));
 
 const chromium = {
@@ -9,7 +9,7 @@ const chromium = {
   launchOptions: {
     executablePath,
     args: [
-      // Chromium's sandbox refuses to work for root.
+      // Chromium's sandbox doesn't work for root.
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       '--disable-background-networking',
       '--disable-component-update',
@@ -26,19 +26,19 @@ export default defineConfig({
   workers: 2,
   retries: 0,
   forbidOnly: !!process.env.CI,
-  // Generous: a slow machine is no failure.
+  // Generous, because a slow machine is not an error.
   timeout: 180_000,
   expect: { timeout: 60_000 },
   reporter: [['list'], ['html', { open: 'never' }]],
-  // Pictures are taken only where somebody says where to put them, and script/chaos brings its own job.
+  // Screenshots need a directory, and script/chaos needs its own job.
   grepInvert: [...(process.env.SCREENSHOTS_DIR ? [] : [/@screenshots/]), ...(process.env.CHAOS_JOB ? [] : [/@chaos/])],
   use: {
     baseURL: process.env.BATCHLINE_URL ?? 'http://127.0.0.1:3000',
     trace: 'retain-on-failure',
     screenshot: 'only-on-failure',
   },
-  // The stories with and without JavaScript, wide and narrow, light and dark. What is tagged @once
-  // doesn't depend on it, and what is tagged @large isn't worth the time.
+  // The stories with and without JavaScript, wide and narrow, light and dark. Tests tagged @once don't depend on these,
+  // and tests tagged @large take too long to repeat.
   projects: [
     { name: 'chromium', use: chromium },
     {

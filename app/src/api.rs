@@ -1,6 +1,6 @@
-//! What the pages read, and the server functions to which their forms post. Each is the sibling of a REST handler: it
-//! parses what came, makes one call into the backend, and answers. After a plain post the browser is sent back to the
-//! page that it came from, or to where `redirect` says.
+//! Functions that load data for pages, and the server functions to which forms post. Like its REST counterpart, a
+//! server function parses its input, makes one call into the backend and returns the result. After a plain post the
+//! browser is redirected to the page with the form, or to the target of `redirect`.
 
 #[cfg(feature = "ssr")]
 mod formats;
@@ -18,7 +18,7 @@ pub use jobs::*;
 #[cfg(feature = "ssr")]
 pub use users::*;
 
-/// The backend, and whoever has posted the form.
+/// Returns the backend and the user who posted the form.
 #[cfg(feature = "ssr")]
 fn caller() -> (backend::Backend, backend::Viewer) {
     use leptos::prelude::expect_context;
@@ -26,7 +26,7 @@ fn caller() -> (backend::Backend, backend::Viewer) {
     (expect_context(), expect_context())
 }
 
-/// Has the page that a form leads to say what the form has done.
+/// Sets the notice that the next page shows.
 #[cfg(feature = "ssr")]
 fn say(done: String) {
     if let Some(said) = leptos::prelude::use_context::<crate::Said>() {
@@ -34,7 +34,7 @@ fn say(done: String) {
     }
 }
 
-/// A name as a notice has it.
+/// Shortens a name for a notice.
 #[cfg(feature = "ssr")]
 fn shortened(name: String) -> String {
     const MAX_CHARS: usize = 60;
@@ -44,8 +44,8 @@ fn shortened(name: String) -> String {
     }
 }
 
-/// Runs the body of a server function. A failure also gets its HTTP status, unless it answers a
-/// browser that waits for a page: a posted form is redirected, and a page has a status of its own.
+/// Runs the body of a server function. An error sets the HTTP status, except in a response to a browser that navigates:
+/// a posted form is redirected, and a page has its own status.
 #[cfg(feature = "ssr")]
 async fn respond<T>(
     body: impl Future<Output = Result<T, crate::AppError>>,

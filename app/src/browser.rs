@@ -1,4 +1,4 @@
-//! What is done in the browser for the page as a whole. Everything here makes better what works without it.
+//! Browser code for the page as a whole. It only enhances what works without it.
 
 mod ages;
 mod copying;
@@ -21,8 +21,8 @@ pub fn start() {
     let navigation = navigation();
     let fetched = navigation.as_ref().map(|navigation| navigation.name());
     if fetched.is_some_and(|fetched| parts::is_other_page(&fetched)) {
-        // Who goes back before the page is live gets the address of the step before, but no new document, when that
-        // step was taken without one. It fails only where a document must not navigate itself.
+        // Going back from a step that was taken without a new document, before the page is live, changes the address
+        // but not the document. Reloading fails only where a document must not navigate itself.
         let _ = window().location().reload();
         return;
     }
@@ -50,7 +50,7 @@ fn navigation() -> Option<PerformanceNavigationTiming> {
     entries.get(0).dyn_into().ok()
 }
 
-/// Whether the document may be as old as the browser's memory of it.
+/// Returns whether the document may come from the browser's history, and so be out of date.
 fn is_from_history(navigation: &PerformanceNavigationTiming) -> bool {
     navigation.type_() == web_sys::NavigationType::BackForward
 }

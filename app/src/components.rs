@@ -1,4 +1,4 @@
-//! What several pages and islands show.
+//! Components shared by several pages and islands.
 
 #[cfg(feature = "ssr")]
 mod age;

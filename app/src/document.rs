@@ -1,4 +1,4 @@
-//! The HTML document around the pages, and what a page is made from.
+//! The HTML document around the pages, and the data from which pages are rendered.
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
@@ -26,9 +26,9 @@ use crate::{
     pages::FindForm,
 };
 
-/// Hides what only JavaScript could do.
+/// Hides what works only with JavaScript.
 const WITHOUT_SCRIPT: &str = ".scripted { display: none; }";
-/// The SHA-256 of [`WITHOUT_SCRIPT`], as a content security policy has it.
+/// The SHA-256 of [`WITHOUT_SCRIPT`], in the form of a content security policy.
 const WITHOUT_SCRIPT_HASH: &str = "sha256-5g33qJvit3QboORU6xkKckAwsUXhv+xIskhTuKN7Z+U=";
 
 /// A rendered page.
@@ -36,18 +36,18 @@ pub struct Page {
     pub status: StatusCode,
     /// The whole document.
     pub html: String,
-    /// What marks the scripts and styles in the document as ours.
+    /// Authorises the scripts and styles in the document.
     pub(crate) nonce: String,
-    /// After how many seconds a browser asks for it again by itself.
+    /// The number of seconds after which a browser reloads the page by itself.
     pub(crate) again_after: Option<u32>,
 }
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let nonce = self.nonce;
-        // Modules are files of ours; the first script is in the document, with a nonce. The web worker begins with a
-        // line that a script of ours writes, from a blob, and imports a file, which counts as a worker too. The style has
-        // a hash besides: a page that a script fetches anew and reads has another nonce.
+        // Modules are files of this site. The first script is in the document and has a nonce. The web worker starts
+        // from a blob with a line written by a script of this site, and imports a file, which counts as a worker
+        // source, too. The style also has a hash, because a page that a script fetches has a different nonce.
         let policy = format!(
             "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
              style-src 'self' 'nonce-{nonce}' '{WITHOUT_SCRIPT_HASH}'; img-src 'self' data:; \
@@ -71,23 +71,23 @@ impl IntoResponse for Page {
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     values: HashMap<String, String>,
-    /// Of a form whose answer the page is, and what is wrong with it; never from the address.
+    /// The answers of a form to which the page responds, and their error. Never taken from the address.
     answers: Vec<(String, String)>,
     answer_error: Option<String>,
-    /// Of a form that led to the page; never from the address.
+    /// The error of a form that led to the page. Never taken from the address.
     posted: Option<PostedError>,
 }
 
-/// The error of a form that was posted to a server function, on its way to the page that shows it.
+/// The error of a form that was posted to a server function, for the page that shows it.
 #[derive(Debug, Clone)]
 pub struct PostedError {
-    /// Of the server function.
+    /// The path of the server function.
     path: String,
     error: AppError,
 }
 
 impl PostedError {
-    /// Takes the error that server_fn has put into an address out of it.
+    /// Extracts the error that server_fn put into an address.
     pub fn take_from(address: &mut Url) -> Option<Self> {
         let (taken, kept): (Vec<_>, Vec<_>) = address
             .query_pairs()
@@ -106,7 +106,7 @@ impl PostedError {
         Some(posted)
     }
 
-    /// Returns it as the value of a cookie, without what was typed where that makes it longer than `bytes`.
+    /// Returns the error as the value of a cookie. Omits the typed values if it would exceed `bytes`.
     pub fn to_text(mut self, bytes: usize) -> String {
         let text = |posted: &Self| {
             let error = serde_json::to_string(&posted.error).unwrap_or_default();
@@ -123,7 +123,7 @@ impl PostedError {
         text(&self)
     }
 
-    /// Reads what [`Self::to_text`] has written.
+    /// Parses the output of [`Self::to_text`].
     pub fn from_text(text: &str) -> Option<Self> {
         let mut values: HashMap<_, _> = form_urlencoded::parse(text.as_bytes())
             .into_owned()
@@ -136,7 +136,7 @@ impl PostedError {
 }
 
 impl Query {
-    /// Understands every text: what can't be decoded is replaced. Of several values of one name the last counts.
+    /// Accepts any text: what can't be decoded is replaced. Of several values with the same name the last one wins.
     pub fn parse(query: &str) -> Self {
         Self {
             values: form_urlencoded::parse(query.as_bytes())
@@ -146,7 +146,7 @@ impl Query {
         }
     }
 
-    /// The page is where a form with this error led.
+    /// Adds the error of the form that led to the page.
     pub fn with_form_error(self, error: PostedError) -> Self {
         Self {
             posted: Some(error),
@@ -154,7 +154,7 @@ impl Query {
         }
     }
 
-    /// The page is shown in return for these answers, with what is wrong with them.
+    /// Adds the answers to which the page responds, and their error.
     pub(crate) fn with_answers(self, answers: &[(String, String)], error: Option<String>) -> Self {
         Self {
             answers: answers.to_vec(),
@@ -167,12 +167,12 @@ impl Query {
         &self.answers
     }
 
-    /// What is wrong with the answers that the page is shown in return for.
+    /// Returns the error of the answers to which the page responds.
     pub(crate) fn answer_error(&self) -> Option<String> {
         self.answer_error.clone()
     }
 
-    /// The title of a page with this query: it says first that a form came back with an error.
+    /// Returns the title of a page with this query. It first says that a form has an error.
     pub(crate) fn title(&self, title: &str) -> String {
         match self.answer_error.is_some() || self.posted.is_some() {
             true => error_title(title),
@@ -180,12 +180,12 @@ impl Query {
         }
     }
 
-    /// Empty where there is none, as a form sends it.
+    /// Returns a value, or an empty text if it is absent, as forms send it.
     pub fn get(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
     }
 
-    /// The error of a form that was posted to the server function `S` and led to this page.
+    /// Returns the error of a form that was posted to the server function `S` and led to this page.
     pub fn posted<S: ServerFn<Error = AppError>>(&self) -> Option<AppError> {
         let posted = self.posted.as_ref();
         let posted = posted.filter(|posted| posted.path == S::PATH)?;
@@ -193,10 +193,10 @@ impl Query {
     }
 }
 
-/// Whether pages are light or dark.
+/// The colour scheme of pages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Theme {
-    /// As the browser says.
+    /// The browser's preference.
     #[default]
     System,
     Light,
@@ -206,7 +206,7 @@ pub enum Theme {
 impl Theme {
     const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
 
-    /// Understands what [`Self::as_str`] returns. Anything else is [`Self::System`].
+    /// Parses the output of [`Self::as_str`]. Anything else is [`Self::System`].
     pub fn parse(text: &str) -> Self {
         let mut all = Self::ALL.into_iter();
         all.find(|theme| theme.as_str() == text).unwrap_or_default()
@@ -220,7 +220,7 @@ impl Theme {
         }
     }
 
-    /// The palettes of the style sheet that a page may be shown in, as HTML's `color-scheme` has them.
+    /// Returns the palettes of the style sheet that a page may use, in the syntax of HTML's `color-scheme`.
     fn palettes(self) -> &'static str {
         match self {
             Self::System => "light dark",
@@ -229,27 +229,27 @@ impl Theme {
     }
 }
 
-/// What all pages have in common.
+/// What all pages share.
 #[derive(Debug, Clone)]
 pub struct Site {
     theme: Theme,
-    /// What the form has done that led to the page.
+    /// The notice of the form that led to the page.
     notice: Option<Notice>,
-    /// As the browser names it.
+    /// The host that the browser requested.
     host: String,
     stylesheet: Arc<str>,
     /// The script that makes a page live.
     loader: Arc<str>,
     pub(crate) check: CheckModule,
-    /// Who has signed in, where somebody has to.
+    /// The signed-in user, if signing in is required.
     account: Option<SignedIn>,
-    /// Whether people sign in with passwords, where they sign in.
+    /// Whether users can sign in with passwords, if signing in is required.
     pub(crate) has_passwords: bool,
-    /// Whether they do with an OpenID Connect provider.
+    /// Whether users can sign in with an OpenID Connect provider.
     pub(crate) has_provider: bool,
 }
 
-/// Somebody who has signed in, as pages show it.
+/// A signed-in user as pages show it.
 #[derive(Debug, Clone)]
 struct SignedIn {
     email: String,
@@ -257,41 +257,40 @@ struct SignedIn {
 }
 
 impl Site {
-    /// The site that was built in the directory `root`; its file `hash.txt` tells how the files are named.
+    /// Returns the site built in the directory `root`. Its file `folder.txt` names the folder of the files that pages
+    /// load. Sites built by `cargo leptos` don't have it.
     pub fn new(root: &Path) -> Self {
-        // Lines such as `wasm: KkH0-pvZIzSmmKGqTwNLNw`.
-        let hashes = std::fs::read_to_string(root.join("hash.txt")).unwrap_or_else(|error| {
-            tracing::warn!(%error, "there is no built site: pages have neither style nor script");
-            String::new()
-        });
-        let path = |name: &str, kind: &str, key: &str| {
-            let hash = hashes
-                .lines()
-                .filter_map(|line| line.split_once(':'))
-                .find(|(file, _)| file.trim() == key)
-                .map(|(_, hash)| format!(".{}", hash.trim()))
-                .unwrap_or_default();
-            format!("/pkg/{name}{hash}.{kind}")
+        if !root.join("pkg").exists() {
+            tracing::warn!("there is no built site: pages have neither style nor script");
+        }
+        let folder = match std::fs::read_to_string(root.join("folder.txt")) {
+            Ok(hash) => format!("/pkg/{}", hash.trim()),
+            Err(_) => "/pkg".to_owned(),
         };
-        let page = |kind| path("batchline", kind, kind);
+        let path = |file: &str| format!("{folder}/{file}");
         let function = include_str!("loader.js").trim_end();
         Self {
             theme: Theme::default(),
             notice: None,
             host: String::new(),
-            stylesheet: page("css").into(),
+            stylesheet: path("batchline.css").into(),
             account: None,
             has_passwords: true,
             has_provider: false,
-            loader: format!("{function}({:?}, {:?});", page("js"), page("wasm")).into(),
+            loader: format!(
+                "{function}({:?}, {:?});",
+                path("batchline.js"),
+                path("batchline.wasm")
+            )
+            .into(),
             check: CheckModule {
-                script: path("check", "js", "check.js"),
-                wasm: path("check", "wasm", "check.wasm"),
+                script: path("check.js"),
+                wasm: path("check.wasm"),
             },
         }
     }
 
-    /// The site where people sign in with passwords, with an OpenID Connect provider, or with both.
+    /// Sets how users sign in: with passwords, with an OpenID Connect provider, or with both.
     pub fn with_sign_in(self, has_passwords: bool, has_provider: bool) -> Self {
         Self {
             has_passwords,
@@ -300,7 +299,7 @@ impl Site {
         }
     }
 
-    /// The site in this theme, with what the form has done that led there, at this host.
+    /// Returns the site for a request: its theme, its host, and the notice of the form that led there.
     pub fn asked_for(&self, theme: Theme, notice: Option<Notice>, host: &str) -> Self {
         Self {
             theme,
@@ -314,12 +313,12 @@ impl Site {
         self.host.clone()
     }
 
-    /// Whether there is something to read that is shown once.
+    /// Returns whether there is a notice, which is shown only once.
     pub(crate) fn has_notice(&self) -> bool {
         self.notice.is_some()
     }
 
-    /// The site as this viewer sees it.
+    /// Returns the site for this viewer.
     pub fn seen_by(&self, viewer: &Viewer) -> Self {
         let account = viewer.account().map(|account| SignedIn {
             email: account.email.clone(),
@@ -331,7 +330,7 @@ impl Site {
         }
     }
 
-    /// Pages that are always there, by address and name.
+    /// Returns the pages that always exist, by address and name.
     pub(crate) fn places(&self) -> Vec<(&'static str, &'static str)> {
         let mut places = match self.lists_users() {
             true => vec![("/", "All jobs"), ("/users", "Users")],
@@ -347,12 +346,12 @@ impl Site {
         places
     }
 
-    /// Whether there is a list of users to go back to.
+    /// Returns whether there is a list of users to return to.
     pub(crate) fn lists_users(&self) -> bool {
         self.account.as_ref().is_none_or(|account| account.is_admin)
     }
 
-    /// Renders a page. `main` is called with what the signals of the islands need.
+    /// Renders a page. Calls `main` in the reactive owner that the islands' signals need.
     pub(crate) fn page<V: IntoView + 'static>(
         &self,
         status: StatusCode,
@@ -362,7 +361,7 @@ impl Site {
         self.render(status, title, None, false, main)
     }
 
-    /// Like [`Self::live_page`]. With JavaScript, the title follows when the page is fetched anew.
+    /// Like [`Self::live_page`]. With JavaScript, the title is updated when the page is fetched again.
     pub(crate) fn list_page<V: IntoView + 'static>(
         &self,
         title: &str,
@@ -372,7 +371,7 @@ impl Site {
         self.render(StatusCode::OK, title, refresh, true, main)
     }
 
-    /// Like [`Self::page`]. Without JavaScript the page fetches itself again as `refresh` says: `2`, or `60;url=/jobs/7`.
+    /// Like [`Self::page`]. Without JavaScript the page reloads as `refresh` says: `2`, or `60;url=/jobs/7`.
     pub(crate) fn live_page<V: IntoView + 'static>(
         &self,
         status: StatusCode,
@@ -442,7 +441,7 @@ impl Site {
                         name="description"
                         content="Upload CSV files of transactions. Batchline checks every row in the background and tells you which ones to fix."
                     />
-                    // The style sheet goes by it.
+                    // The style sheet depends on it.
                     <meta
                         name="color-scheme"
                         id="color-scheme"
@@ -452,7 +451,7 @@ impl Site {
                     <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
                     <link rel="stylesheet" href=self.stylesheet.to_string() />
                     <script type="module" nonce=use_nonce() inner_html=self.loader.to_string()></script>
-                    // What only JavaScript could do is not there without it.
+                    // Hides what works only with JavaScript.
                     <noscript>
                         <style nonce=use_nonce() inner_html=WITHOUT_SCRIPT></style>
                         {refresh}
@@ -480,7 +479,7 @@ impl Site {
                     <main id="main">{main}</main>
                     {foot(self.theme)}
                     <Palette />
-                    // What has changed in place, and why something could not.
+                    // What has changed in place, and why something couldn't be done.
                     <p class="visually-hidden" role="status" id="announcement"></p>
                     <p class="connection" role="alert" id="trouble"></p>
                 </body>
@@ -489,7 +488,7 @@ impl Site {
     }
 }
 
-/// In the browser `/find` is shown in it (`browser::palette`).
+/// In the browser, `/find` is shown in it (`browser::palette`).
 #[component]
 fn Palette() -> impl IntoView {
     view! {
@@ -511,7 +510,7 @@ fn Palette() -> impl IntoView {
     }
 }
 
-/// The theme is chosen by a form, so that the server knows it before the page is shown: nothing flashes.
+/// The theme is chosen by a form, so the server knows it before the page is shown and nothing flashes.
 fn foot(current: Theme) -> impl IntoView {
     let choice = |theme: Theme| {
         let name = match theme {

@@ -1,4 +1,4 @@
-//! The error of every server function: what a page can act on and show to a person.
+//! The error of every server function: what a page can act on and show to users.
 
 use domain::InvalidField;
 use leptos::{
@@ -7,18 +7,18 @@ use leptos::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What a caller can act on.
+/// The kinds of errors that a caller can act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
     NotFound,
-    /// It may be seen, but not done.
+    /// The data may be seen, but the action isn't allowed.
     Forbidden,
-    /// The user has as much as they may have.
+    /// A quota of the user is used up.
     QuotaExceeded,
     Conflict,
     Invalid,
     TooLarge,
-    /// Trying again later can help.
+    /// Retrying later may help.
     Unavailable,
     Internal,
 }
@@ -40,19 +40,19 @@ impl ErrorKind {
     }
 }
 
-/// Crosses to a script of the page as JSON; after a plain form post, in a cookie to the page that it came from.
+/// Sent to a script of the page as JSON. After a plain form post, sent in a cookie to the page with the form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppError {
     pub kind: ErrorKind,
     /// A sentence for people.
     pub message: String,
-    /// The fields of the form that are wrong, each with its sentence.
+    /// The invalid fields of the form, each with a sentence.
     pub fields: Vec<InvalidField>,
-    /// What was typed, by field name, so that a form that comes back is not empty.
+    /// The typed values by field name, so that the form can be filled in again.
     pub typed: Vec<(String, String)>,
 }
 
-/// The most characters of one typed value that come back with an error: it travels in a cookie.
+/// The maximum number of characters of a typed value returned with an error, because it is sent in a cookie.
 const MAX_TYPED_CHARS: usize = 300;
 
 impl AppError {
@@ -72,7 +72,7 @@ impl AppError {
         )
     }
 
-    /// The state of things forbids it.
+    /// The current state doesn't allow it.
     pub fn conflict(message: String) -> Self {
         Self::new(ErrorKind::Conflict, message)
     }
@@ -101,7 +101,7 @@ impl AppError {
         }
     }
 
-    /// The same error, shown beside `field` unless it names its fields already.
+    /// Returns the same error, attached to `field` unless it already names fields.
     pub fn at(mut self, field: &str) -> Self {
         if self.fields.is_empty() {
             self.fields.push(InvalidField::new(field, &self.message));
@@ -120,13 +120,13 @@ impl AppError {
         self
     }
 
-    /// The sentence that belongs beside the field of this name.
+    /// Returns the sentence for the field with this name.
     pub fn field(&self, name: &str) -> Option<String> {
         let field = self.fields.iter().find(|field| field.field == name)?;
         Some(field.message.clone())
     }
 
-    /// The sentence for the form as a whole, if the error is about no field.
+    /// Returns the sentence for the form as a whole, if the error isn't about a field.
     pub fn form(&self) -> Option<String> {
         self.fields.is_empty().then(|| self.message.clone())
     }
@@ -170,8 +170,7 @@ impl FromServerFnError for AppError {
     }
 }
 
-/// The boundary at which an internal error is logged, once, and turned into a sentence without its
-/// inside.
+/// The boundary at which an internal error is logged, once, and turned into a sentence without internal details.
 #[cfg(feature = "ssr")]
 impl From<backend::Error> for AppError {
     fn from(error: backend::Error) -> Self {

@@ -1,5 +1,5 @@
-//! The parts of a page that live in the browser. The server renders them as any other part, and writes their props
-//! beside them as JSON.
+//! The parts of a page that are live in the browser. The server renders them like any other part, together with their
+//! props as JSON.
 
 mod job_summary;
 mod jobs_live;
@@ -18,7 +18,7 @@ pub use self::{
 #[cfg(feature = "hydrate")]
 pub use self::upload::{CheckModule, read_shown};
 
-/// Takes over a state that was told, if it is newer; else nothing is made anew.
-fn renew(job: impl Update<Value = JobState>, told: JobState) {
-    job.maybe_update(|job| job.renew(told));
+/// Applies a published state if it is newer. Otherwise nothing is rerendered.
+fn renew(job: impl Update<Value = JobState>, newer: JobState) {
+    job.maybe_update(|job| job.renew(newer));
 }

@@ -1,13 +1,13 @@
-//! The pages: rendered on the server, working without JavaScript, live with it.
+//! The pages: rendered on the server, usable without JavaScript, live with it.
 //!
-//! A page is plain HTML; only what lives in it is an *island*, which the browser takes over. So the browser loads the
-//! code of the islands and not that of the pages.
+//! A page is plain HTML. Only its interactive parts are *islands*, which become live in the browser. So the browser
+//! loads the code of the islands but not that of the pages.
 //!
-//! **Invariant.** `app[ssr] -> backend -> domain`, `app[hydrate] -> domain`: no tokio, sqlx or axum is reachable from
-//! what is compiled for the browser. Pages read through the functions in [`api`], forms post to the server functions
-//! there; each parses, makes one call and answers.
+//! **Invariant.** `app[ssr] -> backend -> domain`, `app[hydrate] -> domain`: the code for the browser can't reach
+//! tokio, sqlx or axum. Pages read through the functions in [`api`], and forms post to the server functions there. Each
+//! of them parses its input, makes one call and returns the result.
 
-// The types of views nest deeply.
+// View types nest deeply.
 #![recursion_limit = "512"]
 
 mod api;
@@ -34,14 +34,14 @@ pub use notice::{Notice, Said};
 /// Header of requests whose response only updates parts of an open page. They don't consume one-time cookies.
 pub const PARTS_HEADER: &str = "x-batchline-parts";
 
-/// Whether the server function at this path takes a multipart form, with files.
+/// Returns whether the server function at this path takes a multipart form with files.
 #[cfg(feature = "ssr")]
 pub fn takes_files(path: &str) -> bool {
     path == <api::UploadFile as leptos::server_fn::ServerFn>::PATH
 }
 
-/// Makes the page that the server rendered live, all but its islands: the loader hands these over, each to the
-/// function of its name.
+/// Makes everything but the islands of a rendered page live. The loader then passes each island to the function with
+/// its name.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {

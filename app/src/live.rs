@@ -1,17 +1,16 @@
-//! What keeps a page up to date: messages about its jobs, and the page itself, fetched anew. On the server all of this
-//! does nothing.
+//! Keeps a page up to date by messages about its jobs and by fetching it again. Does nothing on the server.
 
 use domain::{JobState, UserId};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
-/// Watches the jobs of a user, or everybody's, for as long as the page is there.
+/// Watches the jobs of a user, or of all users, until the page is left.
 ///
-/// `on_message` gets each message. `on_open` is called whenever the connection has come up, with
-/// whether one was lost before: the server then sends the state of the active jobs, and of nothing
-/// else, so the page asks for what may have changed meanwhile.
+/// Calls `on_message` with each message. Calls `on_open` whenever a connection is established, with whether one was
+/// lost before. The server then sends only the state of active jobs, so the page must fetch whatever else may have
+/// changed.
 ///
-/// Gives whether the connection is lost at the moment.
+/// Returns whether the connection is currently lost.
 pub fn watch(
     user_id: Option<UserId>,
     on_message: impl Fn(&str) + 'static,
@@ -25,24 +24,24 @@ pub fn watch(
     lost
 }
 
-/// Fetches the page anew: its parts and its islands follow, and nothing that the person does in them is lost. Where
-/// it fails the page stays as it is; the next sign of the server tries again.
+/// Fetches the page again and updates its parts and islands without losing any user input. If it fails, the page stays
+/// unchanged until the next message from the server.
 pub fn refresh() {
     #[cfg(feature = "hydrate")]
     crate::browser::parts::refresh();
 }
 
-/// Like [`refresh`], and at most once a second, however often it is called.
+/// Like [`refresh`], but at most once a second, however often it is called.
 pub fn refresh_soon() {
     #[cfg(feature = "hydrate")]
     following::refresh_soon();
 }
 
-/// Calls `take` with the props of the island of this name whenever the page was fetched anew.
+/// Calls `take` with the props of the island with this name whenever the page was fetched again.
 pub fn on_refresh<Props: DeserializeOwned>(island: &'static str, take: impl Fn(Props) + 'static) {
     #[cfg(feature = "hydrate")]
     crate::browser::parts::on_refresh(island, move |props| {
-        // What can't be read comes from a server that has been upgraded meanwhile.
+        // Props that can't be parsed come from a server that was upgraded in the meantime.
         if let Ok(props) = serde_json::from_str(props) {
             take(props);
         }
@@ -51,8 +50,8 @@ pub fn on_refresh<Props: DeserializeOwned>(island: &'static str, take: impl Fn(P
     let _ = (island, take);
 }
 
-/// Fetches the page anew as `job` moves on: at once when its status changes, else now and then. For what is not in
-/// the messages.
+/// Fetches the page again as `job` progresses: immediately when its status changes, otherwise at a limited rate. This
+/// updates what isn't in the messages.
 pub fn follow(job: Signal<JobState>) {
     #[cfg(feature = "hydrate")]
     following::follow(job);
@@ -69,14 +68,14 @@ mod following {
 
     use super::refresh;
 
-    /// At most how often the page of a running job is fetched anew.
+    /// The minimum time between fetches of the page of a running job.
     const REFRESH_EVERY: Duration = Duration::from_secs(2);
 
-    /// At most how often a list of jobs is fetched anew.
+    /// The minimum time between fetches of a list of jobs.
     const LIST_EVERY: Duration = Duration::from_secs(1);
 
     thread_local! {
-        /// Whether the list was fetched a moment ago; and whether it is to be fetched again then.
+        /// Whether the list was fetched a moment ago, and whether it has to be fetched again after that.
         static IS_RESTING: Cell<bool> = const { Cell::new(false) };
         static IS_DUE: Cell<bool> = const { Cell::new(false) };
     }
@@ -103,7 +102,7 @@ mod following {
         Effect::new(move |before: Option<(JobStatus, u32, u64)>| {
             let now = state.get();
             let Some(before) = before else { return now };
-            // The first rows are shown at once: numbers beside an empty table would contradict it.
+            // The first rows are shown at once, because counts above an empty table would contradict it.
             let has_first_rows = before.2 == 0 && now.2 > 0;
             if (before.0, before.1) != (now.0, now.1) || has_first_rows {
                 refresh();
@@ -120,7 +119,7 @@ mod following {
     }
 }
 
-/// For how many seconds nothing has been heard of a running job. 0 on the server, and for a job at rest.
+/// Returns the seconds since the last update of a running job. 0 on the server, and for a job that isn't running.
 pub fn quiet_seconds(job: Signal<JobState>) -> Signal<u64> {
     #[cfg(feature = "hydrate")]
     return waiting::quiet_seconds(job);
@@ -157,20 +156,20 @@ mod waiting {
                 let _ = seconds.try_set(((now() - since) / 1000.0) as u64);
             }
         };
-        // The page ends it. Nothing is to be done where a document can't wait.
+        // Ends with the page. Without timers the value stays at 0.
         let _ = set_interval_with_handle(look, Duration::from_secs(1));
         seconds.into()
     }
 }
 
-/// Milliseconds since the page was opened.
+/// Returns the milliseconds since the page was opened.
 #[cfg(feature = "hydrate")]
 fn now() -> f64 {
     window().performance().map_or(0.0, |clock| clock.now())
 }
 
-/// Numbers that run to their new values instead of jumping there, all at the same pace, unless the person prefers
-/// no motion. Where one falls, all are at their new values at once: something began anew.
+/// Animates numbers to their new values at the same pace, unless the user prefers reduced motion. If one of them
+/// decreases, all change at once, because something has started again.
 pub fn smooth<const N: usize>(numbers: Signal<[u64; N]>) -> Signal<[u64; N]> {
     #[cfg(feature = "hydrate")]
     return smoothing::smooth(numbers);
@@ -188,7 +187,7 @@ mod smoothing {
 
     pub fn smooth<const N: usize>(numbers: Signal<[u64; N]>) -> Signal<[u64; N]> {
         let shown = RwSignal::new(numbers.get_untracked());
-        // Which run is the present one: newer values take over from where the ones before have got to.
+        // The number of the current animation. New values continue from where the previous animation has got to.
         let present = StoredValue::new(0_u32);
         Effect::new(move |_| {
             let (from, to) = (shown.get_untracked(), numbers.get());
@@ -218,7 +217,7 @@ mod smoothing {
     }
 
     fn step<const N: usize>(run: Run<N>, present: StoredValue<u32>, shown: RwSignal<[u64; N]>) {
-        // What shows the numbers may be gone.
+        // The component that shows the numbers may be gone.
         if present.try_get_value() != Some(run.number) {
             return;
         }
@@ -255,8 +254,7 @@ mod connection {
         web_sys::js_sys::Math,
     };
 
-    /// How often the connection is tried out with a `ping`; one without any answer until the next
-    /// is given up.
+    /// The interval between `ping`s. A connection without any message in an interval is considered lost.
     const HEARTBEAT: Duration = Duration::from_secs(20);
     const FIRST_DELAY: Duration = Duration::from_millis(500);
     const LONGEST_DELAY: Duration = Duration::from_secs(10);
@@ -278,7 +276,7 @@ mod connection {
                 set_lost.set(false);
                 on_open(was_lost);
                 listen(&mut socket, || attempt = 0, &on_message).await;
-                // The server may have ended it because nobody is signed in any more.
+                // The server may have closed it because the user was signed out.
                 super::refresh();
             }
             was_lost = true;
@@ -288,7 +286,7 @@ mod connection {
         }
     }
 
-    /// An open connection, if one can be had now.
+    /// Opens a connection. Returns `None` if that fails.
     async fn open(user_id: Option<UserId>) -> Option<WebSocket> {
         let location = window().location();
         let scheme = match location.protocol().ok()?.as_str() {
@@ -298,12 +296,12 @@ mod connection {
         let host = location.host().ok()?;
         let of_user = user_id.map_or_else(String::new, |user_id| format!("/{user_id}"));
         let mut socket = WebSocket::open(&format!("{scheme}://{host}/api/ws{of_user}")).ok()?;
-        // Sending waits for the connection; after a failed one it returns too.
+        // Sending waits for the connection, and also returns when connecting failed.
         socket.send(Message::Text("ping".to_owned())).await.ok()?;
         matches!(socket.state(), State::Open).then_some(socket)
     }
 
-    /// Hands on what comes until the connection ends or falls silent.
+    /// Passes on messages until the connection ends or falls silent.
     async fn listen(
         socket: &mut WebSocket,
         mut on_sign_of_life: impl FnMut(),
@@ -332,8 +330,8 @@ mod connection {
         }
     }
 
-    /// Exponential backoff, with half of it random, so that the pages of a restarted server don't
-    /// all come back at the same moment.
+    /// Returns an exponential backoff, half of it random, so that the pages of a restarted server don't all reconnect
+    /// at the same moment.
     fn delay(attempt: i32) -> Duration {
         let longest = FIRST_DELAY.mul_f64(2_f64.powi(attempt.min(10)));
         longest

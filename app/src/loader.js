@@ -1,8 +1,8 @@
-// Loads the page's WebAssembly once the page is painted, so that it takes nothing from what is to be seen first. Until
-// then, and where it fails, links and forms work as they do without it.
+// Loads the page's WebAssembly once the page is painted, so that it doesn't compete with what is visible first. Until
+// then, and if it fails, links and forms work as without it.
 ((script, module) => {
-  // The form for uploads has code of its own, which few visits need: it is loaded when somebody turns to the form, or drags
-  // something into the window. What they have chosen by then is found in its field.
+  // The upload form has its own code, which few visits need. It is loaded when the user turns to the form or drags
+  // something into the window. Whatever was chosen by then is found in the field.
   const onceTurnedTo = (island, input, start) => {
     const listening = new AbortController();
     const turned = () => {
@@ -25,12 +25,12 @@
     await app.default({ module_or_path: compiled });
     app.hydrate();
     for (const island of document.querySelectorAll('leptos-island')) {
-      // Whoever clicks or scrolls meanwhile comes first.
+      // User input, such as clicks and scrolling, comes first.
       await new Promise((resolve) => setTimeout(resolve));
       const start = () => app[island.dataset.component](island);
       const input = island.querySelector('input[type=file]');
       if (input) {
-        // Without JavaScript one file is sent, and a corrected version is one in any case.
+        // Without JavaScript only one file can be sent. A corrected version is always a single file.
         input.multiple = !island.querySelector('input[name=corrects]');
         onceTurnedTo(island, input, start);
       } else {
@@ -40,10 +40,10 @@
     document.documentElement.dataset.live = '';
   };
   if (document.hidden) {
-    // Nothing is painted in the background, but the title tells of the progress there too.
+    // Nothing is painted in the background, but the title shows the progress there, too.
     load();
   } else {
-    // The first paint of all may be of nothing but the ground.
+    // The very first paint may show only the background.
     const observer = new PerformanceObserver((paints) => {
       if (paints.getEntriesByName('first-contentful-paint').length) load();
     });

@@ -1,18 +1,18 @@
-//! What a form has done, for the page that it leads to.
+//! The notice about what a form has done, for the page that it leads to.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
-/// Crosses to that page in a cookie.
+/// Sent to that page in a cookie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// A sentence for people.
     pub done: String,
-    /// What could not be done, and why: a sentence for each of the first.
+    /// What couldn't be done and why: a sentence for each of the first few.
     pub refused: Vec<String>,
-    /// How many more could not be done.
+    /// How many more couldn't be done.
     pub more: usize,
 }
 
@@ -25,7 +25,7 @@ impl Notice {
         }
     }
 
-    /// Returns it as the value of a cookie of at most `bytes`, with as many of the reasons as have room.
+    /// Returns the notice as the value of a cookie of at most `bytes`, with as many reasons as fit.
     pub fn to_text(mut self, bytes: usize) -> String {
         loop {
             let json = serde_json::to_string(&self).unwrap_or_default();
@@ -40,14 +40,14 @@ impl Notice {
         }
     }
 
-    /// Reads what [`Self::to_text`] has written.
+    /// Parses the output of [`Self::to_text`].
     pub fn from_text(text: &str) -> Option<Self> {
         let (json, _) = form_urlencoded::parse(text.as_bytes()).next()?;
         serde_json::from_str(&json).ok()
     }
 }
 
-/// Where a server function leaves what it has done.
+/// Receives the notice of a server function.
 #[derive(Debug, Clone, Default)]
 pub struct Said(Arc<Mutex<Option<Notice>>>);
 
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_notice_survives_the_way_through_a_cookie() {
+    fn a_notice_survives_a_cookie() {
         let mut notice = Notice::new("Started 3 jobs = 100%; \"ü\" & more.");
         assert_eq!(
             Notice::from_text(&notice.clone().to_text(3500)).as_ref(),

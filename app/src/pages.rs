@@ -1,5 +1,5 @@
-//! The pages, one function each: it reads what the page shows, and renders it. What only one page shows stands in the
-//! folder of its name.
+//! The pages, one function each: it reads the page's data and renders it. Components of a single page are in the folder
+//! with its name.
 
 mod account;
 mod audit;
@@ -35,5 +35,5 @@ pub use sign_in::{SignIn, set_password, sign_in};
 pub use user::user;
 pub use users::users;
 
-/// How often, in seconds, a page with work under way fetches itself again where there is no JavaScript.
+/// The interval, in seconds, at which a page with running jobs reloads without JavaScript.
 const REFRESH_SECONDS: &str = "2";

@@ -1,4 +1,4 @@
-//! Requests from a script of the page: mostly posts to server functions.
+//! Requests from a script of the page, mostly posts to server functions.
 
 use leptos::{
     prelude::window,
@@ -10,12 +10,12 @@ use web_sys::{Headers, RequestInit};
 
 use crate::{AppError, ErrorKind};
 
-/// Who accepts HTML is sent to a page; a script wants the answer itself.
+/// A request that accepts HTML is redirected to a page. Scripts need the response itself.
 pub const JSON: &str = "application/json";
 
-/// Posts what stands in the form, which has no files, to where it would go without a script.
+/// Posts the content of a form without files to the form's target.
 pub async fn post<T: DeserializeOwned>(form: &HtmlFormElement) -> Result<T, AppError> {
-    // A browser tells no reason when a request fails.
+    // Browsers don't report why a request failed.
     let response = send(form).await.map_err(|_| AppError::unreachable())?;
     let body = match response.text() {
         Ok(text) => text.await,
@@ -25,7 +25,7 @@ pub async fn post<T: DeserializeOwned>(form: &HtmlFormElement) -> Result<T, AppE
     answer(response.status(), &body.as_string().unwrap_or_default())
 }
 
-/// What is at this address. `None` if it can't be had.
+/// Returns the response from this address as text. `None` if the request fails.
 pub async fn text_at(address: &str) -> Option<String> {
     let response = window().fetch_with_str(address).await.ok()?;
     let response: Response = response.dyn_into().ok()?;
@@ -33,7 +33,7 @@ pub async fn text_at(address: &str) -> Option<String> {
     text.await.ok()?.as_string()
 }
 
-/// The fields of the form that is submitted, with those of the button, as in a URL's query.
+/// Returns the fields of a submitted form and its button as a URL query.
 pub fn query_of(event: &SubmitEvent) -> Option<String> {
     let form: HtmlFormElement = event.target()?.dyn_into().ok()?;
     let fields = FormData::new_with_form(&form).ok()?;
@@ -58,12 +58,12 @@ async fn send(form: &HtmlFormElement) -> Result<Response, JsValue> {
     response.await?.dyn_into()
 }
 
-/// What a server function has answered.
+/// Parses the response of a server function.
 pub fn answer<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, AppError> {
     if status == 200 {
         return serde_json::from_str(body).map_err(|_| AppError::internal());
     }
-    // What never got as far as the function is answered with a problem.
+    // A request that doesn't reach the function is answered with an RFC 9457 problem.
     #[derive(Deserialize)]
     struct Problem {
         detail: String,
@@ -80,7 +80,7 @@ pub fn answer<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, AppErro
         };
         return Err(AppError::new(kind, detail));
     }
-    // Not every answer is ours: there may be a proxy.
+    // The response may come from a proxy.
     Err(match status {
         413 => AppError::new(
             ErrorKind::TooLarge,

@@ -1,8 +1,8 @@
-//! Who asks, and what they may see and do.
+//! Authorization: who makes a request, and what they may see and do.
 //!
-//! **Invariant.** Every entry point that reads or changes what belongs to a user takes a [`Viewer`] and asks here before
-//! anything else, or takes something that only such an entry point returns. Only [`crate::accounts::Auth`] makes viewers.
-//! What belongs to somebody else is not found, exactly as if it didn't exist.
+//! **Invariant.** Every entry point that reads or changes a user's data takes a [`Viewer`] and checks it here first, or
+//! takes a value that only such an entry point returns. Only [`crate::accounts::Auth`] creates viewers. Data of other
+//! users is reported as not found, exactly as if it didn't exist.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -11,7 +11,7 @@ use sqlx::PgPool;
 
 use crate::{Error, Result, audit, jobs::query};
 
-/// Whoever a request comes from. Cheap to clone.
+/// The author of a request. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Viewer {
     who: Who,
@@ -20,12 +20,12 @@ pub struct Viewer {
 
 #[derive(Debug, Clone)]
 enum Who {
-    /// Nobody has to sign in, and everybody may do everything.
+    /// Sign-in is disabled, so everybody may do everything.
     Anyone,
     Account(Arc<Account>),
 }
 
-/// Somebody who has signed in.
+/// A signed-in user.
 #[derive(Debug)]
 pub struct Account {
     pub user_id: UserId,
@@ -35,14 +35,14 @@ pub struct Account {
     pub means: Means,
 }
 
-/// What somebody has signed in with.
+/// The credential that a user has signed in with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Means {
     Session(SessionId),
     Token { id: TokenId, scope: Scope },
 }
 
-/// What is to be done with something.
+/// The kind of access that is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     Read,
@@ -64,7 +64,7 @@ impl Viewer {
         self.address
     }
 
-    /// `None` where nobody has to sign in.
+    /// Returns the signed-in user, or `None` if sign-in is disabled.
     pub fn account(&self) -> Option<&Account> {
         match &self.who {
             Who::Anyone => None,
@@ -72,13 +72,13 @@ impl Viewer {
         }
     }
 
-    /// Whether they may see everything.
+    /// Returns whether the viewer may see everything.
     pub fn is_admin(&self) -> bool {
         self.account()
             .is_none_or(|account| account.role == Role::Admin)
     }
 
-    /// The user whose things they see, or `None` if they see everybody's.
+    /// Returns the user whose data the viewer is limited to, or `None` if they see everybody's.
     pub fn owner(&self) -> Option<UserId> {
         self.account()
             .filter(|account| account.role != Role::Admin)
@@ -99,8 +99,8 @@ impl Viewer {
     }
 }
 
-/// Fails with [`Error::NotFound`] where the viewer may not see the user's things, and with [`Error::Forbidden`] where
-/// they may only be read.
+/// Fails with [`Error::NotFound`] if the viewer may not see the user's data, and with [`Error::Forbidden`] if they may
+/// only read it.
 pub(crate) async fn check_user(
     pool: &PgPool,
     viewer: &Viewer,
@@ -115,7 +115,8 @@ pub(crate) async fn check_user(
     check_scope(pool, viewer, act, Some(user_id)).await
 }
 
-/// As [`check_user`], of the job's owner. A job that doesn't exist is found to be missing here or by whoever reads it.
+/// Does the same as [`check_user`] for the owner of a job. A missing job is reported here or by the query that reads
+/// it.
 pub(crate) async fn check_job(
     pool: &PgPool,
     viewer: &Viewer,
@@ -136,7 +137,7 @@ pub(crate) async fn check_job(
     }
 }
 
-/// Fails with [`Error::Forbidden`] for members, and for tokens that may only read where there is something to change.
+/// Fails with [`Error::Forbidden`] for members, and for read-only tokens if `act` is a change.
 pub(crate) async fn check_admin(pool: &PgPool, viewer: &Viewer, act: Act) -> Result<()> {
     if !viewer.is_admin() {
         audit::note(pool, viewer, audit::Event::refused(AuditKind::Access)).await;
@@ -145,8 +146,7 @@ pub(crate) async fn check_admin(pool: &PgPool, viewer: &Viewer, act: Act) -> Res
     check_scope(pool, viewer, act, None).await
 }
 
-/// Fails with [`Error::Forbidden`] for tokens that may only read. Call it before changing things that are then selected by
-/// their owner.
+/// Fails with [`Error::Forbidden`] for read-only tokens. Call it before a change that selects its rows by owner.
 pub(crate) async fn check_change(pool: &PgPool, viewer: &Viewer) -> Result<()> {
     check_scope(pool, viewer, Act::Change, viewer.owner()).await
 }
@@ -169,7 +169,7 @@ async fn check_scope(
     Err(Error::Forbidden(sentence.to_owned()))
 }
 
-/// The session that the viewer has signed in with. Fails with [`Error::Forbidden`] for tokens and where nobody signs in.
+/// Returns the viewer's session. Fails with [`Error::Forbidden`] for tokens and if sign-in is disabled.
 pub(crate) fn session_of(viewer: &Viewer) -> Result<(&Account, SessionId)> {
     match viewer.account() {
         Some(account) => match account.means {

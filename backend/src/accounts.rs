@@ -1,7 +1,8 @@
-//! How somebody signs in: passwords, an OpenID Connect provider, sessions, API tokens, one-time links, roles. Every query
-//! on `sessions`, `api_tokens`, `password_links`, and on the columns `role`, `password_hash` and `openid_…` of `users`.
+//! Signing in: passwords, an OpenID Connect provider, sessions, API tokens, one-time links and roles. Holds every query
+//! on `sessions`, `api_tokens` and `password_links`, and on the columns `role`, `password_hash` and `openid_…` of
+//! `users`.
 //!
-//! **Invariant.** Secrets are random, are shown once, and are stored as a hash.
+//! **Invariant.** Secrets are random, shown once, and stored as a hash.
 
 mod links;
 mod me;

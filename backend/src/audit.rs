@@ -1,5 +1,5 @@
-//! Who did what, and when: every query on the table `audit_events`, which can only be added to. Retention alone deletes
-//! from it, and PostgreSQL refuses that for the last 30 days.
+//! The audit: who did what, and when. Holds every query on the append-only table `audit_events`. Only retention deletes
+//! from it, and PostgreSQL refuses to delete events of the last 30 days.
 
 use chrono::{DateTime, Utc};
 use domain::{AuditEvent, AuditKind, JobId, Outcome, UserId};
@@ -11,7 +11,7 @@ use crate::{
     access::{Act, Means, Viewer, check_admin},
 };
 
-/// What happened, to whom and to which job.
+/// What happened, with the user and the job concerned.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event<'a> {
     pub kind: AuditKind,
@@ -62,8 +62,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Who acts.
-#[derive(Debug)]
+/// The author of an event.
+#[derive(Debug, Clone)]
 pub(crate) struct Actor {
     id: Option<UserId>,
     name: String,
@@ -73,7 +73,7 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Whoever has a shell on the server.
+    /// Returns the actor for a command that is run in a shell on the server.
     pub fn command_line() -> Self {
         Self {
             id: None,
@@ -84,7 +84,7 @@ impl Actor {
         }
     }
 
-    /// The schedule that deletes what has been kept long enough.
+    /// Returns the actor for the schedule that deletes old data.
     pub fn retention() -> Self {
         Self {
             id: None,
@@ -124,63 +124,85 @@ impl From<&Viewer> for Actor {
     }
 }
 
-/// Adds an event, in the transaction of what it is about where there is one.
+/// Adds an event. Pass the transaction that makes the change, if there is one.
 pub(crate) async fn record(
     database: impl PgExecutor<'_>,
     actor: impl Into<Actor>,
     event: Event<'_>,
 ) -> sqlx::Result<()> {
-    add(database, &actor.into(), event, false).await
+    record_each(database, &[(actor.into(), event)]).await
 }
 
-/// Adds an event about what has happened already. If that can't be done, the log has it.
+/// Adds several events. Pass the transaction that makes the changes.
+pub(crate) async fn record_each(
+    database: impl PgExecutor<'_>,
+    events: &[(Actor, Event<'_>)],
+) -> sqlx::Result<()> {
+    add(database, events, false).await
+}
+
+/// Adds an event about something that has already happened. If that fails, the event goes to the log.
 ///
-/// Refused accesses and downloads cost a client nothing to repeat, so the same one is added once a minute.
+/// Refused accesses and downloads cost a client nothing to repeat, so identical ones are added once a minute.
 pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_>) {
-    let actor = actor.into();
-    let is_cheap = matches!(event.kind, AuditKind::Access | AuditKind::Download);
-    if let Err(error) = add(pool, &actor, event, is_cheap).await {
-        tracing::error!(%error, ?actor, ?event, "an event could not be added to the audit");
+    let once_a_minute = matches!(event.kind, AuditKind::Access | AuditKind::Download);
+    let events = [(actor.into(), event)];
+    if let Err(error) = add(pool, &events, once_a_minute).await {
+        tracing::error!(%error, ?events, "an event could not be added to the audit");
     }
 }
 
-/// Adds an event, and says so in the log; with `once_a_minute`, unless the last minute has the same one. Only the latest
-/// 2,000 events of the kind are searched, which an index finds, however many there are.
+/// Adds events and logs them. With `once_a_minute`, skips events that equal one of the last minute. That search reads at
+/// most the latest 2,000 events of a kind, through an index, however many there are.
 async fn add(
     database: impl PgExecutor<'_>,
-    actor: &Actor,
-    event: Event<'_>,
+    events: &[(Actor, Event<'_>)],
     once_a_minute: bool,
 ) -> sqlx::Result<()> {
+    fn column<'a, T>(
+        events: &'a [(Actor, Event<'a>)],
+        value: impl Fn(&'a Actor, &'a Event<'a>) -> T,
+    ) -> Vec<T> {
+        let values = events.iter().map(|(actor, event)| value(actor, event));
+        values.collect()
+    }
     let added = sqlx::query!(
         "insert into audit_events
              (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+         select kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail
+         from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[],
+                     $8::bigint[], $9::bigint[], $10::text[])
+             as new (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)
          where not $11 or not exists (
              select from (
                  select at, outcome, actor_id, address, user_id, job_id, detail
-                 from audit_events where kind = $1 order by id desc limit 2000
+                 from audit_events where kind = new.kind order by id desc limit 2000
              ) as latest
-             where at > now() - interval '1 minute' and outcome = $2
-                 and actor_id is not distinct from $3 and address is not distinct from $7
-                 and user_id is not distinct from $8 and job_id is not distinct from $9
-                 and detail is not distinct from $10
+             where at > now() - interval '1 minute' and latest.outcome = new.outcome
+                 and latest.actor_id is not distinct from new.actor_id
+                 and latest.address is not distinct from new.address
+                 and latest.user_id is not distinct from new.user_id
+                 and latest.job_id is not distinct from new.job_id
+                 and latest.detail is not distinct from new.detail
          )",
-        event.kind.as_str(),
-        event.outcome.as_str(),
-        actor.id.map(UserId::get),
-        actor.name,
-        actor.means,
-        actor.means_id,
-        actor.address,
-        event.user_id.map(UserId::get),
-        event.job_id.map(JobId::get),
-        event.detail,
+        &column(events, |_, event| event.kind.as_str()) as &[&str],
+        &column(events, |_, event| event.outcome.as_str()) as &[&str],
+        &column(events, |actor, _| actor.id.map(UserId::get)) as &[Option<i64>],
+        &column(events, |actor, _| actor.name.as_str()) as &[&str],
+        &column(events, |actor, _| actor.means) as &[&str],
+        &column(events, |actor, _| actor.means_id) as &[Option<i64>],
+        &column(events, |actor, _| actor.address.as_deref()) as &[Option<&str>],
+        &column(events, |_, event| event.user_id.map(UserId::get)) as &[Option<i64>],
+        &column(events, |_, event| event.job_id.map(JobId::get)) as &[Option<i64>],
+        &column(events, |_, event| event.detail) as &[Option<&str>],
         once_a_minute
     )
     .execute(database)
     .await?;
-    if added.rows_affected() > 0 {
+    if added.rows_affected() == 0 {
+        return Ok(());
+    }
+    for (actor, event) in events {
         tracing::info!(
             kind = event.kind.as_str(),
             outcome = event.outcome.as_str(),
@@ -198,9 +220,9 @@ async fn add(
     Ok(())
 }
 
-/// Deletes up to `limit` events that are more than `days` days old, oldest first. Returns how many it has deleted.
+/// Deletes up to `limit` events that are more than `days` days old, oldest first. Returns the number of deleted events.
 pub(crate) async fn delete_old(tx: &mut PgConnection, days: u64, limit: i64) -> sqlx::Result<u64> {
-    // By their ids, which an index has in order; times follow them closely enough.
+    // Ordered by id, for which there is an index. Ids follow the times closely enough.
     let deleted = sqlx::query!(
         "delete from audit_events where id in (
              select id from (select id, at from audit_events order by id limit $2) as oldest
@@ -214,20 +236,20 @@ pub(crate) async fn delete_old(tx: &mut PgConnection, days: u64, limit: i64) -> 
     Ok(deleted.rows_affected())
 }
 
-/// Which events are wanted.
+/// Selects events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AuditFilter {
-    /// Who acted, or whom it concerns.
+    /// The user who acted, or who is concerned.
     pub user_id: Option<UserId>,
     pub kind: Option<AuditKind>,
 }
 
 /// A page of events, newest first.
 pub struct AuditPage {
-    /// Its number, from 1.
+    /// The page number, from 1.
     pub page: u64,
     pub events: Vec<AuditEvent>,
-    /// On all pages.
+    /// The number of events on all pages.
     pub total: u64,
 }
 
@@ -235,7 +257,7 @@ impl AuditPage {
     pub const SIZE: u64 = 50;
 }
 
-/// Returns the page of this number, or the last one where there are fewer. For admins.
+/// Returns the page with this number, or the last one if there are fewer. Requires an admin.
 pub async fn page(
     backend: &Backend,
     viewer: &Viewer,
@@ -275,10 +297,10 @@ pub async fn page(
     })
 }
 
-/// Events that are read at a time.
+/// The number of events read at a time.
 const PIECE: i64 = 1000;
 
-/// Returns all events under the filter, oldest first, each as a line of JSON. For admins.
+/// Returns all events that match the filter, oldest first, each as a line of JSON. Requires an admin.
 pub async fn export(
     backend: &Backend,
     viewer: &Viewer,
@@ -287,7 +309,7 @@ pub async fn export(
     check_admin(&backend.pool, viewer, Act::Read).await?;
     note(&backend.pool, viewer, Event::done(AuditKind::ReadAudit)).await;
     let pool = backend.pool.clone();
-    // What comes in meanwhile would lengthen an export without end.
+    // Without this bound, new events could keep an export going forever.
     let last = sqlx::query_scalar!(r#"select coalesce(max(id), 0) as "last!" from audit_events"#)
         .fetch_one(&pool)
         .await?;

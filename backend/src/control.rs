@@ -1,8 +1,8 @@
-//! Start, pause, resume, cancel, retry.
+//! Starts, pauses, resumes, cancels and retries jobs.
 //!
-//! The job's row decides. Each command that changes something gives the job a new attempt number, and only
-//! work of the current attempt commits: the work of earlier ones is fenced off at once, whatever Temporal does with
-//! it and however late it wakes up. Ending its workflow only frees the workers sooner.
+//! The job's row decides. Each command that changes something assigns a new attempt number, and only work of the
+//! current attempt can commit. This fences off the work of earlier attempts at once, whatever Temporal does with it and
+//! however late it wakes up. Ending the workflow only frees the workers sooner.
 
 use std::collections::HashMap;
 
@@ -13,33 +13,34 @@ use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_job},
     audit::{self, Event},
+    database,
     jobs::{list, query, transition, usage},
     maintenance, processing, saved_formats,
+    starter::{self, Order},
     temporal::{Assignment, Attempt},
     traces,
 };
 
-/// Jobs that are given a command at the same time, of those that somebody has chosen together. Small files among them
-/// share a workflow.
+/// The number of jobs that a bulk command handles at the same time. Small files among them share a workflow.
 const COMMANDED_AT_ONCE: usize = 16;
 
-/// A job after a command.
+/// The result of a command.
 pub struct Commanded {
     pub job: Job,
-    /// Whether this command has changed it. Otherwise the same was asked for before.
+    /// Whether this command has changed the job. If not, an earlier command had the same effect.
     pub has_changed: bool,
 }
 
-/// Does what is asked for, and returns the job as it is then. However often a command comes, and from however many
-/// places at once, it takes effect once. `given` says how the file of a job that is started or retried is to be read. It
-/// adds to what was given before.
+/// Carries out a command and returns the job afterwards. The command takes effect once, however often and from however
+/// many clients it arrives. `given` says how to read the file of a job that is started or retried, and adds to what was
+/// given before.
 ///
 /// # Errors
 ///
-/// [`Error::Conflict`] when the job's state forbids it, or `given` comes too late; [`Error::Invalid`] when the user has no
-/// saved format of the given name; [`Error::QuotaExceeded`] when as many of the user's jobs are being processed as may be;
-/// [`Error::Unavailable`] when Temporal doesn't take a job that is to run. Then nothing
-/// has changed.
+/// Returns [`Error::Conflict`] if the job's state forbids the command or `given` comes too late, [`Error::Invalid`] if
+/// the user has no saved format with the given name, [`Error::QuotaExceeded`] if the user already has the maximum
+/// number of jobs in progress, and [`Error::Unavailable`] if Temporal doesn't accept a job that has to run. After an
+/// error nothing has changed.
 pub async fn command(
     backend: &Backend,
     viewer: &Viewer,
@@ -48,7 +49,7 @@ pub async fn command(
     given: &GivenFormat,
 ) -> Result<Commanded> {
     let (backend, viewer, given) = (backend.clone(), viewer.clone(), given.clone());
-    // Whoever asked may go away in the middle: the change would be made, and missing in the audit.
+    // In a task of its own: if the client disconnected halfway, the change would be made but missing from the audit.
     let obeyed = async move { obey(&backend, &viewer, job_id, command, &given).await };
     tokio::spawn(traces::in_current_spans(obeyed))
         .await
@@ -82,6 +83,7 @@ async fn obey(
             }
             Err(forbidden) => return Err(Error::Conflict(forbidden.to_string())),
         };
+        let event = Event::done(kind_of(command)).of_job(job.state.user_id, job_id);
         let changed = match status {
             JobStatus::Processing => {
                 if job.state.status != JobStatus::Paused
@@ -90,21 +92,32 @@ async fn obey(
                 {
                     continue;
                 }
-                run(backend, &job).await?
+                let order = Order {
+                    attempt: current.next(),
+                    actor: viewer.into(),
+                    event,
+                };
+                run(backend, &job, order).await?
             }
             status => {
-                let stopped = transition::stop(&backend.pool, current, status);
-                let stopped = traces::statement("update", "jobs", stopped).await?;
+                let stop = async {
+                    let mut tx = database::begin(&backend.pool).await?;
+                    let stopped = transition::stop(&mut tx, current, status).await?;
+                    if stopped.is_some() {
+                        audit::record(&mut *tx, viewer, event).await?;
+                    }
+                    tx.commit().await?;
+                    Result::Ok(stopped)
+                };
+                let stopped = traces::statement("update", "jobs", stop).await?;
                 if stopped.is_some() {
                     backend.temporal.terminate_soon(current, status);
                 }
                 stopped
             }
         };
-        // Without a change somebody else was faster: see what the command means now.
+        // Without a change, somebody else was faster. Check again what the command means now.
         if let Some(job) = changed {
-            let event = Event::done(kind_of(command)).of_job(job.state.user_id, job_id);
-            audit::note(&backend.pool, viewer, event).await;
             return Ok(Commanded {
                 job,
                 has_changed: true,
@@ -113,16 +126,16 @@ async fn obey(
     }
 }
 
-/// What became of a job among several that were given the same command.
+/// The result of a bulk command for one job.
 pub struct Outcome {
     pub job_id: JobId,
-    /// Of the file; `None` without such a job.
+    /// The name of the file, or `None` if there is no such job.
     pub filename: Option<String>,
     /// Whether the command has changed the job.
     pub has_changed: Result<bool>,
 }
 
-/// Gives each of these jobs the same command. What becomes of one doesn't touch the others.
+/// Sends the same command to each of these jobs. They succeed or fail independently.
 pub async fn command_each(
     backend: &Backend,
     viewer: &Viewer,
@@ -162,7 +175,7 @@ fn kind_of(command: Command) -> AuditKind {
     }
 }
 
-/// Whether all of `given` was given before.
+/// Returns whether everything in `given` was given before.
 async fn is_given(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool> {
     if given.is_empty() {
         return Ok(true);
@@ -173,7 +186,7 @@ async fn is_given(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<b
     Ok(is_chosen && given.format.apply(&before.format.0) == before.format.0)
 }
 
-/// The saved format that is given by its name.
+/// Returns the saved format that `given` names.
 async fn chosen(
     backend: &Backend,
     job: &Job,
@@ -189,7 +202,7 @@ async fn chosen(
     }
 }
 
-/// Notes what is given about the job's file. Returns whether the job is still in this attempt.
+/// Stores what is given about the job's file. Returns whether the job is still in this attempt.
 async fn give(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool> {
     let saved = chosen(backend, job, given).await?;
     let before = query::file_format(&backend.pool, job.id).await?.format.0;
@@ -197,39 +210,43 @@ async fn give(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool>
     transition::give_format(&backend.pool, Attempt::of(job), &format, saved).await
 }
 
-/// Starts the job's next attempt. Temporal takes the workflow first, and only then does the job look started. If this
-/// process dies in between, the workflow's first step does the rest.
-async fn run(backend: &Backend, job: &Job) -> Result<Option<Job>> {
-    // The change itself makes sure of it; nothing is to be started in vain.
+/// Starts the job's next attempt. Temporal accepts the workflow first, and only then does the job appear as started. If
+/// this process dies in between, the first step of the workflow does the rest.
+async fn run(backend: &Backend, job: &Job, order: Order) -> Result<Option<Job>> {
+    // The transition checks this too. Checking early avoids a workflow that can do nothing.
     usage::check_start(&backend.pool, job.state.user_id, &backend.quotas).await?;
-    let next = Attempt::of(job).next();
     let is_small =
-        processing::is_small(job.bytes) && query::may_go_whole(&backend.pool, job.id).await?;
+        processing::is_small(job.bytes) && query::fits_one_step(&backend.pool, job.id).await?;
     let begun = if is_small {
-        backend.starter.start(next).await?
+        backend.starter.start(order.clone()).await?
     } else {
         let assignment = Assignment {
-            attempt: next,
+            attempt: order.attempt,
             bytes: job.bytes,
         };
         backend.temporal.start(assignment).await?;
-        transition::begin(&backend.pool, &backend.quotas, &[next], None)
+        let orders = std::slice::from_ref(&order);
+        starter::begin(&backend.pool, &backend.quotas, orders, None)
             .await?
             .pop()
     };
     if job.state.run > 0 {
-        // What an earlier attempt has left.
+        // Remove the results of an earlier attempt.
         maintenance::sweep_soon(&backend.pool, &backend.storage);
     }
     match begun {
         Some(job) => Ok(Some(job)),
-        None => begun_by_its_workflow(backend, next).await,
+        None => begun_by_its_workflow(backend, order).await,
     }
 }
 
-/// The job if its workflow was faster and has let this attempt begin, which may even be over.
-async fn begun_by_its_workflow(backend: &Backend, attempt: Attempt) -> Result<Option<Job>> {
-    let job = query::get(&backend.pool, attempt.job_id).await?;
+/// Returns the job if its workflow was faster and has already begun, or even finished, this attempt.
+async fn begun_by_its_workflow(backend: &Backend, order: Order) -> Result<Option<Job>> {
+    let job = query::get(&backend.pool, order.attempt.job_id).await?;
     let stopped = matches!(job.state.status, JobStatus::Paused | JobStatus::Cancelled);
-    Ok((Attempt::of(&job) == attempt && !stopped).then_some(job))
+    if Attempt::of(&job) != order.attempt || stopped {
+        return Ok(None);
+    }
+    audit::note(&backend.pool, order.actor, order.event).await;
+    Ok(Some(job))
 }

@@ -10,18 +10,17 @@ use sqlx::{
 
 use crate::BackendConfig;
 
-/// How long a start waits for a Postgres that doesn't answer yet.
+/// How long startup waits for a PostgreSQL that doesn't answer yet.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Settings of each session. The first are about a process of ours that is frozen or cut off from Postgres:
-/// nobody must wait for its locks for long. Its work is done again elsewhere, and what it hasn't committed
-/// doesn't count.
+/// Session settings. The first ones are for a process that is frozen or cut off from PostgreSQL: nobody should wait for
+/// its locks for long. Another process repeats its work, and nothing that it hasn't committed counts.
 const SESSION: [(&str, &str); 5] = [
     ("idle_in_transaction_session_timeout", "10s"),
     ("tcp_keepalives_idle", "10"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
-    // Not for our statements, which are short: compiling one takes longer than running it.
+    // Our statements are short: compiling one takes longer than running it.
     ("jit", "off"),
 ];
 
@@ -63,14 +62,14 @@ pub(crate) async fn connect(
 
 /// Begins a transaction.
 ///
-/// It begins in a task of its own, so that it does so to the end if the caller is dropped: sqlx 0.8 doesn't roll back a
-/// transaction that was dropped while it began. Its connection would go back to the pool, and what the next one does with
-/// it, and takes for committed, would be part of that transaction.
+/// Runs in a task of its own, so that `begin` completes even if the caller is dropped. sqlx 0.8 doesn't roll back a
+/// transaction that was dropped while it began. Its connection would return to the pool, and whatever the next user
+/// does and believes to be committed would be part of that transaction.
 pub(crate) async fn begin(pool: &PgPool) -> sqlx::Result<PgTransaction<'static>> {
     in_own_task(pool, |pool| async move { pool.begin().await }).await
 }
 
-/// Begins a transaction that sees one state of the database throughout, and changes nothing. As [`begin`].
+/// Begins a read-only transaction that sees a single snapshot of the database. Cancellation-safe like [`begin`].
 pub(crate) async fn begin_snapshot(pool: &PgPool) -> sqlx::Result<PgTransaction<'static>> {
     const SNAPSHOT: &str = "begin isolation level repeatable read read only";
     in_own_task(pool, |pool| async move { pool.begin_with(SNAPSHOT).await }).await
@@ -88,7 +87,7 @@ where
         .unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
-/// sqlx itself takes a URL of any scheme for PostgreSQL's.
+/// Parses a PostgreSQL URL. sqlx itself accepts any scheme.
 fn parse_url(url: &str) -> anyhow::Result<PgConnectOptions> {
     url.split_once("://")
         .filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
@@ -121,7 +120,7 @@ mod tests {
         let url = std::env::var("DATABASE_URL").expect("script/test sets DATABASE_URL");
         let pool = PgPoolOptions::new().max_connections(1);
         let pool = pool.connect(&url).await.unwrap();
-        // Which poll sends the statement, and whether the answer is there at once, is a matter of luck.
+        // Which poll sends the statement, and whether its response is already there, is up to chance.
         for polls in (1..=6).cycle().take(300) {
             let mut begin = Box::pin(begin(pool.clone()));
             let mut polled = 0;
@@ -134,7 +133,7 @@ mod tests {
             })
             .await;
             drop(begin);
-            // Twice: a `begin` in its own task may come after the first.
+            // Twice, because a `begin` in its own task may arrive after the first check.
             for _ in 0..2 {
                 let outside = sqlx::raw_sql("savepoint outside").execute(&pool).await;
                 let Err(error) = outside else { return true };
@@ -149,12 +148,12 @@ mod tests {
     async fn a_dropped_begin_leaves_no_transaction_open() {
         assert!(!leaks_transaction(|pool| async move { begin(&pool).await }).await);
         assert!(!leaks_transaction(|pool| async move { begin_snapshot(&pool).await }).await);
-        // Once this fails, sqlx rolls back by itself: `in_own_task` can go.
+        // Once this fails, sqlx rolls back by itself and `in_own_task` can go.
         assert!(leaks_transaction(|pool| async move { pool.begin().await }).await);
     }
 
     #[test]
-    fn only_urls_of_postgresql() {
+    fn only_postgresql_urls_are_accepted() {
         assert!(parse_url("postgres://localhost/x").is_ok());
         assert!(parse_url("postgresql://me:secret@[::1]:5433/x").is_ok());
         for url in ["mysql://localhost/x", "localhost", "", "postgres://:x:/"] {

@@ -14,8 +14,8 @@ use crate::{
     users,
 };
 
-/// Deletes a job with its rows and its file, which vanish at once and are removed in the background.
-/// Work under way for it ends by itself: without its job it can't commit.
+/// Deletes a job with its rows and its file. They disappear at once and are removed in the background. Work in progress
+/// ends by itself, because it can't commit without its job.
 pub async fn delete_job(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<()> {
     check_job(&backend.pool, viewer, job_id, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
@@ -33,7 +33,8 @@ pub async fn delete_job(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Re
     Ok(())
 }
 
-/// Deletes those of these jobs that are there and that the viewer may see, as [`delete_job`] does, and returns how many.
+/// Deletes those of the jobs that exist and that the viewer may see, as [`delete_job`] does. Returns the number of
+/// deleted jobs.
 pub async fn delete_jobs(backend: &Backend, viewer: &Viewer, job_ids: &[JobId]) -> Result<usize> {
     check_change(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
@@ -50,17 +51,18 @@ pub async fn delete_jobs(backend: &Backend, viewer: &Viewer, job_ids: &[JobId]) 
     Ok(count)
 }
 
-/// Deletes the user with all jobs, rows and files. Work under way for them ends by itself: without
-/// its job it can't commit. Sessions and API tokens end. For admins; fails with [`Error::Conflict`] for the last one.
+/// Deletes a user with all their jobs, rows and files, and ends their sessions and API tokens. Work in progress ends by
+/// itself, because it can't commit without its job. Fails with [`Error::Conflict`] for the last admin. Requires an
+/// admin.
 pub async fn delete_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
-    // Of others, members don't know.
+    // Members must not learn of other users.
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     check_admin(&backend.pool, viewer, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
     if viewer.account().is_some() {
         accounts::keep_an_admin(&mut tx, user_id).await?;
     }
-    // Locks the user first: an upload that ends now waits, and then finds no user.
+    // Locks the user first. An upload that finishes now waits, and then finds no user.
     users::lock(&mut tx, user_id).await?;
     let job_ids = query::lock_of_user(&mut tx, user_id).await?;
     let deleted = transition::delete(&mut tx, &job_ids).await?;
@@ -74,8 +76,7 @@ pub async fn delete_user(backend: &Backend, viewer: &Viewer, user_id: UserId) ->
     Ok(())
 }
 
-/// Begins to remove what deleted jobs have left, and ends their workflows. The deletion stands, whatever
-/// becomes of this.
+/// Starts to remove the data of deleted jobs and ends their workflows. The deletion stands even if this fails.
 fn clean_up(backend: &Backend, deleted: Vec<Attempt>) {
     maintenance::sweep_soon(&backend.pool, &backend.storage);
     let temporal = backend.temporal.clone();

@@ -1,7 +1,7 @@
 //! The deletion queue: every query on the table `removals`.
 //!
-//! That something is to be removed is recorded in the transaction that makes it invisible, so a process that dies leaves
-//! nothing behind for good. `maintenance::sweep` removes it.
+//! An entry is added in the transaction that makes its data invisible, so that a process that dies leaves nothing
+//! behind for good. `maintenance::sweep` removes the data.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -10,17 +10,17 @@ use tokio::time::interval;
 
 use crate::Result;
 
-/// How long a file that is being written is left alone after its writer was last heard of.
+/// How long a file that is being written is protected after its writer last renewed the lease.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// A removal that is due.
-pub(crate) struct Removal {
+/// An entry whose data can be removed now.
+pub(crate) struct Entry {
     pub id: i64,
     pub storage_key: Option<String>,
     pub result_id: Option<i64>,
 }
 
-/// Records that the file under `key` is an orphan unless [`keep_file`] says otherwise.
+/// Queues the file under `key` as an orphan, unless [`keep_file`] takes it back before the lease ends.
 pub(crate) async fn expect_file(database: impl PgExecutor<'_>, key: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into removals (storage_key, due_at) values ($1, now() + $2 * interval '1 second')
@@ -33,7 +33,7 @@ pub(crate) async fn expect_file(database: impl PgExecutor<'_>, key: &str) -> sql
     Ok(())
 }
 
-/// Does what writes the file under `key`, and keeps it from being taken for an orphan meanwhile.
+/// Runs `writing`, which writes the file under `key`, and renews the file's lease meanwhile.
 pub(crate) async fn while_writing<T>(
     pool: &PgPool,
     key: &str,
@@ -41,13 +41,13 @@ pub(crate) async fn while_writing<T>(
 ) -> T {
     tokio::pin!(writing);
     let mut lease = interval(LEASE / 4);
-    // The first tick is at once.
+    // The first tick would be immediate.
     lease.reset();
     loop {
         tokio::select! {
             written = &mut writing => return written,
             _ = lease.tick() => {
-                // Where it fails, the next one may succeed.
+                // If renewal fails, the next one may succeed.
                 if let Err(error) = expect_file(pool, key).await {
                     tracing::warn!(%error, "the lease of a file that is being written could not be renewed");
                 }
@@ -56,9 +56,9 @@ pub(crate) async fn while_writing<T>(
     }
 }
 
-/// Takes back [`expect_file`], in the transaction that makes the file part of a job.
+/// Undoes [`expect_file`], in the transaction that adds the file to a job.
 ///
-/// Fails when the lease has run out and somebody has begun to remove the file.
+/// Fails if the lease has expired and somebody has begun to remove the file.
 pub(crate) async fn keep_file(tx: &mut PgConnection, key: &str) -> Result<()> {
     let kept = sqlx::query!("delete from removals where storage_key = $1", key)
         .execute(tx)
@@ -66,10 +66,10 @@ pub(crate) async fn keep_file(tx: &mut PgConnection, key: &str) -> Result<()> {
     if kept.rows_affected() == 1 {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the file was given up meanwhile").into())
+    Err(anyhow::anyhow!("the lease of the file has expired").into())
 }
 
-/// Makes the removal of the file under `key` due.
+/// Queues the file under `key` for removal now.
 pub(crate) async fn discard_file(pool: &PgPool, key: &str) {
     let due = sqlx::query!(
         "update removals set due_at = now() where storage_key = $1",
@@ -78,11 +78,11 @@ pub(crate) async fn discard_file(pool: &PgPool, key: &str) {
     .execute(pool)
     .await;
     if let Err(error) = due {
-        tracing::debug!(%error, "a file that nobody needs is removed when its lease has run out");
+        tracing::debug!(%error, "an orphaned file stays until its lease expires");
     }
 }
 
-/// Has these files removed, which belong to nothing.
+/// Queues these files, which nothing refers to, for removal.
 pub(crate) async fn remove_unknown(
     database: impl PgExecutor<'_>,
     keys: &HashSet<String>,
@@ -98,10 +98,10 @@ pub(crate) async fn remove_unknown(
     Ok(())
 }
 
-/// A removal that is due and that nobody else is at, locked.
-pub(crate) async fn next(tx: &mut PgConnection) -> sqlx::Result<Option<Removal>> {
+/// Returns and locks an entry that can be removed now and that no other process is handling.
+pub(crate) async fn next(tx: &mut PgConnection) -> sqlx::Result<Option<Entry>> {
     sqlx::query_as!(
-        Removal,
+        Entry,
         "select id, storage_key, result_id from removals where due_at <= now()
          order by id limit 1 for update skip locked"
     )
@@ -109,7 +109,7 @@ pub(crate) async fn next(tx: &mut PgConnection) -> sqlx::Result<Option<Removal>>
     .await
 }
 
-/// How many removals are due.
+/// Returns the number of entries that can be removed now.
 pub(crate) async fn due(database: impl PgExecutor<'_>) -> sqlx::Result<u64> {
     let due =
         sqlx::query_scalar!(r#"select count(*) as "count!" from removals where due_at <= now()"#)
@@ -125,7 +125,7 @@ pub(crate) async fn done(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Has it tried again in a minute. The others must not wait for it.
+/// Postpones an entry by a minute, so that the others don't wait for it.
 pub(crate) async fn put_off(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
     sqlx::query!(
         "update removals set due_at = now() + interval '1 minute' where id = $1",

@@ -1,4 +1,4 @@
-//! A job for those who have no file at hand.
+//! Creates a demonstration job for users without a file at hand.
 
 use std::{convert::Infallible, fmt::Write, future};
 
@@ -14,12 +14,12 @@ use crate::{
 };
 
 const FILENAME: &str = "demo.csv";
-/// Enough that the progress can be seen.
+/// Enough rows for the progress to be visible.
 const ROWS: u32 = 200_000;
 const ROWS_PER_PIECE: u32 = 5_000;
 
-/// Uploads a file with problems of many kinds for the user and starts it. Where Temporal doesn't take it, or as many jobs
-/// are running as the user may have, it stays pending, to be started by hand.
+/// Uploads a file with many kinds of errors for the user and starts it. If Temporal doesn't accept the job, or the user
+/// already has the maximum number of jobs running, it stays pending and can be started by hand.
 pub async fn create_job(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Job> {
     let pieces = (0..ROWS).step_by(ROWS_PER_PIECE as usize).map(piece);
     let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
@@ -43,14 +43,14 @@ pub async fn create_job(backend: &Backend, viewer: &Viewer, user_id: UserId) -> 
     }
 }
 
-/// Some rows from number `first` on, and the header before the first of all.
+/// Returns some rows, starting with number `first`, and the header before the very first.
 fn piece(first: u32) -> String {
     let mut text = String::new();
     if first == 0 {
         text += "transaction_id,amount,date,description\n";
     }
     for row in first..first + ROWS_PER_PIECE {
-        // Writing to a string doesn't fail.
+        // Writing to a string can't fail.
         let _ = writeln!(text, "{}", line(row));
     }
     text

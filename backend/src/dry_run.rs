@@ -1,4 +1,4 @@
-//! Checks a file without storing anything: what a job would say of it.
+//! Checks a file without storing anything, with the result that a job would have.
 
 use container::{Kind, Refusal, sniff};
 use domain::{Decision, Format, InvalidField, Problems, Question};
@@ -11,37 +11,37 @@ use validator::{
 
 use crate::{Error, Result};
 
-/// What a job would say of a file.
+/// The result that a job would have for a file.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DryRun {
-    /// How the file is read. Until that can be decided, what is given.
+    /// How the file is read. Before that can be decided, the format as given.
     pub format: Format,
-    /// Why it is read so.
+    /// Why the file is read this way.
     pub decisions: Vec<Decision>,
-    /// What must be answered before the file can be read.
+    /// Questions that must be answered before the file can be read.
     pub questions: Vec<Question>,
     /// Why a job would fail, as a sentence.
     pub error: Option<String>,
-    /// The same for programs.
+    /// The code of `error`, for programs.
     pub error_code: Option<String>,
     pub total_records: u64,
     pub valid_records: u64,
     pub invalid_records: u64,
     pub suspicious_records: u64,
     pub ignored_records: u64,
-    /// How many rows have each kind of error.
+    /// The number of rows with each kind of error.
     #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub problems: Problems,
     /// The first rows with each kind of error.
     pub examples: Vec<Example>,
 }
 
-/// Checks the whole content of a file as a job would. Nothing is stored.
+/// Checks the whole content of a file as a job would. Stores nothing.
 ///
 /// # Errors
 ///
-/// Returns [`Error::Invalid`] for an archive or a workbook: only a job unpacks and converts.
+/// Returns [`Error::Invalid`] for an archive or a workbook, which only a job can unpack or convert.
 pub async fn run(content: Vec<u8>, format: Format) -> Result<DryRun> {
     let kind = sniff(&content);
     if kind.is_packed() || kind.is_workbook() {

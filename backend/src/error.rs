@@ -1,5 +1,5 @@
-//! The one error of all use cases. Its variants are what a caller can act on; `Display` of all but
-//! [`Error::Internal`] is a sentence for people.
+//! The single error type of all use cases. Each variant is something a caller can act on. `Display` is a sentence for
+//! people, except for [`Error::Internal`].
 
 use std::io;
 
@@ -7,11 +7,11 @@ use domain::InvalidField;
 
 use crate::storage::ReadError;
 
-/// What is said of a job whose file can't be read any more.
+/// Shown for a job whose file is missing from the storage.
 const FILE_MISSING: &str = "The job's file is no longer in the storage, so its rows can't be read. Upload the \
                                        file again, or ask your administrator to restore it.";
 
-/// The same of a file that isn't what was uploaded.
+/// Shown for a job whose file differs from what was uploaded.
 const FILE_CHANGED: &str = "The job's file in the storage has changed since it was uploaded, so its rows can't be read. \
                             Upload the file again, or ask your administrator to restore it.";
 
@@ -19,29 +19,29 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// `User` or `Job`. What belongs to somebody else is not found either.
+    /// `User` or `Job`. Also returned for data of other users.
     #[error("{0} not found")]
     NotFound(&'static str),
-    /// The viewer may see it, and may not do it.
+    /// The viewer may see it but not do this.
     #[error("{0}")]
     Forbidden(String),
-    /// The state of things forbids it.
+    /// The current state forbids it.
     #[error("{0}")]
     Conflict(String),
-    /// The user has as much as they may have.
+    /// The user has reached a quota.
     #[error("{0}")]
     QuotaExceeded(String),
     #[error("{0}")]
     Invalid(InvalidField),
-    #[error("The file is larger than {limit} bytes, the most that is accepted here.")]
+    #[error("The file is larger than the maximum of {limit} bytes.")]
     TooLarge { limit: u64 },
-    /// What came from the caller broke off or is malformed.
+    /// The upload broke off or is malformed.
     #[error("{0}")]
     BadUpload(String),
-    /// A service behind us doesn't answer; trying again later can help.
+    /// A service that we depend on doesn't respond. Retrying later can help.
     #[error("{0}")]
     Unavailable(String),
-    /// Anything else: to be logged once, where it is answered, and never shown.
+    /// Anything else. Log it once, where the response is made, and never show it.
     #[error("internal error")]
     Internal(#[source] anyhow::Error),
 }
@@ -56,7 +56,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if is_cancelled(&error) {
             tracing::warn!(%error, "PostgreSQL took too long");
-            let sentence = "The database takes too long to answer. Try again in a moment.";
+            let sentence = "The database is taking too long to respond. Try again in a moment.";
             return Self::Unavailable(sentence.to_owned());
         }
         let Some(sentence) = outage(&error) else {
@@ -70,14 +70,14 @@ impl From<sqlx::Error> for Error {
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         match error {
-            // What a store that is away, or refuses to serve, comes to once the retries are used up.
+            // A store that is unreachable or refuses to serve, after all retries.
             object_store::Error::Generic { .. } => {
                 tracing::warn!(%error, "the file storage can't be used");
-                let sentence = disk_trouble(&error)
+                let sentence = disk_error(&error)
                     .unwrap_or("The file storage can't be reached. Try again in a moment.");
                 Self::Unavailable(sentence.to_owned())
             }
-            // As after a restore of a database and files of different moments.
+            // Happens after the database and the files are restored from different backups.
             object_store::Error::NotFound { path, .. } => {
                 tracing::error!(path, "a job's file is missing from the storage");
                 Self::Unavailable(FILE_MISSING.to_owned())
@@ -105,7 +105,8 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-/// Says what is the matter if PostgreSQL is away, starting, stopping, full or read-only, rather than at odds with us.
+/// Returns what is wrong if PostgreSQL is unreachable, starting, shutting down, full or read-only. `None` for other
+/// errors, which are ours.
 fn outage(error: &sqlx::Error) -> Option<&'static str> {
     const AWAY: &str = "The database can't be reached. Try again in a moment.";
     let code = match error {
@@ -120,8 +121,8 @@ fn outage(error: &sqlx::Error) -> Option<&'static str> {
         "25006" => Some(
             "The database is read-only at the moment, so nothing can be changed. Try again later.",
         ),
-        "53100" => Some("The database has no room left. Tell your administrator."),
-        // "Connection exception", "insufficient resources"; the server is being shut down, or not up yet.
+        "53100" => Some("The database is full. Tell your administrator."),
+        // Classes 08 (connection exception), 53 (insufficient resources) and 57P (shutting down or not yet started).
         code if ["08", "53", "57P"]
             .iter()
             .any(|class| code.starts_with(class)) =>
@@ -132,8 +133,8 @@ fn outage(error: &sqlx::Error) -> Option<&'static str> {
     }
 }
 
-/// Says what is the matter with a disk that takes no more.
-fn disk_trouble(error: &object_store::Error) -> Option<&'static str> {
+/// Returns what is wrong if a disk is full.
+fn disk_error(error: &object_store::Error) -> Option<&'static str> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<io::Error>().map(io::Error::kind) {
@@ -149,7 +150,7 @@ fn disk_trouble(error: &object_store::Error) -> Option<&'static str> {
     None
 }
 
-/// Whether PostgreSQL has ended the statement, as after `statement_timeout`.
+/// Returns whether PostgreSQL cancelled the statement, for example after `statement_timeout`.
 fn is_cancelled(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
@@ -157,7 +158,7 @@ fn is_cancelled(error: &sqlx::Error) -> bool {
         .is_some_and(|code| code == "57014")
 }
 
-/// Whether `error` is the violation of the constraint or unique index of this name.
+/// Returns whether `error` violates the constraint or unique index with this name.
 pub(crate) fn violates(error: &sqlx::Error, constraint: &str) -> bool {
     error
         .as_database_error()
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_said() {
+    fn a_full_disk_has_its_own_message() {
         for (kind, word) in [
             (io::ErrorKind::StorageFull, "full"),
             (io::ErrorKind::QuotaExceeded, "full"),

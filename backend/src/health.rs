@@ -1,4 +1,4 @@
-//! Whether what Batchline works with answers.
+//! Readiness: whether PostgreSQL, Temporal and the storage respond.
 
 use std::{
     sync::Arc,
@@ -10,32 +10,33 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{Backend, database};
 
-/// How long each part may take to answer.
+/// How long each service may take to respond.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long an answer is good for. However many ask, the parts are asked this often at most.
+/// How long a result is cached. However many clients request it, each service is checked at most this often.
 const FRESH: Duration = Duration::from_secs(1);
 
 const OK: &str = "ok";
 
-/// What each part has answered.
+/// The result of the check of each service.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Readiness {
-    /// `ok`, or `unavailable` when a part doesn't answer.
+    /// `ok`, or `unavailable` if a service doesn't respond.
     pub status: &'static str,
-    /// `ok` or a short reason, as for the others. Never what the part itself has said, as anybody may ask.
+    /// `ok` or a short reason; the same holds for the others. Never the service's own error, because anybody may see
+    /// this.
     pub postgres: &'static str,
     pub temporal: &'static str,
     pub storage: &'static str,
 }
 
 impl Readiness {
-    /// Whether every part answers.
+    /// Returns whether every service responds.
     pub fn is_ready(&self) -> bool {
         self.parts().into_iter().all(|(_, answers)| answers)
     }
 
-    /// Returns the name of each part, and whether it answers.
+    /// Returns the name of each service, and whether it responds.
     pub fn parts(&self) -> [(&'static str, bool); 3] {
         [
             ("postgres", self.postgres == OK),
@@ -45,12 +46,12 @@ impl Readiness {
     }
 }
 
-/// The latest answer, and when it came.
+/// The latest result, and when it was obtained.
 pub(crate) type LatestReadiness = Arc<Mutex<Option<(Instant, Readiness)>>>;
 
-/// Asks PostgreSQL, Temporal and the storage. Returns within some seconds, whatever hangs.
+/// Checks PostgreSQL, Temporal and the storage. Returns within a few seconds, even if one of them hangs.
 pub async fn readiness(backend: &Backend) -> Readiness {
-    // In a task of its own: who no longer waits for the answer doesn't keep others from it.
+    // Runs in a task of its own, so that a client that disconnects doesn't cancel the check for others.
     let asked = tokio::spawn(ask(backend.clone())).await;
     asked.unwrap_or_else(|error| {
         tracing::error!(%error, "a health check panicked");

@@ -1,5 +1,5 @@
-//! Which names a program of ours answers to. A page whose name an attacker points at this machine (DNS rebinding) names
-//! itself in `Host`, so whoever names a host that is not ours is refused.
+//! The host names that a process accepts. In a DNS rebinding attack, a page whose name points at this machine sends
+//! that name in `Host`, so requests with foreign names are refused.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-/// A parsed `Host` (RFC 9112, 3.2).
+/// A parsed `Host` header (RFC 9112, section 3.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     name: Name,
@@ -18,12 +18,13 @@ pub struct Host {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Name {
     Address(IpAddr),
-    /// In lower case, without the dot that may end it.
+    /// In lower case, without a trailing dot.
     Domain(String),
 }
 
 impl Host {
-    /// Returns nothing for text that names no host. White space, user names and percent signs are malformed here.
+    /// Parses a host. Returns `None` for text that names no host. White space, user names and percent signs are
+    /// malformed here.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, port) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -48,19 +49,19 @@ impl Host {
         Some(Self { name, port })
     }
 
-    /// Whether it names the machine that the browser runs on.
+    /// Returns whether the host is the machine that the browser runs on.
     pub fn is_loopback(&self) -> bool {
         self.name.is_loopback()
     }
 
-    /// Returns the address of this host at the port `other`, if the request came straight to the port `reached`. Behind a
-    /// proxy that listens on another port, the address isn't known.
+    /// Returns the address of this host at the port `other`, if the request arrived directly at the port `reached`.
+    /// Returns `None` behind a proxy that listens on another port, because the address isn't known.
     pub fn at_other_port(&self, reached: u16, other: u16) -> Option<String> {
         (self.port == Some(reached)).then(|| format!("http://{}:{other}/", self.name))
     }
 
-    /// Returns the origin of its pages where people sign in, such as `https://batchline.example.com`: with HTTPS, without
-    /// which browsers keep no session, and with HTTP on a loopback address.
+    /// Returns the origin of the pages for signing in, such as `https://batchline.example.com`. It uses HTTPS, without
+    /// which browsers keep no session, except on loopback addresses.
     pub fn origin(&self) -> String {
         let scheme = match self.is_loopback() {
             true => "http",
@@ -72,14 +73,14 @@ impl Host {
         }
     }
 
-    /// Whether a page of this origin, such as `http://localhost:3000`, came from this host.
+    /// Returns whether a page of this origin, such as `http://localhost:3000`, came from this host.
     pub fn is_of_origin(&self, origin: &str) -> bool {
         let (default_port, rest) = match origin.split_once("://") {
             Some(("http", rest)) => (80, rest),
             Some(("https", rest)) => (443, rest),
             _ => return false,
         };
-        // The scheme says which port is meant where none is named.
+        // Without a port, the scheme determines it.
         Self::parse(rest).is_some_and(|other| {
             other.name == self.name
                 && other.port.unwrap_or(default_port) == self.port.unwrap_or(default_port)
@@ -100,7 +101,8 @@ impl Name {
                     .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         };
         let last = name.rsplit('.').next()?;
-        // What ends in a number is an address (https://url.spec.whatwg.org/#ends-in-a-number-checker), and this is none.
+        // A name that ends in a number would have to be an address
+        // (https://url.spec.whatwg.org/#ends-in-a-number-checker).
         let ends_in_number = last.bytes().all(|byte| byte.is_ascii_digit());
         (name.len() <= 253 && name.split('.').all(is_label) && !ends_in_number)
             .then(|| Self::Domain(name.to_ascii_lowercase()))
@@ -124,7 +126,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The hosts that are served besides the loopback names and the address that a connection came to.
+/// The hosts to serve besides the loopback names and the address that a connection arrived at.
 #[derive(Debug, Clone, Default)]
 pub struct AllowedHosts(Arc<[Pattern]>);
 
@@ -132,24 +134,24 @@ pub struct AllowedHosts(Arc<[Pattern]>);
 enum Pattern {
     /// `*`
     Any,
-    /// `batchline.example.com`, or with a port.
+    /// `batchline.example.com`, with or without a port.
     Exactly(Host),
     /// `*.example.com`
     Below(String),
 }
 
-/// Why a request isn't served under the host that it names.
+/// Why a request is refused for its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostError {
     Missing,
     Repeated,
     Malformed,
-    /// It is not one of ours.
+    /// Not one of the allowed hosts.
     Foreign,
 }
 
 impl HostError {
-    /// The HTTP status (RFC 9112, 3.2; RFC 9110, 15.5.20).
+    /// Returns the HTTP status (RFC 9112, section 3.2; RFC 9110, section 15.5.20).
     pub const fn status(self) -> u16 {
         match self {
             Self::Missing | Self::Repeated | Self::Malformed => 400,
@@ -161,11 +163,11 @@ impl HostError {
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Missing => "The header Host is missing.",
-            Self::Repeated => "There is more than one header Host.",
-            Self::Malformed => "The header Host is malformed.",
+            Self::Missing => "The Host header is missing.",
+            Self::Repeated => "There is more than one Host header.",
+            Self::Malformed => "The Host header is malformed.",
             Self::Foreign => {
-                "This server doesn't answer to that host name. ALLOWED_HOSTS lists the names that it answers to."
+                "This server doesn't serve that host name. ALLOWED_HOSTS lists the names that it serves."
             }
         })
     }
@@ -190,8 +192,9 @@ impl Pattern {
 }
 
 impl AllowedHosts {
-    /// Returns the host that a request is for. `named` are the values of its headers `Host`, `target` is the host in its
-    /// request line, which counts if there is one (RFC 9112, 3.2.2). `local` is the address at which the connection arrived.
+    /// Returns the host that a request is for. `named` yields the values of its `Host` headers. `target` is the host in
+    /// the request line, which takes precedence (RFC 9112, section 3.2.2). `local` is the address that the connection
+    /// arrived at.
     pub fn check<'a>(
         &self,
         mut named: impl Iterator<Item = &'a [u8]>,
@@ -214,7 +217,7 @@ impl AllowedHosts {
         }
     }
 
-    /// `local` is the address at which the connection arrived.
+    /// Returns whether the host may be served. `local` is the address that the connection arrived at.
     pub fn allow(&self, host: &Host, local: IpAddr) -> bool {
         host.name.is_loopback()
             || host.name == Name::Address(local.to_canonical())
@@ -242,8 +245,8 @@ impl FromStr for AllowedHosts {
             .map(|host| {
                 Pattern::parse(host).ok_or_else(|| {
                     format!(
-                        "{host:?} is no host: use names such as batchline.example.com, *.example.com or 192.0.2.7, \
-                         with commas between them"
+                        "{host:?} isn't a host: use names such as batchline.example.com, *.example.com or 192.0.2.7, \
+                         separated by commas"
                     )
                 })
             })
@@ -298,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_and_the_own_address_are_allowed_and_what_is_listed() {
+    fn loopback_own_and_listed_hosts_are_allowed() {
         let local = IpAddr::from([10, 0, 0, 5]);
         let allows = |list: &str, host: &str| {
             let allowed: AllowedHosts = list.parse().unwrap();
@@ -353,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn people_sign_in_by_https_but_on_loopback_addresses() {
+    fn sign_in_uses_https_except_on_loopback_addresses() {
         for (host, origin) in [
             ("Batchline.example.com", "https://batchline.example.com"),
             (

@@ -1,9 +1,9 @@
 //! PostgreSQL, file storage, the Temporal client, and the use cases on top of them.
 //!
-//! **Invariants.** All SQL is in this crate. It knows no HTML, no workflow code, and of HTTP only what
-//! `monitoring` serves to operators: the server, the pages and the worker each call one function here and translate the
-//! result.
-//! Dependencies point down this list, and nobody below the entry points takes a [`Backend`]:
+//! **Invariants.** All SQL is in this crate. It knows no HTML and no workflow code, and no HTTP except what
+//! `monitoring` serves to operators. The server, the pages and the worker call one function here per use case and
+//! translate its result.
+//! Dependencies point down this list. Below the entry points, nothing takes a [`Backend`]:
 //!
 //! ```text
 //! entry points  uploads  control  users  versions  deletion  queries  quotas  reports  demo  results::{page, row, csv}   server and app
@@ -30,13 +30,13 @@ pub mod demo;
 pub mod dry_run;
 mod error;
 pub mod health;
+mod health_check;
 pub mod hosts;
 mod jobs;
 mod ledger;
 pub mod maintenance;
 pub mod monitoring;
 pub mod openid;
-mod probe;
 pub mod processing;
 pub mod program;
 pub mod queries;
@@ -65,19 +65,19 @@ use crate::{
 pub use access::{Account, Means, Viewer};
 pub use config::{BackendConfig, QuotaDefaults};
 pub use error::{Error, Result};
+pub use health_check::health_check;
 pub use jobs::{
     events::{Event, ProgressHub},
     list::{JobList, ListedJob, StatusCounts},
     query::FileFormat,
 };
-pub use probe::probe;
 pub use storage::Storage;
 pub use temporal::{
     ApplyRetention, Assignment, Attempt, ProcessJob, ProcessSmallJobs, Temporal,
     connect as connect_to_temporal, schedule_retention,
 };
 
-/// What every use case works on. Cheap to clone.
+/// The resources that every use case needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Backend {
     pub(crate) pool: PgPool,
@@ -94,18 +94,18 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Connects to Postgres (waiting for it for a while, as it may be starting too), runs the
-    /// migrations and opens the storage. Temporal is connected to when it is first needed.
+    /// Connects to PostgreSQL, runs the migrations and opens the storage. Waits a while for PostgreSQL, which may be
+    /// starting at the same time. The connection to Temporal opens on first use.
     ///
-    /// `statement_timeout` bounds each statement but those of the migrations.
+    /// `statement_timeout` limits every statement except those of the migrations.
     pub async fn connect(
         config: &BackendConfig,
         statement_timeout: Option<Duration>,
     ) -> anyhow::Result<Self> {
-        // The object stores and Temporal use rustls with whichever provider is the process's default;
-        // an error only says that there is one already.
+        // The object stores and Temporal use rustls with the default provider of the process. An error only means that
+        // one is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // First what can be wrong with the settings, then what may have to be waited for.
+        // Settings that may be wrong come before services that may still be starting.
         let storage = Storage::open(&config.storage_url)
             .with_context(|| format!("STORAGE_URL {:?} can't be used", config.storage_url))?;
         let pool = database::connect(config, statement_timeout).await?;
@@ -125,7 +125,7 @@ impl Backend {
         })
     }
 
-    /// Larger files are refused.
+    /// Returns the maximum size of an upload, in bytes. Larger files are refused.
     pub fn max_upload_bytes(&self) -> u64 {
         self.max_upload_bytes
     }

@@ -1,5 +1,5 @@
-//! What operators ask a program for, on an address of its own: `/metrics`, `/healthz` and `/readyz`. Served to whoever
-//! names a host of ours, as a page of another site could read it otherwise.
+//! Serves operators on a separate address: `/metrics`, `/healthz` and `/readyz`. Accepts only allowed host names;
+//! otherwise pages of other sites could read the responses.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,38 +24,38 @@ use crate::{
     jobs::list::{self, StatusCounts},
 };
 
-/// How long a connection may take, from its first byte to its last.
+/// The maximum duration of a connection, from its first byte to its last.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long nothing is accepted after the system had no room for a connection.
+/// How long to pause after the system had no resources for a new connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// How long counting may take: a database that is away must not keep the other metrics from being read.
+/// The time limit of the database queries. An unreachable database must not block the other metrics.
 const COUNTING: Duration = Duration::from_secs(2);
 
-/// Returns the metrics that a program adds to those that every program has, in Prometheus' text format.
+/// Returns the metrics of one program, beyond those that all programs share, in Prometheus' text format.
 pub type OwnMetrics = dyn Fn() -> BoxFuture<'static, anyhow::Result<String>> + Send + Sync;
 
-/// What is to be done.
+/// The work that is waiting or in progress.
 #[derive(Debug, Clone, Copy)]
 pub struct Workload {
     pub jobs: StatusCounts,
-    /// Files and results whose removal is due.
-    pub removals: u64,
+    /// The number of entries in the deletion queue that can be removed now.
+    pub deletion_queue: u64,
 }
 
-/// Counts the jobs and what is to be removed. Fails if the database takes longer than two seconds.
+/// Counts the jobs and the deletion queue. Fails if the database takes longer than two seconds.
 pub async fn workload(backend: &Backend) -> anyhow::Result<Workload> {
     let count = async {
         Ok::<_, sqlx::Error>(Workload {
             jobs: list::counted(&backend.pool, None).await?,
-            removals: deletion_queue::due(&backend.pool).await?,
+            deletion_queue: deletion_queue::due(&backend.pool).await?,
         })
     };
     Ok(timeout(COUNTING, count).await??)
 }
 
-/// Answers the requests that come to `listener` in the background, as long as the program runs.
+/// Serves the connections of `listener` in the background until the program ends.
 pub fn start(
     listener: TcpListener,
     backend: Backend,
@@ -101,7 +101,7 @@ impl Monitoring {
                     .header_read_timeout(TIMEOUT)
                     .keep_alive(false)
                     .serve_connection(TokioIo::new(stream), service);
-                // Who breaks off gets no metrics.
+                // A client that disconnects gets no metrics.
                 let _ = timeout(TIMEOUT, connection).await;
             });
         }
@@ -163,7 +163,7 @@ fn response(status: StatusCode, kind: &'static str, text: String) -> Response<Fu
     response
 }
 
-/// The metrics that every program has, besides those of its process.
+/// The metrics that all programs share, except those of the process itself.
 struct SharedMetrics {
     registry: Registry,
     ready: IntGaugeVec,
@@ -180,7 +180,7 @@ impl SharedMetrics {
         };
         let ready = gauges(
             "batchline_ready",
-            "1 if PostgreSQL, Temporal or the storage answers this process, else 0",
+            "1 if PostgreSQL, Temporal or the storage responds to this process, else 0",
             "part",
         )?;
         let connections = gauges(
@@ -209,7 +209,7 @@ impl SharedMetrics {
         for (state, connections) in [("idle", idle), ("in_use", i64::from(size) - idle)] {
             self.connections
                 .with_label_values(&[state])
-                // The two were read one after the other.
+                // The two values were read one after the other, so the difference can be negative.
                 .set(connections.max(0));
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())

@@ -1,4 +1,4 @@
-//! What the pages and the API show of jobs.
+//! Queries on jobs for the pages and the API.
 
 use chrono::{DateTime, Days, Utc};
 use domain::{Job, JobEvent, JobId, JobListRequest, JobProgress, UserId};
@@ -18,11 +18,11 @@ pub async fn job(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Jo
     query::get(&backend.pool, job_id).await
 }
 
-/// What has happened to the job, oldest first.
+/// Returns the job's events, oldest first.
 ///
 /// # Errors
 ///
-/// [`Error::NotFound`] without such a job.
+/// Returns [`Error::NotFound`] if there is no such job.
 pub async fn events(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Vec<JobEvent>> {
     check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     query::owner(&backend.pool, job_id)
@@ -31,12 +31,12 @@ pub async fn events(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result
     Ok(query::events(&backend.pool, job_id).await?)
 }
 
-/// The latest earlier job of the same user with the same file.
+/// Returns the latest earlier job of the same user with the same file.
 pub async fn same_file(backend: &Backend, job: &Job) -> Result<Option<JobId>> {
     Ok(query::same_file(&backend.pool, job).await?)
 }
 
-/// When retention deletes the job, if it has ended and isn't kept.
+/// Returns when retention deletes the job. `None` if the job hasn't ended or is kept forever.
 pub async fn expires_at(backend: &Backend, job: &Job) -> Result<Option<DateTime<Utc>>> {
     let Some(finished_at) = job.finished_at.filter(|_| job.state.status.is_over()) else {
         return Ok(None);
@@ -46,14 +46,14 @@ pub async fn expires_at(backend: &Backend, job: &Job) -> Result<Option<DateTime<
     Ok(days.and_then(|days| finished_at.checked_add_days(Days::new(days))))
 }
 
-/// How the job's file is read, and what must be answered first.
+/// Returns how the job's file is read, and the questions that must be answered first.
 pub async fn file_format(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<FileFormat> {
     check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     query::file_format(&backend.pool, job_id).await
 }
 
-/// Returns the page of this number, from 1, of the jobs that are asked for, or the last one where there are fewer. Only
-/// those that the viewer may see.
+/// Returns the page with this number, from 1, of the jobs that match the request, or the last page if there are fewer.
+/// Includes only jobs that the viewer may see.
 pub async fn jobs(
     backend: &Backend,
     viewer: &Viewer,
@@ -69,12 +69,12 @@ pub async fn jobs(
     list::list(&backend.pool, &request, page, size).await
 }
 
-/// Those of these jobs that the viewer may see, newest first; those that are gone are left out.
+/// Returns those of the jobs that the viewer may see, newest first. Omits deleted ones.
 pub async fn chosen(backend: &Backend, viewer: &Viewer, job_ids: &[JobId]) -> Result<Vec<Job>> {
     list::chosen(&backend.pool, viewer.owner(), job_ids).await
 }
 
-/// The present state of the user's active jobs, and of those in `also`, whatever became of them.
+/// Returns the current states of the user's active jobs, and of those in `also` whatever their status.
 pub async fn states(
     backend: &Backend,
     viewer: &Viewer,
@@ -85,7 +85,7 @@ pub async fn states(
     query::states_of_user(&backend.pool, user_id, also).await
 }
 
-/// Starts to listen to what the database announces about jobs.
+/// Starts to listen to the database's notifications about jobs.
 pub async fn listen(backend: &Backend) -> anyhow::Result<ProgressHub> {
     events::ProgressHub::start(&backend.pool).await
 }

@@ -1,4 +1,4 @@
-//! The quotas of users: what they are, what is used of them, and how an admin changes them.
+//! The quotas of users, their usage, and how admins change them.
 
 use domain::{AuditKind, QuotaChange, Quotas, UserId};
 
@@ -10,20 +10,20 @@ use crate::{
     jobs::usage,
 };
 
-/// Returns the user's quotas, and how much of them is used.
+/// Returns the user's quotas with their usage.
 pub async fn of(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Quotas> {
     check_user(&backend.pool, viewer, user_id, Act::Read).await?;
     usage::of(&backend.pool, user_id, &backend.quotas).await
 }
 
-/// Changes a user's quotas, and returns them. What is beyond a lower one stays. For admins.
+/// Changes a user's quotas and returns them. Usage beyond a lowered quota is kept. Requires an admin.
 pub async fn set(
     backend: &Backend,
     viewer: &Viewer,
     user_id: UserId,
     change: &QuotaChange,
 ) -> Result<Quotas> {
-    // Of others, members don't know.
+    // Members must not learn of other users.
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     check_admin(&backend.pool, viewer, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
@@ -40,7 +40,7 @@ pub async fn set(
     Ok(quotas)
 }
 
-/// What was set, for the audit: `jobs 100, bytes default`.
+/// Describes the change for the audit, such as `jobs 100, bytes default`.
 fn described(change: &QuotaChange) -> String {
     let values = [
         change.jobs,
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_audit_says_what_was_set() {
+    fn the_audit_describes_changed_quotas() {
         let change = QuotaChange {
             jobs: Some(Some(100)),
             bytes: Some(None),

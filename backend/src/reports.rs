@@ -1,4 +1,4 @@
-//! What is said of a job as a whole.
+//! Reports on whole jobs.
 
 use domain::{AmountRows, JobId, JobReport, MonthRows, Throughput};
 
@@ -10,14 +10,14 @@ use crate::{
     ledger,
 };
 
-/// The report on the rows of a job that are committed so far.
+/// Returns the report on the job's committed rows.
 pub async fn get(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<JobReport> {
     check_job(&backend.pool, viewer, job_id, Act::Read).await?;
-    // One snapshot: the sums and the chunks are of the same moment.
+    // One snapshot, so that the sums match the chunks.
     let mut tx = database::begin_snapshot(&backend.pool).await?;
     let job = query::get(&mut *tx, job_id).await?;
     let source = query::source(&mut *tx, job_id).await?;
-    // No result has this number.
+    // No result has the id 0.
     let result_id = source.map_or(0, |source| source.result_id);
     let sums = ledger::sums(&mut tx, result_id).await?;
     let started = job.started_at.unwrap_or(job.created_at);

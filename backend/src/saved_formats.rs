@@ -1,7 +1,8 @@
 //! Saved formats: every query on the table `saved_formats`.
 //!
-//! **Invariant.** A user has at most one format for a header, and at most [`SavedFormat::MAX_PER_USER`]. Whoever adds or
-//! changes one has the user's lock of [`users::lock_settings`], taken before any lock of a job.
+//! **Invariant.** A user has at most one format per header and at most [`SavedFormat::MAX_PER_USER`] formats. A
+//! transaction that adds or changes one holds the user's lock of [`users::lock_settings`], taken before any lock on a
+//! job.
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -42,7 +43,7 @@ impl From<Stored> for SavedFormat {
     }
 }
 
-/// Returns a user's saved formats by name. Fails with [`Error::NotFound`] without such a user.
+/// Returns a user's saved formats, sorted by name. Fails with [`Error::NotFound`] if there is no such user.
 pub async fn list(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Vec<SavedFormat>> {
     users::get(backend, viewer, user_id).await?;
     let formats = sqlx::query_as!(
@@ -78,8 +79,8 @@ pub async fn get(
     .ok_or(Error::NotFound("Saved format"))
 }
 
-/// Adds a format. Fails with [`Error::Conflict`] when the user has one of that name or for that header, or as many as
-/// are allowed.
+/// Adds a format. Fails with [`Error::Conflict`] if the user already has a format with that name or header, or the
+/// maximum number of formats.
 pub async fn create(
     backend: &Backend,
     viewer: &Viewer,
@@ -107,7 +108,7 @@ pub async fn create(
     Ok(created)
 }
 
-/// Fails with [`Error::Conflict`] when another of the user's formats has that name or header.
+/// Changes a format. Fails with [`Error::Conflict`] if another of the user's formats has that name or header.
 pub async fn update(
     backend: &Backend,
     viewer: &Viewer,
@@ -145,7 +146,7 @@ pub async fn update(
     Ok(updated.into())
 }
 
-/// Jobs that were read under the format stay as they are.
+/// Deletes a format. Jobs that were read under it stay as they are.
 pub async fn delete(
     backend: &Backend,
     viewer: &Viewer,
@@ -166,7 +167,7 @@ pub async fn delete(
     }
 }
 
-/// Returns the user's format of this name. Fails with [`Error::Invalid`] where there is none.
+/// Returns the user's format with this name. Fails with [`Error::Invalid`] if there is none.
 pub(crate) async fn find_by_name(
     database: impl PgExecutor<'_>,
     user_id: UserId,
@@ -190,13 +191,13 @@ pub(crate) fn no_such_name(name: &str) -> Error {
     ))
 }
 
-/// A saved format as it is applied to a file.
+/// A saved format for use on a file.
 pub(crate) struct Applied {
     pub name: String,
     pub format: Format,
 }
 
-/// Returns the saved format that a job has chosen. `None` if it was deleted.
+/// Returns the saved format that was chosen for a job. `None` if it was deleted.
 pub(crate) async fn chosen(
     database: impl PgExecutor<'_>,
     user_id: UserId,
@@ -215,7 +216,7 @@ pub(crate) async fn chosen(
     }))
 }
 
-/// Returns the user's format for the first of these headers that has one.
+/// Returns the user's format for the first of these headers for which there is one.
 pub(crate) async fn find_by_header(
     database: impl PgExecutor<'_>,
     user_id: UserId,
@@ -240,26 +241,26 @@ pub(crate) async fn find_by_header(
     }))
 }
 
-/// A job that completes, as far as its format is to be saved.
+/// What is known about a completed job's file and format.
 pub(crate) struct CompletedFile<'a> {
     pub user_id: UserId,
     pub filename: &'a str,
-    /// What was given about the file.
+    /// The format as given for the file.
     pub given: &'a Format,
-    /// The saved format that was chosen by its name.
+    /// The saved format that the user chose by name.
     pub chosen: Option<SavedFormatId>,
-    /// Of the layout. `None` without a header.
+    /// The header in the layout. `None` without a header.
     pub header: Option<Vec<String>>,
 }
 
-/// Saves what was given about a file for others with the same header; without a header, for those that the format is
-/// chosen for by its name. Does nothing if nothing was given, if the user has as many formats as are allowed, or if
-/// the header is too large to be saved. The transaction is that of the job's completion, and has no lock of the job yet.
+/// Saves the given format for other files with the same header, or, without a header, for files for which the user
+/// chooses it by name. Does nothing if nothing was given, if the user has the maximum number of formats, or if the
+/// header is too large to save. Call it in the transaction of the job's completion, before that locks the job.
 pub(crate) async fn save_after_completion(
     tx: &mut PgConnection,
     file: &CompletedFile<'_>,
 ) -> Result<()> {
-    // What a file is before it is text is seen by its first bytes.
+    // The container is always recognised by its first bytes.
     let given = Format {
         container: None,
         ..file.given.clone()
@@ -297,7 +298,7 @@ pub(crate) async fn save_after_completion(
         }
         return Ok(());
     }
-    // Under a header of its own the file needs all that it was read by.
+    // With a header of its own, the file needs everything it was read by.
     let format = match chosen {
         Some(chosen) => given.or(&chosen.format),
         None => given,
@@ -326,7 +327,7 @@ async fn of_header(
     Ok(id.map(SavedFormatId::from))
 }
 
-/// Whether the user has this very format for files without a header.
+/// Returns whether the user already has an identical format for files without a header.
 async fn has_headless(
     tx: &mut PgConnection,
     user_id: UserId,
@@ -343,13 +344,13 @@ async fn has_headless(
     .await
 }
 
-/// Returns the first name for a format of this file that the user doesn't have.
+/// Returns the first unused name for a format of this file.
 async fn free_name(
     tx: &mut PgConnection,
     user_id: UserId,
     filename: &str,
 ) -> sqlx::Result<FormatName> {
-    // One more than the user can have: at least one is free.
+    // One more than the user's maximum, so at least one is free.
     let names: Vec<FormatName> = (1..=SavedFormat::MAX_PER_USER + 1)
         .map(|number| FormatName::of_file(filename, number))
         .collect();
@@ -401,7 +402,7 @@ async fn insert(
     Ok(inserted.into())
 }
 
-/// SHA-256 of the names, each after its length.
+/// Returns the SHA-256 of the names, each preceded by its length.
 fn hash(names: &[String]) -> Vec<u8> {
     let mut hash = Sha256::new();
     for name in names {

@@ -1,8 +1,8 @@
-//! Starts jobs with small files, those that are asked for at the same moment in one workflow: a workflow costs
-//! Temporal more than such a file costs all the others.
+//! Begins attempts, and starts jobs with small files. Those that are requested at the same moment share a workflow, because
+//! a workflow costs Temporal more than a small file costs all other parts.
 //!
-//! As databases commit in groups: the first request goes at once, and those that come in while it is under way
-//! go together when it is done. Nobody waits for company.
+//! This works like group commit in databases: the first request is handled at once, and requests that arrive meanwhile
+//! are handled together afterwards. No request is delayed to form a group.
 
 use std::sync::Arc;
 
@@ -15,17 +15,51 @@ use uuid::Uuid;
 
 use crate::{
     Error, QuotaDefaults, Result,
+    audit::{self, Actor, Event},
+    database,
     jobs::transition,
     temporal::{Attempt, Temporal},
-    traces::{TARGET, traced},
+    traces::{self, TARGET, traced},
 };
 
-/// Attempts that share a workflow at most: one worker has it, others are to get some too.
+/// The maximum number of attempts that share a workflow. A workflow runs in one worker, and others should get some too.
 const TOGETHER: usize = 32;
 
+/// A request to begin an attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub attempt: Attempt,
+    pub actor: Actor,
+    /// The event to record in the audit.
+    pub event: Event<'static>,
+}
+
+/// Begins these attempts with [`transition::begin`], records those that began in the audit, and returns their jobs.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    quotas: &QuotaDefaults,
+    orders: &[Order],
+    shared_workflow_id: Option<&str>,
+) -> Result<Vec<Job>> {
+    let attempts: Vec<Attempt> = orders.iter().map(|order| order.attempt).collect();
+    let begun = async {
+        let mut tx = database::begin(pool).await?;
+        let jobs = transition::begin(&mut tx, quotas, &attempts, shared_workflow_id).await?;
+        let events: Vec<(Actor, Event)> = orders
+            .iter()
+            .filter(|order| jobs.iter().any(|job| Attempt::of(job) == order.attempt))
+            .map(|order| (order.actor.clone(), order.event))
+            .collect();
+        audit::record_each(&mut *tx, &events).await?;
+        tx.commit().await?;
+        Ok(jobs)
+    };
+    traces::statement("update", "jobs", begun).await
+}
+
 struct Request {
-    attempt: Attempt,
-    /// Where the attempt was asked for, in a trace.
+    order: Order,
+    /// The span of the request in its trace.
     asked_in: Span,
     answer: oneshot::Sender<Result<Option<Job>>>,
 }
@@ -36,7 +70,7 @@ pub(crate) struct Starter {
     temporal: Temporal,
     quotas: QuotaDefaults,
     requests: mpsc::UnboundedSender<Request>,
-    /// Whoever has it starts what has come in meanwhile.
+    /// The task that holds the lock starts all requests that have arrived.
     waiting: Arc<Mutex<mpsc::UnboundedReceiver<Request>>>,
 }
 
@@ -52,24 +86,24 @@ impl Starter {
         }
     }
 
-    /// Starts a workflow for this attempt and lets it begin. Returns the job unless it could not begin, because it is
-    /// no longer at rest in the attempt before.
-    pub async fn start(&self, attempt: Attempt) -> Result<Option<Job>> {
+    /// Starts a workflow for this attempt and begins it. Returns `None` if the attempt can't begin because the job is no
+    /// longer at rest in the previous attempt.
+    pub async fn start(&self, order: Order) -> Result<Option<Job>> {
         let span = tracing::info_span!(
             target: TARGET,
             "start small file",
             otel.status_code = Empty,
-            batchline.job.id = attempt.job_id.get(),
+            batchline.job.id = order.attempt.job_id.get(),
         );
         let (answer, answered) = oneshot::channel();
         let request = Request {
-            attempt,
+            order,
             asked_in: span.clone(),
             answer,
         };
         // The receiver is in `self`.
         let _ = self.requests.send(request);
-        // A task of its own, so that a client that goes away takes nobody's start with it.
+        // In a task of its own, so that a client that disconnects doesn't cancel the starts of others.
         tokio::spawn(start_those_waiting(self.clone()));
         let started = async {
             answered
@@ -80,8 +114,8 @@ impl Starter {
     }
 }
 
-/// As many tasks as requests wait for their turn. Whichever has it takes all that have come in, and may leave
-/// nothing for those after it.
+/// Starts the waiting requests. There is a task for each request; one that gets the lock takes all requests that have
+/// arrived, and may leave none for the tasks after it.
 async fn start_those_waiting(starter: Starter) {
     let mut waiting = starter.waiting.lock().await;
     let mut group = Vec::new();
@@ -93,15 +127,15 @@ async fn start_those_waiting(starter: Starter) {
     let Some(first) = group.first() else {
         return;
     };
-    // In one of their traces, with links to the others.
+    // The workflow is started in the trace of the first request, with links to the others.
     let asked_in = first.asked_in.clone();
     let begun = starter.start_together(&group).instrument(asked_in).await;
-    for Request {
-        attempt, answer, ..
-    } in group
-    {
+    for Request { order, answer, .. } in group {
         let own = match &begun {
-            Ok(jobs) => Ok(jobs.iter().find(|job| Attempt::of(job) == attempt).cloned()),
+            Ok(jobs) => Ok(jobs
+                .iter()
+                .find(|job| Attempt::of(job) == order.attempt)
+                .cloned()),
             Err(Error::Unavailable(sentence)) => Err(Error::Unavailable(sentence.clone())),
             Err(error) => Err(Error::Internal(anyhow!("a start failed: {error:?}"))),
         };
@@ -113,17 +147,18 @@ async fn start_those_waiting(starter: Starter) {
 impl Starter {
     /// Returns the jobs that have begun.
     async fn start_together(&self, group: &[Request]) -> Result<Vec<Job>> {
-        let mut attempts: Vec<Attempt> = group.iter().map(|request| request.attempt).collect();
+        let mut orders: Vec<Order> = group.iter().map(|request| request.order.clone()).collect();
         // A job may have been asked for twice.
-        attempts.sort_unstable();
-        attempts.dedup();
+        orders.sort_by_key(|order| order.attempt);
+        orders.dedup_by_key(|order| order.attempt);
+        let attempts = orders.iter().map(|order| order.attempt).collect();
         let workflow_id = format!("small-jobs-{}", Uuid::new_v4());
         let asked_in = group
             .iter()
-            .map(|request| (request.attempt.job_id, &request.asked_in));
+            .map(|request| (request.order.attempt.job_id, &request.asked_in));
         self.temporal
-            .start_shared(&workflow_id, attempts.clone(), asked_in)
+            .start_shared(&workflow_id, attempts, asked_in)
             .await?;
-        transition::begin(&self.pool, &self.quotas, &attempts, Some(&workflow_id)).await
+        begin(&self.pool, &self.quotas, &orders, Some(&workflow_id)).await
     }
 }

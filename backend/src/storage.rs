@@ -1,4 +1,4 @@
-//! The uploaded files, kept as they came: on a disk or in an object store.
+//! Stores the uploaded files unchanged, on a disk or in an object store.
 
 mod checksums;
 
@@ -22,56 +22,57 @@ use self::checksums::Checksums;
 pub(crate) use self::checksums::{BLOCK_BYTES, Checksummer};
 use crate::{Error, Result};
 
-/// Bytes that are sent to the store at a time (object stores want at least 5 MiB), and how many such
-/// parts may be under way: together the memory that an upload takes.
+/// The number of bytes sent to the store at a time (object stores require at least 5 MiB), and how many such parts may
+/// be in flight. Together they are the memory that an upload takes.
 const PART_BYTES: usize = 5 << 20;
 const PARTS_IN_FLIGHT: usize = 2;
 
-/// How long a read or a removal is retried while an object store fails. A person may be waiting for a page, and the steps
-/// of a worker are retried by Temporal for as long as it takes.
+/// How long a read or a removal is retried while an object store fails. A person may be waiting for a page, and
+/// Temporal retries the steps of a worker for as long as necessary.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest pause between two of these retries.
+/// The maximum pause between two of these retries.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
-/// A prefix of no object.
+/// A prefix under which there are no objects.
 const NEVER_USED: &str = "readyz";
 
 #[derive(Clone)]
 pub struct Storage {
-    /// For reads and removals.
+    /// Serves reads and removals.
     store: Arc<dyn ObjectStore>,
-    /// The same for uploads, which retry longer: what was sent so far would have to be sent again.
+    /// The same store for uploads, which retry longer, because a failed upload would have to be sent again from the
+    /// start.
     uploads: Arc<dyn ObjectStore>,
-    /// Where the files are, if they are on a disk.
+    /// The directory of the files, if they are on a disk.
     directory: Option<Arc<std::path::Path>>,
-    /// Held by who asks after the disk: one that hangs holds one thread, however often it is asked after.
+    /// Held while the disk is checked, so that a hanging disk blocks a single thread, however often it is checked.
     asking: Arc<Mutex<()>>,
 }
 
-/// A file as the storage lists it.
+/// A file in a listing of the storage.
 pub(crate) struct StoredObject {
     pub key: String,
     pub bytes: u64,
     pub modified_at: DateTime<Utc>,
 }
 
-/// A file that was stored whole.
+/// A completely stored file.
 pub(crate) struct StoredFile {
     pub bytes: u64,
     /// Lower-case hexadecimal.
     pub sha256: String,
-    /// As [`CheckedFile::new`] takes them.
+    /// Encoded for [`CheckedFile::new`].
     pub checksums: Vec<u8>,
-    /// Whether it may be text.
+    /// Whether the content may be text.
     pub is_text: bool,
 }
 
-/// A stored file, and what its bytes must be.
+/// A stored file with its checksums.
 #[derive(Clone)]
 pub(crate) struct CheckedFile {
     pub key: Arc<str>,
-    /// A version before has stored a file without them.
+    /// `None` for a file that an earlier version stored.
     checksums: Option<Arc<Checksums>>,
 }
 
@@ -83,7 +84,7 @@ impl CheckedFile {
         }
     }
 
-    /// `checksums` as [`Self::encoded_checksums`] returns them.
+    /// `checksums` are the result of [`Self::encoded_checksums`].
     pub fn new(key: &str, checksums: Option<&[u8]>) -> Result<Self> {
         let checksums = checksums.map(Checksums::decode).transpose();
         Ok(Self {
@@ -107,8 +108,8 @@ pub(crate) enum ReadError {
 }
 
 impl Storage {
-    /// Opens `file:///…`, `s3://…`, `gs://…` or `az://…`. The object stores take their credentials and options from their
-    /// own variables in the environment, those that begin with `AWS_`, `GOOGLE_` or `AZURE_`.
+    /// Opens `file:///…`, `s3://…`, `gs://…` or `az://…`. Object stores read their credentials and options from
+    /// environment variables that begin with `AWS_`, `GOOGLE_` or `AZURE_`.
     pub fn open(url: &str) -> anyhow::Result<Self> {
         let url = Url::parse(url).context("it is not a URL like file:///var/lib/batchline")?;
         if url.scheme() == "file" {
@@ -117,7 +118,7 @@ impl Storage {
                 .map_err(|()| anyhow::anyhow!("it has no absolute path"))?;
             std::fs::create_dir_all(&directory)
                 .with_context(|| format!("{} can't be created", directory.display()))?;
-            // An upload that was answered must outlive a power cut.
+            // An upload that was acknowledged must survive a power cut.
             let store = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(true);
             let store = Arc::new(store);
             return Ok(Self {
@@ -143,8 +144,8 @@ impl Storage {
         })
     }
 
-    /// Stores `content` under `key`, never holding more than a few parts of it in memory. Whatever
-    /// goes wrong, nothing is left behind.
+    /// Stores `content` under `key` and holds at most a few parts of it in memory. After an error nothing remains in
+    /// the storage.
     pub(crate) async fn write<E>(
         &self,
         key: &str,
@@ -196,12 +197,12 @@ impl Storage {
         })
     }
 
-    /// Where the file is on this machine's disk, if it is there.
+    /// Returns the file's path if the storage is on this machine's disk.
     pub(crate) fn local_path(&self, key: &str) -> Option<PathBuf> {
         self.directory.as_ref().map(|directory| directory.join(key))
     }
 
-    /// Begins to store an object under `key`. It is there once [`Upload::finish`] has returned.
+    /// Starts to store an object under `key`. It exists once [`Upload::finish`] has returned.
     pub(crate) async fn upload(&self, key: &str) -> object_store::Result<Upload> {
         Ok(Upload {
             store: self.uploads.clone(),
@@ -212,7 +213,7 @@ impl Storage {
         })
     }
 
-    /// The bytes of a range that lies within an object.
+    /// Returns the bytes of a range within an object.
     pub(crate) async fn read_object(
         &self,
         key: &str,
@@ -224,7 +225,7 @@ impl Storage {
         self.store.get_range(&Path::from(key), range).await
     }
 
-    /// The bytes of a range that lies within the file.
+    /// Returns the bytes of a range within the file.
     pub(crate) async fn read(
         &self,
         file: &CheckedFile,
@@ -234,7 +235,8 @@ impl Storage {
         Ok(read.pop().unwrap_or_default())
     }
 
-    /// The bytes of several ranges that lie within the file. From an object store neighbours come with one request.
+    /// Returns the bytes of several ranges within the file. An object store serves neighbouring ranges with one
+    /// request.
     pub(crate) async fn read_ranges(
         &self,
         file: &CheckedFile,
@@ -247,7 +249,7 @@ impl Storage {
         let around: Vec<_> = ranges.iter().map(|range| checksums.around(range)).collect();
         let blocks = match self.get(&path, &around).await {
             Ok(blocks) => blocks,
-            // What is shorter than it was hasn't these bytes.
+            // A file that has become shorter doesn't contain these bytes.
             Err(error @ object_store::Error::Generic { .. }) => {
                 let now = self.store.head(&path).await;
                 return Err(match now.is_ok_and(|now| now.size != checksums.bytes()) {
@@ -282,7 +284,7 @@ impl Storage {
         }
     }
 
-    /// Whether the file is there.
+    /// Returns whether the file exists.
     pub(crate) async fn has(&self, key: &str) -> object_store::Result<bool> {
         match self.store.head(&Path::from(key)).await {
             Ok(_) => Ok(true),
@@ -291,7 +293,7 @@ impl Storage {
         }
     }
 
-    /// All files. On a disk also those that are half written, under the names that they are to have.
+    /// Yields all files. On a disk, this includes partially written ones, under their final names.
     pub(crate) fn list(&self) -> impl Stream<Item = Result<StoredObject>> + Unpin + use<> {
         let half_written = match &self.directory {
             Some(directory) => staged(directory),
@@ -312,7 +314,7 @@ impl Storage {
         stream::iter(half_written).chain(whole).boxed()
     }
 
-    /// A file of `bytes` bytes in slices of `slice_bytes` bytes.
+    /// Reads a file of `bytes` bytes in slices of `slice_bytes` bytes.
     pub(crate) fn slices(&self, file: &CheckedFile, bytes: u64, slice_bytes: u64) -> SliceReader {
         SliceReader {
             storage: self.clone(),
@@ -323,8 +325,8 @@ impl Storage {
         }
     }
 
-    /// Succeeds if the storage can be read: lists the directory, or what an object store has under a prefix that is
-    /// never used. The latter fails for a bucket that isn't there, too, for which reading an object doesn't.
+    /// Succeeds if the storage can be read. Lists the directory, or the objects under a prefix that is never used.
+    /// Unlike reading an object, the latter also fails if the bucket doesn't exist.
     pub(crate) async fn answers(&self) -> anyhow::Result<()> {
         let Some(directory) = self.directory.clone() else {
             let mut found = self.store.list(Some(&Path::from(NEVER_USED)));
@@ -340,8 +342,8 @@ impl Storage {
         Ok(())
     }
 
-    /// Removes a file, whole or half written; that it is not there is fine. The parts of an upload to an
-    /// object store that broke off with this process are for a lifecycle rule of the bucket to remove.
+    /// Removes a file, complete or partially written. Succeeds if it doesn't exist. If this process dies during an
+    /// upload to an object store, a lifecycle rule of the bucket has to remove the uploaded parts.
     pub(crate) async fn delete(&self, key: &str) -> anyhow::Result<()> {
         match self.store.delete(&Path::from(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
@@ -370,15 +372,15 @@ fn open_object_store(url: &Url, retry: RetryConfig) -> anyhow::Result<Arc<dyn Ob
             let builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str());
             Box::new(builder.with_retry(retry).build()?)
         }
-        _ => anyhow::bail!("it begins with none of file://, s3://, gs:// and az://"),
+        _ => anyhow::bail!("use file://, s3://, gs:// or az://"),
     };
     Ok(Arc::new(PrefixStore::new(store, prefix)))
 }
 
-/// Files of one name that may be half written at the same time: each attempt of a step can leave one.
+/// The maximum number of partially written files with the same name. Each attempt of a step can leave one.
 const MAX_STAGED: u32 = 16;
 
-/// The files that are half written.
+/// Returns the partially written files.
 fn staged(directory: &std::path::Path) -> std::io::Result<Vec<StoredObject>> {
     let mut staged = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -396,7 +398,7 @@ fn staged(directory: &std::path::Path) -> std::io::Result<Vec<StoredObject>> {
                 bytes: metadata.len(),
                 modified_at: metadata.modified()?.into(),
             }),
-            // It has become whole meanwhile, or was removed.
+            // Completed or removed in the meantime.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -404,7 +406,7 @@ fn staged(directory: &std::path::Path) -> std::io::Result<Vec<StoredObject>> {
     Ok(staged)
 }
 
-/// While `object_store` writes the file `key` it is called `key#1`, or has the next number that isn't taken.
+/// Deletes the partially written files of `key`. `object_store` calls them `key#1`, or uses the next free number.
 fn delete_staged(directory: &std::path::Path, key: &str) -> std::io::Result<()> {
     for number in 1..=MAX_STAGED {
         match std::fs::remove_file(directory.join(format!("{key}#{number}"))) {
@@ -415,9 +417,8 @@ fn delete_staged(directory: &std::path::Path, key: &str) -> std::io::Result<()> 
     Ok(())
 }
 
-/// Reads on without keeping anything: a sender that is still sending would see its connection reset
-/// rather than our answer. Not for ever, though: at most as much again as would have been accepted. What then still comes
-/// is left to whoever has the connection.
+/// Reads the rest and discards it, because a client that is still sending would see a connection reset instead of our
+/// response. Reads at most `limit` bytes more; the HTTP server deals with whatever follows.
 async fn discard<E>(mut content: impl Stream<Item = Result<Bytes, E>> + Unpin, limit: u64) {
     let mut bytes = 0;
     while bytes <= limit
@@ -427,15 +428,16 @@ async fn discard<E>(mut content: impl Stream<Item = Result<Bytes, E>> + Unpin, l
     }
 }
 
-/// An object that is being stored. It takes a few parts in memory, however long it gets. Dropped before it is finished, as
-/// when a step fails or is cancelled, it is aborted in the background.
+/// An object that is being stored. It holds a few parts in memory, regardless of the object's size. If it is dropped
+/// before it is finished, for example when a step fails or is cancelled, the upload is aborted in the background.
 pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
     path: Path,
-    /// What isn't sent yet. Object stores refuse a multipart upload without parts, so a small object goes in one piece.
+    /// Bytes that aren't sent yet. Object stores refuse a multipart upload without parts, so a small object is sent in
+    /// a single request.
     rest: BytesMut,
     multipart: Option<Box<dyn MultipartUpload>>,
-    /// The parts under way.
+    /// The parts in flight.
     parts: JoinSet<object_store::Result<()>>,
 }
 
@@ -461,7 +463,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Waits for one of the parts under way.
+    /// Waits until one of the parts in flight is sent.
     async fn part_sent(&mut self) -> object_store::Result<()> {
         match self.parts.join_next().await {
             Some(sent) => sent?,
@@ -496,7 +498,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // Without a runtime the process is ending.
+        // Without a runtime, the process is shutting down.
         if let Some(multipart) = self.multipart.take()
             && let Ok(runtime) = Handle::try_current()
         {
@@ -515,7 +517,7 @@ async fn abort(mut multipart: Box<dyn MultipartUpload>) {
     }
 }
 
-/// Reads a file slice by slice. Each comes with its place in the file.
+/// Reads a file slice by slice. Yields each slice with its position in the file.
 pub(crate) struct SliceReader {
     storage: Storage,
     file: CheckedFile,
@@ -535,7 +537,7 @@ impl SliceReader {
         Ok(Some((start, slice)))
     }
 
-    /// The slices that are left, in their order. So many are read at the same time.
+    /// Yields the remaining slices in order, and reads `lanes` of them at the same time.
     pub fn stream(self, lanes: usize) -> impl Stream<Item = Result<(u64, Bytes), ReadError>> {
         let Self {
             storage,

@@ -239,7 +239,7 @@ impl Temporal {
             .await
     }
 
-    /// Starts a workflow that these attempts share. `asked_in` has the spans in which they were asked for. Fails as
+    /// Starts a workflow that these attempts share. `asked_in` has the spans of their requests. Fails as
     /// [`Self::start_workflow`].
     pub(crate) async fn start_shared(
         &self,
@@ -254,7 +254,7 @@ impl Temporal {
     /// Fails with [`Error::Unavailable`] when Temporal doesn't take the workflow; then nothing was started,
     /// or it was and the answer was lost: starting again is safe either way.
     ///
-    /// The workflow takes the trace along, and those in which its jobs were asked for.
+    /// The workflow carries the current trace and those of the requests for its jobs.
     async fn start_workflow<W>(
         &self,
         workflow: W,
@@ -266,7 +266,7 @@ impl Temporal {
         W: HasWorkflowDefinition,
         W::Input: Send,
     {
-        // Named as by the SDKs of Temporal.
+        // The names are those of Temporal's SDKs.
         let span = tracing::info_span!(
             target: TARGET,
             "StartWorkflow",

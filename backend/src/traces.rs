@@ -1,8 +1,8 @@
-//! Traces by OpenTelemetry, from a request to the last commit of the job that it starts.
+//! OpenTelemetry traces, from a request to the last commit of the job that it starts.
 //!
-//! **Invariants.** Off unless the environment names a collector: then no layer is installed, and a span is a comparison.
-//! The spans of traces have the target [`TARGET`], and nothing else is exported: names, ids and numbers of ours, never
-//! what somebody has sent, and no line of the log.
+//! **Invariants.** Traces are off unless the environment names a collector. While they are off, no layer is installed, and
+//! a span costs a comparison. Only spans with the target [`TARGET`] are exported. They contain our own names, ids and
+//! numbers, never what a client has sent, and no log lines.
 
 mod exporter;
 mod propagation;
@@ -20,7 +20,7 @@ pub use self::propagation::{
     HEADER, JobTraces, continue_trace, link_trace, parse_traceparent, traceparent,
 };
 
-/// The target of the spans that are exported. The log leaves them out.
+/// The target of exported spans. The log omits them.
 pub const TARGET: &str = "traces";
 
 /// Whether spans are exported.
@@ -28,7 +28,7 @@ pub fn are_on() -> bool {
     tracing::span_enabled!(target: TARGET, Level::INFO)
 }
 
-/// The ids of a span, as its trace has them: 32 and 16 hexadecimal digits.
+/// The ids of a span and its trace: 16 and 32 hexadecimal digits.
 pub struct SpanIds {
     pub trace_id: String,
     pub span_id: String,
@@ -45,12 +45,12 @@ pub fn ids(span: &Span) -> Option<SpanIds> {
     })
 }
 
-/// Takes the current spans along into another task: that of the log, and that of the trace, which the log's would hide.
+/// Continues the current spans in another task: the span of the log and that of the trace, which the former would hide.
 pub(crate) fn in_current_spans<T>(task: impl Future<Output = T>) -> impl Future<Output = T> {
     task.in_current_span().with_context(Context::current())
 }
 
-/// Runs a step in a span, which notes whether it has failed, but not why: messages may quote a file.
+/// Runs a step in a span, which records whether it failed, but not why, because messages may quote a file.
 pub async fn traced<T, E>(span: Span, step: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let result = step.instrument(span.clone()).await;
     if result.is_err() {
@@ -59,7 +59,7 @@ pub async fn traced<T, E>(span: Span, step: impl Future<Output = Result<T, E>>) 
     result
 }
 
-/// Runs a statement, or a transaction whose weight is in that statement, in a span named after it, such as `update jobs`.
+/// Runs a statement, or a transaction that mainly consists of it, in a span named after it, such as `update jobs`.
 /// <https://opentelemetry.io/docs/specs/semconv/database/database-spans/>
 pub(crate) async fn statement<T, E>(
     operation: &'static str,

@@ -29,15 +29,15 @@ pub struct Accompanying {
 /// Bytes of a multipart form around its file: parts, headers and boundaries.
 pub const FORM_OVERHEAD: u64 = 1 << 20;
 
-/// That a file may come in for a user.
+/// Permission to upload a file for a user.
 pub struct Admission {
     user_id: UserId,
     /// `None` if nothing limits the user's files.
     quotas: Option<Quotas>,
 }
 
-/// Asks, before a file is read, whether the viewer may upload it for the user. `form_bytes` is the size of its form where
-/// that is known. Fails with [`Error::QuotaExceeded`] if the user's quotas have no place for it.
+/// Checks, before a file is read, that the viewer may upload it for the user. `form_bytes` is the size of its form, if
+/// known. Fails with [`Error::QuotaExceeded`] if the file exceeds the user's quotas.
 pub async fn admit(
     backend: &Backend,
     viewer: &Viewer,
@@ -125,9 +125,11 @@ pub async fn upload<E: Display>(
                 .detail(&filename);
             audit::record(&mut *tx, viewer, uploaded).await?;
             tx.commit().await?;
-            Ok(job)
+            Result::Ok(job)
         };
-        traces::statement("insert", "jobs", create).await
+        let job = traces::statement("insert", "jobs", create).await?;
+        backend.publisher.progress(job.id);
+        Ok(job)
     }
     .await;
     if job.is_err() {

@@ -1,4 +1,4 @@
-//! Users: create, list, open, change.
+//! Creates, lists, searches and changes users.
 
 use domain::{AuditKind, NewUser, User, UserChange, UserId};
 use sqlx::PgConnection;
@@ -14,11 +14,11 @@ use crate::{
 /// A page of users, newest first.
 pub struct UserPage {
     pub users: Vec<User>,
-    /// All there are.
+    /// The number of users on all pages.
     pub total: u64,
 }
 
-/// Returns the page of this number, from 1, of the users that the viewer may see. It is empty where there are fewer.
+/// Returns the page with this number, from 1, of the users that the viewer may see. It is empty beyond the last page.
 pub async fn page(backend: &Backend, viewer: &Viewer, page: u64, size: u64) -> Result<UserPage> {
     let owner = viewer.owner().map(UserId::get);
     let total = sqlx::query_scalar!(
@@ -44,12 +44,12 @@ pub async fn page(backend: &Backend, viewer: &Viewer, page: u64, size: u64) -> R
     })
 }
 
-/// A page of the users that a search finds, newest first.
+/// A page of a search for users, newest first.
 pub struct FoundUsers {
-    /// Its number, from 1.
+    /// The page number, from 1.
     pub page: u64,
     pub users: Vec<User>,
-    /// On all pages.
+    /// The number of users on all pages.
     pub total: u64,
 }
 
@@ -57,8 +57,8 @@ impl FoundUsers {
     pub const SIZE: u64 = 20;
 }
 
-/// The page of this number of the users whose name or email address contains `search`, whatever the case, or the last
-/// page where there are fewer. Only those that the viewer may see.
+/// Returns the page with this number of the users whose name or email address contains `search`, ignoring case, or the
+/// last page if there are fewer. Includes only users that the viewer may see.
 pub async fn search(
     backend: &Backend,
     viewer: &Viewer,
@@ -104,7 +104,7 @@ pub async fn get(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<
     .ok_or(Error::NotFound("User"))
 }
 
-/// Returns the user with this email address, whatever its case. For admins.
+/// Returns the user with this email address, ignoring case. Requires an admin.
 pub async fn of_email(backend: &Backend, viewer: &Viewer, email: &str) -> Result<Option<UserId>> {
     check_admin(&backend.pool, viewer, Act::Read).await?;
     let id = sqlx::query_scalar!(
@@ -116,7 +116,7 @@ pub async fn of_email(backend: &Backend, viewer: &Viewer, email: &str) -> Result
     Ok(id.map(UserId::from))
 }
 
-/// Fails with [`Error::Conflict`] when the address is taken, whatever its case. For admins.
+/// Creates a user. Fails with [`Error::Conflict`] if the address is taken, ignoring case. Requires an admin.
 pub async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -> Result<User> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
@@ -137,14 +137,14 @@ pub async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -> Resul
     Ok(user)
 }
 
-/// Fails with [`Error::Conflict`] when the new address belongs to somebody else. For admins.
+/// Changes a user. Fails with [`Error::Conflict`] if the new address belongs to another user. Requires an admin.
 pub async fn update(
     backend: &Backend,
     viewer: &Viewer,
     user_id: UserId,
     change: &UserChange,
 ) -> Result<User> {
-    // Of others, members don't know.
+    // Members must not learn of other users.
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     check_admin(&backend.pool, viewer, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
@@ -179,8 +179,8 @@ pub(crate) async fn lock(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
     user.map(|_| ()).ok_or(Error::NotFound("User"))
 }
 
-/// Lets one transaction at a time change what is saved for the user, and keeps the user until it ends. Fails with
-/// [`Error::NotFound`].
+/// Serializes changes of the user's saved settings, and keeps the user from being deleted, until the transaction ends.
+/// Fails with [`Error::NotFound`].
 pub(crate) async fn lock_settings(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
     let user = sqlx::query_scalar!(
         "select id from users where id = $1 for no key update",
@@ -191,7 +191,7 @@ pub(crate) async fn lock_settings(tx: &mut PgConnection, user_id: UserId) -> Res
     user.map(|_| ()).ok_or(Error::NotFound("User"))
 }
 
-/// Removes a user without jobs, and returns the email address.
+/// Removes a user without jobs. Returns their email address.
 pub(crate) async fn remove(tx: &mut PgConnection, user_id: UserId) -> sqlx::Result<String> {
     sqlx::query_scalar!(
         "delete from users where id = $1 returning email",

@@ -1,4 +1,4 @@
-//! The versions of a file: each is a job of its own, and says which one it corrects.
+//! The versions of a file. Each is a job of its own that names the job it corrects.
 
 use domain::{ErrorCode, Job, JobId, JobStatus, Problems};
 
@@ -14,21 +14,21 @@ use crate::{
 pub struct Versions {
     /// Newest first; empty if there is only one.
     pub jobs: Vec<Job>,
-    /// The one that the job corrects.
+    /// The job that this one corrects.
     pub corrects: Option<JobId>,
-    /// What has become of the errors of that one, once both are completed.
+    /// How the errors differ from those of the corrected job, once both are completed.
     pub changes: Option<Changes>,
 }
 
-/// How the errors of a version differ from those of the one that it corrects, as far as their numbers say: errors of a
-/// kind count as fixed by as many as there are fewer.
+/// How the errors of a version differ from those of the version that it corrects. Compares counts only: if there are
+/// fewer errors of a kind, the difference counts as fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
-    /// In the version before.
+    /// The number of errors in the corrected version.
     pub before: u64,
     pub fixed: u64,
     pub new: u64,
-    /// Each kind that either has, with how many there were and are.
+    /// Each kind of error in either version, with its count before and now.
     pub kinds: Vec<(ErrorCode, u64, u64)>,
 }
 
@@ -54,7 +54,8 @@ impl Changes {
     }
 }
 
-/// Which job this one corrects, and the ids of all versions of its file, newest first. There are none if it is the only one.
+/// Returns the job that this one corrects and the ids of all versions of its file, newest first. Empty if it is the
+/// only version.
 pub async fn ids(
     backend: &Backend,
     viewer: &Viewer,
@@ -72,7 +73,7 @@ pub async fn ids(
     Ok((corrects, ids))
 }
 
-/// The versions of this job's file.
+/// Returns the versions of this job's file.
 pub async fn of(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Versions> {
     let (corrects, ids) = ids(backend, viewer, job_id).await?;
     if ids.is_empty() {
@@ -99,7 +100,7 @@ pub async fn of(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Ver
 
 async fn problems(backend: &Backend, job_id: JobId) -> Result<Problems> {
     let source = query::source(&backend.pool, job_id).await?;
-    // No result has this number.
+    // No result has the id 0.
     let result_id = source.map_or(0, |source| source.result_id);
     Ok(ledger::problems(&backend.pool, result_id).await?)
 }
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_fixed_by_as_many_as_there_are_fewer_of_a_kind() {
+    fn fewer_errors_of_a_kind_count_as_fixed() {
         let problems = |json: &str| serde_json::from_str::<Problems>(json).unwrap();
         let before = problems(r#"{"amount.missing": 10, "date.missing": 2, "date.not_a_date": 1}"#);
         let now = problems(r#"{"amount.missing": 4, "date.not_a_date": 3}"#);

@@ -1,13 +1,13 @@
-//! What a report says of the file as a whole.
+//! Facts in a report about the file as a whole.
 
 use domain::format;
 use validator::{Column, DateOrder, DateSpan, Decimal, Decision, Layout, Summary};
 
-/// The most characters of a name that are shown, and the most names of ignored columns.
+/// The maximum number of characters shown of a name, and of names of ignored columns.
 const MAX_NAME_CHARS: usize = 60;
 const MAX_NAMES: usize = 12;
 
-/// How the file is read, with the rows that prove it, and what the valid rows amount to.
+/// Returns how the file is read, with the rows that prove it, and a summary of the valid rows.
 pub fn facts(layout: &Layout, decisions: &[Decision], summary: &Summary) -> Vec<(String, String)> {
     let column = |column: Column| {
         let places: Vec<String> = layout

@@ -1,5 +1,5 @@
-//! The form that asks how a file is to be read: written for the page of a job by the server, and for the check of a file
-//! by the web worker. Both read its answers here.
+//! The form that asks how a file is to be read. The server renders it for the page of a job, and the web worker for the
+//! check of a file. Both parse its answers here.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use validator::{Column, Format, InvalidFormat, Question};
 
-/// Delimiters that can be chosen, and what they are called.
+/// The delimiters that can be chosen, and their names.
 const DELIMITERS: [(&str, &str); 4] = [
     (",", "Comma"),
     (";", "Semicolon"),
@@ -15,14 +15,14 @@ const DELIMITERS: [(&str, &str); 4] = [
     ("|", "Vertical bar"),
 ];
 
-/// Names and values of the fields of a form that was filled in.
+/// The names and values of the fields of a submitted form.
 pub type Answers = [(String, String)];
 
 const NO_DATE: &str = "Choose the column of the date.";
 const NO_AMOUNT: &str = "Choose one column for the amount, with or without its direction, or two: money out and money in.";
 
-/// The fields of a form with these questions, as HTML: filled in with answers, or with what is suggested if there are none.
-/// `id` is unique on the page.
+/// Returns the fields of a form for these questions as HTML. They are filled with the answers or, without any, with the
+/// suggestions. `id` must be unique on the page.
 pub fn fields(questions: &[Question], id: &str, answers: &Answers) -> String {
     let mut html = String::new();
     for question in questions {
@@ -72,7 +72,7 @@ fn escaped(text: &str) -> String {
     html
 }
 
-/// The answer of a field, or what is suggested if nothing was answered.
+/// Returns the answer of a field, or the suggestion if nothing was answered.
 fn answer<'a>(answers: &'a Answers, name: &str, suggestion: Option<&'a str>) -> Option<&'a str> {
     let answered = answers.iter().find(|(key, _)| key == name);
     match (answered, answers.is_empty()) {
@@ -250,7 +250,7 @@ fn fields_of_rows(html: &mut String, question: &Question, id: &str, answers: &An
     place_of_header(html, &Value::Null, id, answers);
 }
 
-/// Where the header is, for who knows better.
+/// Lets users state where the header is.
 fn place_of_header(html: &mut String, suggestion: &Value, id: &str, answers: &Answers) {
     let skipped = suggestion["skip_records"].as_u64();
     let skipped = skipped.map(|skipped| skipped.to_string());
@@ -300,7 +300,7 @@ fn place_of_header(html: &mut String, suggestion: &Value, id: &str, answers: &An
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reads {
     pub sentence: String,
-    /// The header and the rows, as HTML within a table.
+    /// The header and the rows as HTML inside a table.
     pub table: String,
 }
 
@@ -388,7 +388,8 @@ impl Reads {
         Self { sentence, table }
     }
 
-    /// As [`Reads::of`] with what the page knows: a question as [`preview`] has written it, and the form's answers.
+    /// Does the same as [`Reads::of`] with the data that the page has: a question as written by [`preview`], and the
+    /// form's answers.
     pub fn of_page(question: &str, answers: &Answers) -> Option<Self> {
         let question = serde_json::from_str(question).ok()?;
         Some(Self::of(&question, self::answers(answers)))
@@ -404,9 +405,9 @@ fn use_of(column: Column) -> &'static str {
     }
 }
 
-/// The header and the first rows, and how they are read.
+/// Writes the header and the first rows, and how they are read.
 fn preview(html: &mut String, question: &Question, reads: &Reads) {
-    // What it takes to read the rows anew when other columns are chosen.
+    // Everything needed to read the rows again when other columns are chosen.
     let shown = Question {
         message: String::new(),
         choices: Vec::new(),
@@ -426,7 +427,7 @@ fn preview(html: &mut String, question: &Question, reads: &Reads) {
     );
 }
 
-/// Reads the answers: the names and values of the form's fields.
+/// Parses the answers in the form's fields.
 pub fn answers(fields: &Answers) -> Result<Format, InvalidFormat> {
     let filled = || fields.iter().filter(|(_, value)| !value.is_empty());
     let value = |name: &str| {
@@ -472,7 +473,7 @@ pub fn answers(fields: &Answers) -> Result<Format, InvalidFormat> {
     let has_columns = fields.iter().any(|(key, _)| key == "date");
     let is_header_alone = value("only").is_some_and(|only| only == "header");
     if is_header_alone && value("no_header").is_none() {
-        // It may have been suggested that there is none.
+        // The suggestion may have been that there is no header.
         format.insert("header".to_owned(), json!(true));
     }
     if has_columns && !is_header_alone {
@@ -580,7 +581,7 @@ mod tests {
                 "description": null
             })
         );
-        // Only the header's place is asked for once more.
+        // Only the position of the header is asked again.
         assert_eq!(
             format(&[
                 ("date", ""),
@@ -606,7 +607,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_a_file_are_no_html() {
+    fn values_of_a_file_are_escaped() {
         let question = Question {
             key: "columns".to_owned(),
             code: "format.columns".to_owned(),
@@ -678,7 +679,7 @@ mod tests {
         };
         assert!(fields(&[lacks_date], "q", &[]).contains("Choose the column of the date."));
 
-        // The page reads them anew when something else is chosen.
+        // The page reads them again when something else is chosen.
         let shown = serde_json::to_string(&question).unwrap();
         let chosen = |amount: &str| {
             let answers = [("date", "\"Day\""), ("amount", amount)];

@@ -1,41 +1,41 @@
-//! The check of a file before its upload: the worker's validator, in a thread of the browser.
+//! Checks a file before its upload, with the worker's validator in a web worker of the browser.
 //!
-//! With the feature `thread` this is the WebAssembly that runs there, and that the browser loads when the first file
-//! is chosen; without it, what the thread tells to the page.
+//! With the feature `web_worker` this crate is the WebAssembly that runs in the web worker, which the browser loads when
+//! the first file is chosen. Without it, the crate has only the messages from the web worker to the page.
 
-#[cfg(feature = "thread")]
+#[cfg(feature = "web_worker")]
 mod facts;
 pub mod form;
-#[cfg(feature = "thread")]
-mod thread;
+#[cfg(feature = "web_worker")]
+mod web_worker;
 
 use serde::{Deserialize, Serialize};
 use validator::Counts;
 pub use validator::Example;
 
-/// The most bytes of rows that are kept for a download.
+/// The maximum size of the rows that are kept for a download, in bytes.
 pub const MAX_KEPT_BYTES: u64 = 100_000_000;
 
-/// How far a check is.
+/// The progress of a check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Of the file that were read.
+    /// The number of bytes read from the file.
     pub bytes: u64,
     pub seconds: f64,
     pub counts: Counts,
 }
 
-/// What a check has found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     pub progress: Progress,
     /// The most frequent first.
     pub problems: Vec<Problem>,
-    /// How the file is read, and what its valid rows amount to: names and what there is to say.
+    /// How the file is read, and a summary of its valid rows, as names and values.
     pub facts: Vec<(String, String)>,
-    /// `false` if there are more rows than a browser has memory for.
+    /// `false` if the file has more rows than fit into a browser's memory.
     pub is_whole: bool,
-    /// What was given about the file, as JSON.
+    /// The format given for the file, as JSON.
     pub format: String,
 }
 
@@ -44,46 +44,46 @@ pub struct Report {
 pub struct Problem {
     pub title: String,
     pub rows: u64,
-    /// The first few rows that have it.
+    /// The first rows that have it.
     pub examples: Vec<Example>,
 }
 
-/// Why a check has no report.
+/// The reason why a check has no report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Failure {
-    /// Processing would fail too, with this sentence.
+    /// Processing would also fail, with this sentence.
     Refused(String),
-    /// Only processing can check it, for this reason.
+    /// Only processing can check the file, for this reason.
     Unpacked(String),
-    /// Processing would ask, too.
+    /// Processing would also ask.
     Asked(Asked),
-    /// An answer is no good, for this reason.
+    /// An answer is invalid, for this reason.
     Invalid(String),
     /// The file was changed, moved or removed after it was chosen, or it is a directory.
     Unreadable,
-    /// The rows to be kept are more than [`MAX_KEPT_BYTES`], or those of a file that isn't checked to its end.
+    /// The rows to keep exceed [`MAX_KEPT_BYTES`], or belong to a file that isn't checked to its end.
     TooLarge,
-    /// The thread couldn't be started, or broke off: for want of memory, say.
+    /// The web worker couldn't start or was aborted, for example for lack of memory.
     Broken,
 }
 
-/// What must be answered before the file can be read.
+/// Questions that must be answered before the file can be read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
-    /// The questions, as sentences.
+    /// The questions as sentences.
     pub sentence: String,
     /// The fields of a form, as HTML.
     pub fields: String,
-    /// What was given about the file so far, as JSON.
+    /// The format given for the file so far, as JSON.
     pub format: String,
 }
 
-/// What the thread tells, as JSON.
+/// A message from the web worker, sent as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Message {
     Progress(Progress),
     Done(Box<Report>),
     Failed(Failure),
-    /// How the rows that a question shows are read. `None` if the question is none.
+    /// How the rows that a question shows are read. `None` if the question is invalid.
     Reads(Option<form::Reads>),
 }

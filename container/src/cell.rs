@@ -1,10 +1,10 @@
-//! The value of a cell as the text of a CSV field.
+//! Formats the value of a cell as the text of a CSV field.
 
 use std::fmt::Write;
 
 use calamine::{CellErrorType, DataType, ExcelDateTime, ExcelDateTimeType};
 
-/// Numbers of this size and above are written with an exponent.
+/// Numbers from this size on are written with an exponent.
 const EXPONENT_FROM: f64 = 1e21;
 
 /// The day after 9999-12-31 as a serial number of the 1900 system.
@@ -12,10 +12,10 @@ const END_OF_DAYS: f64 = 2_958_466.0;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
-/// Days between the epochs of the two date systems of Excel.
+/// Days between the epochs of Excel's two date systems.
 const DAYS_FROM_1900_TO_1904: f64 = 1462.0;
 
-/// Writes the value of a cell; nothing for an empty one.
+/// Writes the value of a cell. An empty cell has no text.
 pub(crate) fn write_value(value: &impl DataType, text: &mut String) {
     if let Some(value) = value.get_string() {
         text.push_str(value);
@@ -33,7 +33,7 @@ pub(crate) fn write_value(value: &impl DataType, text: &mut String) {
         write_iso_duration(value, text);
     } else if let Some(error) = value.get_error() {
         match error {
-            // What Excel shows.
+            // The text that Excel shows.
             CellErrorType::GettingData => text.push_str("#GETTING_DATA"),
             error => push(text, format_args!("{error}")),
         }
@@ -41,14 +41,14 @@ pub(crate) fn write_value(value: &impl DataType, text: &mut String) {
 }
 
 fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    // Writing to a String does not fail.
+    // Writing to a String can't fail.
     let _ = text.write_fmt(arguments);
 }
 
-/// Writes the shortest decimal that reads as the same number.
+/// Writes the shortest decimal that parses to the same number.
 pub(crate) fn write_number(value: f64, text: &mut String) {
     if value == 0.0 {
-        // Also for -0.0.
+        // Applies to -0.0, too.
         text.push('0');
     } else if value.abs() < EXPONENT_FROM {
         push(text, format_args!("{value}"));
@@ -62,7 +62,7 @@ fn write_date_time(value: ExcelDateTime, text: &mut String) {
     if value.is_duration() {
         return write_duration(serial, text);
     }
-    // The only way to learn the epoch is to compare.
+    // The epoch can only be determined by comparison.
     let is_1904 = value == ExcelDateTime::new(serial, ExcelDateTimeType::DateTime, true);
     let serial_1900 = match is_1904 {
         true => serial + DAYS_FROM_1900_TO_1904,
@@ -85,10 +85,10 @@ fn write_date_time(value: ExcelDateTime, text: &mut String) {
     }
 }
 
-/// Returns whole days and the whole seconds after them. Half a millisecond is added first, as a binary fraction of a day
-/// falls just short of most times; more would let an evening become the next day.
+/// Returns the whole days and the whole seconds after them. Adds half a millisecond first, because binary fractions of
+/// a day fall just short of most times. Adding more could move an evening to the next day.
 fn whole_seconds(serial: f64) -> (i64, i64) {
-    // Less than 2^38, so the cast keeps every digit.
+    // Less than 2^38, so the cast loses no digits.
     let seconds = (serial * SECONDS_PER_DAY + 0.0005).floor() as i64;
     (seconds / 86_400, seconds % 86_400)
 }
@@ -110,13 +110,13 @@ fn write_duration(days: f64, text: &mut String) {
     }
 }
 
-/// Returns year, month and day of a serial number from 1. Number 60 is 1900-02-29, which never was: Excel keeps an error
-/// of Lotus 1-2-3.
+/// Returns year, month and day of a serial number from 1 on. Number 60 is 1900-02-29, a date that never existed: Excel
+/// preserves a bug of Lotus 1-2-3.
 fn civil(serial: i64) -> (i64, i64, i64) {
     if serial == 60 {
         return (1900, 2, 29);
     }
-    // Days since 0000-03-01, from which on leap days are at the end of a year.
+    // Days since 0000-03-01. Counted from March, leap days are at the end of a year.
     // https://howardhinnant.github.io/date_algorithms.html#civil_from_days
     let days = serial + i64::from(serial < 60) + 693_899;
     let era = days / 146_097;
@@ -134,7 +134,7 @@ fn civil(serial: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// Returns an ISO date and time without fractions of a second, and without a time if it is midnight.
+/// Returns an ISO date and time without fractions of a second. Omits the time if it is midnight.
 fn iso_date_time(value: &str) -> &str {
     let whole = match value.split_once('.') {
         Some((whole, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => whole,
@@ -143,7 +143,8 @@ fn iso_date_time(value: &str) -> &str {
     whole.strip_suffix("T00:00:00").unwrap_or(whole)
 }
 
-/// Writes an ISO duration of hours, minutes and seconds, such as `PT09H30M00S`, as `HH:MM:SS`, and any other as it is.
+/// Writes an ISO duration of hours, minutes and seconds, such as `PT09H30M00S`, as `HH:MM:SS`. Writes any other
+/// duration unchanged.
 fn write_iso_duration(value: &str, text: &mut String) {
     match iso_seconds(value) {
         Some(seconds) => write_time(seconds, text),
@@ -222,7 +223,7 @@ mod tests {
             date(45_351.0 + 9.0 / 24.0 + 1.0 / 1440.0, false),
             "2024-02-29T09:01:00"
         );
-        // A second before midnight and something stays on its day.
+        // A fraction of a second before midnight still belongs to the same day.
         assert_eq!(
             date(45_351.0 + 86_399.7 / 86_400.0, false),
             "2024-02-29T23:59:59"
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_that_are_none_stay_numbers() {
+    fn invalid_dates_stay_numbers() {
         assert_eq!(date(-1.5, false), "-1.5");
         assert_eq!(date(f64::NAN, false), "NaN");
         assert_eq!(date(2_958_466.0, false), "2958466");

@@ -1,4 +1,4 @@
-//! The child process that a file is converted in, so that a parser that needs too much memory takes down nothing else.
+//! Runs the conversion of a file in a child process, so that a parser that needs too much memory affects nothing else.
 
 use std::{
     ffi::OsString,
@@ -10,15 +10,15 @@ use rlimit::Resource;
 
 use crate::{Outcome, Request, run};
 
-/// Bytes that an [`Outcome`] takes at most on standard output, as one line of JSON: a hundred names of sheets, with room.
+/// The maximum size of an [`Outcome`] on standard output, as one line of JSON. It has room for a hundred sheet names.
 pub const MAX_OUTCOME_BYTES: u64 = 1 << 20;
 
-/// Exit status for arguments that can't be understood.
+/// The exit status for invalid arguments.
 const USAGE: u8 = 2;
 
-/// Runs as a child process: takes a [`Request`] as JSON in the only argument, limits its own memory and processor time,
-/// and prints the [`Outcome`] as one line of JSON. Is to be called before anything else in `main`, as a runtime and its
-/// threads would count towards the memory.
+/// Runs as a child process: parses a [`Request`] as JSON from the only argument, limits its own memory and processor
+/// time, and prints the [`Outcome`] as one line of JSON. Call it before anything else in `main`, because a runtime and
+/// its threads would count towards the memory.
 pub fn run_child(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let request = arguments.next().and_then(|argument| {
         let argument = argument.into_string().ok()?;
@@ -40,16 +40,16 @@ pub fn run_child(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn limit(request: &Request) -> io::Result<()> {
     let lower = |resource: Resource, soft: u64, hard: u64| {
-        // What the process was started with may be lower still, and can't be raised.
+        // The inherited limit may be lower and can't be raised.
         let (_, inherited) = resource.get()?;
         resource.set(soft.min(inherited), hard.min(inherited))
     };
     let memory = request.max_memory_bytes;
     lower(Resource::AS, memory, memory)?;
-    // The soft limit sends SIGXCPU, which says why; the hard one SIGKILL.
+    // The soft limit sends SIGXCPU, which shows the reason. The hard limit sends SIGKILL.
     let seconds = request.max_cpu_seconds;
     lower(Resource::CPU, seconds, seconds.saturating_add(1))?;
-    // An image of the memory of a process that ran out of it helps nobody.
+    // A core dump of a process that ran out of memory is of no use.
     lower(Resource::CORE, 0, 0)
 }
 

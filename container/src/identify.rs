@@ -1,4 +1,5 @@
-//! What a file is where its first bytes don't suffice: the directory of a zip archive, the streams of an OLE2 file.
+//! Identifies files whose first bytes don't suffice: reads the directory of a zip archive or the streams of an OLE2
+//! file.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -6,10 +7,10 @@ use zip::{ZipArchive, result::ZipError};
 
 use crate::{Kind, SNIFF_BYTES, sniff};
 
-/// Bytes of an OLE2 file's directory that are searched for the names of its streams: 512 entries.
+/// The number of bytes of an OLE2 directory that are searched for stream names: 512 entries.
 const OLE_DIRECTORY_BYTES: u64 = 64 << 10;
 
-/// Returns what a file is, and leaves it at its beginning.
+/// Returns the kind of a file, and seeks back to its beginning.
 pub fn identify(mut input: impl Read + Seek) -> io::Result<Kind> {
     input.rewind()?;
     let mut first_bytes = Vec::with_capacity(SNIFF_BYTES);
@@ -26,8 +27,8 @@ pub fn identify(mut input: impl Read + Seek) -> io::Result<Kind> {
     Ok(kind)
 }
 
-/// Returns what a zip archive is: a workbook, another document, or [`Kind::Zip`]. If its directory can't be read, its
-/// first entry decides, so that the damaged file goes by its right name.
+/// Returns the kind of a zip archive: a workbook, another document, or [`Kind::Zip`]. If its directory can't be read,
+/// its first entry decides, so that messages name the damaged file correctly.
 pub fn sniff_zip(mut input: impl Read + Seek) -> io::Result<Kind> {
     let mut archive = match ZipArchive::new(&mut input) {
         Ok(archive) => archive,
@@ -55,7 +56,7 @@ pub fn sniff_zip(mut input: impl Read + Seek) -> io::Result<Kind> {
     let media_type = match archive.by_name("mimetype") {
         Ok(entry) => {
             let mut media_type = Vec::new();
-            // What can't be unpacked is no media type.
+            // An entry that can't be unpacked isn't a media type.
             let _ = entry.take(100).read_to_end(&mut media_type);
             media_type
         }
@@ -97,7 +98,7 @@ fn by_first_entry(mut input: impl Read + Seek) -> io::Result<Kind> {
     })
 }
 
-/// Returns what an OLE2 file is by the names of its streams ([MS-CFB] 2.6.1), which are UTF-16.
+/// Returns the kind of an OLE2 file by the names of its streams ([MS-CFB] 2.6.1), which are UTF-16.
 fn sniff_ole(mut input: impl Read + Seek, first_bytes: &[u8]) -> io::Result<Kind> {
     let field = |at: usize| {
         Some(u16::from_le_bytes([

@@ -2,34 +2,34 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a file is, judged by its content.
+/// The kind of a file, determined by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Text in some encoding, or anything that isn't recognised: the validator has the last word.
+    /// Text in some encoding, or anything unrecognised. The validator decides.
     Text,
     Gzip,
-    /// A zip archive. Whether it is a workbook is for `identify` to find out.
+    /// A zip archive. `identify` finds out whether it is a workbook.
     Zip,
     Xlsx,
     Xlsb,
-    /// A workbook in the format of Excel 97 to 2003, or of an even older version.
+    /// A workbook in the format of Excel 97 to 2003 or of an older version.
     Xls,
     Ods,
-    /// A workbook that opens with a password only.
+    /// A workbook that requires a password.
     EncryptedWorkbook,
     Archive(Archive),
     Pdf,
     Html,
     Xml,
-    /// XML Spreadsheet 2003, which often carries the extension `.xls`.
+    /// XML Spreadsheet 2003, which often has the extension `.xls`.
     XmlSpreadsheet,
     Json,
     Rtf,
     /// A document of a word processor, in any format.
     WordDocument,
     Presentation,
-    /// A spreadsheet of Apple Numbers, or another document of iWork.
+    /// An Apple Numbers spreadsheet, or another iWork document.
     Numbers,
     Image(Image),
     Parquet,
@@ -73,12 +73,12 @@ pub enum Image {
 }
 
 impl Kind {
-    /// Returns whether `convert_sheet` reads it.
+    /// Returns whether `convert_sheet` can read it.
     pub fn is_workbook(self) -> bool {
         matches!(self, Self::Xlsx | Self::Xlsb | Self::Xls | Self::Ods)
     }
 
-    /// Returns whether `unpack` unpacks it.
+    /// Returns whether `unpack` can unpack it.
     pub fn is_packed(self) -> bool {
         matches!(self, Self::Gzip | Self::Zip)
     }

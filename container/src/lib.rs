@@ -1,8 +1,8 @@
-//! What an uploaded file is, judged by its content; unpacking gzip and zip; converting workbooks to CSV.
+//! Identifies uploaded files by their content, unpacks gzip and zip, and converts workbooks to CSV.
 //!
-//! **Invariant.** Pure: it reads and writes through `std::io` alone and knows neither tokio nor the database nor HTTP.
-//! The input is hostile: what is written is bounded by [`Limits`], and what parsing needs in memory by the address
-//! space of the process that [`run_child`] runs in.
+//! **Invariant.** Pure: it reads and writes only through `std::io` and knows neither tokio nor the database nor HTTP.
+//! The input is hostile: the size of the output is bounded by [`Limits`], and the memory for parsing by the address
+//! space of the process in which [`run_child`] runs.
 //!
 //! ```text
 //! run_child   the child process: arguments, resource limits, one line of JSON
@@ -10,6 +10,16 @@
 //! unpack      gzip, zip                          convert_sheet   xlsx, xlsb, xls, ods
 //! identify    what needs the whole file          sniff           what the first bytes show
 //! Kind        Refusal: a sentence and a code for everything that is not a table
+//! ```
+//!
+//! The content decides, not the name:
+//!
+//! ```
+//! use container::{Kind, sniff};
+//!
+//! assert_eq!(sniff(b"id;amount\n1;2,50\n"), Kind::Text);
+//! assert_eq!(sniff(b"%PDF-1.7\n"), Kind::Pdf);
+//! assert_eq!(sniff(b"\x1f\x8b\x08\0"), Kind::Gzip);
 //! ```
 
 mod kind;

@@ -1,8 +1,8 @@
-//! Numbers of an .xlsx workbook that have more digits than a float keeps.
+//! Reads numbers of an .xlsx workbook that have more digits than a float can hold.
 //!
-//! Excel itself stores floats. Other programs, such as excelize, write integers with all their digits into the XML, and
-//! calamine reads them as floats: of transaction ids with 17 digits, two may become one. They are read here, in a pass
-//! of its own over the sheet.
+//! Excel itself stores floats. Other programs, such as excelize, write integers to the XML with all their digits, and
+//! calamine reads them as floats, so two transaction ids of 17 digits may become equal. This module reads them in a
+//! separate pass over the sheet.
 
 use std::{
     collections::HashMap,
@@ -17,15 +17,15 @@ use zip::ZipArchive;
 
 use crate::cell;
 
-/// Significant digits that every float keeps, and that tell any two floats apart.
+/// The number of significant digits that every float preserves, and the number that distinguishes any two floats.
 const KEPT_DIGITS: usize = 15;
 const FLOAT_DIGITS: usize = 17;
 
-/// The digits as they stand in the file, by row and column from 0.
+/// The digits as written in the file, by row and column from 0.
 pub(crate) type LongNumbers = HashMap<(u32, u32), Box<str>>;
 
-/// Reads the long numbers of a sheet. Returns those found so far where the workbook can't be read: whoever reads it for
-/// its values reports that.
+/// Reads the long numbers of a sheet. If the workbook can't be read, returns those found so far, because the reader of
+/// the values reports the error.
 pub(crate) fn read(input: impl Read + Seek, sheet: &str) -> LongNumbers {
     let mut numbers = LongNumbers::new();
     if let Ok(mut archive) = ZipArchive::new(input)
@@ -37,7 +37,7 @@ pub(crate) fn read(input: impl Read + Seek, sheet: &str) -> LongNumbers {
     numbers
 }
 
-/// Returns the path of a sheet's part: from the package to the workbook, and on to the sheet (ECMA-376, part 2, 9).
+/// Returns the path of a sheet's part, found through the package and the workbook (ECMA-376, part 2, 9).
 fn sheet_path<R: Read + Seek>(archive: &mut ZipArchive<R>, sheet: &str) -> Option<String> {
     let workbook = find(archive, "_rels/.rels", "Relationship", |element| {
         attribute(element, "Type")?
@@ -66,7 +66,7 @@ fn join(folder: &str, path: &str) -> String {
     }
 }
 
-/// Returns the first value that `value` has for an element of a part.
+/// Returns the first value that `value` returns for an element of a part.
 fn find<R: Read + Seek>(
     archive: &mut ZipArchive<R>,
     path: &str,
@@ -91,14 +91,14 @@ fn find<R: Read + Seek>(
 
 fn reader<R: BufRead>(part: R) -> Reader<R> {
     let mut reader = Reader::from_reader(part);
-    // As calamine has it, so that both see the same cells.
+    // The same settings as calamine, so that both see the same cells.
     let config = reader.config_mut();
     config.check_end_names = false;
     config.expand_empty_elements = true;
     reader
 }
 
-/// Returns an attribute by its name without a prefix.
+/// Returns an attribute by its name, ignoring its prefix.
 fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     let attribute = element
         .attributes()
@@ -150,7 +150,7 @@ fn scan(part: impl BufRead, numbers: &mut LongNumbers) {
     }
 }
 
-/// Returns row and column, from 0, of a reference such as `B7`.
+/// Returns the row and column, from 0, of a reference such as `B7`.
 fn position(reference: &str) -> Option<(u32, u32)> {
     let letters = reference
         .bytes()
@@ -167,8 +167,9 @@ fn position(reference: &str) -> Option<(u32, u32)> {
     ))
 }
 
-/// Returns whether a float loses digits of a number without an exponent. Excel writes floats with up to 17 digits, and the
-/// last digits carry no information: `1.1000000000000001`. So a decimal counts as long if it has at least 18 digits.
+/// Returns whether a float loses digits of a number without an exponent. Excel writes floats with up to 17 digits, of
+/// which the last ones carry no information, as in `1.1000000000000001`. So a decimal counts as long only from 18
+/// digits on.
 fn is_long(number: &str) -> bool {
     let digits = number.strip_prefix('-').unwrap_or(number);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -194,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_a_float_cuts_are_long() {
+    fn numbers_with_more_digits_than_a_float_are_long() {
         for number in [
             "12345678901234567",
             "-9007199254740993",

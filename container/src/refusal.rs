@@ -1,4 +1,4 @@
-//! Why a file is refused: a sentence for the person who uploaded it, and a code for programs.
+//! Reasons for refusing a file: a sentence for the user who uploaded it, and a code for programs.
 
 use std::{fmt, io};
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::Kind;
 
-/// Sheets that a refusal lists at most; a sentence names no more than [`NAMED_SHEETS`].
+/// The maximum number of sheets that a refusal lists. A sentence names at most [`NAMED_SHEETS`].
 #[cfg(feature = "convert")]
 pub(crate) const LISTED_SHEETS: usize = 100;
 const NAMED_SHEETS: usize = 10;
 
-/// Characters of a sheet's name that a sentence shows at most. Excel allows 31.
+/// The maximum number of characters of a sheet's name that a sentence shows. Excel allows 31.
 const SHOWN_NAME_CHARS: usize = 60;
 
-/// Why a step did not succeed.
+/// The reason why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file is to blame; trying again can't help.
+    /// The file is the cause, so retrying can't help.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Reading the input or writing the output failed: the disk, not the file.
+    /// Reading the input or writing the output failed. The cause is the disk, not the file.
     #[error("reading or writing failed: {0}")]
     Io(io::Error),
 }
@@ -30,45 +30,45 @@ pub enum Error {
 pub struct Sheet {
     pub name: String,
     pub is_hidden: bool,
-    /// Whether a cell has a value that isn't an empty text.
+    /// Whether any cell has a value other than an empty text.
     pub has_cells: bool,
 }
 
-/// Why a file is refused. [`fmt::Display`] writes a sentence that says what the file is and what to do.
+/// The reason why a file is refused. [`fmt::Display`] writes a sentence that says what the file is and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// A kind of file that isn't a table.
     Kind(Kind),
-    /// An archive in an archive. The kind is that of the inner one.
+    /// An archive inside an archive, with the kind of the inner one.
     Nested(Kind),
-    /// An archive of several files, and the names of the first two.
+    /// An archive with several files, with the names of the first two.
     SeveralFiles([String; 2]),
     /// An archive without any file.
     NoFile,
-    /// It opens with a password only.
+    /// The file requires a password.
     Encrypted(Kind),
-    /// A zip whose file is compressed in a way that isn't supported.
+    /// The file in the zip archive is compressed by an unsupported method.
     Compression,
-    /// The file is cut off, damaged, or not what it seems to be.
+    /// The file is truncated, damaged, or not what it appears to be.
     Damaged(Kind),
-    /// Its text is larger than the limit, in bytes.
+    /// The text is larger than the limit.
     TooLargeUnpacked { max_bytes: u64 },
-    /// An archive grows by more than this factor.
+    /// An archive unpacks to more than `max_ratio` times its size.
     Ratio { max_ratio: u64 },
-    /// Which sheet to read has to be said: several have cells, or only hidden ones do, or there is none of the name
-    /// `asked`. Lists the sheets with cells, up to a hundred, those first that can be seen.
+    /// The sheet must be named: several sheets have cells, only hidden ones do, or none is named `asked`. Lists up to a
+    /// hundred sheets with cells, visible ones first.
     ChooseSheet {
         asked: Option<String>,
         sheets: Vec<Sheet>,
     },
-    /// The sheet that was asked for has no cells.
+    /// The requested sheet has no cells.
     EmptySheet(String),
     /// No sheet has cells.
     EmptyWorkbook,
-    /// Reading it needs more memory than a process may have.
+    /// Reading the file needs more memory than a process may use.
     Memory,
-    /// Reading it takes longer than a process may run.
+    /// Reading the file takes longer than a process may run.
     Time,
 }
 
@@ -130,7 +130,7 @@ impl fmt::Display for Refusal {
             ),
             Self::Encrypted(kind) => write!(
                 f,
-                "This is {} that opens with a password only. {}",
+                "This is {} that requires a password. {}",
                 match kind {
                     Kind::EncryptedWorkbook => "a workbook",
                     kind => kind.name(),
@@ -289,7 +289,7 @@ fn choose_sentence(
     }
 }
 
-/// A name in quotation marks, without control characters, cut to a length that fits a sentence.
+/// A name in quotation marks, without control characters, shortened to fit into a sentence.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

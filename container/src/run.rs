@@ -1,4 +1,4 @@
-//! From a file to a file: what the child process does.
+//! Converts a file into another file: the work of the child process.
 
 use std::{
     cell::Cell,
@@ -12,45 +12,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Kind, Limits, Refusal, convert_sheet, identify, unpack};
 
-/// What is to be done with which file.
+/// A request to convert a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     pub input: PathBuf,
-    /// The file that the text goes to. Created or overwritten, unless the input is text already.
+    /// The file for the text. Created or overwritten, unless the input is already text.
     pub output: PathBuf,
     pub limits: Limits,
-    /// The worksheet of a workbook, by name.
+    /// The name of a workbook's worksheet.
     pub sheet: Option<String>,
     /// The address space of the process, in bytes.
     pub max_memory_bytes: u64,
-    /// The processor time of the process, in seconds: it ends even if nobody is left to end it.
+    /// The processor time of the process in seconds. It also stops a process that nothing else would stop.
     pub max_cpu_seconds: u64,
 }
 
-/// What came of it.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The input is text: read it as it is. Nothing was written.
+    /// The input is text and can be read directly. Nothing was written.
     Text,
-    /// The output has the text.
+    /// The output contains the text.
     Converted(Converted),
-    /// The file is refused, and the output is worth nothing.
+    /// The file is refused. The content of the output is unspecified.
     Refused(Refusal),
-    /// Reading or writing failed: try again.
+    /// Reading or writing failed, and the request can be retried.
     Failed(String),
 }
 
-/// Where the text in the output is from.
+/// The origin of the text in the output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Converted {
-    /// What the file was unpacked from, if it was.
+    /// The packing from which the file was unpacked, if any.
     pub packing: Option<Packing>,
-    /// [`Kind::Text`], or which workbook it was.
+    /// [`Kind::Text`], or the kind of workbook.
     pub container: Kind,
-    /// Of a workbook.
+    /// The worksheet of a workbook.
     pub sheet: Option<String>,
-    /// The row of the sheet, from 1, that is the first record.
+    /// The row of the sheet, from 1, that became the first record.
     pub first_row: Option<u32>,
     /// The length of the output.
     pub bytes: u64,
@@ -63,7 +63,7 @@ pub enum Packing {
     Zip,
 }
 
-/// Unpacks and converts a file, in this process and without its limits on memory and time. A panic of a parser becomes a
+/// Unpacks and converts a file in this process, without limits on memory and time. A panic of a parser becomes a
 /// refusal.
 pub fn run(request: &Request) -> Outcome {
     let kind = Cell::new(Kind::Binary);
@@ -147,7 +147,7 @@ fn create(path: &Path) -> Result<File, Error> {
         .map_err(Error::Io)
 }
 
-/// Creates a file beside the output that has no name any more: it is gone with the process, however that ends.
+/// Creates an unlinked file next to the output. It disappears with the process, however that ends.
 fn scratch(output: &Path) -> Result<File, Error> {
     let mut path = output.as_os_str().to_owned();
     path.push(".unpacked");

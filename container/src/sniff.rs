@@ -1,24 +1,24 @@
-//! What the first bytes of a file show.
+//! Identifies files by their first bytes.
 //!
-//! Most formats begin with a signature that no text has. Three don't: HTML, XML and JSON are text, and so might be the
-//! header of a table: `<DATE>,<TIME>`, `[Date];[Amount]`, `{"a":1};5`. They are named only where a table is out of the
-//! question.
+//! Most formats begin with a signature that no text has. HTML, XML and JSON don't. They are text, and so may be the
+//! header of a table: `<DATE>,<TIME>`, `[Date];[Amount]`, `{"a":1};5`. They are recognised only if the file can't be a
+//! table.
 
 use crate::{Archive, Image, Kind};
 
-/// Bytes from the beginning of a file that [`sniff`] makes use of.
+/// The number of first bytes that [`sniff`] uses.
 pub const SNIFF_BYTES: usize = 8 << 10;
 
 const UTF_8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// Returns the kind of the file that begins with these bytes. Only the first 8 KiB count. A workbook looks like any zip
-/// archive here, unless its first entry says what it is.
+/// Returns the kind of the file that begins with these bytes. Only the first 8 KiB count. A workbook looks like any
+/// other zip archive unless its first entry identifies it.
 pub fn sniff(first_bytes: &[u8]) -> Kind {
     let bytes = &first_bytes[..first_bytes.len().min(SNIFF_BYTES)];
     if let Some(kind) = by_signature(bytes) {
         return kind;
     }
-    // A BOM says that it is text; which text is another matter.
+    // A BOM means that the file is text, but not which kind of text.
     if let Some(rest) = bytes.strip_prefix(UTF_8_BOM) {
         return by_text(rest).unwrap_or(Kind::Text);
     }
@@ -47,7 +47,7 @@ fn by_signature(bytes: &[u8]) -> Option<Kind> {
     let kind = if at(0, b"\x1F\x8B") {
         Kind::Gzip
     } else if at(0, b"PK\x03\x04") {
-        // The first entry of an OpenDocument file is stored, and is its media type.
+        // The first entry of an OpenDocument file is stored uncompressed and is its media type.
         match at(
             30,
             b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet",
@@ -107,7 +107,8 @@ fn by_signature(bytes: &[u8]) -> Option<Kind> {
     Some(kind)
 }
 
-/// Returns whether a workbook of Excel 2 to 5 begins here, which has no envelope: a record BOF, its length and version.
+/// Returns whether the bytes begin a workbook of Excel 2 to 5, which has no container: a BOF record, its length and
+/// version.
 fn is_bare_biff(bytes: &[u8]) -> bool {
     matches!(
         bytes,
@@ -118,7 +119,7 @@ fn is_bare_biff(bytes: &[u8]) -> bool {
     )
 }
 
-/// Returns what text is that is no table, in any encoding that contains ASCII.
+/// Recognises text that isn't a table, in any encoding that contains ASCII.
 fn by_text(bytes: &[u8]) -> Option<Kind> {
     let text = bytes.trim_ascii_start();
     if text.starts_with(b"%PDF-") {
@@ -132,7 +133,7 @@ fn by_text(bytes: &[u8]) -> Option<Kind> {
     } else if text.starts_with(b"{1:F01") || text.starts_with(b":20:") {
         Some(Kind::Mt940)
     } else if text.starts_with(b"MIME-Version:") {
-        // How Excel saves a "single file web page".
+        // The form in which Excel saves a "single file web page".
         Some(Kind::Html)
     } else if text.first() == Some(&b'<') {
         by_markup(text)
@@ -189,7 +190,7 @@ fn by_markup(text: &[u8]) -> Option<Kind> {
     {
         return None;
     }
-    // `<date>` may be a name in the header of a table. An element has attributes, or ends somewhere.
+    // `<date>` may be a name in the header of a table. A real element has attributes, or ends somewhere.
     let tag_length = rest.iter().position(|&byte| byte == b'>')?;
     let has_attributes = rest[..tag_length]
         .windows(2)
@@ -209,8 +210,8 @@ fn by_markup(text: &[u8]) -> Option<Kind> {
     }
 }
 
-/// Returns whether text is JSON: an object with a name, or an array of objects or of arrays, which isn't the first field
-/// of a record.
+/// Returns whether text is JSON: an object with a name, or an array of objects or of arrays, unless it is the first
+/// field of a record.
 fn is_json(text: &[u8]) -> bool {
     let is_json = match text.first() {
         Some(b'{') => begins_object(text),
@@ -230,7 +231,7 @@ fn is_json(text: &[u8]) -> bool {
     is_json && !is_followed_by_field(text)
 }
 
-/// Returns whether an object with at least one name begins here.
+/// Returns whether the text begins with an object that has at least one name.
 fn begins_object(text: &[u8]) -> bool {
     let Some(name) = text[1..].trim_ascii_start().strip_prefix(b"\"") else {
         return false;
@@ -244,7 +245,7 @@ fn begins_object(text: &[u8]) -> bool {
     end.is_some_and(|end| name[end + 1..].trim_ascii_start().first() == Some(&b':'))
 }
 
-/// Returns whether the value that begins here ends, and a delimiter follows on the same line.
+/// Returns whether the value at the start of the text ends, and a delimiter follows on the same line.
 fn is_followed_by_field(text: &[u8]) -> bool {
     let mut depth = 0_usize;
     let mut in_string = false;
@@ -269,7 +270,7 @@ fn is_followed_by_field(text: &[u8]) -> bool {
     false
 }
 
-/// Returns UTF-16 as Latin-1, with `?` for what that doesn't have.
+/// Converts UTF-16 to Latin-1, with `?` for characters that Latin-1 doesn't have.
 fn narrow(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
     let (units, _) = bytes.as_chunks::<2>();
     Vec::from_iter(
@@ -279,8 +280,8 @@ fn narrow(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
     )
 }
 
-/// Returns whether more than three in ten bytes are control characters, and it isn't UTF-16, which has NULs at offsets
-/// of one parity only.
+/// Returns whether more than three in ten bytes are control characters. UTF-16 doesn't count, which has NULs only at
+/// even or only at odd offsets.
 fn is_binary(bytes: &[u8]) -> bool {
     let controls = bytes.iter().filter(|&&byte| is_control(byte)).count();
     if controls * 10 <= bytes.len() * 3 {
@@ -290,7 +291,7 @@ fn is_binary(bytes: &[u8]) -> bool {
     has_null(0) == has_null(1)
 }
 
-/// Returns whether a byte is a control character that text doesn't have.
+/// Returns whether a byte is a control character that text doesn't contain.
 fn is_control(byte: u8) -> bool {
     byte < 0x20 && !b"\t\n\x0B\x0C\r\x1A\x1B".contains(&byte)
 }

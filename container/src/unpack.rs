@@ -1,4 +1,4 @@
-//! Unpacking gzip and zip, bounded by what is really written. What headers say about sizes is never believed.
+//! Unpacks gzip and zip, bounded by what is actually written. Sizes in headers are never trusted.
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
@@ -10,35 +10,36 @@ use crate::{Error, Kind, Refusal, SNIFF_BYTES, sniff};
 
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// However small an archive is, it may unpack to this many bytes: the ratio says nothing about a few short records.
+/// An archive of any size may unpack to this many bytes, because the ratio is meaningless for a few short records.
 const RATIO_FLOOR_BYTES: u64 = 1 << 20;
 
-/// Characters of a name in an archive that a refusal keeps.
+/// The number of characters of a name in an archive that a refusal keeps.
 const SHOWN_NAME_CHARS: usize = 100;
 
-/// How much a file may grow.
+/// Limits on how much a file may grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Bytes that are written at most, for each of unpacking and converting.
+    /// The maximum number of bytes written by each of unpacking and converting.
     pub max_unpacked_bytes: u64,
-    /// How many times its size an archive may unpack to. Counts above 1 MiB.
+    /// The maximum ratio of an archive's unpacked size to its size. Applies above 1 MiB.
     pub max_ratio: u64,
 }
 
-/// What was in an archive.
+/// The content of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unpacked {
     pub bytes: u64,
-    /// By the first 8 KiB: a workbook may still be taken for a zip archive.
+    /// Determined by the first 8 KiB, so a workbook may still appear as a zip archive.
     pub kind: Kind,
 }
 
-/// Unpacks the one file in a gzip file or a zip archive, and refuses early what can't be a table.
+/// Unpacks the only file in a gzip file or a zip archive, and refuses early what can't be a table.
 ///
 /// # Errors
 ///
-/// Returns a [`Refusal`] if the archive is damaged, encrypted, too large, or of another kind; if it contains not
-/// exactly one file; or if that file is an archive (a zip archive passes, as it may be a workbook) or no table.
+/// Returns a [`Refusal`] if the archive is damaged, encrypted, too large or of another kind, if it doesn't contain
+/// exactly one file, or if that file is an archive or not a table. A zip archive inside passes, because it may be a
+/// workbook.
 pub fn unpack(
     kind: Kind,
     mut input: impl Read + Seek,
@@ -79,8 +80,8 @@ fn unpack_gzip(input: impl BufRead, out: &mut Bounded<impl Write>) -> Result<Unp
     copy(members, Kind::Gzip, out)
 }
 
-/// Reads the members of a gzip file one after the other (RFC 1952, 2.2). Zeros may follow the last one, as on tapes;
-/// anything else is an error, as it may be a damaged member.
+/// Reads the members of a gzip file one after the other (RFC 1952, 2.2). Zeros may follow the last one, as on tapes.
+/// Anything else is an error, because it may be a damaged member.
 struct Members<R> {
     decoder: Option<GzDecoder<R>>,
 }
@@ -137,7 +138,7 @@ fn unpack_zip(input: impl Read + Seek, out: &mut Bounded<impl Write>) -> Result<
         return Err(Refusal::SeveralFiles([name(index), name(second)]).into());
     }
     if archive.has_duplicate_names() {
-        // Which of the two it is depends on the program that unpacks it.
+        // Programs disagree on which of the two to unpack.
         return Err(Refusal::Damaged(Kind::Zip).into());
     }
     if archive.by_index_data(index).map_err(refused)?.encrypted() {
@@ -147,7 +148,7 @@ fn unpack_zip(input: impl Read + Seek, out: &mut Bounded<impl Write>) -> Result<
     copy(entry, Kind::Zip, out)
 }
 
-/// Returns whether an entry is one that macOS or Windows adds on its own.
+/// Returns whether macOS or Windows added the entry by itself.
 fn is_system_file(name: &[u8]) -> bool {
     let base = name.rsplit(|byte| b"/\\".contains(byte)).next();
     let base = base.unwrap_or(name).to_ascii_lowercase();
@@ -155,7 +156,7 @@ fn is_system_file(name: &[u8]) -> bool {
         || [&b".ds_store"[..], b"thumbs.db", b"desktop.ini"].contains(&&base[..])
 }
 
-/// Copies what is packed once its first bytes have been seen.
+/// Copies the packed data, after examining its first bytes.
 fn copy(
     mut packed: impl Read,
     packing: Kind,
@@ -191,7 +192,7 @@ fn copy(
     })
 }
 
-/// A writer that refuses to write more than a number of bytes.
+/// A writer that refuses to exceed a number of bytes.
 pub(crate) struct Bounded<W> {
     out: W,
     written: u64,
@@ -228,7 +229,7 @@ impl<W: Write> Bounded<W> {
     }
 }
 
-/// Returns why reading failed: the operating system says so with an error number, and everything else is the content.
+/// Returns why reading failed. An error number means the operating system; otherwise the content is the cause.
 pub(crate) fn from_io(error: io::Error, kind: Kind) -> Error {
     if error.kind() == io::ErrorKind::OutOfMemory {
         Refusal::Memory.into()

@@ -1,4 +1,4 @@
-//! Workbooks, sheet by sheet, as CSV.
+//! Converts the sheets of workbooks to CSV.
 
 use std::{
     cell::RefCell,
@@ -17,19 +17,19 @@ use crate::{
     unpack::{Bounded, from_io, from_zip},
 };
 
-/// What Excel and LibreOffice allow. A file that names a cell beyond it is damaged.
+/// The limits of Excel and LibreOffice. A file with a cell beyond them is damaged.
 const MAX_ROWS: u32 = 1_048_576;
 const MAX_COLUMNS: u32 = 16_384;
 
-/// Bytes of CSV that are written at a time.
+/// The number of bytes of CSV written at once.
 const WRITE_BYTES: usize = 64 << 10;
 
-/// What a sheet has become.
+/// The result of converting a sheet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConvertedSheet {
     pub sheet: String,
     pub bytes: u64,
-    /// The row of the sheet, from 1, that is the first record.
+    /// The row of the sheet, from 1, that became the first record.
     pub first_row: u32,
 }
 
@@ -37,23 +37,23 @@ pub struct ConvertedSheet {
 ///
 /// # Errors
 ///
-/// Returns a [`Refusal`] if the workbook is damaged, encrypted, or no workbook.
+/// Returns a [`Refusal`] if the file is a damaged or encrypted workbook, or isn't a workbook.
 pub fn sheets(kind: Kind, input: impl Read + Seek) -> Result<Vec<Sheet>, Error> {
     list(kind, &mut open(kind, input)?)
 }
 
-/// Writes a sheet as CSV: UTF-8, comma, LF, quoted where RFC 4180 asks for it. Without a name it is the only sheet that
-/// can be seen and has cells.
+/// Writes a sheet as CSV in UTF-8, with commas, LF, and quotes where RFC 4180 requires them. Without a name it writes
+/// the only visible sheet that has cells.
 ///
-/// There is one record for each row from the first to the last that has a value, and each has as many fields as there
-/// are columns from the first to the last that has one. Text is written as it is; a number as the shortest decimal that
-/// reads as the same number; a date as `YYYY-MM-DD`, with `THH:MM:SS` unless that is midnight; a time as `HH:MM:SS`; a
-/// boolean as `TRUE` or `FALSE`; an error as Excel shows it; and a formula by its value when the file was saved.
+/// There is one record for each row from the first to the last one with a value, and one field for each column from the
+/// first to the last one with a value. Text is written unchanged; a number as the shortest decimal that parses to the
+/// same number; a date as `YYYY-MM-DD`, with `THH:MM:SS` unless that is midnight; a time as `HH:MM:SS`; a boolean as
+/// `TRUE` or `FALSE`; an error as Excel shows it; and a formula as its value when the file was saved.
 ///
 /// # Errors
 ///
-/// Returns a [`Refusal`] if the workbook is damaged, encrypted, or no workbook; if it is not clear which sheet to write;
-/// or if the CSV is larger than the limit.
+/// Returns a [`Refusal`] if the file is a damaged or encrypted workbook or isn't a workbook, if it is unclear which
+/// sheet to write, or if the CSV exceeds the limit.
 pub fn convert_sheet(
     kind: Kind,
     input: impl Read + Seek,
@@ -128,7 +128,7 @@ fn list<R: Read + Seek>(kind: Kind, workbook: &mut Workbook<R>) -> Result<Vec<Sh
     Ok(sheets)
 }
 
-/// Returns the names of the sheets that have cells, which charts and macros don't, and whether they are hidden.
+/// Returns the names of the sheets that can have cells, unlike charts and macros, and whether they are hidden.
 fn worksheets<R: Read + Seek>(workbook: &Workbook<R>) -> Vec<(String, bool)> {
     let worksheets = workbook
         .sheets_metadata()
@@ -168,7 +168,7 @@ fn choose<R: Read + Seek>(
 ) -> Result<String, Error> {
     if let Some(asked) = asked {
         let names = || workbook.sheets_metadata().iter().map(|sheet| &sheet.name);
-        // Excel doesn't tell names apart by case.
+        // Excel treats names as equal regardless of case.
         let lower = asked.trim().to_lowercase();
         let name = names()
             .find(|name| *name == asked)
@@ -194,7 +194,7 @@ fn choose<R: Read + Seek>(
     Err(Refusal::ChooseSheet { asked, sheets }.into())
 }
 
-/// The rows and columns, from 0, that have values.
+/// The range of rows and columns, from 0, that have values.
 #[derive(Debug, Clone, Copy)]
 struct Extent {
     first_row: u32,
@@ -257,7 +257,7 @@ fn write_range<T: DataType + CellType>(
     Ok(Some(extent))
 }
 
-/// Writes a sheet in two passes over its XML, so that it is never in memory: the first one finds how wide it is.
+/// Writes a sheet in two passes over its XML, so that it is never held in memory. The first pass finds the width.
 fn write_streamed<R: Read + Seek>(
     workbook: &mut Xlsx<R>,
     name: &str,
@@ -295,7 +295,7 @@ fn write_streamed<R: Read + Seek>(
             Ok(Next::Continue)
         })?;
     } else {
-        // No program is known that writes such a file; of two values for a cell the last one counts.
+        // No known program writes such a file. Of two values for a cell the last one wins.
         let mut cells = std::collections::BTreeMap::new();
         visit(workbook, name, |row, column, value| {
             let mut text = String::new();
@@ -316,7 +316,7 @@ enum Next {
     Stop,
 }
 
-/// Calls a function with row, column and value of each cell that has one, in the order of the file.
+/// Calls a function with the row, column and value of each cell that has a value, in the order of the file.
 fn visit<R: Read + Seek>(
     workbook: &mut Xlsx<R>,
     name: &str,
@@ -324,7 +324,7 @@ fn visit<R: Read + Seek>(
 ) -> Result<(), Error> {
     let mut cells = match workbook.worksheet_cells_reader(name) {
         Ok(cells) => cells,
-        // A dialog, say.
+        // For example a dialog.
         Err(XlsxError::NotAWorksheet(_)) => return Ok(()),
         Err(error) => return Err(from_calamine(error.into(), Kind::Xlsx)),
     };
@@ -345,12 +345,12 @@ fn visit<R: Read + Seek>(
     Ok(())
 }
 
-/// Returns whether a cell has a value. An empty text is what many formulas have for one.
+/// Returns whether a cell has a value. Many formulas without a value have an empty text.
 fn has_value(value: &impl DataType) -> bool {
     !value.is_empty() && value.get_string() != Some("")
 }
 
-/// Writes records that are all equally wide, from fields in ascending order of row and column.
+/// Writes records of equal length from fields in ascending order of row and column.
 struct Records<'a, W> {
     out: &'a mut Bounded<W>,
     buffer: Vec<u8>,
@@ -436,7 +436,7 @@ fn from_calamine(error: calamine::Error, kind: Kind) -> Error {
     }
 }
 
-/// One of several readers of the same file, each with a position of its own.
+/// One of several readers of the same file, each with its own position.
 struct SharedReader<'a, R> {
     input: &'a RefCell<R>,
     position: u64,
@@ -461,7 +461,7 @@ impl<R: Read + Seek> Read for SharedReader<'_, R> {
 impl<R: Read + Seek> Seek for SharedReader<'_, R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let mut input = self.input.borrow_mut();
-        // Relative to where this reader is, not another one.
+        // Relative to the position of this reader, not of another one.
         input.seek(SeekFrom::Start(self.position))?;
         self.position = input.seek(to)?;
         Ok(self.position)

@@ -1,4 +1,4 @@
-//! Accounts: roles, API tokens, passwords, and the kinds of events in the audit.
+//! Accounts: roles, API tokens, passwords, and the kinds of audit events.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{InvalidField, JobId, SessionId, TokenId, UserId, hidden::has_hidden};
 
-/// A text that none of a set of names is.
+/// The text isn't one of the known names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownName;
 
@@ -30,14 +30,14 @@ macro_rules! names {
         impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The name for programs and PostgreSQL.
+            /// Returns the name for programs and PostgreSQL.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
                 }
             }
 
-            /// The words for people.
+            /// Returns the words for people.
             pub const fn label(self) -> &'static str {
                 match self {
                     $(Self::$variant => $label,)+
@@ -68,9 +68,9 @@ macro_rules! names {
 names! {
     /// What a user may do.
     Role {
-        /// Sees and changes everything, and looks after the users.
+        /// Sees and changes everything, and manages the users.
         Admin = "admin", "Admin";
-        /// Sees and changes their own.
+        /// Sees and changes only their own things.
         Member = "member", "Member";
     }
 }
@@ -84,25 +84,25 @@ names! {
 }
 
 names! {
-    /// What an event in the audit is about.
+    /// What an audit event is about.
     AuditKind {
         SignIn = "sign_in", "Sign in";
         SignOut = "sign_out", "Sign out";
         EndSession = "end_session", "End session";
         ChangePassword = "change_password", "Change password";
-        /// A user who was there signs in with the OpenID Connect provider for the first time.
+        /// An existing user signs in with the OpenID Connect provider for the first time.
         LinkProvider = "link_provider", "Link to provider";
         ForgetProvider = "forget_provider", "Forget provider";
         CreatePasswordLink = "create_password_link", "Create password link";
         UsePasswordLink = "use_password_link", "Use password link";
         CreateToken = "create_token", "Create API token";
-        /// At most once an hour for each token.
+        /// Recorded at most once an hour for each token.
         UseToken = "use_token", "Use API token";
         RevokeToken = "revoke_token", "Revoke API token";
         CreateUser = "create_user", "Create user";
         ChangeUser = "change_user", "Change user";
         ChangeRole = "change_role", "Change role";
-        /// Or how long a user's jobs are kept.
+        /// Also a change to how long a user's jobs are kept.
         ChangeQuotas = "change_quotas", "Change quotas";
         DeleteUser = "delete_user", "Delete user";
         Upload = "upload", "Upload file";
@@ -114,15 +114,15 @@ names! {
         DeleteJob = "delete_job", "Delete job";
         Download = "download", "Download results";
         ReadAudit = "read_audit", "Export audit";
-        /// Old ones, by retention.
+        /// Retention deletes old events.
         DeleteEvents = "delete_events", "Delete audit events";
-        /// Something that belongs to somebody else, or that the role or scope doesn't allow.
+        /// An attempt to reach something that belongs to another user, or that the role or scope doesn't allow.
         Access = "access", "Access";
     }
 }
 
 names! {
-    /// How it went.
+    /// The outcome of the event.
     Outcome {
         Done = "done", "Done";
         Refused = "refused", "Refused";
@@ -138,43 +138,43 @@ pub struct AuditEvent {
     pub kind: AuditKind,
     /// `done` or `refused`.
     pub outcome: Outcome,
-    /// The user who acted. `null` where nobody was signed in.
+    /// The user who acted. `null` if nobody was signed in.
     pub actor_id: Option<UserId>,
     /// The actor's email address at the time, `anyone`, `command line` or `retention`.
     pub actor: String,
-    /// By what: `session`, `token`, `command` or `none`.
+    /// How the actor was authenticated: `session`, `token`, `command` or `none`.
     pub means: String,
-    /// Of the session or token.
+    /// The id of the session or token.
     pub means_id: Option<i64>,
-    /// Where the request came from.
+    /// The address from which the request came.
     pub address: Option<String>,
-    /// The user whom it concerns.
+    /// The user whom the event concerns.
     pub user_id: Option<UserId>,
     pub job_id: Option<JobId>,
     pub detail: Option<String>,
 }
 
-/// Somebody signed in with a browser.
+/// A session of a user who signed in with a browser.
 #[derive(Debug, Clone)]
 pub struct Session {
     pub id: SessionId,
     pub created_at: DateTime<Utc>,
     pub last_used_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
-    /// As the browser calls itself.
+    /// The user agent that the browser sent.
     pub user_agent: Option<String>,
     pub address: Option<String>,
 }
 
 impl Session {
-    /// The browser and the system in words, such as `Firefox on Windows`.
+    /// Returns the browser and the operating system in words, such as `Firefox on Windows`.
     pub fn device(&self) -> String {
         let agent = self.user_agent.as_deref().unwrap_or_default();
         let first = |names: &[(&str, &'static str)]| {
             let found = names.iter().find(|(mark, _)| agent.contains(mark));
             found.map(|(_, name)| *name)
         };
-        // Each browser also names those that it wants to be taken for, so the order matters.
+        // Browsers also name those that they want to be mistaken for, so the order matters.
         let browser = first(&[
             ("Edg/", "Edge"),
             ("OPR/", "Opera"),
@@ -199,12 +199,12 @@ impl Session {
     }
 }
 
-/// What a program signs in with, as its owner sees it: without the secret.
+/// A token that a program signs in with, as its owner sees it: without the secret.
 #[derive(Debug, Clone)]
 pub struct ApiToken {
     pub id: TokenId,
     pub name: String,
-    /// Its first characters.
+    /// The first characters of the token.
     pub prefix: String,
     pub scope: Scope,
     pub created_at: DateTime<Utc>,
@@ -213,9 +213,9 @@ pub struct ApiToken {
 }
 
 impl ApiToken {
-    /// The most that a user can have at a time.
+    /// The maximum number of tokens per user.
     pub const MAX_PER_USER: usize = 50;
-    /// For how many days a token can be good.
+    /// The periods for which a token can be valid, in days.
     pub const DAYS: [u32; 4] = [7, 30, 90, 365];
     pub const DEFAULT_DAYS: u32 = 90;
 }
@@ -225,7 +225,7 @@ impl ApiToken {
 pub struct NewToken {
     pub name: TokenName,
     pub scope: Scope,
-    /// How many days it is good for.
+    /// The number of days for which the token is valid.
     pub days: u32,
 }
 
@@ -250,7 +250,7 @@ impl NewToken {
     }
 }
 
-/// A token's name of 1 to 100 visible characters, trimmed.
+/// The name of a token: 1 to 100 visible characters, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenName(String);
 
@@ -279,9 +279,9 @@ impl TokenName {
     }
 }
 
-/// A password that somebody chose, exactly as typed, of 12 to 256 characters.
+/// A chosen password, exactly as typed, of 12 to 256 characters.
 ///
-/// Any characters in any mixture will do (OWASP ASVS 5.0, 6.2.5 and 6.2.8).
+/// Any mixture of characters is allowed (OWASP ASVS 5.0, 6.2.5 and 6.2.8).
 #[derive(Clone)]
 pub struct NewPassword(String);
 
@@ -289,7 +289,7 @@ impl NewPassword {
     pub const MIN_CHARS: usize = 12;
     pub const MAX_CHARS: usize = 256;
 
-    /// Returns the password, or what is wrong with it; the field is `new_password`.
+    /// Returns the password, or its error for the field `new_password`.
     pub fn parse(raw: &str) -> Result<Self, InvalidField> {
         let invalid = |sentence| Err(InvalidField::new("new_password", sentence));
         match raw.chars().count() {
@@ -309,7 +309,7 @@ impl NewPassword {
     }
 }
 
-/// Passwords aren't written anywhere.
+/// Never prints the password.
 impl fmt::Debug for NewPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NewPassword(…)")
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_as_they_are_written() {
+    fn names_round_trip() {
         for kind in AuditKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(*kind));
             let json = serde_json::to_string(kind).unwrap();

@@ -1,4 +1,4 @@
-//! What may be asked of a job, and when.
+//! Commands to jobs, and the states that allow them.
 
 use std::fmt;
 
@@ -6,29 +6,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::JobStatus;
 
-/// What a person or a program may ask of a job.
+/// A command that a person or a program may give to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Command {
-    /// Begin the work on an uploaded file.
+    /// Start to process an uploaded file.
     Start,
-    /// Stop after the chunks that are committed, to go on later.
+    /// Stop after the committed chunks, to be resumed later.
     Pause,
-    /// Go on where a pause has stopped.
+    /// Continue after a pause.
     Resume,
-    /// Stop for good, and keep what is done.
+    /// Stop for good, and keep the committed results.
     Cancel,
-    /// Begin anew from the first row.
+    /// Start again from the first row.
     Retry,
 }
 
-/// What a command means for a job in some state.
+/// What a command does to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// The job gets this status.
+    /// The job changes to this status.
     Change(JobStatus),
-    /// It was asked for before: nothing is left to be done.
+    /// The job already has the requested status, so nothing changes.
     Nothing,
 }
 
@@ -58,8 +58,8 @@ impl Command {
         }
     }
 
-    /// What it does to a job of this status. Asking for the same thing twice is no mistake: a page may
-    /// be open twice, a button pressed twice, an answer lost.
+    /// Returns the effect on a job with this status. Repeating a command isn't an error: a page may be open twice, a
+    /// button pressed twice, or a response lost.
     pub const fn effect_on(self, status: JobStatus) -> Result<Effect, Forbidden> {
         use JobStatus::{Cancelled, Completed, Failed, Paused, Pending, Processing};
         Ok(match (self, status) {
@@ -76,7 +76,7 @@ impl Command {
         })
     }
 
-    /// Whether it would change a job of this status: then a page offers it.
+    /// Returns whether the command would change a job with this status. If so, pages offer it.
     pub const fn is_offered_for(self, status: JobStatus) -> bool {
         matches!(self.effect_on(status), Ok(Effect::Change(_)))
     }
@@ -105,7 +105,7 @@ mod tests {
     fn every_command_on_every_status() {
         use Command::{Cancel, Pause, Resume, Retry, Start};
         use JobStatus::{Cancelled, Completed, Failed, Paused, Pending, Processing};
-        // Start, pause, resume, cancel, retry: the status they lead to, `=` for nothing, `-` for forbidden.
+        // The statuses after start, pause, resume, cancel and retry. `=` means no change, `-` means forbidden.
         for (status, expect) in [
             (Pending, ["processing", "-", "-", "-", "-"]),
             (Processing, ["=", "paused", "=", "cancelled", "="]),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forbidden_is_a_sentence() {
+    fn forbidden_commands_have_a_sentence() {
         let forbidden = Command::Pause.effect_on(JobStatus::Completed);
         assert_eq!(
             forbidden.unwrap_err().to_string(),

@@ -1,4 +1,4 @@
-//! What happens to a job in the course of its attempts.
+//! The history of a job across its attempts.
 
 use std::str::FromStr;
 
@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::UnknownStatus;
 
-/// An event of a job's history, which is kept over its attempts.
+/// An event in a job's history, which is kept across attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobEvent {
     pub kind: JobEventKind,
-    /// The number of the attempt that began with it, or that it concerns: `run` of the job.
+    /// The number of the attempt that the event starts or concerns: `run` of the job.
     pub run: u32,
     pub at: DateTime<Utc>,
 }
@@ -26,7 +26,7 @@ pub enum JobEventKind {
     Resumed,
     Cancelled,
     Retried,
-    /// A worker that read the file has died; another one began to read it.
+    /// A worker died while it read the file, and another one started to read it.
     WorkerLost,
     Failed,
     Completed,
@@ -57,7 +57,7 @@ impl JobEventKind {
         }
     }
 
-    /// What a page says of it.
+    /// Returns the title of the event for pages.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Started => "Started",

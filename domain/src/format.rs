@@ -1,14 +1,14 @@
-//! Numbers and times as text. Always the same on the server and in the browser: no locale, no time
-//! zone but UTC, no clock. A page that is hydrated must say what the server said.
+//! Formats numbers and times as text. The result is the same on the server and in the browser: it uses no locale, no
+//! time zone other than UTC, and no clock. A hydrated page must match what the server rendered.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// `1234567` as `1,234,567`.
+/// Formats `1234567` as `1,234,567`.
 pub fn count(number: u64) -> String {
     decimal(&number.to_string())
 }
 
-/// A decimal with its whole part grouped: `-1234567.50` as `-1,234,567.50`.
+/// Groups the digits of a decimal: `-1234567.50` becomes `-1,234,567.50`.
 pub fn decimal(number: &str) -> String {
     let (sign, digits) = match number.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -26,32 +26,32 @@ pub fn decimal(number: &str) -> String {
     text + &digits[whole.len()..]
 }
 
-/// A number with its noun: `1 row`, `2 rows`.
+/// Formats a number with its noun: `1 row`, `2 rows`.
 pub fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", count(number))
 }
 
-/// A percentage with one digit after the point, `43.2%`, or none where it is zero.
+/// Formats a percentage with one digit after the point, as in `43.2%`, or none if that digit is zero.
 pub fn percent(percent: f64) -> String {
     format!("{}%", short(percent))
 }
 
-/// A number that isn't negative, with one digit after the point, or none where that is zero.
+/// Formats a non-negative number with one digit after the point, or none if that digit is zero.
 pub fn short(number: f64) -> String {
     let text = tenths(number);
     text.strip_suffix(".0")
         .map_or_else(|| text.clone(), str::to_owned)
 }
 
-/// A number that isn't negative, with one digit after the point. The standard library's way is exact to any digit, and
-/// several kilobytes long.
+/// Formats a non-negative number with one digit after the point. The standard library's implementation is exact to any
+/// digit, and adds several kilobytes.
 fn tenths(number: f64) -> String {
     let tenths = (number * 10.0).round() as u64;
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// Percent of `total` that `part` is, rounded: `100%` means all, and `0%` none.
+/// Formats `part` as a rounded percentage of `total`. `100%` means all of it, and `0%` none of it.
 pub fn share(part: u64, total: u64) -> String {
     let total = total.max(1);
     let tenths = (u128::from(part) * 2000 + u128::from(total)) / (u128::from(total) * 2);
@@ -64,7 +64,7 @@ pub fn share(part: u64, total: u64) -> String {
     percent(tenths as f64 / 10.0)
 }
 
-/// Bytes in the largest decimal unit that leaves at least 1, with one digit after the point.
+/// Formats bytes in the largest decimal unit that leaves at least 1, with one digit after the point.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {
@@ -80,7 +80,7 @@ pub fn bytes(bytes: u64) -> String {
     format!("{}\u{a0}{}", tenths(value), UNITS[unit])
 }
 
-/// A span of time in its two largest units; under ten seconds with one digit after the point.
+/// Formats a duration in its two largest units, or below ten seconds with one digit after the point.
 pub fn seconds(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{}\u{a0}s", tenths(seconds.max(0.0)));
@@ -94,8 +94,8 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
-/// A span of time as an estimate says it, rounded so that it claims no more than it knows: `5 s`, `40 s`, `3 min`,
-/// `20 min`, `2 h`.
+/// Formats an estimated duration, rounded so that it doesn't suggest more precision than it has: `5 s`, `40 s`,
+/// `3 min`, `20 min`, `2 h`.
 pub fn about(seconds: f64) -> String {
     let steps = [(57.5, 5), (570.0, 60), (3450.0, 300), (f64::INFINITY, 3600)];
     let step = steps.into_iter().find(|(until, _)| seconds < *until);
@@ -108,7 +108,7 @@ pub fn about(seconds: f64) -> String {
     }
 }
 
-/// Says how many of the rows are valid, in sentences.
+/// Returns sentences that say how many of the rows are valid.
 pub fn verdict(rows: u64, invalid: u64, suspicious: u64) -> String {
     let verdict = match (rows, invalid) {
         (0, _) => "The file has a header and no rows.".to_owned(),
@@ -131,18 +131,18 @@ pub fn verdict(rows: u64, invalid: u64, suspicious: u64) -> String {
     }
 }
 
-/// `2026-11-24T02:03:05Z`, for the `datetime` attribute of `<time>`.
+/// Formats a time as `2026-11-24T02:03:05Z`, for the `datetime` attribute of `<time>`.
 pub fn machine_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// What [`machine_time`] gives, for people: `2026-11-24 02:03:05 UTC`.
+/// Formats the output of [`machine_time`] for people: `2026-11-24 02:03:05 UTC`.
 pub fn time(machine_time: &str) -> String {
     machine_time.replace('T', " ").replace('Z', " UTC")
 }
 
-/// How long ago something was, in seconds, and from two months on its day: `just now`, `5 min ago`, `3 h ago`,
-/// `12 days ago`, `2026-01-05`. `machine_time` is when it was.
+/// Formats an age: `just now`, `5 min ago`, `3 h ago`, `12 days ago`, and from two months on the day, `2026-01-05`.
+/// `seconds` is the age, and `machine_time` the time itself.
 pub fn age(seconds: i64, machine_time: &str) -> String {
     let minutes = seconds / 60;
     let (hours, days) = (minutes / 60, minutes / 60 / 24);
@@ -158,7 +158,7 @@ pub fn age(seconds: i64, machine_time: &str) -> String {
     }
 }
 
-/// `text`, or its first `max` characters and how many there are in all.
+/// Returns the first `max` characters of `text` with its total number of characters, or `None` if it isn't longer.
 pub fn shortened(text: &str, max: usize) -> Option<String> {
     let (end, _) = text.char_indices().nth(max)?;
     let all = text.chars().count() as u64;

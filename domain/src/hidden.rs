@@ -1,12 +1,12 @@
-//! Characters in names that nobody sees, or that show a name in another order than it has: `invoice\u{202e}fdp.exe`
-//! looks like `invoiceexe.pdf`, and `Ann\u{200b}` like `Ann`.
+//! Invisible characters in names, and those that change the order in which a name is displayed.
+//! `invoice\u{202e}fdp.exe` looks like `invoiceexe.pdf`, and `Ann\u{200b}` like `Ann`.
 
 /// Returns the text without control characters and hidden ones.
 pub fn without_hidden(text: &str) -> String {
     shown(text).map(|(_, shown)| shown).collect()
 }
 
-/// Whether the text has control characters or hidden ones.
+/// Returns whether the text has control or hidden characters.
 pub fn has_hidden(text: &str) -> bool {
     shown(text).count() != text.chars().count()
 }
@@ -16,7 +16,7 @@ fn shown(text: &str) -> impl Iterator<Item = (usize, char)> {
         if !matches!(character, '\u{200c}' | '\u{200d}') {
             return !is_hidden(character);
         }
-        // Persian and Indian scripts and emoji join characters with these, and only within a word.
+        // Persian and Indian scripts and emoji use these to join characters, always within a word.
         let is_joined = |next: Option<char>| {
             next.is_some_and(|next| !next.is_ascii() && !is_hidden(next) && !next.is_whitespace())
         };
@@ -29,8 +29,8 @@ fn shown(text: &str) -> impl Iterator<Item = (usize, char)> {
     })
 }
 
-/// Control and format characters, separators of lines, and fillers without width (Unicode, General_Category Cc, Cf, Zl
-/// and Zp, Default_Ignorable_Code_Point), but for variation selectors and joiners.
+/// Returns whether a character is a control or format character, a line separator, or a zero-width filler (Unicode,
+/// General_Category Cc, Cf, Zl and Zp, Default_Ignorable_Code_Point). Variation selectors and joiners don't count.
 fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hidden_characters_are_found_and_left_out() {
+    fn hidden_characters_are_found_and_removed() {
         for hidden in [
             "\u{202e}",
             "\u{202a}",

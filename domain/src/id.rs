@@ -1,10 +1,10 @@
-//! The ids of users and jobs.
+//! Ids of users, jobs and other entities.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// A text that is no id.
+/// The text isn't an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAnId;
 
@@ -24,7 +24,7 @@ macro_rules! id {
         pub struct $name(i64);
 
         impl $name {
-            /// Returns the number that PostgreSQL has.
+            /// Returns the number stored in PostgreSQL.
             pub const fn get(self) -> i64 {
                 self.0
             }
@@ -45,7 +45,7 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = NotAnId;
 
-            /// Takes an id as it is written by `Display`, and in no other way: the same thing has one address.
+            /// Parses only the exact output of `Display`, so that nothing has two addresses.
             fn from_str(id: &str) -> Result<Self, Self::Err> {
                 let is_plain = id.bytes().all(|byte| byte.is_ascii_digit())
                     && (id == "0" || !id.starts_with('0'));
@@ -59,27 +59,27 @@ macro_rules! id {
 }
 
 id! {
-    /// The number of a user.
+    /// The id of a user.
     UserId
 }
 
 id! {
-    /// The number of a job.
+    /// The id of a job.
     JobId
 }
 
 id! {
-    /// The number of a saved format.
+    /// The id of a saved format.
     SavedFormatId
 }
 
 id! {
-    /// The number of a session.
+    /// The id of a session.
     SessionId
 }
 
 id! {
-    /// The number of an API token.
+    /// The id of an API token.
     TokenId
 }
 

@@ -1,4 +1,4 @@
-//! A job: one uploaded file and the work on it.
+//! Jobs: uploaded files and their processing.
 
 use std::{fmt, str::FromStr};
 
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{JobId, JobState};
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
-    /// Uploaded, not started.
+    /// Uploaded and not started.
     Pending,
     Processing,
     Completed,
-    /// The file can't be read, or the work was ended from outside; `JobState::error` says why.
+    /// The file can't be read, or processing was ended from outside. `JobState::error` has the reason.
     Failed,
-    /// Stopped by a person, to go on later.
+    /// Stopped by a person, to be resumed later.
     Paused,
-    /// Stopped by a person for good; what was done is kept.
+    /// Stopped by a person for good. The committed results are kept.
     Cancelled,
 }
 
@@ -45,12 +45,12 @@ impl JobStatus {
         }
     }
 
-    /// Whether work on the job is under way, so that its numbers still change by themselves.
+    /// Returns whether the job is being processed, so that its numbers change by themselves.
     pub const fn is_active(self) -> bool {
         matches!(self, Self::Processing)
     }
 
-    /// Whether the work on the job has ended: as it should, or before.
+    /// Returns whether processing has ended, successfully or not.
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
@@ -73,7 +73,7 @@ impl FromStr for JobStatus {
     }
 }
 
-/// A text that is no status of a job, or no kind of event.
+/// The text isn't a status of a job or a kind of event.
 #[derive(Debug)]
 pub struct UnknownStatus(pub(crate) String);
 
@@ -85,16 +85,16 @@ impl fmt::Display for UnknownStatus {
 
 impl std::error::Error for UnknownStatus {}
 
-/// One uploaded file and the work on it. The field names are those of the REST API.
+/// An uploaded file and its processing. The field names are those of the REST API.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
     pub id: JobId,
-    /// As the browser or program named it, without any path.
+    /// The name that the browser or program sent, without its path.
     pub filename: String,
-    /// Size of the file in bytes.
+    /// The size of the file in bytes.
     pub bytes: u64,
-    /// SHA-256 of the file, in lower-case hexadecimal.
+    /// The SHA-256 of the file in lower-case hexadecimal.
     pub sha256: String,
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,

@@ -1,4 +1,4 @@
-//! Which jobs a reader asks for, and in which order.
+//! Filters and orders lists of jobs.
 
 use std::{fmt, str::FromStr};
 
@@ -6,37 +6,37 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
 
 use crate::{InvalidField, JobStatus, PageRequest, UserId};
 
-/// Which jobs are in a list.
+/// Selects the jobs of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobFilter {
-    /// Whose jobs; `None` for everybody's.
+    /// The owner of the jobs, or `None` for all users.
     pub owner: Option<UserId>,
     pub status: Option<JobStatus>,
-    /// What the file's name, or the name or email address of its user, contains, whatever the case. Never empty.
+    /// Text in the file's name, or in the name or email address of its user, ignoring case. Never empty.
     search: Option<String>,
-    /// The first day on which they were uploaded, in UTC.
+    /// The first day of upload, in UTC.
     from: Option<NaiveDate>,
-    /// The last day.
+    /// The last day of upload.
     until: Option<NaiveDate>,
 }
 
-/// What a list of jobs is ordered by.
+/// The column by which a list of jobs is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobColumn {
     Filename,
     /// The user's name.
     User,
     Rows,
-    /// The invalid rows' share of all.
+    /// The share of invalid rows.
     Invalid,
-    /// When the file was uploaded.
+    /// The time of the upload.
     Created,
 }
 
-/// The order of a list of jobs. Of equal ones the newest comes first.
+/// The order of a list of jobs. Among equal jobs the newest comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum JobOrder {
-    /// Jobs that are being processed, then the others, both newest first.
+    /// Jobs that are being processed, then all others, each newest first.
     #[default]
     RunningFirst,
     Ascending(JobColumn),
@@ -51,14 +51,14 @@ pub struct JobListRequest {
 }
 
 impl JobListRequest {
-    /// The names of the values that [`parse`](Self::parse) takes.
+    /// The names of the parameters that [`parse`](Self::parse) takes.
     pub const NAMES: [&str; 5] = ["status", "q", "from", "until", "sort"];
 
-    /// Parses the values of a query; an empty text is none.
+    /// Parses the values of a query. An empty text counts as absent.
     ///
     /// # Errors
     ///
-    /// Returns every value that can't be accepted.
+    /// Returns an error for each invalid value.
     pub fn parse(
         owner: Option<UserId>,
         mut value: impl FnMut(&str) -> String,
@@ -88,7 +88,7 @@ impl JobListRequest {
     }
 }
 
-/// Parses a value, or notes what is wrong with it.
+/// Parses a value, or adds its error to `errors`.
 fn accept<T>(
     text: &str,
     parse: impl FnOnce(&str) -> Result<T, InvalidField>,
@@ -111,13 +111,13 @@ fn parse_search(text: &str) -> Result<String, InvalidField> {
     if text.chars().count() > PageRequest::MAX_QUERY_CHARS {
         return Err(InvalidField::new("q", "Search for at most 255 characters."));
     }
-    // PostgreSQL has no texts with a NUL, so this finds what it should: nothing.
+    // PostgreSQL texts can't contain NUL, so nothing can match it.
     Ok(text.replace('\0', "\u{fffd}"))
 }
 
 fn parse_day(name: &str, text: &str) -> Result<NaiveDate, InvalidField> {
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-    // PostgreSQL knows fewer years than chrono.
+    // PostgreSQL supports fewer years than chrono.
     day.filter(|day| (1..=9999).contains(&day.year()))
         .ok_or_else(|| {
             let sentence = format!("{name} must be a date like 2024-01-31.");
@@ -145,19 +145,19 @@ impl JobFilter {
         self.until
     }
 
-    /// The moment from which on they were uploaded.
+    /// Returns the time from which on the jobs were uploaded.
     pub fn begins(&self) -> Option<DateTime<Utc>> {
         self.from.map(midnight)
     }
 
-    /// The moment before which they were uploaded.
+    /// Returns the time before which the jobs were uploaded.
     pub fn ends(&self) -> Option<DateTime<Utc>> {
         self.until
             .and_then(|day| day.checked_add_days(Days::new(1)))
             .map(midnight)
     }
 
-    /// Whether it leaves out jobs by more than their status and owner.
+    /// Returns whether the filter has criteria beyond status and owner.
     pub fn is_narrowed(&self) -> bool {
         self.search.is_some() || self.from.is_some() || self.until.is_some()
     }
@@ -186,7 +186,7 @@ impl JobColumn {
         }
     }
 
-    /// The order that somebody wants to see first: names from A, numbers from the largest.
+    /// Returns the order that people expect first: names from A, numbers from the largest.
     pub const fn usual_order(self) -> JobOrder {
         match self {
             Self::Filename | Self::User => JobOrder::Ascending(self),
@@ -196,7 +196,7 @@ impl JobColumn {
 }
 
 impl JobOrder {
-    /// The same column the other way round.
+    /// Returns the reverse order of the same column.
     pub const fn reversed(self) -> Self {
         match self {
             Self::RunningFirst => Self::RunningFirst,
@@ -213,7 +213,7 @@ impl JobOrder {
     }
 }
 
-/// As [`FromStr`] reads it; nothing for the default.
+/// Writes the form that [`FromStr`] parses, or nothing for the default.
 impl fmt::Display for JobOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asks_for_all_jobs() {
+    fn an_empty_query_requests_all_jobs() {
         assert_eq!(parse(&[]), Ok(JobListRequest::default()));
         let empty = JobListRequest::NAMES.map(|name| (name, " "));
         assert_eq!(parse(&empty), Ok(JobListRequest::default()));
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_read_as_they_are_written() {
+    fn orders_round_trip() {
         for order in JobColumn::ALL
             .into_iter()
             .flat_map(|column| [JobOrder::Ascending(column), JobOrder::Descending(column)])
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_value_is_named() {
+    fn every_invalid_value_is_named() {
         let long = "x".repeat(256);
         let wrong = [
             ("status", "done"),

@@ -1,7 +1,24 @@
 //! The vocabulary of users, jobs, progress, pages and reports.
 //!
 //! **Invariant.** Pure: no I/O, no async, no clock. It builds for `wasm32-unknown-unknown` and never depends on tokio,
-//! sqlx, axum, leptos or Temporal. Of the validator it passes on the words that its own types use.
+//! sqlx, axum, leptos or Temporal. It re-exports the types of the validator that its own types use.
+//!
+//! Input is parsed once, at the edge, into one of these types or into a sentence about a field. The effect of a command
+//! depends only on the job's status.
+//!
+//! ```
+//! use domain::{Command, Effect, JobStatus, UserName};
+//!
+//! let name = UserName::parse("  Ann ")?;
+//! assert_eq!(name.as_str(), "Ann");
+//!
+//! let refused = UserName::parse("").unwrap_err();
+//! assert_eq!((&*refused.field, &*refused.message), ("name", "Enter a name."));
+//!
+//! assert_eq!(Command::Pause.effect_on(JobStatus::Paused), Ok(Effect::Nothing));
+//! assert!(Command::Pause.effect_on(JobStatus::Completed).is_err());
+//! # Ok::<(), domain::InvalidField>(())
+//! ```
 
 mod account;
 mod command;

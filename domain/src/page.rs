@@ -1,25 +1,25 @@
-//! Which rows of a job a reader asks for.
+//! Selects the rows of a job.
 
 use serde::{Deserialize, Serialize};
 use validator::RowFilter;
 
 use crate::InvalidField;
 
-/// One page of rows: which ones, and where it starts.
+/// A page of rows: its filter and its position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageRequest {
     page: u64,
     size: u32,
     filter: RowFilter,
-    /// Only rows with exactly this transaction id; if there are none, those whose id or description contains
-    /// it, whatever the case. Never empty.
+    /// Only rows with exactly this transaction id. If there are none, rows whose id or description contains the text,
+    /// ignoring case. Never empty.
     query: Option<String>,
-    /// Instead of `page`: the page that holds this row.
+    /// The row whose page is requested, instead of `page`.
     row: Option<u64>,
 }
 
 impl Default for PageRequest {
-    /// The first page of all rows.
+    /// Returns the first page of all rows.
     fn default() -> Self {
         Self {
             page: 1,
@@ -36,7 +36,7 @@ impl PageRequest {
     pub const MAX_SIZE: u32 = 1000;
     pub const MAX_QUERY_CHARS: usize = 255;
 
-    /// `page` counts from 1; `size` is at most [`Self::MAX_SIZE`].
+    /// `page` is counted from 1. `size` is at most [`Self::MAX_SIZE`].
     pub fn parse(
         page: u64,
         size: u32,
@@ -68,7 +68,7 @@ impl PageRequest {
         })
     }
 
-    /// The page of all rows that holds the row of this number, from 1, or the next one that has its verdict.
+    /// Requests the page of all rows that contains this row, counted from 1, or the next row with a verdict.
     pub fn around(row: u64, size: u32) -> Result<Self, InvalidField> {
         if row == 0 || row > i64::MAX as u64 {
             return Err(InvalidField::new("row", "Row must be 1 or higher."));
@@ -80,7 +80,7 @@ impl PageRequest {
         })
     }
 
-    /// From 1; says nothing where [`Self::row`] does.
+    /// Returns the page, counted from 1. It has no meaning if [`Self::row`] is set.
     pub fn page(&self) -> u64 {
         self.page
     }
@@ -101,7 +101,7 @@ impl PageRequest {
         self.row
     }
 
-    /// Pages that `total` rows fill; at least 1.
+    /// Returns the number of pages that `total` rows fill, at least 1.
     pub fn pages(&self, total: u64) -> u64 {
         total.div_ceil(u64::from(self.size)).max(1)
     }

@@ -1,25 +1,25 @@
-//! How much a user may have, how much they have, and how long it is kept.
+//! Quotas of users, their usage, and how long jobs are kept.
 
 use serde::Serialize;
 
 use crate::{InvalidField, format};
 
-/// A quota of one kind, and how much of it is used.
+/// A quota, and how much of it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quota {
     pub used: u64,
-    /// `null`: there is no limit.
+    /// The limit. `null` means no limit.
     pub limit: Option<u64>,
-    /// What an admin has set for this user; 0 is without limit. `null`: the default of all users applies.
+    /// The quota that an admin set for this user. 0 means no limit, and `null` that the default for all users applies.
     pub own: Option<u64>,
 }
 
 impl Quota {
-    /// The largest quota that can be set. JSON and every client have it exactly.
+    /// The largest quota that can be set. JSON and every client can represent it exactly.
     pub const MAX: u64 = 999_999_999_999_999;
 
-    /// `own` and `default` are without limit where they are 0.
+    /// 0 means no limit for `own` and `default`.
     pub fn new(used: u64, own: Option<u64>, default: u64) -> Self {
         let limit = own.unwrap_or(default);
         Self {
@@ -29,17 +29,17 @@ impl Quota {
         }
     }
 
-    /// Returns how much more fits. `None` without a limit.
+    /// Returns how much more fits, or `None` without a limit.
     pub fn remaining(self) -> Option<u64> {
         self.limit.map(|limit| limit.saturating_sub(self.used))
     }
 
-    /// Whether nothing more fits.
+    /// Returns whether nothing more fits.
     pub fn is_reached(self) -> bool {
         self.remaining() == Some(0)
     }
 
-    /// Whether nine tenths or more are used.
+    /// Returns whether at least nine tenths are used.
     pub fn is_nearly_reached(self) -> bool {
         self.limit
             .is_some_and(|limit| u128::from(self.used) * 10 >= u128::from(limit) * 9)
@@ -50,10 +50,10 @@ impl Quota {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Retention {
-    /// `null`: until somebody deletes them.
+    /// The number of days. `null` means until somebody deletes them.
     pub days: Option<u64>,
-    /// What an admin has set for this user; 0 keeps jobs until somebody deletes them. `null`: the default of all users
-    /// applies.
+    /// The number of days that an admin set for this user. 0 keeps jobs until somebody deletes them, and `null` means
+    /// that the default for all users applies.
     pub own: Option<u64>,
 }
 
@@ -61,7 +61,7 @@ impl Retention {
     /// A hundred years.
     pub const MAX_DAYS: u64 = 36_500;
 
-    /// `own` and `default` are without end where they are 0.
+    /// 0 means no end for `own` and `default`.
     pub fn new(own: Option<u64>, default: u64) -> Self {
         let days = own.unwrap_or(default);
         Self {
@@ -75,11 +75,11 @@ impl Retention {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quotas {
-    /// Jobs, whatever their status. A deleted job no longer counts.
+    /// The number of jobs in any status. Deleted jobs don't count.
     pub jobs: Quota,
-    /// Bytes of the uploaded files of these jobs.
+    /// The total size of the uploaded files of these jobs, in bytes.
     pub bytes: Quota,
-    /// Jobs that are being processed at the same time.
+    /// The number of jobs that are processed at the same time.
     pub active_jobs: Quota,
     pub retention: Retention,
 }
@@ -109,7 +109,8 @@ impl Quotas {
     }
 }
 
-/// What to change of a user's quotas. `None` stays as it is, `Some(None)` makes it the default of all users again.
+/// A change to a user's quotas. `None` leaves a quota unchanged, and `Some(None)` resets it to the default for all
+/// users.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QuotaChange {
     pub jobs: Option<Option<u64>>,
@@ -121,7 +122,7 @@ pub struct QuotaChange {
 impl QuotaChange {
     pub const FIELDS: [&'static str; 4] = ["jobs", "bytes", "active_jobs", "retention_days"];
 
-    /// Parses the fields of a form, in the order of [`Self::FIELDS`]. An empty one is the default of all users.
+    /// Parses the fields of a form, in the order of [`Self::FIELDS`]. An empty field means the default for all users.
     pub fn parse(typed: [&str; 4]) -> Result<Self, Vec<InvalidField>> {
         let [jobs, bytes, active_jobs, days] = Self::FIELDS;
         let parsed = [
@@ -150,7 +151,7 @@ const UNITS: [(&str, u64); 4] = [
     ("kB", 1_000),
 ];
 
-/// Returns bytes exactly, as [`QuotaChange::parse`] reads them: in the largest unit that leaves a whole number.
+/// Formats bytes exactly, for [`QuotaChange::parse`], in the largest unit that leaves a whole number.
 pub fn exact_bytes(bytes: u64) -> String {
     let unit = UNITS
         .iter()
@@ -204,7 +205,7 @@ fn parse_number(field: &str, typed: &str, max: u64) -> Result<Option<u64>, Inval
     }
 }
 
-/// Digits, with or without commas between them.
+/// Parses digits, with or without commas between them.
 fn plain_number(text: &str) -> Option<u64> {
     let digits: String = text.chars().filter(|character| *character != ',').collect();
     let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -216,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_ones_own_or_the_default_and_0_is_none() {
+    fn a_quota_is_the_users_own_or_the_default_and_0_means_no_limit() {
         assert_eq!(Quota::new(3, None, 0).limit, None);
         assert_eq!(Quota::new(3, None, 5).remaining(), Some(2));
         assert_eq!(Quota::new(3, Some(0), 5).remaining(), None);

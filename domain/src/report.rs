@@ -1,4 +1,4 @@
-//! What is said of a job as a whole.
+//! Reports on whole jobs.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,35 +6,35 @@ use validator::{AmountSizes, AmountSum, DateSpan, Month, Problems, RowFilter};
 
 use crate::JobId;
 
-/// What the rows of a job that have their verdict amount to, and how fast they got it.
+/// A summary of the job's rows that have a verdict, and of how fast they were processed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobReport {
     pub job_id: JobId,
-    /// Rows by the code of an error that they have; a row with several codes counts for each.
+    /// The number of rows for each error code. A row with several codes counts for each of them.
     #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub problems: Problems,
-    /// Sum of the valid amounts: a JSON number with exactly the digits of the decimal.
+    /// The sum of the valid amounts: a JSON number with exactly the digits of the decimal.
     #[cfg_attr(feature = "openapi", schema(value_type = f64))]
     pub valid_amount: AmountSum,
-    /// The dates of the valid rows; `null` without any.
+    /// The dates of the valid rows. `null` if there are none.
     pub valid_dates: Option<DateSpan>,
-    /// The valid rows by the size of their amount, regardless of its sign, smallest first. `null` if an earlier version of
+    /// The valid rows by the absolute size of their amount, smallest size first. `null` if an earlier version of
     /// Batchline validated some of the rows.
     pub amounts: Option<Vec<AmountRows>>,
-    /// The valid rows by the month of their date, in order, without months that have no rows. `null` in the same case as
-    /// `amounts`, and if there are more than 1,200 months.
+    /// The valid rows by the month of their date, in order, without months that have no rows. `null` in the same case
+    /// as `amounts`, and if there are more than 1,200 months.
     pub months: Option<Vec<MonthRows>>,
     pub throughput: Throughput,
 }
 
-/// Rows whose amount is of one size.
+/// The rows whose amount has a certain size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AmountRows {
     /// The smallest amount of this size: 0, 1, 10, 100 and so on.
     pub from: u64,
-    /// Where the next size begins; `null` for the largest.
+    /// The start of the next size. `null` for the largest.
     pub below: Option<u64>,
     pub rows: u64,
 }
@@ -51,7 +51,7 @@ impl AmountRows {
     }
 }
 
-/// Rows whose date is in one month.
+/// The rows whose date is in a certain month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MonthRows {
@@ -60,24 +60,25 @@ pub struct MonthRows {
     pub rows: u64,
 }
 
-/// How many rows got their verdict in each of equally long parts of the time from the start to the end, or to
-/// the last verdict. A pause is a part of that time.
+/// The number of rows that got their verdict in each of several equal intervals between the start and the end, or the
+/// last verdict so far. Pauses are included.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Throughput {
-    /// Length of one part.
+    /// The length of an interval in seconds.
     pub part_seconds: f64,
-    /// For each part, in their order.
+    /// The rate in each interval, in order.
     pub rows_per_second: Vec<f64>,
 }
 
 impl Throughput {
-    /// The most parts: more can't be told apart in a small chart.
+    /// The maximum number of intervals. A small chart can't show more.
     pub const MAX_PARTS: usize = 60;
 
-    /// From the chunks that are committed, in the order of their commits: seconds since the start, and rows.
-    /// `seconds` is the whole time. As a chunk's rows become known all at once, they are spread over the time since
-    /// the commit before: otherwise this would show the chunks, not the speed.
+    /// Computes the throughput from the committed chunks: the seconds since the start and the number of rows, in the
+    /// order of their commits. `seconds` is the total time. The rows of a chunk are spread over the time since the
+    /// previous commit, because they become known all at once; otherwise the result would show the chunks rather than
+    /// the speed.
     pub fn new(chunks: &[(f64, u64)], seconds: f64) -> Self {
         let parts = chunks.len().min(Self::MAX_PARTS);
         if parts == 0 || seconds <= 0.0 {
@@ -88,7 +89,7 @@ impl Throughput {
         let mut from = 0.0;
         for (until, chunk_rows) in chunks {
             let (first, last) = (from / part_seconds, until / part_seconds);
-            // The last part also takes what a clock that was set back has left behind the end.
+            // If a clock was set back, the last interval also takes the rows beyond the end.
             let part_of = |place: f64| (place as usize).min(parts - 1);
             let inside = part_of(first)..=part_of(last);
             for (part, rows) in rows
@@ -116,7 +117,8 @@ impl Throughput {
     }
 }
 
-/// The name of a download of the rows under `filter` of the file `filename`: `payments-invalid.csv`.
+/// Returns the file name for downloading the rows under `filter` of the file `filename`, such as
+/// `payments-invalid.csv`.
 pub fn results_filename(filename: &str, filter: RowFilter, extension: &str) -> String {
     let stem = match filename.rsplit_once('.') {
         Some((stem, _)) if !stem.is_empty() => stem,
@@ -140,7 +142,7 @@ mod tests {
     #[test]
     fn throughput_spreads_the_rows_over_the_time() {
         assert_eq!(Throughput::new(&[], 4.0), Throughput::default());
-        // 100 rows in the first second, 300 in the next three, and nothing in the last four.
+        // 100 rows in the first second, 300 in the next three, and none in the last four.
         let throughput = Throughput::new(&[(1.0, 100), (4.0, 300)], 8.0);
         assert_eq!(throughput.part_seconds, 4.0);
         assert_eq!(throughput.rows_per_second, [100.0, 0.0]);
@@ -149,7 +151,7 @@ mod tests {
             panic!("three parts");
         };
         assert_eq!((first, second), (100.0, 200.0));
-        // Two commits at the same moment.
+        // Two commits at the same time.
         assert!((third - 300.0).abs() < 1.0, "{third}");
     }
 

@@ -1,4 +1,4 @@
-//! Formats that are saved for a user, and the rules for their names and headers.
+//! Saved formats of users, and the rules for their names and headers.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,14 +9,14 @@ use crate::{
     hidden::{has_hidden, without_hidden},
 };
 
-/// What is known about a user's files with the same header, or under a name of its own.
+/// The format of a user's files with a certain header, or one that is only known by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SavedFormat {
     pub id: SavedFormatId,
-    /// Unique among the user's.
+    /// Unique for the user.
     pub name: String,
-    /// The header's names, trimmed and in lower case. `null`: only applied where it is chosen by its name.
+    /// The names of the header, trimmed and in lower case. `null` if the format applies only when it is chosen by name.
     pub header: Option<Vec<String>>,
     pub format: Format,
     pub created_at: DateTime<Utc>,
@@ -24,7 +24,7 @@ pub struct SavedFormat {
 }
 
 impl SavedFormat {
-    /// The most formats that a user can have.
+    /// The maximum number of formats per user.
     pub const MAX_PER_USER: usize = 200;
 }
 
@@ -36,20 +36,20 @@ pub struct NewSavedFormat {
     pub format: Format,
 }
 
-/// A parsed request to change a saved format; what is `None` stays as it is.
+/// A parsed request to change a saved format. `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct SavedFormatChange {
     pub name: Option<FormatName>,
-    /// `Some(None)`: it belongs to no header any more.
+    /// `Some(None)` detaches it from its header.
     pub header: Option<Option<HeaderKey>>,
     pub format: Option<Format>,
 }
 
-/// What is given about a file with a request.
+/// The format that a request gives for a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GivenFormat {
     pub format: FormatChange,
-    /// A saved format of the user, by its name.
+    /// The name of one of the user's saved formats.
     pub saved: Option<FormatName>,
 }
 
@@ -70,7 +70,7 @@ impl FormatName {
         Self::parse_field("name", raw)
     }
 
-    /// For a form or body in which the field has another name than `name`.
+    /// Parses a name from a form or body whose field isn't called `name`.
     pub fn parse_field(field: &str, raw: &str) -> Result<Self, InvalidField> {
         let name = raw.trim();
         if name.is_empty() {
@@ -91,8 +91,8 @@ impl FormatName {
         Ok(Self(name.to_owned()))
     }
 
-    /// Returns the name that a format gets when a file of this name is completed; with `number` from 2 on, one of the
-    /// next choices if others are taken.
+    /// Returns the name of a format that is created for a file of this name. If it is taken, a `number` from 2 on
+    /// yields alternatives.
     pub fn of_file(filename: &str, number: usize) -> Self {
         let stem = match filename.rsplit_once('.') {
             Some((stem, _)) if !stem.trim().is_empty() => stem,
@@ -117,11 +117,11 @@ impl FormatName {
     }
 }
 
-/// The names of a header as a format is saved under them: 2 to 1,000, trimmed, in lower case, in their order.
+/// The names of a header, as the key of a saved format: 2 to 1,000 names, trimmed, in lower case, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderKey(Vec<String>);
 
-/// Characters of all names of a header that is imported.
+/// The maximum number of characters in all names of an imported header.
 const MAX_HEADER_CHARS: usize = 100_000;
 
 impl HeaderKey {

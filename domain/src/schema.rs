@@ -12,7 +12,8 @@ use crate::{
     Email, FormatName, HeaderKey, JobColumn, JobId, JobOrder, SavedFormatId, UserId, UserName,
 };
 
-/// As in [`crate::hidden`]. Those beyond U+FFFF are written as they are: what escapes they have depends on the library.
+/// The characters of [`crate::hidden`]. Those beyond U+FFFF are written literally, because their escapes depend on the
+/// library.
 macro_rules! hidden {
     () => {
         concat!(
@@ -23,8 +24,8 @@ macro_rules! hidden {
     };
 }
 
-/// Matches a text with a visible character and none that [`has_hidden`](crate::hidden::has_hidden) refuses. Joiners, which
-/// it refuses only in some places, match.
+/// Matches a text with a visible character and without those that [`has_hidden`](crate::hidden::has_hidden) rejects.
+/// Joiners match, although some positions of them are rejected.
 const VISIBLE: &str = concat!(
     "^[ \\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000]*",
     "[^ \\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000",
@@ -58,7 +59,7 @@ macro_rules! schema {
     )+};
 }
 
-/// One of these texts.
+/// Matches one of these texts.
 pub(crate) fn names(names: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
     let schema = ObjectBuilder::new()
         .schema_type(Type::String)
@@ -116,7 +117,7 @@ mod tests {
     use crate::hidden::has_hidden;
 
     #[test]
-    fn names_are_described_as_they_are_read() {
+    fn the_schema_of_names_agrees_with_the_parser() {
         let visible = Regex::new(VISIBLE).unwrap();
         let joiners = ['\u{200c}', '\u{200d}'];
         for character in (char::MIN..=char::MAX).filter(|it| !joiners.contains(it)) {
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn email_addresses_are_described_as_they_are_read() {
+    fn the_schema_of_email_addresses_agrees_with_the_parser() {
         let described = Regex::new(EMAIL).unwrap();
         for email in [
             "a@b.co",

@@ -1,10 +1,10 @@
-//! The state of a job, and the message that carries it to everyone who watches the job.
+//! The state of a job, and the message that publishes it to everyone who watches the job.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Command, Effect, Job, JobId, JobStatus, UserId};
 
-/// The state of a job at one moment, absolute: a missed message can't leave a reader wrong.
+/// The complete state of a job at one moment, so a missed message does no harm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobState {
@@ -13,39 +13,39 @@ pub struct JobState {
     /// 0 to 100, with one digit after the point, rounded down: 100 means done.
     pub progress_percent: f64,
     pub processed_records: u64,
-    /// Transactions in the file; 0 until the file has been planned.
+    /// The number of transactions in the file. 0 until the file has been planned.
     pub total_records: u64,
     pub valid_records: u64,
     pub invalid_records: u64,
     pub suspicious_records: u64,
-    /// Records that are no transactions. They are none of the above.
+    /// Records that are not transactions. The other counts don't include them.
     #[serde(default)]
     pub ignored_records: u64,
-    /// Chunks of the file that are committed.
+    /// The number of committed chunks.
     pub batch_completed: u32,
-    /// Chunks of the file; 0 until the file has been planned.
+    /// The number of chunks in the file. 0 until the file has been planned.
     pub total_batches: u32,
-    /// Mean rows a second since the start, without pauses; `null` before the first commit.
+    /// The mean number of rows per second since the start, without pauses. `null` before the first commit.
     pub rows_per_second: Option<f64>,
-    /// Seconds that the rest takes at that rate; `null` unless processing.
+    /// The estimated seconds for the rest at that rate. `null` unless processing.
     pub eta_seconds: Option<f64>,
-    /// Why the job failed, as a sentence.
+    /// The reason why the job failed, as a sentence.
     pub error: Option<String>,
     /// The error as a stable code for programs: `format.` and a key of the format if a question must be answered first,
-    /// `file.` and a word for any other reason.
+    /// otherwise `file.` and a word for the reason.
     #[serde(default)]
     pub error_code: Option<String>,
-    /// Grows with each start, pause, resume, cancel and retry. Work that was begun under an earlier number
-    /// can't commit any more.
+    /// Grows with each start, pause, resume, cancel and retry. Work that started under an earlier number can't commit
+    /// any more.
     pub run: u32,
-    /// Grows with every change of this job: of two states, the one with the larger version is newer.
+    /// Grows with every change of this job. The state with the larger version is the newer one.
     pub version: u64,
 }
 
-/// What a running job is doing.
+/// The phase of a job that is being processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// The file isn't planned yet: how many rows it has isn't known.
+    /// The file isn't planned yet, so its number of rows is unknown.
     Reading,
     Checking,
     /// Every row has its verdict, and the job isn't completed yet.
@@ -73,9 +73,9 @@ impl JobProgress {
         }
     }
 
-    /// Parses a message as it is sent.
+    /// Parses a message in the form in which it is sent.
     ///
-    /// It reads the text twice, because the code of a `flatten` that deserializes would weigh on every page.
+    /// Parses the text twice, because a deserializer for `flatten` would add to the size of every page.
     pub fn from_json(text: &str) -> serde_json::Result<Self> {
         #[derive(Deserialize)]
         struct Subject {
@@ -87,7 +87,7 @@ impl JobProgress {
     }
 }
 
-/// The message about a job that was deleted: the last one about it.
+/// The last message about a job: it was deleted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobDeleted {
@@ -109,7 +109,7 @@ impl JobDeleted {
         }
     }
 
-    /// Parses a message as it is sent; `None` for any other.
+    /// Parses a message in the form in which it is sent. Returns `None` for other messages.
     pub fn from_json(text: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Sent {
@@ -130,12 +130,12 @@ impl From<&Job> for JobProgress {
 }
 
 impl JobState {
-    /// Derives the percentage, the rate and the remaining time from the counts. `seconds` is the time at work so far,
-    /// `None` before the start.
+    /// Computes the percentage, the rate and the remaining time from the counts. `seconds` is the processing time so
+    /// far, or `None` before the start.
     pub fn measured(self, seconds: Option<f64>) -> Self {
         let (processed, total) = (self.processed_records, self.total_records);
         let progress_percent = match self.status {
-            // Even without any rows.
+            // Also if there are no rows.
             JobStatus::Completed => 100.0,
             _ if total == 0 => 0.0,
             _ => (processed.saturating_mul(1000) / total) as f64 / 10.0,
@@ -154,7 +154,7 @@ impl JobState {
         }
     }
 
-    /// Returns what the job is doing; `None` unless it is being processed.
+    /// Returns the phase of a job that is being processed, otherwise `None`.
     pub fn phase(&self) -> Option<Phase> {
         match self.status {
             JobStatus::Processing if self.total_batches == 0 => Some(Phase::Reading),
@@ -166,17 +166,17 @@ impl JobState {
         }
     }
 
-    /// Replaces this state by another one of the same job if that is newer. Returns whether it was.
-    pub fn renew(&mut self, told: Self) -> bool {
-        let is_newer = told.version > self.version;
+    /// Replaces this state by another one of the same job if that is newer. Returns whether it was newer.
+    pub fn renew(&mut self, other: Self) -> bool {
+        let is_newer = other.version > self.version;
         if is_newer {
-            *self = told;
+            *self = other;
         }
         is_newer
     }
 
-    /// Returns the state after `command`, for a page that doesn't wait for the answer. The version stays the same, so any
-    /// newer state replaces it.
+    /// Returns the state after `command`, for a page that doesn't wait for the response. The version stays the same, so
+    /// any newer state replaces it.
     pub fn after(self, command: Command) -> Self {
         let Ok(Effect::Change(status)) = command.effect_on(self.status) else {
             return self;
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_sent_as_it_is_read() {
+    fn messages_round_trip() {
         let message = JobProgress::from_json(MESSAGE).unwrap();
         let sent = serde_json::to_value(message).unwrap();
         let read: serde_json::Value = serde_json::from_str(MESSAGE).unwrap();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_is_told_from_progress() {
+    fn deletions_are_distinguished_from_progress() {
         let deleted = JobDeleted::new(1.into(), 2.into());
         let sent = serde_json::to_string(&deleted).unwrap();
         assert_eq!(sent, r#"{"type":"job_deleted","job_id":1,"user_id":2}"#);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_in_work_is_reading_checking_or_finishing() {
+    fn a_running_job_is_reading_checking_or_finishing() {
         let phase = |status, batch_completed, total_batches| {
             let state = JobState {
                 batch_completed,
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_keeps_what_is_done_but_for_a_retry() {
+    fn every_command_except_retry_keeps_the_results() {
         let running = state(JobStatus::Processing);
         let paused = running.clone().after(Command::Pause);
         assert_eq!(paused.status, JobStatus::Paused);
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!((again.processed_records, again.total_records), (0, 0));
         assert_eq!((again.error, again.version), (None, 7));
 
-        // What is forbidden, or has happened before the answer, changes nothing.
+        // A command that is forbidden, or that took effect before the response, changes nothing.
         assert_eq!(running.clone().after(Command::Resume), running);
         assert_eq!(
             state(JobStatus::Completed).after(Command::Pause),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_newer_is_taken_over() {
+    fn only_newer_states_are_applied() {
         let mut known = state(JobStatus::Processing);
         let same = JobState {
             status: JobStatus::Paused,

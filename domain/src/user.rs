@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{UserId, hidden::has_hidden};
 
-/// A person or program that hands in files.
+/// A person or program that uploads files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct User {
@@ -24,14 +24,14 @@ pub struct NewUser {
     pub email: Email,
 }
 
-/// A parsed request to change a user; what is `None` stays as it is.
+/// A parsed request to change a user. `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
     pub name: Option<UserName>,
     pub email: Option<Email>,
 }
 
-/// A value that a person typed and that can't be accepted: which field, and why, as a sentence.
+/// A typed value that can't be accepted: the field, and the reason as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InvalidField {
@@ -104,10 +104,10 @@ impl UserName {
     }
 }
 
-/// An email address as the HTML standard's `type=email` accepts it, with a dot in its domain and at
-/// most 254 characters (RFC 5321, 4.5.3.1.3). Kept as typed; uniqueness ignores the case.
+/// An email address that the HTML standard's `type=email` accepts, with a dot in its domain and at most 254 characters
+/// (RFC 5321, 4.5.3.1.3). It is kept as typed, and is unique regardless of case.
 ///
-/// Source of the form: <https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address>.
+/// Source: <https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email(String);
 

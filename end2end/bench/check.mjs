@@ -1,12 +1,12 @@
-// The browser's check of a file of a million rows, in Chromium: what `cargo bench -p validator` measures
-// natively as "check (browser)", on the same bytes.
+// The browser's check of a file of a million rows in Chromium, on the same bytes as the native measurement "check
+// (browser)" of `cargo bench -p validator`.
 //
 //   node bench/check.mjs SITE NATIVE
 //
-// SITE is the directory that was built: release, or the figure says little. NATIVE is the other figure, in MB/s.
+// SITE is the built directory; only a release build gives meaningful results. NATIVE is the native result in MB/s.
 
 import { createServer } from 'node:http';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { chromium } from '@playwright/test';
@@ -28,7 +28,7 @@ function file() {
   return `${lines.join('\n')}\n`;
 }
 
-// Runs in the page. As the page of a user does it: in a worker.
+// Runs in the page, in a web worker as for users.
 async function check({ script, wasm, text, rounds }) {
   const url = (path) => JSON.stringify(new URL(path, location.href).href);
   const loader = `import init, { check_file } from ${url(script)};
@@ -56,11 +56,12 @@ async function check({ script, wasm, text, rounds }) {
 
 const TYPES = { js: 'text/javascript', wasm: 'application/wasm', '': 'text/html' };
 const text = file();
+const folder = join(site, 'pkg', await readFile(join(site, 'folder.txt'), 'utf8'));
 const server = createServer(async (request, response) => {
   const name = basename(request.url);
   const type = TYPES[name.includes('.') ? name.split('.').pop() : ''];
   try {
-    const body = name ? await readFile(join(site, 'pkg', name)) : '<!DOCTYPE html>';
+    const body = name ? await readFile(join(folder, name)) : '<!DOCTYPE html>';
     response.writeHead(200, { 'content-type': type }).end(body);
   } catch {
     response.writeHead(404).end();
@@ -68,8 +69,6 @@ const server = createServer(async (request, response) => {
 });
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 
-const built = await readdir(join(site, 'pkg'));
-const named = (pattern) => `/pkg/${built.find((name) => pattern.test(name))}`;
 const executablePath = [process.env.CHROMIUM_PATH, '/usr/bin/chromium'].find((path) => path && existsSync(path));
 const browser = await chromium.launch({
   executablePath,
@@ -78,8 +77,8 @@ const browser = await chromium.launch({
 const page = await browser.newPage();
 await page.goto(`http://127.0.0.1:${server.address().port}/`);
 const { bytes, seconds } = await page.evaluate(check, {
-  script: named(/^check.*\.js$/),
-  wasm: named(/^check.*\.wasm$/),
+  script: '/check.js',
+  wasm: '/check.wasm',
   text,
   rounds: ROUNDS,
 });

@@ -1,6 +1,6 @@
-// What Lighthouse says of every page, on the telephone that it simulates (its preset: 4 times slower than this machine,
-// 1.6 Mbit/s). Fails where a score is below 100, but for the speed of Swagger UI, or where one page downloads more
-// WebAssembly than it may. Lighthouse can't be asked about pages with an error's status.
+// Lighthouse's results for every page, on the phone that it simulates (its preset: 4 times slower than this machine,
+// 1.6 Mbit/s). Fails if a score is below 100, except for the speed of Swagger UI, or if a page downloads more
+// WebAssembly than it may. Lighthouse can't measure pages with an error status.
 //
 //   node bench/lighthouse.mjs [DIRECTORY-FOR-THE-REPORTS]
 
@@ -11,12 +11,12 @@ import { chromium } from 'playwright';
 
 const web = process.env.BATCHLINE_URL ?? 'http://127.0.0.1:3000';
 const api = process.env.BATCHLINE_API_URL ?? 'http://127.0.0.1:8000';
-// A server with the same data where everybody signs in.
+// A server with the same data on which everybody signs in.
 const accounts = process.env.BATCHLINE_ACCOUNTS_URL;
 const reports = process.argv[2];
 
 const MOST_WASM = Number(process.env.MOST_WASM ?? 200_000);
-// The script of Swagger UI is larger than all of ours, and busy for a while on a slow telephone.
+// The script of Swagger UI is larger than all scripts of Batchline, and keeps a slow phone busy for a while.
 const LEAST = { docs: { performance: 50 } };
 const CATEGORIES = ['performance', 'accessibility', 'best-practices', 'seo'];
 
@@ -52,7 +52,7 @@ async function start(job, status) {
   }
 }
 
-// The cookie of a session.
+// Returns the cookie of a session.
 async function signIn() {
   const answer = await fetch(`${accounts}/sign-in`, {
     method: 'POST',

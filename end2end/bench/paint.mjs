@@ -1,9 +1,9 @@
-// How soon a click is painted on the page of a job with this file: from the moment at which the browser got the click (or
-// the key) until the picture that shows its effect is on the screen.
+// Measures how soon a click is painted on the page of a job with this file: from the moment the browser receives the
+// click or key until a picture that shows its effect is on the screen.
 //
 //   node bench/paint.mjs FILE
 //
-// A command shows at once what was asked for; rows come from the server.
+// A command shows its effect at once. Rows come from the server.
 
 import { openAsBlob } from 'node:fs';
 import { basename } from 'node:path';
@@ -36,7 +36,7 @@ const browser = await chromium.launch({
 const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
 page.setDefaultTimeout(60_000);
 
-// Runs in the page. What is looked for is the text of an element.
+// Runs in the page. Looks for the text of an element.
 function watch({ event, selector, text }) {
   const pattern = new RegExp(text);
   let from;

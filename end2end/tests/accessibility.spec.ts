@@ -10,7 +10,7 @@ const FILE = [
   ...Array.from({ length: 30 }, (_, row) => `MORE${row},${row}.95,2024-02-01,More of the same`),
 ].join('\n');
 
-// A color on its way to another has not the contrast of either.
+// During a transition, a color has the contrast of neither end.
 test.use({ contextOptions: { reducedMotion: 'reduce' } });
 
 test('axe finds nothing on any page @javascript @once', async ({ page }) => {
@@ -84,7 +84,7 @@ test('axe finds nothing on the lists of jobs @javascript @once', async ({ page }
 test('axe finds nothing on several files, versions, and a row in its drawer @javascript @once', async ({ page }) => {
   await createUser(page);
   const dashboard = page.url();
-  // One file at a time until then.
+  // Until then, only one file at a time can be chosen.
   await live(page);
   await page
     .getByLabel('File', { exact: true })
@@ -134,13 +134,13 @@ test('a form that comes back with an error is accessible @javascript @once', asy
   await expectAccessible(page, 'a form with an error');
 });
 
-test('a job on paper shows what it came to, and nothing to click @once', async ({ page }) => {
+test('a printed job shows its results, and nothing to click @once', async ({ page }) => {
   const user = await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);
   await start(page);
   await completed(page);
   await page.emulateMedia({ media: 'print' });
-  // As wide as a sheet. The rows are a table there, not cards.
+  // The width of a sheet. On paper the rows are a table, not cards.
   await page.setViewportSize({ width: 720, height: 1000 });
   const cell = page.getByRole('table', { name: 'Transactions' }).getByRole('cell').first();
   expect(await cell.evaluate((element) => getComputedStyle(element).display)).toBe('table-cell');

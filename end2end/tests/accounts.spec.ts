@@ -1,5 +1,5 @@
-// Signing in, the account, and what admins do for others. A server of its own asks everybody to sign in: script/test
-// starts it, with an admin.
+// Signing in, the account page, and what admins do for others. Uses a separate server that requires signing in:
+// script/test starts it with an admin.
 
 import { expect, test, type Browser, type Page } from '@playwright/test';
 import { SAMPLE, complaints, expectAccessible, somebody, upload } from './batchline';
@@ -21,13 +21,13 @@ async function signIn(page: Page, email: string, password: string) {
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
-// A page in a browser of somebody else.
+// A page in another person's browser.
 async function anotherBrowser(browser: Browser, javaScriptEnabled: boolean) {
   const context = await browser.newContext({ baseURL, javaScriptEnabled });
   return context.newPage();
 }
 
-// As an admin in another browser; returns the link to set a password.
+// Creates a user as an admin in another browser. Returns the link to set a password.
 async function newUser(page: Page, user: { name: string; email: string }) {
   await page.goto('/accounts');
   await signIn(page, admin.email, admin.password);
@@ -77,7 +77,7 @@ test('a new user sets a password, signs in, and looks after the account', async 
   await expect(page.getByRole('heading', { level: 1, name: 'Account' })).toBeVisible();
   await expect(page.getByText('(this one)')).toHaveCount(1);
 
-  // A token is shown once.
+  // A token is shown only once.
   await page.getByText('Create a token').click();
   await page.getByLabel('Name').fill('nightly import');
   await page.getByLabel('Scope').selectOption('Read and write');
@@ -95,11 +95,11 @@ test('a new user sets a password, signs in, and looks after the account', async 
   await expect(page.getByText('The token is revoked.')).toBeVisible();
   expect((await ask()).status()).toBe(401);
 
-  // A session elsewhere is ended from here.
+  // A session elsewhere can be ended from here.
   const elsewhere = await anotherBrowser(browser, javaScriptEnabled ?? true);
   await elsewhere.goto(job);
   await signIn(elsewhere, user.email, password);
-  // It leads on to where they wanted to go.
+  // Signing in leads to the page that was requested.
   await expect(elsewhere).toHaveURL(job);
   await page.goto('/account');
   await page.getByRole('button', { name: 'End', exact: true }).click();
@@ -120,13 +120,13 @@ test('a new user sets a password, signs in, and looks after the account', async 
 
   await page.getByRole('button', { name: 'Sign out' }).click();
   await expect(page.getByText('You are signed out.')).toBeVisible();
-  // Not even the browser's memory shows what was there.
+  // Even the browser's history doesn't show the page again.
   await page.goto(job);
   await expect(page.getByRole('heading', { level: 1, name: 'Sign in' })).toBeVisible();
   await signIn(page, user.email, changed);
   await expect(page).toHaveURL(job);
 
-  // The admin sees it in the audit.
+  // The admin sees the event in the audit.
   await office.goto('/audit');
   await office.getByLabel('User').fill(user.email);
   await office.getByRole('button', { name: 'Filter' }).click();

@@ -1,4 +1,4 @@
-// What a person does with Batchline, step by step; the specs put these steps together.
+// The steps that users take in Batchline, for the specs to combine.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,14 +13,14 @@ TXN003,-50.00,2024-01-17,Refund
 TXN004,1000.00,2024-01-18,Product purchase
 `;
 
-// A person whom no other test knows.
+// A person that no other test knows.
 export function somebody() {
   const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
   return { name: `Ann ${id}`, email: `ann-${id}@example.com` };
 }
 
-// What the browser complains about from now on, in its console and by uncaught errors. Who leaves a page while it loads the
-// module of its form sees nothing of it, but the module's loader panics.
+// Collects the browser's errors from now on, both in its console and uncaught. Someone who leaves a page while it loads
+// the module of its form doesn't notice, but the module's loader panics.
 export function complaints(page: Page, counts = (message: ConsoleMessage) => message.type() === 'error') {
   const found: string[] = [];
   page.on('console', (message) => counts(message) && found.push(message.text()));
@@ -48,7 +48,7 @@ export async function createUser(page: Page, user = somebody()) {
 // From the user's page; ends on the new job's page.
 export async function upload(page: Page, name: string, content: string | Buffer) {
   const buffer = Buffer.from(content);
-  // Playwright takes no more from memory.
+  // Playwright accepts no larger files from memory.
   const directory = buffer.length > 50_000_000 ? mkdtempSync(join(tmpdir(), 'long-')) : undefined;
   const path = directory && join(directory, name);
   if (path) writeFileSync(path, buffer);
@@ -61,7 +61,7 @@ export async function upload(page: Page, name: string, content: string | Buffer)
   if (directory) rmSync(directory, { recursive: true });
 }
 
-// The jobs of a list, without its header.
+// The jobs of a list, without the header.
 export const listed = (page: Page, name: 'Files' | 'Jobs' = 'Files') =>
   page.getByRole('table', { name }).locator('tbody').getByRole('row');
 
@@ -69,7 +69,7 @@ export async function start(page: Page) {
   await page.getByRole('button', { name: 'Start processing' }).click();
 }
 
-// The number that stands under its name in the summary of a job's page.
+// The number below its name in the summary of a job's page.
 export function count(page: Page, name: string) {
   return page
     .getByRole('region', { name: 'Progress' })
@@ -83,18 +83,18 @@ export async function expectCounts(page: Page, counts: Record<string, string>) {
   }
 }
 
-// Long enough to be met while it is being processed.
+// Long enough to be seen while it is processed.
 export const LONG = [
   'transaction_id,amount,date',
   ...Array.from({ length: 5_000_000 }, (_, row) => `R${row},${row % 9 ? 1.5 : 'x'},2024-01-01`),
 ].join('\n');
 
-// With JavaScript the page has been taken over, and answers without being loaded anew.
+// With JavaScript, the page is live and responds without reloading.
 export const live = (page: Page) => expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
 
-// Waits for the end of the job: live with JavaScript, by the page's own refresh without.
+// Waits for the end of the job: live with JavaScript, otherwise by the page's own reloads.
 export async function completed(page: Page, timeout = 120_000) {
-  // Of this job, not of another version of its file.
+  // The status of this job, not of another version of its file.
   await expect(page.locator('.page-head').getByText('Completed', { exact: true })).toBeVisible({ timeout });
 }
 
@@ -102,7 +102,7 @@ export async function completed(page: Page, timeout = 120_000) {
 const overflow = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-// Also on a narrow screen, where what is wide scrolls in its place.
+// Includes narrow screens, on which wide content scrolls within its box.
 export async function expectFits(page: Page) {
   const before = page.viewportSize();
   await page.setViewportSize({ width: 320, height: 800 });
@@ -110,7 +110,7 @@ export async function expectFits(page: Page) {
   if (before) await page.setViewportSize(before);
 }
 
-// In both themes, one wide and one narrow. What axe finds is listed by rule and element.
+// In both themes, one wide and one narrow. Lists axe's findings by rule and element.
 export async function expectAccessible(page: Page, what: string) {
   const before = page.viewportSize();
   for (const [colorScheme, width] of [

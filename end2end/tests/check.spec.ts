@@ -12,7 +12,7 @@ const choose = (page: Page, name: string, content: string | Buffer) =>
     buffer: Buffer.from(content),
   });
 
-// The check of the file of this name.
+// The check of the file with this name.
 const check = (page: Page, name: string) => page.getByRole('region', { name, exact: false });
 
 const ended = (page: Page, name: string) =>
@@ -33,7 +33,7 @@ async function download(page: Page, button: RegExp) {
   return { name: file.suggestedFilename(), content: await readFile(await file.path()) };
 }
 
-// What the worker makes of the file: its job at the end.
+// The worker's result for the file: the job once it has ended.
 async function process(request: APIRequestContext, user: string, name: string, content: Buffer) {
   const uploaded = await request.post(`/api/jobs?user_id=${user}`, {
     multipart: { file: { name, mimeType: 'text/csv', buffer: content } },
@@ -119,7 +119,7 @@ test('problems are shown by kind, with the first rows, and how the file is read 
   await expect(number(page, 'mixed.csv', 'Not checked')).toHaveText('"Note"');
   await expect(number(page, 'mixed.csv', 'Delimiter')).toHaveText('semicolon');
   await expect(number(page, 'mixed.csv', 'Date range (valid rows)')).toHaveText('2024-01-31 to 2024-02-01');
-  // Said once to who doesn't see it.
+  // Announced once to screen readers.
   await expect(page.getByRole('status').filter({ hasText: '6 of 8 rows are invalid' })).toHaveCount(1);
 
   await choose(page, 'header.csv', 'transaction_id,amount,date\n');
@@ -144,7 +144,7 @@ test.describe('a check of a file on disk @once', () => {
 
   test.afterAll(() => rm(directory, { recursive: true }));
 
-  test('can be stopped and begun again @javascript', async ({ page }) => {
+  test('can be stopped and started again @javascript', async ({ page }) => {
     await createUser(page);
     await page.getByLabel('File', { exact: true }).setInputFiles(large);
     const stop = page.getByRole('button', { name: 'Stop check' });
@@ -155,18 +155,18 @@ test.describe('a check of a file on disk @once', () => {
     await expect(again).toBeFocused();
 
     await again.click();
-    // It comes in bit by bit.
+    // The result arrives gradually.
     await expect(number(page, 'large.csv', 'Valid')).not.toHaveText('0');
     await expect(stop).toBeVisible();
     await ended(page, 'large.csv');
     await expect(check(page, 'large.csv')).toContainText('All 1,500,000 rows are valid.');
     await expect(check(page, 'large.csv').getByRole('progressbar')).toHaveAttribute('value', '100');
-    // A hundred megabytes of rows are put together, more aren't.
+    // Downloads are limited to a hundred megabytes of rows.
     await page.getByRole('button', { name: /^All rows/ }).click();
     await expect(check(page, 'large.csv')).toContainText('Too many rows to download here: more than 100.0');
   });
 
-  test('ends when another file is chosen, and never keeps anybody from the upload @javascript', async ({ page }) => {
+  test('ends when another file is chosen, and never blocks the upload @javascript', async ({ page }) => {
     await createUser(page);
     await page.getByLabel('File', { exact: true }).setInputFiles(large);
     await expect(page.getByRole('button', { name: 'Stop check' })).toBeVisible();
@@ -185,7 +185,7 @@ test.describe('a check of a file on disk @once', () => {
     await expect.poll(() => page.workers().length).toBe(0);
   });
 
-  test('ends with a sentence where the file was changed @javascript', async ({ page }) => {
+  test('ends with a sentence if the file was changed @javascript', async ({ page }) => {
     await createUser(page);
     const changing = join(directory, 'changing.csv');
     await writeFile(changing, SAMPLE);
@@ -206,11 +206,11 @@ for (const part of ['js', 'wasm']) {
     context,
   }) => {
     await createUser(page);
-    await context.route(`**/pkg/check.*.${part}`, (route) => route.abort());
+    await context.route(`**/pkg/*/check.${part}`, (route) => route.abort());
     await choose(page, 'payments.csv', SAMPLE);
     await ended(page, 'payments.csv');
     await expect(check(page, 'payments.csv')).toContainText("The check couldn't be loaded");
-    await context.unroute(`**/pkg/check.*.${part}`);
+    await context.unroute(`**/pkg/*/check.${part}`);
     await page.getByRole('button', { name: 'Check again' }).click();
     await expect(check(page, 'payments.csv')).toContainText('All 4 rows are valid.');
     await page.getByRole('button', { name: 'Upload only' }).click();

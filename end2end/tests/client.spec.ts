@@ -1,4 +1,4 @@
-// A client that is generated from the OpenAPI description compiles, and does the main job.
+// A client generated from the OpenAPI description compiles and performs the main tasks.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';

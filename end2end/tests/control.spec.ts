@@ -7,7 +7,7 @@ const FILE = ['transaction_id,amount,date', ...Array.from({ length: ROWS }, (_, 
   '\n',
 );
 
-test('a job is paused, goes on, is cancelled, and is retried @large', async ({ page, javaScriptEnabled }) => {
+test('a job is paused, resumed, cancelled and retried @large', async ({ page, javaScriptEnabled }) => {
   await createUser(page);
   await upload(page, 'long.csv', FILE);
   const startButton = await page.getByRole('button', { name: 'Start processing' }).elementHandle();
@@ -16,7 +16,7 @@ test('a job is paused, goes on, is cancelled, and is retried @large', async ({ p
   const pause = page.getByRole('button', { name: 'Pause' });
   await expect(pause).toBeVisible();
   await expect(page).toHaveURL(/\/jobs\/\d+$/);
-  // Not the same button with another name: a click on its way to "Start" must not pause.
+  // The button isn't the same one with another name, so a click meant for "Start" can't pause.
   if (javaScriptEnabled) expect(await startButton!.evaluate((button) => button.isConnected)).toBe(false);
   await pause.click();
   await expect(page.getByText('Paused', { exact: true })).toBeVisible();
@@ -24,17 +24,17 @@ test('a job is paused, goes on, is cancelled, and is retried @large', async ({ p
   await page.reload();
   const processed = await count(page, 'Processed').textContent();
   await expect(page).toHaveTitle('Paused · long.csv · Batchline');
-  // A page at rest doesn't refresh itself.
+  // The page of a job that isn't running doesn't reload.
   await expect(page.locator('meta[http-equiv=refresh]')).toHaveCount(0);
   await page.reload();
   await expect(count(page, 'Processed')).toHaveText(processed!);
 
   await page.getByRole('button', { name: 'Resume' }).click();
   await expect(page.getByText('Processing', { exact: true })).toBeVisible();
-  // At rest it can't be completed before the question below is answered.
+  // While paused, the job can't complete before the question below is answered.
   await pause.click();
   await expect(page.getByText('Paused', { exact: true })).toBeVisible();
-  // Without JavaScript the question has an address, at which the page leaves time for the answer.
+  // Without JavaScript the question has its own address, at which the page leaves time to answer.
   await page.getByRole(javaScriptEnabled ? 'button' : 'link', { name: 'Cancel…' }).click();
   const dialog = page.getByRole('dialog', { name: 'Cancel this job?' });
   await dialog.getByRole('button', { name: 'Cancel job' }).click();
@@ -63,7 +63,7 @@ test('the second half of a double click gives no other command @javascript @larg
   await completed(page);
 });
 
-test('what is asked of a job shows at once, and is taken back if it fails @javascript @once', async ({ page }) => {
+test('a command shows its effect at once, and reverts it if it fails @javascript @once', async ({ page }) => {
   await createUser(page);
   await upload(page, 'small.csv', 'transaction_id,amount,date\nA,1,2024-01-01\n');
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();

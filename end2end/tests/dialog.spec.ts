@@ -1,8 +1,8 @@
 import { expect, test } from '@playwright/test';
 import { complaints, createUser } from './batchline';
 
-// The browser opens and closes dialogs itself, and complains when somebody has done so before it.
-test('a dialog opens and closes without a complaint of the browser @javascript', async ({ page }) => {
+// The browser opens and closes dialogs itself, and warns if a script has already done so.
+test('a dialog opens and closes without a warning of the browser @javascript', async ({ page }) => {
   const found = complaints(page, (message) => ['error', 'warning'].includes(message.type()));
   await createUser(page);
   const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));

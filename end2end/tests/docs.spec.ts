@@ -1,4 +1,4 @@
-// The reference of the API: read, tried out, accessible, in both themes, also on a phone and without JavaScript.
+// The API reference: reading and trying it out, accessibility in both themes, on a phone and without JavaScript.
 
 import { expect, test, type Locator, type Page } from '@playwright/test';
 import { SAMPLE, complaints, expectAccessible, somebody } from './batchline';
@@ -10,7 +10,7 @@ const operation = async (page: Page, id: string) => {
   return operation;
 };
 
-// What Swagger UI shows of the answer.
+// Returns the response as shown by Swagger UI.
 const execute = async (operation: Locator) => {
   await operation.getByRole('button', { name: 'Execute' }).click();
   const answer = operation.locator('.live-responses-table .response').first();

@@ -4,7 +4,7 @@ const text = (...lines: string[]) => Buffer.from(lines.join('\n'));
 const COLUMNS = 'transaction_id,amount,date,description';
 const rows = (...lines: string[]) => text(COLUMNS, ...lines, '');
 
-// A row of its own for each value of one column.
+// One row for each value of a column.
 const amounts = (...values: string[]) => rows(...values.map((value, row) => `A${row},${value},2024-01-15,`));
 const dates = (...values: string[]) => rows(...values.map((value, row) => `D${row},1,${value},`));
 
@@ -20,7 +20,7 @@ function generator(seed: number) {
   };
 }
 
-// Larger than what the browser reads at once, so that rows, characters and quotes lie across its ends.
+// Larger than what the browser reads at once, so that rows, characters and quotes cross the boundaries.
 function generated(seed: number, count: number, end: string) {
   const random = generator(seed);
   const one = <T>(values: T[]) => values[random(values.length)];

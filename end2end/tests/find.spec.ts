@@ -22,7 +22,7 @@ test('a job, a user and a page are found from anywhere @javascript', async ({ pa
   await page.keyboard.press('Enter');
   await expect(page).toHaveURL(job);
 
-  // Enter takes the first, even before it is shown.
+  // Enter chooses the first result, even before it is shown.
   await live(page);
   await page.keyboard.press('Control+k');
   await field(page).fill(name);

@@ -35,10 +35,10 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
     await expect(rows.nth(index + 1).getByRole('cell')).toHaveText(cells);
   }
 
-  // No refresh any more: the page is at rest.
+  // The page no longer reloads, because the job has ended.
   await expect(page.locator('meta[http-equiv=refresh]')).toHaveCount(0);
 
-  // The way back to the list of files, and forth again.
+  // Back to the list of files and forth again.
   await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').last().click();
   const file = listed(page);
   await expect(file).toContainText('Completed');
@@ -46,20 +46,20 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
   await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
 });
 
-test('progress comes in without loading the page anew @javascript', async ({ page }) => {
+test('progress appears without reloading the page @javascript', async ({ page }) => {
   await createUser(page);
   const rows = Array.from(
     { length: 50_000 },
     (_, row) => `ROW${row},${row % 7 ? '12.50' : 'twelve'},2024-02-03,Row ${row}`,
   );
   await upload(page, 'many.csv', `transaction_id,amount,date,description\n${rows.join('\n')}\n`);
-  // Before the page has taken over, the button is a plain form, and the browser loads the answer.
+  // Before the page is live, the button is a plain form and the browser loads the response.
   const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
   await page.reload();
   await listening;
   await page.evaluate(() => Object.assign(window, { stayed: true }));
 
-  // In every picture that the browser paints the numbers agree.
+  // In every painted frame the numbers agree.
   await page.evaluate(() => {
     const number = (kind: string) =>
       Number(document.querySelector(`[data-kind=${kind}] dd`)?.textContent?.replaceAll(',', ''));

@@ -4,7 +4,7 @@ import { LONG, completed, createUser, listed, live, start, upload } from './batc
 const ROWS = Array.from({ length: 60 }, (_, row) => `R${row},${row % 3 ? 1 : 'x'},2024-01-01,Row ${row}`);
 const FILE = `transaction_id,amount,date,description\n${ROWS.join('\n')}\n`;
 
-// What the focus is in. Lost, it would be in <body>.
+// The element that contains the focus. If the focus is lost, that is <body>.
 const focused = (page: Page) =>
   page.evaluate(() => {
     const { activeElement } = document;
@@ -42,7 +42,7 @@ test('the focus stays near a command that was given by keyboard @javascript @lar
   await page.keyboard.press('Enter');
   await expect(page.getByText('Cancelled', { exact: true })).toBeVisible();
   expect(await inSummary()).toBe(true);
-  // The next stop is what comes next in the page.
+  // The next stop is the next element of the page.
   await page.keyboard.press('Tab');
   expect(await inSummary()).toBe(true);
 
@@ -80,7 +80,7 @@ test('the focus stays in the rows that are chosen by keyboard @javascript', asyn
   await press(page, 'link', 'Amount is not a number');
   await expect(page.getByText('1–20 of 20 rows')).toBeVisible();
   expect(await focused(page)).not.toBe('BODY');
-  // The link of the kind goes with its filter.
+  // The link for the kind disappears with its filter.
   await page
     .getByRole('navigation', { name: 'Filter by verdict' })
     .getByRole('link', { name: /^Amount/ })

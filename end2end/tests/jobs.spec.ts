@@ -51,7 +51,7 @@ test("everybody's jobs are found by file and user, filtered, ordered and paged",
   await tab(page, 'All').click();
   await expect(jobs).toHaveCount(50);
 
-  // The header orders a wide table, a choice the cards of a phone.
+  // A wide table is ordered by its header, the cards on a phone by a select.
   const order = page.getByRole('combobox', { name: 'Order' });
   if (await order.isVisible()) {
     await order.selectOption('Most invalid');
@@ -71,7 +71,7 @@ test("everybody's jobs are found by file and user, filtered, ordered and paged",
   await expect(page.getByText('Status must be pending')).toContainText('from must be a date like 2024-01-31.');
 });
 
-test("several jobs are started together, and what can't be is told", async ({ page, request }) => {
+test("several jobs are started together, and what can't be is reported", async ({ page, request }) => {
   await createUser(page);
   const userId = idOf(page);
   const done = await send(request, userId, 'done.csv', 'no,header\n');
@@ -85,12 +85,12 @@ test("several jobs are started together, and what can't be is told", async ({ pa
   const notice = page.getByRole('status').filter({ hasText: 'started' });
   await expect(notice).toContainText('2 jobs were started. 1 job was not started.');
   await expect(notice).toContainText('done.csv: Only a pending job can be started; this one is failed.');
-  // Said once.
+  // The notice is shown only once.
   await page.reload();
   await expect(notice).toHaveCount(0);
   await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(2);
 
-  // One, by its own button.
+  // A single job, by its own button.
   await page.getByRole('button', { name: 'Start three.csv' }).click();
   await expect(page.getByText('three.csv was started.')).toBeVisible();
   await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(3);
@@ -101,7 +101,7 @@ test('deleting several jobs asks first, by number and size', async ({ page, requ
   const user = page.url();
   for (const name of ['one.csv', 'two.csv', 'three.csv']) await send(request, idOf(page), name, SAMPLE);
   await page.reload();
-  // The list is as wide as the page, however short its lines.
+  // The list is as wide as the page, however short its lines are.
   const width = async (of: string) => (await page.locator(of).boundingBox())!.width;
   expect(await width('.jobs-frame')).toBeCloseTo(await width('.jobs'), 0);
   await select(page, 'one.csv').check();
@@ -137,12 +137,12 @@ test('all jobs of a page are selected at once @javascript', async ({ page, reque
   for (const name of ['two.csv', 'three.csv']) await expect(select(page, name)).toBeChecked();
   await select(page, 'two.csv').uncheck();
   await expect(all).not.toBeChecked();
-  // What is selected stays so when a new job comes in above.
+  // The selection survives when a new job appears above it.
   await send(request, idOf(page), 'four.csv', SAMPLE);
   await expect(listed(page)).toHaveCount(4);
   await expect(select(page, 'one.csv')).toBeChecked();
   await expect(select(page, 'four.csv')).not.toBeChecked();
-  // Enter in a box starts nothing.
+  // Enter in a checkbox starts nothing.
   await select(page, 'four.csv').focus();
   await page.keyboard.press('Enter');
   await expect(select(page, 'one.csv')).toBeChecked();
@@ -170,10 +170,10 @@ test('the list of all jobs is live, running ones on top @javascript @large', asy
   await expect(jobs.first()).toContainText('long.csv');
   await expect(jobs.first().getByRole('progressbar')).toBeVisible();
   await expect(page).toHaveTitle(/running · Jobs · Batchline$/);
-  // What had the focus has it still, though it has moved.
+  // The focused element keeps the focus, although it has moved.
   await expect(select(page, 'newer.csv')).toBeFocused();
   await expect(page.locator('#announcement')).toHaveText(/long\.csv is being processed\./);
-  // It may be completed by now.
+  // The job may be completed by now.
   await request.post(`/api/jobs/${long}/cancel`);
   await expect(jobs.filter({ hasText: 'long.csv' })).toContainText(/Cancelled|Completed/);
   await expect(jobs.first()).toContainText('newer.csv');
@@ -186,7 +186,7 @@ test('jobs can be selected without JavaScript while one is running @large', asyn
   request,
   javaScriptEnabled,
 }) => {
-  test.skip(javaScriptEnabled !== false, 'with JavaScript the page is not loaded anew');
+  test.skip(javaScriptEnabled !== false, 'with JavaScript the page is not reloaded');
   await createUser(page);
   const userId = idOf(page);
   await send(request, userId, 'pending.csv', SAMPLE);
@@ -200,11 +200,11 @@ test('jobs can be selected without JavaScript while one is running @large', asyn
   await page.getByRole('link', { name: 'Select all on this page' }).click();
   await expect(select(page, 'pending.csv')).toBeChecked();
   await page.getByRole('group', { name: 'Selected jobs' }).getByRole('button', { name: 'Cancel' }).click();
-  // The long one may be completed by now.
+  // The long job may be completed by now.
   await expect(page.getByText(/jobs? (was|were) not cancelled|No job was cancelled/)).toBeVisible();
 });
 
-test('the first page of all says how to begin', async ({ page }) => {
+test('the home page says how to start', async ({ page }) => {
   await page.goto('/users');
   await page.getByRole('navigation', { name: 'Sections' }).getByRole('link', { name: 'Jobs' }).click();
   await expect(page.getByRole('heading', { level: 1, name: /^Check every/ })).toBeVisible();

@@ -15,7 +15,7 @@ test('the keys of the sheet do what it says @javascript', async ({ page }) => {
   await page.keyboard.press('s');
   await completed(page);
 
-  // A key can only press what is there.
+  // A key can only trigger what is on the page.
   await expect(page.getByText('1–20 of 30 rows')).toBeVisible();
   await page.keyboard.press(']');
   await expect(page.getByText('21–30 of 30 rows')).toBeVisible();
@@ -26,7 +26,7 @@ test('the keys of the sheet do what it says @javascript', async ({ page }) => {
   await page.keyboard.press('/');
   const search = page.getByRole('searchbox');
   await expect(search).toBeFocused();
-  // In a field a key is a letter.
+  // In a field a key types a letter.
   await page.keyboard.type('j1');
   await expect(search).toHaveValue('j1');
   await page.keyboard.press('Tab');
@@ -36,7 +36,7 @@ test('the keys of the sheet do what it says @javascript', async ({ page }) => {
   await page.getByRole('heading', { level: 1 }).click();
   await page.keyboard.press('b');
   await expect(page).toHaveURL(/\/users\/\d+$/);
-  // Among several files no key starts one.
+  // With several files, no key starts one.
   await upload(page, 'second.csv', SAMPLE);
   await live(page);
   await expect(page.getByRole('button', { name: 'Start processing' })).toHaveAttribute('aria-keyshortcuts', 's');
@@ -57,7 +57,7 @@ test('the sheet explains the keys and turns them off @javascript', async ({ page
   await page.keyboard.press('Escape');
   await expect(sheet(page)).toBeHidden();
   await page.keyboard.press('h');
-  // Nothing but the key that leads back to the setting, also after a reload.
+  // Only the key that opens the setting still works, even after a reload.
   await page.reload();
   await live(page);
   await page.keyboard.press('h');
@@ -85,7 +85,7 @@ test('j and k go through the rows, and Enter opens one @javascript', async ({ pa
   await page.keyboard.press('k');
   await expect(row('2')).toBeFocused();
   await page.keyboard.press('Enter');
-  // The drawer has the same keys.
+  // The drawer supports the same keys.
   await expect(page.getByRole('dialog', { name: 'Row 2' })).toBeVisible();
   await page.keyboard.press('j');
   await expect(page.getByRole('dialog', { name: 'Row 3' })).toBeVisible();
@@ -111,7 +111,7 @@ test('j and k go through the rows, and Enter opens one @javascript', async ({ pa
   await expect(page).toHaveURL(job);
 });
 
-test('where single keys are off, the drawer has none either @javascript', async ({ page }) => {
+test('with single keys turned off, the drawer has none either @javascript', async ({ page }) => {
   await createUser(page);
   await upload(page, 'rows.csv', SAMPLE);
   await live(page);
@@ -124,7 +124,7 @@ test('where single keys are off, the drawer has none either @javascript', async 
   await expect(page.getByRole('dialog', { name: 'Row 2' })).toBeVisible();
   await page.keyboard.press('j');
   await page.keyboard.press('ArrowDown');
-  // One row on, not two.
+  // One row further, not two.
   await expect(page.getByRole('dialog', { name: 'Row 3' })).toBeVisible();
   await page.keyboard.press('k');
   await page.keyboard.press('ArrowUp');
@@ -144,13 +144,13 @@ test('the sheet shows the keys that the page has @javascript', async ({ page }) 
   await start(page);
   await completed(page);
   await page.getByRole('button', { name: 'Shortcuts' }).click();
-  // The rows may come while it is open.
+  // The rows may arrive while it is open.
   await expect.poll(keys).toEqual(['?', 'Ctrl K', 'h', 'b', '/', 'g', '1 – 4', 'j k']);
 });
 
 test('a file is uploaded, started and read by keyboard alone', async ({ page }) => {
   await createUser(page);
-  // What a file chooser gives can't be typed; all else can.
+  // The file can't be typed into the file chooser. Everything else works with the keyboard.
   await page
     .getByLabel('File', { exact: true })
     .setInputFiles({ name: 'k.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) });

@@ -1,7 +1,7 @@
 import { expect, test } from '@playwright/test';
 import { SAMPLE, createUser } from './batchline';
 
-// A telephone with a slow connection shows the page before it has loaded what makes it live.
+// A phone with a slow connection shows the page before it has loaded what makes it live.
 test('the WebAssembly is loaded once the page is painted @javascript @once', async ({ page }) => {
   for (const path of ['/', '/nowhere']) {
     await page.goto(path);
@@ -15,32 +15,32 @@ test('the WebAssembly is loaded once the page is painted @javascript @once', asy
   }
 });
 
-test('the form for uploads is loaded for whoever turns to it, and what checks a file when one is chosen @javascript @once', async ({
+test('the upload form is loaded when a user turns to it, and the check when a file is chosen @javascript @once', async ({
   page,
 }) => {
   const loaded: string[] = [];
   page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
-  const modules = () => loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.split(/_\d|\./)[0]);
+  const modules = () =>
+    loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.match(/([a-z_]+?)(_\d+)?\.wasm$/)?.[1]);
   await createUser(page);
   const live = page.locator('html[data-live]');
   await expect(live).toBeAttached();
   loaded.length = 0;
   await page.reload();
   await expect(live).toBeAttached();
-  expect(modules()).toEqual(['/pkg/batchline']);
+  expect(modules()).toEqual(['batchline']);
   await page.keyboard.press('u');
-  const form = '/pkg/split_upload_form_loader';
-  await expect.poll(() => new Set(modules())).toEqual(new Set(['/pkg/batchline', form]));
+  await expect.poll(() => new Set(modules())).toEqual(new Set(['batchline', 'split_upload_form_loader']));
   const file = { name: 'payments.csv', mimeType: 'text/csv', buffer: Buffer.from(SAMPLE) };
   await page.getByLabel('File', { exact: true }).setInputFiles(file);
   await expect(page.getByRole('region', { name: 'payments.csv' })).toContainText('All 4 rows are valid.');
-  expect(modules()).toContain('/pkg/check');
+  expect(modules()).toContain('check');
 });
 
-test('a page that is opened in the background becomes live there @javascript @once', async ({ page }) => {
+test('a page that is opened in the background becomes live @javascript @once', async ({ page }) => {
   await page.addInitScript(() => {
     Object.defineProperty(document, 'hidden', { value: true });
-    // Nothing is painted there.
+    // Nothing is ever painted in this page.
     PerformanceObserver.prototype.observe = () => {};
   });
   await page.goto('/');

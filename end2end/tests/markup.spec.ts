@@ -13,7 +13,7 @@ test('no page of a running job shows markup @large', async ({ page }) => {
   const job = page.url();
   await expectNoMarkup(page);
   await start(page);
-  // The page shows it before the server knows it.
+  // The page shows it before the server does.
   await expect(async () =>
     expect(await (await page.request.get(job)).text()).toContain('http-equiv="refresh"'),
   ).toPass();
@@ -22,12 +22,12 @@ test('no page of a running job shows markup @large', async ({ page }) => {
     running.map(async (url) => {
       const tab = await page.context().newPage();
       const response = await tab.goto(url);
-      // It was running when the page was made.
+      // The job was running when the page was rendered.
       expect(await response?.text()).toContain('http-equiv="refresh"');
       await expectNoMarkup(tab);
     }),
   );
-  // It comes up to date by itself. A navigation from here could meet that one, and be aborted.
+  // The page updates itself. A navigation from here could be aborted by that.
   await completed(page);
   await expectNoMarkup(page);
 });

@@ -1,4 +1,4 @@
-// Every command says what it has done, on the page that it leads to.
+// Every command shows a notice about its result on the page that it leads to.
 
 import { expect, test, type Page } from '@playwright/test';
 import { SAMPLE, createUser, live, upload } from './batchline';
@@ -9,7 +9,7 @@ test('saving and deleting say what was done', async ({ page, javaScriptEnabled }
   const user = await createUser(page);
   await expect(notice(page)).toContainText(`${user.name} was created.`);
   const userPage = page.url();
-  // It is said once.
+  // The notice is shown only once.
   await page.reload();
   await expect(notice(page)).toBeEmpty();
 

@@ -1,7 +1,7 @@
 import { expect, test, type Page } from '@playwright/test';
 import { SAMPLE, completed, createUser, listed, start, upload } from './batchline';
 
-// A page that was loaded anew has forgotten it.
+// Reloading the page removes this.
 const mark = (page: Page) => page.evaluate(() => Object.assign(window, { stayed: true }));
 const stayed = (page: Page) => page.evaluate(() => 'stayed' in window);
 
@@ -10,9 +10,7 @@ const live = (page: Page) => expect(page.getByRole('button', { name: 'Shortcuts'
 const ROWS = Array.from({ length: 60 }, (_, row) => `R${row},${row % 3 ? 1 : 'x'},2024-01-01,${'long '.repeat(50)}`);
 const FILE = `transaction_id,amount,date,description\n${ROWS.join('\n')}\n`;
 
-test('rows are chosen, and chosen again on the way back, without loading the page anew @javascript', async ({
-  page,
-}) => {
+test('rows are filtered, also when going back, without reloading the page @javascript', async ({ page }) => {
   await createUser(page);
   await upload(page, 'mixed.csv', FILE);
   await live(page);
@@ -45,12 +43,12 @@ test('rows are chosen, and chosen again on the way back, without loading the pag
   await expect(page.locator('tr[aria-current]')).toContainText('R54');
   expect(await stayed(page)).toBe(true);
 
-  // The table of contents of a page is no other page.
+  // The table of contents of a page leads to the same page.
   await page.evaluate(() => (location.hash = 'details'));
   expect(await stayed(page)).toBe(true);
 });
 
-test('what somebody types and opens stays while the page follows its job @javascript', async ({ page, context }) => {
+test('typed text and opened elements stay while the page follows its job @javascript', async ({ page, context }) => {
   await createUser(page);
   await upload(page, 'mixed.csv', FILE);
   await live(page);
@@ -62,7 +60,7 @@ test('what somebody types and opens stays while the page follows its job @javasc
   await page.getByRole('searchbox').fill('half a wo');
   await mark(page);
 
-  // Whoever comes back to a tab gets the page as it is now.
+  // Returning to a tab updates its page.
   const fetched = page.waitForResponse((response) => new URL(response.url()).pathname === new URL(page.url()).pathname);
   await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange', { bubbles: true })));
   await (await fetched).finished();
@@ -72,7 +70,7 @@ test('what somebody types and opens stays while the page follows its job @javasc
   await expect(page.locator('details.long-text').first()).toHaveAttribute('open');
   expect(await stayed(page)).toBe(true);
 
-  // A user's page follows what another tab does, too.
+  // A user's page also follows changes from another tab.
   await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').last().click();
   await live(page);
   await mark(page);
@@ -86,7 +84,7 @@ test('what somebody types and opens stays while the page follows its job @javasc
   expect(await stayed(page)).toBe(true);
 });
 
-test('an error is told once: it stays in no address @javascript', async ({ page }) => {
+test('an error is shown once and stays in no address @javascript', async ({ page }) => {
   const user = await createUser(page);
   await page.goto('/users');
   await page.getByLabel('Name').fill('Somebody else');
@@ -98,7 +96,7 @@ test('an error is told once: it stays in no address @javascript', async ({ page 
   await expect(page.getByLabel('Email')).toHaveAccessibleDescription('');
 });
 
-test('a form that is sent twice is sent once @javascript', async ({ page }) => {
+test('a form that is submitted twice is sent once @javascript', async ({ page }) => {
   await page.goto('/users');
   await live(page);
   let posts = 0;
@@ -106,7 +104,7 @@ test('a form that is sent twice is sent once @javascript', async ({ page }) => {
     posts += 1;
     await route.continue();
   });
-  // Playwright doesn't look at a page that is being left.
+  // Playwright doesn't observe a page that is being left.
   await page.evaluate(() =>
     addEventListener('submit', ({ submitter }) => sessionStorage.setItem('said', submitter?.textContent ?? '')),
   );
@@ -117,7 +115,7 @@ test('a form that is sent twice is sent once @javascript', async ({ page }) => {
   await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
   expect(posts).toBe(1);
   expect(await page.evaluate(() => sessionStorage.getItem('said'))).toBe('Creating…');
-  // Who comes back finds it as it was.
+  // After going back, the page is as before.
   await page.goBack();
   await expect(page.getByRole('button', { name: 'Create user' })).toBeVisible();
 });

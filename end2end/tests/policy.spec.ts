@@ -1,14 +1,14 @@
-// The content security policy refuses what isn't ours, and nothing that is.
+// The content security policy refuses foreign content, and nothing else.
 
 import { expect, test, type Page } from '@playwright/test';
 import { SAMPLE, complaints, completed, createUser, start, upload } from './batchline';
 
-// What the browser refuses from now on.
+// Collects what the browser refuses from now on.
 function refusals(page: Page) {
   return complaints(page, (message) => /content security policy|refused to|SplitLoaderError/i.test(message.text()));
 }
 
-test('nothing of ours is refused @javascript', async ({ page }) => {
+test('nothing on the pages is refused @javascript', async ({ page }) => {
   const refused = refusals(page);
   await createUser(page);
   // The check runs in a web worker, in WebAssembly.
@@ -26,7 +26,7 @@ test('nothing of ours is refused @javascript', async ({ page }) => {
   expect(refused()).toEqual([]);
 });
 
-test('a script that is not ours does not run @javascript @once', async ({ page }) => {
+test('a foreign script does not run @javascript @once', async ({ page }) => {
   await page.goto('/');
   const ran = await page.evaluate(async () => {
     const script = document.createElement('script');

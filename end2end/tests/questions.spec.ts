@@ -16,7 +16,7 @@ test('a statement is processed once its questions are answered', async ({ page }
   await expect(questions).toBeVisible();
   const columns = questions.getByRole('group', { name: 'Columns' });
   await expect(columns.getByRole('cell', { name: 'Rent' })).toBeVisible();
-  // On a narrow screen the rows scroll in their place.
+  // On narrow screens the rows scroll within their box.
   await expectFits(page);
   // The suggestions are filled in.
   await expect(columns.getByLabel('Date')).toHaveValue('"Booked"');
@@ -51,7 +51,7 @@ test('a file without a header keeps its first row', async ({ page }) => {
   await expect(page.getByRole('row', { name: /Lunch/ })).toContainText('-7.10');
 });
 
-test('answers that are no good are said so in place', async ({ page }) => {
+test('invalid answers are reported in place', async ({ page }) => {
   await createUser(page);
   await upload(page, 'names.csv', 'Txn,Value,When\n1,2,2024-01-01\n');
   await start(page);
@@ -92,7 +92,7 @@ test('the check asks before the upload, and its answers are sent along @javascri
   await expect(next).toContainText('All 2 rows are valid.');
 });
 
-test('what can be read is explained, with samples', async ({ page }) => {
+test('the supported formats are explained, with samples', async ({ page }) => {
   await page.goto('/formats');
   await expect(page.getByRole('heading', { level: 1, name: 'What can be read' })).toBeVisible();
   const download = page.waitForEvent('download');
@@ -100,7 +100,7 @@ test('what can be read is explained, with samples', async ({ page }) => {
   expect((await download).suggestedFilename()).toBe('sample-german.csv');
 });
 
-test('the rows shown are read under each choice', async ({ page, javaScriptEnabled }) => {
+test('the rows of a question are read under each choice', async ({ page, javaScriptEnabled }) => {
   await createUser(page);
   await upload(page, 'names.csv', 'Txn,Value,When,Text\n1,2.50,2024-01-01,Rent\n2,n/a,2024-01-02,Refund\n');
   await start(page);
@@ -121,7 +121,7 @@ test('the rows shown are read under each choice', async ({ page, javaScriptEnabl
   await choose('Amount, in one column', 'Txn');
   await expect(reads).toHaveText('All 2 rows shown can be read.');
   await expect(columns.getByRole('row', { name: /Rent/ })).toContainText('2024-01-01, 1');
-  // What was chosen stays.
+  // The choices stay.
   await expect(columns.getByLabel('Amount, in one column')).toHaveValue('"Txn"');
   await choose('Date', 'Choose a column');
   await expect(reads).toHaveText('Choose the column of the date.');

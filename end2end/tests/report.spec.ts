@@ -45,7 +45,7 @@ test('a finished file is summed up, and its problems lead to their rows', async 
   const rows = page.getByRole('table', { name: 'Transactions' }).locator('tbody').getByRole('row');
   await expect(rows).toHaveCount(2);
   await expect(rows.first()).toContainText('BAD1');
-  // The kind stands among the filters, and the link can be passed on.
+  // The kind appears among the filters, and the link can be shared.
   const filters = page.getByRole('navigation', { name: 'Filter by verdict' });
   await expect(filters.getByRole('link', { name: 'Amount is not a number' })).toHaveAttribute('aria-current', 'true');
   await page.reload();
@@ -64,7 +64,7 @@ test('a row is found by its number', async ({ page, javaScriptEnabled }) => {
   await expect(page).toHaveURL(/row=77/);
   const sought = page.getByRole('table', { name: 'Transactions' }).locator('tr[aria-current]');
   await expect(sought).toContainText('GOOD77');
-  // Without JavaScript the table's top is.
+  // Without JavaScript the top of the table is in view.
   if (javaScriptEnabled) await expect(sought).toBeInViewport();
   else await expect(page.getByRole('heading', { name: 'Transactions' })).toBeInViewport();
   await expect(page.getByText('61–80 of 100 rows')).toBeVisible();
@@ -72,7 +72,7 @@ test('a row is found by its number', async ({ page, javaScriptEnabled }) => {
   await expect(page.getByText('81–100 of 100 rows')).toBeVisible();
   await page.goBack();
   await expect(sought).toContainText('GOOD77');
-  // Beyond the end there is the end, and a sentence; the whole of a long text is there on demand.
+  // Beyond the end the last page is shown, with a sentence. Long texts can be expanded.
   await page.getByRole('spinbutton', { name: 'Row number' }).fill('5000');
   await page.getByRole('button', { name: 'Go to row' }).click();
   await expect(page.getByText('There is no row 5,000. The last row is 100.', { exact: true })).toBeVisible();
@@ -102,7 +102,7 @@ test('colours say whether the rows are valid, also where the browser chooses the
     badges.add(await colour('.page-head .badge'));
   }
   expect(badges.size).toBe(3);
-  // Of invalid rows the number stands out, and leads to them.
+  // The number of invalid rows stands out and links to them.
   expect(await colour('[data-kind=invalid] dd')).not.toBe(await colour('[data-kind=total] dd'));
   await page
     .getByRole('region', { name: 'Progress' })
@@ -115,14 +115,14 @@ test('colours say whether the rows are valid, also where the browser chooses the
   expect(border).toBe('1px');
 });
 
-test('who has no file tries the demonstration', async ({ page }) => {
+test('a user without a file tries the demonstration', async ({ page }) => {
   await createUser(page);
   await page.getByRole('button', { name: 'Try it with 200,000 sample rows' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'demo.csv' })).toBeVisible();
   await completed(page);
   await expectCounts(page, { 'Total rows': '200,000' });
   await expect(page.getByRole('region', { name: 'Problems' }).getByRole('listitem')).toHaveCount(7);
-  // How fast it was is folded away: a chart, and the same as a table.
+  // The throughput is collapsed: a chart, and the same as a table.
   const chart = page.getByRole('img', { name: /^Between [\d,]+ and [\d,]+ rows per second/ });
   await expect(chart).toBeHidden();
   await page.getByText('Rows per second', { exact: true }).first().click();

@@ -10,7 +10,7 @@ const FILE = [
   '',
 ].join('\n');
 
-test('a row has a page of its own with everything that the file says', async ({ page }) => {
+test('a row has its own page with everything in the file about it', async ({ page }) => {
   await createUser(page);
   await upload(page, 'rows.csv', FILE);
   await start(page);
@@ -40,7 +40,7 @@ test('a row has a page of its own with everything that the file says', async ({ 
   await expect(page.getByRole('heading', { level: 1, name: 'Row not found' })).toBeVisible();
 });
 
-test('a row opens beside its table, and the arrows go on @javascript', async ({ page, context }) => {
+test('a row opens next to its table, and the arrow keys lead to others @javascript', async ({ page, context }) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await createUser(page);
   await upload(page, 'rows.csv', FILE);
@@ -50,7 +50,7 @@ test('a row opens beside its table, and the arrows go on @javascript', async ({ 
   const table = page.getByRole('table', { name: 'Transactions' });
   await expect(table.getByRole('row')).toHaveCount(21);
   const url = page.url();
-  // Anywhere in the row.
+  // A click anywhere in the row.
   await table.getByRole('cell', { name: '2024-01-02' }).click();
   const drawer = page.getByRole('dialog', { name: 'Row 3' });
   await expect(drawer).toContainText('A,2,2024-01-02,the same id');
@@ -70,7 +70,7 @@ test('a row opens beside its table, and the arrows go on @javascript', async ({ 
   });
   await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog')).toHaveCount(0);
-  // The row that was shown last has the focus: Enter opens it again.
+  // The row shown last has the focus, so Enter opens it again.
   await expect(table.getByRole('link', { name: '4', exact: true })).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('dialog', { name: 'Row 4' })).toBeVisible();
@@ -79,7 +79,7 @@ test('a row opens beside its table, and the arrows go on @javascript', async ({ 
   expect(page.url()).toBe(url);
 });
 
-test('what a search has found is marked', async ({ page }) => {
+test('the matches of a search are marked', async ({ page }) => {
   await createUser(page);
   await upload(page, 'rows.csv', FILE.replace('Note', 'description'));
   await start(page);

@@ -12,7 +12,7 @@ const FILE = [
 ].join('\n');
 
 const table = (page: Page) => page.getByRole('table', { name: 'Transactions' });
-// Without the head.
+// Without the header.
 const rows = (page: Page) =>
   table(page)
     .getByRole('row')
@@ -27,7 +27,7 @@ test.beforeEach(async ({ page }) => {
   await expect(rows(page)).toHaveCount(20);
 });
 
-test('filter, search and page stand in the URL', async ({ page }) => {
+test('filter, search and page are in the URL', async ({ page }) => {
   await filters(page)
     .getByRole('link', { name: /^Invalid/ })
     .click();
@@ -39,7 +39,7 @@ test('filter, search and page stand in the URL', async ({ page }) => {
   await page.getByRole('button', { name: 'Search' }).click();
   await expect(page).toHaveURL(/filter=invalid&q=wrong/);
   await expect(rows(page)).toHaveCount(1);
-  // The same for whoever gets the link.
+  // Everyone who opens the link sees the same.
   await page.reload();
   await expect(rows(page)).toHaveCount(1);
   await expect(page.getByRole('searchbox')).toHaveValue('wrong');
@@ -60,7 +60,7 @@ test('filter, search and page stand in the URL', async ({ page }) => {
   await expect(rows(page)).toHaveCount(9);
 });
 
-test('each error stands in its field', async ({ page }) => {
+test('each error is shown in its field', async ({ page }) => {
   await filters(page)
     .getByRole('link', { name: /^Invalid/ })
     .click();
@@ -75,7 +75,7 @@ test('each error stands in its field', async ({ page }) => {
   await expect(cell(2, 2)).toHaveText('1');
 });
 
-test('what a file says is text, never markup', async ({ page }) => {
+test('the content of a file is text, never markup', async ({ page }) => {
   page.on('dialog', () => {
     throw new Error('a script of the file ran');
   });
@@ -86,7 +86,7 @@ test('what a file says is text, never markup', async ({ page }) => {
   await expect(table(page).locator('img')).toHaveCount(0);
 });
 
-test('a page that is none says so', async ({ page }) => {
+test('an invalid page says so', async ({ page }) => {
   const url = new URL(page.url()).pathname;
   await page.goto(`${url}?page=0`);
   await expect(page.getByText('Page must be 1 or higher.')).toBeVisible();
@@ -99,7 +99,7 @@ test('a page that is none says so', async ({ page }) => {
   await expect(page.getByText('No row matches this filter and search.')).toBeVisible();
 });
 
-test('the number of rows on a page applies at once @javascript', async ({ page }) => {
+test('a change to the number of rows per page applies at once @javascript', async ({ page }) => {
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
   const size = page.getByRole('combobox', { name: 'Rows per page' });
   await size.focus();
@@ -109,7 +109,7 @@ test('the number of rows on a page applies at once @javascript', async ({ page }
   await expect(size).toBeFocused();
 });
 
-test('a problem keeps the search and the number of rows, and no tally says more than it knows', async ({ page }) => {
+test('an error keeps the search and the number of rows, and no count claims more than is known', async ({ page }) => {
   await page.goto(`${new URL(page.url()).pathname}?size=50&q=GOOD1`);
   await expect(rows(page)).toHaveCount(2);
   await expect(filters(page).getByRole('link')).toHaveText(['All 2', 'Valid', 'Invalid', 'Suspicious']);

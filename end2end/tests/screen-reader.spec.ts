@@ -1,18 +1,21 @@
-// What a screen reader is given of a job's page: the accessibility tree of what somebody works with, from the start of a
-// job to its end, under a filter and under a search.
+// What a job's page offers to screen readers: the accessibility tree of its main parts, from the start of a job to its
+// end, with a filter and with a search.
 
 import { expect, test, type Page } from '@playwright/test';
 import { completed, createUser, live, start, upload } from './batchline';
 
 const progress = (page: Page) => page.getByRole('region', { name: 'Progress' });
 const transactions = (page: Page) => page.getByRole('region', { name: 'Transactions' });
-// What is read aloud by itself.
+// Sentences that are announced automatically.
 const said = (page: Page, sentence: string | RegExp) => page.getByRole('status').filter({ hasText: sentence });
 
 const ROWS = 1_000_000;
 const LONG = ['transaction_id,amount,date', ...Array.from({ length: ROWS }, (_, row) => `R${row},1.5,2024-01-01`)];
 
-test('start, progress and end, as a screen reader has them @large', async ({ page, javaScriptEnabled }) => {
+test('a screen reader gets the start, the progress and the end of a job @large', async ({
+  page,
+  javaScriptEnabled,
+}) => {
   await createUser(page);
   await upload(page, 'march.csv', LONG.join('\n'));
   if (javaScriptEnabled) await live(page);
@@ -43,7 +46,7 @@ test('start, progress and end, as a screen reader has them @large', async ({ pag
       - group "Commands":
         - button /^(Starting…|Pause)$/
   `);
-  // Without JavaScript nothing is said; the page is read anew.
+  // Without JavaScript nothing is announced, because the page is loaded again.
   if (javaScriptEnabled) await expect(said(page, /^march\.csv: \d+ percent\.$/)).toHaveCount(1);
 
   await completed(page);
@@ -84,7 +87,7 @@ test('start, progress and end, as a screen reader has them @large', async ({ pag
   }
 });
 
-test('a filter and a search, as a screen reader has them @large', async ({ page, javaScriptEnabled }) => {
+test('a screen reader gets a filter and a search @large', async ({ page, javaScriptEnabled }) => {
   const file = [
     'transaction_id,amount,date,description',
     ...Array.from({ length: 25 }, (_, row) => `GOOD${row + 1},10.5,2024-03-01,Ordinary`),
@@ -98,7 +101,7 @@ test('a filter and a search, as a screen reader has them @large', async ({ page,
   await completed(page);
   await page.goto(page.url());
   if (javaScriptEnabled) await live(page);
-  // A job with errors opens on its invalid rows.
+  // The page of a job with errors opens with its invalid rows.
   await expect(page.getByRole('main')).toMatchAriaSnapshot(`
     - region "Problems":
       - heading "Problems" [level=2]
@@ -154,7 +157,7 @@ test('a filter and a search, as a screen reader has them @large', async ({ page,
       - paragraph: 1–1 of 1 row
   `);
   await expect(page.getByRole('link', { name: 'Suspicious 1' })).toHaveAttribute('aria-current', 'true');
-  // What changes in place is announced.
+  // Changes in place are announced.
   if (javaScriptEnabled) await expect(said(page, '1 row, suspicious.')).toHaveCount(1);
 
   await page.getByRole('link', { name: 'All 28' }).click();

@@ -1,4 +1,4 @@
-// Pictures of the pages for a person to look at:
+// Pictures of the pages for people to look at:
 // SCREENSHOTS_DIR=/some/where npx playwright test screenshots --project chromium
 
 import { expect, test } from '@playwright/test';

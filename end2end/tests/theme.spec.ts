@@ -20,7 +20,7 @@ test('the theme is chosen in the foot, and stays on every page', async ({ page }
     await page.goto(path);
     expect(await ground(page), path).toBe(DARK);
   }
-  // The server says it, so that nothing flashes.
+  // The server sets it, so that nothing flashes.
   expect(await (await page.request.get('/users')).text()).toContain('content="dark"');
   await page.emulateMedia({ colorScheme: 'dark' });
   await choice(page, 'Light').click();

@@ -40,7 +40,7 @@ test('the title says how a job stands, and nothing moves until its end @javascri
   ).toBeLessThan(0.02);
 });
 
-test('a job of which nothing is heard says what it waits for @javascript @once', async ({ page }) => {
+test('a job without updates says what it waits for @javascript @once', async ({ page }) => {
   await page.clock.install();
   await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);
@@ -55,7 +55,7 @@ test('a job of which nothing is heard says what it waits for @javascript @once',
   await page.clock.fastForward(45_000);
   await expect(page.getByText('No progress for 40\u00a0s. Waiting for a worker to read the file.')).toBeVisible();
 
-  // News come: an estimate, which ages.
+  // An update arrives with an estimate, which then ages.
   state = {
     ...state,
     version: state.version + 1,
@@ -105,7 +105,7 @@ test.describe('elsewhere', () => {
     const local = at.toLocaleString('en-GB', { timeZone: 'Asia/Tokyo' });
     if (javaScriptEnabled) {
       await expect(exact).toHaveAttribute('title', `${local} local time`);
-      // In sight, whatever points at it.
+      // Visible with any kind of pointer.
       const shown = await exact.evaluate((element) => getComputedStyle(element, '::after').content);
       expect(shown).toContain('local time');
     }

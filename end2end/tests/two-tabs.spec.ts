@@ -11,7 +11,7 @@ test('two tabs show the same progress @javascript', async ({ page, context }) =>
   await list.goto(dashboard);
   const file = listed(list);
   await expect(file).toContainText('Pending');
-  // Listening before the job begins.
+  // Connected before the job starts.
   await listening;
 
   await start(page);
@@ -20,11 +20,8 @@ test('two tabs show the same progress @javascript', async ({ page, context }) =>
   await expect(file.getByRole('cell', { name: /^(Rows )?4$/ })).toBeVisible();
 });
 
-test('a list that comes back late, as it was when it was asked for, is not the last word @javascript @once', async ({
-  page,
-  context,
-}) => {
-  const told = new Promise<void>((resolve) =>
+test('a list that arrives late and outdated is fetched again @javascript @once', async ({ page, context }) => {
+  const received = new Promise<void>((resolve) =>
     page.on('websocket', (socket) =>
       socket.on('framereceived', ({ payload }) => {
         if (String(payload).includes('"completed"')) resolve();
@@ -34,13 +31,14 @@ test('a list that comes back late, as it was when it was asked for, is not the l
   await createUser(page);
   const dashboard = page.url();
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
-  // The first message of a job that another tab has started has the page fetched. It comes back when the job is done.
+  // The first message about a job that another tab started makes the page fetch itself. Delays that response until the
+  // job is completed.
   let began = '';
   await page.route(dashboard, async (route) => {
     if (began) return route.continue();
     const response = await route.fetch();
     began = await response.text();
-    await told;
+    await received;
     await route.fulfill({ response, body: began });
   });
   const other = await context.newPage();
@@ -88,7 +86,7 @@ test('started in two tabs, a job runs once', async ({ page, context }) => {
   await expect(other.getByRole('button', button)).toBeVisible();
 
   await start(page);
-  // The other tab may have heard of it before the click: then there is no button left.
+  // The other tab may have received the update before the click. Then the button no longer exists.
   await other
     .getByRole('button', button)
     .click({ timeout: 2_000 })
@@ -103,7 +101,7 @@ test('started in two tabs, a job runs once', async ({ page, context }) => {
   expect(job).toMatchObject({ run: 1, processed_records: 4, status: 'completed' });
 });
 
-test('a lost connection is told, and comes back by itself @javascript', async ({ page, context }) => {
+test('a lost connection is shown, and restored by itself @javascript', async ({ page, context }) => {
   await createUser(page);
   const lost = page.getByText('Connection lost. Reconnecting…');
   await expect(lost).toHaveCount(0);
@@ -130,7 +128,7 @@ test('a lost connection is told, and comes back by itself @javascript', async ({
   for (const socket of sockets) await socket.close();
   await expect(lost).toBeVisible();
 
-  // What happens meanwhile, in another tab.
+  // Something changes in another tab in the meantime.
   const other = await context.newPage();
   await other.goto(page.url());
   await upload(other, 'meanwhile.csv', SAMPLE);

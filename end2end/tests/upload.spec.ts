@@ -13,7 +13,7 @@ const choose = (page: Page, name: string, content: string | Buffer) =>
     buffer: Buffer.from(content),
   });
 
-// The page has taken over once it checks the file.
+// The page is live once it checks the file.
 const takenOver = (page: Page) => expect(page.getByRole('button', { name: 'Check again' })).toBeVisible();
 
 const jobs = async (page: Page) => {
@@ -118,7 +118,7 @@ test('a file that is too large is not even sent @javascript @once', async ({ pag
   const directory = await mkdtemp(join(tmpdir(), 'batchline-'));
   const large = join(directory, 'large.csv');
   await writeFile(large, 'transaction_id,amount,date\n');
-  // A hole: it takes no room. script/test starts the server with a limit of 200 MB.
+  // A sparse file, which takes no space. script/test starts the server with a limit of 200 MB.
   await truncate(large, 250_000_000);
   await createUser(page);
   await page.getByLabel('File', { exact: true }).setInputFiles(large);
@@ -142,7 +142,7 @@ const drop = async (page: Page, names: string[]) => {
     },
     [names, SAMPLE] as const,
   );
-  // Anywhere in the window: here beside the field.
+  // Anywhere in the window; in this case next to the field.
   const heading = page.getByRole('heading', { level: 1 });
   await heading.dispatchEvent('dragenter', { dataTransfer });
   await heading.dispatchEvent('dragover', { dataTransfer });
@@ -171,7 +171,7 @@ test('several files are checked, uploaded and started one after the other @javas
     await expect(queue.nth(at)).toContainText('All 4 rows are valid.');
     await expect(queue.nth(at).getByRole('progressbar', { name })).toHaveAttribute('value', '100');
   }
-  // The second one meets a lost connection.
+  // The second upload loses its connection.
   let sent = 0;
   await page.route(UPLOAD, async (route) => {
     sent += 1;
@@ -183,7 +183,7 @@ test('several files are checked, uploaded and started one after the other @javas
   await expect(queue.nth(1)).toContainText('The connection was lost before the file was stored.');
   await expect(queue.nth(2)).toContainText('Uploaded. Open the job');
   await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(2);
-  // Only what is missing is sent again.
+  // Only the missing files are sent again.
   await page.getByRole('button', { name: 'Upload and start' }).click();
   await expect(queue.nth(1)).toContainText('Uploaded. Open the job');
   await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(3);
@@ -211,7 +211,7 @@ test('the buttons stay in sight over a long report @javascript', async ({ page }
   await expect(page.getByRole('button', { name: 'Upload and start' })).toBeInViewport({ ratio: 1 });
 });
 
-test('a file that is dropped where none is taken is not opened in place of the page @javascript', async ({ page }) => {
+test('a file that is dropped in the wrong place does not replace the page @javascript', async ({ page }) => {
   await page.goto('/');
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
   const prevented = await page.evaluate(() =>
@@ -234,10 +234,10 @@ test('a name from right to left keeps its extension at the end', async ({ page }
   await expect(name.locator('bdi')).toHaveText('معاملات 2024');
 });
 
-test('where the module of the form fails to load, the form is sent as without JavaScript @javascript @once', async ({
+test('if the module of the form fails to load, the form is sent as without JavaScript @javascript @once', async ({
   page,
 }) => {
-  await page.route('**/pkg/split_*.wasm', (route) => route.abort());
+  await page.route('**/pkg/*/split_*.wasm', (route) => route.abort());
   const failed = page.waitForEvent('requestfailed', (request) => request.url().endsWith('.wasm'));
   await createUser(page);
   await expect(page.locator('html[data-live]')).toBeAttached();

@@ -21,16 +21,16 @@ test('an email address is taken whatever its case', async ({ page }) => {
   await expect(email).toHaveAccessibleDescription('That email address is already in use.');
   await expect(email).toHaveAttribute('aria-invalid', 'true');
   await expect(email).toBeFocused();
-  // What was typed is still there.
+  // The typed values are still there.
   await expect(email).toHaveValue(user.email.toUpperCase());
   await expect(page.getByLabel('Name')).toHaveValue('Somebody else');
   await expect(page).toHaveTitle('Error: Users · Batchline');
 });
 
-test('an email address that is none is refused beside its field', async ({ page }) => {
+test('an invalid email address is refused beside its field', async ({ page }) => {
   await page.goto('/users');
   await page.getByLabel('Name').fill('Ann');
-  // The browser lets it pass: only the server asks for a dot.
+  // The browser accepts this; only the server requires a dot.
   await page.getByLabel('Email').fill('ann@example');
   await page.getByRole('button', { name: 'Create user' }).click();
   await expect(page.getByLabel('Email')).toHaveAccessibleDescription('Enter an email address like name@example.com.');
@@ -49,7 +49,7 @@ test('name and email can be changed', async ({ page }) => {
   await expect(page.getByText(changed.email)).toBeVisible();
 });
 
-test('a change that is refused says so beside its field', async ({ page }) => {
+test('a refused change has a sentence beside its field', async ({ page }) => {
   const other = await createUser(page);
   const user = await createUser(page);
   await page.getByText('Edit name and email').click();
@@ -82,7 +82,7 @@ test('a user is found by name or email, among pages of them', async ({ page, req
   await page.goto('/users?page=abc');
   await expect(page.getByText('Page must be 1 or higher.')).toBeVisible();
   await expect(users).toHaveCount(20);
-  // Whoever wants to create one doesn't have to pass them all.
+  // Creating a user doesn't require scrolling past all others.
   const { y } = (await page.getByRole('button', { name: 'Create user' }).boundingBox())!;
   expect(y).toBeLessThan(844);
 });
@@ -107,11 +107,11 @@ test('many files come in pages', async ({ page, request }) => {
   await expect(files.last()).toContainText('file-1.csv');
   await page.goBack();
   await expect(files).toHaveCount(50);
-  // On paper they are there, too.
+  // They are printed, too.
   await page.emulateMedia({ media: 'print' });
   await expect(files.first()).toBeVisible();
   await page.emulateMedia({ media: null });
-  // The last page, when there is no such.
+  // The last page is shown if the requested one doesn't exist.
   await page.goto(`/users/${userId}?page=9`);
   await expect(files).toHaveCount(10);
 });

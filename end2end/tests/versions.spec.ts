@@ -4,7 +4,7 @@ import { completed, createUser, start, upload } from './batchline';
 const file = (...amounts: string[]) =>
   ['transaction_id,amount,date', ...amounts.map((amount, row) => `R${row},${amount},2024-01-01`), ''].join('\n');
 
-test('a corrected version is kept with the one before, and says what is fixed', async ({ page }) => {
+test('a corrected version is kept with the previous one, and says what is fixed', async ({ page }) => {
   await createUser(page);
   await upload(page, 'payments.csv', file('x', 'y', 'z', '1', ''));
   await start(page);
@@ -38,7 +38,7 @@ test('a failed job asks for a corrected version first', async ({ page }) => {
   await expect(page.getByText('Failed', { exact: true })).toBeVisible();
   await page.getByRole('link', { name: 'Upload a corrected version' }).click();
   await expect(page.getByRole('heading', { name: 'Upload a corrected version of broken.csv' })).toBeVisible();
-  // Changed one's mind.
+  // Changing one's mind.
   await page.getByRole('link', { name: 'Upload another file instead' }).click();
   await expect(page.getByRole('heading', { name: 'Upload files' })).toBeVisible();
 });

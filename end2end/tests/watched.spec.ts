@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { expect, test } from '@playwright/test';
 import { completed, count } from './batchline';
 
-test('a page that is open all along shows the end @javascript @chaos', async ({ page }) => {
+test('a page that stays open shows the end @javascript @chaos', async ({ page }) => {
   test.setTimeout(900_000);
   const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
   await page.goto(`/jobs/${process.env.CHAOS_JOB}`);

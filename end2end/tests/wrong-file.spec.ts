@@ -27,7 +27,7 @@ for (const { title, name, content, says } of files) {
     await expect(page.getByText('Failed', { exact: true })).toBeVisible();
     await expect(page).toHaveTitle(`Failed · ${name} · Batchline`);
     await expect(page.getByText('This file was not processed.')).toBeVisible();
-    // It would fail again.
+    // A retry would fail again.
     await expect(page.getByRole('button', { name: 'Retry' })).toHaveCount(0);
     await expect(page.getByRole('region', { name: 'Progress' })).toContainText(says);
 

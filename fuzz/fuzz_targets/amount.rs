@@ -1,4 +1,4 @@
-//! Any value in the column of amounts, under either decimal sign or none that is given.
+//! Fuzzes values in the amount column, with either decimal sign or none given.
 
 #![no_main]
 

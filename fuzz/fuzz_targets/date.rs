@@ -1,4 +1,4 @@
-//! Any value in the column of dates, under any order of day and month or none that is given.
+//! Fuzzes values in the date column, with any order of day and month or none given.
 
 #![no_main]
 

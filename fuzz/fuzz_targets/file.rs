@@ -1,4 +1,5 @@
-//! Any bytes under any format: the single pass, the planner with any slices and the independent reference agree.
+//! Fuzzes files under any format. The single pass, the planner with any slices, and the independent reference must
+//! agree.
 //!
 //! An input is the JSON of a format, NUL, and the file.
 

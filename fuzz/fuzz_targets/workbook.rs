@@ -1,4 +1,4 @@
-//! Any bytes as a workbook of any kind, or as an archive. What is written stays within the limit.
+//! Fuzzes workbooks of any kind, and archives. The output must stay within the limit.
 
 #![no_main]
 
@@ -17,7 +17,8 @@ const LIMITS: Limits = Limits {
 
 fuzz_target!(
     init: {
-        // The parsers may panic: `container::run` catches it, and the file is refused. Otherwise the fuzzer would end.
+        // The parsers may panic: `container::run` catches it and refuses the file. Without this hook the fuzzer would
+        // end.
         std::panic::set_hook(Box::new(|_| {}));
     },
     |data: &[u8]| {

@@ -1,10 +1,10 @@
-//! Files whose rows have the lines of an input as their values.
+//! Builds files whose rows have the lines of an input as values.
 
 use validator::Format;
 
 use crate::agreement::agreed_as;
 
-/// The first byte chooses one of the formats.
+/// The first byte selects one of the formats.
 pub fn check(data: &[u8], formats: &[&str], row: impl Fn(&str) -> String) {
     let Some((choice, values)) = data.split_first() else {
         return;

@@ -1,4 +1,4 @@
-"""A client for the API. Only the standard library is used."""
+"""A client for the API. Uses only the standard library."""
 
 import contextlib
 import http.client
@@ -8,7 +8,7 @@ import time
 
 
 class ApiError(Exception):
-    """The API refused a call; the text says how it answered."""
+    """A call that the API refused, with its response as the text."""
 
 
 class Api:
@@ -37,7 +37,7 @@ class Api:
                 connection.close()
 
     def call(self, method, path, body=None, headers=None):
-        """Returns the JSON that answers a request, or None when the answer is empty."""
+        """Returns the JSON response to a request, or None if it is empty."""
         with self.response(method, path, body, headers) as response:
             text = response.read().decode()
         return json.loads(text) if text else None

@@ -1,5 +1,5 @@
--- Creates the role batchline, as which server and worker use the database: without the rights of a superuser, and the
--- owner of the database and of all that is in it. What is so already stays as it is, so it can be run at any time.
+-- Creates the role batchline, which the server and the worker use. It has no superuser rights, and owns the database
+-- and everything in it. What is already in place stays unchanged, so this can run at any time.
 --
 --   DATABASE_PASSWORD=… psql --single-transaction --set=ON_ERROR_STOP=1 --dbname=… --file=application_role.sql
 
@@ -14,7 +14,7 @@ alter role batchline with login nosuperuser nocreatedb nocreaterole noreplicatio
 alter role batchline with password :'password';
 \endif
 
--- Earlier versions used the superuser for everything: what they have created changes its owner.
+-- Earlier versions used the superuser for everything. The role becomes the owner of what they created.
 
 select format('alter database %I owner to batchline', datname)
 from pg_database
@@ -43,7 +43,7 @@ where typnamespace = 'public'::regnamespace and typtype in ('d', 'e', 'r')
 select format('alter routine %s owner to batchline', oid::regprocedure)
 from pg_proc as routine
 where pronamespace = 'public'::regnamespace and pg_get_userbyid(proowner) <> 'batchline'
-  -- not what an extension or a range type has brought
+  -- except routines of an extension or a range type
   and not exists (select from pg_depend where classid = 'pg_proc'::regclass and objid = routine.oid
                     and deptype in ('e', 'i'))
 \gexec

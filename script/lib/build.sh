@@ -1,52 +1,17 @@
 # shellcheck shell=bash disable=SC2154
-# What of the build is common to script/server, script/test and script/bench. Needs toolchain.sh.
-
-absolute() { # PATH
-  case $1 in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac
-}
-
-# DIRECTORY [--release]: the style sheet, the static files and the WebAssembly that a server then serves from there
-build_site() {
-  local site=$1
-  shift
-  # cargo-leptos begins by emptying the directory and optimises again each time: seconds that a second start can spare.
-  if [ -e "$site/.built" ] &&
-    [ -z "$(find app check domain validator style public Cargo.toml Cargo.lock -newer "$site/.built" -print -quit)" ]; then
-    return
-  fi
-  local scratch
-  scratch=$(mktemp -d)
-  touch "$scratch/begin"
-  # The server reads from the site how its files are named; cargo-leptos would put that beside the program.
-  if ! LEPTOS_SITE_ROOT=$site LEPTOS_HASH_FILE_NAME=$(absolute "$site")/hash.txt \
-    cargo leptos build --frontend-only --split --lib-features split "$@" ||
-    ! build_check "$scratch" "$@" ||
-    ! node script/lib/publish.mjs "$site" "$scratch/check.js" "$scratch/check.wasm"; then
-    rm -rf "$scratch"
-    return 1
-  fi
-  touch -r "$scratch/begin" "$site/.built" # what was edited meanwhile is newer
-  rm -rf "$scratch"
-}
-
-# DIRECTORY [--release]: check.js and check.wasm, what checks a file in the browser
-build_check() {
-  local profile=dev built=debug
-  if [ "${2:-}" = --release ]; then profile=wasm-release built=wasm-release; fi
-  cargo build --locked -p check --features thread --target wasm32-unknown-unknown --profile "$profile" &&
-    wasm-bindgen --target web --no-typescript --out-dir "$1" "$target/wasm32-unknown-unknown/$built/check.wasm" &&
-    mv "$1/check_bg.wasm" "$1/check.wasm" || return 1
-  if [ "$built" = debug ]; then return; fi
-  wasm-opt -O3 "$1/check.wasm" -o "$1/check.wasm"
-}
-
-build_release_programs() {
-  say "Building server and worker (the first time takes some minutes)"
-  cargo build --release --locked -p server -p worker
-}
+# The builds of script/server, script/bench, script/chaos, script/pages and Docker: the programs, and in a directory what
+# browsers load. Needs toolchain.sh.
 
 build_release() { # SITE-DIRECTORY
-  build_release_programs
+  say "Building server and worker"
+  cargo build --release --locked -p server -p worker
   say "Building the WebAssembly, the style sheet and the static files"
-  build_site "$1" --release
+  cargo run --quiet --locked -p xtask -- site "$1" --profile release
+}
+
+# For running on this machine: compiles faster.
+build_quick() { # SITE-DIRECTORY
+  say "Building server, worker and what browsers load (the first time takes some minutes)"
+  cargo build --profile quick --locked -p server -p worker -p xtask
+  "$target/quick/xtask" site "$1" --profile quick
 }

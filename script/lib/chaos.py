@@ -7,7 +7,7 @@
                                           "over" or "under_way"
     chaos.py hang                         starts an upload that never ends, prints a line, and keeps it open
     chaos.py orphans                      waits until the storage holds only the files of jobs
-    chaos.py judge FILE JOB...            waits until the jobs are over; fails unless every row has its planted verdict
+    chaos.py check FILE JOB...            waits until the jobs are over; fails unless every row has the planted verdict
 """
 
 import concurrent.futures
@@ -31,7 +31,7 @@ PAGE = 50  # rows
 
 
 def eventually(what, ask):
-    """Asks until there is an answer. A server that can't be reached counts as no answer."""
+    """Calls `ask` until it returns something. A server that can't be reached counts as nothing."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -72,7 +72,7 @@ def advance(*job_ids):
     wanted = set(map(int, job_ids))
 
     def further():
-        # One request, however many jobs there are: they may be over before as many are answered.
+        # A single request, however many jobs there are, because they may end before many requests are answered.
         user_id = api.job(job_ids[0])["user_id"]
         jobs = [job for job in api.call("GET", f"/users/{user_id}/jobs") if job["id"] in wanted]
         done, over = sum(job["batch_completed"] for job in jobs), all(map(is_over, jobs))
@@ -102,12 +102,12 @@ def hang():
 
 
 def stored_files():
-    """Returns the names of the files in the storage, half-written ones included."""
+    """Returns the names of the files in the storage, including partially written ones."""
     return sorted(os.listdir(os.path.join(directory, "uploads")))
 
 
 def files_of_jobs():
-    """Returns the names of the files that jobs refer to: each upload, and the id index of a larger one."""
+    """Returns the names of the files that jobs refer to: all uploads, and the id indexes of larger ones."""
     return sorted(query("select storage_key from jobs union all "
                         "select id_index ->> 'storage_key' from jobs where id_index is not null"))
 
@@ -118,13 +118,13 @@ def orphans():
 
 
 def query(sql):
-    """Returns the values of the rows, one after the other."""
+    """Returns the values of all rows as a flat list."""
     options = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\n"]
     command = [os.environ["CHAOS_PSQL"], *options, f"--dbname={os.environ['DATABASE_URL']}", f"--command={sql}"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
-def judge(path, *job_ids):
+def check(path, *job_ids):
     with open(path + ".json") as file:
         planted = Planted(**json.load(file))
 
@@ -142,8 +142,8 @@ def judge(path, *job_ids):
         counts = [job[name] for name in ("total_records", "processed_records", "valid_records", "invalid_records")]
         expect(f"job {job_id}", counts, [planted.rows, planted.rows, planted.valid, planted.invalid])
         expect(f"the ledger of job {job_id}", ledger(job_id), [planted.rows, planted.valid, planted.invalid, 0, 0])
-        eventually("results.csv", lambda: judge_results(job_id, planted))
-        eventually("the last invalid rows", lambda: judge_last_invalid_page(job_id, planted))
+        eventually("results.csv", lambda: check_results(job_id, planted))
+        eventually("the last invalid rows", lambda: check_last_invalid_page(job_id, planted))
     print(f"exact: {len(jobs)} × {planted.rows:,} rows, each with one verdict, {took:.1f} s after the last fault")
 
 
@@ -153,8 +153,8 @@ def expect(what, found, expected):
 
 
 def ledger(job_id):
-    """Returns the sums of rows, valid and invalid records, and the number of chunks that are not committed or don't
-    start with the row after those of the chunks before."""
+    """Returns the sums of rows, valid and invalid records, and the number of chunks that aren't committed or don't
+    start with the row after the previous chunk."""
     return [int(value) for value in query(f"""
         select sum(rows), sum(valid_records), sum(invalid_records), count(*) - count(committed_at),
                count(*) filter (where first_row is distinct from 1 + rows_before)
@@ -166,8 +166,8 @@ def ledger(job_id):
         ) as chunks""")]
 
 
-def judge_results(job_id, planted):
-    """Reads results.csv as it arrives: row numbers must count from 1 without a gap, each with its planted verdict."""
+def check_results(job_id, planted):
+    """Reads results.csv as a stream. Row numbers must count from 1 without gaps, each with its planted verdict."""
     invalid = invalid_rows(planted.rows)
     with api.response("GET", f"/jobs/{job_id}/results.csv") as response:
         records = csv.reader(io.TextIOWrapper(response, encoding="utf-8", newline=""))
@@ -182,7 +182,7 @@ def judge_results(job_id, planted):
     return True
 
 
-def judge_last_invalid_page(job_id, planted):
+def check_last_invalid_page(job_id, planted):
     last_page = (planted.invalid - 1) // PAGE
     rows = api.rows(job_id, f"filter=invalid&size={PAGE}&page={last_page + 1}")
     found = [row["row_number"] for row in rows if not row["is_valid"]]
@@ -194,7 +194,7 @@ def judge_last_invalid_page(job_id, planted):
 def main():
     command, *arguments = sys.argv[1:]
     {"generate": generate, "upload": upload, "start": start, "advance": advance,
-     "hang": hang, "orphans": orphans, "judge": judge}[command](*arguments)
+     "hang": hang, "orphans": orphans, "check": check}[command](*arguments)
 
 
 main()

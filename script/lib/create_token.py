@@ -1,4 +1,4 @@
-"""Signs in to the pages at HOST:PORT and creates an API token, which it prints.
+"""Signs in to the pages at HOST:PORT, creates an API token and prints it.
 
     python3 create_token.py HOST:PORT EMAIL PASSWORD
 """
@@ -11,7 +11,7 @@ import urllib.request
 
 def main():
     address, email, password = sys.argv[1:]
-    # Redirects keep the cookie of the session.
+    # The session cookie must survive redirects.
     browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor())
 
     def post(path, **fields):

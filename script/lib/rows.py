@@ -1,9 +1,9 @@
-"""Writes files of transactions whose verdicts are known. Only the standard library is used.
+"""Writes files of transactions whose verdicts are known. Uses only the standard library.
 
 Blocks of 1,000 rows differ only in a few digits. A block is rendered once, with placeholders for those digits, and each
-block of the file replaces them: a file of gigabytes is written at more than 100 MB/s. Rows are numbered from 1.
+block of the file replaces them, so gigabytes are written at more than 100 MB/s. Rows are numbered from 1.
 
-Every 100th row is suspicious. In a file with errors, every 20th row is invalid, in ten ways that take turns.
+Every 100th row is suspicious. In a file with errors, every 20th row is invalid, in one of ten ways in turn.
 """
 
 import csv
@@ -38,7 +38,7 @@ class Planted(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The fields of a row as the file has them, and its error: (code, message), or None for a valid row."""
+    """The fields of a row as in the file, and its error: (code, message), or None for a valid row."""
 
     fields: list
     error: tuple | None = None
@@ -55,7 +55,7 @@ def invalid_rows(rows):
 
 
 def transaction_id(row_number):
-    """The id of a row, unless the row's error is in its id."""
+    """Returns the id of a row, unless its error is about the id."""
     return f"TXN{row_number:08d}"
 
 
@@ -64,7 +64,7 @@ def description(row_number):
 
 
 def block_digits(block):
-    """What the placeholders of a block stand for."""
+    """Returns the values of the placeholders in a block."""
     return {
         "{block}": f"{block:05d}",
         "{earlier}": f"{block // 2:05d}",  # the block whose ids are repeated in this one
@@ -74,7 +74,7 @@ def block_digits(block):
 
 
 def valid_row(number):
-    """The row with this number in its block, without an error."""
+    """Returns the row with this number in its block, without an error."""
     cents = number * 7919 % 100_000
     amount = f"{{units}}{cents // 100:03d}.{cents % 100:02d}"  # 10,000 to 49,999.99
     if number % SUSPICIOUS_EVERY == FIRST_SUSPICIOUS:
@@ -84,7 +84,7 @@ def valid_row(number):
 
 
 def invalid_row(number):
-    """The same row with one error."""
+    """Returns the same row with one error."""
     row_id, amount, date, text = valid_row(number).fields
     match number // INVALID_EVERY % 10:
         case 0:
@@ -127,8 +127,8 @@ def upload_line(row):
 
 
 def table_line(number, row):
-    """The row as a line for `\\copy`, in the order of result_id, row_number, transaction_id, amount, date, description,
-    is_valid, is_suspicious, errors. A value with an error of its own is null."""
+    """Returns a row as a line for `\\copy`, in the order result_id, row_number, transaction_id, amount, date, description,
+    is_valid, is_suspicious, errors. A value with an error is null."""
     shown = dict(zip(["transaction_id", "amount", "date", "description"], row.fields))
     errors = None
     if row.error:
@@ -163,13 +163,13 @@ def write_rows(path, header, lines, rows):
 
 
 def write_upload(path, rows, with_errors=False):
-    """Writes a file to upload and returns what is planted in it."""
+    """Writes a file to upload and returns the planted counts."""
     write_rows(path, HEADER, map(upload_line, block_rows(with_errors)), rows)
     return planted(rows, with_errors)
 
 
 def write_table(path, rows, with_errors=False):
-    """Writes the same rows with their verdicts, as `\\copy` reads them."""
+    """Writes the same rows with their verdicts, in the format of `\\copy`."""
     lines = (table_line(number, row) for number, row in enumerate(block_rows(with_errors)))
     write_rows(path, "", lines, rows)
 

@@ -1,21 +1,21 @@
 # shellcheck shell=bash disable=SC2154
-# Starts PostgreSQL, Temporal and our own programs as children of the calling script, waits until each is ready,
-# and stops them in reverse order however the script ends. Needs toolchain.sh.
+# Starts PostgreSQL, Temporal and Batchline's programs as children of the calling script, waits until each is ready, and
+# stops them in reverse order however the script ends. Needs toolchain.sh.
 
 service_names=() service_pids=() service_logs=()
-# glibc keeps an arena of freed memory for each of many threads; two are enough, and halve the memory of a long job.
+# By default, glibc keeps an arena of freed memory for each of many threads. Two halve the memory of a long job.
 export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-2}
-stop_timeout=20 # seconds that a program gets for its orderly end before it is killed
+stop_timeout=20 # seconds for an orderly shutdown before a program is killed
 
 # NAME LOG COMMAND...
 start_service() {
   local name=$1 log=$2
   shift 2
   mkdir -p "$(dirname "$log")"
-  # Ends the child even when this script is killed outright (Linux only).
+  # Ends the child even if this script is killed by SIGKILL (Linux only).
   local with_us=()
   if setpriv --pdeathsig TERM true 2>/dev/null; then with_us=(setpriv --pdeathsig TERM); fi
-  # A process group of its own: Ctrl-C reaches this script alone, which then stops things in order.
+  # A separate process group, so that Ctrl-C reaches only this script, which then stops everything in order.
   set -m
   NO_COLOR=1 "${with_us[@]+"${with_us[@]}"}" "$@" >>"$log" 2>&1 </dev/null &
   local pid=$!
@@ -29,7 +29,7 @@ last_lines() { # LOG
   tail -n 15 "$1" | sed 's/^/    /' >&2
 }
 
-# Fails, with the end of its log, when something that was started is no longer there.
+# Fails with the end of a service's log if the service has ended.
 check_services() {
   local i
   for i in "${!service_pids[@]}"; do
@@ -57,7 +57,7 @@ wait_until() {
   done
 }
 
-# Interruptible, unlike a plain sleep: bash runs traps only between commands, but also during wait.
+# Can be interrupted, unlike a plain sleep, because bash runs traps only between commands and during wait.
 pause() {
   sleep "$1" &
   wait $! 2>/dev/null || true
@@ -65,12 +65,12 @@ pause() {
 
 stop_service() { # PID NAME
   local pid=$1 deadline=$((SECONDS + stop_timeout))
-  # PostgreSQL waits for its clients on TERM; INT is its orderly fast stop.
+  # On TERM PostgreSQL waits for its clients. INT is its orderly fast shutdown.
   local signal=TERM
   if [ "$2" = PostgreSQL ]; then signal=INT; fi
   kill -s "$signal" "$pid" 2>/dev/null || true
   while kill -0 "$pid" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.05; done
-  # What is left of its process group: it did not end in time, or it left children behind.
+  # Processes that are left in its group: it didn't end in time, or it left children behind.
   kill -s KILL -- "-$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || true
 }
@@ -94,7 +94,7 @@ signal_service() { # NAME SIGNAL
   kill -s "$2" "$(service_pid "$1")"
 }
 
-# NAME SIGNAL: ends one service in this way, and waits until it is gone
+# NAME SIGNAL: ends a service with this signal and waits until it is gone
 end_service() {
   local i pid
   i=$(service_index "$1")
@@ -115,10 +115,10 @@ stop_services() {
   service_names=() service_pids=() service_logs=()
 }
 
-# Calls stop_services, then COMMAND, at the end of the script, whatever ends it.
+# Calls stop_services and then COMMAND when the script ends, for whatever reason.
 stop_services_on_exit() { # [COMMAND...]
   local command=${*:-:}
-  # shellcheck disable=SC2064 # the command is meant as it stands now
+  # shellcheck disable=SC2064 # COMMAND must be expanded now
   trap "status=\$?; stop_services; $command; exit \$status" EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
@@ -134,7 +134,7 @@ require_free_port() { # PORT NAME VARIABLE EXAMPLE
   fi
 }
 
-# N ports that nobody listens on, taken at once so that they differ.
+# Prints N free ports, reserved together so that they differ.
 free_ports() {
   python3 - "$1" <<'PYTHON'
 import socket, sys
@@ -157,8 +157,8 @@ http_ok() { # URL
   http_get "$1" >/dev/null
 }
 
-# Runs a PostgreSQL program. It refuses to run as root: then as an unprivileged user, who keeps the one capability
-# that lets it pass through directories like /root to its programs and data.
+# Runs a PostgreSQL program. PostgreSQL refuses to run as root, so it then runs as an unprivileged user with the only
+# capability needed to traverse directories like /root to its programs and data.
 postgres_user=
 as_postgres=()
 choose_postgres_user() {
@@ -167,10 +167,10 @@ choose_postgres_user() {
   if id postgres >/dev/null 2>&1; then postgres_user=postgres; fi
   local group
   group=$(id -gn "$postgres_user")
-  # A change of user clears the signal that start_service sets, so it is set again.
+  # Changing the user clears the signal that start_service sets, so it is set again.
   local unprivileged=(setpriv --reuid="$postgres_user" --regid="$group" --clear-groups --pdeathsig INT)
   as_postgres=("${unprivileged[@]}" --inh-caps=+dac_override --ambient-caps=+dac_override
-    --securebits=+no_setuid_fixup --) # the last lets access(2), which PostgreSQL asks about its programs, count it too
+    --securebits=+no_setuid_fixup --) # the last makes access(2), which PostgreSQL calls on its programs, respect it
   if ! "${as_postgres[@]}" test -x "$postgres_home/bin/postgres" 2>/dev/null; then
     as_postgres=("${unprivileged[@]}" --)
     "${as_postgres[@]}" test -x "$postgres_home/bin/postgres" 2>/dev/null ||
@@ -178,8 +178,8 @@ choose_postgres_user() {
   fi
 }
 
-# DIRECTORY PORT LOG [SETTING=VALUE...]: user postgres, reachable from this machine only, with this password if one is set:
-# whoever is its superuser can run programs as the user that it runs as.
+# DIRECTORY PORT LOG [SETTING=VALUE...]: user postgres, reachable from this machine only, with this password if one is
+# set, because a superuser can run programs as the user that the server runs as.
 postgres_password=
 start_postgres() {
   local data=$1 port=$2 log=$3 setting options=() auth=trust
@@ -211,7 +211,7 @@ start_postgres() {
   start_service PostgreSQL "$log" "${as_postgres[@]+"${as_postgres[@]}"}" "$postgres_home/bin/postgres" -D "$data" "${options[@]}"
   wait_until 60 PostgreSQL postgres_answers "$port"
   if [ "$auth" != trust ] && grep -q 'trust$' "$data/pg_hba.conf"; then
-    # An earlier version has created it without a password.
+    # An earlier version created it without a password.
     psql_on "$port" postgres --set=password="$postgres_password" <<<"alter role postgres password :'password'"
     sed -i 's/trust$/scram-sha-256/' "$data/pg_hba.conf"
     psql_on "$port" postgres --command='select pg_reload_conf()' >/dev/null
@@ -231,8 +231,8 @@ create_database() {
   psql_on "$1" postgres --command="create database \"$2\"" >/dev/null
 }
 
-# PORT DATABASE: makes the database that of the role batchline, which server and worker use, with the password
-# DATABASE_PASSWORD if that is set
+# PORT DATABASE: makes the role batchline the owner of the database. The server and the worker use this role. Its
+# password is DATABASE_PASSWORD if that is set.
 create_application_role() {
   psql_on "$1" "$2" --single-transaction --file=script/lib/application_role.sql
 }
@@ -255,14 +255,14 @@ start_temporal() {
     --namespace default
 }
 
-# PORT LOG: an S3 server that keeps its buckets in memory and takes any credentials
+# PORT LOG: an S3 server that keeps its buckets in memory and accepts any credentials
 start_object_store() {
   local port=$1 log=$2
   start_service S3 "$log" env PYTHONPATH="$moto_home" python3 -m moto.server --host 127.0.0.1 --port "$port"
   wait_until 60 S3 port_is_taken "$port"
 }
 
-# HOST:PORT [NAME]: where a client on this machine finds what listens there
+# HOST:PORT [NAME]: the address at which a client on this machine reaches the listener
 reachable() {
   case ${1%:*} in
     0.0.0.0 | '[::]' | 127.0.0.1 | localhost) printf '%s:%s\n' "${2:-127.0.0.1}" "${1##*:}" ;;

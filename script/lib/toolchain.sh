@@ -1,49 +1,46 @@
 # shellcheck shell=bash disable=SC2034
-# Where the tools are and which versions are wanted. Sourced by the scripts; prints nothing, installs nothing.
-# script/setup fills the directories named here; every other script only uses them.
+# The directories and versions of the tools. Sourced by the scripts; prints and installs nothing. script/setup fills
+# these directories, and all other scripts only use them.
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$project" || exit 1
 
-# One directory per user: clones share the tools, and a version in each name lets old clones keep theirs.
+# One directory per user: clones share the tools, and versions in the names let old clones keep theirs.
 cache=${BATCHLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/batchline}
 
-locked_version() { # CRATE: its version in Cargo.lock
-  awk -v want="name = \"$1\"" '$0 == want { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock
-}
-
 rust_version=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
-cargo_leptos_version=0.3.10 # 0.3.11 wants a newer rustc than the one pinned in rust-toolchain.toml
-# cargo-leptos runs the wasm-bindgen program, which must have exactly the version of the crate.
-wasm_bindgen_version=$(locked_version wasm-bindgen)
 binaryen_version=132.0.0
+esbuild_version=0.28.2
 postgres_version=18.6
 temporal_version=1.9.1
 moto_version=5.2.5 # the S3 server of the tests
-schemathesis_version=4.32.5 # with which the tests ask the API what its description says
+schemathesis_version=4.32.5 # tests the API against its description
 shellcheck_version=0.11.0
+cargo_deny_version=0.20.2 # checks requirements for dependencies
+cargo_shear_version=1.14.0 # finds dependencies that nothing uses
 
-cargo_leptos_home=$cache/cargo-leptos-$cargo_leptos_version
-wasm_bindgen_home=$cache/wasm-bindgen-$wasm_bindgen_version
 binaryen_home=$cache/binaryen-$binaryen_version
+esbuild_home=$cache/esbuild-$esbuild_version
 postgres_home=$cache/postgresql-${postgres_version%%.*} # a directory or a link to the machine's own PostgreSQL
 temporal_home=$cache/temporal-$temporal_version
 moto_home=$cache/moto-$moto_version
 schemathesis_home=$cache/schemathesis-$schemathesis_version
 shellcheck_home=$cache/shellcheck-$shellcheck_version
+cargo_deny_home=$cache/cargo-deny-$cargo_deny_version
+cargo_shear_home=$cache/cargo-shear-$cargo_shear_version
 
-export PATH="$cargo_leptos_home/bin:$wasm_bindgen_home/bin:$binaryen_home/node_modules/.bin:$PATH"
+export PATH="$binaryen_home/node_modules/.bin:$esbuild_home/node_modules/.bin:$cargo_deny_home/bin:$cargo_shear_home/bin:$PATH"
 
 target=${CARGO_TARGET_DIR:-$project/target}
 
 say() { printf '%s\n' "$*"; }
-# A failure is one sentence that says what is wrong and what to do.
+# An error is one sentence that says what is wrong and what to do.
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2
   exit 1
 }
 
-# Reads .env as the programs do: what is already set in the environment wins.
+# Reads .env as the programs do: variables in the environment take precedence.
 load_env_file() {
   local line name value
   [ -f .env ] || return 0
@@ -63,7 +60,7 @@ load_env_file() {
   done <.env
 }
 
-# Sets CHROMIUM_PATH when a browser of the machine is there; otherwise Playwright's own must be, and it stays unset.
+# Sets CHROMIUM_PATH if the machine has a browser. Otherwise it stays unset and Playwright's own browser is required.
 find_chromium() {
   local candidate
   for candidate in "${CHROMIUM_PATH:-}" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome \

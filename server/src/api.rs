@@ -1,5 +1,4 @@
-//! The REST API: one module per resource. A handler parses, makes one call into `backend`, and
-//! responds.
+//! The REST API, with one module per resource. A handler parses its input, makes one call into `backend`, and responds.
 
 pub mod audit;
 pub mod check;
@@ -17,14 +16,14 @@ use std::fmt::Display;
 
 use axum::http::{HeaderValue, Uri, header};
 
-/// A `Location` header for an address below or beside the one that was asked for, so that it is right
-/// both at the root and under `/api`.
+/// Returns a `Location` header with a path derived from the request's path, so that it is right both at the root and
+/// under `/api`.
 fn location(path: String) -> [(header::HeaderName, HeaderValue); 1] {
     let value = HeaderValue::try_from(path).expect("a request's path and digits are ASCII");
     [(header::LOCATION, value)]
 }
 
-/// The path of a new resource in the collection that was posted to.
+/// Returns the `Location` of a new resource in the collection that received the POST.
 fn created_in(collection: &Uri, id: impl Display) -> [(header::HeaderName, HeaderValue); 1] {
     location(format!("{}/{id}", collection.path().trim_end_matches('/')))
 }

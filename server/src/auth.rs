@@ -1,5 +1,5 @@
-//! Who a request comes from. One layer in front of every route that isn't for everybody finds it out, and refuses the
-//! request of nobody; the handlers take a [`By`].
+//! Authentication. One layer in front of every protected route identifies who sends a request and refuses anonymous
+//! ones. Handlers receive a [`By`].
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -27,7 +27,7 @@ use crate::{
     state::AppState,
 };
 
-/// Who a request comes from.
+/// The viewer who sends a request.
 #[derive(Debug, Clone)]
 pub struct By(pub Viewer);
 
@@ -35,7 +35,7 @@ impl<S: Sync> FromRequestParts<S> for By {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // Routes without the layer have no viewer, and refuse the request.
+        // A route without the layer has no viewer and refuses the request.
         parts
             .extensions
             .get()
@@ -45,12 +45,12 @@ impl<S: Sync> FromRequestParts<S> for By {
 }
 
 const SIGN_IN: &str = "Sign in, or send an API token: \"Authorization: Bearer bl_…\".";
-/// For a script of a page that shows it.
+/// For scripts of a page, which show it there.
 const SIGNED_OUT: &str = "You are signed out. Reload the page to sign in.";
 const INVALID_TOKEN: &str =
     "This API token isn't valid: it may have expired, been revoked or been mistyped.";
 
-/// Lets only those through who have signed in, or everybody where nobody has to. For the API: nobody gets a 401.
+/// Lets only signed-in users through, or everybody if sign-in is disabled. For the API: anonymous requests get a 401.
 pub async fn require(State(state): State<AppState>, request: Request, next: Next) -> Response {
     pass(&state, request, next)
         .await
@@ -65,7 +65,8 @@ pub async fn require(State(state): State<AppState>, request: Request, next: Next
         })
 }
 
-/// As [`require`], for pages and what their forms post to: somebody who looks at pages is led to sign in.
+/// Does the same as [`require`] for pages and the targets of their forms: redirects people with a browser to the page
+/// for signing in.
 pub async fn require_on_page(
     State(state): State<AppState>,
     request: Request,
@@ -93,7 +94,7 @@ pub async fn require_on_page(
         })
 }
 
-/// Why a request isn't let through.
+/// Why a request is refused.
 enum Refusal {
     Nobody,
     InvalidToken,
@@ -106,7 +107,7 @@ async fn pass(state: &AppState, mut request: Request, next: Next) -> Result<Resp
             let by = By(viewer);
             request.extensions_mut().insert(by.clone());
             let mut response = next.run(request).await;
-            // For a page that is shown in place of this answer.
+            // For an error page that replaces this response.
             response.extensions_mut().insert(by);
             Ok(response)
         }
@@ -116,7 +117,7 @@ async fn pass(state: &AppState, mut request: Request, next: Next) -> Result<Resp
     }
 }
 
-/// Who a request with these headers comes from.
+/// Authenticates a request with these headers.
 pub async fn identity(
     state: &AppState,
     headers: &HeaderMap,
@@ -149,23 +150,25 @@ fn invalid_token() -> Response {
     )
 }
 
-/// The API token of a request (RFC 6750, 2.1). Other bearer tokens are meant for something in front of us.
+/// Returns the API token of a request (RFC 6750, section 2.1). Other bearer tokens are meant for a proxy in front of
+/// us.
 fn token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(TOKEN_START)).then_some(token)
 }
 
-/// The cookie's name. Browsers take one that starts so only from an HTTPS page, for this very host and all of it.
+/// The name of the cookie. Browsers accept this prefix only from an HTTPS page, for the exact host and all of its
+/// paths.
 const SECURE_COOKIE: &str = "__Host-session";
-/// On a loopback address pages come by plain HTTP, where not every browser takes a `Secure` cookie.
+/// Pages on a loopback address come over plain HTTP, where not every browser accepts `Secure` cookies.
 const LOOPBACK_COOKIE: &str = "session";
 
 fn is_loopback(extensions: &axum::http::Extensions) -> bool {
     extensions.get::<Host>().is_some_and(Host::is_loopback)
 }
 
-/// The secret of the browser's session.
+/// Returns the secret of the browser's session.
 pub fn session_secret(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<String> {
     let name = match is_loopback(extensions) {
         true => LOOPBACK_COOKIE,
@@ -175,7 +178,7 @@ pub fn session_secret(headers: &HeaderMap, extensions: &axum::http::Extensions) 
     jar.get(name).map(|cookie| cookie.value().to_owned())
 }
 
-/// The cookie with the secret of a session, or one that has the browser forget it.
+/// Returns the cookie with the secret of a session, or one that deletes it.
 pub fn session_cookie(
     auth: Auth,
     extensions: &axum::http::Extensions,
@@ -194,8 +197,8 @@ pub fn session_cookie(
     )
 }
 
-/// A cookie for this host alone, that no script reads and no request from another site brings, except for one that opens
-/// a page. `names` are those on any host and on a loopback address; `seconds` is for how long it is kept.
+/// Returns a cookie for this host only. Scripts can't read it, and requests from other sites don't include it unless
+/// they open a page. `names` are its names on any host and on a loopback address. `seconds` is its lifetime.
 fn cookie(
     [secure, loopback]: [&'static str; 2],
     extensions: &axum::http::Extensions,
@@ -217,12 +220,12 @@ fn cookie(
         .build()
 }
 
-/// The cookies of a sign-in that was begun with the OpenID Connect provider.
+/// The names of the cookie for a sign-in through the OpenID Connect provider.
 const BEGUN_COOKIES: [&str; 2] = ["__Host-openid", "openid"];
-/// For how long somebody may be at the provider's pages.
+/// How long somebody may stay on the provider's pages.
 const BEGUN_SECONDS: u64 = 20 * 60;
 
-/// The cookie with what the browser has to keep of a sign-in that was begun, or one that has it forget that.
+/// Returns the cookie with what the browser has to keep during a sign-in, or one that deletes it.
 pub fn begun_cookie(extensions: &axum::http::Extensions, begun: Option<&Begun>) -> Cookie<'static> {
     let (value, seconds) = match begun {
         Some(begun) => (begun.to_text(), BEGUN_SECONDS),
@@ -231,7 +234,7 @@ pub fn begun_cookie(extensions: &axum::http::Extensions, begun: Option<&Begun>) 
     cookie(BEGUN_COOKIES, extensions, value, seconds)
 }
 
-/// What the browser has kept.
+/// Returns the sign-in that the browser has started.
 pub fn begun(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<Begun> {
     let [secure, loopback] = BEGUN_COOKIES;
     let name = match is_loopback(extensions) {
@@ -242,7 +245,7 @@ pub fn begun(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option
     Begun::parse(jar.get(name)?.value())
 }
 
-/// Where somebody signs in from.
+/// Describes the client that somebody signs in from.
 pub fn client(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Client {
     let agent = headers
         .get(USER_AGENT)
@@ -253,7 +256,7 @@ pub fn client(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Clien
     }
 }
 
-/// The address of the page where somebody signs in, and that leads on to `next`.
+/// Returns the path of the page for signing in that continues to `next`.
 pub fn sign_in_path(next: Option<&str>) -> String {
     match next {
         Some(next) => {
@@ -265,7 +268,7 @@ pub fn sign_in_path(next: Option<&str>) -> String {
     }
 }
 
-/// A path of ours, for a redirect. Whatever leads elsewhere is the first page.
+/// Returns a path on this site for a redirect. Anything that leads elsewhere becomes the home page.
 pub fn local_path(next: &str) -> String {
     let base = Url::parse("http://localhost/").expect("it is a URL");
     let path = Some(next)
@@ -278,7 +281,7 @@ pub fn local_path(next: &str) -> String {
         .unwrap_or_else(|| "/".to_owned())
 }
 
-/// Path and query of the page of ours that a form was posted from.
+/// Returns the path and query of the page of ours from which a form was posted.
 fn own_referer(request: &Request) -> Option<String> {
     let referer = request.headers().get(REFERER)?.to_str().ok()?;
     let page = Url::parse(referer).ok()?;
@@ -292,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn redirects_stay_here() {
+    fn redirects_stay_on_this_site() {
         for here in ["/", "/jobs/7?filter=valid#rows", "/a%2F%2Fb", "/..//x"] {
             assert!(local_path(here).starts_with('/'), "{here}");
             assert!(!local_path(here).starts_with("//"), "{here}");
@@ -315,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_ours() {
+    fn only_our_tokens_are_recognised() {
         let of = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, value.parse().unwrap());

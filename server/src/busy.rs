@@ -1,4 +1,4 @@
-//! Bounds on work that is done at the same time.
+//! Limits on concurrent work.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The turns of what takes long.
+/// Limits on expensive operations.
 #[derive(Clone)]
 pub struct Turns {
     pub searches: Turn,
@@ -47,12 +47,12 @@ impl Turn {
         }
     }
 
-    /// How many are under way.
+    /// Returns the number of turns in use.
     pub fn taken(&self) -> usize {
         self.at_once - self.free.available_permits()
     }
 
-    /// Waits for a moment until fewer are under way. The turn ends when the permit is dropped.
+    /// Waits briefly for a free turn. Dropping the permit frees the turn.
     pub async fn take(&self) -> Result<OwnedSemaphorePermit, Busy> {
         let permit = tokio::time::timeout(PATIENCE, self.free.clone().acquire_owned()).await;
         permit.ok().and_then(Result::ok).ok_or_else(|| {
@@ -62,7 +62,7 @@ impl Turn {
     }
 }
 
-/// Too much of a kind is under way.
+/// All turns are in use.
 #[derive(Debug)]
 pub struct Busy;
 

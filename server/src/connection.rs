@@ -1,4 +1,4 @@
-//! A connection that gives up on a peer that takes nothing, and lets one that is still sending read the answer.
+//! A connection that drops a peer which stops reading, and lets a peer that is still sending read the response.
 
 use std::{
     io,
@@ -12,17 +12,17 @@ use tokio::{
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
-/// How long, and for how many bytes, a peer that is still sending is read from after the last answer. Closing a
-/// connection with unread bytes resets it, and the peer may lose the answer (RFC 9112, 9.6).
+/// The time and the number of bytes for which input is still read after the last response. Closing a connection with
+/// unread input resets it, and the peer may lose the response (RFC 9112, section 9.6).
 const LINGER: Duration = Duration::from_secs(8);
 const LINGER_BYTES: usize = 512 << 20;
-/// A peer that sends nothing for this long has seen the end.
+/// A peer that sends nothing for this long has received the end.
 const LINGER_IDLE: Duration = Duration::from_secs(2);
 
 pub struct PatientStream<S> {
     stream: S,
     write_timeout: Duration,
-    /// Runs while the peer takes nothing.
+    /// Runs while the peer doesn't read.
     blocked: Option<Pin<Box<Sleep>>>,
     /// Runs once our side is closed.
     lingering: Option<Lingering>,
@@ -35,7 +35,7 @@ struct Lingering {
 }
 
 impl<S> PatientStream<S> {
-    /// Writing fails once the peer has taken nothing for `write_timeout`.
+    /// Wraps a stream. Writes fail once the peer has read nothing for `write_timeout`.
     pub fn new(stream: S, write_timeout: Duration) -> Self {
         Self {
             stream,
@@ -45,7 +45,7 @@ impl<S> PatientStream<S> {
         }
     }
 
-    /// Passes on what a write came to, or a time-out in its place.
+    /// Passes on the result of a write, or a timeout if the write is pending for too long.
     fn bounded<T>(
         &mut self,
         written: Poll<io::Result<T>>,
@@ -124,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
                     let idle = (now + LINGER_IDLE).min(lingering.ends);
                     lingering.timer = Box::pin(sleep_until(idle));
                 }
-                // The peer has closed its side, or is gone.
+                // The peer has closed its side or disconnected.
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => return lingering.timer.as_mut().poll(context).map(Ok),
             }
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_peer_that_takes_nothing_is_given_up() {
+    async fn a_peer_that_stops_reading_is_dropped() {
         let (ours, _theirs) = duplex(8);
         let mut stream = PatientStream::new(ours, Duration::from_millis(20));
         let error = stream.write_all(&[0; 9]).await.unwrap_err();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_still_comes_is_read_until_the_peer_ends() {
+    async fn remaining_input_is_read_until_the_peer_closes() {
         let (ours, mut theirs) = duplex(16);
         let mut stream = PatientStream::new(ours, Duration::from_secs(30));
         let send = tokio::spawn(async move { theirs.write_all(&[0; 10_000]).await });

@@ -1,5 +1,5 @@
-//! The description of the API, for programs and for people: `/openapi.json`, Swagger UI under `/docs`, and a page about
-//! each kind of problem. The pages look like the site and need nothing of it, because the API's own address has no site.
+//! The documentation of the API: `/openapi.json`, Swagger UI under `/docs`, and a page for each kind of problem. The
+//! pages look like the site but load nothing from it, because the API's own address doesn't serve the site.
 
 use std::{convert::Infallible, fmt::Write, sync::Arc};
 
@@ -24,7 +24,7 @@ use crate::{
     state::{AppState, PagesPort},
 };
 
-/// Scripts and styles are files of ours; Swagger UI has its icons in data URLs.
+/// Scripts and styles are files of ours. Swagger UI has its icons in data URLs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -35,14 +35,14 @@ const STYLE: &str = concat!(
     include_str!("docs/docs.css"),
 );
 
-/// Where the API is, and what it is like.
+/// The location of an API and its description.
 struct Docs {
-    /// The path below which the API is.
+    /// The path prefix of the API.
     base: &'static str,
     description: Value,
 }
 
-/// The routes for an API below `base`.
+/// Returns the routes for an API below `base`.
 pub fn router(base: &'static str, description: Value) -> Router<AppState> {
     let at = |path: &str| format!("{base}{path}");
     let docs = at("/docs");
@@ -62,7 +62,7 @@ async fn description_file(Extension(docs): Here) -> Json<Value> {
     Json(docs.description.clone())
 }
 
-/// Swagger UI. Until it is there, and without JavaScript, a list of the operations.
+/// Returns Swagger UI. Until it has loaded, and without JavaScript, the page shows a list of the operations.
 async fn reference(Extension(docs): Here, place: Place) -> impl IntoResponse {
     let base = docs.base;
     let mut list = String::new();
@@ -71,7 +71,7 @@ async fn reference(Extension(docs): Here, place: Place) -> impl IntoResponse {
         for (method, operation) in operations.as_object().into_iter().flatten() {
             let (method, summary) = (method.to_uppercase(), &operation["summary"]);
             let summary = summary.as_str().unwrap_or_default();
-            // Writing to a string doesn't fail.
+            // Writing to a string can't fail.
             let _ = write!(
                 list,
                 "<li><code>{method} {path}</code> {}</li>",
@@ -109,7 +109,7 @@ async fn one_problem(place: Place, code: Option<Path<String>>) -> impl IntoRespo
         .find(|kind| code.as_ref().is_some_and(|Path(code)| code == kind.code()));
     let Some(kind) = kind else {
         let main = format!(
-            "<h1>Not found</h1><p>There is no problem of this name. <a href=\"{}\">All problems</a></p>",
+            "<h1>Not found</h1><p>There is no problem with this name. <a href=\"{}\">All problems</a></p>",
             ProblemKind::PATH
         );
         return page(&place, StatusCode::NOT_FOUND, "Not found", &main);
@@ -126,10 +126,10 @@ async fn one_problem(place: Place, code: Option<Path<String>>) -> impl IntoRespo
     page(&place, StatusCode::OK, kind.title(), &main)
 }
 
-/// The files of the pages: Swagger UI's and ours.
+/// Returns a file of the pages: Swagger UI's and ours.
 async fn file(Path(name): Path<String>) -> Response {
     let (kind, content) = match name.as_str() {
-        // In a layer below all others, so that what we say of it counts.
+        // In the lowest layer, so that our rules take precedence.
         "docs.css" => {
             let swagger = swagger("swagger-ui.css");
             let swagger = String::from_utf8_lossy(&swagger);
@@ -150,7 +150,7 @@ async fn file(Path(name): Path<String>) -> Response {
     (headers, content).into_response()
 }
 
-/// A file of Swagger UI's, which are part of the program.
+/// Returns a file of Swagger UI, which is compiled into the program.
 fn swagger(name: &str) -> Vec<u8> {
     let file = serve(name, Arc::new(Config::default())).ok().flatten();
     file.expect("a test asks for each").bytes.into_owned()
@@ -158,9 +158,9 @@ fn swagger(name: &str) -> Vec<u8> {
 
 /// Where a page is shown.
 struct Place {
-    /// The path below which the API is.
+    /// The path prefix of the API.
     base: &'static str,
-    /// The address of the first page of the site, where it is known.
+    /// The URL of the site's home page, if it is known.
     site: Option<String>,
 }
 
@@ -185,7 +185,7 @@ impl FromRequestParts<AppState> for Place {
     }
 }
 
-/// What search engines show of these pages.
+/// The text that search engines show for these pages.
 const DESCRIPTION: &str =
     "The REST API of Batchline: its operations, and what each kind of error means.";
 

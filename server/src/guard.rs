@@ -1,5 +1,5 @@
-//! Who may ask: requests that name one of our hosts, and pages of our own origin. One layer for both addresses, for
-//! pages, API, server functions and sockets.
+//! Accepts only requests for allowed hosts and from pages of our own origin. One layer on both addresses covers pages,
+//! API, server functions and sockets.
 
 use axum::{
     body::Body,
@@ -20,7 +20,7 @@ use crate::{
     serve::Ends,
 };
 
-/// Refuses what a page of another origin would have a browser do: any method but GET, HEAD and OPTIONS.
+/// Refuses methods other than GET, HEAD and OPTIONS from pages of another origin.
 pub fn same_origin_changes() -> CsrfLayer<impl Fn(Refusal) -> HttpResponse<Body> + Clone> {
     CsrfLayer::new().with_rejection_response(|_: Refusal| foreign().into_response())
 }
@@ -34,8 +34,8 @@ fn foreign() -> Problem {
     )
 }
 
-/// Refuses requests for hosts that aren't ours, and sockets that a page of another origin opens. What passes carries
-/// its [`Host`] as an extension.
+/// Refuses requests for other hosts, and sockets that pages of another origin open. Adds the [`Host`] to accepted
+/// requests as an extension.
 pub async fn check_host(
     State(allowed): State<AllowedHosts>,
     mut request: Request,
@@ -55,7 +55,7 @@ pub async fn check_host(
             request.extensions_mut().insert(host);
             next.run(request).await
         }
-        // Programs of the days before HTTP/1.1 name none; browsers always do.
+        // Programs from before HTTP/1.1 may omit it; browsers never do.
         Err(HostError::Missing) if request.version() == Version::HTTP_10 => next.run(request).await,
         Err(error) => {
             let status = StatusCode::from_u16(error.status()).expect("it is a status");
@@ -64,8 +64,8 @@ pub async fn check_host(
     }
 }
 
-/// Whether the request is for a socket and comes from a page of another origin. Programs send no `Origin`; browsers
-/// always do (RFC 6455, 10.2).
+/// Returns whether a page of another origin opens a socket. Programs send no `Origin`; browsers always do (RFC 6455,
+/// section 10.2).
 fn opens_foreign_socket(headers: &HeaderMap, host: &Host) -> bool {
     headers.contains_key(UPGRADE)
         && headers.get_all(ORIGIN).iter().any(|origin| {

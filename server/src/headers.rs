@@ -1,4 +1,4 @@
-//! Headers that every answer has, and those of requests that are made simple before anything looks at them.
+//! Headers of every response, and request headers that are simplified before anything reads them.
 
 use axum::{
     extract::Request,
@@ -10,10 +10,10 @@ use axum::{
     response::Response,
 };
 
-/// What no answer of ours needs a browser to do.
+/// Restrictions on what browsers may do with any of our responses.
 const ALWAYS: [(&str, &str); 6] = [
     ("x-content-type-options", "nosniff"),
-    // Forms of ours lead back to the page that they came from.
+    // Our forms redirect back to the page from which they were posted.
     ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
@@ -25,10 +25,10 @@ const ALWAYS: [(&str, &str); 6] = [
     ),
 ];
 
-/// For what is no page: data that a browser may save, and nothing else.
+/// The policy for everything that isn't a page: data that a browser may save, and nothing else.
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// Adds what is not there yet. A page brings a policy of its own, and a file its date.
+/// Adds missing headers. Pages have their own policy, and files their own caching.
 pub async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let is_unchanged = response.status() == StatusCode::NOT_MODIFIED;
@@ -49,8 +49,9 @@ pub async fn protect(request: Request, next: Next) -> Response {
     response
 }
 
-/// Leaves of `Accept-Encoding` only the encodings that we have. Who refuses even the plain answer (`identity;q=0`) gets
-/// it (RFC 9110, 12.5.3), rather than an error once the request has taken effect.
+/// Removes encodings that we don't support from `Accept-Encoding`. A client that refuses even an unencoded response
+/// (`identity;q=0`) receives one anyway (RFC 9110, section 12.5.3), rather than an error after the request has taken
+/// effect.
 pub async fn simplify_encodings(mut request: Request, next: Next) -> Response {
     if let Some(encodings) = encodings(request.headers()) {
         request.headers_mut().insert(ACCEPT_ENCODING, encodings);
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_encodings_that_we_have_are_left() {
+    fn only_supported_encodings_remain() {
         let left = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, value.parse().unwrap());

@@ -1,4 +1,4 @@
-//! Whether the server is alive, and whether what it works with answers. Needs no sign-in.
+//! Health checks: whether the server is alive, and whether the services it depends on respond. They need no sign-in.
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use backend::{
@@ -21,18 +21,18 @@ pub fn routes() -> Router<AppState> {
         .route(ready_route, get(ready))
 }
 
-/// Answers as long as the process does, and asks nobody.
+/// Responds as long as the process does. Checks no other service.
 async fn alive() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// 200 when PostgreSQL, Temporal and the storage answer, else 503 with a reason for each part that doesn't.
+/// Returns 200 if PostgreSQL, Temporal and the storage respond, else 503 with a reason for each one that doesn't.
 async fn ready(State(backend): State<Backend>) -> (StatusCode, Json<Readiness>) {
     let readiness = readiness(&backend).await;
     (code(readiness.is_ready()), Json(readiness))
 }
 
-/// What clients of the system before this one ask for.
+/// The response for clients of the system that preceded this one.
 #[derive(Debug, Serialize)]
 struct HealthReport {
     /// `ok` or `unavailable`.
@@ -41,7 +41,7 @@ struct HealthReport {
     temporal: bool,
 }
 
-/// 200 when PostgreSQL and Temporal answer, else 503.
+/// Returns 200 if PostgreSQL and Temporal respond, else 503.
 async fn health(State(backend): State<Backend>) -> (StatusCode, Json<HealthReport>) {
     let [(_, postgres), (_, temporal), _] = readiness(&backend).await.parts();
     let is_well = postgres && temporal;

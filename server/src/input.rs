@@ -1,5 +1,5 @@
-//! What comes in an address or a JSON body, with a sentence for each value that can't be accepted. Every name must be
-//! known: a misspelt parameter or field would else be ignored without a word.
+//! Parses input from URLs and JSON bodies, with a sentence for each value that can't be accepted. Unknown names are
+//! errors; otherwise a misspelt parameter or field would be ignored silently.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::problem::{Problem, ProblemKind};
 
-/// Characters of an unknown name that are repeated in an answer.
+/// The number of characters of an unknown name that a response repeats.
 const MAX_NAMED_CHARS: usize = 64;
 
 /// The ids in a path.
@@ -25,7 +25,7 @@ pub trait PathIds: Sized {
     fn read(ids: &mut Ids<'_>) -> Result<Self, InvalidField>;
 }
 
-/// The ids in a path that are not read yet, each with its name.
+/// The remaining ids of a path, with their names.
 pub struct Ids<'a>(Box<dyn Iterator<Item = (&'a str, &'a str)> + 'a>);
 
 impl Ids<'_> {
@@ -36,7 +36,7 @@ impl Ids<'_> {
 }
 
 fn not_an_id(name: &str) -> InvalidField {
-    InvalidField::new(name, &format!("{name} is a whole number such as 7."))
+    InvalidField::new(name, &format!("{name} must be a whole number such as 7."))
 }
 
 macro_rules! path_ids {
@@ -62,7 +62,7 @@ impl<S: Send + Sync, T: PathIds> FromRequestParts<S> for ApiPath<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = RawPathParams::from_request_parts(parts, state).await;
-        // What can't be decoded is no number.
+        // Text that can't be decoded is no number.
         let params = params.map_err(|_| not_an_id("id"))?;
         Ok(Self(T::read(&mut Ids(Box::new(params.iter())))?))
     }
@@ -88,7 +88,7 @@ impl QueryParameters for NoParameters {
     }
 }
 
-/// The values of a query, and what is wrong with them.
+/// The values of a query, and the errors found in them.
 #[derive(Default)]
 pub struct QueryValues {
     values: BTreeMap<String, String>,
@@ -105,7 +105,7 @@ impl QueryValues {
                 let sentence = format!("{name} is given more than once.");
                 parsed.errors.push(InvalidField::new(&name, &sentence));
             }
-            // One that has very many wrong ones needs no list of them.
+            // A query with very many errors needs no complete list.
             if parsed.errors.len() == 10 {
                 break;
             }
@@ -113,7 +113,7 @@ impl QueryValues {
         parsed
     }
 
-    /// None where there is none. An empty one is refused: it would be taken for none.
+    /// Returns a text, or `None` without the parameter. Refuses an empty one, which would have no effect.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let value = self.values.remove(name)?;
         if value.trim().is_empty() {
@@ -124,12 +124,12 @@ impl QueryValues {
         Some(value)
     }
 
-    /// What to search for. None where there is none, or an empty one.
+    /// Returns a text to search for. `None` without the parameter, or if it is empty.
     pub fn search(&mut self, name: &str) -> Option<String> {
         self.values.remove(name).filter(|value| !value.is_empty())
     }
 
-    /// Whether it is there, and not `false`.
+    /// Returns whether the parameter is present and not `false`.
     pub fn flag(&mut self, name: &str) -> bool {
         match self.values.remove(name).as_deref() {
             None | Some("false") => false,
@@ -142,7 +142,7 @@ impl QueryValues {
         }
     }
 
-    /// A whole number from 1, and at most `most`.
+    /// Returns a whole number from 1 to `most`.
     pub fn number(&mut self, name: &str, most: u64) -> Option<u64> {
         let text = self.values.remove(name)?;
         let number = plain_number(&text).filter(|number| (1..=most).contains(number));
@@ -151,7 +151,7 @@ impl QueryValues {
                 u64::MAX => String::new(),
                 most => format!(" to {most}"),
             };
-            let sentence = format!("{name} is a whole number from 1{to}.");
+            let sentence = format!("{name} must be a whole number from 1{to}.");
             self.errors.push(InvalidField::new(name, &sentence));
         }
         number
@@ -165,7 +165,7 @@ impl QueryValues {
         id
     }
 
-    /// None where there is none.
+    /// Returns an id, or `None` without the parameter.
     pub fn id<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
         let id = self.text(name)?.parse().ok();
         if id.is_none() {
@@ -174,24 +174,24 @@ impl QueryValues {
         id
     }
 
-    /// Notes what is wrong with several values.
+    /// Returns the values, or records their errors.
     pub fn all_parsed<T>(&mut self, values: Result<T, Vec<InvalidField>>) -> Option<T> {
         values.map_err(|errors| self.errors.extend(errors)).ok()
     }
 
-    /// Notes what is wrong with a value.
+    /// Returns the value, or records its error.
     pub fn parsed<T, E: Into<InvalidField>>(&mut self, value: Result<T, E>) -> Option<T> {
         value.map_err(|error| self.errors.push(error.into())).ok()
     }
 }
 
-/// Digits and nothing else.
+/// Parses a number that consists of digits only.
 fn plain_number(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_plain)
 }
 
-/// The schema of what [`QueryValues::flag`] reads.
+/// Returns the schema of the values that [`QueryValues::flag`] accepts.
 pub fn flag() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
@@ -199,11 +199,11 @@ pub fn flag() -> Object {
         .build()
 }
 
-/// Says that there is no such name, and which there are.
+/// Returns the error for an unknown name, which lists the known ones.
 pub fn unknown(name: &str, what: &str, known: &[&str]) -> InvalidField {
     let name: String = name.chars().take(MAX_NAMED_CHARS).collect();
     let sentence = match known {
-        [] => format!("There is no {what} \"{name}\": there are none here."),
+        [] => format!("There is no {what} \"{name}\": none are allowed here."),
         [one] => format!("There is no {what} \"{name}\", only {one}."),
         [rest @ .., last] => format!(
             "There is no {what} \"{name}\", only {} and {last}.",
@@ -226,31 +226,31 @@ impl<S: Sync, T: QueryParameters> FromRequestParts<S> for ApiQuery<T> {
     }
 }
 
-/// A JSON object as the body.
+/// A JSON object as the body of a request.
 pub struct ApiJson<T>(pub T);
 
 pub trait Fields: Sized {
     const NAMES: &'static [&'static str];
-    /// Fields that may be there and say nothing.
+    /// Fields that are accepted but ignored.
     const IGNORED: &'static [&'static str] = &[];
 
     fn read(body: &mut Body) -> Option<Self>;
 }
 
-/// The fields of a body, and what is wrong with them.
+/// The fields of a body, and the errors found in them.
 pub struct Body {
     fields: Map<String, Value>,
     errors: Vec<InvalidField>,
 }
 
 impl Body {
-    /// Takes the JSON of an object with no fields but these.
+    /// Parses the JSON of an object. Refuses unknown fields.
     pub fn parse<T: Fields>(json: &[u8]) -> Result<T, Problem> {
         let value: Value = serde_json::from_slice(json).map_err(|error| {
             let sentence = match error.is_eof() {
-                true => "The body is no JSON: it ends too early.".to_owned(),
+                true => "The body isn't valid JSON: it ends too early.".to_owned(),
                 false => format!(
-                    "The body is no JSON that can be read: look at line {}, column {}.",
+                    "The body isn't valid JSON: look at line {}, column {}.",
                     error.line(),
                     error.column()
                 ),
@@ -258,7 +258,7 @@ impl Body {
             InvalidField::new("body", &sentence)
         })?;
         let Value::Object(fields) = value else {
-            return Err(InvalidField::new("body", "The body is a JSON object: {…}.").into());
+            return Err(InvalidField::new("body", "The body must be a JSON object: {…}.").into());
         };
         let known = [T::NAMES, T::IGNORED].concat();
         let unknown = fields
@@ -276,13 +276,13 @@ impl Body {
         }
     }
 
-    /// A text; `null` is none.
+    /// Returns a text. `None` for `null`.
     pub fn optional_text(&mut self, name: &str) -> Option<String> {
         match self.fields.remove(name)? {
             Value::Null => None,
             Value::String(text) => Some(text),
             _ => {
-                self.invalid(name, &format!("{name} is a text, in quotes."));
+                self.invalid(name, &format!("{name} must be a text in quotes."));
                 None
             }
         }
@@ -295,12 +295,12 @@ impl Body {
         self.optional_text(name)
     }
 
-    /// None if it is left out.
+    /// Returns a value, or `None` if it is omitted.
     pub fn value(&mut self, name: &str) -> Option<Value> {
         self.fields.remove(name)
     }
 
-    /// A whole number from 0 and at most `most`, `null`, or nothing at all.
+    /// Returns a whole number from 0 to `most`, `Some(None)` for `null`, or `None` if it is omitted.
     pub fn number(&mut self, name: &str, most: u64) -> Option<Option<u64>> {
         let value = self.fields.remove(name)?;
         if value.is_null() {
@@ -308,18 +308,18 @@ impl Body {
         }
         let number = whole_number(&value).filter(|number| *number <= most);
         if number.is_none() {
-            let sentence = format!("{name} is a whole number from 0 to {most}, or null.");
+            let sentence = format!("{name} must be a whole number from 0 to {most}, or null.");
             self.invalid(name, &sentence);
         }
         Some(number)
     }
 
-    /// A list of texts, `null`, or nothing at all.
+    /// Returns a list of texts, `Some(None)` for `null`, or `None` if it is omitted.
     pub fn texts(&mut self, name: &str) -> Option<Option<Vec<String>>> {
         let value = self.fields.remove(name)?;
         let texts = serde_json::from_value(value).ok();
         if texts.is_none() {
-            self.invalid(name, &format!("{name} is a list of texts, or null."));
+            self.invalid(name, &format!("{name} must be a list of texts, or null."));
         }
         texts
     }
@@ -329,7 +329,7 @@ impl Body {
     }
 }
 
-/// To JSON Schema `7.0` is an integer, too.
+/// Returns a whole number. JSON Schema counts `7.0` as an integer, too.
 fn whole_number(value: &Value) -> Option<u64> {
     let whole = |number: &f64| number.fract() == 0.0 && (0.0..=2f64.powi(53)).contains(number);
     value

@@ -1,7 +1,7 @@
-//! The server process: pages, REST API, WebSocket, health.
+//! The server process: pages, REST API, WebSocket and health checks.
 //!
-//! **Invariant.** It knows nothing of the worker, and the worker nothing of it: they meet in
-//! Postgres, in the storage and in Temporal. There is no SQL here, and no rule about rows.
+//! **Invariant.** The server and the worker don't know each other. They meet in PostgreSQL, in the storage and in
+//! Temporal. There is no SQL here, and no rule about rows.
 
 // The types of Leptos views nest deeply.
 #![recursion_limit = "512"]
@@ -50,11 +50,10 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     config::{Cli, Command, ServerConfig},
-    state::{AppState, SignInWays, Stopping},
+    state::{AppState, Shutdown, SignInWays},
 };
 
-/// How long requests under way may take to end when the server is told to stop.
-/// The process ends within ten seconds.
+/// How long requests in progress may take to finish during a shutdown. The process must end within ten seconds.
 const GRACE: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
@@ -68,7 +67,7 @@ fn main() -> ExitCode {
                 remove,
                 min_age_hours,
             }) => check_storage(config, remove, min_age_hours).await,
-            Some(Command::Healthcheck) => backend::probe(config.api_addr, "/healthz").await,
+            Some(Command::Healthcheck) => backend::health_check(config.api_addr, "/healthz").await,
         }
     })
 }
@@ -76,13 +75,13 @@ fn main() -> ExitCode {
 async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let auth = config.auth()?;
     let openid = config.openid()?;
-    // First the addresses: a port in use is said before anything is waited for.
+    // Bind first, so that a port in use is reported before anything is waited for.
     let web = program::bind(config.web_addr, "WEB_ADDR").await?;
     let api = program::bind(config.api_addr, "API_ADDR").await?;
     let monitored = program::bind(config.server_metrics_addr, "SERVER_METRICS_ADDR").await?;
     let (web_addr, api_addr) = (web.local_addr()?, api.local_addr()?);
     let metrics_addr = monitored.local_addr()?;
-    // Port 0 was any.
+    // Replaces port 0 by the actual port.
     config.web_addr = web_addr;
 
     let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
@@ -94,9 +93,9 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
         provider: openid.map(Provider::new).transpose()?.map(Arc::new),
     };
     let hub = queries::listen(&backend).await?;
-    let (stop, stopping) = watch::channel(false);
-    let stopping = Stopping(stopping);
-    let state = AppState::new(backend, hub, &config, auth, sign_in, stopping.clone())?;
+    let (stop, shutdown) = watch::channel(false);
+    let shutdown = Shutdown(shutdown);
+    let state = AppState::new(backend, hub, &config, auth, sign_in, shutdown.clone())?;
     let monitored_state = state.clone();
     monitoring::start(
         monitored,
@@ -116,7 +115,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
             router,
             &config.limits,
             connections,
-            stopping.clone(),
+            shutdown.clone(),
         )
     };
     let servers = async {
@@ -132,7 +131,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let stopped = async {
         program::asked_to_stop().await?;
         tracing::info!("server stops");
-        // An error only says that everything has ended already.
+        // An error means that everything has already ended.
         let _ = stop.send(true);
         tokio::time::sleep(GRACE).await;
         anyhow::Ok(())
@@ -140,7 +139,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     tokio::select! {
         _ = servers => Ok(()),
         stopped = stopped => {
-            tracing::warn!("some requests were still under way");
+            tracing::warn!("some requests were still in progress");
             stopped
         }
     }
@@ -166,13 +165,13 @@ async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::
     match is_new {
         true => println!("{email} is an admin and can sign in {by}."),
         false => println!(
-            "The user {email} was there already: an admin now, who signs in {by}, and signed out everywhere."
+            "The user {email} already existed. They are now an admin, can sign in {by}, and are signed out everywhere."
         ),
     }
     Ok(())
 }
 
-/// Writes a line for each file that belongs to nothing, and for each job without one of its files.
+/// Prints a line for each file that belongs to nothing, and for each job with a missing file.
 async fn check_storage(
     config: ServerConfig,
     remove: bool,
@@ -210,7 +209,7 @@ async fn check_storage(
     Ok(())
 }
 
-/// Asks for a password twice at a terminal, or reads one line.
+/// Asks for a password twice on a terminal. Otherwise reads one line.
 fn read_password() -> anyhow::Result<String> {
     if !stdin().is_terminal() {
         let mut line = String::new();

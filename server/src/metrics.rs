@@ -1,4 +1,4 @@
-//! The server's Prometheus metrics. Labels have names of ours only, whatever requests say.
+//! The server's Prometheus metrics. Labels use only names of ours, never text from requests.
 
 use std::{
     pin::Pin,
@@ -22,7 +22,7 @@ use prometheus::{
 
 use crate::state::AppState;
 
-/// Seconds: from a static file to an upload of gigabytes.
+/// In seconds, from a static file to an upload of gigabytes.
 const BUCKETS: [f64; 12] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
 ];
@@ -37,10 +37,10 @@ pub struct Metrics {
     refused: IntCounterVec,
     running: IntGaugeVec,
     jobs: IntGaugeVec,
-    removals: IntGauge,
+    deletion_queue: IntGauge,
 }
 
-/// What is refused when there is too much of it.
+/// The kinds of requests that are refused beyond a limit.
 #[derive(Debug, Clone, Copy)]
 pub enum Limited {
     Changes,
@@ -84,7 +84,7 @@ impl Metrics {
             )?,
             in_flight: IntGauge::new(
                 "batchline_http_requests_in_flight",
-                "requests whose response isn't sent to its end",
+                "requests whose response isn't completely sent",
             )?,
             request_bytes: IntCounter::new(
                 "batchline_http_request_bytes_total",
@@ -112,9 +112,9 @@ impl Metrics {
                 Opts::new("batchline_jobs", "jobs in the database, by status"),
                 &["status"],
             )?,
-            removals: IntGauge::new(
+            deletion_queue: IntGauge::new(
                 "batchline_deletion_queue",
-                "files and results whose removal is due",
+                "files and results in the deletion queue, waiting for removal",
             )?,
             registry,
         };
@@ -126,20 +126,20 @@ impl Metrics {
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.running.clone()))?;
         registry.register(Box::new(metrics.jobs.clone()))?;
-        registry.register(Box::new(metrics.removals.clone()))?;
+        registry.register(Box::new(metrics.deletion_queue.clone()))?;
         for limited in Limited::ALL {
-            // There from the start, so that the first refusal shows as an increase.
+            // Exists from the start, so that the first refusal shows as an increase.
             metrics.refused(limited);
         }
         Ok(metrics)
     }
 
-    /// Returns the counter of what is refused of this kind.
+    /// Returns the counter of refusals of this kind.
     pub fn refused(&self, limited: Limited) -> IntCounter {
         self.refused.with_label_values(&[limited.as_str()])
     }
 
-    /// Counts a request as in flight until its response is sent, or dropped.
+    /// Counts a request as in flight until its response is sent or dropped.
     pub fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
@@ -167,7 +167,7 @@ impl Metrics {
         })
     }
 
-    /// A request was answered after this time.
+    /// Records the response to a request and its duration.
     pub fn answered(
         &self,
         route: Option<&MatchedPath>,
@@ -181,8 +181,8 @@ impl Metrics {
         seconds.observe(took.as_secs_f64());
     }
 
-    /// Returns all of them in Prometheus' text format. While the database doesn't answer, the jobs are left out, and the
-    /// deletion queue stays as it was.
+    /// Returns all metrics in Prometheus' text format. While the database doesn't respond, omits the jobs and repeats
+    /// the last size of the deletion queue.
     pub async fn text(&self, state: &AppState) -> anyhow::Result<String> {
         let running = [
             (Limited::Sockets, state.sockets.open()),
@@ -199,7 +199,8 @@ impl Metrics {
                     let jobs = self.jobs.with_label_values(&[status.as_str()]);
                     jobs.set(i64::try_from(workload.jobs.of(Some(status)))?);
                 }
-                self.removals.set(i64::try_from(workload.removals)?);
+                self.deletion_queue
+                    .set(i64::try_from(workload.deletion_queue)?);
             }
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "jobs can't be counted");
@@ -233,7 +234,7 @@ fn status_label(status: StatusCode) -> &'static str {
     }
 }
 
-/// A request in flight, until this is dropped.
+/// Counts a request as in flight until it is dropped.
 pub struct InFlight(IntGauge);
 
 impl Drop for InFlight {
@@ -242,11 +243,11 @@ impl Drop for InFlight {
     }
 }
 
-/// A body whose bytes are counted.
+/// A body that counts its bytes.
 struct Counted {
     body: Body,
     bytes: IntCounter,
-    /// Counts until it is dropped.
+    /// Held until the body is dropped.
     _in_flight: Option<InFlight>,
 }
 

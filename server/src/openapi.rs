@@ -1,5 +1,5 @@
-//! Completes the description of the API with what holds for all of it: how errors look, which there are, which bodies are
-//! required, and a name for each operation that no other has.
+//! Completes the OpenAPI description with everything that applies to all operations: the format and kinds of errors,
+//! which bodies are required, and a unique id for each operation.
 
 use backend::accounts::Auth;
 use serde_json::{Value, json};
@@ -15,34 +15,37 @@ use crate::problem::{Problem, ProblemKind};
 
 const PROBLEM: &str = "application/problem+json";
 
-/// What any request may be answered with, besides what its operation says.
+/// The responses that any request may receive, in addition to those of its operation.
 const ALWAYS: [(&str, &str); 6] = [
-    ("400", "the request is malformed, as without a Host"),
+    (
+        "400",
+        "the request is malformed, for example without a Host header",
+    ),
     (
         "401",
         "with AUTH=password: the request has no valid API token and no session",
     ),
     (
         "403",
-        "a change that comes from a page of another origin, or goes beyond a quota; with AUTH=password: the role or the \
+        "a change from a page of another origin, or one that exceeds a quota; with AUTH=password: the role or the \
          token's scope doesn't allow it",
     ),
     ("421", "the request is for a host that is not served"),
     ("500", "something went wrong on our side"),
     (
         "503",
-        "a service behind this one doesn't answer, or too much is asked for at the same time",
+        "a service that Batchline depends on doesn't respond, or too many requests are in progress",
     ),
 ];
 
-/// What a request that changes something may be answered with.
+/// The responses that a request with a change may receive.
 const ON_CHANGES: [(&str, &str); 1] = [("429", "too many changes came from this address")];
 
-/// What a request with a body may be answered with.
+/// The responses that a request with a body may receive.
 const ON_BODIES: [(&str, &str); 3] = [
-    ("408", "the body stopped coming"),
+    ("408", "the body stopped arriving"),
     ("413", "the body is too large"),
-    ("415", "the body has another media type"),
+    ("415", "the media type of the body isn't supported"),
 ];
 
 const WRONG_VALUE: (&str, &str) = (
@@ -50,9 +53,12 @@ const WRONG_VALUE: (&str, &str) = (
     "a value that can't be accepted, or an unknown name; the errors name it",
 );
 
-const NOT_FOUND: (&str, &str) = ("404", "there is none of this id");
+const NOT_FOUND: (&str, &str) = (
+    "404",
+    "nothing with this id exists, or it belongs to another user",
+);
 
-/// Returns the whole description as it is served.
+/// Returns the complete description as served.
 pub fn complete(mut description: OpenApi, auth: Auth) -> Value {
     describe_security(&mut description, auth);
     describe_problems(&mut description);
@@ -70,11 +76,12 @@ pub fn complete(mut description: OpenApi, auth: Auth) -> Value {
         }
     }
     let mut description = serde_json::to_value(description).expect("it has no keys but texts");
-    // utoipa has no `contains`.
+    // utoipa doesn't support `contains`.
     let header = &mut description["components"]["schemas"]["HeaderKey"];
     header["contains"] = json!({"type": "string", "pattern": "\\S"});
     header["minContains"] = json!(2);
-    // Nor an example beside a reference. Swagger UI begins with it; without one it makes something up.
+    // Nor does it support an example beside a reference. Swagger UI shows the example first and would otherwise invent
+    // one.
     for form in ["UploadForm", "CheckForm"] {
         let fields = &mut description["components"]["schemas"][form]["properties"];
         fields["format"]["example"] = json!({});
@@ -84,20 +91,20 @@ pub fn complete(mut description: OpenApi, auth: Auth) -> Value {
     description
 }
 
-/// By a token or a session. Where nobody has to sign in, by neither too.
+/// Allows a token or a session and, if sign-in is disabled, neither.
 fn describe_security(description: &mut OpenApi, auth: Auth) {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("bl_…")
         .description(Some(
-            "Where people sign in: an API token, created on the page \"Account\". One with the scope \"Read only\" changes \
-             nothing. What belongs to another user is answered by 404.",
+            "If sign-in is required: an API token, created on the page \"Account\". A token with the scope \"Read only\" \
+             can't change anything. The data of other users is answered with 404.",
         ))
         .build();
     let session = ApiKeyValue::with_description(
         "session",
-        "Where people sign in: the cookie that the page /sign-in sets. Its name begins with __Host- on any host but a \
-         loopback one.",
+        "If sign-in is required: the cookie that the page /sign-in sets. Its name begins with __Host- except on \
+         loopback hosts.",
     );
     let components = description.components.get_or_insert_with(Components::new);
     components.add_security_scheme("token", SecurityScheme::Http(token));
@@ -113,7 +120,7 @@ fn describe_security(description: &mut OpenApi, auth: Auth) {
 }
 
 fn complete_operation(operation: &mut Operation, is_change: bool) {
-    // The names of functions repeat themselves; with the tag before them they don't.
+    // Function names repeat. A prefix with the tag makes them unique.
     let tag = operation.tags.iter().flatten().next();
     if let (Some(tag), Some(name)) = (tag, &operation.operation_id) {
         operation.operation_id = Some(format!("{tag}_{name}"));
@@ -125,7 +132,7 @@ fn complete_operation(operation: &mut Operation, is_change: bool) {
                 let RefOr::T(content) = content else {
                     continue;
                 };
-                // `Option<T>` is one of `null` and `T`, where what is meant is that there may be no body.
+                // `Option<T>` becomes one of `null` and `T`, but it means that the body is optional.
                 if let Some(RefOr::T(Schema::OneOf(one_of))) = &content.schema {
                     content.schema = one_of
                         .items
@@ -171,12 +178,12 @@ fn complete_operation(operation: &mut Operation, is_change: bool) {
     }
 }
 
-/// What several operations answer with, under `components`.
+/// Returns a reference to a response that several operations share, under `components`.
 fn general(status: &str) -> RefOr<Response> {
     Ref::new(format!("#/components/responses/{status}")).into()
 }
 
-/// The general responses, each with an example of every kind of problem that has its status.
+/// Adds the shared responses, each with an example of every kind of problem with its status.
 fn describe_problems(description: &mut OpenApi) {
     let components = description.components.get_or_insert_with(Components::new);
     let statuses = ALWAYS
@@ -195,7 +202,7 @@ fn describe_problems(description: &mut OpenApi) {
     }
 }
 
-/// A problem with this status, and an example of each kind that an operation answers with.
+/// Returns a problem with this status, with an example of each kind that an operation may return.
 fn problem(status: &str) -> Content {
     let kinds = ProblemKind::ALL
         .iter()
@@ -215,9 +222,9 @@ fn problem(status: &str) -> Content {
 
 fn what(status: &str) -> &'static str {
     match status {
-        "200" => "what was asked for",
-        "201" => "it is created",
-        "202" => "it has taken effect",
-        _ => "it is done",
+        "200" => "success",
+        "201" => "created",
+        "202" => "the command has taken effect",
+        _ => "done",
     }
 }

@@ -42,7 +42,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .fallback(get(not_found).with_state(state.clone()));
     let at_most = |bytes| from_fn_with_state(BodyLimits::new(&state.limits, bytes), bodies::limit);
     let max_form = state.limits.max_body_bytes;
-    // JSON in a form has up to three characters for one.
+    // JSON in a form may be percent-encoded, with up to three characters for one.
     let max_format = state.limits.max_saved_format_bytes.saturating_mul(3);
     let max_file = state
         .backend
@@ -50,7 +50,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .saturating_add(FORM_OVERHEAD);
     let function = || post(forms::server_function);
     let form = |handler: MethodRouter<AppState>| handler.layer(at_most(max_form));
-    // A form that is answered by a page at its own address, which a link or the choice of a theme may lead back to.
+    // A form with a page of its own as the response. Links and the choice of a theme may lead back to its URL with GET.
     let page = |handler: MethodRouter<AppState>| get(level_up).merge(form(handler));
     let for_everybody = Router::new()
         .route(
@@ -121,7 +121,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     for_viewers
         .merge(for_everybody)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        // Each has a limit of its own above.
+        // Each route above has its own limit.
         .layer(DefaultBodyLimit::disable())
         .fallback_service(
             Router::new()
@@ -131,7 +131,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .layer(middleware::from_fn(say_how_long_files_keep))
 }
 
-/// The query of a page's address, and what was wrong with a form that led there.
+/// The query of a page's URL, and the error of the form that led there.
 struct PageQuery(Query);
 
 impl<S: Sync> FromRequestParts<S> for PageQuery {
@@ -146,7 +146,7 @@ impl<S: Sync> FromRequestParts<S> for PageQuery {
     }
 }
 
-/// Who looks at a page, and the site as they see it.
+/// The viewer of a page, and the site as they see it.
 struct Seen {
     site: Site,
     viewer: Viewer,
@@ -162,7 +162,7 @@ impl FromRequestParts<AppState> for Seen {
     }
 }
 
-/// The state for one request: its site is as the browser that sends it wants it.
+/// The state for one request, with the site as the requesting browser wants it.
 struct Asked(AppState);
 
 impl FromRequestParts<AppState> for Asked {
@@ -184,7 +184,7 @@ async fn home(
     PageQuery(query): PageQuery,
 ) -> Response {
     if let Some(user_id) = viewer.owner() {
-        // There is nobody else to be seen.
+        // Members see only themselves.
         return Redirect::to(&format!("/users/{user_id}")).into_response();
     }
     let Ok(_turn) = turn_to_search(&state, &query).await else {
@@ -194,7 +194,7 @@ async fn home(
     page.into_response()
 }
 
-/// A turn for a page that searches; other pages need none.
+/// Waits for a turn if the page searches. Other pages need none.
 async fn turn_to_search(
     state: &AppState,
     query: &Query,
@@ -244,7 +244,7 @@ async fn formats(Seen { site, .. }: Seen) -> Page {
     pages::formats(&site)
 }
 
-/// The id in a page's address. One that isn't UTF-8 is nobody's.
+/// The id in a page's URL. An id that isn't UTF-8 belongs to nothing.
 type Id = Result<Path<String>, axum::extract::rejection::PathRejection>;
 
 async fn user(
@@ -304,7 +304,7 @@ async fn answer(
     Ok(Redirect::to(&to))
 }
 
-/// Leads from the address that a form posts to, to the page above it.
+/// Redirects from a form's URL to the page above it.
 async fn level_up(uri: Uri) -> Redirect {
     let above = uri.path().rsplit_once('/').map_or("/", |(above, _)| above);
     Redirect::to(above)
@@ -314,7 +314,7 @@ async fn not_found(Asked(state): Asked) -> Page {
     pages::not_found(&state.site)
 }
 
-/// Shows a problem as a page to whoever waits for one: somebody with a browser, and not below `/api`.
+/// Shows a problem as a page to people with a browser, except below `/api`.
 pub async fn show_problem(State(site): State<Site>, request: Request, next: Next) -> Response {
     let is_person = !request.uri().path().starts_with("/api/") && accepts_html(request.headers());
     let site = forms::wanted(&site, request.headers());
@@ -335,18 +335,18 @@ pub async fn show_problem(State(site): State<Site>, request: Request, next: Next
     page
 }
 
-/// Whether the answer is for somebody who looks at pages.
+/// Returns whether the response is for a person with a browser.
 pub fn accepts_html(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// The longest name of a file that file systems take, in bytes.
+/// The maximum length of a file name on common file systems, in bytes.
 const MAX_NAME_BYTES: usize = 255;
-/// The longest path.
+/// The maximum length of a path, in bytes.
 const MAX_PATH_BYTES: usize = 4095;
 
-/// Answers that there is nothing under names that no file system has.
+/// Responds with 404 to names that no file system can contain.
 async fn refuse_odd_names(State(site): State<Site>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_odd = path.len() > MAX_PATH_BYTES / 2
@@ -360,11 +360,11 @@ async fn refuse_odd_names(State(site): State<Site>, request: Request, next: Next
     }
 }
 
-/// What is named after its content is good for ever; any other file is asked for each time.
+/// Lets browsers keep files in a folder named after its content forever. They revalidate any other file each time.
 async fn say_how_long_files_keep(request: Request, next: Next) -> Response {
     let forever = is_named_after_content(request.uri().path());
     let mut response = next.run(request).await;
-    // Pages have no date.
+    // Only files have a modification date.
     if response.headers().contains_key(LAST_MODIFIED) {
         let how_long = match forever {
             true => "public, max-age=31536000, immutable",
@@ -377,13 +377,11 @@ async fn say_how_long_files_keep(request: Request, next: Next) -> Response {
     response
 }
 
-/// Whether cargo-leptos put an MD5 in base64 into the file's name, as in `batchline.KkH0-pvZIzSmmKGqTwNLNw.css`.
+/// Returns whether the file is in a folder named after its content, as in `/pkg/KkH0-pvZIzSmmKGqTwNLNw/batchline.css`.
 fn is_named_after_content(path: &str) -> bool {
-    let Some(name) = path.strip_prefix("/pkg/") else {
-        return false;
-    };
-    let hash = name.split('.').nth(1).unwrap_or_default();
-    name.split('.').count() == 3 && hash.len() == 22
+    let file = path.strip_prefix("/pkg/");
+    file.and_then(|file| file.split_once('/'))
+        .is_some_and(|(hash, _)| hash.len() == 22)
 }
 
 #[cfg(test)]
@@ -391,9 +389,9 @@ mod tests {
     use super::is_named_after_content;
 
     #[test]
-    fn only_files_with_a_hash_are_named_after_their_content() {
+    fn only_files_in_a_folder_with_a_hash_are_named_after_their_content() {
         assert!(is_named_after_content(
-            "/pkg/batchline.KkH0-pvZIzSmmKGqTwNLNw.css"
+            "/pkg/KkH0-pvZIzSmmKGqTwNLNw/batchline.css"
         ));
         assert!(!is_named_after_content("/pkg/batchline.css"));
         assert!(!is_named_after_content("/pkg/batchline_bg.wasm.d.ts"));

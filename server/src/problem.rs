@@ -1,8 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457).
 //!
-//! Handlers return `Result<_, Problem>`; `?` turns a [`backend::Error`] and every rejection of an
-//! extractor into one. What is unexpected is logged here, once, inside the request's span, and is
-//! never shown.
+//! Handlers return `Result<_, Problem>`. The `?` operator converts a [`backend::Error`] and the rejections of all
+//! extractors. Unexpected errors are logged here, once, inside the request's span, and are never shown.
 
 use std::any::Any;
 
@@ -28,7 +27,7 @@ use utoipa::{
 
 macro_rules! problem_kinds {
     ($($kind:ident = $code:literal, $status:ident, $title:literal, $help:literal;)+) => {
-        /// Kind of problem, for programs. The codes are stable.
+        /// A kind of problem, for programs. The codes are stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum ProblemKind {
             $($kind,)+
@@ -37,7 +36,7 @@ macro_rules! problem_kinds {
         impl ProblemKind {
             pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
 
-            /// Returns the last segment of the path of its page.
+            /// Returns the code, which is the last segment of the path of the problem's page.
             pub const fn code(self) -> &'static str {
                 match self {
                     $(Self::$kind => $code,)+
@@ -56,7 +55,7 @@ macro_rules! problem_kinds {
                 }
             }
 
-            /// Returns what it means and what to do, for its page.
+            /// Returns what the problem means and what to do, for its page.
             pub const fn help(self) -> &'static str {
                 match self {
                     $(Self::$kind => $help,)+
@@ -118,7 +117,7 @@ problem_kinds! {
 }
 
 impl ProblemKind {
-    /// Path of the pages, on both addresses.
+    /// The path of the problems' pages, on both addresses.
     pub const PATH: &str = "/problems";
 
     /// Returns the first kind with this status, which is the most general one.
@@ -127,7 +126,8 @@ impl ProblemKind {
         kind.copied().unwrap_or(Self::Internal)
     }
 
-    /// Returns the `type` of RFC 9457: a path, because the server doesn't know by which names and proxies it is reached.
+    /// Returns the `type` of RFC 9457. It is a path, because the server doesn't know the names and proxies through
+    /// which clients reach it.
     pub fn uri(self) -> String {
         format!("{}/{}", Self::PATH, self.code())
     }
@@ -145,7 +145,7 @@ impl PartialSchema for ProblemKind {
             .schema_type(Type::String)
             .format(Some(SchemaFormat::Custom("uri-reference".to_owned())))
             .description(Some(
-                "What went wrong, for programs: the address of a page about it, from the root of this server.",
+                "The kind of problem, for programs: the path of a page about it on this server.",
             ))
             .enum_values(Some(Self::ALL.iter().map(|kind| kind.uri())));
         Schema::from(schema.build()).into()
@@ -154,26 +154,26 @@ impl PartialSchema for ProblemKind {
 
 impl ToSchema for ProblemKind {}
 
-/// What went wrong with a request.
+/// An error response (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: ProblemKind,
-    /// The kind in words.
+    /// The kind of problem in words.
     title: &'static str,
     status: u16,
-    /// A sentence for people.
+    /// What happened and what to do, as a sentence for people.
     detail: String,
-    /// With status 422: the values that can't be accepted.
+    /// The values that can't be accepted. Only with status 422.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<InvalidField>,
-    /// Seconds after which to try again.
+    /// The value of `Retry-After`, in seconds.
     #[serde(skip)]
     retry_after: Option<u32>,
 }
 
-/// The sentence of a problem, for a page that says it: an extension of the response.
+/// A problem's sentence, as a response extension for the page that shows it.
 #[derive(Debug, Clone)]
 pub struct Detail(pub String);
 
@@ -189,7 +189,7 @@ impl Problem {
         }
     }
 
-    /// Says after how many seconds to try again.
+    /// Sets the number of seconds after which to try again.
     pub fn retry_after(self, seconds: u32) -> Self {
         Self {
             retry_after: Some(seconds),
@@ -201,12 +201,12 @@ impl Problem {
         self.kind.status()
     }
 
-    /// The sentence for people.
+    /// Returns the sentence for people.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// Answers with a page that says it.
+    /// Responds with a page that shows the problem.
     pub fn with_page(self, page: impl IntoResponse) -> Response {
         let mut response = page.into_response();
         if let Some(seconds) = self.retry_after {
@@ -225,7 +225,7 @@ impl Problem {
         )
     }
 
-    /// Values that can't be accepted; `errors` is not empty.
+    /// Returns the problem for values that can't be accepted. `errors` must not be empty.
     pub fn invalid(errors: Vec<InvalidField>) -> Self {
         let sentences: Vec<&str> = errors.iter().map(|error| &*error.message).collect();
         Self {
@@ -240,7 +240,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
         let (retry_after, detail) = (self.retry_after, Detail(self.detail.clone()));
-        // `Json` sets a content type of its own, so ours is set on the finished response.
+        // `Json` sets its own content type, so ours is set on the finished response.
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -283,7 +283,7 @@ impl From<InvalidField> for Problem {
     }
 }
 
-/// A rejection's own status and words, except that a body or value of the wrong shape is a 422.
+/// Keeps a rejection's status and text, except that a body or value of the wrong shape becomes a 422.
 macro_rules! from_rejection {
     ($($rejection:ty),+) => {$(
         impl From<$rejection> for Problem {
@@ -312,7 +312,7 @@ impl From<MultipartError> for Problem {
     }
 }
 
-/// A panic in a handler is a defect of ours, and ends one request only.
+/// Converts a panic in a handler, which is a bug of ours, to a response. Only this request fails.
 pub fn panicked(cause: Box<dyn Any + Send>) -> Response {
     let message = cause
         .downcast_ref::<String>()
@@ -332,6 +332,6 @@ pub async fn no_such_route() -> Problem {
 pub async fn method_not_allowed() -> Problem {
     Problem::new(
         ProblemKind::MethodNotAllowed,
-        "This address doesn't answer to that method.",
+        "This address doesn't support that method.",
     )
 }

@@ -1,4 +1,4 @@
-//! Bounds on how often one address changes something, and on how often somebody tries to sign in.
+//! Rate limits on changes per address, and on attempts to sign in.
 
 use std::{
     hash::Hash,
@@ -29,17 +29,17 @@ use crate::{
     serve::Ends,
 };
 
-/// Keys that are remembered before those that have been quiet are forgotten.
+/// The number of keys beyond which idle ones are forgotten.
 const MANY_KEYS: usize = 10_000;
-/// Keys that are remembered at most. Beyond them everybody has to wait.
+/// The maximum number of keys. Beyond it, everybody has to wait.
 const MAX_KEYS: usize = 200_000;
 
-/// How often something may happen for a key. None: as often as one likes.
+/// A rate limit per key. `None` means unlimited.
 struct Rate<K: Hash + Eq + Clone>(Option<Arc<Counts<K>>>);
 
 struct Counts<K: Hash + Eq + Clone> {
     limiter: RateLimiter<K, HashMapStateStore<K>, DefaultClock>,
-    /// When quiet keys were last forgotten.
+    /// When idle keys were last forgotten.
     tidied: Mutex<Instant>,
 }
 
@@ -59,14 +59,14 @@ impl<K: Hash + Eq + Clone> Rate<K> {
         }))
     }
 
-    /// Counts one more, or returns after how many seconds there may be one.
+    /// Counts one more event, or returns the number of seconds until the next one is allowed.
     fn count(&self, key: &K) -> Result<(), u32> {
         let Some(Counts { limiter, tidied }) = self.0.as_deref() else {
             return Ok(());
         };
         if limiter.len() > MANY_KEYS {
             let mut tidied = tidied.lock().unwrap_or_else(PoisonError::into_inner);
-            // It goes over all keys.
+            // This scans all keys.
             if tidied.elapsed() > Duration::from_secs(1) {
                 limiter.retain_recent();
                 *tidied = Instant::now();
@@ -98,8 +98,8 @@ impl ChangeRate {
     }
 }
 
-/// How often somebody may try to sign in: from an address, to an account from an address, and to an account. Who is
-/// guessing passwords from many addresses can keep nobody out who is signed in, or has an API token.
+/// Rate limits on attempts to sign in: per address, per account and address, and per account. Guessing passwords from
+/// many addresses can't lock out anybody who is signed in or has an API token.
 #[derive(Clone)]
 pub struct SignInRate {
     address: Rate<IpAddr>,
@@ -133,7 +133,7 @@ impl SignInRate {
             .map_err(|seconds| self.refuse(seconds))
     }
 
-    /// Counts an attempt, or refuses it. `account` is an email address or anything else that names one.
+    /// Counts an attempt, or refuses it. `account` is an email address or any other text that identifies an account.
     pub fn count(&self, address: IpAddr, account: &str) -> Result<(), Problem> {
         let address = whose(address);
         let account: String = account
@@ -157,7 +157,7 @@ impl SignInRate {
     }
 }
 
-/// The address, or the network of one who has 2⁶⁴ of them.
+/// Returns the address, or the /64 network of an IPv6 address, whose owner has all of its addresses.
 pub fn whose(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -168,7 +168,7 @@ pub fn whose(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Answers 429 to an address that changes too much.
+/// Responds with 429 to an address that makes too many changes.
 pub async fn limit_changes(
     State(rate): State<ChangeRate>,
     request: Request,

@@ -1,5 +1,5 @@
-//! The id of each request, its spans in the log and in a trace, a line for each request that may have changed something,
-//! and what the metrics count of it.
+//! Request ids, spans in the log and in traces, a log line for each request that may have changed something, and the
+//! metrics of requests.
 
 use std::time::Instant;
 
@@ -21,17 +21,17 @@ use crate::{
     state::TraceParents,
 };
 
-/// The id that a response carries is the one under which its errors are logged.
+/// The header with the request's id, under which its errors are logged.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// <https://www.w3.org/TR/trace-context/>
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Characters of what a caller says that are logged.
+/// The maximum number of logged characters of text from a request.
 const MAX_LOGGED_CHARS: usize = 64;
 const MAX_LOGGED_PATH_CHARS: usize = 200;
 
-/// Gives the request an id of ours. The caller's own is logged beside it.
+/// Assigns an id to the request. The caller's own id is logged beside it.
 pub async fn trace(
     State((metrics, parents)): State<(Metrics, TraceParents)>,
     mut request: Request,
@@ -95,8 +95,8 @@ pub async fn trace(
     response
 }
 
-/// Returns the span of a request in its trace: none while traces are off, and none for health checks, static files, and
-/// addresses that aren't there. Its names are those of OpenTelemetry.
+/// Returns the span of a request in its trace. There is none while traces are off, and none for health checks, static
+/// files and unknown addresses. The names are OpenTelemetry's.
 /// <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>
 fn trace_span(method: &Method, path: &str, route: Option<&MatchedPath>) -> Span {
     let route = route

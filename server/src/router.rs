@@ -1,4 +1,4 @@
-//! Every route, and what wraps all of them.
+//! Every route, and the layers around them.
 
 use axum::{
     Router,
@@ -34,7 +34,7 @@ use crate::{
                        `application/problem+json` (RFC 9457). Live progress: a WebSocket at \
                        `/ws/{user_id}` sends the state of the user's active jobs and then every \
                        change, as `JobProgress`, and deletion, as `JobDeleted`. One at `/ws` sends \
-                       `{\"type\":\"jobs_changed\"}` when the jobs of anybody have changed, at \
+                       `{\"type\":\"jobs_changed\"}` when any jobs that the viewer may see have changed, at \
                        most once a second. The text `ping` is answered by `pong`."
     ),
     tags(
@@ -54,7 +54,7 @@ use crate::{
 )]
 struct ApiDescription;
 
-/// The API at the root, for `API_ADDR`.
+/// Returns the API at the root, for `API_ADDR`.
 pub fn api(state: AppState) -> Router {
     let (routes, description) = rest(&state, "/");
     let icon = ServeFile::new(state.site_root.join("favicon.ico"));
@@ -66,7 +66,7 @@ pub fn api(state: AppState) -> Router {
     wrap(guarded(router, &state), state)
 }
 
-/// The pages, and the same API below `/api`, for `WEB_ADDR`.
+/// Returns the pages, and the same API below `/api`, for `WEB_ADDR`.
 pub fn web(state: AppState) -> Router {
     let (routes, description) = rest(&state, "/api");
     let router = pages::router(&state)
@@ -78,7 +78,7 @@ pub fn web(state: AppState) -> Router {
     wrap(router, state)
 }
 
-/// Returns the operations, and their description for clients that reach them below `path`.
+/// Returns the operations, and the description for clients that reach them below `path`.
 fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
     let limits = &state.limits;
     let at_most = |bytes| from_fn_with_state(BodyLimits::new(limits, bytes), bodies::limit);
@@ -131,12 +131,12 @@ fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
     let routes = routes
         .route_layer(from_fn_with_state(state.clone(), auth::require))
         .method_not_allowed_fallback(problem::method_not_allowed)
-        // Each has a limit of its own above.
+        // Each route above has its own limit.
         .layer(DefaultBodyLimit::disable());
     (routes, description)
 }
 
-/// What every request passes before it is routed, from the inside out.
+/// Adds the layers that every request passes before routing, from the inside out.
 fn guarded(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     router
         .layer(CatchPanicLayer::custom(problem::panicked))
@@ -151,7 +151,7 @@ fn guarded(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         ))
 }
 
-/// What every request and every answer gets, from the inside out.
+/// Adds the layers around every request and response, from the inside out.
 fn wrap(router: Router<AppState>, state: AppState) -> Router {
     router
         .layer(CompressionLayer::new())

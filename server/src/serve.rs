@@ -1,4 +1,4 @@
-//! Serves a router over TCP. In place of `axum::serve`, which has no time-outs and no bound on connections.
+//! Serves a router over TCP. Replaces `axum::serve`, which has no timeouts and no limit on connections.
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -14,27 +14,27 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{connection::PatientStream, limits::Limits, state::Stopping};
+use crate::{connection::PatientStream, limits::Limits, state::Shutdown};
 
-/// How long nothing is accepted after the system had no room for a connection.
+/// How long to pause after the system had no resources for a new connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// Between whom a request's connection is.
+/// The addresses of both ends of a request's connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Ends {
     pub local: SocketAddr,
     pub peer: SocketAddr,
 }
 
-/// Serves until `stopping`, and then until every connection has ended its request.
+/// Serves until `shutdown` resolves, and then until every connection has finished its request.
 ///
-/// `connections` has a permit for each connection that there may be.
+/// `connections` holds one permit per allowed connection.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: &Limits,
     connections: Arc<Semaphore>,
-    mut stopping: Stopping,
+    mut shutdown: Shutdown,
 ) {
     let mut protocol = http1::Builder::new();
     protocol
@@ -54,7 +54,7 @@ pub async fn serve(
         };
         let (accepted, permit) = tokio::select! {
             accepted = accepted => accepted,
-            () = stopping.wait() => break,
+            () = shutdown.wait() => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -64,7 +64,7 @@ pub async fn serve(
                 continue;
             }
         };
-        // Gone already, if this fails.
+        // Fails if the client has already disconnected.
         let Ok(ends) = stream.local_addr().map(|local| Ends { local, peer }) else {
             continue;
         };
@@ -73,7 +73,7 @@ pub async fn serve(
             PatientStream::new(stream, limits.write_timeout()),
             ends,
             router.clone(),
-            stopping.clone(),
+            shutdown.clone(),
         );
         let held = held.clone();
         tokio::spawn(async move {
@@ -90,7 +90,7 @@ async fn connection(
     stream: PatientStream<TcpStream>,
     ends: Ends,
     router: Router,
-    mut stopping: Stopping,
+    mut shutdown: Shutdown,
 ) {
     let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ends);
@@ -103,7 +103,7 @@ async fn connection(
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopping.wait() => {
+        () = shutdown.wait() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

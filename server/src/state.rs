@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! State shared by the handlers.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -23,10 +23,10 @@ pub struct AppState {
     pub sign_in: SignInWays,
     pub hub: ProgressHub,
     pub site: Site,
-    /// Directory of the site's files.
+    /// The directory of the site's files.
     pub site_root: PathBuf,
     pub pages: PagesPort,
-    pub stopping: Stopping,
+    pub shutdown: Shutdown,
     pub allowed_hosts: AllowedHosts,
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
@@ -37,7 +37,7 @@ pub struct AppState {
     pub sign_in_rate: SignInRate,
 }
 
-/// How people sign in, where they do.
+/// The ways to sign in.
 #[derive(Clone)]
 pub struct SignInWays {
     pub has_passwords: bool,
@@ -49,24 +49,24 @@ pub struct SignInWays {
 #[derive(Debug, Clone, Copy)]
 pub struct PagesPort(pub u16);
 
-/// What is done with the traces that requests say they are part of.
+/// What is done with the trace that a request says it is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TraceParents {
-    /// Requests continue them.
+    /// The request continues it.
     Trusted,
-    /// Requests begin their own, with a link: a stranger decides neither what is sampled nor which ids there are.
+    /// The request begins its own trace with a link, so that strangers decide neither what is sampled nor which ids exist.
     Linked,
 }
 
-/// Becomes true when the server is about to stop.
+/// Signals the start of the server's shutdown.
 #[derive(Clone)]
-pub struct Stopping(pub watch::Receiver<bool>);
+pub struct Shutdown(pub watch::Receiver<bool>);
 
-impl Stopping {
-    /// Resolves when the server is about to stop.
+impl Shutdown {
+    /// Resolves when the server is about to shut down.
     pub async fn wait(&mut self) {
-        // An error says that the sender is gone, which means the same.
-        let _ = self.0.wait_for(|stopping| *stopping).await;
+        // An error means that the sender is gone, so the server is shutting down, too.
+        let _ = self.0.wait_for(|has_begun| *has_begun).await;
     }
 }
 
@@ -77,7 +77,7 @@ impl AppState {
         config: &ServerConfig,
         auth: Auth,
         sign_in: SignInWays,
-        stopping: Stopping,
+        shutdown: Shutdown,
     ) -> prometheus::Result<Self> {
         let metrics = Metrics::new()?;
         let site = Site::new(&config.site_root);
@@ -100,11 +100,11 @@ impl AppState {
                 true => TraceParents::Trusted,
                 false => TraceParents::Linked,
             },
-            stopping,
+            shutdown,
         })
     }
 
-    /// The page to sign in as everybody sees it.
+    /// Returns the page for signing in, without any errors.
     pub fn sign_in_page(&self) -> pages::SignIn<'_> {
         let provider = self.sign_in.provider.as_deref();
         pages::SignIn {

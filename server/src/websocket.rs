@@ -1,4 +1,4 @@
-//! `/ws/{user_id}`: the progress of a user's jobs, as it happens. `/ws`: that some job has changed.
+//! `/ws/{user_id}` sends the progress of a user's jobs live. `/ws` sends that some job has changed.
 
 use std::{
     collections::HashMap,
@@ -32,10 +32,10 @@ use crate::{
     problem::{Problem, ProblemKind},
     rate::whose,
     serve::Ends,
-    state::{AppState, Stopping},
+    state::{AppState, Shutdown},
 };
 
-/// A peer that is gone without a word is noticed when this can't be sent any more.
+/// A peer that disappeared silently is noticed when this ping can't be sent.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 pub async fn watch_user(
@@ -58,15 +58,15 @@ pub async fn watch_user(
             user_id,
             sent: HashMap::new(),
         };
-        // An error says that the peer is gone: nothing is left to be done for it.
-        let _ = watcher.run(&state.hub, state.stopping).await;
+        // An error means that the peer is gone, so nothing is left to do.
+        let _ = watcher.run(&state.hub, state.shutdown).await;
     }))
 }
 
-/// The time from one message about changed jobs to the next, whatever happens.
+/// The minimum time between two messages about changed jobs.
 const CHANGES_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The message that some job has changed, or is new, or was deleted.
+/// The message that a job has changed, is new, or was deleted.
 const CHANGED: &str = r#"{"type":"jobs_changed"}"#;
 
 pub async fn watch_all(
@@ -79,19 +79,19 @@ pub async fn watch_all(
     let counted = state.sockets.count(viewer.owner(), whose(peer.ip()))?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _counted = counted;
-        // An error says that the peer is gone: nothing is left to be done for it.
+        // An error means that the peer is gone, so nothing is left to do.
         let _ = tell_changes(socket, state, viewer).await;
     }))
 }
 
-/// However many jobs are running, and however fast, who watches all of them reads them at most once a second. Members
-/// watch their own.
+/// Notifies a socket that watches all jobs, so that it reads them at most once a second, however many jobs are running
+/// and however fast. Members watch only their own.
 async fn tell_changes(
     mut socket: WebSocket,
     state: AppState,
     mut viewer: Viewer,
 ) -> Result<(), axum::Error> {
-    let (backend, auth, mut stopping) = (state.backend, state.auth, state.stopping);
+    let (backend, auth, mut shutdown) = (state.backend, state.auth, state.shutdown);
     let mut events = state.hub.subscribe();
     let mut ping = interval(PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,7 +105,7 @@ async fn tell_changes(
                         break;
                     }
                 }
-                // What was missed may be that somebody may see less.
+                // A missed event may mean that the viewer may see less.
                 Ok(Event::Resync) | Err(RecvError::Lagged(_)) => {
                     if !look_again(&backend, auth, &mut viewer).await {
                         break;
@@ -128,19 +128,19 @@ async fn tell_changes(
                 Some(Ok(_)) => {}
             },
             _ = ping.tick() => {
-                // What ends by itself is announced by nobody.
+                // No event announces credentials that expire.
                 if !look_again(&backend, auth, &mut viewer).await {
                     break;
                 }
                 socket.send(Message::Ping(Default::default())).await?;
             }
-            () = stopping.wait() => break,
+            () = shutdown.wait() => break,
         }
     }
     socket.send(Message::Close(None)).await
 }
 
-/// Whether the event is about a job of this user, or of anybody.
+/// Returns whether the event is about a job of this user, or of anybody.
 fn concerns(event: &Event, owner: Option<UserId>) -> bool {
     let of = |user_id| owner.is_none_or(|owner| owner == user_id);
     match event {
@@ -150,14 +150,14 @@ fn concerns(event: &Event, owner: Option<UserId>) -> bool {
     }
 }
 
-/// Whether the viewer has signed in as this user.
+/// Returns whether the viewer has signed in as this user.
 fn is_of(viewer: &Viewer, user_id: UserId) -> bool {
     viewer
         .account()
         .is_some_and(|account| account.user_id == user_id)
 }
 
-/// Brings the viewer up to date. Returns whether they are still signed in.
+/// Updates the viewer. Returns whether they are still signed in.
 async fn look_again(backend: &Backend, auth: Auth, viewer: &mut Viewer) -> bool {
     match auth.again(backend, viewer).await {
         Ok(Some(now)) => {
@@ -166,7 +166,7 @@ async fn look_again(backend: &Backend, auth: Auth, viewer: &mut Viewer) -> bool 
         }
         Ok(None) => false,
         Err(error) => {
-            tracing::warn!(%error, "a socket is closed, because who it is for can't be read");
+            tracing::warn!(%error, "a socket is closed because its viewer can't be read");
             false
         }
     }
@@ -181,7 +181,7 @@ fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
         .max_write_buffer_size(MAX_SOCKET_BUFFER)
 }
 
-/// The open sockets: of each user, from each address, and of all.
+/// Counts the open sockets: per user, per address, and in total.
 #[derive(Clone)]
 pub struct Sockets {
     limits: SocketLimits,
@@ -203,10 +203,10 @@ struct Open {
     from_address: HashMap<IpAddr, usize>,
 }
 
-/// A socket that counts, until this is dropped.
+/// A socket that counts until it is dropped.
 struct Counted {
     sockets: Sockets,
-    /// Whose jobs it watches; `None` for everybody's.
+    /// The user whose jobs it watches. `None` for everybody's.
     user_id: Option<UserId>,
     address: IpAddr,
 }
@@ -224,13 +224,13 @@ impl Sockets {
         }
     }
 
-    /// How many are open.
+    /// Returns the number of open sockets.
     pub fn open(&self) -> usize {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.all
     }
 
-    /// Counts one more, if there may be one.
+    /// Counts one more socket if the limits allow it.
     fn count(&self, user_id: Option<UserId>, address: IpAddr) -> Result<Counted, Problem> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of_user = user_id.and_then(|user_id| open.of_user.get(&user_id).copied());
@@ -271,7 +271,7 @@ impl Drop for Counted {
     }
 }
 
-/// Counts one less, and forgets what has none.
+/// Decrements a count and removes it at zero.
 fn less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
     if let Some(count) = counts.get_mut(&key) {
         *count -= 1;
@@ -287,13 +287,13 @@ struct Watcher {
     auth: Auth,
     viewer: Viewer,
     user_id: UserId,
-    /// The last version sent of each job, and whether more is to come.
+    /// The version last sent for each job, and whether more updates will follow.
     sent: HashMap<JobId, (u64, bool)>,
 }
 
 impl Watcher {
-    async fn run(mut self, hub: &ProgressHub, mut stopping: Stopping) -> Result<(), axum::Error> {
-        // Subscribed before the state is read: what happens in between comes twice rather than never.
+    async fn run(mut self, hub: &ProgressHub, mut shutdown: Shutdown) -> Result<(), axum::Error> {
+        // Subscribes before the state is read, so that events in between arrive twice rather than never.
         let mut events = hub.subscribe();
         self.send_states().await?;
         let mut ping = interval(PING_INTERVAL);
@@ -315,7 +315,7 @@ impl Watcher {
                         }
                     }
                     Ok(Event::Progress(_) | Event::Deleted(_) | Event::AccessChanged(_)) => {}
-                    // What was missed may be that somebody may see less.
+                    // A missed event may mean that the viewer may see less.
                     Ok(Event::Resync) | Err(RecvError::Lagged(_)) => {
                         if !self.may_watch().await {
                             break;
@@ -332,22 +332,22 @@ impl Watcher {
                     Some(Ok(_)) => {}
                 },
                 _ = ping.tick() => {
-                    // What ends by itself is announced by nobody.
+                    // No event announces credentials that expire.
                     if !self.may_watch().await {
                         break;
                     }
                     self.socket.send(Message::Ping(Default::default())).await?;
                 }
-                () = stopping.wait() => break,
+                () = shutdown.wait() => break,
             }
         }
         self.socket.send(Message::Close(None)).await
     }
 
-    /// Whether who opened the socket is still signed in, and may still see the user.
+    /// Returns whether the viewer is still signed in and may still see the user.
     async fn may_watch(&mut self) -> bool {
         let is_signed_in = look_again(&self.backend, self.auth, &mut self.viewer).await;
-        // Where nobody signs in there is nothing to look for.
+        // Without sign-in there is nothing to check.
         is_signed_in
             && (self.viewer.account().is_none()
                 || users::get(&self.backend, &self.viewer, self.user_id)
@@ -355,8 +355,7 @@ impl Watcher {
                     .is_ok())
     }
 
-    /// Sends where the user's active jobs stand, and what became of those that were active when they
-    /// were last sent.
+    /// Sends the states of the user's active jobs, and of those that were active when they were last sent.
     async fn send_states(&mut self) -> Result<(), axum::Error> {
         let unfinished: Vec<JobId> = self
             .sent
@@ -367,7 +366,7 @@ impl Watcher {
         let states = queries::states(&self.backend, &self.viewer, self.user_id, &unfinished)
             .await
             .map_err(|error| {
-                tracing::warn!(%error, "a socket is closed, because the state can't be read");
+                tracing::warn!(%error, "a socket is closed because the state can't be read");
                 axum::Error::new(error)
             })?;
         for state in states {

@@ -1,7 +1,7 @@
-//! The validator beside the `csv` crate, on one core and in memory: `cargo bench -p validator`.
+//! Compares the validator with the `csv` crate, on one core and in memory: `cargo bench -p validator`.
 //!
-//! Both go over the same bytes, in turn. The `csv` crate only iterates over the records; the validator
-//! judges every row and finds repeated ids.
+//! Both process the same bytes in turn. The `csv` crate only iterates over the records, whereas the validator checks
+//! every row and finds repeated ids.
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use std::{fmt::Write, hint::black_box, time::Instant};
@@ -29,7 +29,7 @@ fn file() -> Vec<u8> {
     file.into_bytes()
 }
 
-/// What the worker does: the plan with the ids' hashes, then each chunk.
+/// Does what the worker does: plans the file with the hashes of ids, then validates each chunk.
 struct Chunks(Vec<ChunkRange>);
 
 impl PlanSink for Chunks {

@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A decimal number `mantissa / 10^scale`, exact, with up to 18 digits before the point and up to 10
-/// after it. Zeros after the point stay as they were written, up to ten of them.
+/// An exact decimal number, `mantissa / 10^scale`, with up to 18 digits before the decimal point and up to 10 after it.
+/// Keeps trailing zeros after the point as written, up to ten digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Amount {
     mantissa: i128,
@@ -16,7 +16,7 @@ pub struct Amount {
 impl Amount {
     pub const MAX_SCALE: u8 = 10;
 
-    /// `scale` is at most [`Self::MAX_SCALE`], and |mantissa| below 10^28.
+    /// Requires `scale` to be at most [`Self::MAX_SCALE`] and |mantissa| to be below 10^28.
     pub(crate) const fn new(mantissa: i128, scale: u8) -> Self {
         Self { mantissa, scale }
     }
@@ -25,12 +25,12 @@ impl Amount {
         self.mantissa
     }
 
-    /// Digits after the point.
+    /// Returns the number of digits after the point.
     pub const fn scale(self) -> u8 {
         self.scale
     }
 
-    /// Below 0, or above 50000: worth a person's look.
+    /// Returns whether the amount is below 0 or above 50,000 and so deserves a look by a person.
     #[inline]
     pub const fn is_suspicious(self) -> bool {
         const LIMITS: [i64; POWERS.len()] = {
@@ -42,7 +42,7 @@ impl Amount {
             }
             limits
         };
-        // As a number without a sign, a mantissa below 0 is above all limits.
+        // Cast to unsigned, a negative mantissa exceeds every limit.
         self.mantissa as u128 > LIMITS[self.scale as usize] as u128
     }
 
@@ -50,7 +50,7 @@ impl Amount {
         self.mantissa == 0
     }
 
-    /// The same, below zero.
+    /// Returns the amount as a debit: positive amounts are negated, others are unchanged.
     #[must_use]
     pub(crate) const fn as_debit(self) -> Self {
         match self.mantissa > 0 {
@@ -59,11 +59,11 @@ impl Amount {
         }
     }
 
-    /// The mantissa with [`Self::MAX_SCALE`] digits after the point.
+    /// Returns the mantissa scaled to [`Self::MAX_SCALE`] digits after the point.
     #[inline]
     pub(crate) const fn units(self) -> i128 {
         let power = POWERS[(Self::MAX_SCALE - self.scale) as usize];
-        // The product is below 2^63. In WebAssembly a product of 128 bits is a call.
+        // The product is below 2^63. WebAssembly would need a function call for a 128-bit product.
         let small = self.mantissa as i64;
         if small as i128 == self.mantissa && small.unsigned_abs() < 1 << 29 {
             return (small * power) as i128;
@@ -101,8 +101,8 @@ impl fmt::Display for Amount {
     }
 }
 
-/// Reads what [`Amount`]'s `Display` writes, as the database and the API hand it back. A file's
-/// amounts are read by the rules for rows, not by this.
+/// Parses the output of [`Amount`]'s `Display`, which the database and the API return. Amounts in files are parsed by
+/// the rules for rows instead.
 impl FromStr for Amount {
     type Err = NotAnAmount;
 
@@ -135,7 +135,7 @@ impl fmt::Display for NotAnAmount {
 
 impl std::error::Error for NotAnAmount {}
 
-/// A JSON number with exactly the digits of the decimal; only `serde_json` can write it so.
+/// Serializes to a JSON number with exactly the digits of the decimal. Works only with `serde_json`.
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize_digits(self, serializer)
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_its_digits() {
+    fn amounts_keep_their_digits() {
         for text in [
             "150.00",
             "-50.00",
@@ -200,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn suspicious_below_zero_and_above_50000() {
+    fn amounts_below_zero_and_above_50000_are_suspicious() {
         let suspicious = |text: &str| text.parse::<Amount>().unwrap().is_suspicious();
         assert!(suspicious("-0.01") && suspicious("50000.01") && suspicious("50001"));
         assert!(!suspicious("0") && !suspicious("50000") && !suspicious("50000.00"));
     }
 
     #[test]
-    fn small_and_large_mantissas_are_alike() {
+    fn small_and_large_mantissas_behave_alike() {
         let around = |number: i128| [number - 1, number, number + 1];
         for number in [
             0,

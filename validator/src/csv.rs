@@ -1,4 +1,4 @@
-//! Rows with their verdicts, for downloads.
+//! Writes rows with their verdicts, for downloads.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::{
     trim::trim,
 };
 
-/// The columns that follow the file's own.
+/// Columns that follow the columns of the file.
 const VERDICT_COLUMNS: [&str; 6] = [
     "row_number",
     "line",
@@ -20,10 +20,10 @@ const VERDICT_COLUMNS: [&str; 6] = [
     "error_message",
 ];
 
-/// Columns after these, where what was read isn't what the file says.
+/// Columns that follow [`VERDICT_COLUMNS`] if the values as read differ from those in the file.
 const READ_COLUMNS: [&str; 2] = ["amount_read", "date_read"];
 
-/// How many of the columns are the file's own, if the rest of them are those that a download adds.
+/// Returns how many columns belong to the file itself. `None` unless all others are columns that a download adds.
 pub(crate) fn own_columns(names: &[String]) -> Option<usize> {
     let is = |names: &[String], expect: &[&str]| {
         names.len() == expect.len() && names.iter().zip(expect).all(|(name, it)| trim(name) == *it)
@@ -33,7 +33,7 @@ pub(crate) fn own_columns(names: &[String]) -> Option<usize> {
         is(&names[at..], columns).then_some(at)
     };
     let end = without(names, &READ_COLUMNS).unwrap_or(names.len());
-    // Earlier versions didn't add the line.
+    // Earlier versions had no `line` column.
     let without_line: Vec<&str> = (VERDICT_COLUMNS.into_iter())
         .filter(|column| *column != "line")
         .collect();
@@ -48,15 +48,15 @@ pub enum Cell<'a> {
     Empty,
     Number(u64),
     Bool(bool),
-    /// What Batchline says.
+    /// Text written by Batchline.
     Text(&'a str),
-    /// What the file says: it must not become a formula in a spreadsheet.
+    /// Text from the file, which must not become a formula in a spreadsheet.
     Foreign(Cow<'a, str>),
     Amount(Amount),
     Date(NaiveDate),
 }
 
-/// A way to write `results.csv`.
+/// A format of `results.csv`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CsvForm {
     delimiter: u8,
@@ -65,14 +65,15 @@ pub struct CsvForm {
 }
 
 impl CsvForm {
-    /// RFC 4180 and UTF-8: commas, plain numbers, no BOM.
+    /// RFC 4180 in UTF-8, with commas, plain numbers and no BOM.
     pub const PLAIN: Self = Self {
         delimiter: b',',
         decimal: Decimal::Point,
         is_for_spreadsheet: false,
     };
 
-    /// As a spreadsheet reads it where the file comes from: with a BOM, and the file's own delimiter and decimal sign.
+    /// Returns the format that a spreadsheet expects in the file's country: a BOM, and the file's own delimiter and
+    /// decimal sign.
     pub fn of_spreadsheet(layout: &Layout) -> Self {
         Self {
             delimiter: layout.delimiter(),
@@ -98,7 +99,7 @@ impl CsvForm {
     }
 }
 
-/// The names of a download's columns; `with_read` says whether they include those of what was read.
+/// Passes the column names of a download to `on_cell`. `with_read` adds the columns for the values as read.
 pub fn header_cells(layout: &Layout, with_read: bool, mut on_cell: impl FnMut(Cell<'_>)) {
     for name in layout.own_names() {
         on_cell(Cell::Foreign(without_apostrophe(layout, name)));
@@ -109,7 +110,7 @@ pub fn header_cells(layout: &Layout, with_read: bool, mut on_cell: impl FnMut(Ce
     }
 }
 
-/// The original fields, the verdict, what was read, and the fields that the header has no column for.
+/// Passes the original fields, the verdict, the values as read and any fields beyond the header to the callback.
 pub(crate) fn row_cells(
     layout: &Layout,
     row: &Row<'_>,
@@ -148,7 +149,7 @@ fn without_apostrophe<'a>(layout: &Layout, field: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// A line with CRLF.
+/// A line that ends with CRLF.
 struct Line<'a> {
     form: CsvForm,
     out: &'a mut Vec<u8>,
@@ -202,17 +203,17 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Where a spreadsheet can begin a new cell: which of these separates cells depends on its country. Quotes don't keep
-/// it from doing so if they aren't where it expects them.
+/// Characters after which a spreadsheet can start a new cell. Which ones do depends on its locale. Quotes don't prevent
+/// it unless they are where the spreadsheet expects them.
 const SEPARATORS: [char; 5] = [',', ';', '\t', '\r', '\n'];
 
-/// Whether a spreadsheet would run the cell. Plain numbers are no formulas, and neither are amounts with the decimal sign
-/// `amounts`, if there is one.
+/// Returns whether a spreadsheet would evaluate the cell. Plain numbers aren't formulas. Neither are amounts with the
+/// decimal sign `amounts`, if given.
 fn is_formula(cell: &str, amounts: Option<Decimal>) -> bool {
     if cell.starts_with(['\t', '\r']) {
         return true;
     }
-    // What nobody sees before a formula doesn't make it one less.
+    // Invisible characters before a formula don't disarm it.
     let seen = cell.trim_start_matches(|c| {
         matches!(
             c,
@@ -230,9 +231,9 @@ fn is_formula(cell: &str, amounts: Option<Decimal>) -> bool {
     }
 }
 
-/// The places where a spreadsheet may begin a cell, each with what would be in it. The whole text is the first.
+/// Yields each position where a spreadsheet may start a cell, with the cell's text. The first is the whole text.
 fn cells(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    // Few texts have others.
+    // Few texts contain a separator.
     let has_others = text.bytes().any(|byte| SEPARATORS.contains(&byte.into()));
     let others = has_others.then(|| {
         text.match_indices(SEPARATORS).map(|(at, separator)| {
@@ -244,8 +245,8 @@ fn cells(text: &str) -> impl Iterator<Item = (usize, &str)> {
     std::iter::once((0, text)).chain(others.into_iter().flatten())
 }
 
-/// Puts a `'` wherever a spreadsheet would begin to run a formula. Amounts with the decimal sign `amounts`, if there is
-/// one, are none.
+/// Inserts a `'` wherever a spreadsheet would start to evaluate a formula. Amounts with the decimal sign `amounts`, if
+/// given, aren't formulas.
 pub fn with_apostrophes(text: &str, amounts: Option<Decimal>) -> Cow<'_, str> {
     let mut safe = String::new();
     let mut done = 0;
@@ -261,7 +262,7 @@ pub fn with_apostrophes(text: &str, amounts: Option<Decimal>) -> Cow<'_, str> {
     safe.into()
 }
 
-/// The same text without what [`with_apostrophes`] has put into it.
+/// Removes the apostrophes that [`with_apostrophes`] inserted.
 pub(crate) fn text_without_apostrophes(text: &str) -> Cow<'_, str> {
     let is_added = |cell: &str| {
         cell.strip_prefix('\'')

@@ -1,4 +1,4 @@
-//! Reads a date by the rules for rows.
+//! Parses dates by the rules for rows.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -13,28 +13,28 @@ pub enum DateOrder {
     Mdy,
 }
 
-/// What one value says about the order of the dates of its file.
+/// What one value proves about the order of the dates in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OrderEvidence {
-    /// The value is not of an ordered form with `/` or `-`.
+    /// The value isn't a date in numbers with `/` or `-` and the year last.
     None,
     Dmy,
     Mdy,
-    /// The value is of an ordered form, and proves nothing.
+    /// The value is such a date and proves nothing.
     Ambiguous,
 }
 
 /// Why a value isn't a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DateError {
-    /// Not of a form that the rules know.
+    /// The value matches no known form.
     NotADate,
-    /// Of a right form, but there is no such day or time.
+    /// The form is right, but the day or the time doesn't exist.
     OutOfRange,
 }
 
-/// Parses a trimmed value: a day, alone or with a time, which may have an offset. The date is the one written, not
-/// converted. Dates with `/` or `-` whose year comes last need an order other than `ymd`.
+/// Parses a trimmed value: a day, optionally followed by a time, which may have an offset. Returns the day as written,
+/// without converting it to another time zone. Dates with `/` or `-` and the year last need an order other than `ymd`.
 #[inline]
 pub(crate) fn parse_date(value: &[u8], order: Option<DateOrder>) -> Result<Day, DateError> {
     let usual = value.as_array().and_then(Date::parse_usual);
@@ -55,7 +55,7 @@ fn parse_other(value: &[u8], order: Option<DateOrder>) -> Result<Day, DateError>
     }
 }
 
-/// Parses a trimmed value by version 1 of the rules: year, month and day in this order, as numbers.
+/// Parses a trimmed value by version 1 of the rules: numeric year, month and day, in this order.
 #[inline]
 pub(crate) fn parse_date_v1(value: &[u8]) -> Result<Day, DateError> {
     let usual = value.as_array().and_then(Date::parse_usual);
@@ -102,8 +102,8 @@ fn parse_any(value: &[u8], order: Option<DateOrder>) -> Result<Day, DateError> {
         .ok_or(DateError::OutOfRange)
 }
 
-/// Returns what a trimmed value says about the order of the dates of its file. A date or time out of range counts like
-/// any other.
+/// Returns what a trimmed value proves about the order of the dates in its file. Dates and times that are out of range
+/// count, too.
 #[inline]
 pub(crate) fn order_evidence(value: &[u8]) -> OrderEvidence {
     match value {
@@ -128,16 +128,16 @@ fn ordered_evidence(value: &[u8]) -> OrderEvidence {
     }
 }
 
-/// A day of the calendar. Later days are greater.
+/// A calendar day. Later days compare greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Day(Date);
 
 impl Day {
-    /// Before all others, and after them.
+    /// Less and greater than every other day.
     pub(crate) const FIRST: Self = Self(Date(0));
     pub(crate) const LAST: Self = Self(Date(u32::MAX));
 
-    /// The century, the year in it and the month, in one number.
+    /// Returns the century, the year of the century and the month as one number.
     #[inline]
     pub(crate) fn month(self) -> u32 {
         self.0.0 >> 8
@@ -150,13 +150,13 @@ impl Day {
     }
 }
 
-/// A date of a right form, whether it exists or not: the bytes of the number are the century, the year in it, the month
-/// and the day, from the highest to the lowest.
+/// A date in a valid form, which need not exist. The bytes of the number are, from the highest to the lowest, the
+/// century, the year of the century, the month and the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Date(u32);
 
 impl Date {
-    /// Parses a date of any form, and what follows it.
+    /// Parses a date in any form. Returns it with the rest of the value.
     #[inline(never)]
     fn parse(value: &[u8], order: Option<DateOrder>) -> Option<(Self, &[u8])> {
         Self::parse_ymd(value)
@@ -167,7 +167,7 @@ impl Date {
             .or_else(|| Self::parse_named(value))
     }
 
-    /// Parses `YYYY-MM-DD`, `YYYY/MM/DD`, `YYYY.MM.DD` or `YYYYMMDD`, and what follows it.
+    /// Parses `YYYY-MM-DD`, `YYYY/MM/DD`, `YYYY.MM.DD` or `YYYYMMDD`. Returns the date with the rest of the value.
     #[inline(never)]
     fn parse_ymd(value: &[u8]) -> Option<(Self, &[u8])> {
         let (century, rest) = two_digits(value)?;
@@ -185,7 +185,8 @@ impl Date {
         Some((Self::new([century, year], month, day), rest))
     }
 
-    /// Parses `15 Jan 2024`, `15-Jan-2024`, `Jan 15, 2024` or `Jan 15 2024`, and what follows it.
+    /// Parses `15 Jan 2024`, `15-Jan-2024`, `Jan 15, 2024` or `Jan 15 2024`. Returns the date with the rest of the
+    /// value.
     fn parse_named(value: &[u8]) -> Option<(Self, &[u8])> {
         let (month, day, rest) = if let Some((month, rest)) = month_name(value) {
             let (day, rest) = one_or_two_digits(rest.strip_prefix(b" ")?)?;
@@ -209,26 +210,26 @@ impl Date {
         Self(u32::from_be_bytes([century, year, month, day]))
     }
 
-    /// Parses `DD.MM.YYYY`, `DD/MM/YYYY`, `MM/DD/YYYY` or the same with dashes. Every other form is `None`.
+    /// Parses `DD.MM.YYYY`, `DD/MM/YYYY`, `MM/DD/YYYY` or the same with dashes. Returns `None` for every other form.
     #[inline]
     fn parse_ordered(value: &[u8; 10], order: Option<DateOrder>) -> Option<Self> {
         Ordered::parse_usual(value)?.date(order)
     }
 
-    /// `YYYY-MM-DD`, eight bytes at a time. Every other form is `None`.
+    /// Parses `YYYY-MM-DD`, eight bytes at a time. Returns `None` for every other form.
     #[inline]
     fn parse_usual(value: &[u8; 10]) -> Option<Self> {
         let [year_and_month @ .., d0, d1] = *value;
-        // The digits as numbers, and zero in place of the dashes.
+        // The value of each digit, and zero for each dash.
         let year_and_month = u64::from_le_bytes(year_and_month) ^ u64::from_le_bytes(*b"0000-00-");
         let day = u64::from(u16::from_le_bytes([d0, d1]) ^ u16::from_le_bytes(*b"00"));
-        // The top bit of a byte is set if a digit is above 9, or a dash is none.
+        // The top bit of a byte is set if a digit exceeds 9 or if a dash is another byte.
         let excess = u64::from_le_bytes([0x76, 0x76, 0x76, 0x76, 0x7F, 0x76, 0x76, 0x7F]);
         let wrong = year_and_month.wrapping_add(excess) | year_and_month | (day + excess) | day;
         if wrong & TOP_BITS != 0 {
             return None;
         }
-        // Each byte becomes the number of two digits that starts there: at most 99.
+        // Each byte becomes the two-digit number that starts there, at most 99.
         let pairs = |digits: u64| 10 * digits + (digits >> 8);
         let (year_and_month, day) = (pairs(year_and_month), pairs(day));
         let date = year_and_month << 24 & 0xFF00_0000
@@ -238,7 +239,7 @@ impl Date {
         Some(Self(date as u32))
     }
 
-    /// `None` if it does not exist.
+    /// Returns `None` if the day doesn't exist.
     #[inline]
     fn day(self) -> Option<Day> {
         let [_, _, month, day] = self.0.to_be_bytes();
@@ -262,16 +263,16 @@ impl Date {
     }
 }
 
-/// Two numbers and a year, whose order is not in the value: `03/04/2024`.
+/// Two numbers and a year in a value that doesn't show their order, such as `03/04/2024`.
 struct Ordered {
     separator: u8,
     numbers: [u8; 2],
-    /// The century, and the year in it.
+    /// The century and the year of the century.
     year: [u8; 2],
 }
 
 impl Ordered {
-    /// Parses two numbers of one or two digits and a year of four or two, and what follows them.
+    /// Parses two numbers of one or two digits and a year of two or four. Returns them with the rest of the value.
     #[inline(never)]
     fn parse(value: &[u8]) -> Option<(Self, &[u8])> {
         let (first, rest) = one_or_two_digits(value)?;
@@ -294,7 +295,7 @@ impl Ordered {
         Some((ordered, rest))
     }
 
-    /// Parses numbers of two digits and a year of four, eight bytes at a time. Every other form is `None`.
+    /// Parses two-digit numbers and a four-digit year, eight bytes at a time. Returns `None` for every other form.
     #[inline]
     fn parse_usual(value: &[u8; 10]) -> Option<Self> {
         let separator = value[2];
@@ -302,18 +303,18 @@ impl Ordered {
             return None;
         }
         let [start @ .., d0, d1] = *value;
-        // The digits as numbers, and zero in place of the separators.
+        // The value of each digit, and zero for each separator.
         let separators = u64::from(separator) * (1 << 16 | 1 << 40);
         let start =
             u64::from_le_bytes(start) ^ (u64::from_le_bytes(*b"00\x0000\x0000") | separators);
         let end = u64::from(u16::from_le_bytes([d0, d1]) ^ u16::from_le_bytes(*b"00"));
-        // The top bit of a byte is set if a digit is above 9, or a separator is another byte.
+        // The top bit of a byte is set if a digit exceeds 9 or if a separator is another byte.
         let excess = u64::from_le_bytes([0x76, 0x76, 0x7F, 0x76, 0x76, 0x7F, 0x76, 0x76]);
         let wrong = start.wrapping_add(excess) | start | (end + (excess & 0xFFFF)) | end;
         if wrong & TOP_BITS != 0 {
             return None;
         }
-        // Each byte becomes the number of two digits that starts there: at most 99.
+        // Each byte becomes the two-digit number that starts there, at most 99.
         let pairs = |digits: u64| (10 * digits + (digits >> 8)).to_le_bytes();
         let [first, _, _, second, _, _, century, _] = pairs(start);
         let [year, ..] = pairs(end);
@@ -324,7 +325,7 @@ impl Ordered {
         })
     }
 
-    /// Returns `None` if the order is unknown, or if it is `ymd`, which a year at the end contradicts.
+    /// Returns `None` if the order is unknown or `ymd`, which contradicts a year at the end.
     #[inline]
     fn date(&self, order: Option<DateOrder>) -> Option<Date> {
         let [first, second] = self.numbers;
@@ -338,7 +339,7 @@ impl Ordered {
 
 const TOP_BITS: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// Returns whether there is such a time, or nothing, after a date; `None` if the form is wrong.
+/// Returns whether the time after a date exists, `true` without a time, or `None` if its form is wrong.
 fn parse_time_after_date(rest: &[u8]) -> Option<bool> {
     match rest {
         [] => Some(true),
@@ -349,9 +350,9 @@ fn parse_time_after_date(rest: &[u8]) -> Option<bool> {
     }
 }
 
-/// Returns whether there is such a time; `None` if the form is wrong. The form is an hour of one or two digits and the
-/// rest as in version 1, then `AM` or `PM`, with or without a space before it, then an offset, then ` UTC` or ` GMT`, each
-/// of them optional.
+/// Returns whether the time exists, or `None` if its form is wrong. The form is an hour of one or two digits and the
+/// rest as in version 1, followed by three optional parts: `AM` or `PM`, which a space may precede, an offset, and
+/// ` UTC` or ` GMT`.
 #[inline(never)]
 fn parse_time(time: &[u8]) -> Option<bool> {
     let (hour, rest) = one_or_two_digits(time)?;
@@ -375,7 +376,7 @@ fn parse_time(time: &[u8]) -> Option<bool> {
     matches!(rest, b"" | b" UTC" | b" GMT").then_some(exists)
 }
 
-/// Returns whether there is such a time by version 1 of the rules; `None` if the form is wrong.
+/// Returns whether the time exists by version 1 of the rules, or `None` if its form is wrong.
 #[inline(never)]
 fn parse_time_v1(time: &[u8]) -> Option<bool> {
     let (hour, minute, rest) = hour_and_minute(time)?;
@@ -392,7 +393,8 @@ fn parse_time_v1(time: &[u8]) -> Option<bool> {
     }
 }
 
-/// Parses `:SS`, `:SS.` with a fraction, or nothing, and what follows. `None` if the form is wrong.
+/// Parses `:SS`, `:SS.` with a fraction, or nothing. Returns whether the seconds exist and the rest of the value, or
+/// `None` if the form is wrong.
 fn parse_seconds(value: &[u8]) -> Option<(bool, &[u8])> {
     let [b':', rest @ ..] = value else {
         return Some((true, value));
@@ -410,7 +412,7 @@ fn is_offset(hours: u8, minutes: u8) -> bool {
     minutes <= 59 && (hours, minutes) <= (14, 0)
 }
 
-/// Parses the name of a month, in three letters or whole, and what follows it.
+/// Parses the name of a month, in full or in three letters. Returns the month with the rest of the value.
 fn month_name(value: &[u8]) -> Option<(u8, &[u8])> {
     const NAMES: [&str; 12] = [
         "january",
@@ -438,7 +440,7 @@ fn month_name(value: &[u8]) -> Option<(u8, &[u8])> {
     })
 }
 
-/// `HH:MM`, and what follows it.
+/// Parses `HH:MM`. Returns both numbers with the rest of the value.
 fn hour_and_minute(value: &[u8]) -> Option<(u8, u8, &[u8])> {
     let (hour, rest) = two_digits(value)?;
     let (minute, rest) = two_digits(rest.strip_prefix(b":")?)?;

@@ -1,13 +1,13 @@
-//! Ids that were seen before.
+//! Detects repeated ids.
 
 use std::{hint, mem};
 
 use siphasher::sip128::SipHasher13;
 
-/// Hashes ids to 128 bits by SipHash-1-3, keyed: who doesn't know the key can't make ids that
-/// collide, and by chance a billion of them collide less often than once in 10^20 files. No attack on SipHash-1-3 is
-/// known that gets by without the key, and the key of a file is random and never shown; hash tables in Rust and Python
-/// rely on the same variant.
+/// Hashes ids to 128 bits with SipHash-1-3 and a secret key. Without the key nobody can construct ids that collide, and
+/// by chance a billion ids collide in fewer than one of 10^20 files. No attack on SipHash-1-3 is known that works
+/// without the key. Each file has its own random key, which is never shown. The hash tables of Rust and Python rely on
+/// the same variant.
 #[derive(Clone)]
 pub struct IdHasher(SipHasher13);
 
@@ -16,13 +16,13 @@ impl IdHasher {
         Self(SipHasher13::new_with_key(&key))
     }
 
-    /// The hash of a trimmed id.
+    /// Returns the hash of a trimmed id.
     pub fn hash(&self, id: &[u8]) -> u128 {
         self.0.hash(id).into()
     }
 }
 
-/// The ids of a file that were seen so far, as their hashes.
+/// The hashes of the ids seen so far in a file.
 pub struct SeenIds {
     hasher: IdHasher,
     hashes: SeenHashes,
@@ -36,29 +36,30 @@ impl SeenIds {
         }
     }
 
-    /// Remembers a trimmed id. `false` if it was seen before.
+    /// Adds a trimmed id. Returns `false` if it was seen before.
     pub fn insert(&mut self, id: &[u8]) -> bool {
         self.insert_hash(self.hash(id))
     }
 
-    /// Makes room for `times` as many ids as were seen so far.
+    /// Reserves memory for `times` as many ids as were seen so far.
     pub(crate) fn make_room(&mut self, times: f64) {
         self.hashes.make_room(times);
     }
 
-    /// The hash of a trimmed id.
+    /// Returns the hash of a trimmed id.
     #[inline]
     pub(crate) fn hash(&self, id: &[u8]) -> u128 {
         self.hasher.hash(id)
     }
 
-    /// Remembers an id by its hash. `false` if it was seen before.
+    /// Adds an id by its hash. Returns `false` if it was seen before.
     #[inline]
     pub(crate) fn insert_hash(&mut self, hash: u128) -> bool {
         self.hashes.insert(hash)
     }
 
-    /// Has the processor fetch what it takes to remember these, all at once: memory is what remembering waits for.
+    /// Makes the processor load the slots of these hashes into its cache together, because insertion is bound by memory
+    /// latency.
     #[inline]
     pub(crate) fn fetch<'a>(&self, hashes: impl Iterator<Item = &'a u128>) {
         let SeenHashes { slots, .. } = &self.hashes;
@@ -67,24 +68,24 @@ impl SeenIds {
     }
 }
 
-/// Hashes by [`IdHasher`] that were seen so far: about 21 to 43 bytes for each.
+/// The [`IdHasher`] hashes seen so far, at about 21 to 43 bytes each.
 ///
-/// A table with linear probing, from which nothing is ever removed. A hash goes to the slot that its highest bits are
-/// the number of, or to the next free one, so nearly every look-up costs one cache miss. It is also why the table grows
-/// from one end to the other, without jumping around in memory.
+/// A hash table with linear probing and no removal. The highest bits of a hash select its slot; if that is taken, the
+/// hash goes to the next free one. So nearly every look-up costs one cache miss, and growing the table walks through
+/// memory from one end to the other.
 pub struct SeenHashes {
-    /// A power of two of them. 0 is a free one.
+    /// The number of slots is a power of two. 0 marks a free slot.
     slots: Vec<u128>,
-    /// Slots that aren't free.
+    /// The number of slots in use.
     taken: usize,
-    /// Whether the hash that is 0 was seen.
+    /// Whether the hash 0 was seen.
     has_zero: bool,
 }
 
 impl SeenHashes {
     const MIN_SLOTS: usize = 16;
 
-    /// Takes `capacity` hashes before it grows.
+    /// Reserves room for `capacity` hashes.
     pub fn with_capacity(capacity: usize) -> Self {
         Self::with_slots(Self::slots_for(capacity))
     }
@@ -109,7 +110,7 @@ impl SeenHashes {
         }
     }
 
-    /// Remembers a hash. `false` if it was seen before.
+    /// Adds a hash. Returns `false` if it was seen before.
     #[inline]
     pub fn insert(&mut self, hash: u128) -> bool {
         if hash == 0 {
@@ -132,7 +133,7 @@ impl SeenHashes {
 
     #[inline]
     fn home(&self, hash: u128) -> usize {
-        // Half of a good hash is a good hash. There are at least 16 slots.
+        // Any half of a good hash is a good hash. There are at least 16 slots.
         let high = (hash >> 64) as u64;
         (high >> (64 - self.slots.len().trailing_zeros())) as usize
     }
@@ -160,8 +161,8 @@ impl SeenHashes {
 mod tests {
     use super::*;
 
-    /// SipHash as its paper defines it (Aumasson and Bernstein, 2012), with the 128 bits of the reference implementation:
-    /// `c` rounds for each word, `d` rounds for each half of the hash.
+    /// SipHash as its paper defines it (Aumasson and Bernstein, 2012), with the 128-bit output of the reference
+    /// implementation. Runs `c` rounds for each word and `d` rounds for each half of the hash.
     fn sip_hash(c: usize, d: usize, key: [u8; 16], message: &[u8]) -> u128 {
         fn rounds(v: &mut [u64; 4], count: usize) {
             for _ in 0..count {
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn with_room_nothing_is_lost_and_memory_does_not_grow() {
+    fn reserved_memory_does_not_grow_and_loses_nothing() {
         let mut hashes = SeenHashes::with_capacity(0);
         let hash = |number: u64| IdHasher::new([1; 16]).hash(&number.to_le_bytes());
         for number in 0..1000 {
@@ -221,10 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn hashes_as_defined() {
+    fn hashes_match_the_definition() {
         let key: [u8; 16] = std::array::from_fn(|at| at as u8);
         let message: [u8; 63] = std::array::from_fn(|at| at as u8);
-        // First and last lines of vectors_sip128 in <https://github.com/veorq/SipHash>, vectors.h: of SipHash-2-4.
+        // The first and last lines of `vectors_sip128` in vectors.h of <https://github.com/veorq/SipHash>, for
+        // SipHash-2-4.
         assert_eq!(
             sip_hash(2, 4, key, b"").to_le_bytes(),
             [
@@ -248,7 +250,7 @@ mod tests {
 
     #[test]
     fn remembers_every_hash_wherever_it_goes() {
-        // Many share a slot, and those of the last one go on at the first.
+        // Many share a slot, and those in the last slot wrap around to the first.
         let hashes = || {
             let high = [0, 1, 2, u64::MAX >> 1, u64::MAX - 1, u64::MAX];
             high.into_iter()

@@ -1,25 +1,25 @@
-//! The first rows with each kind of error.
+//! Collects the first rows with each kind of error.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Candidate, ErrorCode, Problems};
 
-/// Rows that are kept of each kind.
+/// How many rows are kept for each kind.
 const EXAMPLES: usize = 3;
 
-/// A row with an error.
+/// A row that has an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Example {
     pub code: ErrorCode,
     pub row_number: u64,
-    /// Number of the line on which the row begins, counted from 1.
+    /// The number of the line on which the row starts, counted from 1.
     pub line: Option<u64>,
-    /// A sentence for people.
+    /// A sentence for the user.
     pub message: String,
 }
 
-/// Gathers the first rows with each kind of error.
+/// The first rows with each kind of error.
 #[derive(Debug, Default)]
 pub struct Examples([Vec<Example>; ErrorCode::ALL.len()]);
 
@@ -43,7 +43,7 @@ impl Examples {
         }
     }
 
-    /// Each kind with the number of its rows and the first of them, the most frequent kind first.
+    /// Returns each kind with its number of rows and its first rows, the most frequent kind first.
     pub fn ranked(
         mut self,
         problems: &Problems,

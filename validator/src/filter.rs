@@ -1,4 +1,4 @@
-//! Which rows a reader asks for.
+//! Selects rows by verdict or by error.
 
 use std::{fmt, str::FromStr};
 
@@ -6,19 +6,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{ErrorCode, Verdict};
 
-/// Rows by verdict, or by one kind of error. As text: `all`, `valid`, `invalid`, `suspicious`, `ignored`, or an error
-/// code.
+/// Selects rows by verdict or by one kind of error. Its text is `all`, `valid`, `invalid`, `suspicious`, `ignored`, or
+/// an error code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum RowFilter {
-    /// All but the ignored ones.
+    /// All rows except ignored ones.
     #[default]
     All,
     Valid,
     Invalid,
     Suspicious,
-    /// Records that are no transactions.
+    /// Records that are not transactions.
     Ignored,
-    /// Invalid rows with this error, maybe among others.
+    /// Invalid rows with this error, possibly among others.
     Problem(ErrorCode),
 }
 
@@ -49,7 +49,7 @@ impl RowFilter {
         }
     }
 
-    /// Whether rows with this verdict are under the filter.
+    /// Returns whether the filter selects rows with this verdict.
     pub fn matches(self, verdict: Verdict) -> bool {
         match self {
             Self::All => !verdict.is_ignored(),
@@ -71,7 +71,7 @@ impl fmt::Display for RowFilter {
 impl FromStr for RowFilter {
     type Err = UnknownFilter;
 
-    /// The empty string is `all`.
+    /// The empty string means `all`.
     fn from_str(filter: &str) -> Result<Self, Self::Err> {
         if filter.is_empty() {
             return Ok(Self::All);
@@ -118,7 +118,7 @@ impl utoipa::PartialSchema for RowFilter {
 #[cfg(feature = "openapi")]
 impl utoipa::ToSchema for RowFilter {}
 
-/// Not the text of a [`RowFilter`].
+/// The text isn't that of a [`RowFilter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownFilter;
 

@@ -1,10 +1,10 @@
-//! Reads an amount by the rules for rows.
+//! Parses amounts by the rules for rows.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Amount;
 
-/// The decimal sign of the amounts of a file.
+/// The decimal sign of the amounts in a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Decimal {
@@ -31,26 +31,26 @@ impl Decimal {
     }
 }
 
-/// What one value says about the decimal sign of its file.
+/// What one value proves about the decimal sign of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DecimalEvidence {
-    /// The value has neither sign, or isn't a number.
+    /// The value contains neither sign, or isn't a number.
     None,
     Point,
     Comma,
-    /// The value has a sign that may be the decimal sign or separate groups, such as `1.234`.
+    /// The value contains a sign that may be a decimal sign or a thousands separator, as in `1.234`.
     Undecided,
 }
 
 /// Why a value isn't an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NumberError {
-    /// Of no form that the rules know.
+    /// The value matches no known form.
     NotANumber,
     OutOfRange(Limit),
 }
 
-/// What an amount may have no more of.
+/// The limit that an amount exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     WholeDigits,
@@ -58,8 +58,8 @@ pub(crate) enum Limit {
     Exponent,
 }
 
-/// A number of the form `[+-]? ( digits [ "." digits? ] | "." digits ) ( [eE] [+-]? digits )?`, where the point stands
-/// for the decimal sign.
+/// A number of the form `[+-]? ( digits [ "." digits? ] | "." digits ) ( [eE] [+-]? digits )?`, with the decimal sign
+/// as the point.
 struct Number<'a> {
     is_negative: bool,
     whole: &'a [u8],
@@ -108,7 +108,7 @@ impl<'a> Number<'a> {
         })
     }
 
-    /// Parses digits in groups of three: `1,234.50`. `whole` gets the digits before the decimal sign.
+    /// Parses digits in groups of three, as in `1,234.50`. Stores the digits before the decimal sign in `whole`.
     fn parse_grouped(value: &'a [u8], decimal: Decimal, whole: &'a mut Whole) -> Option<Self> {
         let (first, mut rest) = digits(value);
         if !(1..=3).contains(&first.len()) {
@@ -128,7 +128,7 @@ impl<'a> Number<'a> {
         let mut length = 0;
         let mut push = |group: &[u8]| {
             for &digit in group {
-                // Zeros before the first other digit don't count.
+                // Leading zeros don't count.
                 if length < whole.len() && (length > 0 || digit != b'0') {
                     whole[length] = digit;
                     length += 1;
@@ -157,8 +157,8 @@ impl<'a> Number<'a> {
         })
     }
 
-    /// Returns the amount, which has as many digits after the point as the value has once its exponent is applied, up
-    /// to ten: further ones can only be zeros.
+    /// Returns the amount. It has as many digits after the point as the value once its exponent is applied, up to ten;
+    /// any further digits are zeros, or the amount is out of range.
     fn amount(&self) -> Result<Amount, NumberError> {
         let exponent = self
             .exponent()
@@ -166,7 +166,7 @@ impl<'a> Number<'a> {
 
         let digits = || self.whole.iter().chain(self.fraction);
         let length = (self.whole.len() + self.fraction.len()) as i64;
-        // How many of the digits stand before the point; some may be lacking on either side of it.
+        // How many of the digits are before the point. Digits may be missing on either side of it.
         let point = self.whole.len() as i64 + exponent;
         let scale = (length - point).clamp(0, MAX_FRACTION_DIGITS);
 
@@ -182,7 +182,7 @@ impl<'a> Number<'a> {
         if fraction_digits > MAX_FRACTION_DIGITS {
             return Err(NumberError::OutOfRange(Limit::FractionDigits));
         }
-        // 28 digits at most, by the two limits. Few amounts have more than fit into 64 bits.
+        // The two limits allow at most 28 digits. Few amounts have more than fit into 64 bits.
         let end = (point + scale) as usize;
         let middle = end.min(first + 18);
         let value = (first..middle).fold(0_u64, |value, at| 10 * value + u64::from(self.digit(at)));
@@ -193,7 +193,7 @@ impl<'a> Number<'a> {
         Ok(Amount::new(mantissa, scale as u8))
     }
 
-    /// `None` beyond ±99.
+    /// Returns `None` beyond ±99.
     fn exponent(&self) -> Option<i64> {
         let zeros = self
             .exponent
@@ -214,7 +214,7 @@ impl<'a> Number<'a> {
         })
     }
 
-    /// The digit at a place of whole and fraction put together; zeros follow them.
+    /// Returns the digit at an index into whole and fraction together. Zeros follow them.
     fn digit(&self, at: usize) -> u8 {
         let digit = match at.checked_sub(self.whole.len()) {
             None => self.whole[at],
@@ -228,13 +228,13 @@ const NO_BREAK: &[u8] = "\u{A0}".as_bytes();
 const NARROW_NO_BREAK: &[u8] = "\u{202F}".as_bytes();
 const APOSTROPHE: &[u8] = "\u{2019}".as_bytes();
 
-/// The first digits before the decimal sign, from the first that isn't zero: one more than an amount in range has.
+/// The digits before the decimal sign, from the first that isn't zero. Holds one more than an amount in range can have.
 type Whole = [u8; MAX_WHOLE_DIGITS as usize + 1];
 
 const MAX_WHOLE_DIGITS: i64 = 18;
 const MAX_FRACTION_DIGITS: i64 = Amount::MAX_SCALE as i64;
 
-/// Returns whether a value has the form of a number with a decimal point, whatever its range.
+/// Returns whether a value has the form of a number with a decimal point, in any range.
 pub(crate) fn has_number_form(value: &str) -> bool {
     Number::parse(value.as_bytes(), Decimal::Point).is_some()
 }
@@ -248,7 +248,8 @@ pub(crate) fn parse_amount(value: &[u8], decimal: Decimal) -> Result<Amount, Num
     }
 }
 
-/// Parses a trimmed value by version 1 of the rules: with a decimal point, and without groups, currency or parentheses.
+/// Parses a trimmed value by version 1 of the rules: with a decimal point, and without thousands separators, currencies
+/// or parentheses.
 #[inline]
 pub(crate) fn parse_amount_v1(value: &[u8]) -> Result<Amount, NumberError> {
     match parse_short(value, Decimal::Point) {
@@ -258,26 +259,27 @@ pub(crate) fn parse_amount_v1(value: &[u8]) -> Result<Amount, NumberError> {
 }
 
 const TOP_BITS: u64 = u64::from_le_bytes([0x80; 8]);
-/// Brings a byte above 9 to the top bit.
+/// Carries a byte above 9 into its top bit.
 const EXCESS: u64 = u64::from_le_bytes([0x7F - 9; 8]);
 const POINTS: u64 = u64::from_le_bytes([b'.' ^ b'0'; 8]);
 const COMMAS: u64 = u64::from_le_bytes([b',' ^ b'0'; 8]);
 
-/// Returns one to eight ASCII digits as numbers, the last one in the highest byte, zeros before the first one. Other
-/// bytes are above 9.
+/// Returns the values of one to eight ASCII digits, with the last one in the highest byte and zeros before the first
+/// one. Other characters become values above 9.
 #[inline]
 fn right_aligned_digits(bytes: &[u8]) -> Option<u64> {
     const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
     Some((left_aligned(bytes)? ^ ZEROS) << (64 - 8 * bytes.len()))
 }
 
-/// Sets the top bit of every byte that is zero, and no other bit.
+/// Sets the top bit of every zero byte, and no other bit.
 #[inline]
 fn zero_bytes(word: u64) -> u64 {
     !(((word & !TOP_BITS) + !TOP_BITS) | word) & TOP_BITS
 }
 
-/// Parses a number without an exponent, whose up to 8 bytes after the sign are one word. Everything else is `None`.
+/// Parses a number without an exponent and with up to 8 bytes after its sign, as one word. Returns `None` for
+/// everything else.
 #[inline]
 fn parse_short(value: &[u8], decimal: Decimal) -> Option<Amount> {
     let (is_negative, unsigned) = sign(value);
@@ -297,12 +299,12 @@ fn parse_short(value: &[u8], decimal: Decimal) -> Option<Amount> {
             point.leading_zeros() / 8,
         )
     };
-    // A second point is no digit. A point alone has none.
+    // A second point isn't a digit. A lone point has no digits.
     if (digits.wrapping_add(EXCESS) | digits) & TOP_BITS != 0 || (point != 0 && unsigned.len() == 1)
     {
         return None;
     }
-    // Numbers of two digits, then of four and eight.
+    // Two-digit numbers, then four-digit and eight-digit ones.
     const PAIRS: u64 = 0x0000_00FF_0000_00FF;
     let pairs = 10 * digits + (digits >> 8);
     let high = (pairs & PAIRS).wrapping_mul(100 + (1_000_000 << 32));
@@ -312,12 +314,12 @@ fn parse_short(value: &[u8], decimal: Decimal) -> Option<Amount> {
     Some(Amount::new(mantissa.into(), scale as u8))
 }
 
-/// One to eight bytes, the first one in the lowest byte; zeros in the others.
+/// Returns one to eight bytes with the first one in the lowest byte, and zeros in the others.
 #[inline]
 fn left_aligned(bytes: &[u8]) -> Option<u64> {
     let length = bytes.len();
     if let (4..=8, Some(first), Some(last)) = (length, bytes.first_chunk(), bytes.last_chunk()) {
-        // They overlap where they are equal.
+        // The halves overlap where they are equal.
         let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
         return Some(u64::from(first) | u64::from(last) << (8 * (length - 4)));
     }
@@ -363,14 +365,14 @@ fn parse_peeled(value: &[u8], decimal: Decimal) -> Result<Amount, NumberError> {
     .amount()
 }
 
-/// A value without its currency marker, its sign and its parentheses.
+/// A value without its currency, sign and parentheses.
 struct Peeled<'a> {
     is_negative: bool,
     rest: &'a [u8],
 }
 
 impl<'a> Peeled<'a> {
-    /// Peels a value. `None` for a sign together with parentheses.
+    /// Returns `None` for a sign together with parentheses.
     #[inline]
     fn new(value: &'a [u8]) -> Option<Self> {
         let (is_negative, rest) = sign(value);
@@ -380,8 +382,8 @@ impl<'a> Peeled<'a> {
         Self::peel(value)
     }
 
-    /// Removes each of them at most once, in any order, and the spaces behind what is removed. A second one stays, and
-    /// makes the rest no number.
+    /// Removes each of them at most once, in any order, with the spaces next to it. A second one remains, so the rest
+    /// isn't a number.
     #[inline(never)]
     fn peel(value: &'a [u8]) -> Option<Self> {
         let mut rest = str::from_utf8(value).ok()?;
@@ -418,7 +420,7 @@ impl<'a> Peeled<'a> {
 const SPACES: [char; 3] = [' ', '\u{A0}', '\u{202F}'];
 
 fn without_currency(value: &str) -> Option<&str> {
-    // `R$` comes before `$`.
+    // `R$` must be tried before `$`.
     const NAMES: [&str; 4] = ["R$", "kr", "zł", "Fr."];
     let name_before = |name| value.strip_prefix(name);
     let name_after = |name| value.strip_suffix(name);
@@ -443,7 +445,7 @@ fn without_currency(value: &str) -> Option<&str> {
     Some(rest.trim_end_matches(SPACES))
 }
 
-/// Returns whether a character is of the general category Sc of Unicode 17.
+/// Returns whether a character is in the general category Sc of Unicode 17.
 fn is_currency_symbol(char: char) -> bool {
     matches!(
         char,
@@ -470,7 +472,7 @@ fn is_currency_symbol(char: char) -> bool {
     )
 }
 
-/// Returns whether the sign is a minus, and what is left without it.
+/// Returns whether the sign is a minus, and the rest of the value.
 fn without_sign(value: &str) -> Option<(bool, &str)> {
     const SIGNS: [(char, bool); 3] = [('-', true), ('+', false), ('\u{2212}', true)];
     SIGNS.into_iter().find_map(|(sign, is_negative)| {
@@ -482,7 +484,7 @@ fn without_sign(value: &str) -> Option<(bool, &str)> {
     })
 }
 
-/// Returns what a trimmed value says about the decimal sign of its file. A number out of range counts like any other.
+/// Returns what a trimmed value proves about the decimal sign of its file. Numbers that are out of range count, too.
 #[inline]
 pub(crate) fn decimal_evidence(value: &[u8]) -> DecimalEvidence {
     match short_evidence(value) {
@@ -491,11 +493,11 @@ pub(crate) fn decimal_evidence(value: &[u8]) -> DecimalEvidence {
     }
 }
 
-/// Decides values of up to 8 bytes after the sign that have no decimal sign, or one among digits. Everything else is
-/// `None`.
+/// Decides for values of up to 8 bytes after the sign that have no decimal sign, or one among digits. Returns `None`
+/// for everything else.
 #[inline]
 fn short_evidence(value: &[u8]) -> Option<DecimalEvidence> {
-    // In this bit alone a point differs from a comma.
+    // The only bit in which a point and a comma differ.
     const DIFFERENCE: u64 = POINTS ^ COMMAS;
 
     let (_, unsigned) = sign(value);
@@ -504,7 +506,7 @@ fn short_evidence(value: &[u8]) -> Option<DecimalEvidence> {
     if mark == 0 {
         return Some(DecimalEvidence::None);
     }
-    // All bits of the mark's byte, if there is one mark.
+    // All bits of the byte with the sign, if there is only one sign.
     let mark_bits = (mark >> 7).wrapping_mul(0xFF);
     let others = digits & !mark_bits;
     let is_plain = mark & (mark - 1) == 0
@@ -548,7 +550,7 @@ fn any_evidence(value: &[u8]) -> DecimalEvidence {
         (false, true) => return DecimalEvidence::Comma,
         (true, true) => {}
     }
-    // One to three digits, a sign and three digits.
+    // One to three digits, a sign, and three digits.
     match rest {
         [b'0', b'.', ..] => DecimalEvidence::Point,
         [b'0', b',', ..] => DecimalEvidence::Comma,

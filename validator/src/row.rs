@@ -1,4 +1,4 @@
-//! A row as it is shown: what the file says, under a verdict.
+//! Shows rows: the content of the file under a verdict.
 
 use std::{borrow::Cow, str};
 
@@ -9,28 +9,28 @@ use crate::{
     csv::text_without_apostrophes,
     file::Record,
     number::Limit,
-    rules::{IdFault, amount_limit, id_fault, read_amount, read_date, unreadable_field, value},
+    rules::{InvalidId, amount_limit, invalid_id, read_amount, read_date, unreadable_field, value},
     shown::shown,
     trim::trim,
 };
 
-/// A row of a file under its verdict. The texts are borrowed: what is to be kept must be copied, as
-/// [`Self::to_transaction`] does.
+/// A row of a file under its verdict. It borrows its texts; use [`Self::to_transaction`] to copy them.
 ///
-/// The verdict decides, not today's rules: an amount is shown where the verdict has no error about it.
+/// What is shown depends on the verdict, not on the current rules: the amount is shown unless the verdict has an error
+/// about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row<'a> {
-    /// Counts the data rows of the file from 1.
+    /// The data rows of the file are counted from 1.
     pub row_number: u64,
-    /// On which it begins, counted from 1. `None` if that isn't known.
+    /// The line on which the row starts, counted from 1. `None` if unknown.
     pub line: Option<u64>,
-    /// Trimmed, and shown as the rules say for a broken row.
+    /// Trimmed. In a row with a row error, shown as the rules specify.
     pub transaction_id: Option<&'a str>,
     pub amount: Option<Amount>,
     pub date: Option<NaiveDate>,
     pub description: Option<&'a str>,
     pub verdict: Verdict,
-    /// In the order of the rules; empty for a valid row.
+    /// In the order of the rules. Empty for a valid row.
     pub errors: Vec<RowError>,
     record: &'a Record<'a>,
 }
@@ -81,19 +81,19 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// How many fields it has in the file; a row that is too large has none.
+    /// Returns the number of fields in the file. Zero for a row that is too large.
     pub fn field_count(&self) -> usize {
         self.record.field_count()
     }
 
-    /// A field as it is in the file, unquoted and otherwise as it is; bytes that are not UTF-8 and
-    /// NULs are U+FFFD. What can't be borrowed is put into `scratch`.
+    /// Returns an unquoted field, otherwise unchanged. Bytes that aren't UTF-8 and NULs become U+FFFD. Uses `scratch`
+    /// if the field can't be borrowed.
     pub fn field<'s>(&'s self, at: usize, scratch: &'s mut String) -> Option<&'s str> {
         self.record.value(at, scratch)
     }
 
-    /// The record as it is in the file's text, without its line end; bytes that are not UTF-8 are U+FFFD. Nothing of a row
-    /// that is too large.
+    /// Returns the record as it is in the file's text, without its line end. Bytes that aren't UTF-8 become U+FFFD.
+    /// Empty for a row that is too large.
     pub fn raw(&self) -> Cow<'_, str> {
         self.record.text()
     }
@@ -106,7 +106,7 @@ impl<'a> Row<'a> {
         self.verdict.is_suspicious()
     }
 
-    /// The messages of the errors joined by `; `; `None` for a valid row.
+    /// Returns the messages of the errors, joined by `; `. `None` for a valid row.
     pub fn error_message(&self) -> Option<String> {
         Transaction::join_messages(&self.errors)
     }
@@ -128,7 +128,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Memory for the two columns that are shown as they are, where they can't be borrowed from the record.
+/// Memory for the id and the description, for values that can't be borrowed from the record.
 #[derive(Default)]
 pub(crate) struct Texts {
     transaction_id: String,
@@ -136,7 +136,7 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// The id and the description that a row with this verdict shows.
+    /// Returns the id and the description that a row with this verdict shows.
     pub(crate) fn read<'a>(
         &'a mut self,
         layout: &Layout,
@@ -165,16 +165,16 @@ impl Texts {
                 &mut self.description,
             ),
         };
-        let id = id.map(trim).and_then(|id| match id_fault(id.as_bytes()) {
+        let id = id.map(trim).and_then(|id| match invalid_id(id.as_bytes()) {
             _ if verdict.has(ErrorCode::TransactionIdMissing) => None,
-            Some(IdFault::TooLong { cut }) if !verdict.is_broken() => Some(&id[..cut]),
+            Some(InvalidId::TooLong { cut }) if !verdict.is_broken() => Some(&id[..cut]),
             _ => Some(id),
         });
         (id, description)
     }
 }
 
-/// A field as it is shown.
+/// Returns a field as it is shown.
 fn text<'a>(
     layout: &Layout,
     record: &'a Record<'_>,
@@ -192,12 +192,12 @@ fn text<'a>(
     record.value(at, scratch)
 }
 
-/// How several fields become one.
+/// How several fields are joined.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Joint {
-    /// All of them, trimmed, with `/` between them; nothing if all are empty.
+    /// All of them, trimmed and joined by `/`. Nothing if all are empty.
     Id,
-    /// Those that aren't empty, with a space between them.
+    /// The ones that aren't empty, joined by a space.
     Description,
 }
 
@@ -226,7 +226,7 @@ fn joined<'a>(
     (!is_empty).then_some(out)
 }
 
-/// The values of these columns for a message.
+/// Formats the values of these columns for a message.
 fn shown_values(layout: &Layout, record: &Record<'_>, columns: &[usize]) -> String {
     let mut scratch = String::new();
     let values: Vec<String> = columns
@@ -240,7 +240,8 @@ fn shown_values(layout: &Layout, record: &Record<'_>, columns: &[usize]) -> Stri
     values.join(" and ")
 }
 
-/// What an error says to people. `line` is the one on which the record begins, if known. It depends on the code and on what the file says, never on today's rules.
+/// Returns the message of an error. `line` is the line on which the record starts, if known. The message depends on the
+/// code and on the content of the file, never on the current rules.
 fn message(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorCode) -> String {
     let amounts: Vec<usize> = layout
         .amount()
@@ -295,7 +296,7 @@ fn message(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorC
     }
 }
 
-/// Where a quote opens that swallows lines, and how many.
+/// Describes the quote that swallows lines: where it opens, and how many lines it spans.
 fn quotes(layout: &Layout, record: &Record<'_>, line: Option<u64>, code: ErrorCode) -> String {
     let (field, lines) = record.lines_of_quoted().unwrap_or((0, 1));
     let column = match layout.names().get(field).map(|name| trim(name)) {

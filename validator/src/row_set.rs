@@ -1,20 +1,20 @@
-//! A set of rows of one chunk.
+//! Sets of rows of one chunk.
 
 use std::ops::Range;
 
 use crate::varint::{self, Malformed};
 
-/// A set of rows of one chunk, counted from 0, as ascending ranges that don't touch. However the rows are spread, its
-/// encoding has at most two bytes for each range of fewer than 128 rows after fewer than 128 others.
+/// A set of rows of one chunk, counted from 0, stored as ascending ranges that don't touch. A range of fewer than 128
+/// rows after a gap of fewer than 128 rows takes at most two bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowSet {
     ranges: Vec<Range<u32>>,
 }
 
 impl RowSet {
-    /// Version of the encoding.
+    /// The version of the encoding.
     const RANGES: u8 = 1;
-    /// The version before: each row as four bytes, little-endian.
+    /// The previous version: four bytes per row, little-endian.
     const LIST: u8 = 0;
 
     /// Adds a row that comes after all others.
@@ -33,15 +33,15 @@ impl RowSet {
         self.ranges.iter().cloned().flatten()
     }
 
-    /// A cursor that answers for ascending rows.
+    /// Returns a cursor for queries in ascending order.
     pub(crate) fn cursor(&self) -> RowSetCursor<'_> {
         RowSetCursor {
             ranges: &self.ranges,
         }
     }
 
-    /// No bytes for an empty set. Otherwise the version, then for each range the rows before it, counted from the end
-    /// of the range before, and the rows in it.
+    /// Encodes the set. An empty set has no bytes. Otherwise the version comes first, followed by two numbers for each
+    /// range: the rows since the end of the previous range, and the rows in the range.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut end = 0;
@@ -85,7 +85,7 @@ impl RowSet {
 }
 
 impl FromIterator<u32> for RowSet {
-    /// From ascending rows.
+    /// Requires ascending rows.
     fn from_iter<I: IntoIterator<Item = u32>>(rows: I) -> Self {
         let mut set = Self::default();
         rows.into_iter().for_each(|row| set.push(row));
@@ -98,7 +98,7 @@ pub(crate) struct RowSetCursor<'a> {
 }
 
 impl RowSetCursor<'_> {
-    /// Whether the row is in the set. Rows must be asked for in ascending order.
+    /// Returns whether the row is in the set. Rows must be queried in ascending order.
     #[inline]
     pub(crate) fn contains(&mut self, row: u32) -> bool {
         while let Some((first, rest)) = self.ranges.split_first() {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_back() {
+    fn sets_round_trip() {
         check(&[], &[]);
         check(&[0], &[1, 0, 1]);
         check(&[3, 4, 5, 9], &[1, 3, 3, 3, 1]);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_before_is_read() {
+    fn the_previous_version_is_read() {
         let decoded = RowSet::decode(&[0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 1, 0, 0]).unwrap();
         assert_eq!(decoded.rows().collect::<Vec<_>>(), [3, 4, 256]);
     }

@@ -1,4 +1,4 @@
-//! The rules for rows: from a record to its verdict.
+//! Applies the rules for rows to records.
 
 use std::{borrow::Cow, str};
 
@@ -12,28 +12,28 @@ use crate::{
     trim::{trim, trim_bytes},
 };
 
-/// Characters (Unicode scalar values) of a transaction id.
+/// The maximum length of a transaction id in characters (Unicode scalar values).
 const MAX_ID_CHARS: usize = 255;
 
-/// A verdict, and the values that were read on the way to it.
+/// A verdict and the values that were read to reach it.
 pub(crate) struct Validated {
     pub verdict: Verdict,
     pub amount: Option<Amount>,
     pub day: Option<Day>,
 }
 
-/// Applies the rules to one record after the other, all of the same layout. It holds the memory for the values that can't
-/// be borrowed from the record, to be used again for the next one.
+/// Applies the rules to records of the same layout, one after the other. Reuses its memory for values that can't be
+/// borrowed from the record.
 #[derive(Default)]
 pub(crate) struct Rules {
     scratch: Vec<u8>,
     joined: Vec<u8>,
-    /// Of the layout; `None` before the first record.
+    /// The outer `None` means that no record was seen yet. The inner one means that the layout isn't usual.
     usual: Option<Option<Usual>>,
 }
 
-/// What the rules need of most layouts: one column for the id, which counts for duplicates, and one for the amount.
-/// Everything else goes another way, which is slower.
+/// What the rules need for most layouts: a single column for the id, which counts for duplicates, and a single column
+/// for the amount. All other layouts take a slower path.
 #[derive(Clone, Copy)]
 struct Usual {
     columns: usize,
@@ -66,8 +66,8 @@ impl Usual {
 }
 
 impl Rules {
-    /// The id that a row shows, if there is one, and whether it counts for duplicates: unless the row falls to a row
-    /// error, or the id is too long.
+    /// Returns the id that a row shows, if any, and whether it counts for duplicates. It doesn't if the row has a row
+    /// error or the id is too long.
     #[inline]
     pub(crate) fn shown_id<'a>(
         &'a mut self,
@@ -80,10 +80,10 @@ impl Rules {
             return self.other_shown_id(layout, record, is_whole);
         };
         let id = stored_value(record, usual.id, &mut self.scratch);
-        match id_fault(id) {
+        match invalid_id(id) {
             None => Some((id, true)),
-            Some(IdFault::Missing) => None,
-            Some(IdFault::TooLong { cut }) => Some((&id[..cut], false)),
+            Some(InvalidId::Missing) => None,
+            Some(InvalidId::TooLong { cut }) => Some((&id[..cut], false)),
         }
     }
 
@@ -101,15 +101,16 @@ impl Rules {
             _ => self.joined_id(layout, record),
         };
         let counts = is_whole && layout.ids_are_unique();
-        match id_fault(id) {
+        match invalid_id(id) {
             None => Some((id, counts)),
-            Some(IdFault::Missing) => None,
-            Some(IdFault::TooLong { cut }) if is_whole => Some((&id[..cut], false)),
-            Some(IdFault::TooLong { .. }) => Some((id, false)),
+            Some(InvalidId::Missing) => None,
+            Some(InvalidId::TooLong { cut }) if is_whole => Some((&id[..cut], false)),
+            Some(InvalidId::TooLong { .. }) => Some((id, false)),
         }
     }
 
-    /// The id that [`Self::validate`] asks about, if the row has no row error. Whether the record is clean doesn't matter.
+    /// Returns the id that [`Self::validate`] will look up unless the row has a row error. The record need not be known
+    /// to be clean.
     #[inline]
     pub(crate) fn id_ahead<'a>(
         &'a mut self,
@@ -122,10 +123,10 @@ impl Rules {
             return None;
         }
         let id = stored_value(record, usual.id, &mut self.scratch);
-        id_fault(id).is_none().then_some(id)
+        invalid_id(id).is_none().then_some(id)
     }
 
-    /// The values of all columns of the id, joined by `/`. Nothing if all are empty.
+    /// Returns the values of all id columns, joined by `/`. Empty if all are empty.
     #[inline(never)]
     fn joined_id(&mut self, layout: &Layout, record: &Record<'_>) -> &[u8] {
         self.joined.clear();
@@ -144,8 +145,8 @@ impl Rules {
         &self.joined
     }
 
-    /// The verdict on a row. `is_duplicate` tells whether an earlier row has this id; it is only
-    /// asked if the id counts for duplicates.
+    /// Returns the verdict on a row. `is_duplicate` returns whether an earlier row has this id, and is only called if
+    /// the id counts for duplicates.
     #[inline]
     pub(crate) fn validate(
         &mut self,
@@ -250,12 +251,12 @@ impl Validated {
     }
 }
 
-/// What is wrong with a trimmed id among those of its file.
+/// Returns the error of a trimmed id with regard to the other ids of its file.
 #[inline(always)]
 fn id_error(id: &[u8], is_duplicate: impl FnOnce(&[u8]) -> bool) -> Option<ErrorCode> {
-    match id_fault(id) {
-        Some(IdFault::Missing) => Some(ErrorCode::TransactionIdMissing),
-        Some(IdFault::TooLong { .. }) => Some(ErrorCode::TransactionIdTooLong),
+    match invalid_id(id) {
+        Some(InvalidId::Missing) => Some(ErrorCode::TransactionIdMissing),
+        Some(InvalidId::TooLong { .. }) => Some(ErrorCode::TransactionIdTooLong),
         None => is_duplicate(id).then_some(ErrorCode::TransactionIdDuplicate),
     }
 }
@@ -274,7 +275,7 @@ fn date_error(error: DateError) -> ErrorCode {
     }
 }
 
-/// The amount of a row without a row error, or the code of what is wrong with it.
+/// Returns the amount of a row without a row error, or the code of its error.
 #[inline(always)]
 pub(crate) fn read_amount(
     layout: &Layout,
@@ -303,7 +304,7 @@ fn parse(layout: &Layout, value: &[u8]) -> Result<Amount, NumberError> {
     }
 }
 
-/// Which limit the amount is beyond.
+/// Returns the limit that the amount exceeds.
 pub(crate) fn amount_limit(layout: &Layout, record: &Record<'_>) -> Option<Limit> {
     let mut scratch = Vec::new();
     let columns = layout.amount().values();
@@ -384,7 +385,7 @@ pub(crate) fn read_date(layout: &Layout, value: &[u8]) -> Result<Day, ErrorCode>
     date.map_err(date_error)
 }
 
-/// Whether a record is no transaction.
+/// Returns whether a record isn't a transaction.
 #[inline(never)]
 pub(crate) fn is_ignored(layout: &Layout, record: &Record<'_>) -> bool {
     let mut scratch = Vec::new();
@@ -398,13 +399,13 @@ pub(crate) fn is_ignored(layout: &Layout, record: &Record<'_>) -> bool {
         })
 }
 
-/// A trimmed value as it is stored. Empty where the record has no such field.
+/// Returns a trimmed value as stored. Empty if the record doesn't have the field.
 #[inline(always)]
 fn stored_value<'a>(record: &'a Record<'_>, column: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
     trim_bytes(record.value_in(column, scratch).unwrap_or_default())
 }
 
-/// A trimmed value as it was handed in. Empty where the record has no such field.
+/// Returns a trimmed value without the apostrophes that a download added. Empty if the record doesn't have the field.
 #[inline(always)]
 pub(crate) fn value<'a>(
     layout: &Layout,
@@ -424,7 +425,7 @@ pub(crate) fn value<'a>(
     stored_value(record, column, scratch)
 }
 
-/// What is wrong with a row as a whole: then nothing else is checked.
+/// Returns the error of a row as a whole. If there is one, nothing else is checked.
 #[inline]
 pub(crate) fn row_error(layout: &Layout, record: &Record<'_>) -> Option<ErrorCode> {
     match record.is_whole(layout.names().len()) {
@@ -474,7 +475,7 @@ fn other_fields_error(layout: &Layout, record: &Record<'_>) -> Option<ErrorCode>
     (!fits).then_some(ErrorCode::RowColumnCount)
 }
 
-/// The first field whose value isn't UTF-8 or contains a NUL, and whether it is UTF-8.
+/// Returns the first field whose value isn't UTF-8 or contains a NUL, and whether the value is UTF-8.
 #[cold]
 pub(crate) fn unreadable_field(record: &Record<'_>) -> Option<(usize, bool)> {
     (0..record.field_count()).find_map(|field| {
@@ -484,7 +485,7 @@ pub(crate) fn unreadable_field(record: &Record<'_>) -> Option<(usize, bool)> {
     })
 }
 
-pub(crate) enum IdFault {
+pub(crate) enum InvalidId {
     Missing,
     /// The first 255 characters take `cut` bytes.
     TooLong {
@@ -492,11 +493,11 @@ pub(crate) enum IdFault {
     },
 }
 
-/// What is wrong with a trimmed id itself.
+/// Returns what is wrong with a trimmed id by itself.
 #[inline]
-pub(crate) fn id_fault(id: &[u8]) -> Option<IdFault> {
+pub(crate) fn invalid_id(id: &[u8]) -> Option<InvalidId> {
     if id.is_empty() {
-        return Some(IdFault::Missing);
+        return Some(InvalidId::Missing);
     }
     if id.len() <= MAX_ID_CHARS {
         return None;
@@ -505,9 +506,9 @@ pub(crate) fn id_fault(id: &[u8]) -> Option<IdFault> {
 }
 
 #[cold]
-fn too_long(id: &[u8]) -> Option<IdFault> {
+fn too_long(id: &[u8]) -> Option<InvalidId> {
     let starts_character = |byte: &u8| !matches!(byte, 0x80..=0xBF);
     let mut starts = (0..id.len()).filter(|&at| starts_character(&id[at]));
     let cut = starts.nth(MAX_ID_CHARS)?;
-    Some(IdFault::TooLong { cut })
+    Some(InvalidId::TooLong { cut })
 }

@@ -1,9 +1,9 @@
-//! Values from a file as messages show them.
+//! Formats values from a file for messages.
 
-/// Characters of a value that a message shows.
+/// The number of characters of a value that a message shows.
 const MAX_CHARS: usize = 80;
 
-/// `value` within quotation marks, cut where it is long, its control characters made visible.
+/// Returns `value` in quotation marks, shortened if long, with visible control characters.
 pub(crate) fn shown(value: &str) -> String {
     shown_to(value, MAX_CHARS)
 }
@@ -20,8 +20,8 @@ pub(crate) fn shown_to(value: &str, max_chars: usize) -> String {
     shown
 }
 
-/// Unicode has pictures of the ASCII control characters. The other control characters, and those
-/// that break lines or reverse the direction of text, are replaced.
+/// Unicode has pictures for the ASCII control characters. Other control characters, and those that break lines or
+/// reverse the direction of text, are replaced.
 fn visible(character: char) -> char {
     match character {
         '\0'..='\x1F' => char::from_u32(0x2400 + u32::from(character)).unwrap_or('\u{FFFD}'),
@@ -40,7 +40,7 @@ mod tests {
     use super::{shown, shown_to};
 
     #[test]
-    fn shows_what_can_be_shown() {
+    fn control_characters_become_visible() {
         assert_eq!(shown("12,50"), "\"12,50\"");
         assert_eq!(
             shown("a\0b\r\n\x7F\u{85}\u{202E}"),

@@ -1,4 +1,4 @@
-//! The distribution of valid rows over sizes of amounts and over months.
+//! The distribution of valid rows by size of amount and by month.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::{Amount, date::Day};
 
-/// Rows by the size of their amount, regardless of its sign: below 1, then from each power of ten to the next. The last
-/// size is open-ended.
+/// Counts rows by the absolute size of their amount: below 1, then from each power of ten to the next. The last size is
+/// open-ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AmountSizes([u64; Self::COUNT]);
@@ -15,12 +15,12 @@ pub struct AmountSizes([u64; Self::COUNT]);
 impl AmountSizes {
     pub const COUNT: usize = 9;
 
-    /// Rows of each size, the smallest first.
+    /// Returns the number of rows of each size, the smallest size first.
     pub fn rows(&self) -> [u64; Self::COUNT] {
         self.0
     }
 
-    /// The least amount of a size.
+    /// Returns the least amount of a size.
     pub const fn from(size: usize) -> u64 {
         match size {
             0 => 0,
@@ -49,12 +49,12 @@ fn size(amount: Amount) -> usize {
         Ok(small) => digits(small.unsigned_abs()),
         Err(_) => mantissa.unsigned_abs().ilog10() + 1,
     };
-    // As many as there are digits before the point, without zeros at the beginning.
+    // The number of digits before the point, without leading zeros.
     let whole = digits.saturating_sub(amount.scale().into()) as usize;
     whole.min(AmountSizes::COUNT - 1)
 }
 
-/// How many digits a number has; 0 has none. Faster than `ilog10`.
+/// Returns the number of digits of a number; 0 has none. Faster than `ilog10`.
 #[inline]
 fn digits(number: u64) -> u32 {
     const POWERS: [u64; 20] = {
@@ -66,13 +66,13 @@ fn digits(number: u64) -> u32 {
         }
         powers
     };
-    // A bit is 0.301 of a digit.
+    // A bit is worth 0.301 digits.
     let bits = u64::BITS - number.leading_zeros();
     let least = (bits * 1233) >> 12;
     least + u32::from(number >= POWERS[least as usize])
 }
 
-/// A month of a year, in JSON `2024-01`.
+/// A month of a year. Its JSON is like `2024-01`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month {
     pub year: u16,
@@ -86,7 +86,7 @@ impl fmt::Display for Month {
     }
 }
 
-/// Reads what `Display` writes.
+/// Parses the output of `Display`.
 impl FromStr for Month {
     type Err = NotAMonth;
 
@@ -128,20 +128,20 @@ impl<'de> Deserialize<'de> for Month {
     }
 }
 
-/// Rows by the month of their date. `None` if there are more than [`MAX_MONTHS`].
+/// Counts rows by the month of their date. `None` if there are more than [`MAX_MONTHS`].
 pub type Months = Option<BTreeMap<Month, u64>>;
 
-/// The most months that are kept, a century of them. This bounds what a chunk takes in the ledger.
+/// The maximum number of months kept, which is a century. It bounds the size of a chunk in the ledger.
 pub const MAX_MONTHS: usize = 1200;
 
-/// [`Months`] to which rows are added.
+/// Counts rows by month.
 pub(crate) struct MonthTally {
-    /// Counts that aren't in `months` yet. The months of most files all have a place of their own here.
+    /// Counts that aren't in `months` yet. In most files each month has its own slot here.
     recent: [(Key, u64); Self::RECENT],
     months: Months,
 }
 
-/// The century, the year in it and the month; 0 for none.
+/// The century, the year of the century, and the month. 0 means none.
 type Key = u32;
 
 impl MonthTally {
@@ -157,7 +157,7 @@ impl MonthTally {
     #[inline]
     pub(crate) fn add(&mut self, day: Day) {
         let key = day.month();
-        // Five consecutive years don't collide.
+        // Months within five consecutive years don't collide.
         let at = (key + 12 * (key >> 8)) as usize % Self::RECENT;
         let (recent, rows) = &mut self.recent[at];
         if *recent == key {
@@ -250,7 +250,7 @@ mod tests {
         let mut tally = MonthTally::new();
         let mut expect = BTreeMap::new();
         for number in 0..20_000_u32 {
-            // Ten years, up and down.
+            // Ten years, back and forth.
             let (year, month) = (2000 + number * 7 % 10, number * 5 % 12 + 1);
             let date = format!("{year}-{month:02}-{:02}", number % 28 + 1);
             tally.add(parse_date(date.as_bytes(), None).unwrap());
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn months_cross_as_json() {
+    fn months_round_trip_as_json() {
         let month = Month {
             year: 987,
             month: 3,

@@ -1,4 +1,4 @@
-//! What the rows of a file, or of a part of it, amount to.
+//! Sums up the rows of a file or of a part of it.
 
 use std::{fmt, ops::AddAssign, str::FromStr};
 
@@ -13,7 +13,8 @@ use crate::{
     spread::{AmountSizes, MonthTally, Months},
 };
 
-/// Rows by verdict. `processed = valid + invalid`; a suspicious row is one of either. Ignored records are none of these.
+/// Rows by verdict. `processed = valid + invalid`, and a suspicious row is also one of these. Ignored records are not
+/// included in any of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub processed: u64,
@@ -34,7 +35,7 @@ impl AddAssign for Counts {
     }
 }
 
-/// Rows by verdict and by kind of problem, and the sum and the dates of the valid ones.
+/// Rows by verdict and by kind of error, and the sum and the dates of the valid rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     pub counts: Counts,
@@ -47,16 +48,15 @@ pub struct Summary {
     pub months: Months,
 }
 
-/// A [`Summary`] to which rows are added.
+/// Adds rows up to a [`Summary`].
 pub(crate) struct Tally {
-    /// All of it but for the sum and the months.
+    /// Everything except the sum and the months.
     summary: Summary,
     months: MonthTally,
-    /// Of the valid amounts with as many digits after the point, the sums of the mantissas: multiplying is left for the
-    /// end.
+    /// The sum of the mantissas of valid amounts, by number of digits after the point. They are only scaled at the end.
     sums: [i128; POWERS.len()],
     scale: u8,
-    /// The days of [`Summary::valid_dates`], which are faster to compare; in reverse without any.
+    /// The days of [`Summary::valid_dates`], which compare faster than dates. In reverse order if there are none.
     first_day: Day,
     last_day: Day,
 }
@@ -91,7 +91,7 @@ impl Tally {
         self.summary.counts
     }
 
-    /// Rows that were added, ignored ones too.
+    /// Returns the number of rows added, including ignored ones.
     #[inline]
     pub(crate) fn rows(&self) -> u64 {
         self.summary.counts.processed + self.summary.counts.ignored
@@ -136,8 +136,8 @@ impl Tally {
     }
 }
 
-/// How many rows have each kind of error; a row with two kinds counts for both. In JSON an object with the
-/// codes that occur.
+/// The number of rows with each kind of error. A row with two kinds counts for both. In JSON an object with the codes
+/// that occur.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Problems([u64; ErrorCode::ALL.len()]);
 
@@ -146,10 +146,10 @@ impl Problems {
         self.0[code as usize]
     }
 
-    /// The kinds that occur, the most frequent first.
+    /// Returns the kinds that occur, the most frequent first.
     pub fn ranked(&self) -> Vec<(ErrorCode, u64)> {
         let mut ranked: Vec<_> = self.iter().collect();
-        // Stable: equally many stay in the order of the rules.
+        // The sort is stable: kinds with equal counts stay in the order of the rules.
         ranked.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
         ranked
     }
@@ -189,8 +189,8 @@ impl<'de> Deserialize<'de> for Problems {
     }
 }
 
-/// An exact sum of amounts, with as many digits after the point as the amount that has the most. More
-/// rows than fit into a file would be needed to overflow it.
+/// An exact sum of amounts, with as many digits after the point as the amount that has the most. Overflow would take
+/// more rows than fit into a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AmountSum {
     /// In units of 10^-[`Amount::MAX_SCALE`].
@@ -205,7 +205,7 @@ impl fmt::Display for AmountSum {
     }
 }
 
-/// From the earliest to the latest day, both included.
+/// From the earliest to the latest day, inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DateSpan {
@@ -213,7 +213,7 @@ pub struct DateSpan {
     pub last: NaiveDate,
 }
 
-/// Reads what `Display` writes.
+/// Parses the output of `Display`.
 impl FromStr for AmountSum {
     type Err = NotAnAmount;
 
@@ -231,7 +231,7 @@ impl FromStr for AmountSum {
     }
 }
 
-/// A JSON number with exactly the digits of the decimal; only `serde_json` can write it so.
+/// Serializes to a JSON number with exactly the digits of the decimal. Works only with `serde_json`.
 impl Serialize for AmountSum {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         amount::serialize_digits(self, serializer)
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_ranked_and_cross_as_json() {
+    fn errors_are_ranked_and_round_trip_as_json() {
         let problems: Problems = [
             (ErrorCode::DateMissing, 2),
             (ErrorCode::AmountMissing, 2),

@@ -1,32 +1,32 @@
-//! Whether a file's text is UTF-8, seen from all of its bytes.
+//! Finds out whether a file's text is UTF-8, based on all of its bytes.
 
 use simdutf8::compat;
 
 use crate::Encoding;
 
-/// What is known of the bytes fed so far. The result doesn't depend on how they are cut.
+/// What is known of the bytes fed so far. The result doesn't depend on how they are split.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TextKind {
-    /// The file says itself how it is encoded, or somebody else does.
+    /// Whether the file itself or the format declares the encoding.
     is_known: bool,
-    /// Some byte is not UTF-8.
+    /// Whether any byte isn't UTF-8.
     is_broken: bool,
-    /// There is a character of several bytes.
+    /// Whether there is a multi-byte character.
     has_multi_byte: bool,
-    /// The beginning of a character whose end has not come yet.
+    /// The beginning of a character whose end hasn't arrived.
     pending: Vec<u8>,
-    /// Some of what isn't UTF-8, with what surrounds it.
+    /// Some of the bytes that aren't UTF-8, with those around them.
     sample: Vec<u8>,
-    /// Bytes that the sample still wants of those that come next.
+    /// The number of following bytes that the sample still needs.
     wanted: usize,
-    /// What was seen last and isn't in the sample: at most [`AROUND`] bytes.
+    /// The last bytes seen that aren't in the sample, at most [`AROUND`].
     before: Vec<u8>,
 }
 
-/// Bytes that are enough for a detector.
+/// The number of bytes that are enough for a detector.
 const SAMPLE_BYTES: usize = 16 << 10;
 
-/// Bytes before and after one that isn't UTF-8 that belong to its sample. They may be parts of the same character.
+/// The number of bytes to sample before and after each byte that isn't UTF-8. They may be parts of the same character.
 const AROUND: usize = 24;
 
 impl TextKind {
@@ -37,9 +37,9 @@ impl TextKind {
         }
     }
 
-    /// Takes the next bytes. `are_ascii` if they are known to be ASCII, all of them.
+    /// Adds the next bytes. Set `are_ascii` only if all of them are known to be ASCII.
     pub(crate) fn push(&mut self, mut bytes: &[u8], are_ascii: bool) {
-        // A single character of UTF-8 decides.
+        // A single multi-byte character of UTF-8 decides.
         if self.is_known || self.has_multi_byte {
             return;
         }
@@ -55,7 +55,7 @@ impl TextKind {
         }
     }
 
-    /// The file has no more bytes.
+    /// Marks the end of the file.
     pub(crate) fn finish(&mut self) {
         if !std::mem::take(&mut self.pending).is_empty() {
             self.is_broken = true;
@@ -85,7 +85,7 @@ impl TextKind {
                     self.is_broken = true;
                     if self.sample.len() < SAMPLE_BYTES {
                         if self.before.len() == AROUND {
-                            // What was before is left out.
+                            // Bytes before these were omitted.
                             self.sample.push(b'\n');
                         }
                         self.sample.append(&mut self.before);
@@ -108,18 +108,18 @@ impl TextKind {
         self.before.drain(..surplus);
     }
 
-    /// Whether the text is in some legacy encoding: it has bytes that are not UTF-8, and no character of several bytes
-    /// that is.
+    /// Returns whether the text is in a legacy encoding: it has bytes that aren't UTF-8, and no multi-byte character of
+    /// UTF-8.
     pub(crate) fn is_legacy(&self) -> bool {
         !self.is_known && !self.has_multi_byte && (self.is_broken || !self.pending.is_empty())
     }
 
-    /// Some of the bytes that are not UTF-8, with those before them.
+    /// Returns some of the bytes that aren't UTF-8, with those before them.
     pub(crate) fn sample(&self) -> &[u8] {
         &self.sample[..self.sample.len().min(200)]
     }
 
-    /// The label of the encoding that a detector takes it for.
+    /// Returns the label of the encoding that a detector guesses.
     pub(crate) fn suggestion(&self) -> String {
         let mut detector = chardetng::EncodingDetector::new();
         detector.feed(&self.sample, true);

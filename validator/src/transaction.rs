@@ -1,4 +1,4 @@
-//! A row of a file with its verdict.
+//! Rows of a file with their verdicts.
 
 use std::{borrow::Cow, fmt};
 
@@ -19,8 +19,8 @@ pub enum Field {
     Date,
 }
 
-/// What is wrong with a row. The codes are stable: programs rely on them. So are the numbers, which the ledger stores:
-/// a new code takes a new one.
+/// What is wrong with a row. The codes are stable because programs rely on them. So are the numbers, which the ledger
+/// stores: a new code gets a new number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ErrorCode {
@@ -55,7 +55,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Every code, in the order in which a row reports them.
+    /// All codes, in the order in which a row reports them.
     pub const ALL: [Self; 14] = [
         Self::RowTooLarge,
         Self::RowEncoding,
@@ -92,7 +92,7 @@ impl ErrorCode {
         }
     }
 
-    /// What it is called where many rows have it.
+    /// Returns the title of the error where several rows share it.
     pub const fn title(self) -> &'static str {
         match self {
             Self::RowTooLarge => "Row is too large",
@@ -155,14 +155,14 @@ impl RowError {
     }
 }
 
-/// A stored row, as the REST API and the pages show it.
+/// A stored row, as returned by the REST API and shown on pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Transaction {
-    /// Counts the data rows of the file from 1.
+    /// The data rows of the file are counted from 1.
     pub row_number: u64,
-    /// Number of the line of the stored file on which the row begins, counted from 1. `null` if the job was processed
-    /// before lines were counted.
+    /// The number of the line in the stored file on which the row starts, counted from 1. `null` if the job was
+    /// processed before lines were counted.
     pub line: Option<u64>,
     pub transaction_id: Option<String>,
     /// A JSON number with exactly these digits.
@@ -172,10 +172,10 @@ pub struct Transaction {
     pub description: Option<String>,
     pub is_valid: bool,
     pub is_suspicious: bool,
-    /// The record is no transaction, and has no verdict.
+    /// Whether the record isn't a transaction and so has no verdict.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_ignored: bool,
-    /// In the order of the rules; empty for a valid row.
+    /// In the order of the rules. Empty for a valid row.
     pub errors: Vec<RowError>,
     /// The messages of `errors`, joined by `; `.
     pub error_message: Option<String>,
@@ -186,7 +186,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Transaction {
-    /// The messages of `errors` joined by `; `; `None` without errors.
+    /// Returns the messages of `errors`, joined by `; `. `None` without errors.
     pub fn join_messages(errors: &[RowError]) -> Option<String> {
         let messages: Vec<&str> = errors.iter().map(|error| &*error.message).collect();
         (!messages.is_empty()).then(|| messages.join("; "))

@@ -1,11 +1,11 @@
-//! What is removed from both ends of names and of checked values.
+//! Trims names and checked values.
 
 /// Removes ASCII space, TAB, CR, LF and U+00A0 from both ends, and nothing else.
 pub(crate) fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t', '\r', '\n', '\u{A0}'])
 }
 
-/// The same for bytes that are UTF-8.
+/// Does the same for bytes that are UTF-8.
 #[inline]
 pub(crate) fn trim_bytes(value: &[u8]) -> &[u8] {
     let stays = |byte: Option<&u8>| byte.is_some_and(|byte| (0x21..0x80).contains(byte));

@@ -1,6 +1,7 @@
-//! Whole numbers of variable length: seven bits a byte, the lowest first, the top bit set on all but the last (LEB128).
+//! Encodes integers in a variable length: seven bits per byte, the lowest first, with the top bit set on all but the
+//! last byte (LEB128).
 
-/// Bytes that don't say what they should.
+/// The bytes aren't a valid encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -24,7 +25,7 @@ fn write_long(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Takes a number from the front of `bytes`.
+/// Reads a number from the front of `bytes` and advances past it.
 pub(crate) fn read(bytes: &mut &[u8]) -> Result<u32, Malformed> {
     u32::try_from(read_long(bytes)?).map_err(|_| Malformed)
 }
@@ -42,19 +43,19 @@ fn read_long(bytes: &mut &[u8]) -> Result<u64, Malformed> {
     Err(Malformed)
 }
 
-/// Writes two numbers as one. `small` is below `bound`. Two small numbers share a byte that way.
+/// Writes two numbers as one, so that two small numbers share a byte. `small` must be below `bound`.
 pub(crate) fn write_product(out: &mut Vec<u8>, small: u32, bound: u32, large: u32) {
     let value = u64::from(large) * u64::from(bound) + u64::from(small);
     write_long(out, value);
 }
 
-/// Reads what [`write_product`] wrote.
+/// Reads the output of [`write_product`].
 pub(crate) fn read_product(bytes: &mut &[u8], bound: u32) -> Result<(u32, u32), Malformed> {
     let value = read_long(bytes)?;
     let bound = u64::from(bound);
     let large = value.checked_div(bound).ok_or(Malformed)?;
     let large = u32::try_from(large).map_err(|_| Malformed)?;
-    // Below `bound`, which fits.
+    // Below `bound`, so it fits.
     Ok(((value % bound) as u32, large))
 }
 
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_come_back() {
+    fn numbers_round_trip() {
         for value in [0, 1, 127, 128, 300, 16_383, 16_384, u32::MAX - 1, u32::MAX] {
             let mut out = Vec::new();
             write(&mut out, value);

@@ -5,9 +5,9 @@ use std::fmt;
 use crate::ErrorCode;
 
 /// The verdict on one row: the codes of its errors, and whether it is suspicious. A row without errors is valid, unless
-/// it is ignored: then it is no transaction, and has no verdict.
+/// it is ignored. An ignored row isn't a transaction and has no verdict.
 ///
-/// Verdicts are committed once and never computed again, so their bits are a storage format: see [`Self::bits`].
+/// Verdicts are committed once and never recomputed, so their bits are a storage format. See [`Self::bits`].
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Verdict(u32);
 
@@ -15,7 +15,7 @@ impl Verdict {
     /// Valid and not suspicious.
     pub const VALID: Self = Self(0);
 
-    /// No transaction.
+    /// Not a transaction.
     pub const IGNORED: Self = Self(1 << 31);
 
     const SUSPICIOUS: u32 = 1;
@@ -56,14 +56,14 @@ impl Verdict {
         self.0 & Self::bit(code) != 0
     }
 
-    /// The codes of its errors, in the order of the rules.
+    /// Returns the codes of the row's errors, in the order of the rules.
     pub fn codes(self) -> impl Iterator<Item = ErrorCode> {
         ErrorCode::ALL
             .into_iter()
             .filter(move |code| self.has(*code))
     }
 
-    /// Whether the row as a whole is broken, so that its fields were not checked.
+    /// Returns whether the row has a row error, so that its fields were not checked.
     pub const fn is_broken(self) -> bool {
         self.has(ErrorCode::RowTooLarge)
             || self.has(ErrorCode::RowEncoding)
@@ -72,13 +72,13 @@ impl Verdict {
             || self.has(ErrorCode::RowColumnCount)
     }
 
-    /// Bit 0 says that the row is suspicious, bit `n + 1` that it has the error with the number `n`
-    /// (`ErrorCode as u32`), bit 31 that it is ignored.
+    /// Returns the stored form. Bit 0 means that the row is suspicious, bit `n + 1` that it has the error with the
+    /// number `n` (`ErrorCode as u32`), and bit 31 that it is ignored.
     pub const fn bits(self) -> u32 {
         self.0
     }
 
-    /// Reads what [`Self::bits`] returned. `None` if a bit is unknown.
+    /// Parses the output of [`Self::bits`]. Returns `None` if a bit is unknown.
     pub fn from_bits(bits: u32) -> Option<Self> {
         let known = ErrorCode::ALL
             .into_iter()
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn bits_are_a_storage_format() {
-        // These numbers are in every ledger: an edit here is a mistake.
+        // Every ledger stores these numbers, so they must never be edited.
         let stored = [
             (ErrorCode::RowTooLarge, 0x0002),
             (ErrorCode::RowEncoding, 0x0004),

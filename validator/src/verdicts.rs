@@ -1,8 +1,8 @@
-//! The verdicts on the rows of one chunk, and where in the chunk its rows are.
+//! Stores the verdicts on the rows of one chunk, and where its rows are.
 //!
-//! This is what the ledger keeps of a chunk. Most rows are valid, and most files are alike from one end to the other, so
-//! neighbours with equal verdicts are put together: a run costs a byte or two, however long it is. A chunk whose rows
-//! take turns has at most one byte for each row, and no row has fewer than two bytes in the file.
+//! This is what the ledger stores for a chunk. Most rows are valid and most files are uniform, so consecutive rows with
+//! equal verdicts are stored as a run, which takes a byte or two at any length. A chunk with alternating verdicts takes
+//! at most one byte per row, and a row takes at least two bytes in the file.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use crate::{
     varint::{self, Malformed},
 };
 
-/// The verdicts on the rows of one chunk, counted from 0, and where some of its rows start.
+/// The verdicts on the rows of one chunk, counted from 0, and the positions of some of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdicts {
-    /// Neighbours differ.
+    /// Adjacent runs differ.
     runs: Vec<Run>,
     rows: u32,
-    /// Every [`Self::MARK_BYTES`] or so, the first at the chunk's first row. Both numbers ascend.
+    /// One about every [`Self::MARK_BYTES`], the first at the chunk's first row. Rows and offsets ascend.
     marks: Vec<Mark>,
 }
 
@@ -27,18 +27,18 @@ struct Run {
     rows: u32,
 }
 
-/// Where a row starts.
+/// The position of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mark {
     row: u32,
-    /// From the start of the chunk, in bytes of the stored file.
+    /// Relative to the start of the chunk, in bytes of the stored file.
     offset: u32,
-    /// Line ends between the chunk's first row and this one. `None` if version 1 has encoded it.
+    /// The number of line ends between the chunk's first row and this one. `None` if encoded by version 1.
     lines: Option<u32>,
 }
 
 impl Mark {
-    /// Where a chunk starts.
+    /// The start of a chunk.
     const FIRST: Self = Self {
         row: 0,
         offset: 0,
@@ -49,25 +49,27 @@ impl Mark {
 /// Rows that are read together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// Its first row.
+    /// The first row in it.
     pub first_row: u32,
-    /// From the start of the chunk, in bytes of the stored file. `None` at the end means up to the end of the chunk.
+    /// Relative to the start of the chunk, in bytes of the stored file. `end` is `None` at the end of the chunk.
     pub start: u32,
     pub end: Option<u32>,
-    /// Line ends between the chunk's first row and this one, unless an earlier version has validated the chunk.
+    /// The number of line ends between the chunk's first row and this one. `None` if an earlier version validated the
+    /// chunk.
     pub lines: Option<u32>,
 }
 
 impl Verdicts {
-    /// Bytes of the file from one mark to the next, about: reading one row reads as many.
+    /// The approximate number of bytes of the file between marks, which is also how much is read for a single row.
     pub const MARK_BYTES: u32 = 32 << 10;
 
-    /// Version of the encoding.
+    /// The version of the encoding.
     const VERSION: u8 = 2;
-    /// The same without lines.
+    /// The version without lines.
     const WITHOUT_LINES: u8 = 1;
 
-    /// Adds the verdict on the next row, which starts at `offset` and after so many line ends, counted from the first row.
+    /// Adds the verdict on the next row. The row starts at `offset`, after `lines` line ends since the chunk's first
+    /// row.
     #[inline]
     pub(crate) fn push(&mut self, verdict: Verdict, offset: u32, lines: u32) {
         match self.marks.last() {
@@ -94,7 +96,7 @@ impl Verdicts {
         self.rows
     }
 
-    /// The verdict on each row from `row` on.
+    /// Yields the verdict on `row` and on each row after it.
     pub fn from_row(&self, row: u32) -> impl Iterator<Item = Verdict> {
         let mut skip = row;
         self.runs.iter().flat_map(move |run| {
@@ -104,13 +106,13 @@ impl Verdicts {
         })
     }
 
-    /// How many rows are under the filter.
+    /// Returns the number of rows that the filter selects.
     pub fn count(&self, filter: RowFilter) -> u64 {
         let matching = self.runs.iter().filter(|run| filter.matches(run.verdict));
         matching.map(|run| u64::from(run.rows)).sum()
     }
 
-    /// Of the rows under the filter, those in `wanted`, counted from 0, as ascending ranges of rows.
+    /// Numbers the rows that the filter selects from 0, and returns those in `wanted` as ascending ranges of rows.
     pub fn select(&self, filter: RowFilter, wanted: Range<u64>) -> Vec<Range<u32>> {
         let mut selected: Vec<Range<u32>> = Vec::new();
         let mut row = 0;
@@ -135,8 +137,8 @@ impl Verdicts {
         selected
     }
 
-    /// What is to be read for these rows, which are ascending ranges: as few bytes as the marks allow, and neighbours
-    /// together.
+    /// Returns the segments to read for these ascending ranges of rows. They take as few bytes as the marks allow, and
+    /// adjacent ones are merged.
     pub fn segments(&self, rows: &[Range<u32>]) -> Vec<Segment> {
         let mut segments: Vec<Segment> = Vec::new();
         for range in rows.iter().filter(|range| !range.is_empty()) {
@@ -161,9 +163,10 @@ impl Verdicts {
         segments
     }
 
-    /// The version; the number of different verdicts and their bits; the number of runs, and for each its verdict's place
-    /// among those and its length less one in one number; then from each mark to the next the rows, the bytes,
-    /// and how many more line ends than rows there are. Version 1 has no line ends, and is written where they aren't known.
+    /// Encodes the verdicts: the version; the number of distinct verdicts and their bits; the number of runs; for each
+    /// run its verdict's index in that list and its length minus one, combined into one number; then, from each mark to
+    /// the next, the rows, the bytes, and the number of line ends minus the number of rows. Version 1 has no line ends
+    /// and is written if they are unknown.
     pub fn encode(&self) -> Vec<u8> {
         let mut kinds: Vec<Verdict> = Vec::new();
         let mut runs = Vec::with_capacity(2 * self.runs.len());
@@ -252,7 +255,7 @@ mod tests {
     const SUSPICIOUS: Verdict = Verdict::VALID.with_suspicion(true);
     const NO_DATE: Verdict = Verdict::VALID.with_error(ErrorCode::DateMissing);
 
-    /// Rows of `bytes` bytes each.
+    /// Returns verdicts on rows of `bytes` bytes each.
     fn verdicts(rows: &[(Verdict, u32)], bytes: u32) -> Verdicts {
         let mut verdicts = Verdicts::default();
         for (verdict, count) in rows {
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_equal_verdicts_cost_next_to_nothing() {
+    fn runs_of_equal_verdicts_take_little_space() {
         let valid = verdicts(&[(Verdict::VALID, 100_000)], 1);
         assert!(valid.encode().len() < 40, "{:?}", valid.encode());
         let mixed = [(Verdict::VALID, 19), (NO_DATE, 1)].repeat(1000);
@@ -274,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_row_never_takes_more_than_a_byte() {
-        // As many kinds as there can be: ignored, five row errors, and every choice of one error a field or none.
+        // Every possible kind: ignored, the five row errors, and every combination of at most one error per field.
         let with = |verdict: Verdict, code: Option<ErrorCode>| match code {
             Some(code) => verdict.with_error(code),
             None => verdict,
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_selected_by_filter_and_place() {
+    fn rows_are_selected_by_filter_and_position() {
         let verdicts = verdicts(
             &[
                 (Verdict::VALID, 3),
@@ -334,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn as_little_is_read_as_the_marks_allow() {
+    fn segments_are_as_small_as_the_marks_allow() {
         // A mark at every fourth row.
         let verdicts = verdicts(&[(Verdict::VALID, 12)], Verdicts::MARK_BYTES / 4);
         let mark = Verdicts::MARK_BYTES;
@@ -357,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_unknown_where_version_1_was_stored() {
+    fn lines_are_unknown_in_version_1() {
         let stored = [1, 1, 0, 1, 5, 0, 0, 3, 9];
         let verdicts = Verdicts::decode(&stored).unwrap();
         let segments = verdicts.segments(&[4..5]);

@@ -1,6 +1,6 @@
-//! A workflow that does nothing, in the shape of that of a small job: one local activity.
-//! Prints the milliseconds from a start to the result, the median of many: what a small job takes of Temporal
-//! itself. `script/bench` sets it beside the job.
+//! A workflow that does nothing, with the structure of a small job: one local activity. Prints the median of the
+//! milliseconds from the start to the result, which is the part of a small job's time that Temporal itself takes.
+//! `script/bench` compares it with the job.
 
 use std::{
     process,
@@ -75,7 +75,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The median from start to result.
+/// Returns the median time from start to result.
 async fn measure(client: &Client, task_queue: &str) -> anyhow::Result<Duration> {
     let mut took = Vec::with_capacity(WORKFLOWS);
     for number in 0..WORKFLOWS {

@@ -19,24 +19,24 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use crate::{figures::Figures, traces};
+use crate::{job_metrics::JobMetrics, traces};
 
-/// Without a sign of life for so long, an activity is given to another worker.
+/// The time without a heartbeat after which an activity is given to another worker.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The types of failures that trying again can't mend. The workflow tells them apart by these names.
+/// Types of failures that retrying can't fix. The workflow distinguishes them by these names.
 pub const OUTDATED: &str = "Outdated";
 pub const UNREADABLE: &str = "Unreadable";
 pub const DEFECT: &str = "Defect";
 
-/// Few, because their verdicts are held in memory together and progress moves with each commit.
+/// Few, because their verdicts are held in memory together and each commit advances the progress.
 const CHUNKS_IN_A_COMMIT: usize = 4;
 
 pub struct Activities {
     pub backend: Backend,
-    pub figures: Figures,
-    /// Bounds the groups of chunks that are validated and committed at the same time, over all activities.
+    pub metrics: JobMetrics,
+    /// Bounds the groups of chunks that are validated and committed at the same time, across all activities.
     groups: Semaphore,
 }
 
@@ -51,13 +51,13 @@ pub struct Chunks {
 pub struct Failure {
     #[serde(rename = "run")]
     pub attempt: Attempt,
-    /// A sentence for the person who uploaded the file.
+    /// A sentence for the user who uploaded the file.
     pub error: String,
 }
 
 #[activities]
 impl Activities {
-    /// Gives the numbers of the chunks that are to be validated.
+    /// Plans a job. Returns the ranges of chunk numbers to validate.
     #[activity]
     pub async fn plan(
         self: Arc<Self>,
@@ -68,7 +68,7 @@ impl Activities {
         self.alive(&context, Some(attempt), step).await
     }
 
-    /// Validates chunks and commits a few at a time. A later attempt continues where an earlier one stopped.
+    /// Validates chunks and commits a few at a time. A retry continues where the previous attempt stopped.
     #[activity]
     pub async fn validate(
         self: Arc<Self>,
@@ -78,18 +78,18 @@ impl Activities {
         let Range { start, end } = chunks.numbers;
         let groups = (start..end).step_by(CHUNKS_IN_A_COMMIT).map(async |first| {
             let numbers = first..end.min(first + CHUNKS_IN_A_COMMIT as u32);
-            // It is never closed.
+            // The semaphore is never closed.
             let _permit = self.groups.acquire().await;
             let committed =
                 processing::validate_chunks(&self.backend, chunks.attempt, numbers).await?;
-            self.figures.committed(committed);
+            self.metrics.committed(committed);
             Ok::<(), StepError>(())
         });
         let step = async { try_join_all(groups).await.map(drop) };
         self.alive(&context, Some(chunks.attempt), step).await
     }
 
-    /// Processes a small file as a whole.
+    /// Processes a small file in a single step.
     #[activity]
     pub async fn process(
         self: Arc<Self>,
@@ -100,7 +100,7 @@ impl Activities {
         let step = async {
             let committed =
                 processing::process_small_file(&self.backend, attempt, workflow_id).await?;
-            self.figures.committed(committed);
+            self.metrics.committed(committed);
             Ok(())
         };
         self.alive(&context, Some(attempt), step).await
@@ -116,7 +116,7 @@ impl Activities {
         self.alive(&context, Some(attempt), step).await
     }
 
-    /// Marks the job as failed, unless it is over already.
+    /// Marks the job as failed, unless it is already over.
     #[activity]
     pub async fn fail(
         self: Arc<Self>,
@@ -132,7 +132,7 @@ impl Activities {
         self.alive(&context, Some(failure.attempt), step).await
     }
 
-    /// Deletes some of what has been kept long enough. Returns whether there may be more.
+    /// Deletes some of what retention no longer keeps. Returns whether there may be more.
     #[activity]
     pub async fn apply_retention(
         self: Arc<Self>,
@@ -145,16 +145,16 @@ impl Activities {
 }
 
 impl Activities {
-    pub fn new(backend: Backend, figures: Figures, slots: usize) -> Self {
+    pub fn new(backend: Backend, metrics: JobMetrics, slots: usize) -> Self {
         Self {
             backend,
-            figures,
+            metrics,
             groups: Semaphore::new(slots),
         }
     }
 
-    /// Runs a step with heartbeats, in a span of the trace of the job that `attempt` is about. When the activity is
-    /// cancelled the step is dropped, which rolls its transaction back.
+    /// Runs a step with heartbeats, in a span in the trace of the attempt's job. If the activity is cancelled, the step is
+    /// dropped, which rolls its transaction back.
     async fn alive<T>(
         &self,
         context: &ActivityContext,
@@ -182,9 +182,9 @@ impl Activities {
                 _ = heartbeat.tick() => context.record_heartbeat(()).await?,
             }
         };
-        // The type is `Activities::validate`.
+        // The type is, for example, `Activities::validate`.
         let name = context.info().activity_type.rsplit(':').next();
-        self.figures
+        self.metrics
             .step(name.unwrap_or_default(), result.is_ok(), began.elapsed());
         result.map_err(|error| failure(context, &error))
     }

@@ -17,11 +17,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask the worker that runs with these settings whether it is well; exit with 0 or 1
+    /// Check whether the worker with these settings is healthy; exit with 0 or 1
     Healthcheck,
-    /// Print the history of a workflow, as JSON, for `replay`
+    /// Print the history of a workflow as JSON, for `replay`
     History { workflow_id: String },
-    /// Tell whether workflows with these histories, of another version, go on in this one; exit with 0 or 1
+    /// Check whether workflows with these histories of another version continue in this one; exit with 0 or 1
     Replay {
         #[arg(required = true)]
         histories: Vec<PathBuf>,
@@ -33,18 +33,18 @@ pub struct WorkerConfig {
     #[command(flatten)]
     pub backend: BackendConfig,
 
-    /// Steps that this worker works on at the same time
+    /// Number of steps that this worker runs at the same time
     #[arg(long, env = "WORKER_CONCURRENCY", default_value_t = default_concurrency(),
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub worker_concurrency: u16,
 
-    /// Where Prometheus metrics are served, under /metrics, and health checks, under /healthz and /readyz; port 0 picks
-    /// a free port
+    /// Address of Prometheus metrics under /metrics and health checks under /healthz and /readyz; port 0 picks a free
+    /// port
     #[arg(long, env = "METRICS_ADDR", default_value = "127.0.0.1:9464")]
     pub metrics_addr: SocketAddr,
 }
 
-/// While one step waits for the database another one computes.
+/// One step computes while another waits for the database.
 fn default_concurrency() -> u16 {
     let cores = thread::available_parallelism().map_or(2, usize::from);
     u16::try_from(2 * cores).unwrap_or(u16::MAX).clamp(2, 64)

@@ -1,5 +1,5 @@
-//! What workflows have done so far, to tell whether they go on in another version of this worker: such a history is
-//! kept from the one, and replayed by the other.
+//! Prints and replays the histories of workflows, to test whether they continue in another version of this worker: one
+//! version prints a history, and another one replays it.
 
 use std::{
     io::Write,
@@ -17,7 +17,7 @@ use crate::{
     workflow::ProcessJob,
 };
 
-/// Writes the history of the latest execution of a workflow to the standard output, as JSON.
+/// Prints the history of the latest execution of a workflow to the standard output as JSON.
 pub async fn print(client: &Client, workflow_id: &str) -> anyhow::Result<()> {
     let history = client
         .get_workflow_handle::<UntypedWorkflow>(workflow_id)
@@ -26,7 +26,7 @@ pub async fn print(client: &Client, workflow_id: &str) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(&json)?)
 }
 
-/// Fails with the first history whose workflow takes another way in this version.
+/// Replays histories. Fails with the first one whose workflow takes different steps in this version.
 pub async fn replay(files: &[PathBuf]) -> anyhow::Result<()> {
     let options = WorkflowReplayerOptions::new()
         .register_workflow::<ProcessJob>()?
@@ -37,9 +37,9 @@ pub async fn replay(files: &[PathBuf]) -> anyhow::Result<()> {
     let replayer = WorkflowReplayer::new(options)?;
     for file in files {
         let name = file.display();
-        let history = read(file).with_context(|| format!("{name} is no history"))?;
+        let history = read(file).with_context(|| format!("{name} isn't a history"))?;
         match replayer.replay_workflow(history).await {
-            Ok(()) => println!("{name}: goes on"),
+            Ok(()) => println!("{name}: continues"),
             Err(WorkflowReplayError::Replay(failure)) => bail!("{name}: {failure}"),
             Err(error) => return Err(error.into()),
         }

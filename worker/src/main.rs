@@ -1,12 +1,12 @@
 //! The worker process: Temporal's workflows and activities for Batchline's jobs.
 //!
-//! **Invariant.** It knows nothing of the server, and the server nothing of it: they meet in
-//! Postgres, in the storage and in Temporal.
+//! **Invariant.** The worker and the server know nothing of each other. They meet in PostgreSQL, in the storage and in
+//! Temporal.
 
 mod activities;
 mod config;
-mod figures;
 mod history;
+mod job_metrics;
 mod metrics;
 mod retention;
 mod small_jobs;
@@ -37,29 +37,29 @@ use tokio::time::MissedTickBehavior;
 use crate::{
     activities::{Activities, HEARTBEAT_INTERVAL},
     config::{Cli, Command, WorkerConfig},
-    figures::{Figures, STEP_BUCKETS, STEP_SECONDS},
+    job_metrics::{JobMetrics, STEP_BUCKETS, STEP_SECONDS},
     retention::ApplyRetention,
     small_jobs::ProcessSmallJobs,
     traces::pass_traces_on,
     workflow::ProcessJob,
 };
 
-/// How long work under way may take to end when the worker is told to stop.
+/// The time that running steps have to end after a shutdown signal.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long the worker takes to end at most, whatever Temporal does. The process ends within ten seconds.
+/// The maximum duration of the shutdown, whatever Temporal does. The process ends within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How long a workflow waits for the worker that has it in its memory, which may be dead, before another
-/// one takes it up.
+/// How long a workflow waits for the worker that has it in its cache, and may be dead, before another worker takes
+/// over.
 const STICKY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the worker looks for what is to be tidied up.
+/// The interval of maintenance.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
-    // The child process of a step that converts a file. First of all, as its memory is limited.
+    // The child process of a step that converts a file. Must come first, because its memory is limited.
     if arguments.next().is_some_and(|command| command == "convert") {
         return container::run_child(arguments);
     }
@@ -68,7 +68,9 @@ fn main() -> ExitCode {
     program::run(config.backend.log_format, service, async {
         match command {
             None => work(config).await,
-            Some(Command::Healthcheck) => backend::probe(config.metrics_addr, "/healthz").await,
+            Some(Command::Healthcheck) => {
+                backend::health_check(config.metrics_addr, "/healthz").await
+            }
             Some(Command::History { workflow_id }) => print_history(&config, &workflow_id).await,
             Some(Command::Replay { histories }) => history::replay(&histories).await,
         }
@@ -118,7 +120,11 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
         .register_workflow::<ProcessSmallJobs>()?
         .register_workflow::<ApplyRetention>()?
         .register_workflow_interceptors(pass_traces_on())
-        .register_activities(Activities::new(backend.clone(), Figures::new(meter), slots))
+        .register_activities(Activities::new(
+            backend.clone(),
+            JobMetrics::new(meter),
+            slots,
+        ))
         .tuner(
             TunerHolder::builder()
                 .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(20))
@@ -163,7 +169,7 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
     ended
 }
 
-/// Every worker does it, so that it is done as long as there is one.
+/// Every worker runs maintenance, so it happens as long as there is one.
 async fn maintain(backend: Backend, mut schedules: Schedules) {
     let mut due = tokio::time::interval(MAINTENANCE_INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -171,12 +177,12 @@ async fn maintain(backend: Backend, mut schedules: Schedules) {
         due.tick().await;
         schedules.create().await;
         if let Err(error) = maintenance::round(&backend).await {
-            tracing::warn!(error = %anyhow::Error::new(error), "maintenance is put off");
+            tracing::warn!(error = %anyhow::Error::new(error), "maintenance is postponed");
         }
     }
 }
 
-/// What Temporal is to start by itself.
+/// The schedules that Temporal runs.
 struct Schedules {
     client: Client,
     task_queue: String,
@@ -184,7 +190,7 @@ struct Schedules {
 }
 
 impl Schedules {
-    /// Creates or updates them, once. Where Temporal is away, it is tried again the next time.
+    /// Creates or updates the schedules once. If Temporal is unavailable, the next call tries again.
     async fn create(&mut self) {
         if self.are_there {
             return;
@@ -193,13 +199,13 @@ impl Schedules {
             Ok(()) => self.are_there = true,
             Err(error) => tracing::warn!(
                 error = format!("{error:#}"),
-                "the schedule of the retention can't be created yet"
+                "the retention schedule can't be created yet"
             ),
         }
     }
 }
 
-/// Waits for Temporal, which may be starting too.
+/// Waits for Temporal, which may still be starting.
 async fn connect(config: &WorkerConfig) -> anyhow::Result<Client> {
     const ATTEMPTS: u32 = 30;
     let mut attempt = 1;

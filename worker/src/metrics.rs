@@ -1,5 +1,5 @@
-//! Reads the metrics of Temporal's SDK. Its exporter serves them to everybody, so it listens where only this process looks
-//! for it.
+//! Reads the metrics of Temporal's SDK. Its exporter serves them to everybody, so it listens on an address that only
+//! this process knows.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// An address of this machine alone, which no page of another site can guess where the system has all of 127.0.0.0/8.
+/// Returns a loopback address. If the system has all of 127.0.0.0/8, pages of other sites can't guess it.
 pub fn inner_address() -> SocketAddr {
     let [a, b, c, ..] = uuid::Uuid::new_v4().into_bytes();
     let address = SocketAddr::from((Ipv4Addr::new(127, a, b, c.clamp(1, 254)), 0));
@@ -19,7 +19,7 @@ pub fn inner_address() -> SocketAddr {
     }
 }
 
-/// The metrics as the exporter at this address has them.
+/// Returns the metrics from the exporter at this address.
 pub async fn read(inner: SocketAddr) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(inner).await?;
     let request = format!("GET /metrics HTTP/1.0\r\nHost: {inner}\r\n\r\n");

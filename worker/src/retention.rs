@@ -1,6 +1,6 @@
-//! The workflow that a schedule starts, and that deletes what has been kept long enough.
+//! The scheduled workflow that deletes what retention no longer keeps.
 //!
-//! **Invariant.** As that of [`crate::workflow`].
+//! **Invariant.** The same as that of [`crate::workflow`].
 
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{ContinueAsNewOptions, WorkflowContext, WorkflowResult};
@@ -16,7 +16,7 @@ pub struct ApplyRetention;
 
 #[workflow_methods]
 impl ApplyRetention {
-    /// One bounded batch after the other, behind the steps of jobs.
+    /// Deletes in bounded steps, one after the other, with a lower priority than the steps of jobs.
     #[run(name = "ApplyRetention")]
     pub async fn run(context: &mut WorkflowContext<Self>) -> WorkflowResult<()> {
         while step(

@@ -1,7 +1,7 @@
-//! The workflow of jobs with small files that were started at the same moment: each is processed as a whole, or
-//! fails, by itself.
+//! The workflow of jobs with small files that were started at the same time. Each job is processed in a single step,
+//! and fails by itself.
 //!
-//! **Invariant.** As that of [`crate::workflow`].
+//! **Invariant.** The same as that of [`crate::workflow`].
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub struct ProcessSmallJobs;
 
 #[workflow_methods]
 impl ProcessSmallJobs {
-    /// Asks for all of them at once: one that is tried again and again keeps none of the others waiting. The
-    /// worker takes as many at a time as it has room for.
+    /// Starts all steps at once, so that a step that keeps being retried doesn't delay the others. The worker runs as
+    /// many at a time as it has room for.
     #[run(name = "ProcessSmallJobs")]
     pub async fn run(
         context: &mut WorkflowContext<Self>,

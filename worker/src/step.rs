@@ -1,4 +1,4 @@
-//! What the workflows' steps have in common: each is tried again until it succeeds or fails for good.
+//! Shared by the steps of all workflows: a step is retried until it succeeds or fails for good.
 
 use std::time::Duration;
 
@@ -12,26 +12,26 @@ use temporalio_sdk::{
 
 use crate::activities::{DEFECT, HEARTBEAT_TIMEOUT, OUTDATED, UNREADABLE};
 
-/// For one attempt of a step that is a single transaction.
+/// The limit for one attempt of a step that is a single transaction.
 pub const SHORT: Duration = Duration::from_secs(60);
 
-/// As good as for ever.
+/// Practically for ever.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Which of the steps that wait for a worker are taken first.
+/// The priority of a step among those that wait for a worker.
 #[derive(Debug, Clone, Copy)]
 pub enum Urgency {
-    /// A job begins or ends with it.
+    /// A job starts or ends with it.
     Now,
-    /// For a job that hasn't had much.
+    /// Belongs to a job that has had little processing.
     Soon,
-    /// For a job that has: it makes room for the others, which have less to do or are behind.
+    /// Belongs to a job that has had much, and yields to jobs that are shorter or behind.
     Later,
 }
 
 impl Urgency {
     fn priority(self) -> Priority {
-        // Of 1 to 5, which every Temporal server knows. Where steps have none they count as 3.
+        // From 1 to 5, which every Temporal server supports. Steps without a key count as 3.
         let key = match self {
             Self::Now => 1,
             Self::Soon => 2,
@@ -41,19 +41,18 @@ impl Urgency {
     }
 }
 
-/// How often a step that met trouble with the infrastructure is tried again: for ever, and at least
-/// every few seconds.
+/// The retries of a step after trouble with the infrastructure: without limit, and at most five seconds apart.
 fn for_ever() -> RetryPolicy {
     RetryPolicy::builder()
         .initial_interval(Duration::from_millis(200))
         .backoff_coefficient(2.0)
         .maximum_interval(Duration::from_secs(5))
-        // 0 is without limit.
+        // 0 means no limit.
         .maximum_attempts(0)
         .build()
 }
 
-/// A step that any worker may take. `limit` is for one attempt.
+/// Runs a step on any worker. `limit` applies to each attempt.
 pub async fn step<W, A: ActivityDefinition>(
     context: &WorkflowContext<W>,
     activity: A,
@@ -69,8 +68,8 @@ pub async fn step<W, A: ActivityDefinition>(
     context.execute_activity(activity, input, options).await
 }
 
-/// A step within the worker that has the workflow: for work that takes less time than its way through Temporal
-/// and its queue would. So it doesn't wait behind the steps of a large file either.
+/// Runs a step on the worker that runs the workflow, for work that takes less time than its way through Temporal and
+/// its queue. So it doesn't wait behind the steps of a large file either.
 pub async fn local_step<W, A: ActivityDefinition>(
     context: &WorkflowContext<W>,
     activity: A,
@@ -79,7 +78,7 @@ pub async fn local_step<W, A: ActivityDefinition>(
 ) -> Result<A::Output, ActivityExecutionError> {
     let options = LocalActivityOptions::builder()
         .start_to_close_timeout(limit)
-        // The SDK's default is 100 s, in which a step may not even get its turn.
+        // The SDK's default is 100 s, in which a step may not even be started.
         .schedule_to_close_timeout(YEAR)
         .retry_policy(for_ever())
         .build();
@@ -88,8 +87,8 @@ pub async fn local_step<W, A: ActivityDefinition>(
         .await
 }
 
-/// Why a job has failed one of whose steps has: a sentence for the person who uploaded the file. `None` when the
-/// job was deleted or a later run took over; otherwise it is the workflow that has failed.
+/// Returns the reason why a job failed whose step failed with `error`: a sentence for the user who uploaded the file.
+/// `None` if the job was deleted or a later attempt took over. Any other error makes the workflow fail.
 pub fn reason(error: ActivityExecutionError) -> WorkflowResult<Option<String>> {
     match own_failure(&error) {
         Some((OUTDATED, _)) => Ok(None),
@@ -103,9 +102,9 @@ pub fn reason(error: ActivityExecutionError) -> WorkflowResult<Option<String>> {
     }
 }
 
-/// The type of a step's own failure, one of the names in `activities`, and what it says.
+/// Returns the type of a step's own failure, which is one of the names in `activities`, and its message.
 fn own_failure(error: &ActivityExecutionError) -> Option<(&str, &str)> {
-    // That of a local activity comes as it is, any other as the cause of one that speaks of the activity.
+    // The failure of a local activity is the error itself. Otherwise it is the cause of an error about the activity.
     std::iter::successors(error.failure(), |failure| failure.cause.as_deref()).find_map(|failure| {
         match &failure.failure_info {
             Some(FailureInfo::ApplicationFailureInfo(info)) => {

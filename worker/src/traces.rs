@@ -1,4 +1,4 @@
-//! Takes traces from workflows to their steps. A workflow itself has no spans: its code runs again at each replay.
+//! Passes traces on from workflows to their steps. Workflows have no spans, because replays repeat their code.
 
 use std::{cell::OnceCell, collections::HashMap};
 
@@ -21,21 +21,21 @@ use temporalio_sdk::{
 };
 use tracing::{Span, field::Empty};
 
-/// The spans of a step. Both are none while traces are off.
+/// The spans of a step, which are disabled while traces are off.
 pub struct StepSpans {
     pub trace: Span,
-    /// In the log, so that its lines name the trace.
+    /// The span of the log, whose lines contain the ids of the trace.
     pub log: Span,
 }
 
-/// Returns the spans of a step, in the trace of the job that `attempt` is about.
+/// Returns the spans of a step in the trace of the attempt's job.
 pub fn spans(context: &ActivityContext, attempt: Option<Attempt>) -> StepSpans {
     let info = context.info();
     // The type is `Activities::validate`.
     let step = info.activity_type.rsplit(':').next().unwrap_or_default();
     let job_id = attempt.map(|attempt| attempt.job_id);
     let job = job_id.map(|job_id| job_id.get());
-    // Named as by the SDKs of Temporal.
+    // The names are those of Temporal's SDKs.
     let trace = tracing::info_span!(
         target: TARGET,
         "RunActivity",

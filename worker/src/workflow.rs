@@ -1,7 +1,7 @@
 //! The workflow of one job: plan → validate (chunks in parallel) → complete or fail.
 //!
-//! **Invariant.** Deterministic: no I/O, no clock, no tokio. The database is the truth; the workflow
-//! only sees to it that every chunk is asked for until it is committed.
+//! **Invariant.** Deterministic: no I/O, no clock, no tokio. The database is the truth. The workflow only ensures that
+//! every chunk is requested until it is committed.
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
@@ -19,25 +19,27 @@ use crate::{
     step::{SHORT, Urgency, local_step, reason, step},
 };
 
-/// Activities of one job that validate its chunks at the same time, over all workers.
+/// The number of activities of one job that validate its chunks at the same time, across all workers.
 const LANES: usize = 8;
 
-/// Chunks that one activity validates. Fewer would cost more: Temporal needs 10 ms of CPU and more for an activity, the
-/// validator 2 ms for a chunk. More would keep the steps of other jobs waiting, and other workers idle.
+/// The number of chunks that one activity validates. Smaller activities would cost more: Temporal needs 10 ms of CPU or
+/// more for an activity, and the validator 2 ms for a chunk. Larger ones would delay the steps of other jobs and leave
+/// other workers idle.
 const CHUNKS_AT_A_TIME: usize = 16;
 
-/// Up to this many remaining chunks are one activity: sharing them would save less time than another activity costs.
+/// Up to this many remaining chunks form one activity, because splitting them would save less time than another
+/// activity costs.
 const LAST_CHUNKS: usize = 24;
 
-/// Patch that introduced both. Workflows that started before it continue with up to four chunks at a time.
+/// The patch that introduced both constants. Workflows that started before it continue with up to four chunks at a
+/// time.
 const MANY_CHUNKS: &str = "many-chunks";
 
-/// The chunks of a job that go before those of jobs that have had as many: a file of some hundred thousand rows isn't
-/// to wait for one of millions.
+/// The chunks of a job that have priority over later chunks of other jobs, so that a file of some hundred thousand rows
+/// doesn't wait for one of millions.
 const FIRST_CHUNKS: u32 = 64;
 
-/// The workflow's input: what it was started with, and what an earlier execution has left that goes on as
-/// this one.
+/// The workflow's input: the job that it was started for, and what an earlier execution left for this one to continue.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Input {
     #[serde(flatten)]
@@ -49,7 +51,7 @@ pub struct Input {
 #[workflow]
 pub struct ProcessJob {
     assignment: Assignment,
-    /// Numbers of the chunks that nobody was asked for yet; `None` before the file is planned.
+    /// The numbers of the chunks that weren't requested yet. `None` before the file is planned.
     remaining: Option<VecDeque<Range<u32>>>,
 }
 
@@ -79,10 +81,10 @@ impl ProcessJob {
     }
 }
 
-/// Why the processing stopped before its end.
+/// The reason why processing stopped before its end.
 enum Stop {
     Step(Box<ActivityExecutionError>),
-    /// Eviction, continue-as-new, cancellation: to be passed on as it is.
+    /// Eviction, continue-as-new or cancellation, to be passed on unchanged.
     Workflow(WorkflowTermination),
 }
 
@@ -95,7 +97,7 @@ impl From<ActivityExecutionError> for Stop {
 impl ProcessJob {
     async fn process(context: &WorkflowContext<Self>, attempt: Attempt) -> Result<(), Stop> {
         if context.state(|state| state.remaining.is_none()) {
-            // Reading the largest file takes minutes; an hour says that something is stuck.
+            // Reading the largest file takes minutes. An hour means that something is stuck.
             let chunks = Self::step(
                 context,
                 Activities::plan,
@@ -127,8 +129,8 @@ impl ProcessJob {
         Ok(())
     }
 
-    /// One of [`LANES`] loops: takes the next chunks until none are left, or until the history is long
-    /// enough to go on in a new execution.
+    /// One of [`LANES`] loops. Validates the next chunks until none are left, or until the history is so long that a
+    /// new execution has to continue.
     async fn validate_chunks(
         context: WorkflowContext<Self>,
         attempt: Attempt,
@@ -156,7 +158,7 @@ impl ProcessJob {
         Ok(())
     }
 
-    /// Takes chunks for one activity.
+    /// Removes and returns the chunks for one activity.
     fn next_chunks(&mut self, takes_many: bool) -> Option<Range<u32>> {
         let remaining = self.remaining.as_mut()?;
         let left: usize = remaining.iter().map(ExactSizeIterator::len).sum();
@@ -175,8 +177,8 @@ impl ProcessJob {
         Some(numbers)
     }
 
-    /// A step of this job. Those of a small file are local: such files come here when they were planned before
-    /// they were processed as a whole, and what runs since then goes on as it has begun.
+    /// Runs a step of this job. The steps of small files are local. Small files take this path if they were planned by
+    /// a version that didn't process them in a single step; their workflows continue as they began.
     async fn step<A>(
         context: &WorkflowContext<Self>,
         activity: A,

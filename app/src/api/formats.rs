@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{caller, respond, say, shortened};
 use crate::AppError;
 
-/// Bytes of a saved format with its header, and more than any has.
+/// The maximum size of an imported format with its header, in bytes. No valid one is larger.
 const MAX_IMPORT_BYTES: usize = 1 << 20;
 
 /// Changes the name and the JSON of a saved format.
@@ -50,7 +50,7 @@ pub async fn update_format(
     })
 }
 
-/// Deletes a saved format. It being gone already is fine.
+/// Deletes a saved format. Succeeds if it is already deleted.
 #[server(prefix = "/rpc", endpoint = "delete-format")]
 pub async fn delete_format(user_id: UserId, format_id: SavedFormatId) -> Result<(), AppError> {
     respond(async {
@@ -66,7 +66,7 @@ pub async fn delete_format(user_id: UserId, format_id: SavedFormatId) -> Result<
     .await
 }
 
-/// Saves a format from the JSON of an export.
+/// Saves a format from exported JSON.
 #[server(prefix = "/rpc", endpoint = "import-format")]
 pub async fn import_format(user_id: UserId, json: String) -> Result<(), AppError> {
     respond(async {

@@ -1,5 +1,5 @@
-//! What is done to several jobs of a list at once. Plain forms post it: `job` for each chosen job and `command`, or `one`
-//! with a command and a job, as `start 7`.
+//! Changes several jobs of a list at once. Plain forms post either `job` for each selected job and `command`, or `one`
+//! with a command and a job, such as `start 7`.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use domain::{Command, JobId, format};
 use super::shortened;
 use crate::{AppError, Notice};
 
-/// The most jobs that are changed at once; a page has fewer.
+/// The maximum number of jobs changed at once. A page lists fewer.
 const MAX_JOBS: usize = 1000;
 
-/// The most reasons that a notice has.
+/// The maximum number of reasons in a notice.
 const MAX_REASONS: usize = 5;
 
 #[derive(Clone, Copy)]
@@ -21,7 +21,8 @@ enum Change {
     Delete,
 }
 
-/// Changes the jobs that the fields name, and says what became of them. `None` where nothing is asked for.
+/// Changes the jobs named by the fields, and returns a notice with the results. `None` if the fields contain no
+/// command.
 pub async fn change_jobs(
     backend: &Backend,
     viewer: &Viewer,
@@ -51,7 +52,8 @@ async fn change(backend: &Backend, viewer: &Viewer, fields: &[(String, String)])
     changed.unwrap_or_else(|error| Notice::new(AppError::from(error).message))
 }
 
-/// The jobs that the fields name, in the order of their ids. `None` if one is no job's id.
+/// Returns the jobs named by the fields, in the order of their ids. `None` if one of them isn't a job id, or if there are
+/// more than [`MAX_JOBS`].
 pub fn chosen_jobs(fields: &[(String, String)]) -> Option<Vec<JobId>> {
     let ids = fields.iter().filter(|(name, _)| name == "job");
     let ids: BTreeSet<JobId> = ids.map(|(_, id)| id.parse().ok()).collect::<Option<_>>()?;
@@ -145,7 +147,7 @@ async fn delete(backend: &Backend, viewer: &Viewer, jobs: &[JobId]) -> backend::
     }))
 }
 
-/// `1 job was started.`, `2 jobs were started.`
+/// Formats `1 job was started.`, `2 jobs were started.`
 fn were(jobs: u64, done: &str) -> String {
     let were = if jobs == 1 { "was" } else { "were" };
     format!("{} {were} {done}.", format::counted(jobs, "job"))

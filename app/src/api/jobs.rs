@@ -18,32 +18,32 @@ use {
     },
 };
 
-/// What the page of a job shows, except its rows.
+/// Everything on the page of a job except its rows.
 #[cfg(feature = "ssr")]
 pub struct JobDetails {
     pub job: Job,
     pub user: User,
     pub report: JobReport,
-    /// How the file is read, and what must be answered first.
+    /// How the file is read, and the questions to answer first.
     pub file: FileFormat,
     /// The latest earlier job of the same user with the same file.
     pub same_file_as: Option<JobId>,
     pub versions: Versions,
-    /// What has happened to the job, oldest first.
+    /// The history of the job, oldest event first.
     pub events: Vec<JobEvent>,
-    /// When retention deletes the job.
+    /// When retention will delete the job.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Bytes of a format, and more than any has.
+/// The maximum size of a format in bytes. No valid one is larger.
 #[cfg(feature = "ssr")]
 const MAX_FORMAT_BYTES: usize = 256 << 10;
 
-/// Bytes of an id, and more than any has.
+/// The maximum size of an id in bytes. No valid one is larger.
 #[cfg(feature = "ssr")]
 const MAX_ID_BYTES: usize = 20;
 
-/// The most characters of a description that a page has; a download has them all.
+/// The maximum number of characters of a description on a page. Downloads have all of them.
 #[cfg(feature = "ssr")]
 const MAX_DESCRIPTION_CHARS: usize = 2000;
 
@@ -109,8 +109,8 @@ macro_rules! small_text {
     };
 }
 
-/// Stores the field `file` for the user of the field `user_id`, which comes first; gives the id of the new job, and
-/// leads to its page. The file goes to the storage piece by piece as it comes in.
+/// Stores the field `file` for the user in the field `user_id`, which must come first. Returns the id of the new job
+/// and redirects to its page. The file is streamed to the storage as it arrives.
 #[server(prefix = "/rpc", endpoint = "upload-file", input = MultipartFormData)]
 pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     respond(async {
@@ -141,7 +141,7 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                 Some("file") => {
                     let user_id = user_id.ok_or_else(incomplete)?;
                     let filename = field.file_name().unwrap_or_default().to_owned();
-                    // What a browser sends when no file was chosen.
+                    // Browsers send an empty name if no file was chosen.
                     if filename.is_empty() {
                         return Err(InvalidField::new("file", "Choose a file.").into());
                     }
@@ -154,7 +154,7 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                         &backend, &viewer, admission, &filename, &with, field, in_all,
                     )
                     .await?;
-                    // The button that was pressed is the last field. The file is stored with or without it.
+                    // The pressed button is the last field. The file is stored with or without it.
                     while let Ok(Some(mut field)) = form.next_field().await {
                         let is_button = field.name() == Some("then");
                         if is_button
@@ -175,7 +175,7 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     .map_err(|error: AppError| error.at("file"))
 }
 
-/// What the request says of its size.
+/// Returns the size of the request as declared in its headers.
 #[cfg(feature = "ssr")]
 fn request_bytes() -> Option<u64> {
     use axum::http::{header::CONTENT_LENGTH, request::Parts};
@@ -185,8 +185,8 @@ fn request_bytes() -> Option<u64> {
     length.parse().ok()
 }
 
-/// Starts a job that was just uploaded. If that fails, the job stays pending and can be started by hand: an error would be
-/// taken for one of the upload.
+/// Starts a job that was just uploaded. If that fails, the job stays pending and can be started by hand. An error would
+/// look like a failed upload.
 #[cfg(feature = "ssr")]
 async fn start(backend: &Backend, viewer: &Viewer, job_id: JobId) {
     let given = GivenFormat::default();
@@ -194,9 +194,7 @@ async fn start(backend: &Backend, viewer: &Viewer, job_id: JobId) {
     if let Err(error) = started {
         tracing::warn!(%job_id, %error, "a job wasn't started after its upload");
         if let backend::Error::QuotaExceeded(sentence) = error {
-            say(format!(
-                "The file was uploaded, and not started: {sentence}"
-            ));
+            say(format!("The file was uploaded but not started: {sentence}"));
         }
     }
 }
@@ -214,7 +212,7 @@ fn broken_off() -> AppError {
     AppError::new(ErrorKind::Invalid, "The upload was interrupted. Try again.")
 }
 
-/// Uploads the demonstration file for the user and starts it; leads to the page of the new job.
+/// Uploads the demonstration file for the user, starts its job, and redirects to the page of the job.
 #[server(prefix = "/rpc", endpoint = "create-demo-job")]
 pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
     respond(async {
@@ -226,7 +224,7 @@ pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
     .await
 }
 
-/// Starts, pauses, resumes, cancels or retries a job; asking twice does it once.
+/// Starts, pauses, resumes, cancels or retries a job. Repeating a command has no effect.
 #[server(prefix = "/rpc", endpoint = "command-job")]
 pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, AppError> {
     respond(async {
@@ -243,8 +241,8 @@ pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, Ap
     })
 }
 
-/// Retries a job with answers: what is given about its file. Leads to the job's page. Without JavaScript alone, so it is
-/// a plain form whose fields `check::form` names.
+/// Retries a job with answers to its questions, and redirects to the job's page. Used only without JavaScript, so it
+/// handles a plain form whose fields are named by `check::form`.
 #[cfg(feature = "ssr")]
 pub async fn answer_questions(
     backend: &Backend,
@@ -267,7 +265,7 @@ pub async fn answer_questions(
     Ok(())
 }
 
-/// Leads to the page of `user_id`, whose job it was.
+/// Redirects to the page of `user_id`, the owner of the deleted job.
 #[server(prefix = "/rpc", endpoint = "delete-job")]
 pub async fn delete_job(job_id: JobId, user_id: UserId) -> Result<(), AppError> {
     respond(async {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use super::{caller, respond, say, shortened};
 use crate::{AppError, ErrorKind};
 
-/// Leads to the new user's page.
+/// Redirects to the page of the new user.
 #[server(prefix = "/rpc", endpoint = "create-user")]
 pub async fn create_user(name: String, email: String) -> Result<User, AppError> {
     respond(async {
@@ -37,7 +37,7 @@ pub async fn update_user(user_id: UserId, name: String, email: String) -> Result
     .map_err(|error| at_its_field(error, &name, &email))
 }
 
-/// Sets all quotas of a user, and how long their jobs are kept. Empty fields are the default of all users.
+/// Sets all quotas of a user, and how long their jobs are kept. Empty fields select the default for all users.
 #[server(prefix = "/rpc", endpoint = "set-quotas")]
 pub async fn set_quotas(
     user_id: UserId,
@@ -61,7 +61,7 @@ pub async fn set_quotas(
     })
 }
 
-/// Leads to the list of users.
+/// Redirects to the list of users.
 #[server(prefix = "/rpc", endpoint = "delete-user")]
 pub async fn delete_user(user_id: UserId) -> Result<(), AppError> {
     respond(async {
@@ -78,7 +78,7 @@ pub async fn delete_user(user_id: UserId) -> Result<(), AppError> {
     .await
 }
 
-/// Both fields, or what is wrong with each of them.
+/// Parses both fields, or returns the error of each.
 pub fn parse(name: &str, email: &str) -> Result<(UserName, Email), AppError> {
     match (UserName::parse(name), Email::parse(email)) {
         (Ok(name), Ok(email)) => Ok((name, email)),
@@ -88,7 +88,7 @@ pub fn parse(name: &str, email: &str) -> Result<(UserName, Email), AppError> {
     }
 }
 
-/// The only conflict among users is about their email address.
+/// Attaches a conflict to the email field, because no other conflict between users exists.
 pub fn at_its_field(error: AppError, name: &str, email: &str) -> AppError {
     let error = match error.kind {
         ErrorKind::Conflict => error.at("email"),

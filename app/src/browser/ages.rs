@@ -1,4 +1,4 @@
-//! Times that say how long ago they are go on to age, and every time says the local one beside UTC.
+//! Keeps relative times up to date, and adds the local time to every time in UTC.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub fn listen() {
 }
 
 pub fn refresh() {
-    // Days have no "T".
+    // Dates without a time have no "T".
     let Ok(times) = document().query_selector_all("time[datetime*=T]") else {
         return;
     };
@@ -27,7 +27,7 @@ pub fn refresh() {
         let at = time.get_attribute("datetime").unwrap_or_default();
         let date = Date::new(&JsValue::from_str(&at));
         let local = String::from(date.to_locale_string("default", &JsValue::UNDEFINED));
-        // Its name is a valid name of an attribute.
+        // Can't fail, because the names are valid attribute names.
         let _ = match time.has_attribute("data-age") {
             true => {
                 let text = format::age(((Date::now() - date.get_time()) / 1000.0) as i64, &at);

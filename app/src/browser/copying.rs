@@ -1,4 +1,4 @@
-//! Buttons that copy a text.
+//! Buttons that copy text.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use web_sys::{Url, js_sys::Reflect};
 
 use super::parts::announce;
 
-/// For how long a button says what became of it.
+/// How long a button shows the result.
 const SAID: Duration = Duration::from_secs(2);
 
 pub fn listen() {
@@ -38,16 +38,16 @@ pub fn listen() {
     });
 }
 
-/// The whole address of a path.
+/// Returns the absolute URL of a path.
 fn absolute(path: &str) -> Option<String> {
     let url = Url::new_with_base(path, &window().location().href().ok()?);
     Some(url.ok()?.href())
 }
 
-/// `None` where the browser doesn't let it: the page isn't loaded over HTTPS, or somebody has forbidden it.
+/// Returns `None` if the browser doesn't allow it: the page isn't loaded over HTTPS, or copying is blocked.
 async fn copy(text: &str) -> Option<()> {
     let navigator = window().navigator();
-    // Without HTTPS there is none.
+    // Only exists with HTTPS.
     Reflect::get(&navigator, &"clipboard".into())
         .ok()
         .filter(|clipboard| clipboard.is_object())?;

@@ -1,4 +1,4 @@
-//! Opens and closes dialogs in browsers that don't know `commandfor` yet.
+//! Opens and closes dialogs in browsers that don't support `commandfor` yet.
 
 use leptos::{
     ev,
@@ -19,7 +19,7 @@ pub fn listen() {
         let clicked = event.target().and_then(|at| at.dyn_into::<Element>().ok());
         let button = clicked.and_then(|at| at.closest("button[commandfor]").ok().flatten());
         if let Some(button) = button.and_then(|button| button.dyn_into().ok()) {
-            // Fails for a dialog that is open already.
+            // Fails if the dialog is already open.
             let _ = obey(&button);
         }
     });

@@ -1,5 +1,5 @@
-//! Shows a row of a job in a drawer beside its table: the article of the row's own page. The arrows go to the rows around
-//! it, Escape closes it, and the focus goes back to the table.
+//! Shows a row of a job in a drawer beside its table, using the article from the row's own page. The arrow keys go to
+//! the adjacent rows, Escape closes the drawer, and the focus returns to the table.
 
 use std::cell::Cell;
 
@@ -12,16 +12,16 @@ use leptos::{
 };
 use wasm_bindgen::{JsCast, closure::Closure};
 
-use super::parts::{fetch_document, say_unreachable};
+use super::parts::{fetch_document, show_unreachable};
 
-/// Of the dialog, and of the article in it.
+/// The ids of the dialog and of the article in it.
 const DRAWER: &str = "drawer";
 const ROW: &str = "row";
-/// Which row the drawer shows.
+/// The attribute with the address of the row that the drawer shows.
 const ADDRESS: &str = "data-address";
 
 thread_local! {
-    /// Grows with each row that is asked for, and when the drawer closes: an earlier answer is out of date.
+    /// Incremented for each requested row and when the drawer closes, to discard outdated responses.
     static ASKED: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -34,7 +34,7 @@ pub fn listen() {
     });
     let _ = window_event_listener(ev::keydown, |event| {
         let is_free = !(event.ctrl_key() || event.meta_key() || event.alt_key());
-        // Single letters are in the hands of `keys`, as they can be turned off.
+        // `keys` handles single letters, because users can turn them off.
         if is_free && let Some(link) = neighbour(&event) {
             event.prevent_default();
             show(link.href());
@@ -42,7 +42,7 @@ pub fn listen() {
     });
 }
 
-/// The address of the row that is clicked: its link, or anything in it that does nothing else.
+/// Returns the address of the clicked row. The click must be on its link or on something without an action of its own.
 fn asked(event: &MouseEvent) -> Option<String> {
     let has_modifier = event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
     if event.default_prevented() || event.button() != 0 || has_modifier {
@@ -58,7 +58,7 @@ fn asked(event: &MouseEvent) -> Option<String> {
                 || (link.has_attribute("rel") && link.closest("#drawer").ok()?.is_some());
             is_row.then_some(link)?
         }
-        // Whoever selects a text doesn't want to leave it.
+        // Selecting text must not leave the page.
         None if is_selecting() => return None,
         None => clicked
             .closest("tr")
@@ -75,9 +75,9 @@ fn is_selecting() -> bool {
     selection.is_some_and(|selection| !selection.is_collapsed())
 }
 
-/// The link to the row that a key of an open drawer leads to.
+/// Returns the link to the row for a key pressed in an open drawer.
 fn neighbour(event: &KeyboardEvent) -> Option<HtmlAnchorElement> {
-    // A key that is held would ask for rows faster than they come.
+    // A key held down would request rows faster than they arrive.
     if event.repeat() || is_scrolled(event) {
         return None;
     }
@@ -90,7 +90,7 @@ fn neighbour(event: &KeyboardEvent) -> Option<HtmlAnchorElement> {
     link.ok()??.dyn_into().ok()
 }
 
-/// Whether the key moves within the record, which may be long.
+/// Returns whether the key scrolls within the record, which may be long.
 fn is_scrolled(event: &KeyboardEvent) -> bool {
     let target: Option<Element> = event.target().and_then(|it| it.dyn_into().ok());
     target.is_some_and(|it| it.class_list().contains("raw"))
@@ -105,7 +105,7 @@ fn show(address: String) {
             return;
         }
         let Ok(fetched) = fetched else {
-            say_unreachable();
+            show_unreachable();
             return;
         };
         let article = fetched.get_element_by_id(ROW);
@@ -113,7 +113,7 @@ fn show(address: String) {
             .and_then(|article| open(&article, &address))
             .is_none()
         {
-            // The row's own page says why.
+            // The row's own page shows the reason.
             let _ = window().location().set_href(&address);
         }
     });
@@ -134,7 +134,7 @@ fn open(article: &Element, address: &str) -> Option<()> {
             dialog
         }
     };
-    // The rel of a link says which one had the focus.
+    // The `rel` attribute identifies the link that had the focus.
     let focused = document()
         .active_element()
         .and_then(|it| it.get_attribute("rel"));
@@ -154,11 +154,11 @@ fn open(article: &Element, address: &str) -> Option<()> {
     });
     let heir = again.or_else(|| dialog.query_selector("button").ok()?);
     let _ = heir?.dyn_into::<HtmlElement>().ok()?.focus();
-    // Where the drawer was opened by a click beside the link, and where it shows another row by now.
+    // The click may not have been on the link, and the drawer may show another row by now.
     dialog.set_attribute(ADDRESS, address).ok()
 }
 
-/// The focus goes back to the row that was shown last, if its table has it.
+/// Returns the focus to the row shown last, if the table has it.
 fn return_focus() {
     ASKED.set(ASKED.get() + 1);
     let shown = document().get_element_by_id(DRAWER);

@@ -1,6 +1,6 @@
-//! Keeps the focus where it was when what had it goes away: a button whose command is done, a link of a filter that is
-//! gone, a dialog that closes over a button that is no longer there. The browser would leave it on `<body>`, and the next
-//! Tab would start at the top of the page (WCAG 2.4.3).
+//! Keeps the focus in place when the focused element disappears: a button whose command is done, a link of a removed
+//! filter, or the button that opened a closing dialog. The browser would leave the focus on `<body>`, and the next Tab
+//! would start at the top of the page (WCAG 2.4.3).
 
 use std::cell::RefCell;
 
@@ -16,7 +16,7 @@ use web_sys::{
 };
 
 thread_local! {
-    /// What had the focus last, and everything around it, from the inside out.
+    /// The element that had the focus last and its ancestors, innermost first.
     static LAST: RefCell<Vec<HtmlElement>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -25,7 +25,7 @@ pub fn listen() {
         let focused = event.target().and_then(|at| at.dyn_into::<Element>().ok());
         LAST.set(around(focused));
     });
-    // Whoever clicks on nothing takes the focus away on purpose.
+    // A click on an empty area removes the focus on purpose.
     let _ = window_event_listener(ev::pointerdown, |_: PointerEvent| LAST.set(Vec::new()));
     let restore = Closure::<dyn Fn()>::new(restore).into_js_value();
     let Ok(observer) = MutationObserver::new(restore.unchecked_ref::<Function>()) else {
@@ -36,12 +36,12 @@ pub fn listen() {
     what.set_subtree(true);
     what.set_attribute_filter(&Array::of1(&"open".into()));
     if let Some(body) = document().body() {
-        // Fails only for options that contradict each other.
+        // Fails only for contradictory options.
         let _ = observer.observe_with_options(&body, &what);
     }
 }
 
-/// The element and those around it, without `<body>`.
+/// Returns the element and its ancestors, without `<body>`.
 fn around(element: Option<Element>) -> Vec<HtmlElement> {
     std::iter::successors(element, |element| element.parent_element())
         .filter_map(|element| element.dyn_into::<HtmlElement>().ok())
@@ -49,7 +49,7 @@ fn around(element: Option<Element>) -> Vec<HtmlElement> {
         .collect()
 }
 
-/// Moves the focus from what is gone to the innermost element that is still there of those around it.
+/// Moves the focus from a removed element to its innermost ancestor that still exists.
 fn restore() {
     let heir = LAST.with_borrow(|last| match last.first() {
         Some(focused) if !is_shown(focused) => last.iter().find(|it| is_shown(it)).cloned(),
@@ -58,7 +58,7 @@ fn restore() {
     let active = document()
         .active_element()
         .and_then(|active| active.dyn_into::<HtmlElement>().ok());
-    // The browser, or somebody else, may have moved it.
+    // The browser or other code may already have moved it.
     let is_lost = active.is_none_or(|active| active.tag_name() == "BODY" || !is_shown(&active));
     let Some(heir) = heir.filter(|_| is_lost) else {
         return;

@@ -1,4 +1,4 @@
-//! Plain forms: sent once, however often they are submitted.
+//! Ensures that plain forms are sent only once, however often they are submitted.
 
 use leptos::{
     ev,
@@ -7,15 +7,15 @@ use leptos::{
 };
 use wasm_bindgen::JsCast;
 
-/// Marks a form that was sent, and keeps what its button says.
+/// Marks a form that was sent, and stores the text of its button.
 pub const SENT: &str = "data-sent";
 
 pub fn listen() {
     let _ = window_event_listener(ev::submit, send_once);
-    // The browser would open a file that is dropped beside its field in place of the page.
+    // Without this, the browser would replace the page with a file that is dropped next to its field.
     let _ = window_event_listener(ev::dragover, keep_page);
     let _ = window_event_listener(ev::drop, keep_page);
-    // A page that comes back as it was left is not being left any more.
+    // A page restored from the browser's history is no longer being left.
     let _ = window_event_listener(ev::pageshow, |_| {
         while let Ok(Some(form)) = document().query_selector(&format!("form[{SENT}]")) {
             let name = form.get_attribute(SENT).unwrap_or_default();
@@ -43,7 +43,7 @@ fn send_once(event: SubmitEvent) {
     let Some(form): Option<HtmlFormElement> = form else {
         return;
     };
-    // A script sends it, or it only leads somewhere.
+    // A script sends the form, or it only navigates.
     let is_sent_here = form.has_attribute("data-in-place");
     if event.default_prevented() || is_sent_here || form.method() != "post" {
         return;
@@ -54,7 +54,7 @@ fn send_once(event: SubmitEvent) {
     }
     let button = event.submitter();
     let name = button.as_ref().and_then(|button| button.text_content());
-    // The button isn't disabled, which would take the focus from it.
+    // Disabling the button would take the focus from it.
     let _ = form.set_attribute(SENT, &name.unwrap_or_default());
     if let Some(button) = button
         && let Some(under_way) = button.get_attribute("data-under-way")

@@ -1,5 +1,5 @@
-//! Keyboard shortcuts. Each page marks what a key does by `aria-keyshortcuts`: a table goes from row to row, a field gets
-//! the focus, anything else is clicked.
+//! Keyboard shortcuts. Each page assigns keys to elements by `aria-keyshortcuts`: in a table a key moves between rows,
+//! it focuses a field, and it clicks anything else.
 
 use leptos::{
     ev,
@@ -8,10 +8,10 @@ use leptos::{
 };
 use wasm_bindgen::JsCast;
 
-/// Where the browser remembers that single keys are off.
+/// The key in local storage for turning shortcuts with single keys off.
 const SETTING: &str = "batchline-shortcuts";
 
-/// The dialog that lists them.
+/// The id of the dialog that lists the shortcuts.
 const SHEET: &str = "shortcuts";
 
 pub fn listen() {
@@ -35,7 +35,7 @@ pub fn listen() {
             if event.target().as_ref() == Some(setting.as_ref())
                 && let Some(storage) = storage()
             {
-                // A full or forbidden storage forgets it with the page.
+                // If the storage is full or forbidden, the setting is lost with the page.
                 let on = if setting.checked() { "on" } else { "off" };
                 let _ = storage.set_item(SETTING, on);
             }
@@ -57,21 +57,21 @@ fn storage() -> Option<Storage> {
     window().local_storage().ok().flatten()
 }
 
-/// Whether nothing else waits for the key: no field, no shortcut of the browser.
+/// Returns whether nothing else handles the key: no field and no shortcut of the browser.
 fn is_free(event: &KeyboardEvent) -> bool {
     let target = event.target().and_then(|to| to.dyn_into::<Element>().ok());
     let is_typed = target.is_some_and(|element| {
         matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
     });
-    // Many keyboards have brackets on a third level, with AltGr or Option.
+    // Many keyboards have brackets on a third level, typed with AltGr or Option.
     let is_third_level = matches!(event.key().as_str(), "[" | "]");
     let has_modifier = (event.ctrl_key() || event.alt_key()) && !is_third_level;
     !(is_typed || has_modifier || event.meta_key())
 }
 
-/// Does what the first element of the page does that answers to the key; of a dialog that is open, only what is in it.
+/// Triggers the first element of the page that has the shortcut. If a dialog is open, only elements in it count.
 pub fn press(key: &str, is_repeated: bool) -> Option<()> {
-    // A quote or a backslash makes no selector, and is no shortcut either.
+    // A quote or a backslash makes the selector invalid, and is never a shortcut.
     let marked = format!("[aria-keyshortcuts~='{key}']");
     let element = match document().query_selector("dialog[open]").ok()? {
         Some(dialog) => dialog.query_selector(&marked),
@@ -83,16 +83,16 @@ pub fn press(key: &str, is_repeated: bool) -> Option<()> {
     if element.tag_name() == "TABLE" {
         step(&element, "tbody tr", key == "j");
     } else if is_field {
-        // Fails for nothing that can be met here.
+        // Can't fail for an input.
         let _ = element.focus();
     } else if !is_repeated {
-        // A key that is held would ask for more before the answer comes.
+        // A key held down would repeat the action before the response arrives.
         element.click();
     }
     Some(())
 }
 
-/// Moves the focus from one item of a list to what is next to it, or to the first one. What the item leads to has it.
+/// Moves the focus to the next or previous item of a list, or to the first one. The link or button in the item gets it.
 pub fn step(list: &Element, items: &str, is_forward: bool) -> Option<()> {
     let focused = document().active_element();
     let mut item = focused.and_then(|focused| focused.closest(items).ok().flatten());
@@ -104,21 +104,21 @@ pub fn step(list: &Element, items: &str, is_forward: bool) -> Option<()> {
         };
         let link = item.as_ref()?.query_selector("a[href], button").ok()?;
         if let Some(link) = link.and_then(|link| link.dyn_into::<HtmlElement>().ok()) {
-            // Fails for nothing that leads somewhere.
+            // Can't fail for a link or a button.
             let _ = link.focus();
             return Some(());
         }
     }
 }
 
-/// Brings the sheet up to date with the page.
+/// Updates the sheet to match the page.
 pub fn refresh() {
     if let Some(sheet) = document().get_element_by_id(SHEET) {
         show(&sheet);
     }
 }
 
-/// Of the keys that a list names, shows those that the page has.
+/// Shows only those keys of a list that the page supports.
 pub fn show(list: &Element) {
     let Ok(keys) = list.query_selector_all("[data-key]") else {
         return;
@@ -129,7 +129,7 @@ pub fn show(list: &Element) {
         let is_there = document()
             .query_selector(&marked)
             .is_ok_and(|it| it.is_some());
-        // "hidden" is a valid name of an attribute.
+        // Can't fail, because "hidden" is a valid attribute name.
         let _ = key.toggle_attribute_with_force("hidden", !is_there);
     }
 }

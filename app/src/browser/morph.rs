@@ -1,5 +1,5 @@
-//! Makes one piece of a page equal to another one by changing what differs: what has the focus, is being typed, or was
-//! opened stays as it is.
+//! Changes one piece of a page into another by modifying only what differs. Focus, typed text and opened elements are
+//! preserved.
 
 use leptos::web_sys::{Element, HtmlInputElement, HtmlOptionElement, Node};
 use wasm_bindgen::{JsCast, JsValue};
@@ -9,7 +9,7 @@ pub fn morph(old: &Element, new: &Element) -> Result<(), JsValue> {
     let (value, is_selected) = (old.get_attribute("value"), old.has_attribute("selected"));
     morph_attributes(old, new)?;
     morph_children(old, new)?;
-    // What somebody has typed or chosen stays, unless the new page says something else than the old one.
+    // Typed or chosen values stay, unless the value differs between the old and the new page.
     if let Some(input) = old.dyn_ref::<HtmlInputElement>()
         && value != new.get_attribute("value")
     {
@@ -25,7 +25,7 @@ pub fn morph(old: &Element, new: &Element) -> Result<(), JsValue> {
 
 fn morph_attributes(old: &Element, new: &Element) -> Result<(), JsValue> {
     for name in names(old) {
-        // Whether it is open is up to the person. What isn't a link and has a tab index may have been given the focus.
+        // Users decide what is open. An element with a tab index that isn't a link may have been given the focus.
         let is_kept = name == "open" || (name == "tabindex" && old.tag_name() != "A");
         if !new.has_attribute(&name) && !is_kept {
             old.remove_attribute(&name)?;
@@ -49,7 +49,7 @@ fn morph_children(old: &Element, new: &Element) -> Result<(), JsValue> {
     let mut next_old = old.first_child();
     let mut next_new = new.first_child();
     while let Some(new_child) = next_new {
-        // Before it may be moved.
+        // Read before the node may be moved.
         next_new = new_child.next_sibling();
         let Some(old_child) = next_old else {
             old.append_child(&new_child)?;
@@ -62,7 +62,7 @@ fn morph_children(old: &Element, new: &Element) -> Result<(), JsValue> {
         if let (Some(old_element), Some(new_element)) = (old_element, new_element)
             && !is_same(old_element, new_element)
         {
-            // One among many, such as a row, that has moved up; or one that is new above those that stay.
+            // One of many, such as a row, that moved up, or a new one above the remaining ones.
             if let Some(moved) = later(&old_child, new_element) {
                 old.insert_before(&moved, Some(&old_child))?;
                 morph(&moved, new_element)?;
@@ -95,7 +95,7 @@ fn morph_children(old: &Element, new: &Element) -> Result<(), JsValue> {
     Ok(())
 }
 
-/// The sibling after `node` that has the id of `element`.
+/// Returns the sibling after `node` with the id of `element`.
 fn later(node: &Node, element: &Element) -> Option<Element> {
     let id = element.id();
     if id.is_empty() {
@@ -107,7 +107,7 @@ fn later(node: &Node, element: &Element) -> Option<Element> {
         .then_some(found)
 }
 
-/// Whether the one can become the other. What has an id is something of its own.
+/// Returns whether one element can be changed into the other. Elements with different ids can't.
 fn is_same(old: &Element, new: &Element) -> bool {
     old.tag_name() == new.tag_name() && old.id() == new.id()
 }

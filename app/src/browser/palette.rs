@@ -1,4 +1,5 @@
-//! Finds jobs, users, pages and the commands of this page in a dialog: what `/find` has found, fetched as somebody types.
+//! Finds jobs, users, pages and commands of this page in a dialog, by fetching the results of `/find` while the user
+//! types.
 
 use std::{cell::Cell, time::Duration};
 
@@ -14,17 +15,17 @@ use web_sys::js_sys::encode_uri_component;
 use super::{keys, morph::morph, parts::fetch_document};
 
 const PALETTE: &str = "palette";
-/// Of the dialog, and of the page `/find`.
+/// Selectors for results, both in the dialog and on the page `/find`.
 const FOUND: &str = ".found";
 const ITEMS: &str = ".found li:not([hidden])";
 
-/// Whoever types on within this time doesn't wait for an answer.
+/// The delay after each keystroke before searching.
 const PAUSE: Duration = Duration::from_millis(80);
 
 thread_local! {
-    /// Grows with each search: what an earlier one brings is out of date.
+    /// Incremented with each search, to discard outdated results.
     static SEARCH: Cell<u32> = const { Cell::new(0) };
-    /// The search whose results are shown, and the one whose first result is chosen as soon as it comes.
+    /// The search whose results are shown, and the one whose first result will be chosen when it arrives.
     static SHOWN: Cell<u32> = const { Cell::new(0) };
     static AWAITED: Cell<u32> = const { Cell::new(0) };
 }
@@ -69,7 +70,7 @@ pub fn listen() {
         event.prevent_default();
         match SHOWN.get() == SEARCH.get() {
             true => drop(choose(&palette)),
-            // What is meant isn't there yet.
+            // The results for the current text haven't arrived.
             false => AWAITED.set(SEARCH.get()),
         }
     });
@@ -92,7 +93,7 @@ fn field(palette: &Element) -> Option<HtmlInputElement> {
     palette.query_selector("input").ok()??.dyn_into().ok()
 }
 
-/// Shows what the text in the field finds.
+/// Shows the results for the text in the field.
 fn search() {
     let Some(palette) = palette().filter(|palette| palette.open()) else {
         return;
@@ -102,7 +103,7 @@ fn search() {
     leptos::task::spawn_local(async move {
         sleep(PAUSE).await;
         if SEARCH.get() == number {
-            // Where it fails, what was found before stays.
+            // If it fails, the previous results stay.
             let _ = show(&palette, number).await;
         }
     });
@@ -128,7 +129,7 @@ async fn show(palette: &Element, number: u32) -> Result<(), JsValue> {
     Ok(())
 }
 
-/// Does what the first result does.
+/// Triggers the first result.
 fn choose(palette: &Element) -> Option<()> {
     let first = palette.query_selector(&format!("{ITEMS} :is(a, button)"));
     let first: HtmlElement = first.ok()??.dyn_into().ok()?;

@@ -1,7 +1,7 @@
-//! The parts of a page that are fetched anew: elements with an id and `data-part`. The server renders the whole page;
-//! here its parts are brought up to date, and each island is given its new props.
+//! Updates parts of a page: elements with an id and `data-part`. The server renders the whole page, and this code
+//! updates the parts from it and passes new props to each island.
 //!
-//! Links and search forms that lead to the same page with another query are followed in this way, too.
+//! Links and search forms that lead to the same page with another query are handled in this way, too.
 
 use std::{
     cell::{Cell, RefCell},
@@ -26,12 +26,12 @@ type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
 
 thread_local! {
     static ISLANDS: RefCell<Vec<OnRefresh>> = const { RefCell::new(Vec::new()) };
-    /// Grows with each fetch: what an earlier one brings is out of date.
+    /// Incremented with each fetch, to discard outdated responses.
     static FETCH: Cell<u32> = const { Cell::new(0) };
     static IS_FETCHING: Cell<bool> = const { Cell::new(false) };
-    /// Whether something has changed since the present fetch began.
+    /// Whether something changed since the current fetch began.
     static IS_STALE: Cell<bool> = const { Cell::new(false) };
-    /// Path and query of what is shown, or on its way.
+    /// The path and query that are shown or being fetched.
     static SHOWN: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -40,22 +40,22 @@ pub fn on_refresh(island: &'static str, take: impl Fn(&str) + 'static) {
     ISLANDS.with_borrow_mut(|islands| islands.push((island, Box::new(take))));
 }
 
-/// Brings the page up to date. At most one fetch more is begun while one is under way.
+/// Updates the page. Calls during a fetch cause at most one more fetch.
 pub fn refresh() {
     if IS_FETCHING.get() {
         IS_STALE.set(true);
     } else {
         leptos::task::spawn_local(async {
             let before = news();
-            // Where it fails the page stays as it is.
+            // If it fails, the page stays unchanged.
             if load().await.is_ok() {
-                say_news(&before);
+                announce_news(&before);
             }
         });
     }
 }
 
-/// Whether `url` is that of another page than the present one: the hash doesn't matter.
+/// Returns whether `url` is another page than the current one, ignoring the hash.
 pub fn is_other_page(url: &str) -> bool {
     path_and_query(url) != here()
 }
@@ -73,7 +73,7 @@ pub fn listen() {
             go(&url);
         } else if is_other_page(&url.href()) && is_offline() {
             event.prevent_default();
-            say_unreachable();
+            show_unreachable();
         }
     });
     let _ = window_event_listener(ev::submit, |event| {
@@ -83,12 +83,12 @@ pub fn listen() {
             event.prevent_default();
             go(&url);
         } else if !event.default_prevented() && is_offline() {
-            // The browser would show its own page in place of this one.
+            // The browser would replace the page with its own error page.
             event.prevent_default();
-            say_unreachable();
+            show_unreachable();
         }
     });
-    // A choice that is all there is to say takes effect at once.
+    // A choice that needs no confirmation takes effect at once.
     let _ = window_event_listener(ev::change, |event| {
         let chosen = event
             .target()
@@ -103,18 +103,18 @@ pub fn listen() {
     });
     let _ = window_event_listener_untyped("online", |_| say(TROUBLE, ""));
     let _ = window_event_listener_untyped("popstate", |_| {
-        // Where only the hash has changed, the browser does all there is to do.
+        // If only the hash changed, the browser handles it.
         if SHOWN.with_borrow(|shown| *shown != here()) {
             show(false);
         }
     });
-    // What other tabs did meanwhile need not have been told here.
+    // A hidden page may have missed what other tabs changed.
     let _ = window_event_listener_untyped("visibilitychange", |_| {
         if !document().hidden() {
             refresh();
         }
     });
-    // Nor what happened while another page stood in place of this one.
+    // So may a page in the browser's history.
     let _ = window_event_listener(ev::pageshow, |event| {
         if event.persisted() {
             refresh();
@@ -126,7 +126,7 @@ fn is_offline() -> bool {
     !window().navigator().on_line()
 }
 
-/// Where a click leads that the browser would follow in this tab.
+/// Returns the target of a click that the browser would follow in this tab.
 fn followed(event: &MouseEvent) -> Option<Url> {
     let has_modifier = event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
     if event.default_prevented() || event.button() != 0 || has_modifier {
@@ -140,7 +140,7 @@ fn followed(event: &MouseEvent) -> Option<Url> {
     Url::new(&link.href()).ok()
 }
 
-/// Where a form leads whose fields are a query.
+/// Returns the target of a form whose fields form a query.
 fn searched(event: &SubmitEvent) -> Option<Url> {
     let form: HtmlFormElement = event.target()?.dyn_into().ok()?;
     if event.default_prevented() || form.method() != "get" {
@@ -153,11 +153,11 @@ fn searched(event: &SubmitEvent) -> Option<Url> {
     Some(url)
 }
 
-/// Sends a form that changes what its page shows, with the button that was pressed. Returns whether it is one.
+/// Posts a form that changes what its page shows, including the pressed button. Returns whether it is such a form.
 fn post_in_place(event: &SubmitEvent) -> bool {
     let form = event.target().and_then(|form| form.dyn_into().ok());
     let form: Option<HtmlFormElement> = form;
-    // A button may have a way of its own.
+    // A button may have its own action.
     let has_own = |button: HtmlElement| button.has_attribute("formaction");
     let form = form.filter(|form| {
         let is_usual = !event.submitter().is_some_and(has_own);
@@ -166,7 +166,7 @@ fn post_in_place(event: &SubmitEvent) -> bool {
     let Some((form, body)) = form.zip(query_of(event)) else {
         return false;
     };
-    // Enter in a field presses the first button, which is there for nothing else.
+    // Enter in a field presses the first button, which exists only for this purpose.
     let is_by_enter = event.submitter().is_some_and(|button| button.hidden());
     if !is_by_enter && !form.has_attribute(SENT) {
         let _ = form.set_attribute(SENT, "");
@@ -175,17 +175,17 @@ fn post_in_place(event: &SubmitEvent) -> bool {
             let posted = post(&form, &body).await;
             let _ = form.remove_attribute(SENT);
             match posted {
-                // Whoever has chosen several has done so for this.
+                // The selection was made for this command.
                 Ok(()) if body.contains("command=") => selection::clear(&form),
                 Ok(()) => {}
-                Err(_) => say_unreachable(),
+                Err(_) => show_unreachable(),
             }
         });
     }
     true
 }
 
-/// Posts a form and shows the page that it leads to, with what the form has done.
+/// Posts a form and shows the page that it redirects to, with its notice.
 async fn post(form: &HtmlFormElement, body: &str) -> Result<(), JsValue> {
     let options = RequestInit::new();
     options.set_method("POST");
@@ -195,14 +195,14 @@ async fn post(form: &HtmlFormElement, body: &str) -> Result<(), JsValue> {
     let response: Response = response.await?.dyn_into()?;
     let (url, here) = (Url::new(&response.url())?, window().location());
     if !response.redirected() {
-        // It was refused: too large, too many, or too much at once.
+        // Refused: too large, too many items, or too many requests.
         return Err(JsValue::NULL);
     }
     if here.pathname() != Ok(url.pathname()) {
         return here.set_href(&response.url());
     }
     if is_other_page(&response.url()) {
-        // Somebody has gone on to another list meanwhile.
+        // The user has moved on to another list.
         refresh();
         return Ok(());
     }
@@ -214,12 +214,12 @@ async fn post(form: &HtmlFormElement, body: &str) -> Result<(), JsValue> {
     ) {
         morph(&shown, &notice)?;
     }
-    // A fetch that was begun before it came too early.
+    // A fetch that began earlier may have missed the change.
     refresh();
     Ok(())
 }
 
-/// Whether `url` is this page with another query.
+/// Returns whether `url` is this page with another query.
 fn is_within(url: &Url) -> bool {
     let location = window().location();
     location.origin() == Ok(url.origin())
@@ -237,7 +237,7 @@ fn go(url: &Url) {
     }
 }
 
-/// Shows what the address says. `is_new` tells whether somebody goes there, or back.
+/// Shows the page at the current address. `is_new` distinguishes going there from going back.
 fn show(is_new: bool) {
     let before = SHOWN.replace(here());
     leptos::task::spawn_local(async move {
@@ -257,18 +257,18 @@ fn show(is_new: bool) {
             Err(Unshown::Unreachable) => {
                 SHOWN.set(before);
                 if is_new {
-                    // To the address of what is still shown.
+                    // Returns to the address of the page that is still shown.
                     let _ = window().history().and_then(|history| history.back());
                 }
-                say_unreachable();
+                show_unreachable();
             }
-            // Shows what the server says instead.
+            // Shows the server's response instead.
             Err(Unshown::Other) => drop(window().location().reload()),
         }
     });
 }
 
-/// What the parts of the page say of themselves once they have changed.
+/// Returns the announcements of the changed parts of the page.
 fn announced() -> String {
     let Ok(parts) = document().query_selector_all("[data-announce]") else {
         return String::new();
@@ -280,7 +280,7 @@ fn announced() -> String {
     sentences.join(" ")
 }
 
-/// What the page says of each of many things, by its id.
+/// Returns the news of each element that has any, by its id.
 fn news() -> HashMap<String, String> {
     let Ok(many) = document().query_selector_all("[data-news]") else {
         return HashMap::new();
@@ -291,8 +291,8 @@ fn news() -> HashMap<String, String> {
         .collect()
 }
 
-/// Says what is said of them now, where it was something else.
-fn say_news(before: &HashMap<String, String>) {
+/// Announces the news that changed.
+fn announce_news(before: &HashMap<String, String>) {
     let sentences: Vec<String> = news()
         .into_iter()
         .filter(|(id, sentence)| before.get(id).is_some_and(|before| before != sentence))
@@ -303,15 +303,15 @@ fn say_news(before: &HashMap<String, String>) {
     }
 }
 
-/// Says that the server can't be reached.
-pub fn say_unreachable() {
+/// Shows that the server can't be reached.
+pub fn show_unreachable() {
     say(TROUBLE, &AppError::unreachable().message);
 }
 
-/// Ids of the places in the document for what has changed, and for why something could not.
+/// The ids of the elements that show what has changed, and why something couldn't be done.
 const ANNOUNCEMENT: &str = "announcement";
 const TROUBLE: &str = "trouble";
-/// What a form has done; until somebody goes elsewhere.
+/// The notice of a form. It stays until the user navigates.
 const NOTICE: &str = "notice";
 
 fn say(place: &str, sentence: &str) {
@@ -320,7 +320,7 @@ fn say(place: &str, sentence: &str) {
     }
 }
 
-/// Why a page could not be shown in place of the present one.
+/// The reason why a page couldn't be shown.
 enum Unshown {
     Unreachable,
     Other,
@@ -332,7 +332,7 @@ impl From<JsValue> for Unshown {
     }
 }
 
-/// Fetches the page at the present address; gives whether it is still wanted.
+/// Fetches the page at the current address. Returns whether it is still wanted.
 async fn load() -> Result<bool, Unshown> {
     loop {
         let number = FETCH.get() + 1;
@@ -355,12 +355,12 @@ async fn load() -> Result<bool, Unshown> {
 async fn fetch() -> Result<Document, Unshown> {
     let response = response_of(&here()).await;
     let response = response.map_err(|_| Unshown::Unreachable)?;
-    // A form of this page that is under way, which may have deleted it, leads elsewhere.
+    // A pending form on this page, which may have deleted the job, will navigate elsewhere.
     let is_left = document()
         .query_selector(&format!("form[{SENT}]"))?
         .is_some();
     if matches!(response.status(), 401 | 404) && !is_left && has_parts()? {
-        // What was shown is deleted, or who saw it is signed out: the server's page says so.
+        // The page was deleted or the user was signed out, and the server's page says so.
         let _ = window().location().reload();
     }
     document_of(&response)
@@ -368,7 +368,7 @@ async fn fetch() -> Result<Document, Unshown> {
         .map_err(|_| Unshown::Unreachable)
 }
 
-/// The document at this address, which is one of ours.
+/// Returns the document at an address of this site.
 pub async fn fetch_document(address: &str) -> Result<Document, JsValue> {
     document_of(&response_of(address).await?).await
 }
@@ -383,7 +383,7 @@ async fn response_of(address: &str) -> Result<Response, JsValue> {
     response.await?.dyn_into()
 }
 
-/// Says to who doesn't see it what has changed.
+/// Announces a change to screen readers.
 pub fn announce(sentence: &str) {
     say(ANNOUNCEMENT, sentence);
 }
@@ -393,7 +393,7 @@ async fn document_of(response: &Response) -> Result<Document, JsValue> {
     DomParser::new()?.parse_from_string(&html, SupportedType::TextHtml)
 }
 
-/// Whether the page has something that changes, besides what every page has.
+/// Returns whether the page has changeable parts beyond those of every page.
 fn has_parts() -> Result<bool, JsValue> {
     Ok(document().query_selector("main [data-part]")?.is_some())
 }
@@ -409,21 +409,21 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
         .collect();
     let is_in_main = |part: &Element| part.closest("main").is_ok_and(|main| main.is_some());
     if !found.iter().any(|(part, _)| is_in_main(part)) && has_parts()? {
-        // It is gone, or can't be shown now: what is there is better than nothing.
+        // The page is gone or can't be shown now. Keeping the current content is better than nothing.
         return Err(JsValue::NULL);
     }
     let focused = document().active_element();
     for (part, fetched) in found {
         morph(&part, &fetched)?;
     }
-    // What is moved to another place loses the focus.
+    // Moving an element makes it lose the focus.
     if let Some(focused) = focused.filter(|it| it.is_connected())
         && document().active_element().as_ref() != Some(&focused)
         && let Some(focused) = focused.dyn_ref::<HtmlElement>()
     {
         let options = FocusOptions::new();
         options.set_prevent_scroll(true);
-        // Fails for nothing that has had it.
+        // Can't fail for an element that had the focus.
         let _ = focused.focus_with_options(&options);
     }
     ages::refresh();
@@ -441,7 +441,7 @@ fn apply(fetched: &Document) -> Result<(), JsValue> {
     })
 }
 
-/// To what somebody wants to see who follows a link: a row, or what the hash names, unless it is in sight.
+/// Scrolls to the target of a followed link, a row or the element named by the hash, unless it is in view.
 fn scroll() {
     let hash = window().location().hash().unwrap_or_default();
     let named = || document().get_element_by_id(hash.strip_prefix('#')?);
@@ -461,7 +461,7 @@ fn scroll() {
     }
 }
 
-/// Tells the style sheet and who listens that the page is about to change.
+/// Tells the style sheet and assistive technology that the page is about to change.
 fn set_busy(is_busy: bool) {
     if let Some(main) = document().get_element_by_id("main") {
         let _ = match is_busy {

@@ -1,4 +1,4 @@
-//! The rows that a question shows are read anew whenever an answer changes.
+//! Reads the rows that a question shows again whenever an answer changes.
 
 use std::cell::Cell;
 
@@ -27,7 +27,7 @@ pub fn listen() {
     });
 }
 
-/// The form was brought up to date with what the server knows, and keeps the answers.
+/// Called when the form was updated from the server and kept its answers.
 pub fn refresh() {
     if HAS_CHANGED.get()
         && let Ok(Some(form)) = document().query_selector(FORM)
@@ -38,7 +38,7 @@ pub fn refresh() {
 
 fn begin(form: Element) {
     leptos::task::spawn_local(async move {
-        // Without an answer the rows stay as they are.
+        // Without a response the rows stay unchanged.
         let _ = read_anew(form.unchecked_into()).await;
     });
 }
@@ -52,7 +52,7 @@ async fn read_anew(form: HtmlFormElement) -> Option<()> {
     let question = preview.get_attribute("data-question")?;
     let answers = answers(&form)?;
     let reads = read_shown(&module, &question, &answers).await?;
-    // Something else may have been chosen meanwhile, and be read.
+    // Another choice may have been made and read by now.
     if self::answers(&form)? == answers {
         let part = |name| preview.query_selector(name).ok().flatten();
         part(".reads")?.set_text_content(Some(&reads.sentence));

@@ -1,4 +1,4 @@
-//! The box that selects all jobs of a list.
+//! The checkbox that selects all jobs of a list.
 
 use leptos::{
     ev,
@@ -29,14 +29,14 @@ pub fn listen() {
     });
 }
 
-/// Selects nothing any more.
+/// Clears the selection.
 pub fn clear(form: &HtmlFormElement) {
-    // Not the form's defaults: the page may have come with all jobs selected.
+    // Not the form's defaults, because the page may have loaded with all jobs selected.
     boxes(form).iter().for_each(|it| it.set_checked(false));
     refresh();
 }
 
-/// Has the box for all jobs show how many of them are selected.
+/// Updates the checkbox for all jobs to show how many of them are selected.
 pub fn refresh() {
     let all = document().query_selector("input[data-all]");
     if let Ok(Some(all)) = all

@@ -1,12 +1,12 @@
 use domain::format;
 use leptos::prelude::*;
 
-/// A time, as long ago as it is. In the browser it goes on to age (`browser::ages`).
+/// A time as its age. In the browser it is kept up to date (`browser::ages`).
 #[component]
 pub fn Age(
-    /// As [`format::machine_time`] has it.
+    /// In the form of [`format::machine_time`].
     at: String,
-    /// How long ago that is.
+    /// The age in seconds.
     seconds: i64,
 ) -> impl IntoView {
     view! {

@@ -3,28 +3,28 @@ use leptos::{oco::Oco, prelude::*};
 use super::{Dialog, FormError, dialog};
 use crate::AppError;
 
-/// A button, and the question that is asked before what it says is done.
+/// A button that asks a question before its action.
 #[component]
 pub fn Confirm<C: IntoView + 'static>(
-    /// Of the dialog; unique in the page.
+    /// The id of the dialog, unique on the page.
     #[prop(into)]
     id: Oco<'static, str>,
     button: &'static str,
-    /// What the button is called where others on the page say the same.
+    /// The accessible name of the button, if others on the page have the same text.
     #[prop(optional)]
     label: Option<String>,
     #[prop(default = "button button-quiet-danger")] button_class: &'static str,
     question: &'static str,
-    /// The button that leaves everything as it is.
+    /// The text of the button that changes nothing.
     #[prop(default = "Cancel")]
     dismiss: &'static str,
-    /// Whether the question is asked from the start.
+    /// Whether the dialog is initially open.
     #[prop(optional)]
     open: bool,
-    /// Why it could not be done. Shown beside the button, where it is seen without JavaScript too.
+    /// Why the action failed. Shown next to the button, where it is visible without JavaScript, too.
     #[prop(into)]
     error: Signal<Option<AppError>>,
-    /// What will happen, and the form that does it.
+    /// The consequences, and the form that performs the action.
     children: TypedChildren<C>,
 ) -> impl IntoView {
     let dialog = id.clone();

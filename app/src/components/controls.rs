@@ -9,8 +9,8 @@ use wasm_bindgen::JsCast;
 use super::{Confirm, FormError, some_text, text};
 use crate::{AppError, api::CommandJob, request};
 
-/// The job as a page shows it: what was asked of it is taken for granted until the answer says otherwise. Its controls
-/// go by what it is.
+/// Returns the job as a page shows it: a pending command is assumed to succeed until the response says otherwise. The
+/// controls depend on the actual state instead.
 pub fn shown(job: RwSignal<JobState>, asked: RwSignal<Option<Command>>) -> Signal<JobState> {
     let shown = Memo::new(move |_| {
         let job = job.get();
@@ -22,18 +22,18 @@ pub fn shown(job: RwSignal<JobState>, asked: RwSignal<Option<Command>>) -> Signa
     shown.into()
 }
 
-/// What can be asked of the job as it is. Where it destroys nothing, a button does it at once.
+/// Buttons for the commands that the job allows. A command that destroys nothing takes effect without a question.
 ///
-/// A retry isn't offered where the file is to blame: it would fail in the same way.
+/// A retry isn't offered if the file is the cause of the failure, because it would fail again.
 #[component]
 pub fn Controls(
     job_id: JobId,
     job: RwSignal<JobState>,
-    /// What was asked of the job and isn't answered yet.
+    /// The pending command.
     asked: RwSignal<Option<Command>>,
     /// The error of a command that was posted without JavaScript.
     posted: Option<AppError>,
-    /// Whether the page asks if the job is to be cancelled.
+    /// Whether the page asks to confirm that the job is cancelled.
     is_question_open: bool,
 ) -> impl IntoView {
     let state = Memo::new(move |_| job.with(|job| (job.status, job.error_code.is_some())));
@@ -54,7 +54,7 @@ pub fn Controls(
             let orders: Vec<_> = offered.into_iter().map(order).collect();
             view! {
                 <div class="controls" role="group" aria-label="Commands">
-                    // By key, so that no button becomes another one under somebody's pointer.
+                    // Keyed, so that no button turns into another one under the pointer.
                     <For each=move || orders.clone() key=|order| order.command let(order)>
                         <CommandButton order />
                     </For>
@@ -65,15 +65,15 @@ pub fn Controls(
     }
 }
 
-/// A command that can be given by a form.
+/// A command that a form can send.
 #[derive(Clone, Copy)]
 struct Order {
     job_id: JobId,
     job: RwSignal<JobState>,
     command: Command,
-    /// What was asked of the job and isn't answered yet: until then nothing else is.
+    /// The pending command. While there is one, no other can be sent.
     asked: RwSignal<Option<Command>>,
-    /// What was wrong with its last try.
+    /// The error of the last attempt.
     error: RwSignal<Option<AppError>>,
 }
 
@@ -86,7 +86,7 @@ impl Order {
         posted: Option<&AppError>,
     ) -> Self {
         let id = job_id.to_string();
-        // Every form of the page finds the error: it is for one of them.
+        // Every form on the page receives the error, but it belongs to one of them.
         let is_ours = |error: &&AppError| {
             let typed =
                 |name: &str, ours: &str| error.typed(name).is_none_or(|typed| typed == ours);
@@ -101,8 +101,8 @@ impl Order {
         }
     }
 
-    /// Sends the form in place of the browser. The page shows at once what will be ([`shown`]); the job follows the
-    /// answer.
+    /// Sends the form instead of the browser. The page immediately shows the expected state ([`shown`]), and the job is
+    /// updated by the response.
     fn send(self, event: &SubmitEvent) {
         event.prevent_default();
         let form = event.target().and_then(|form| form.dyn_into().ok());
@@ -113,7 +113,7 @@ impl Order {
         self.error.set(None);
         leptos::task::spawn_local(async move {
             let answer = request::post::<JobState>(&form).await;
-            // The page may show other jobs by now, and other controls of this one if a message was first.
+            // The page may show other jobs by now, or other controls of this job if a message arrived first.
             match answer {
                 Ok(now) => {
                     let _ = self.job.try_update(|job| job.renew(now));
@@ -140,7 +140,7 @@ fn OrderForm<C: IntoView + 'static>(order: Order, children: TypedChildren<C>) ->
 
 #[component]
 fn CommandButton(order: Order) -> impl IntoView {
-    // A retry replaces what is there: not by a slip of a finger.
+    // A retry replaces the results, so it has no shortcut.
     let shortcut = (order.command != Command::Retry).then_some("s");
     let (name, under_way) = match order.command {
         Command::Start => ("Start processing", "Starting…"),
@@ -153,7 +153,7 @@ fn CommandButton(order: Order) -> impl IntoView {
         Command::Pause | Command::Retry => "button",
         _ => "button button-primary",
     };
-    // The second half of a double click may meet the button that has come in place of the first one.
+    // The second click of a double click may hit the button that replaced the first one.
     let click = |event: MouseEvent| {
         if event.detail() > 1 {
             event.prevent_default();
@@ -164,7 +164,7 @@ fn CommandButton(order: Order) -> impl IntoView {
             <FormError error=order.error />
             <button
                 class=class
-                // Not disabled, which would take the focus from it.
+                // Disabling it would take the focus from it.
                 aria-disabled=some_text(move || order.asked.get().map(|_| "true"))
                 aria-keyshortcuts=shortcut
                 on:click=click
@@ -177,7 +177,7 @@ fn CommandButton(order: Order) -> impl IntoView {
 
 #[component]
 fn Cancel(order: Order, open: bool) -> impl IntoView {
-    // Without JavaScript the page of a running job fetches itself again and again, which would close the question.
+    // Without JavaScript the page of a running job keeps reloading, which would close the question.
     let ask = format!(
         r#"<a class="button button-quiet-danger" href="/jobs/{}?ask=cancel">Cancel…</a>"#,
         order.job_id

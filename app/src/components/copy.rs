@@ -1,11 +1,11 @@
 use leptos::prelude::*;
 
-/// A button that copies a text (`browser::copying`); nothing without JavaScript.
+/// A button that copies a text (`browser::copying`). Hidden without JavaScript.
 #[component]
 pub fn Copy(
     text: String,
     name: &'static str,
-    /// What is copied, where the name alone doesn't say it.
+    /// What is copied, if the text of the button doesn't say it.
     #[prop(optional)]
     label: Option<&'static str>,
     /// Whether the text is a path on this site, to be copied as an absolute URL.

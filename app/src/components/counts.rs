@@ -4,12 +4,12 @@ use leptos::prelude::*;
 use super::{some_text, text};
 use crate::live;
 
-/// The job's rows by verdict; each number leads to the rows.
+/// The job's rows by verdict. Each number links to the rows.
 #[component]
 pub fn Counts(
     job_id: JobId,
     #[prop(into)] job: Signal<JobState>,
-    /// What the links keep of the page's query, as `&size=50`.
+    /// The part of the page's query that links keep, such as `&size=50`.
     kept: Signal<String>,
 ) -> impl IntoView {
     let numbers = Memo::new(move |_| {
@@ -28,7 +28,7 @@ pub fn Counts(
         let shown = text(move || format::count(number.get()));
         let is_filter = matches!(kind, "valid" | "invalid" | "suspicious");
         let has_rows = Memo::new(move |_| number.get() > 0);
-        // Without rows it is no link.
+        // Without rows it isn't a link.
         let href = some_text(move || {
             (is_filter && has_rows.get())
                 .then(|| format!("/jobs/{job_id}?filter={kind}{}#rows", kept.get()))
@@ -47,7 +47,7 @@ pub fn Counts(
     view! {
         <dl class="counts">
             {count("Total rows", "total", |[total, ..]| total)}
-            // A sum, so that the numbers agree on their way too.
+            // A sum, so that the numbers agree during the animation, too.
             {count("Processed", "processed", |[_, valid, invalid, _]| valid + invalid)}
             {count("Valid", "valid", |[_, valid, ..]| valid)}
             {count("Invalid", "invalid", |[_, _, invalid, _]| invalid)}

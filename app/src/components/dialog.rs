@@ -1,15 +1,15 @@
 use leptos::{oco::Oco, prelude::*, web_sys::HtmlDialogElement};
 use wasm_bindgen::JsCast;
 
-/// A button, and the dialog that it opens. The browser opens and closes it by itself (the invoker commands of the HTML
-/// standard), JavaScript or not.
+/// A button and the dialog that it opens. The browser opens and closes it by the invoker commands of the HTML standard,
+/// with or without JavaScript.
 #[component]
 pub fn Dialog<C: IntoView + 'static>(
-    /// Of the dialog; unique in the page.
+    /// The id of the dialog, unique on the page.
     #[prop(into)]
     id: Oco<'static, str>,
     button: &'static str,
-    /// What the button is called where others on the page say the same.
+    /// The accessible name of the button, if others on the page have the same text.
     #[prop(optional_no_strip)]
     label: Option<String>,
     button_class: &'static str,
@@ -17,9 +17,9 @@ pub fn Dialog<C: IntoView + 'static>(
     #[prop(optional)]
     shortcut: Option<&'static str>,
     heading: &'static str,
-    /// The button that leaves everything as it is.
+    /// The text of the button that changes nothing.
     dismiss: &'static str,
-    /// Whether it is open from the start; then the rest of the page can be used too.
+    /// Whether it is initially open. If so, the rest of the page is usable, too.
     #[prop(optional)]
     open: bool,
     children: TypedChildren<C>,
@@ -52,7 +52,7 @@ pub fn Dialog<C: IntoView + 'static>(
     }
 }
 
-/// Closes the dialog of this id in the browser, if it is there.
+/// Closes the dialog with this id in the browser, if it exists.
 pub fn close(id: &str) {
     let dialog = document().get_element_by_id(id);
     if let Some(dialog) = dialog.and_then(|found| found.dyn_into::<HtmlDialogElement>().ok()) {

@@ -2,19 +2,19 @@ use leptos::prelude::*;
 
 use crate::AppError;
 
-/// A text field with its label, and beside it what is wrong with its value.
+/// A text field with its label and its error.
 #[cfg(feature = "ssr")]
 #[component]
 pub fn TextField<'a>(
-    /// Unique in the page.
+    /// The id, unique on the page.
     id: &'static str,
-    /// Of the form field; errors name it.
+    /// The name of the form field, which errors refer to.
     name: &'static str,
     label: &'static str,
     #[prop(default = "text")] kind: &'static str,
     autocomplete: &'static str,
     maxlength: usize,
-    /// What stands in it, unless an error brings back what was typed.
+    /// The initial value. After an error, the typed value replaces it.
     #[prop(optional, into)]
     value: String,
     error: Option<&'a AppError>,
@@ -35,7 +35,7 @@ pub fn TextField<'a>(
                 required
                 maxlength=maxlength.to_string()
                 autocomplete=autocomplete
-                // The page is a new one: what is wrong in it is read out, and typed over, from here.
+                // After an error this is a new page. Focusing the field makes screen readers announce the error.
                 autofocus=sentence.is_some()
                 aria-invalid=sentence.is_some().then_some("true")
                 aria-describedby=described_by
@@ -47,17 +47,17 @@ pub fn TextField<'a>(
     }
 }
 
-/// A field for a password, which takes one of any length as it is typed or pasted. It never comes back filled in.
+/// A password field. Accepts any length, typed or pasted, and is never filled in again.
 #[cfg(feature = "ssr")]
 #[component]
 pub fn PasswordField<'a>(
-    /// Unique in the page.
+    /// The id, unique on the page.
     id: &'static str,
-    /// Of the form field; errors name it.
+    /// The name of the form field, which errors refer to.
     name: &'static str,
     label: &'static str,
     autocomplete: &'static str,
-    /// What a good one is like.
+    /// What a good password is like.
     #[prop(optional, into)]
     hint: Option<String>,
     error: Option<&'a AppError>,
@@ -92,7 +92,7 @@ pub fn PasswordField<'a>(
     }
 }
 
-/// What is wrong with a form as a whole, when it is about no field.
+/// The error of a form as a whole, if it isn't about a field.
 #[component]
 pub fn FormError(#[prop(into)] error: Signal<Option<AppError>>) -> impl IntoView {
     view! {

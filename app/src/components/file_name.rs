@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-/// The name of a file. What it says in another direction keeps to itself, and its extension stands at the end.
+/// The name of a file. Bidirectional text is isolated, and the extension stays at the end.
 #[component]
 pub fn FileName(name: String) -> impl IntoView {
     let end = name.rfind('.').unwrap_or(name.len());

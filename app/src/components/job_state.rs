@@ -3,7 +3,7 @@ use leptos::prelude::*;
 
 use super::{some_text, text};
 
-/// What the colour of a job says: how it stands, and of a completed one whether its rows are valid.
+/// Returns the meaning of the job's colour: its status, and for a completed job whether all rows are valid.
 fn tone(job: &JobState) -> &'static str {
     match job.status {
         JobStatus::Completed if job.invalid_records == 0 => "valid",
@@ -37,11 +37,11 @@ pub fn StatusBadge(job: Signal<JobState>) -> impl IntoView {
 #[component]
 pub fn JobProgressBar(#[prop(into)] job: Signal<JobState>, filename: String) -> impl IntoView {
     let label = format!("Progress of {filename}");
-    // Nobody knows how far the reading is.
+    // The progress of reading is unknown.
     let percent = Memo::new(move |_| {
         job.with(|job| (job.phase() != Some(Phase::Reading)).then_some(job.progress_percent))
     });
-    // Of all rows, how many are invalid, once that doesn't change any more.
+    // The share of invalid rows, once it is final.
     let invalid = some_text(move || {
         job.with(|job| {
             let share = job.invalid_records as f64 / job.total_records.max(1) as f64 * 100.0;
@@ -67,8 +67,8 @@ pub fn JobProgressBar(#[prop(into)] job: Signal<JobState>, filename: String) -> 
     }
 }
 
-/// Says the state of jobs to screen readers: when it changes, and at each quarter of the work. Not
-/// at every message, which would drown everything else.
+/// Announces the state of jobs to screen readers: when it changes, and at each quarter of the work. Announcing every
+/// message would drown out everything else.
 #[derive(Clone, Copy)]
 pub struct Announcements(RwSignal<String>);
 
@@ -77,7 +77,7 @@ impl Announcements {
         Self(RwSignal::default())
     }
 
-    /// Announces `job` from now on, for as long as the owner of the calling component lives.
+    /// Announces `job` until the owner of the calling component is dropped.
     pub fn follow(self, job: Signal<JobState>, filename: String) {
         let step = Memo::new(move |_| {
             job.with(|job| (job.status, job.run, (job.progress_percent / 25.0) as u8))
@@ -101,7 +101,7 @@ impl Announcements {
     }
 }
 
-/// What a list says of a job to who doesn't see it, when it has changed.
+/// Returns the announcement of a list for a changed job.
 #[cfg(feature = "ssr")]
 pub fn job_news(job: &JobState, filename: &str) -> String {
     match job.status {
@@ -132,7 +132,7 @@ fn sentence(job: &JobState, filename: &str) -> String {
     }
 }
 
-/// Says, discreetly, that the live updates are interrupted.
+/// Shows discreetly that live updates are interrupted.
 #[component]
 pub fn ConnectionState(lost: ReadSignal<bool>) -> impl IntoView {
     view! {

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-/// Lines of a batch, the last of them through the check. The favicon is the same drawing.
+/// Lines of a batch, the last one with a check mark. The favicon is the same drawing.
 #[component]
 pub fn Logo() -> impl IntoView {
     view! {

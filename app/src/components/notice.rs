@@ -3,7 +3,7 @@ use leptos::prelude::*;
 
 use crate::Notice;
 
-/// The place for what a form has done, in sight wherever it led.
+/// Shows the result of a form, visible on whichever page it led to.
 #[component]
 pub fn NoticePlace(notice: Option<Notice>) -> impl IntoView {
     let said = notice.map(

@@ -2,8 +2,8 @@ use leptos::prelude::*;
 
 use super::Dialog;
 
-/// Each page marks what a key does by `aria-keyshortcuts`; this is what the sheet says of them: a key that says whether the
-/// page has it, how the keys are shown, and what they do.
+/// The keyboard shortcuts. Each page assigns keys by `aria-keyshortcuts`. An entry has the key whose presence on the
+/// page decides whether it is shown, the keys as displayed, and their effect.
 const KEYS: [(&str, &str, &str); 12] = [
     ("?", "?", "This help"),
     ("Control+K", "Ctrl K", "Find jobs, users and commands"),
@@ -19,7 +19,7 @@ const KEYS: [(&str, &str, &str); 12] = [
     ("]", "]", "Next page"),
 ];
 
-/// The commands that are found by name, and their keys.
+/// The commands that can be found by name, and their keys.
 pub const COMMANDS: [(&str, &str); 12] = [
     ("s", "Start, pause or resume the processing"),
     ("u", "Choose a file to upload"),
@@ -35,8 +35,8 @@ pub const COMMANDS: [(&str, &str); 12] = [
     ("?", "Keyboard shortcuts"),
 ];
 
-/// The sheet of keyboard shortcuts. In the browser it shows those of the page (`browser::keys`). Single keys can be in the
-/// way of speech input, so they can be turned off (WCAG 2.1.4).
+/// The list of keyboard shortcuts. In the browser it shows those of the page (`browser::keys`). Single keys can
+/// interfere with speech input, so they can be turned off (WCAG 2.1.4).
 #[component]
 pub fn Shortcuts() -> impl IntoView {
     let key = |(key, shown, what): (&'static str, &'static str, &'static str)| {

@@ -1,12 +1,12 @@
 use leptos::prelude::*;
 
-/// A text that changes. It has the same type whatever it is made from, so that the browser loads the code that shows
-/// such texts once and not once for each.
+/// Returns a text that changes. All such texts have the same type, so the browser loads the code to show them only
+/// once.
 pub fn text<T: Into<String>>(made: impl Fn() -> T + Send + Sync + 'static) -> Signal<String> {
     Signal::derive(move || made().into())
 }
 
-/// Like [`text`], where there may be none.
+/// Like [`text`], for a text that may be absent.
 pub fn some_text<T: Into<String>>(
     made: impl Fn() -> Option<T> + Send + Sync + 'static,
 ) -> Signal<Option<String>> {

@@ -2,10 +2,10 @@ use leptos::prelude::*;
 
 use domain::format;
 
-/// A time, which breaks between the day and the hour at most.
+/// A time that wraps only between the date and the time of day.
 #[component]
 pub fn Time(
-    /// As [`format::machine_time`] has it.
+    /// In the form of [`format::machine_time`].
     at: String,
 ) -> impl IntoView {
     let text = format::time(&at);

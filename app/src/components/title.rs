@@ -1,9 +1,9 @@
 use leptos::prelude::*;
 
-/// What the title of a page begins with that says what is wrong with a form.
+/// The prefix of a page's title after a form with an error.
 const ERROR: &str = "Error: ";
 
-/// The title of a document.
+/// Returns the title of a document.
 pub fn document_title(text: &str) -> String {
     format!("{text} · Batchline")
 }
@@ -13,7 +13,7 @@ pub fn error_title(title: &str) -> String {
     format!("{ERROR}{title}")
 }
 
-/// Keeps the title of the document up to date. One that says that something is wrong stays until there is news.
+/// Keeps the title of the document up to date. A title that reports an error stays until something changes.
 pub fn follow_title(title: impl Fn() -> String + 'static) {
     Effect::new(move |before: Option<()>| {
         let title = document_title(&title());

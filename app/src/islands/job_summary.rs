@@ -12,20 +12,20 @@ use crate::{
     live,
 };
 
-/// The head of a job's page, and what the state of the job calls for: its start, its progress, its result, or why it
-/// failed. Keeps the rest of the page up to date as well.
+/// The header of a job's page, and what its status requires: starting it, its progress, its result, or why it failed.
+/// Keeps the rest of the page up to date, too.
 #[island]
 pub fn JobSummary(
     job_id: JobId,
     job: JobState,
     filename: String,
-    /// What the links to rows keep of the page's query, as `&size=50`.
+    /// The part of the page's query that links to rows keep, such as `&size=50`.
     kept: String,
-    /// Whether the page asks if the job is to be cancelled.
+    /// Whether the page asks to confirm that the job is cancelled.
     is_question_open: bool,
     /// The error of a command that was posted without JavaScript.
     posted: Option<AppError>,
-    /// What the rows have come to so far, and their downloads.
+    /// The results of the rows so far, and their downloads.
     children: Children,
 ) -> impl IntoView {
     #[derive(Deserialize)]
@@ -49,13 +49,13 @@ pub fn JobSummary(
     let lost = live::watch(
         Some(user_id),
         move |message| match JobProgress::from_json(message) {
-            Ok(told) if told.job_id == job_id => renew(job, told.state),
+            Ok(update) if update.job_id == job_id => renew(job, update.state),
             Ok(_) => {}
-            // The page that shows it is gone.
+            // The job was deleted, so its page no longer exists.
             Err(_) if JobDeleted::from_json(message).is_some_and(|it| it.job_id == job_id) => {
                 live::refresh();
             }
-            // Anything else is only a sign of life.
+            // Anything else only shows that the connection is alive.
             Err(_) => {}
         },
         move |was_lost| {
@@ -66,7 +66,7 @@ pub fn JobSummary(
     );
     live::follow(job.into());
     let quiet = live::quiet_seconds(shown);
-    // While the connection is lost, nobody knows whether there is progress.
+    // While the connection is lost, it is unknown whether there is progress.
     let quiet = Memo::new(move |_| match lost.get() {
         true => quiet.get().min(QUIET_SECONDS - 1),
         false => quiet.get(),
@@ -111,7 +111,7 @@ pub fn JobSummary(
     }
 }
 
-/// What the page is called: how the job stands.
+/// Returns the title of the page, which depends on the job's status.
 pub fn title(job: &JobState, filename: &str) -> String {
     let state = match job.status {
         JobStatus::Pending => return filename.to_owned(),
@@ -125,10 +125,10 @@ pub fn title(job: &JobState, filename: &str) -> String {
     format!("{state} · {filename}")
 }
 
-/// From how many seconds without any news on the page says so.
+/// The number of seconds without updates after which the page says so.
 const QUIET_SECONDS: u64 = 30;
 
-/// What the job's numbers mean: the verdict on its rows, what it waits for, or how long it takes.
+/// Returns what the job's numbers mean: the verdict on its rows, what it waits for, or how long it takes.
 fn headline(job: &JobState, quiet: u64) -> String {
     let retry = "Retrying starts again from row 1.";
     match (job.status, job.phase()) {
@@ -160,7 +160,7 @@ fn headline(job: &JobState, quiet: u64) -> String {
     }
 }
 
-/// An estimate that was made `age` seconds ago.
+/// Returns an estimate that was made `age` seconds ago.
 fn left(eta_seconds: Option<f64>, age: u64) -> String {
     match eta_seconds.map(|eta| eta - age as f64) {
         None => "…".to_owned(),
@@ -172,7 +172,7 @@ fn left(eta_seconds: Option<f64>, age: u64) -> String {
 #[component]
 fn Failed(job_id: JobId, job: Signal<JobState>) -> impl IntoView {
     let user_id = job.with_untracked(|job| job.user_id);
-    // Only of what is wrong with the file there is a code.
+    // Only errors of the file have a code.
     let code = Memo::new(move |_| job.with(|job| job.error_code.clone()));
     let advice = move || {
         let is_asked = code.get()?.starts_with("format.");
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_tell_running_done_and_failed_apart() {
+    fn titles_distinguish_running_done_and_failed() {
         let title = |status, batches| title(&job(status, 5, batches), "a.csv");
         assert_eq!(title(JobStatus::Processing, (1, 2)), "42% · a.csv");
         assert_eq!(title(JobStatus::Processing, (2, 2)), "Finishing · a.csv");

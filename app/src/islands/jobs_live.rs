@@ -3,12 +3,12 @@ use leptos::prelude::*;
 
 use crate::{components::ConnectionState, live};
 
-/// Keeps a list of jobs up to date: it is fetched anew when something has changed, now and then.
+/// Keeps a list of jobs up to date by fetching it again when something changed, at a limited rate.
 #[island]
 pub fn JobsLive(
-    /// Whose jobs are listed; `None` for everybody's.
+    /// The owner of the listed jobs, or `None` for all users.
     user_id: Option<UserId>,
-    /// Whether one of them was running when the page was made.
+    /// Whether any of them was running when the page was rendered.
     is_active: bool,
 ) -> impl IntoView {
     let lost = live::watch(

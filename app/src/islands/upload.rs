@@ -1,4 +1,4 @@
-//! Choosing a file, its check in the browser, and its upload.
+//! Choosing, checking and uploading files.
 
 mod check;
 mod choice;
@@ -8,7 +8,7 @@ mod queue;
 mod report;
 mod sending;
 mod task;
-mod thread;
+mod web_worker;
 
 use domain::{JobId, UserId, format};
 use leptos::{
@@ -21,9 +21,9 @@ use leptos::{
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 
-pub use self::thread::CheckModule;
+pub use self::web_worker::CheckModule;
 #[cfg(feature = "hydrate")]
-pub use self::thread::read_shown;
+pub use self::web_worker::read_shown;
 use self::{
     check::{CheckPanel, FileCheck},
     choice::{FileField, chosen_file},
@@ -37,30 +37,30 @@ use crate::{
     components::{FileName, some_text, text},
 };
 
-/// The job whose file a corrected version is uploaded of.
+/// The job for which a corrected version is uploaded.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Corrected {
     pub job_id: JobId,
     pub filename: String,
 }
 
-/// Without JavaScript the browser posts the form; with it files are checked when they are chosen, and the
-/// same form is sent from here, which can show how far that is. One file leads to the page of the new job; several are
+/// Without JavaScript the browser posts the form. With it files are checked when they are chosen, and this island posts
+/// the same form so that it can show the progress. A single file leads to the page of the new job. Several files are
 /// sent one after the other.
 ///
-/// A quarter of the code for the browser is that of this form; with `split` only pages that have it load it.
+/// This form is a quarter of the browser's code. With `split`, only pages with the form load it.
 #[cfg_attr(feature = "split", island(lazy))]
 #[cfg_attr(not(feature = "split"), island)]
 pub fn UploadForm(
     user_id: UserId,
-    /// The server refuses larger files; so they are not sent.
+    /// The server refuses larger files, so they aren't sent.
     max_bytes: u64,
-    /// What checks a file in the browser.
+    /// The module that checks files in the browser.
     module: CheckModule,
-    /// Names of the user's saved formats.
+    /// The names of the user's saved formats.
     formats: Vec<String>,
     corrects: Option<Corrected>,
-    /// Of an upload without JavaScript.
+    /// The error of an upload without JavaScript.
     posted: Option<AppError>,
 ) -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
@@ -75,7 +75,7 @@ pub fn UploadForm(
     let sent = RwSignal::new(None::<Sent>);
     let is_sending = Memo::new(move |_| sent.with(Option::is_some));
     let task = Task::new();
-    // Which button was pressed last: the first one starts what it uploads.
+    // Which button was pressed last. The first one also starts the job.
     let starts = RwSignal::new(true);
 
     let submit = move |event: SubmitEvent| {
@@ -94,7 +94,7 @@ pub fn UploadForm(
         let data = move |file: Option<&Queued>| {
             let data = FormData::new_with_form(&form).ok()?;
             if let Some(queued) = file {
-                // In place of all that are chosen.
+                // Replaces all chosen files.
                 queued.put_into(&data)?;
             }
             data.append_with_str("then", &then).ok()?;
@@ -122,7 +122,7 @@ pub fn UploadForm(
                 sent.try_set(Some(now));
             });
             match result.await {
-                // Fails only where a document must not navigate itself; then there is nothing else to do.
+                // Fails only where a document must not navigate itself. Nothing can be done then.
                 Ok(id) => drop(window().location().set_href(&format!("/jobs/{id}"))),
                 Err(failed) => {
                     error.try_set(Some(failed));
@@ -164,7 +164,7 @@ pub fn UploadForm(
         view! {
             <input type="hidden" name="corrects" value=corrected.job_id.to_string() />
             <p>
-                // The form is another one: the page is to be loaded anew.
+                // It leads to another form, so the page must be loaded again.
                 <a href=format!("/users/{user_id}#upload") target="_self">
                     "Upload another file instead"
                 </a>
@@ -187,7 +187,8 @@ pub fn UploadForm(
                 <FormatField names=formats check input />
                 <FileField input check queue is_one error is_sending />
             </form>
-            // Before the report, which grows while somebody is about to press a button; in sight as long as it is.
+            // Placed before the report, which may grow while a button is about to be pressed, and visible as long as
+            // the report is.
             <div class="upload-bar">
                 <div class="controls">
                     <button
@@ -233,13 +234,13 @@ pub fn UploadForm(
     }
 }
 
-/// Of the form; its buttons stand elsewhere.
+/// The id of the form. Its buttons are elsewhere.
 const FORM: &str = "upload-form";
 
-/// What the button says to the server that uploads and does nothing else.
+/// The value of the button that only uploads.
 const ONLY: &str = "nothing";
 
-/// Why a file isn't sent.
+/// Returns the error of a file that is too large to be sent.
 fn too_large(bytes: u64, max_bytes: u64) -> Option<AppError> {
     let sentence = format!(
         "The file has {}. Files may have at most {}.",
@@ -249,7 +250,7 @@ fn too_large(bytes: u64, max_bytes: u64) -> Option<AppError> {
     (bytes > max_bytes).then(|| AppError::new(ErrorKind::TooLarge, sentence))
 }
 
-/// Chooses a saved format by its name. It comes before the file in the form.
+/// Selects a saved format by name. It precedes the file in the form.
 #[component]
 fn FormatField(names: Vec<String>, check: FileCheck, input: NodeRef<html::Input>) -> impl IntoView {
     let choose = move |event| check.choose(event_target_value(&event), chosen_file(input));

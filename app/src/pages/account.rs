@@ -1,4 +1,4 @@
-//! `/account`: how somebody signs in: password, sessions, API tokens.
+//! `/account`: the user's password, sessions and API tokens.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use crate::{
     components::{Copy, FormError, PasswordField, TextField, Time},
 };
 
-/// What a form of the page has come to.
+/// The result of a form on the page.
 #[derive(Default)]
 pub struct AccountForms {
     pub notice: Option<&'static str>,
     pub password_error: Option<AppError>,
     pub token_error: Option<AppError>,
-    /// A token that was created just now, with its secret.
+    /// A newly created token with its secret.
     pub new_token: Option<(ApiToken, String)>,
 }
 
-/// `idle` is how long a session lasts without a request.
+/// `idle` is how long a session lasts without requests.
 pub async fn account(
     site: &Site,
     backend: &Backend,

@@ -28,7 +28,7 @@ pub async fn audit(site: &Site, backend: &Backend, viewer: &Viewer, query: &Quer
                 Err(_) => users::of_email(backend, viewer, user).await?,
             }),
         };
-        // A user who can't be found has done nothing.
+        // An unknown user has no events.
         let filter = AuditFilter {
             user_id: user_id.map(|user_id| user_id.unwrap_or(UserId::from(0))),
             kind,
@@ -98,7 +98,7 @@ pub async fn audit(site: &Site, backend: &Backend, viewer: &Viewer, query: &Quer
     })
 }
 
-/// An address with a filter in its query.
+/// Returns an address with a filter in its query.
 fn address(
     path: &str,
     user_name: &str,

@@ -1,4 +1,4 @@
-//! `/jobs/delete?job=1&job=2`: asks before several jobs are deleted.
+//! `/jobs/delete?job=1&job=2`: asks for confirmation before several jobs are deleted.
 
 use axum::http::StatusCode;
 use backend::{Backend, Viewer};
@@ -9,10 +9,10 @@ use url::form_urlencoded;
 use super::failure::{failure, refused};
 use crate::{Page, Site, api, components::FileName};
 
-/// The most jobs that are named.
+/// The maximum number of jobs listed by name.
 const MAX_NAMED: usize = 10;
 
-/// `list` is the address of the list that they were chosen from.
+/// `list` is the address of the list in which they were selected.
 pub async fn delete_jobs(
     site: &Site,
     backend: &Backend,

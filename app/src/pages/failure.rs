@@ -1,11 +1,11 @@
-//! What stands in place of a page that can't be shown.
+//! Pages that are shown instead of others because of an error.
 
 use axum::http::StatusCode;
 use leptos::prelude::*;
 
 use crate::{AppError, ErrorKind, Page, Site};
 
-/// Seconds after which a page asks again that can't be shown because a service is away.
+/// The number of seconds after which a page reloads if a service was unavailable.
 const AGAIN_AFTER: u32 = 10;
 
 pub fn not_found(site: &Site) -> Page {
@@ -13,7 +13,7 @@ pub fn not_found(site: &Site) -> Page {
     refused(site, StatusCode::NOT_FOUND, sentence)
 }
 
-/// The page in place of an answer to a request that was refused, with the sentence that says why.
+/// Returns the page for a request that was refused, with a sentence for the reason.
 pub fn refused(site: &Site, status: StatusCode, sentence: &str) -> Page {
     let title = match status {
         StatusCode::NOT_FOUND => "Page not found",
@@ -38,7 +38,7 @@ pub fn refused(site: &Site, status: StatusCode, sentence: &str) -> Page {
     })
 }
 
-/// What the way back is called.
+/// Returns the text of the link back.
 fn back(site: &Site) -> &'static str {
     match site.lists_users() {
         true => "Back to all jobs",
@@ -46,7 +46,7 @@ fn back(site: &Site) -> &'static str {
     }
 }
 
-/// The page of something that can't be shown, with the HTTP status that says why.
+/// Returns the page for an error, with its HTTP status.
 pub fn failure(site: &Site, error: AppError) -> Page {
     let status = error.kind.status();
     let (title, advice) = match error.kind {
@@ -59,7 +59,7 @@ pub fn failure(site: &Site, error: AppError) -> Page {
     };
     let is_final = matches!(error.kind, ErrorKind::NotFound | ErrorKind::Forbidden);
     let again = (!is_final).then(|| {
-        // The very same address, fetched anew.
+        // Reloads the current address.
         view! {
             <a class="button button-primary" href="">
                 "Try again"

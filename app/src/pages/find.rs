@@ -1,4 +1,4 @@
-//! `/find?q=march`: jobs and users that match, pages, and commands. With JavaScript it is shown in a dialog over any page
+//! `/find?q=march`: matching jobs and users, pages, and commands. With JavaScript it is shown in a dialog on any page
 //! (`browser::palette`), with the commands of that page.
 
 use axum::http::StatusCode;
@@ -13,7 +13,7 @@ use crate::{
     components::{Age, COMMANDS, FileName},
 };
 
-/// Of each kind, the most that are shown.
+/// The maximum number of results of each kind.
 const MOST: usize = 6;
 
 pub async fn find(site: &Site, backend: &Backend, viewer: &Viewer, query: &Query) -> Page {
@@ -31,10 +31,10 @@ pub async fn find(site: &Site, backend: &Backend, viewer: &Viewer, query: &Query
             Ok(request) => {
                 backend::queries::jobs(backend, viewer, &request, 1, MOST as u64).await?
             }
-            // It is longer than any name.
+            // The text is longer than any name.
             Err(errors) => return Err(AppError::invalid(errors)),
         };
-        // Without a search they would be the newest, who are nobody's first thought.
+        // Without a search they would be the newest users, which is rarely useful.
         let users = match search.is_empty() {
             true => Vec::new(),
             false => {
@@ -126,7 +126,7 @@ fn page(href: &'static str, name: &'static str) -> impl IntoView {
     found(href.to_owned(), name.into_any(), ().into_any(), "Page")
 }
 
-/// Does what its key does, where the page has it.
+/// A button that does the same as a key, if the page supports it.
 fn command(key: &'static str, what: &'static str) -> impl IntoView {
     view! {
         <li data-key=key hidden>
@@ -144,7 +144,7 @@ pub fn FindForm(search: String) -> impl IntoView {
         <search>
             <form method="get" action="/find" class="find-form">
                 <input
-                    // Not a search field, in which Escape would empty the field instead of closing the dialog.
+                    // Not of type `search`, in which Escape would clear the field instead of closing the dialog.
                     type="text"
                     role="searchbox"
                     enterkeyhint="search"

@@ -1,11 +1,11 @@
-//! `/formats`: what can be read, with examples.
+//! `/formats`: the supported formats, with examples.
 
 use axum::http::StatusCode;
 use leptos::prelude::*;
 
 use crate::{Page, Site};
 
-/// Names of sample files, and what they show.
+/// The names of sample files, and what they show.
 const SAMPLES: [(&str, &str); 5] = [
     (
         "sample.csv",
@@ -63,10 +63,10 @@ fn Files() -> impl IntoView {
         <section aria-labelledby="files">
             <h2 id="files">"Files"</h2>
             <p>
-                "CSV and text with any delimiter; the same packed with gzip or as the only file of a zip archive; Excel workbooks (.xlsx, .xlsb, .xls) and OpenDocument spreadsheets (.ods). A workbook with several sheets asks which one."
+                "CSV and text with any delimiter, also compressed with gzip or as the only file of a zip archive; Excel workbooks (.xlsx, .xlsb, .xls) and OpenDocument spreadsheets (.ods). A workbook with several sheets asks which one."
             </p>
             <p>
-                "The text may be UTF-8, UTF-16, or an older encoding such as windows-1252: then the page asks which one, and shows some of your values under each."
+                "The text may be UTF-8, UTF-16, or an older encoding such as windows-1252. For an older encoding the page asks which one it is, and shows some of your values under each."
             </p>
         </section>
     }
@@ -81,13 +81,13 @@ fn Columns() -> impl IntoView {
                 "A row needs an amount and a date. An ID and a description are optional. Columns named "
                 <code>"transaction_id"</code> ", " <code>"amount"</code> ", " <code>"date"</code>
                 " or " <code>"timestamp"</code> " and " <code>"description"</code>
-                " are found by themselves, whatever their case, and also below lines that come before the header. For other names the page asks, with suggestions in nine languages."
+                " are found automatically, in upper or lower case, even if other lines come before the header. For other names the page asks, with suggestions in nine languages."
             </p>
             <ul>
-                <li>"Money out and money in may be two columns."</li>
-                <li>"The direction may be a column of its own, such as D and C."</li>
-                <li>"An ID may be put together from two columns, be repeated, or be missing."</li>
-                <li>"A file without a header is read by the numbers of its columns."</li>
+                <li>"Money out and money in may be in two columns."</li>
+                <li>"The direction may be in a separate column, such as D and C."</li>
+                <li>"An ID may combine two columns, be repeated, or be missing."</li>
+                <li>"In a file without a header, columns are chosen by their numbers."</li>
             </ul>
         </section>
     }
@@ -121,7 +121,7 @@ fn Values() -> impl IntoView {
                     "31.01.2024",
                     "31 Jan 2024",
                     "Jan 31, 2024",
-                ])} ", each with a time if you like."
+                ])} ", each optionally followed by a time."
             </p>
             <p>
                 <code>"13/04/2024"</code> " proves that the day comes first, "
@@ -144,7 +144,7 @@ fn Values() -> impl IntoView {
             </p>
             <p>
                 <code>"1.234"</code>
-                " may be a bit more than one or more than a thousand. One amount that can be read in one way only, such as "
+                " may be slightly more than one or more than a thousand. A single amount that can be read in only one way, such as "
                 <code>"12,5"</code> ", decides for the whole file. Otherwise the page asks."
             </p>
         </section>

@@ -1,4 +1,4 @@
-//! `/`: everybody's jobs, live.
+//! `/`: the jobs of all users, live.
 
 use backend::{Backend, Viewer};
 use domain::format;

@@ -1,4 +1,4 @@
-//! `/jobs/{id}`: how far a job is, live, and its rows.
+//! `/jobs/{id}`: the progress of a job, live, and its rows.
 
 mod chart;
 mod details;
@@ -33,8 +33,8 @@ use crate::{
     islands::{JobSummary, job_title},
 };
 
-/// Sends answers to the questions of a job. Returns where that leads, or the page with the answers: with what is wrong with
-/// them, or with how they read the rows shown, if that is all that was asked for.
+/// Submits answers to the questions of a job. Returns the redirect, or the page with the answers and either their error
+/// or, if only a preview was requested, the rows as read with them.
 pub async fn answer(
     site: &Site,
     backend: &Backend,
@@ -69,8 +69,8 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
     let Ok(job_id) = id.parse() else {
         return not_found(site);
     };
-    // First the state: what is read after it is at least as new. The other way round, a job that completes in between
-    // would be shown as completed and without rows, and nothing would tell the page to look again.
+    // Reads the state first, so that the rest is at least as new. Otherwise, a job that completes in between would be
+    // shown as completed and without rows, and no message would cause the page to be fetched again.
     let details = api::job(backend, viewer, job_id).await;
     let JobDetails {
         job,
@@ -90,7 +90,7 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
         .error()
         .map_or(StatusCode::OK, |error| error.kind.status());
     let is_question_open = query.get("ask") == "cancel";
-    // An open question leaves time for the answer; then the page refreshes itself again.
+    // An open question leaves time to answer before the page starts to reload again.
     let refresh = job
         .state
         .status
@@ -163,7 +163,7 @@ pub async fn job(site: &Site, backend: &Backend, viewer: &Viewer, id: &str, quer
     })
 }
 
-/// Says that the file was here before.
+/// Says that the same file was uploaded before.
 fn same_file(earlier: JobId) -> impl IntoView {
     view! {
         <p class="notice">

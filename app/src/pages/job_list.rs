@@ -1,4 +1,4 @@
-//! A list of jobs, everybody's or a user's: filter, search, order and page stand in the URL.
+//! A list of jobs, of all users or of one. Filter, search, order and page are in the URL.
 
 mod address;
 mod row;
@@ -19,14 +19,14 @@ use super::{
 };
 use crate::{AppError, Query, Site, islands::JobsLive};
 
-/// The same as [`REFRESH_SECONDS`], while there is a notice to read.
+/// Like [`REFRESH_SECONDS`], while there is a notice to read.
 const NOTICE_SECONDS: &str = "20";
 
-/// The jobs that the URL asks for.
+/// The jobs that the URL requests.
 pub struct Jobs {
     address: Address,
     list: JobList,
-    /// What can't be understood of the URL.
+    /// The errors of an invalid URL.
     invalid: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ impl Jobs {
         })
     }
 
-    /// How many there are, whatever is searched for.
+    /// Returns the number of running jobs, regardless of the search.
     pub fn running(&self) -> u64 {
         self.list.counts.of(Some(JobStatus::Processing))
     }
@@ -63,8 +63,8 @@ impl Jobs {
         jobs.any(|listed| listed.job.state.status.is_active())
     }
 
-    /// After how many seconds the page fetches itself again without JavaScript: not while somebody is choosing jobs,
-    /// whose choice would be lost, and later if there is a notice to read, which is shown once.
+    /// Returns the seconds after which the page reloads without JavaScript. It doesn't while the user selects jobs,
+    /// because the selection would be lost. It waits longer if there is a notice to read, which is shown only once.
     pub fn refresh(&self, site: &Site) -> Option<String> {
         let seconds = match site.has_notice() {
             true => NOTICE_SECONDS,
@@ -81,10 +81,10 @@ impl Jobs {
 #[component]
 pub fn JobTable<Empty: IntoView + 'static>(
     jobs: Jobs,
-    /// What one of them is called.
+    /// The noun for a job.
     noun: &'static str,
     heading: &'static str,
-    /// What is there when there are no jobs at all.
+    /// Shown if there are no jobs at all.
     empty: Empty,
 ) -> impl IntoView + use<Empty> {
     let is_refreshed = jobs.is_refreshed();
@@ -165,13 +165,13 @@ pub fn JobTable<Empty: IntoView + 'static>(
     .into_any()
 }
 
-/// On a narrow screen the style makes a card of each row, for which a browser may forget that it is a table: hence the
-/// explicit roles.
+/// On narrow screens the style sheet turns each row into a card. Browsers may then no longer treat it as a table, hence
+/// the explicit roles.
 #[component]
 fn Table<'a>(
     jobs: Vec<backend::ListedJob>,
     address: &'a Address,
-    /// Whether jobs can be chosen without JavaScript, too.
+    /// Whether jobs can be selected without JavaScript, too.
     can_select: bool,
 ) -> impl IntoView + use<> {
     let has_user = address.owner().is_none();
@@ -204,7 +204,7 @@ fn Table<'a>(
         {choose}
         {choose_all}
         <form class="jobs-form" method="post" action="/jobs/commands" data-in-place>
-            // Enter in a box presses the first button of the form: this one, which does nothing.
+            // Enter in a checkbox presses the first button of the form, which is this one and does nothing.
             <button hidden name="command" value="none"></button>
             <div class="jobs-frame">
                 <table role="table" aria-labelledby="jobs" aria-keyshortcuts="j k">

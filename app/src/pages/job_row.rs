@@ -1,4 +1,4 @@
-//! `/jobs/{id}/rows/{number}`: one row with everything that the file says of it. With JavaScript the job's page shows it in
+//! `/jobs/{id}/rows/{number}`: one row with everything in the file about it. With JavaScript the job's page shows it in
 //! a drawer (`browser::drawer`).
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::{
     components::{Copy, FileName},
 };
 
-/// Characters of the record and of a field that are shown.
+/// The maximum number of characters shown of the record and of each field.
 const MAX_CHARS: usize = 10_000;
 
 pub async fn job_row(
@@ -61,7 +61,7 @@ pub async fn job_row(
     })
 }
 
-/// Digits as they are written: a row has one address.
+/// Parses digits as `Display` writes them, so that each row has a single address.
 fn row_number(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     text.parse().ok().filter(|_| is_plain)
@@ -183,10 +183,10 @@ fn Verdict(row: Transaction) -> impl IntoView {
     }
 }
 
-/// The fields by their names, in their order. Of several with one name, each later one has a number.
+/// Returns the fields by name, in their order. Repeated names are numbered.
 fn json(details: &RowDetails) -> String {
     let mut object = Map::new();
-    // The number to try next for each name.
+    // The next number to try for each name.
     let mut numbers: HashMap<&str, u32> = HashMap::new();
     for (name, value) in &details.fields {
         let number = numbers.entry(name).or_insert(1);

@@ -1,4 +1,4 @@
-//! `/accounts`: the users as admins see them, with roles; and the links by which users set their passwords.
+//! `/accounts`: the users as admins see them, with their roles, and the links with which users set their passwords.
 
 use axum::http::StatusCode;
 use backend::{
@@ -42,7 +42,7 @@ pub async fn members(
         .map_or(StatusCode::OK, |error| error.kind.status());
     let title = title("Users and roles", error.as_ref());
     let hint = match site.has_passwords {
-        true => "You get a link to pass on, with which the user sets a password.",
+        true => "You get a link with which the user can set a password. Pass it on.",
         false => "The user signs in with an account that has this email address.",
     };
     let has_provider = site.has_provider;
@@ -83,7 +83,7 @@ pub async fn members(
     })
 }
 
-/// `has_provider` is whether people sign in with an OpenID Connect provider.
+/// `has_provider` is whether users can sign in with an OpenID Connect provider.
 fn one_member(member: Member, has_provider: bool) -> impl IntoView {
     let seen = member.last_seen_at.map(|at| {
         view! {
@@ -110,7 +110,7 @@ fn one_member(member: Member, has_provider: bool) -> impl IntoView {
     .into_any()
 }
 
-/// Creates a user, and shows the link with which they set a password, if they need one. `origin` is that of the page.
+/// Creates a user and, if needed, shows the link with which they set a password. `origin` is that of the page.
 pub async fn create_member(
     site: &Site,
     backend: &Backend,
@@ -164,7 +164,7 @@ pub async fn password_link(
     }
 }
 
-/// Gives a user another role. Returns where that leads, or the page that says why it couldn't be done.
+/// Changes the role of a user. Returns the redirect, or the page with the error.
 pub async fn set_role(
     site: &Site,
     backend: &Backend,
@@ -198,7 +198,7 @@ pub async fn set_role(
     }
 }
 
-/// The page that shows a link, once.
+/// Returns the page that shows a link, once.
 fn link_page(
     site: &Site,
     user: &User,
@@ -227,7 +227,7 @@ fn link_page(
             </div>
             <section class="panel stack" aria-label="Link">
                 <p>
-                    "Copy the link now and pass it on: it won't be shown again. Whoever has it can set the password."
+                    "Copy the link now and pass it on: it won't be shown again. Anyone who has it can set the password."
                 </p>
                 <p>
                     <code class="secret" id="password-link">
@@ -248,9 +248,9 @@ fn link_page(
 #[component]
 pub fn SignInSettings(
     member: Member,
-    /// Whether people sign in with passwords.
+    /// Whether users can sign in with passwords.
     has_passwords: bool,
-    /// Whether they do with an OpenID Connect provider.
+    /// Whether users can sign in with an OpenID Connect provider.
     has_provider: bool,
     error: Option<AppError>,
 ) -> impl IntoView {
@@ -277,7 +277,7 @@ pub fn SignInSettings(
         view! {
             <form method="post" action=format!("/users/{user_id}/forget-provider")>
                 <p class="muted">
-                    "Signs in with the OpenID Connect provider. If it is forgotten who the user is there, the next account with this email address is the user."
+                    "Signs in with the OpenID Connect provider. If you forget the user's account there, the next account with this email address becomes the user's."
                 </p>
                 <button class="button" data-under-way="Forgetting…">
                     "Forget provider"

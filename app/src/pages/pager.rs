@@ -3,7 +3,7 @@ use leptos::prelude::*;
 
 use crate::Query;
 
-/// The page that the URL asks for. For what is no page, the first one and a sentence that says so.
+/// Returns the page that the URL requests. If it is invalid, returns the first page and a sentence that says so.
 pub fn page_number(query: &Query) -> (u64, Option<&'static str>) {
     match query.get("page") {
         "" => (1, None),
@@ -14,17 +14,17 @@ pub fn page_number(query: &Query) -> (u64, Option<&'static str>) {
     }
 }
 
-/// Where the page stands among the others, and the ways to them.
+/// The position of the page among the others, and links to them.
 #[component]
 pub fn Pager<Href: Fn(u64) -> String + 'static>(
     page: u64,
-    /// Of a page.
+    /// The number of items per page.
     size: u64,
-    /// Of what is on all pages.
+    /// The number of items on all pages.
     total: u64,
-    /// What one of them is called.
+    /// The noun for an item.
     noun: &'static str,
-    /// The address of a page.
+    /// Returns the address of a page.
     href: Href,
 ) -> impl IntoView + use<Href> {
     let pages = total.div_ceil(size).max(1);
@@ -40,7 +40,7 @@ pub fn Pager<Href: Fn(u64) -> String + 'static>(
             </a>
         }
         .into_any(),
-        // In its place, so that the others don't move, and what was just pressed keeps the focus.
+        // Keeps the place of the link, so that the others don't move and the pressed one keeps the focus.
         None => view! {
             <a class="button" role="link" aria-disabled="true" tabindex="-1">
                 {name}

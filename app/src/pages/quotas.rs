@@ -1,11 +1,11 @@
-//! A user's quotas: what is used of them, for the user and for admins, and the form in which admins change them.
+//! A user's quotas: their usage, for the user and for admins, and the form in which admins change them.
 
 use domain::{Quota, QuotaChange, Quotas, Retention, UserId, exact_bytes, format};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{AppError, Query, api::SetQuotas, components::FormError};
 
-/// Says which quotas are reached or nearly reached.
+/// Warns about quotas that are reached or nearly reached.
 #[component]
 pub fn QuotaWarnings(quotas: Quotas) -> impl IntoView {
     let warnings = quotas.warnings();
@@ -13,7 +13,7 @@ pub fn QuotaWarnings(quotas: Quotas) -> impl IntoView {
     warnings.into_iter().map(notice).collect_view()
 }
 
-/// What is used of the quotas, and how long jobs are kept.
+/// The usage of the quotas, and how long jobs are kept.
 #[component]
 pub fn Usage(quotas: Quotas) -> impl IntoView {
     let Quotas {
@@ -96,7 +96,7 @@ pub fn QuotaSettings<'a>(
                     <FormError error=error.clone() />
                     <input type="hidden" name="user_id" value=user_id.to_string() />
                     {fields}
-                    <p class="hint">"Empty: the default of all users. 0: no limit."</p>
+                    <p class="hint">"Empty: the default for all users. 0: no limit."</p>
                     <button class="button button-primary" data-under-way="Saving…">
                         "Save quotas"
                     </button>
@@ -107,7 +107,7 @@ pub fn QuotaSettings<'a>(
     .into_any()
 }
 
-/// Empty where the default applies.
+/// Empty if the default applies.
 fn field(
     label: &'static str,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! `/sign-in` and `/set-password`: for those who haven't signed in yet.
+//! `/sign-in` and `/set-password`, for users who aren't signed in.
 
 use axum::http::StatusCode;
 use backend::{Backend, accounts};
@@ -12,18 +12,18 @@ use crate::{
     components::{FormError, PasswordField, TextField, error_title},
 };
 
-/// What the page to sign in shows.
+/// The content of the sign-in page.
 #[derive(Default)]
 pub struct SignIn<'a> {
-    /// The path to which it leads on.
+    /// The path to which signing in leads.
     pub next: &'a str,
-    /// What has happened before.
+    /// What happened before.
     pub notice: Option<&'static str>,
-    /// What people know the OpenID Connect provider by, if they can sign in with one.
+    /// The name of the OpenID Connect provider, if users can sign in with one.
     pub provider: Option<&'a str>,
-    /// Whether somebody may still be signed in there, and can sign out.
+    /// Whether the user may still be signed in at the provider and can sign out there.
     pub signs_out_at_provider: bool,
-    /// Why somebody couldn't sign in, with what they typed.
+    /// Why signing in failed, with the typed values.
     pub error: Option<AppError>,
 }
 
@@ -63,7 +63,7 @@ pub fn sign_in(site: &Site, status: StatusCode, shown: SignIn<'_>) -> Page {
                     {error.clone().map(|error| view! { <FormError error=Some(error) /> })}
                     {provider
                         .map(|provider| {
-                            // A link, as the content security policy lets no form lead to another site.
+                            // A link, because the content security policy forbids forms that lead to another site.
                             let begin = match next.as_str() {
                                 "" | "/" => "/sign-in/openid".to_owned(),
                                 next => {
@@ -122,7 +122,7 @@ pub fn sign_in(site: &Site, status: StatusCode, shown: SignIn<'_>) -> Page {
     })
 }
 
-/// The page that the link in `secret` leads to. `error` is about the form that came from there.
+/// Returns the page for the link with `secret`. `error` is the error of its form.
 pub async fn set_password(
     site: &Site,
     backend: &Backend,
@@ -153,7 +153,7 @@ pub async fn set_password(
                     <form method="post" action="/set-password">
                         <FormError error=error.clone() />
                         <input type="hidden" name="link" value=secret />
-                        // Where a browser remembers passwords, it does so for this address.
+                        // Tells password managers for which address to remember the password.
                         <input type="hidden" name="email" autocomplete="username" value=email />
                         <NewPasswordField error=error.as_ref() />
                         <button class="button button-primary" data-under-way="Saving…">
@@ -185,7 +185,7 @@ pub fn NewPasswordField<'a>(error: Option<&'a AppError>) -> impl IntoView + use<
     .into_any()
 }
 
-/// The title of a page, which says first that its form came back with an error.
+/// Returns the title of a page. It first says that its form has an error.
 pub fn title(title: &str, error: Option<&AppError>) -> String {
     match error {
         Some(_) => error_title(title),

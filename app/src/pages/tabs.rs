@@ -6,7 +6,7 @@ pub enum Tab {
     Users,
 }
 
-/// The two ways into Batchline.
+/// The two main sections of Batchline.
 #[component]
 pub fn Tabs(current: Tab) -> impl IntoView {
     let tab = |tab: Tab, href: &'static str, name: &'static str| {

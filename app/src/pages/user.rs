@@ -1,4 +1,4 @@
-//! `/users/{id}`: a user's files, live, and what can be done with the user.
+//! `/users/{id}`: a user's files, live, and the actions on the user.
 
 mod formats;
 mod settings;
@@ -36,7 +36,7 @@ pub async fn user(
         let formats = backend::saved_formats::list(backend, viewer, user_id).await?;
         let jobs = Jobs::read(backend, viewer, Some(user_id), query).await?;
         let corrects = corrected(backend, viewer, user_id, query.get("corrects")).await?;
-        // Where somebody has to sign in, admins look after how.
+        // If signing in is required, admins manage how users do it.
         let member = match viewer.account().is_some() && viewer.is_admin() {
             true => Some(backend::accounts::member(backend, viewer, user_id).await?),
             false => None,
@@ -113,7 +113,7 @@ pub async fn user(
     })
 }
 
-/// The job of this id, if it is one of the user's.
+/// Returns the job with this id, if it belongs to the user.
 async fn corrected(
     backend: &Backend,
     viewer: &Viewer,
@@ -131,7 +131,7 @@ async fn corrected(
     }))
 }
 
-/// What to do first, with a file of one's own or without.
+/// Explains the first steps, with a file of the user's own or a demonstration.
 #[component]
 fn NoFiles(user_id: UserId, error: Option<AppError>) -> impl IntoView {
     view! {

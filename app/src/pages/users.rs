@@ -19,13 +19,13 @@ use crate::{
 
 pub async fn users(site: &Site, backend: &Backend, viewer: &Viewer, query: &Query) -> Page {
     let (page, invalid_page) = page_number(query);
-    // What a name can't contain finds nobody.
+    // Names can't contain NUL, so nothing can match it.
     let search = query.get("q").trim().replace('\0', "\u{fffd}");
     let users = match backend::users::search(backend, viewer, page, &search).await {
         Ok(users) => users,
         Err(error) => return failure(site, error.into()),
     };
-    // Where somebody has to sign in, a new user gets a link to set a password.
+    // If signing in is required, a new user gets a link to set a password.
     let action = match viewer.account() {
         Some(_) => "/accounts",
         None => CreateUser::PATH,
@@ -37,7 +37,7 @@ pub async fn users(site: &Site, backend: &Backend, viewer: &Viewer, query: &Quer
                 <p class="lead">"Files belong to users. Open a user to upload a file."</p>
             </div>
             <Tabs current=Tab::Users />
-            // The form comes first: on a phone it would else be below all users.
+            // The form comes first. Otherwise it would be below all users on a phone.
             <div class="columns columns-form-first">
                 <CreateUserForm error={query.posted::<CreateUser>()} action />
                 <UserList users search invalid_page />
@@ -46,7 +46,7 @@ pub async fn users(site: &Site, backend: &Backend, viewer: &Viewer, query: &Quer
     })
 }
 
-/// Newest first, as they come.
+/// Newest first, in the order of `users`.
 #[component]
 fn UserList(
     users: FoundUsers,

@@ -15,17 +15,17 @@ use crate::{
     database,
 };
 
-/// For how long a link is good.
+/// How long a link is valid.
 pub const LINK_HOURS: u32 = 72;
 
-/// A link with which its user sets a password, once.
+/// A one-time link with which a user sets their password.
 #[derive(Debug)]
 pub struct PasswordLink {
     pub secret: Secret,
     pub expires_at: DateTime<Utc>,
 }
 
-/// Creates the user's link; one that there was is void. For admins, who must have signed in: a token can't.
+/// Creates a link for the user and invalidates the previous one. Requires an admin in a session; tokens are refused.
 pub async fn create_link(
     backend: &Backend,
     viewer: &Viewer,
@@ -72,14 +72,14 @@ async fn owner(pool: &PgPool, secret: &str) -> Result<Owner> {
     .ok_or(Error::NotFound("Link"))
 }
 
-/// Returns the email address whose password a link sets. Fails with [`Error::NotFound`] where it was used, replaced, or
-/// is too old.
+/// Returns the email address of the user whose password the link sets. Fails with [`Error::NotFound`] if the link was
+/// used, replaced or has expired.
 pub async fn link_owner(backend: &Backend, secret: &str) -> Result<String> {
     Ok(owner(&backend.pool, secret).await?.email)
 }
 
-/// Sets the password of the link's user, and ends their sessions. The link is used up. Fails with [`Error::NotFound`] as
-/// [`link_owner`] does, and with [`Error::Invalid`] for a password that is easy to guess.
+/// Uses up the link: sets its user's password and ends their sessions. Fails with [`Error::NotFound`] as [`link_owner`]
+/// does, and with [`Error::Invalid`] if the password is easy to guess.
 pub async fn use_link(
     backend: &Backend,
     secret: &str,

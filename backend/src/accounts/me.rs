@@ -8,31 +8,31 @@ use crate::{
     users,
 };
 
-/// What somebody has signed in with, and when it ends.
+/// The credential that a user has signed in with, and when it expires.
 pub enum Credential {
     Session {
         id: SessionId,
-        /// If it is used until then.
+        /// Moves forward as the session is used.
         expires_at: DateTime<Utc>,
     },
     Token {
         id: TokenId,
         name: String,
-        /// Its first characters.
+        /// The first characters of the token.
         prefix: String,
         scope: Scope,
         expires_at: DateTime<Utc>,
     },
 }
 
-/// A user who has signed in, as they see themselves.
+/// A signed-in user, as they see themselves.
 pub struct Me {
     pub user: User,
     pub credential: Credential,
     pub quotas: Quotas,
 }
 
-/// Returns who the viewer is. `None` where nobody has to sign in.
+/// Returns the signed-in user, or `None` if sign-in is disabled.
 pub async fn me(backend: &Backend, viewer: &Viewer) -> Result<Option<Me>> {
     let Some(account) = viewer.account() else {
         return Ok(None);

@@ -19,9 +19,9 @@ pub struct Member {
     pub user: User,
     pub role: Role,
     pub has_password: bool,
-    /// Whether they have signed in with an OpenID Connect provider.
+    /// Whether they have signed in through an OpenID Connect provider.
     pub has_provider: bool,
-    /// Until when a link to set a password is good, if there is one.
+    /// When the link to set a password expires, if one is valid.
     pub link_expires_at: Option<DateTime<Utc>>,
     /// When one of their sessions was last used.
     pub last_seen_at: Option<DateTime<Utc>>,
@@ -61,10 +61,10 @@ impl TryFrom<Stored> for Member {
 
 /// A page of users, newest first.
 pub struct MemberPage {
-    /// Its number, from 1.
+    /// The page number, from 1.
     pub page: u64,
     pub members: Vec<Member>,
-    /// On all pages.
+    /// The number of users on all pages.
     pub total: u64,
 }
 
@@ -72,7 +72,7 @@ impl MemberPage {
     pub const SIZE: u64 = 50;
 }
 
-/// Returns the page of this number, or the last one where there are fewer. For admins.
+/// Returns the page with this number, or the last one if there are fewer. Requires an admin.
 pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<MemberPage> {
     check_admin(&backend.pool, viewer, Act::Read).await?;
     let total = sqlx::query_scalar!(r#"select count(*) as "total!" from users"#)
@@ -100,7 +100,7 @@ pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<Me
     })
 }
 
-/// Returns a user as admins see them. For admins.
+/// Returns a user as admins see them. Requires an admin.
 pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Member> {
     check_admin(&backend.pool, viewer, Act::Read).await?;
     sqlx::query_as!(
@@ -119,7 +119,7 @@ pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Resu
     .try_into()
 }
 
-/// Creates a user, and the link with which they set their password. For admins.
+/// Creates a user and the link with which they set their password. Requires an admin.
 pub async fn create_user(
     backend: &Backend,
     viewer: &Viewer,
@@ -131,7 +131,7 @@ pub async fn create_user(
     Ok((user, link))
 }
 
-/// Gives a user another role. Fails with [`Error::Conflict`] for the last admin. For admins.
+/// Changes a user's role. Fails with [`Error::Conflict`] for the last admin. Requires an admin.
 pub async fn set_role(
     backend: &Backend,
     viewer: &Viewer,
@@ -162,8 +162,7 @@ pub async fn set_role(
     Ok(())
 }
 
-/// Fails with [`Error::Conflict`] if nobody else is an admin who can sign in. To be called before anything else is
-/// locked.
+/// Fails with [`Error::Conflict`] if no other admin can sign in. Call it before taking any other lock.
 pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
     let admins = sqlx::query_scalar!(
         "select id from users
@@ -180,8 +179,9 @@ pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Res
     }
 }
 
-/// Creates an admin with this password, or makes one of the user who has the email address. Without a password they sign
-/// in with the provider only. Returns whether the user is new. For whoever has a shell on the server.
+/// Creates an admin with this password, or promotes the user who has the email address. Without a password they sign in
+/// only through the provider. Returns whether the user is new. Called by the command line, which needs a shell on the
+/// server.
 pub async fn create_admin(
     backend: &Backend,
     new: &NewUser,

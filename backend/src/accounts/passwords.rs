@@ -11,17 +11,17 @@ use zxcvbn::{Score, zxcvbn};
 
 use crate::{Error, Result};
 
-/// Passwords that are hashed at the same time. Each takes 19 MiB and a core for some ten milliseconds.
+/// The number of passwords hashed at the same time. Each takes 19 MiB and a core for about ten milliseconds.
 const AT_ONCE: usize = 2;
-/// How long somebody waits for their turn.
+/// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Hashes and verifies passwords by Argon2id with the parameters that OWASP recommends, which are the crate's: 19 MiB,
-/// two passes, one lane.
+/// Hashes and verifies passwords with Argon2id and the parameters that OWASP recommends, which are the defaults of the
+/// crate: 19 MiB, two passes, one lane.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
-    /// A hash to verify against where there is no user, so that it takes as long as with one.
+    /// A hash to verify against for unknown users, so that they take as long as known ones.
     nobody: Arc<OnceLock<String>>,
 }
 
@@ -38,9 +38,9 @@ impl Passwords {
         self.in_turn(move || hash(password.as_str())).await?
     }
 
-    /// Whether the hash is of this password. Without a hash it isn't, which takes just as long to find out.
+    /// Returns whether the hash belongs to this password. Returns `false` without a hash, after the same time.
     pub async fn verify(&self, password: &str, stored: Option<String>) -> Result<bool> {
-        // A longer one can't have been set, and isn't worth the time.
+        // A longer one can't have been set, so it isn't worth hashing.
         let is_possible = password.chars().count() <= NewPassword::MAX_CHARS;
         let password = match is_possible {
             true => password.to_owned(),
@@ -74,7 +74,7 @@ impl Passwords {
             let sentence = "Too many people are signing in right now. Try again in a few seconds.";
             return Err(Error::Unavailable(sentence.to_owned()));
         };
-        // The turn is the work's, not the request's, which may be given up.
+        // Held by the work rather than the request, which may be dropped.
         let done = spawn_blocking(move || {
             let _turn = turn;
             work()
@@ -89,8 +89,8 @@ fn hash(password: &str) -> Result<String> {
     Ok(hash.to_string())
 }
 
-/// Refuses a password that is guessed early: one of those that very many people have, a keyboard pattern, or what is
-/// known about its owner (OWASP ASVS 5.0, 6.2.4 and 6.2.11).
+/// Refuses a password that is quickly guessed: a very common one, a keyboard pattern, or personal data of its owner
+/// (OWASP ASVS 5.0, 6.2.4 and 6.2.11).
 pub(super) fn check_strength(password: &NewPassword, known: &[&str]) -> Result<(), InvalidField> {
     let words: Vec<&str> = known
         .iter()
@@ -109,8 +109,8 @@ pub(super) fn check_strength(password: &NewPassword, known: &[&str]) -> Result<(
     }
 }
 
-/// Whether little is left of a password without these words. The estimate above takes several of them, one after the
-/// other, for more than they are.
+/// Returns whether little of the password remains without these words. The estimate above overrates several of them in
+/// a row.
 fn is_made_of(password: &str, words: &[&str]) -> bool {
     const LEAST_CHARS: usize = 8;
     let mut rest = password.to_lowercase();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_guessed_early_is_refused() {
+    fn easily_guessed_passwords_are_refused() {
         let known = ["Ann Example", "ann.example@company.com"];
         for weak in [
             "password1234",

@@ -16,23 +16,23 @@ use crate::{
     openid::{Begun, Claims, Provider, Refusal, Response, Settings},
 };
 
-/// How the audit says that somebody has signed in with the provider.
+/// How the audit names a sign-in through the provider.
 const BY: &str = "openid connect";
 
-/// A browser that the provider has led back.
+/// A browser's return from the provider.
 #[derive(Debug, Clone, Copy)]
 pub struct SignInAttempt<'a> {
-    /// Of our pages.
+    /// The origin of our pages.
     pub origin: &'a str,
-    /// The sign-in that this browser has begun.
+    /// The sign-in that this browser started.
     pub begun: Option<&'a Begun>,
     pub response: Response<'a>,
     pub client: &'a Client,
-    /// The secret of the session that the browser has, which ends with the next.
+    /// The browser's current session secret. The new session replaces that session.
     pub replaced: Option<&'a str>,
 }
 
-/// Begins a session for whoever the provider says has signed in there. The audit has each refusal with its reason.
+/// Starts a session for the user whom the provider has authenticated. The audit records each refusal with its reason.
 pub async fn sign_in_with(
     provider: &Provider,
     backend: &Backend,
@@ -91,10 +91,10 @@ async fn note_refusal(
     audit::note(&backend.pool, &Viewer::anyone(address), refused).await;
 }
 
-/// The user whom the provider means, who is linked to its subject or created where that is safe.
+/// Returns the user whom the provider identifies. Links them to its subject, or creates them, if that is safe.
 ///
-/// An email address finds a user only once, and only if the provider has verified it. From then on the subject alone says
-/// who somebody is: a user who already has a subject isn't found by address, because addresses are reassigned.
+/// An email address finds a user only once, and only if the provider has verified it. From then on, only the subject
+/// identifies the user. A user with a subject isn't found by address, because addresses are reassigned.
 async fn find(
     tx: &mut PgConnection,
     settings: &Settings,
@@ -104,7 +104,7 @@ async fn find(
     let email = claims.email.as_deref();
     let email = email.and_then(|email| Email::parse(email).ok());
     if !settings.email_domains.is_empty() {
-        // Checked each time: who has left the domain stays out.
+        // Checked on every sign-in, so that people who have left the domain stay out.
         match &email {
             None => return Ok(Err(Refusal::NoEmail)),
             Some(_) if !claims.email_verified => return Ok(Err(Refusal::EmailNotVerified)),
@@ -183,7 +183,7 @@ async fn create(
     email: &Email,
     address: Option<IpAddr>,
 ) -> Result<SigningIn> {
-    // A name that nobody could have typed is none.
+    // Ignores names that a form would refuse.
     let name = claims.name.as_deref();
     let name = name.and_then(|name| UserName::parse(name).ok());
     let (local_part, _) = email.as_str().split_once('@').unwrap_or_default();
@@ -211,7 +211,7 @@ async fn create(
     })
 }
 
-/// The same person signs in twice for the first time, or an admin creates them just then.
+/// Returned if the same person signs in twice for the first time, or if an admin creates them at that moment.
 fn taken_meanwhile(error: sqlx::Error) -> Error {
     if violates(&error, "users_openid_key") || violates(&error, "users_email_key") {
         return Error::Conflict("You were signed in elsewhere just now. Sign in again.".to_owned());
@@ -219,8 +219,8 @@ fn taken_meanwhile(error: sqlx::Error) -> Error {
     error.into()
 }
 
-/// The user with the role that the provider says they have, if it says who is an admin. It may leave nobody who is one:
-/// who becomes the next is its decision, too.
+/// Returns the user with the role that the provider assigns, if it says who is an admin. This may leave no admin at
+/// all: who becomes the next one is also the provider's decision.
 async fn with_role(
     tx: &mut PgConnection,
     user: SigningIn,
@@ -251,8 +251,8 @@ async fn with_role(
     Ok(SigningIn { role, ..user })
 }
 
-/// Forgets who a user is to the provider, and ends their sessions: the next who signs in there with the user's email
-/// address, verified, is the user. For admins.
+/// Unlinks a user from the provider and ends their sessions. The next person who signs in there with the user's
+/// verified email address becomes this user. Requires an admin.
 pub async fn forget_provider(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;

@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 
 use crate::Result;
 
-/// Random bytes in a secret: nobody guesses 256 bits, so a plain SHA-256 of them is enough to store.
+/// The number of random bytes in a secret. Nobody guesses 256 bits, so storing their plain SHA-256 is enough.
 const BYTES: usize = 32;
 
-/// What is given to somebody once, as text: of a session, an API token or a link.
+/// The secret of a session, an API token or a link, as text that its owner receives once.
 pub struct Secret(String);
 
 impl Secret {
@@ -28,14 +28,15 @@ impl Secret {
     }
 }
 
-/// Secrets aren't logged.
+/// Keeps secrets out of logs.
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
 }
 
-/// What is stored of a secret. It is looked up by this hash, so how long that takes says nothing about the secret.
+/// Returns the hash under which a secret is stored. Secrets are looked up by their hash, so timing reveals nothing
+/// about them.
 pub(super) fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret).to_vec()
 }

@@ -16,56 +16,56 @@ use crate::{
     database,
 };
 
-/// Sessions of a user; the ones that haven't been used for longest end when there are more.
+/// The maximum number of sessions per user. The least recently used ones end beyond it.
 const MAX_PER_USER: i64 = 50;
-/// Characters that are kept of what a browser calls itself.
+/// The number of characters of a `User-Agent` that are kept.
 const MAX_USER_AGENT_CHARS: usize = 300;
 
-/// Who may use this Batchline.
+/// Who may use this installation.
 #[derive(Debug, Clone, Copy)]
 pub enum Auth {
-    /// Anybody who reaches it.
+    /// Anybody who can reach it.
     Open,
-    /// Who signs in.
+    /// Only users who sign in.
     SignIn(Lifetimes),
 }
 
-/// How long a session is good for.
+/// How long a session lasts.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetimes {
-    /// Without a request.
+    /// Since its last request.
     pub idle: Duration,
-    /// In all.
+    /// In total.
     pub longest: Duration,
 }
 
-/// Who a request says that it comes from.
+/// The credentials in a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Credentials<'a> {
-    /// A token from the header `Authorization`. It counts before a session.
+    /// A token from the `Authorization` header. It takes precedence over a session.
     pub token: Option<&'a str>,
     /// The secret of a session, from a cookie.
     pub session: Option<&'a str>,
 }
 
-/// Who a request comes from.
+/// The result of authentication.
 #[derive(Debug, Clone)]
 pub enum Identity {
     Viewer(Viewer),
     Nobody,
-    /// The token isn't, or no longer, one of ours.
+    /// The token is unknown, expired or revoked.
     InvalidToken,
 }
 
-/// Where somebody signs in from.
+/// The client that somebody signs in from.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
     pub address: Option<IpAddr>,
-    /// As the browser calls itself.
+    /// The `User-Agent` header.
     pub user_agent: Option<String>,
 }
 
-/// A session that has begun.
+/// A new session.
 #[derive(Debug)]
 pub struct NewSession {
     /// For the browser's cookie.
@@ -74,7 +74,7 @@ pub struct NewSession {
 }
 
 impl Auth {
-    /// Finds out who a request comes from. A use of a session or token is noted once a minute.
+    /// Authenticates a request. Records the use of a session or token once a minute.
     pub async fn identify(
         &self,
         backend: &Backend,
@@ -107,7 +107,7 @@ impl Auth {
         })
     }
 
-    /// The viewer as they are now, or `None` if their session or token has ended.
+    /// Returns the viewer in their current state, or `None` if their session or token has ended.
     pub async fn again(&self, backend: &Backend, viewer: &Viewer) -> Result<Option<Viewer>> {
         let (Self::SignIn(lifetimes), Some(account)) = (self, viewer.account()) else {
             return Ok(Some(viewer.clone()));
@@ -144,7 +144,7 @@ impl Found {
     }
 }
 
-/// The session with this hash, or of this id, unless it has ended.
+/// Returns the session with this hash or id, unless it has ended.
 async fn find(
     pool: &PgPool,
     secret_hash: Option<&[u8]>,
@@ -184,8 +184,8 @@ pub async fn prepare(backend: &Backend) -> Result<()> {
     Ok(())
 }
 
-/// Begins a session, if the password is the user's. `None` says that either is wrong; which one, nobody is told, and it
-/// takes as long either way. The session of `replaced`, a secret that the browser has, ends.
+/// Starts a session if the password is the user's. Returns `None` if the email address or the password is wrong;
+/// neither the result nor its timing reveals which. Ends the session of `replaced`, the browser's current secret.
 pub async fn sign_in(
     backend: &Backend,
     lifetimes: Lifetimes,
@@ -194,7 +194,7 @@ pub async fn sign_in(
     client: &Client,
     replaced: Option<&str>,
 ) -> Result<Option<NewSession>> {
-    // What PostgreSQL's text can't contain is nobody's address.
+    // Text with a NUL, which PostgreSQL can't store, matches no address.
     let user = sqlx::query!(
         "select id, name, email, role, password_hash from users where lower(email) = lower($1)",
         email.trim().replace('\0', "\u{fffd}")
@@ -206,7 +206,7 @@ pub async fn sign_in(
     let nobody = Viewer::anyone(client.address);
     let tried = user.as_ref().map(|user| UserId::from(user.id));
     let Some(user) = user.filter(|_| is_right) else {
-        // An address that nobody has isn't kept: it may be a password in the wrong field.
+        // Unknown addresses aren't recorded: they may be passwords typed into the wrong field.
         let refused = Event::refused(AuditKind::SignIn);
         let refused = audit::Event {
             user_id: tried,
@@ -217,7 +217,7 @@ pub async fn sign_in(
     };
     let user_id = UserId::from(user.id);
     let mut tx = database::begin(&backend.pool).await?;
-    // The password may have been changed meanwhile.
+    // The password may have been changed in the meantime.
     let is_current = sqlx::query_scalar!(
         r#"select password_hash is not distinct from $2 as "is_current!" from users where id = $1 for share"#,
         user.id,
@@ -239,7 +239,7 @@ pub async fn sign_in(
     Ok(Some(session))
 }
 
-/// Somebody who has shown who they are.
+/// A user who has proved their identity.
 pub(super) struct SigningIn {
     pub user_id: UserId,
     pub name: String,
@@ -247,7 +247,7 @@ pub(super) struct SigningIn {
     pub role: String,
 }
 
-/// Begins a session. The session of `replaced` ends. `by` is for the audit.
+/// Starts a session and ends the session of `replaced`. `by` is recorded in the audit.
 pub(super) async fn begin(
     tx: &mut PgConnection,
     lifetimes: Lifetimes,
@@ -295,7 +295,7 @@ pub(super) async fn begin(
     Ok(NewSession { secret, user_id })
 }
 
-/// Removes sessions that have ended by themselves, of everybody, and the user's least used ones beyond the limit.
+/// Removes expired sessions of all users, and the user's least recently used ones beyond the limit.
 async fn forget_ended(tx: &mut PgConnection, user_id: UserId, idle: Duration) -> Result<()> {
     sqlx::query!(
         "delete from sessions
@@ -323,7 +323,7 @@ pub async fn sign_out(backend: &Backend, viewer: &Viewer) -> Result<()> {
     Ok(())
 }
 
-/// The viewer's sessions, the latest used first.
+/// Returns the viewer's sessions, most recently used first.
 pub async fn sessions(backend: &Backend, viewer: &Viewer, idle: Duration) -> Result<Vec<Session>> {
     struct Stored {
         id: i64,
@@ -355,7 +355,7 @@ pub async fn sessions(backend: &Backend, viewer: &Viewer, idle: Duration) -> Res
     Ok(sessions.into_iter().map(session).collect())
 }
 
-/// Ends one of the viewer's sessions. It being over already is fine.
+/// Ends one of the viewer's sessions. Succeeds if it has already ended.
 pub async fn end_session(backend: &Backend, viewer: &Viewer, session_id: SessionId) -> Result<()> {
     let (account, _) = session_of(viewer)?;
     let mut tx = database::begin(&backend.pool).await?;
@@ -374,7 +374,7 @@ pub async fn end_session(backend: &Backend, viewer: &Viewer, session_id: Session
     Ok(())
 }
 
-/// Ends the viewer's sessions, all but the present one.
+/// Ends all of the viewer's sessions except the current one.
 pub async fn end_other_sessions(backend: &Backend, viewer: &Viewer) -> Result<()> {
     let (account, session_id) = session_of(viewer)?;
     let mut tx = database::begin(&backend.pool).await?;
@@ -387,7 +387,7 @@ pub async fn end_other_sessions(backend: &Backend, viewer: &Viewer) -> Result<()
     Ok(())
 }
 
-/// Ends a user's sessions, all but this one.
+/// Ends all of a user's sessions except this one.
 pub(super) async fn end_others(
     tx: &mut PgConnection,
     user_id: UserId,
@@ -403,8 +403,8 @@ pub(super) async fn end_others(
     Ok(())
 }
 
-/// Changes the viewer's password, and ends their other sessions. Returns the new secret of the present one. Fails with
-/// [`Error::Invalid`] for the field `current_password` or `new_password`.
+/// Changes the viewer's password and ends their other sessions. Returns the new secret of the current session. Fails
+/// with [`Error::Invalid`] for the field `current_password` or `new_password`.
 pub async fn change_password(
     backend: &Backend,
     viewer: &Viewer,
@@ -432,7 +432,7 @@ pub async fn change_password(
     let mut tx = database::begin(&backend.pool).await?;
     set_password(&mut tx, user_id, &hashed).await?;
     end_others(&mut tx, user_id, Some(session_id)).await?;
-    // Who knows the old secret is no longer signed in either.
+    // The old secret must stop working too, in case somebody else knows it.
     let renewed = sqlx::query!(
         "update sessions set secret_hash = $2 where id = $1",
         session_id.get(),
@@ -450,7 +450,7 @@ pub async fn change_password(
     Ok(secret)
 }
 
-/// Sets a password. A link that would set another one is void.
+/// Sets a password and invalidates a link that would set another one.
 pub(super) async fn set_password(
     tx: &mut PgConnection,
     user_id: UserId,

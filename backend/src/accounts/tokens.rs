@@ -12,9 +12,9 @@ use crate::{
     database, users,
 };
 
-/// What every token begins with, so that a tool that looks for leaked secrets knows it.
+/// The prefix of every token, by which secret scanners recognise it.
 pub const TOKEN_START: &str = "bl_";
-/// Characters of a token by which its owner knows it.
+/// The number of characters by which the owner recognises a token.
 const PREFIX_CHARS: usize = TOKEN_START.len() + 8;
 
 struct Stored {
@@ -43,7 +43,7 @@ impl TryFrom<Stored> for ApiToken {
     }
 }
 
-/// The viewer's tokens that aren't revoked, newest first.
+/// Returns the viewer's tokens that aren't revoked, newest first.
 pub async fn tokens(backend: &Backend, viewer: &Viewer) -> Result<Vec<ApiToken>> {
     let (account, _) = session_of(viewer)?;
     let tokens = sqlx::query_as!(
@@ -57,8 +57,8 @@ pub async fn tokens(backend: &Backend, viewer: &Viewer) -> Result<Vec<ApiToken>>
     tokens.into_iter().map(ApiToken::try_from).collect()
 }
 
-/// Creates a token for the viewer. The secret can't be had again. Fails with [`Error::Conflict`] where there are as many
-/// as are allowed.
+/// Creates a token for the viewer. Its secret can't be retrieved again. Fails with [`Error::Conflict`] if the viewer
+/// already has the maximum number of tokens.
 pub async fn create_token(
     backend: &Backend,
     viewer: &Viewer,
@@ -76,7 +76,7 @@ pub async fn create_token(
     .await?;
     if count as usize >= ApiToken::MAX_PER_USER {
         return Err(Error::Conflict(format!(
-            "You have {} API tokens, the most that there can be. Revoke one first.",
+            "You have {} API tokens, which is the maximum. Revoke one first.",
             ApiToken::MAX_PER_USER
         )));
     }
@@ -102,7 +102,7 @@ pub async fn create_token(
     Ok((created.try_into()?, secret))
 }
 
-/// Revokes one of the viewer's tokens. It being revoked already is fine.
+/// Revokes one of the viewer's tokens. Succeeds if it is already revoked.
 pub async fn revoke_token(backend: &Backend, viewer: &Viewer, token_id: TokenId) -> Result<()> {
     let (account, _) = session_of(viewer)?;
     let mut tx = database::begin(&backend.pool).await?;
@@ -151,7 +151,7 @@ impl Found {
     }
 }
 
-/// Who the token is of, if it is good. Its use is noted.
+/// Returns the owner of the token if it is valid, and records its use.
 pub(super) async fn use_token(
     pool: &PgPool,
     token: &str,
@@ -185,7 +185,7 @@ pub(super) async fn use_token(
     Ok(Some(viewer))
 }
 
-/// The token of this id, if it is good.
+/// Returns the owner of the token with this id if it is valid.
 pub(super) async fn find(
     pool: &PgPool,
     id: TokenId,

@@ -1,8 +1,9 @@
-//! From a change to every open page: Postgres `NOTIFY`, one listener per server process, and a broadcast to its sockets.
+//! Delivers changes to every open page: PostgreSQL's `NOTIFY`, one listener per server process, and a broadcast to its
+//! sockets.
 //!
-//! A message carries the whole state and its version, so one that comes late or not at all does no harm. A commit with a
-//! `NOTIFY` takes a lock of the whole database: changes of a job's status notify with their own transaction, and chunks
-//! are committed without, followed by a [`Publisher`].
+//! A message carries the whole state and its version, so a late or lost one does no harm. Committing a `NOTIFY` takes a
+//! lock on the whole database until the commit has reached the disk. Starts, stops and deletions notify in their own
+//! transaction. Uploads, chunks and small files are committed without, and a [`Publisher`] follows.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -19,22 +20,23 @@ use super::query;
 use crate::Result;
 
 const CHANNEL: &str = "job_progress";
-/// A trigger sends the number of a user whose sessions, tokens or role have changed.
+/// A trigger sends the id of a user whose sessions, tokens or role have changed.
 const ACCESS_CHANNEL: &str = "access_changed";
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
-/// The time from one publication of progress to the next.
+/// The time between two publications of progress.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Requests that wait to be published. More come in only while PostgreSQL is slow; progress is then left out.
+/// The number of requests that can wait to be published. It is only exceeded while PostgreSQL is slow; progress is then
+/// skipped.
 const WAITING: usize = 1024;
 
-/// Publishes these states when the transaction is committed.
+/// Publishes these states when the transaction commits.
 pub(crate) async fn notify(tx: &mut PgConnection, states: &[JobProgress]) -> Result<()> {
     send(tx, states).await
 }
 
-/// Publishes these deletions when the transaction is committed.
+/// Publishes these deletions when the transaction commits.
 pub(crate) async fn notify_deleted(tx: &mut PgConnection, deleted: &[JobDeleted]) -> Result<()> {
     send(tx, deleted).await
 }
@@ -57,12 +59,12 @@ async fn send(tx: &mut PgConnection, messages: &[impl Serialize]) -> Result<()> 
 
 struct Request {
     job_id: JobId,
-    /// Answered when the state is published. Progress that nobody waits for may wait for company.
+    /// Notified when the state is published. Without it, the request may wait to be sent along with others.
     done: Option<oneshot::Sender<()>>,
 }
 
-/// Publishes the present states of jobs, however often that is asked for: of any number of jobs some ten times a second,
-/// together in one transaction.
+/// Publishes the current states of jobs. However often it is asked and for however many jobs, it does so about ten
+/// times a second, in one transaction.
 #[derive(Clone)]
 pub(crate) struct Publisher(mpsc::Sender<Request>);
 
@@ -73,13 +75,13 @@ impl Publisher {
         Self(requests)
     }
 
-    /// Publishes the job's state before long.
+    /// Requests a publication of the job's state soon.
     pub(crate) fn progress(&self, job_id: JobId) {
-        // A full queue is full of other states, and the next chunk asks again.
+        // A full queue holds plenty of other states, and the next chunk requests it again.
         let _ = self.0.try_send(Request { job_id, done: None });
     }
 
-    /// Publishes the job's state at once, and returns when that is done. Fails if it could not be done.
+    /// Publishes the job's state at once and waits until that is done. Fails if it can't be published.
     pub(crate) async fn change(&self, job_id: JobId) -> anyhow::Result<()> {
         let (done, published) = oneshot::channel();
         let done = Some(done);
@@ -113,11 +115,11 @@ async fn publish(pool: PgPool, mut requests: mpsc::Receiver<Request>) {
         let job_ids: Vec<JobId> = std::mem::take(&mut jobs).into_iter().collect();
         let waiting = std::mem::take(&mut waiting);
         match publish_states(&pool, &job_ids).await {
-            // An error says that whoever waited has gone.
+            // An error means that the caller has stopped waiting.
             Ok(()) => waiting.into_iter().for_each(|done: oneshot::Sender<()>| {
                 let _ = done.send(());
             }),
-            // Dropping their senders tells them.
+            // Dropping the senders notifies the callers.
             Err(error) => tracing::debug!(?error, "progress could not be published"),
         }
     }
@@ -129,29 +131,29 @@ async fn publish_states(pool: &PgPool, job_ids: &[JobId]) -> Result<()> {
     notify(&mut connection, &states).await
 }
 
-/// What a subscriber gets.
+/// A message to a subscriber.
 #[derive(Debug, Clone)]
 pub enum Event {
     Progress(Arc<JobProgress>),
     Deleted(JobDeleted),
-    /// Somebody who has signed in as this user may have been signed out.
+    /// A user may have been signed out.
     AccessChanged(UserId),
     /// Messages may have been lost: read the state again.
     Resync,
 }
 
-/// Hands what the database announces to any number of subscribers in this process.
+/// Broadcasts notifications of the database to any number of subscribers in this process.
 #[derive(Clone)]
 pub struct ProgressHub {
     events: broadcast::Sender<Event>,
 }
 
 impl ProgressHub {
-    /// Messages that a subscriber may lag behind before it must read the state anew.
+    /// The number of messages that a subscriber may lag behind before it has to read the state again.
     const CAPACITY: usize = 1024;
 
-    /// Starts listening, and goes on until the process ends: a lost connection is made again, and
-    /// then the subscribers have to read the state again.
+    /// Starts to listen. The task runs until the process ends; it reconnects after a lost connection, and the
+    /// subscribers then have to read the state again.
     pub(crate) async fn start(pool: &PgPool) -> anyhow::Result<Self> {
         let mut listener = listen(pool).await?;
         let (events, _) = broadcast::channel(Self::CAPACITY);
@@ -187,14 +189,14 @@ impl ProgressHub {
                         Event::Resync
                     }
                 };
-                // An error only says that nobody is watching.
+                // An error means that there are no subscribers.
                 let _ = events.send(event);
             }
         });
         Ok(hub)
     }
 
-    /// Everything announced from now on.
+    /// Subscribes to all events from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
@@ -204,7 +206,7 @@ async fn listen(pool: &PgPool) -> anyhow::Result<PgListener> {
     let mut listener = PgListener::connect_with(pool)
         .await
         .context("listening for progress")?;
-    // Whoever reconnects must also tell the subscribers, so the listener doesn't do it by itself.
+    // Reconnecting has to notify the subscribers, so the listener must not do it by itself.
     listener.eager_reconnect(false);
     listener
         .listen_all([CHANNEL, ACCESS_CHANNEL])

@@ -1,7 +1,7 @@
-//! Reads lists of jobs: searched, ordered, page by page.
+//! Reads lists of jobs with search, order and pages.
 //!
-//! A page is found by an index alone, and then its jobs are read. How many there are is counted as they change, but for
-//! a search.
+//! An index alone finds a page, and only then are its jobs read. Totals are counted as jobs change, except under a
+//! search.
 
 use std::collections::HashMap;
 
@@ -13,32 +13,32 @@ use crate::{Result, database};
 
 /// A page of a list of jobs.
 pub struct JobList {
-    /// Which one it is, from 1.
+    /// The page number, from 1.
     pub page: u64,
     pub jobs: Vec<ListedJob>,
-    /// On all pages.
+    /// The number of jobs on all pages.
     pub total: u64,
-    /// How many there would be under the same filter with another status.
+    /// The number of jobs in each status under the same filter.
     pub counts: StatusCounts,
 }
 
 impl JobList {
-    /// Jobs of a page, where pages are shown.
+    /// The number of jobs on a page of the website.
     pub const SIZE: u64 = 50;
 }
 
-/// A job, and the name of its user.
+/// A job with the name of its user.
 pub struct ListedJob {
     pub job: Job,
     pub user_name: String,
 }
 
-/// How many jobs have each status.
+/// The number of jobs in each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StatusCounts([u64; JobStatus::ALL.len()]);
 
 impl StatusCounts {
-    /// How many have this status, or any.
+    /// Returns the number of jobs in this status, or in any.
     pub fn of(&self, status: Option<JobStatus>) -> u64 {
         let counts = JobStatus::ALL.into_iter().zip(self.0);
         counts
@@ -61,16 +61,16 @@ impl StatusCounts {
     }
 }
 
-/// Returns the page of this number, from 1, or the last one where there are fewer.
+/// Returns the page with this number, from 1, or the last one if there are fewer.
 pub(crate) async fn list(
     pool: &PgPool,
     request: &JobListRequest,
     page: u64,
     size: u64,
 ) -> Result<JobList> {
-    // One snapshot: the counts and the page are of the same moment.
+    // One snapshot, so that the counts match the page.
     let mut tx = database::begin_snapshot(pool).await?;
-    // The filters differ too much for one generic plan.
+    // The filters differ too much to share a generic plan.
     sqlx::query!("set local plan_cache_mode = force_custom_plan")
         .execute(&mut *tx)
         .await?;
@@ -91,7 +91,7 @@ pub(crate) async fn list(
     })
 }
 
-/// The sums that the triggers of the table keep.
+/// Returns the counts that the triggers of `jobs` maintain.
 pub(crate) async fn counted(
     database: impl PgExecutor<'_>,
     owner: Option<UserId>,
@@ -108,7 +108,7 @@ pub(crate) async fn counted(
     ))
 }
 
-/// Counts the jobs under a search or a range of days, whatever their status.
+/// Counts the jobs that match a search or a range of days, by status.
 async fn count(tx: &mut PgConnection, filter: &JobFilter) -> sqlx::Result<StatusCounts> {
     let counted = sqlx::query!(
         r#"select status, count(*) as "jobs!" from jobs
@@ -130,7 +130,7 @@ async fn count(tx: &mut PgConnection, filter: &JobFilter) -> sqlx::Result<Status
     ))
 }
 
-/// The ids of a page in an order. PostgreSQL drops the join with users unless the order needs it.
+/// Selects the ids of a page in an order. PostgreSQL drops the join with users unless the order needs it.
 macro_rules! ids_ordered {
     ($order:literal, $tx:expr, $filter:expr, $limit:expr, $offset:expr) => {
         sqlx::query_scalar!(
@@ -158,7 +158,7 @@ macro_rules! ids_ordered {
     };
 }
 
-/// The ids of `size` jobs after the first `offset` ones.
+/// Returns the ids of `size` jobs after the first `offset` ones.
 async fn ids(
     tx: &mut PgConnection,
     request: &JobListRequest,
@@ -175,7 +175,7 @@ async fn ids(
             ids_ordered!($order, tx, filter, limit, offset)
         };
     }
-    // Under one status all jobs are running, or none.
+    // Within one status either all jobs are running or none is.
     match (order, filter.status) {
         (RunningFirst, None) => ordered!("(status = 'processing') desc, jobs.id desc"),
         (RunningFirst, Some(_)) | (Descending(Created), _) => ordered!("jobs.id desc"),
@@ -195,7 +195,7 @@ async fn ids(
     }
 }
 
-/// The jobs of these ids, in this order; those that are gone are left out.
+/// Returns the jobs with these ids, in this order. Omits deleted ones.
 async fn jobs(tx: &mut PgConnection, ids: &[i64]) -> Result<Vec<ListedJob>> {
     let jobs = query_jobs!("select", "from job_states where id = any($1)", ids)
         .fetch_all(&mut *tx)
@@ -219,7 +219,7 @@ async fn jobs(tx: &mut PgConnection, ids: &[i64]) -> Result<Vec<ListedJob>> {
         .collect())
 }
 
-/// The jobs of these ids, of this user or of everybody, newest first; those that are gone are left out.
+/// Returns the jobs with these ids that belong to this user, or to anybody, newest first. Omits deleted ones.
 pub(crate) async fn chosen(
     pool: &PgPool,
     owner: Option<UserId>,
@@ -235,7 +235,7 @@ pub(crate) async fn chosen(
     Ok(chosen.fetch_all(pool).await?)
 }
 
-/// Sums up what the triggers have counted. What another process sums up at the moment is left to it.
+/// Sums up the counts of the triggers. Skips those that another process is summing up.
 pub(crate) async fn sum_up_counts(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!(
         "with several as (

@@ -10,13 +10,13 @@ pub(crate) mod usage;
 
 use domain::JobId;
 
-/// The ids as PostgreSQL has them.
+/// Returns the ids in PostgreSQL's type.
 fn numbers(job_ids: &[JobId]) -> Vec<i64> {
     job_ids.iter().map(|job_id| job_id.get()).collect()
 }
 
-/// A query that returns [`Job`](domain::Job)s. Their columns stand between the two parts of the statement: in front of a
-/// `from job_states`, or behind the `returning` of a change to `jobs`.
+/// A query that returns [`Job`](domain::Job)s. Inserts their columns between the two parts of the statement: before
+/// `from job_states`, or after the `returning` of a change to `jobs`.
 macro_rules! query_jobs {
     ($before:expr, $after:expr $(, $argument:expr)* $(,)?) => {
         sqlx::query!(
@@ -49,7 +49,7 @@ macro_rules! query_jobs {
                 error_code: row.error_code,
                 run: row.run as u32,
                 version: row.version as u64,
-                // `measured` derives the rest.
+                // `measured` computes the rest.
                 progress_percent: 0.0,
                 rows_per_second: None,
                 eta_seconds: None,

@@ -17,7 +17,7 @@ pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: JobId) -> Result<
         .ok_or(Error::NotFound("Job"))
 }
 
-/// Whose job it is.
+/// Returns the owner of a job.
 pub(crate) async fn owner(
     database: impl PgExecutor<'_>,
     job_id: JobId,
@@ -28,7 +28,7 @@ pub(crate) async fn owner(
     Ok(user_id.map(UserId::from))
 }
 
-/// Locks all jobs of a user, in the order in which jobs that are started together are locked, and returns them.
+/// Locks and returns all jobs of a user, in the same order as for jobs that are started together.
 pub(crate) async fn lock_of_user(
     tx: &mut PgConnection,
     user_id: UserId,
@@ -42,8 +42,8 @@ pub(crate) async fn lock_of_user(
     .await
 }
 
-/// Locks those of these jobs that are this user's, or anybody's, in the order in which jobs that are started together are
-/// locked. Returns them with their users.
+/// Locks those of the jobs that belong to this user, or to anybody, in the same order as for jobs that are started
+/// together. Returns them with their users.
 pub(crate) async fn lock(
     tx: &mut PgConnection,
     owner: Option<UserId>,
@@ -60,7 +60,7 @@ pub(crate) async fn lock(
     .await
 }
 
-/// The present states of these jobs; those that are gone are left out.
+/// Returns the current states of these jobs. Omits deleted ones.
 pub(crate) async fn states(
     database: impl PgExecutor<'_>,
     job_ids: &[JobId],
@@ -74,7 +74,7 @@ pub(crate) async fn states(
     Ok(jobs.iter().map(JobProgress::from).collect())
 }
 
-/// The present states of the user's active jobs, and of those in `also`, whatever became of them.
+/// Returns the current states of the user's active jobs, and of those in `also` whatever their status.
 pub(crate) async fn states_of_user(
     database: impl PgExecutor<'_>,
     user_id: UserId,
@@ -90,16 +90,16 @@ pub(crate) async fn states_of_user(
     Ok(jobs.iter().map(JobProgress::from).collect())
 }
 
-/// Where the rows of an id are found: an object beside the stored file.
+/// The object beside the stored file that maps ids to rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IdIndex {
     pub storage_key: String,
-    /// Of the hash that the entries are ordered by, in hexadecimal.
+    /// The key of the hash by which the entries are ordered, in hexadecimal.
     pub hash_key: String,
     pub entries: u64,
 }
 
-/// A planned file, and whose result it is.
+/// A planned file, with the result that it belongs to.
 #[derive(Clone)]
 pub(crate) struct Source {
     pub result_id: i64,
@@ -115,7 +115,7 @@ impl Source {
     }
 }
 
-/// The file of a job. `None` before it is planned, and where there is no such job.
+/// Returns the file of a job. `None` before it is planned, or if there is no such job.
 pub(crate) async fn source(
     database: impl PgExecutor<'_>,
     job_id: JobId,
@@ -132,7 +132,7 @@ pub(crate) async fn source(
     .await
 }
 
-/// The file of a result, whoever has it.
+/// Returns the file of a result, whichever job has it.
 pub(crate) async fn source_of_result(
     database: impl PgExecutor<'_>,
     result_id: i64,
@@ -149,7 +149,7 @@ pub(crate) async fn source_of_result(
     .await
 }
 
-/// The file of a job that is being processed in this attempt. `None` before it is planned.
+/// Returns the file of a job that is being processed in this attempt. `None` before it is planned.
 pub(crate) async fn source_of_attempt(
     database: impl PgExecutor<'_>,
     attempt: Attempt,
@@ -167,7 +167,7 @@ pub(crate) async fn source_of_attempt(
     .await
 }
 
-/// Returns those of these files that no job has and that are neither being written nor to be removed.
+/// Returns those of the files that belong to no job, aren't being written and aren't in the deletion queue.
 pub(crate) async fn unknown_files(
     database: impl PgExecutor<'_>,
     keys: &[String],
@@ -205,15 +205,15 @@ pub(crate) async fn files_after(
     .await
 }
 
-/// How a job's file is read, and what must be answered first.
+/// How a job's file is read, and the questions that must be answered first.
 pub struct FileFormat {
-    /// What is given.
+    /// The format as given.
     pub format: Json<Format>,
     pub reading: Option<Json<Reading>>,
     pub questions: Option<Json<Vec<Question>>>,
-    /// Name of the saved format that the file is read under, as it was then.
+    /// Name of the saved format under which the file is read, at the time of reading.
     pub applied_format: Option<String>,
-    /// The saved format that was chosen by its name.
+    /// The saved format that the user chose by name.
     pub saved_format_id: Option<i64>,
 }
 
@@ -234,7 +234,7 @@ pub(crate) async fn file_format(
     .ok_or(Error::NotFound("Job"))
 }
 
-/// The latest earlier job of the same user with the same file.
+/// Returns the latest earlier job of the same user with the same file.
 pub(crate) async fn same_file(
     database: impl PgExecutor<'_>,
     job: &Job,
@@ -250,10 +250,11 @@ pub(crate) async fn same_file(
     Ok(earlier.map(JobId::from))
 }
 
-/// The most versions of a file that are shown.
+/// The maximum number of versions of a file that are shown.
 const MAX_VERSIONS: i32 = 50;
 
-/// The ids of the latest versions of a job's file, each with that of the job which it corrects. This job's is among them.
+/// Returns the ids of the latest versions of a job's file, including this job, each with the id of the job that it
+/// corrects.
 pub(crate) async fn versions(
     database: impl PgExecutor<'_>,
     job_id: JobId,
@@ -283,10 +284,10 @@ pub(crate) async fn versions(
         .collect())
 }
 
-/// The most events that are read of a job: the first ones of a long history are left out.
+/// The maximum number of a job's events that are read. The oldest ones of a longer history are left out.
 const MAX_EVENTS: i64 = 200;
 
-/// What has happened to the job, oldest first.
+/// Returns the job's events, oldest first.
 pub(crate) async fn events(
     database: impl PgExecutor<'_>,
     job_id: JobId,
@@ -310,7 +311,7 @@ pub(crate) async fn events(
     Ok(events)
 }
 
-/// A job that is being processed, as its steps need it.
+/// What the steps need to know about a job that is being processed.
 pub(crate) struct Work {
     pub result_id: i64,
     pub user_id: i64,
@@ -318,24 +319,24 @@ pub(crate) struct Work {
     pub checksums: Option<Vec<u8>>,
     pub bytes: i64,
     pub is_planned: bool,
-    /// What is given about the file.
+    /// The format as given.
     pub format: Json<Format>,
-    /// The saved format that was chosen by its name.
+    /// The saved format that the user chose by name.
     pub saved_format_id: Option<i64>,
     pub filename: String,
-    /// The encodings that the user's formats for headers have, an empty text for none. Empty if there are no such
-    /// formats.
+    /// The encodings of the user's formats that are matched by header; an empty text for a format without one. Empty if
+    /// there are no such formats.
     pub saved_encodings: Vec<String>,
 }
 
 impl Work {
-    /// The file as it was uploaded.
+    /// Returns the file as it was uploaded.
     pub fn file(&self) -> Result<CheckedFile> {
         CheckedFile::new(&self.storage_key, self.checksums.as_deref())
     }
 }
 
-/// The job if it is being processed in this attempt.
+/// Returns the job if it is being processed in this attempt.
 pub(crate) async fn work(
     database: impl PgExecutor<'_>,
     attempt: Attempt,
@@ -357,7 +358,7 @@ pub(crate) async fn work(
     .await
 }
 
-/// What is saved of a job's format when it completes.
+/// What completion needs to save a job's format.
 pub(crate) struct Completing {
     pub user_id: i64,
     pub filename: String,
@@ -366,7 +367,7 @@ pub(crate) struct Completing {
     pub layout: Json<Layout>,
 }
 
-/// The job if it is being processed in this attempt, and planned.
+/// Returns the job if it is planned and being processed in this attempt.
 pub(crate) async fn completing(
     database: impl PgExecutor<'_>,
     attempt: Attempt,
@@ -383,9 +384,9 @@ pub(crate) async fn completing(
     .await
 }
 
-/// Whether a small file may be processed in one step: not if it has to be converted, or its next attempt goes on with
-/// chunks that are planned.
-pub(crate) async fn may_go_whole(
+/// Returns whether a small file may be processed in one step. It may not if it has to be converted, or if its next
+/// attempt continues with planned chunks.
+pub(crate) async fn fits_one_step(
     database: impl PgExecutor<'_>,
     job_id: JobId,
 ) -> sqlx::Result<bool> {
@@ -398,13 +399,13 @@ pub(crate) async fn may_go_whole(
     Ok(planned.unwrap_or_default())
 }
 
-/// A job that is being processed and hasn't moved for a while.
+/// A job that is being processed but hasn't made progress for a while.
 pub(crate) struct QuietJob {
     pub attempt: Attempt,
     pub shared_workflow_id: Option<String>,
 }
 
-/// The jobs that are being processed and haven't moved for so long.
+/// Returns the jobs that are being processed but haven't made progress for the duration `since`.
 pub(crate) async fn quiet(
     database: impl PgExecutor<'_>,
     since: Duration,

@@ -1,8 +1,8 @@
-//! Every change of a job's state.
+//! Every state transition of a job.
 //!
-//! The fence is the job's row. Whoever commits chunks holds its lock until the commit, and finds the attempt that it works
-//! for still current; each change here that ends an attempt takes the lock first. So it waits for the chunks that are
-//! being committed, counts them, and none is committed after it.
+//! The job's row is the fence. A commit of chunks locks it, checks that its attempt is still current, and holds the
+//! lock until the end. Each transition that ends an attempt takes the same lock first. So it waits for the chunks that
+//! are being committed, counts them, and no chunk is committed after it.
 
 use domain::{Job, JobDeleted, JobId, JobProgress, JobStatus, SavedFormatId, UserId};
 use sqlx::{PgConnection, PgPool, PgTransaction, types::Json};
@@ -14,10 +14,9 @@ use crate::{
     error::violates,
     storage::{CheckedFile, StoredFile},
     temporal::Attempt,
-    traces,
 };
 
-/// Makes a pending job of a stored file, and publishes it with the transaction. Fails with [`Error::NotFound`] if the user is gone.
+/// Creates a pending job for a stored file. Fails with [`Error::NotFound`] if the user is gone.
 pub(crate) async fn create(
     tx: &mut PgConnection,
     user_id: UserId,
@@ -27,7 +26,7 @@ pub(crate) async fn create(
     (format, saved_format_id): (&Format, Option<SavedFormatId>),
     corrects: Option<JobId>,
 ) -> Result<Job> {
-    let job = query_jobs!(
+    query_jobs!(
         "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text, saved_format_id,
                            corrects_job_id, checksums)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning",
@@ -56,34 +55,21 @@ pub(crate) async fn create(
             return Error::NotFound("Job");
         }
         Error::from(error)
-    })?;
-    events::notify(tx, &[JobProgress::from(&job)]).await?;
-    Ok(job)
+    })
 }
 
-/// Lets these jobs be processed in these attempts, and returns those that have begun. A job that isn't at rest in the
-/// attempt before stays as it is, and so does one beyond its user's quota. A paused job goes on where it was; any other
-/// begins with a new, empty result.
-/// `shared_workflow_id` names the workflow unless each has one of its own.
+/// Begins these attempts and returns the jobs whose attempt has begun. Skips jobs that aren't at rest in the attempt
+/// before, and jobs beyond their user's quota. A paused job continues where it was; any other job gets a new, empty
+/// result. Publishes their states with the transaction. `shared_workflow_id` names the workflow unless each job has its
+/// own.
 pub(crate) async fn begin(
-    pool: &PgPool,
+    tx: &mut PgConnection,
     defaults: &QuotaDefaults,
     attempts: &[Attempt],
     shared_workflow_id: Option<&str>,
 ) -> Result<Vec<Job>> {
-    let begun = begin_together(pool, defaults, attempts, shared_workflow_id);
-    traces::statement("update", "jobs", begun).await
-}
-
-async fn begin_together(
-    pool: &PgPool,
-    defaults: &QuotaDefaults,
-    attempts: &[Attempt],
-    shared_workflow_id: Option<&str>,
-) -> Result<Vec<Job>> {
-    let mut tx = database::begin(pool).await?;
-    let beyond = usage::beyond_quota(&mut tx, attempts, defaults).await?;
-    refuse(&mut tx, &beyond).await?;
+    let beyond = usage::beyond_quota(tx, attempts, defaults).await?;
+    refuse(tx, &beyond).await?;
     let begun = query_jobs!(
         "with at_rest as (
              select id, result_id, id_index ->> 'storage_key' as id_index_key, content_key, status,
@@ -144,11 +130,12 @@ async fn begin_together(
     )
     .fetch_all(&mut *tx)
     .await?;
-    commit(tx, begun).await
+    notify(tx, &begun).await?;
+    Ok(begun)
 }
 
-/// Keeps these attempts from beginning later: their workflows may have been started, and whoever asked was refused. Their
-/// numbers are skipped, so that no job seems to be in one of them. The jobs must be locked.
+/// Keeps these attempts from beginning later. Their workflows may have been started although the request was refused.
+/// Their numbers are skipped, so that no job appears to be in one of them. The jobs must be locked.
 async fn refuse(tx: &mut PgConnection, attempts: &[Attempt]) -> sqlx::Result<()> {
     if attempts.is_empty() {
         return Ok(());
@@ -163,8 +150,8 @@ async fn refuse(tx: &mut PgConnection, attempts: &[Attempt]) -> sqlx::Result<()>
     Ok(())
 }
 
-/// Replaces what is given about the file of a job that is to be begun in the attempt after this one, and the saved format
-/// that it has chosen, if `saved_format_id` is one. Returns whether the job is still in this attempt.
+/// Replaces the given format of a job that is about to begin its next attempt, and its chosen saved format if
+/// `saved_format_id` is set. Returns whether the job is still in this attempt.
 pub(crate) async fn give_format(
     pool: &PgPool,
     attempt: Attempt,
@@ -190,7 +177,7 @@ pub(crate) async fn give_format(
     Ok(given.rows_affected() == 1)
 }
 
-/// Notes why the attempt can't read its file, and under which saved format; [`fail`] then ends it.
+/// Stores why the attempt can't read its file, and under which saved format. [`fail`] then ends the attempt.
 pub(crate) async fn refused(
     pool: &PgPool,
     attempt: Attempt,
@@ -212,14 +199,13 @@ pub(crate) async fn refused(
     Ok(())
 }
 
-/// Pauses or cancels the job, if it is still in this attempt.
+/// Pauses or cancels the job if it is still in this attempt, and publishes its state with the transaction.
 pub(crate) async fn stop(
-    pool: &PgPool,
+    tx: &mut PgConnection,
     attempt: Attempt,
     status: JobStatus,
 ) -> Result<Option<Job>> {
-    let mut tx = database::begin(pool).await?;
-    lock(&mut tx, attempt).await?;
+    lock(tx, attempt).await?;
     let stopped = query_jobs!(
         "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
          changed as (
@@ -248,10 +234,11 @@ pub(crate) async fn stop(
     )
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(commit(tx, stopped).await?.pop())
+    notify(tx, stopped.as_slice()).await?;
+    Ok(stopped)
 }
 
-/// Marks the attempt as failed; returns whether it was current. `error` is a sentence for the person who uploaded the
+/// Marks the attempt as failed. Returns whether it was current. `error` is a sentence for the person who uploaded the
 /// file.
 pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result<bool> {
     let mut tx = database::begin(pool).await?;
@@ -280,11 +267,13 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
     )
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(!commit(tx, failed).await?.is_empty())
+    notify(&mut tx, failed.as_slice()).await?;
+    tx.commit().await?;
+    Ok(failed.is_some())
 }
 
-/// Marks the attempt as completed, if every chunk of its file is committed, and commits the transaction; returns whether
-/// it was. Otherwise the transaction is rolled back.
+/// Marks the attempt as completed and commits the transaction if every chunk of the file is committed; otherwise rolls
+/// the transaction back. Returns whether the attempt was completed.
 pub(crate) async fn complete(mut tx: PgTransaction<'_>, attempt: Attempt) -> Result<bool> {
     let completed = query_jobs!(
         "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
@@ -314,22 +303,25 @@ pub(crate) async fn complete(mut tx: PgTransaction<'_>, attempt: Attempt) -> Res
         tx.rollback().await?;
         return Ok(false);
     }
-    Ok(!commit(tx, completed).await?.is_empty())
+    notify(&mut tx, completed.as_slice()).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
-/// What planning has found.
+/// The result of planning.
 pub(crate) struct Planned<'a> {
     pub layout: &'a Layout,
     pub reading: &'a Reading,
-    /// Name of the saved format that the file is read under.
+    /// Name of the saved format under which the file is read.
     pub applied_format: Option<&'a str>,
     pub id_index: Option<&'a IdIndex>,
-    /// Without those that are no transactions.
+    /// Excludes rows that aren't transactions.
     pub rows: u64,
     pub chunks: usize,
 }
 
-/// Notes where the text of the attempt's file is; what it had before is removed. Returns whether the attempt is current.
+/// Stores the location of the text of the attempt's file and queues the previous one for removal. Returns whether the
+/// attempt is current.
 pub(crate) async fn has_content(
     tx: &mut PgConnection,
     attempt: Attempt,
@@ -354,8 +346,8 @@ pub(crate) async fn has_content(
     Ok(noted.rows_affected() == 1)
 }
 
-/// An attempt to plan the file begins. Returns how many have begun before that neither succeeded nor failed; `None` if
-/// the attempt isn't current any more.
+/// Counts an attempt to plan the file. Returns how many began earlier without succeeding or failing, or `None` if the
+/// attempt is no longer current.
 pub(crate) async fn plan_begins(pool: &PgPool, attempt: Attempt) -> sqlx::Result<Option<u32>> {
     let before = sqlx::query_scalar!(
         r#"with begun as (
@@ -374,7 +366,7 @@ pub(crate) async fn plan_begins(pool: &PgPool, attempt: Attempt) -> sqlx::Result
     Ok(before.map(|before| before as u32))
 }
 
-/// An attempt to plan the file ended, and its worker lives.
+/// Takes back [`plan_begins`]: planning has ended, and its worker survived.
 pub(crate) async fn plan_ended(pool: &PgPool, attempt: Attempt) -> sqlx::Result<()> {
     sqlx::query!(
         "update jobs set unfinished_plans = greatest(unfinished_plans - 1, 0) where id = $1 and run = $2",
@@ -386,8 +378,8 @@ pub(crate) async fn plan_ended(pool: &PgPool, attempt: Attempt) -> sqlx::Result<
     Ok(())
 }
 
-/// Stores what planning has found, unless it is there or the attempt isn't current any more; returns whether it did.
-/// The chunks are the caller's, in the same transaction, before [`announce`].
+/// Stores the result of planning, unless one is stored or the attempt is no longer current. Returns whether it did. The
+/// caller stores the chunks in the same transaction, before [`announce`].
 pub(crate) async fn planned(
     tx: &mut PgConnection,
     attempt: Attempt,
@@ -412,8 +404,8 @@ pub(crate) async fn planned(
     Ok(stored.rows_affected() == 1)
 }
 
-/// Stores the plan and the counts of a small file, and marks its attempt as completed; returns whether it was
-/// current. The chunks are the caller's, in the same transaction. Nobody is told: see `events`.
+/// Stores the plan and the counts of a small file and marks its attempt as completed. Returns whether it was current.
+/// The caller stores the chunks in the same transaction. Doesn't notify; see `events`.
 pub(crate) async fn complete_small(
     tx: &mut PgConnection,
     attempt: Attempt,
@@ -448,9 +440,10 @@ pub(crate) async fn complete_small(
     Ok(completed.rows_affected() == 1)
 }
 
-/// Deletes these jobs and returns their last attempts. Their files, chunks and id indexes are removed in the background.
+/// Deletes these jobs and returns their last attempts. Their files, chunks and id indexes are removed in the
+/// background.
 pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[JobId]) -> Result<Vec<Attempt>> {
-    // Waits for chunks that are being committed, and fences all later ones.
+    // Waits for chunks that are being committed and fences off all later ones.
     let deleted = sqlx::query!(
         "with deleted as (
              delete from jobs where id = any($1)
@@ -481,8 +474,8 @@ pub(crate) async fn delete(tx: &mut PgConnection, job_ids: &[JobId]) -> Result<V
         .collect())
 }
 
-/// Waits for the chunks of this attempt that are being committed, and keeps others from being so until the transaction
-/// ends. What the transaction reads after this counts them.
+/// Waits for the chunks of this attempt that are being committed, and blocks others until the transaction ends. Later
+/// reads in the transaction count the committed ones.
 async fn lock(tx: &mut PgConnection, attempt: Attempt) -> sqlx::Result<()> {
     sqlx::query!(
         "select id from jobs where id = $1 and run = $2 for no key update",
@@ -494,19 +487,13 @@ async fn lock(tx: &mut PgConnection, attempt: Attempt) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Commits a transaction that changed these jobs, publishes their states with it, and returns them.
-async fn commit(
-    mut tx: PgTransaction<'_>,
-    changed: impl IntoIterator<Item = Job>,
-) -> Result<Vec<Job>> {
-    let jobs: Vec<Job> = changed.into_iter().collect();
-    let states: Vec<_> = jobs.iter().map(JobProgress::from).collect();
-    events::notify(&mut tx, &states).await?;
-    tx.commit().await?;
-    Ok(jobs)
+/// Publishes the states of these jobs when the transaction is committed.
+async fn notify(tx: &mut PgConnection, changed: &[Job]) -> Result<()> {
+    let states: Vec<_> = changed.iter().map(JobProgress::from).collect();
+    events::notify(tx, &states).await
 }
 
-/// Publishes the present state of a job whose plan this transaction has stored.
+/// Publishes the current state of a job whose plan this transaction has stored.
 pub(crate) async fn announce(tx: &mut PgConnection, attempt: Attempt) -> Result<()> {
     let states = query::states(&mut *tx, &[attempt.job_id]).await?;
     events::notify(tx, &states).await

@@ -1,8 +1,7 @@
-//! How much of their quotas users have in use: every query on the table `stored_bytes` and on the columns of `users` that
-//! hold quotas.
+//! The usage of quotas: every query on the table `stored_bytes` and on the quota columns of `users`.
 //!
-//! **Invariant.** What counts towards a quota is added only by a transaction that has locked the quotas of its user before
-//! it counts, so no two of them take the same last place. Where nothing is limited, nothing is locked.
+//! **Invariant.** A transaction that adds to the usage of a quota locks the quotas of the user before it counts, so
+//! that no two can take the last place. Without a limit, nothing is locked.
 
 use std::collections::HashMap;
 
@@ -11,10 +10,10 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::{Error, QuotaDefaults, Result, temporal::Attempt};
 
-/// The first half of the keys of advisory locks on quotas. The second is a hash of the user's id.
+/// The first half of the keys of the advisory locks on quotas. The second half is a hash of the user id.
 const LOCKS: i32 = 0x7175_6f74;
 
-/// Returns the user's quotas, and how much of them is used. Fails with [`Error::NotFound`].
+/// Returns the user's quotas with their usage. Fails with [`Error::NotFound`].
 pub(crate) async fn of(
     database: impl PgExecutor<'_>,
     user_id: UserId,
@@ -54,7 +53,7 @@ pub(crate) async fn of(
     })
 }
 
-/// Changes what is set for the user. Fails with [`Error::NotFound`].
+/// Changes the user's own quotas. Fails with [`Error::NotFound`].
 pub(crate) async fn set(
     tx: &mut PgConnection,
     user_id: UserId,
@@ -86,7 +85,7 @@ pub(crate) async fn set(
     }
 }
 
-/// Returns the user's quotas if one of them limits files. Where none does, nothing is counted. Fails with
+/// Returns the user's quotas if one of them limits files. Without such a limit, nothing is counted. Fails with
 /// [`Error::NotFound`].
 pub(crate) async fn limiting_files(
     pool: &PgPool,
@@ -108,7 +107,7 @@ pub(crate) async fn limiting_files(
     }
 }
 
-/// Makes sure, in the transaction that makes a job of a stored file, that the user may have it.
+/// Checks that the user's quotas allow the file, in the transaction that creates its job.
 pub(crate) async fn admit_file(
     tx: &mut PgConnection,
     user_id: UserId,
@@ -119,7 +118,7 @@ pub(crate) async fn admit_file(
     check_file(&of(tx, user_id, defaults).await?, bytes)
 }
 
-/// Fails with [`Error::QuotaExceeded`] if a file of this size, or larger, is too much.
+/// Fails with [`Error::QuotaExceeded`] if the quotas don't allow a file of this size or larger.
 pub(crate) fn check_file(quotas: &Quotas, bytes: u64) -> Result<()> {
     const WHAT_TO_DO: &str =
         "Delete jobs that are no longer needed, or ask an admin for a higher quota.";
@@ -135,7 +134,7 @@ pub(crate) fn check_file(quotas: &Quotas, bytes: u64) -> Result<()> {
             format::count(limit)
         )));
     }
-    // A file without a byte needs a place, too.
+    // Even an empty file needs room.
     let is_too_much = stored.remaining().is_some_and(|free| bytes.max(1) > free);
     if let Some(limit) = stored.limit.filter(|_| is_too_much) {
         return Err(Error::QuotaExceeded(format!(
@@ -147,7 +146,7 @@ pub(crate) fn check_file(quotas: &Quotas, bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Fails with [`Error::QuotaExceeded`] if as many of the user's jobs are being processed as may be.
+/// Fails with [`Error::QuotaExceeded`] if the user already has the maximum number of jobs in progress.
 pub(crate) async fn check_start(
     pool: &PgPool,
     user_id: UserId,
@@ -177,8 +176,8 @@ pub(crate) async fn check_start(
     }
 }
 
-/// Returns those of these attempts that may not begin: their jobs go beyond their user's quota of jobs that are being
-/// processed. The jobs of all attempts are locked then.
+/// Returns those of the attempts that may not begin because their jobs exceed their user's quota of jobs in progress.
+/// Locks the jobs of all attempts.
 pub(crate) async fn beyond_quota(
     tx: &mut PgConnection,
     attempts: &[Attempt],
@@ -223,7 +222,7 @@ pub(crate) async fn beyond_quota(
     .into_iter()
     .collect();
     let is_beyond = |attempt: &Attempt| {
-        // Others don't begin in any case.
+        // Other jobs don't begin in any case.
         let begins = at_rest.get(&attempt.job_id.get());
         let begins = begins.filter(|(_, run)| i64::from(*run) + 1 == i64::from(attempt.number));
         let Some((user_id, limit)) =
@@ -238,9 +237,9 @@ pub(crate) async fn beyond_quota(
     Ok(attempts.iter().copied().filter(is_beyond).collect())
 }
 
-/// Lets one transaction at a time add to what these users have, until it ends.
+/// Lets only one transaction at a time add to the usage of these users, until it ends.
 async fn lock(tx: &mut PgConnection, user_ids: &[i64]) -> sqlx::Result<()> {
-    // In the order of the keys, so that no two wait for each other.
+    // Locks in the order of the keys, so that no two transactions deadlock.
     sqlx::query!(
         r#"select pg_advisory_xact_lock($1, key) as "locked: ()"
            from (select distinct hashint8(id) as key from unnest($2::bigint[]) as users (id) order by 1) as keys"#,
@@ -252,16 +251,15 @@ async fn lock(tx: &mut PgConnection, user_ids: &[i64]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// A job that has been kept long enough.
+/// A job whose retention has ended.
 pub(crate) struct Expired {
     pub job_id: JobId,
     pub user_id: UserId,
-    /// For how many days jobs of the user are kept.
+    /// The number of days for which the user's jobs are kept.
     pub days: i32,
 }
 
-/// Locks up to `limit` jobs that ended longer ago than they are to be kept, the oldest first. Those that somebody else has
-/// locked are left for the next time.
+/// Locks up to `limit` jobs whose retention has ended, oldest first. Skips those that another process has locked.
 pub(crate) async fn lock_expired(
     tx: &mut PgConnection,
     defaults: &QuotaDefaults,
@@ -285,7 +283,7 @@ pub(crate) async fn lock_expired(
     .await
 }
 
-/// Sums up what the trigger has counted. What another process sums up at the moment is left to it.
+/// Sums up the counts of the trigger. Skips those that another process is summing up.
 pub(crate) async fn sum_up(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!(
         "with several as (

@@ -1,9 +1,10 @@
 //! The ledger: every query on chunks.
 //!
-//! It is what makes at-least-once steps exactly-once. A chunk is committed by one statement that also makes sure that
-//! the attempt it belongs to is current, so however often and wherever a step is repeated, each row gets one verdict.
+//! The ledger turns at-least-once steps into exactly-once results. A single statement commits a chunk and checks that
+//! its attempt is current. However often and wherever a step is repeated, each row gets one verdict.
 //!
-//! **Invariant.** A committed chunk never changes. (What an earlier version has committed gets its verdicts added, once.)
+//! **Invariant.** A committed chunk never changes. (Chunks that an earlier version committed get their verdicts added
+//! once.)
 
 mod read;
 mod write;

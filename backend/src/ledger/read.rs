@@ -9,7 +9,7 @@ use validator::{AmountSizes, AmountSum, MAX_MONTHS, Month, Months};
 
 use crate::{Result, temporal::Attempt};
 
-/// The chunks that are not committed, neighbours put together.
+/// Returns the chunks that aren't committed, with neighbours merged into ranges.
 pub(crate) async fn remaining(
     database: impl PgExecutor<'_>,
     result_id: i64,
@@ -37,7 +37,7 @@ pub(crate) struct OpenChunk {
     pub duplicates: Vec<u8>,
 }
 
-/// Those of these chunks that are not committed, in the order of the file.
+/// Returns those of the chunks that aren't committed, in the order of the file.
 pub(crate) async fn open_chunks(
     database: impl PgExecutor<'_>,
     result_id: i64,
@@ -56,26 +56,27 @@ pub(crate) async fn open_chunks(
     .await
 }
 
-/// Which committed chunks are read: where they are, and their verdicts if those were asked for.
+/// The location of a committed chunk.
 #[derive(Clone)]
 pub(crate) struct CommittedChunk {
     pub number: i32,
     pub byte_start: i64,
     pub byte_end: i64,
     pub first_row: i64,
-    /// `None` where an earlier version has planned the chunk.
+    /// `None` if an earlier version planned the chunk.
     pub first_line: Option<i64>,
     pub rows: i64,
 }
 
 impl CommittedChunk {
-    /// The line that follows this number of line ends after the chunk's first row. `None` if either is unknown.
+    /// Returns the number of the line after this many line ends, counted from the chunk's first row. `None` if either
+    /// is unknown.
     pub fn line_after(&self, line_ends: Option<u32>) -> Option<u64> {
         Some(self.first_line? as u64 + u64::from(line_ends?))
     }
 }
 
-/// The committed chunks with rows under the filter, in the order of the file.
+/// Returns the committed chunks with rows that match the filter, in the order of the file.
 pub(crate) async fn committed(
     database: impl PgExecutor<'_>,
     result_id: i64,
@@ -93,22 +94,22 @@ pub(crate) async fn committed(
     .await
 }
 
-/// A chunk in which some of the rows of a page are.
+/// A chunk that contains some of the rows of a page window.
 pub(crate) struct WindowChunk {
     pub chunk: CommittedChunk,
-    /// Rows under the filter in the chunks before it.
+    /// The number of rows that match the filter in the chunks before it.
     pub before: u64,
-    /// Rows under the filter in it.
+    /// The number of rows that match the filter in it.
     pub matches: u64,
 }
 
-/// Some of the rows under a filter, and how many there are in all.
+/// A page window: some of the rows that match a filter, with their total.
 pub(crate) struct Window {
     pub total: u64,
     pub chunks: Vec<WindowChunk>,
 }
 
-/// Finds the chunks with the rows `skip..skip + size` of those under the filter, counted from 0.
+/// Finds the chunks with the rows `skip..skip + size` of those that match the filter, counted from 0.
 pub(crate) async fn window(
     database: impl PgExecutor<'_>,
     result_id: i64,
@@ -116,7 +117,8 @@ pub(crate) async fn window(
     skip: u64,
     size: u32,
 ) -> sqlx::Result<Window> {
-    // One row at least, with the total: the last chunk is always there, and left out below if the page isn't in it.
+    // Returns at least one row, for the total. The last chunk is always among them, and is dropped below if the page
+    // doesn't reach it.
     let found = sqlx::query!(
         r#"select number as "number!", byte_start as "byte_start!", byte_end as "byte_end!",
                   first_row as "first_row!", first_line, rows as "rows!", matches as "matches!", before as "before!: i64",
@@ -160,7 +162,7 @@ pub(crate) async fn window(
     Ok(Window { total, chunks })
 }
 
-/// The committed chunks that have these rows, in the order of the file.
+/// Returns the committed chunks that contain these rows, in the order of the file.
 pub(crate) async fn with_rows(
     database: impl PgExecutor<'_>,
     result_id: i64,
@@ -185,8 +187,8 @@ pub(crate) async fn with_rows(
     .await
 }
 
-/// How many of the rows before this one have their verdict, and how many rows have it in all. Ignored rows don't count,
-/// but for those before it in its own chunk.
+/// Returns how many of the rows before this one have a verdict, and how many rows have one in total. Doesn't count
+/// ignored rows, except for those before this row in its own chunk.
 pub(crate) async fn rows_before(
     database: impl PgExecutor<'_>,
     result_id: i64,
@@ -205,13 +207,13 @@ pub(crate) async fn rows_before(
     Ok((found.before as u64, found.all as u64))
 }
 
-/// The encoded verdicts on a committed chunk, and its encoded duplicates, which count where there are no verdicts.
+/// The encoded verdicts of a committed chunk, and its encoded duplicates, which matter only without verdicts.
 pub(crate) struct StoredVerdicts {
     pub verdicts: Option<Vec<u8>>,
     pub duplicates: Vec<u8>,
 }
 
-/// What was committed of these chunks, in the order of the file. Those of a result that is gone are left out.
+/// Returns the stored verdicts of these chunks, in the order of the file. Omits chunks of a result that is gone.
 pub(crate) async fn verdicts(
     database: impl PgExecutor<'_>,
     result_id: i64,
@@ -229,20 +231,20 @@ pub(crate) async fn verdicts(
     .await
 }
 
-/// What the committed rows amount to.
+/// The sums over the committed rows.
 pub(crate) struct Sums {
     pub problems: Problems,
     pub valid_amount: AmountSum,
     pub valid_dates: Option<DateSpan>,
     /// `None` if an earlier version validated some of the rows.
     pub amount_sizes: Option<AmountSizes>,
-    /// `None` in the same case, and if there are too many.
+    /// `None` in the same case, and if there are too many months.
     pub months: Months,
-    /// When each chunk was committed, in that order, and its rows.
+    /// The time of each chunk's commit, in ascending order, with the chunk's number of rows.
     pub commits: Vec<(DateTime<Utc>, u64)>,
 }
 
-/// The rows of a result by the code of an error that they have.
+/// Returns the number of rows of a result with each error code.
 pub(crate) async fn problems(
     database: impl PgExecutor<'_>,
     result_id: i64,
@@ -330,7 +332,7 @@ pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> 
     })
 }
 
-/// How many rows an attempt's result lacks; `None` if the attempt isn't current.
+/// Returns how many rows are missing from the attempt's result. `None` if the attempt isn't current.
 pub(crate) async fn missing_rows(pool: &PgPool, attempt: Attempt) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         r#"select total_records - coalesce((select sum(rows - ignored_records) from job_chunks

@@ -9,16 +9,16 @@ use validator::{ChunkRange, RowSet, Summary, Verdicts};
 
 use crate::temporal::Attempt;
 
-/// Chunks that one statement inserts.
+/// The number of chunks per `insert` statement.
 const INSERT: usize = 256;
 
-/// A chunk that is to be validated.
+/// A chunk to be validated.
 pub(crate) struct PlannedChunk {
     pub range: ChunkRange,
     pub duplicates: RowSet,
 }
 
-/// Inserts the chunks of a new result, none of them committed.
+/// Inserts the chunks of a new result, uncommitted.
 pub(crate) async fn insert(
     tx: &mut PgConnection,
     result_id: i64,
@@ -69,16 +69,17 @@ pub(crate) struct ValidatedChunk {
     pub verdicts: Verdicts,
 }
 
-/// Commits chunks of an attempt's result, unless they are committed or the attempt isn't current. Returns the numbers of
-/// those that it has committed.
+/// Commits chunks of an attempt's result, except those that are already committed. Does nothing if the attempt isn't
+/// current. Returns the numbers of the chunks that it has committed.
 pub(crate) async fn commit(
     database: impl PgExecutor<'_>,
     attempt: Attempt,
     chunks: &[ValidatedChunk],
 ) -> sqlx::Result<Vec<i32>> {
     let columns = Columns::of(chunks);
-    // The job's row is locked before the chunks, and a change of the job waits for that: see `jobs::transition`. Commits of
-    // one job take turns. If they shared the lock, a pause would wait for a moment without any, perhaps to the job's end.
+    // Locks the job's row before the chunks, and every transition of the job waits for this lock: see
+    // `jobs::transition`. Commits of one job take turns. If they shared the lock, a pause would have to wait for a
+    // moment without any commit, perhaps until the job's end.
     sqlx::query_scalar!(
         "with job as materialized (
              select result_id from jobs where id = $1 and run = $2 and status = 'processing'
@@ -114,7 +115,7 @@ pub(crate) async fn commit(
     .await
 }
 
-/// Inserts the chunks of a new result together with their verdicts. The caller's transaction has made sure that the
+/// Inserts the chunks of a new result together with their verdicts. The caller's transaction has checked that the
 /// attempt is current.
 pub(crate) async fn insert_validated(
     tx: &mut PgConnection,
@@ -164,7 +165,7 @@ pub(crate) async fn insert_validated(
     Ok(())
 }
 
-/// Validated chunks, column by column.
+/// The columns of validated chunks, one element per chunk.
 struct Columns {
     numbers: Vec<i32>,
     verdicts: Vec<Vec<u8>>,
@@ -205,7 +206,7 @@ impl Columns {
     }
 }
 
-/// Removes some chunks of a result that nobody can see any more; returns whether there may be more.
+/// Removes some chunks of a result that is no longer visible. Returns whether there may be more.
 pub(crate) async fn remove_some(tx: &mut PgConnection, result_id: i64) -> sqlx::Result<bool> {
     const TOGETHER: i64 = 1000;
     let removed = sqlx::query!(
@@ -220,7 +221,7 @@ pub(crate) async fn remove_some(tx: &mut PgConnection, result_id: i64) -> sqlx::
     Ok(removed.rows_affected() == TOGETHER as u64)
 }
 
-/// A chunk that an earlier version has committed, without verdicts.
+/// A chunk that an earlier version committed without verdicts.
 pub(crate) struct OldChunk {
     pub result_id: i64,
     pub number: i32,
@@ -229,8 +230,8 @@ pub(crate) struct OldChunk {
     pub duplicates: Vec<u8>,
 }
 
-/// Some of the chunks that an earlier version has committed and that nobody is deriving the verdicts of, locked: the next
-/// ones after a result and a number.
+/// Locks and returns the next chunks, after a result and a number, that an earlier version committed without verdicts.
+/// Skips those that another process is handling.
 pub(crate) async fn old_chunks(
     tx: &mut PgConnection,
     (result_id, number): (i64, i32),
@@ -247,7 +248,7 @@ pub(crate) async fn old_chunks(
     .await
 }
 
-/// Adds the verdicts to a chunk that an earlier version has committed.
+/// Adds the verdicts to a chunk that an earlier version committed.
 pub(crate) async fn add_verdicts(
     tx: &mut PgConnection,
     chunk: &OldChunk,

@@ -1,4 +1,4 @@
-//! What every worker does now and then, so that it is done as long as there is one.
+//! Periodic tasks of every worker. They run as long as at least one worker does.
 
 mod old_results;
 mod reconcile;
@@ -14,7 +14,7 @@ use crate::{
     jobs::{list, usage},
 };
 
-/// One round. Each part is tried, whatever becomes of the others.
+/// Runs one round. A task that fails doesn't keep the others from running.
 pub async fn round(backend: &Backend) -> Result<()> {
     let results = [
         sweep::sweep(&backend.pool, &backend.storage).await,

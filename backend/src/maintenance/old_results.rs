@@ -1,6 +1,6 @@
-//! Derives the verdicts on chunks that a version without verdicts in the ledger has committed.
+//! Derives the verdicts of chunks that were committed by a version without verdicts in the ledger.
 //!
-//! Until a chunk's turn comes its readers do the same for themselves (`results::reader`), so nothing waits for this.
+//! Until a chunk's turn comes, its readers derive them for themselves (`results::reader`), so nothing waits for this.
 
 use sqlx::{PgConnection, PgPool};
 use tokio::task::spawn_blocking;
@@ -11,7 +11,7 @@ use crate::{
     ledger::{self, OldChunk},
 };
 
-/// Derives the verdicts that are lacking. A chunk that can't be read is left for the next time.
+/// Derives the missing verdicts. A chunk that can't be read is left for the next round.
 pub(super) async fn derive(pool: &PgPool, storage: &Storage) -> Result<()> {
     let mut after = (0, 0);
     loop {
@@ -30,7 +30,7 @@ pub(super) async fn derive(pool: &PgPool, storage: &Storage) -> Result<()> {
 
 async fn derive_one(tx: &mut PgConnection, storage: &Storage, chunk: &OldChunk) -> Result<()> {
     let source = jobs::query::source_of_result(&mut *tx, chunk.result_id).await?;
-    // A result that is being removed has no job any more.
+    // A result that is being removed no longer has a job.
     let Some(source) = source else { return Ok(()) };
     let range = chunk.byte_start as u64..chunk.byte_end as u64;
     let bytes = match storage.read(&source.file()?, range).await {

@@ -1,7 +1,7 @@
-//! Finds jobs that look as if they were being processed while nothing works on them.
+//! Finds jobs that appear to be in progress while nothing works on them.
 //!
-//! That takes somebody from outside: a workflow that was terminated or cancelled by an operator, a
-//! Temporal whose memory was lost. Such a job is marked as failed, with the reason, and can be retried.
+//! The cause is always external: an operator terminated or cancelled a workflow, or Temporal lost its data. Such a job
+//! is marked as failed, with the reason, and can be retried.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::{
     jobs::{query, transition},
 };
 
-/// A job that has changed within this time is taken to be worked on.
+/// A job that has changed within this time is assumed to be in progress.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Looks at all jobs that are being processed and haven't moved for a while. One of which Temporal can't
-/// say anything at the moment is left for the next time.
+/// Checks all jobs that are being processed but haven't made progress for a while. A job about which Temporal can't
+/// answer right now is left for the next round.
 pub(super) async fn reconcile(backend: &Backend) -> Result<()> {
     for job in query::quiet(&backend.pool, QUIET).await? {
         let attempt = job.attempt;
@@ -28,16 +28,16 @@ pub(super) async fn reconcile(backend: &Backend) -> Result<()> {
                 tracing::debug!(
                     job_id = attempt.job_id.get(),
                     error = format!("{error:#}"),
-                    "Temporal can't say how a job fares"
+                    "the workflow of a job can't be queried"
                 );
                 continue;
             }
         };
         let error = format!(
-            "The processing has stopped, because its workflow {how}. Retry the job to process the file \
+            "Processing stopped because its workflow {how}. Retry the job to process the file \
              again."
         );
-        // The workflow may have ended just now, in good order: then this changes nothing.
+        // If the workflow has just completed normally, this changes nothing.
         if transition::fail(&backend.pool, attempt, &error).await? {
             tracing::warn!(
                 job_id = attempt.job_id.get(),

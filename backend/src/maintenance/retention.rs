@@ -1,4 +1,4 @@
-//! Deletes what has been kept long enough: jobs that ended, and events of the audit. A schedule of Temporal asks for it.
+//! Deletes ended jobs and audit events whose retention has ended. A Temporal schedule triggers it.
 
 use domain::{AuditKind, JobId};
 
@@ -10,11 +10,11 @@ use crate::{
     jobs::{transition, usage},
 };
 
-/// Jobs and events that one transaction deletes at most.
+/// The maximum number of jobs, and of events, that one transaction deletes.
 const JOBS: i64 = 200;
 const EVENTS: i64 = 5_000;
 
-/// Deletes some of the jobs and events that have been kept long enough. Returns whether there may be more.
+/// Deletes some of the jobs and events whose retention has ended. Returns whether there may be more.
 pub async fn apply(backend: &Backend) -> Result<bool> {
     let has_more_jobs = delete_jobs(backend).await?;
     let has_more_events = delete_events(backend).await?;

@@ -1,4 +1,4 @@
-//! Compares the files with the database, which may be of different moments after they were restored from a backup.
+//! Compares the storage with the database. After a restore, they may come from backups of different moments.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use uuid::Uuid;
 use super::sweep;
 use crate::{Backend, Result, deletion_queue, jobs::query, storage::StoredObject};
 
-/// Files, or jobs, that are looked up at a time.
-const BATCH: usize = 5_000;
-/// Files that are asked for at the same time.
+/// The number of files, or jobs, that are looked up together.
+const PAGE: usize = 5_000;
+/// The number of files that are requested at the same time.
 const LANES: usize = 16;
 
-/// Something that is in one of the two only.
+/// A file that exists only in the storage or only in the database.
 pub enum Mismatch {
-    /// A file that belongs to no job and no upload under way.
+    /// A file that belongs to no job and no upload in progress.
     Orphan { key: String, bytes: u64 },
-    /// A job one of whose files isn't there.
+    /// A job with a file that is missing from the storage.
     MissingFile { job_id: JobId, key: String },
 }
 
-/// Finds the files of ours that nothing knows and that are older than `min_age`, and the jobs whose files are missing;
-/// `on_found` is called with each. With `remove`, the files are removed.
+/// Finds files of ours that the database doesn't know and that are older than `min_age`, and jobs with missing files.
+/// Calls `on_found` for each. With `remove`, removes the files.
 ///
-/// A file is known to its job, or to the deletion queue, where it stands while it is written. `min_age` is for what
-/// neither knows yet, as clocks and stores may be late.
+/// A file is known to its job, or to the deletion queue while it is being written. `min_age` allows for files that
+/// neither knows yet, because clocks and stores may lag.
 pub async fn check_storage(
     backend: &Backend,
     min_age: Duration,
@@ -40,7 +40,7 @@ pub async fn check_storage(
         .storage
         .list()
         .try_filter(|object| std::future::ready(is_candidate(object)))
-        .try_chunks(BATCH);
+        .try_chunks(PAGE);
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| error.1)?;
         let keys: Vec<String> = batch.iter().map(|object| object.key.clone()).collect();
@@ -62,7 +62,7 @@ pub async fn check_storage(
     }
     let mut after = None;
     loop {
-        let files = query::files_after(&backend.pool, after, BATCH).await?;
+        let files = query::files_after(&backend.pool, after, PAGE).await?;
         let Some((last, _)) = files.last() else {
             return Ok(());
         };
@@ -81,7 +81,8 @@ pub async fn check_storage(
     }
 }
 
-/// Whether we may have named it: `{uuid}.csv`, and what stands beside such a file. Others may keep theirs in the same place.
+/// Returns whether the name may be one of ours: `{uuid}.csv`, or an object beside such a file. Others may use the same
+/// storage.
 fn is_ours(key: &str) -> bool {
     let Some((id, rest)) = key.split_at_checked(36) else {
         return false;
@@ -94,7 +95,7 @@ mod tests {
     use super::is_ours;
 
     #[test]
-    fn only_files_that_we_have_named_are_ours() {
+    fn only_files_with_our_names_are_ours() {
         let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
         for ours in [".csv", ".csv.67e55044-10b1-426f-9247-bb680e5fe0c8.ids"] {
             assert!(is_ours(&format!("{id}{ours}")), "{ours}");

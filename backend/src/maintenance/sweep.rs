@@ -1,51 +1,51 @@
-//! Removes what nobody can see any more: files and chunks, in small steps.
+//! Removes files and chunks that are no longer visible, in small steps.
 
 use sqlx::PgPool;
 
 use crate::{Result, Storage, database, deletion_queue, ledger};
 
-/// Begins to remove what is due. The answer to whoever asked for a deletion doesn't wait for it, and if
-/// this process dies a worker goes on.
+/// Starts to process the deletion queue in the background. The response to a deletion doesn't wait for it, and if this
+/// process dies, a worker continues.
 pub(crate) fn sweep_soon(pool: &PgPool, storage: &Storage) {
     let (pool, storage) = (pool.clone(), storage.clone());
     tokio::spawn(async move {
         if let Err(error) = sweep(&pool, &storage).await {
-            tracing::warn!(%error, "what was deleted could not be removed yet");
+            tracing::warn!(%error, "deleted data could not be removed yet");
         }
     });
 }
 
-/// Removes all that is due.
+/// Removes everything that can be removed now.
 pub(super) async fn sweep(pool: &PgPool, storage: &Storage) -> Result<()> {
     while step(pool, storage).await? {}
     Ok(())
 }
 
-/// Removes a part of what is due; returns whether there may be more. What another process is removing at
-/// the moment is left to it.
+/// Removes some of the data in the queue. Returns whether there may be more. Skips entries that another process is
+/// handling.
 async fn step(pool: &PgPool, storage: &Storage) -> Result<bool> {
     let mut tx = database::begin(pool).await?;
-    let Some(removal) = deletion_queue::next(&mut tx).await? else {
+    let Some(entry) = deletion_queue::next(&mut tx).await? else {
         return Ok(false);
     };
-    let more = match removal.result_id {
+    let more = match entry.result_id {
         Some(result_id) => ledger::remove_some(&mut tx, result_id).await?,
         None => false,
     };
     if !more {
-        let removed = match &removal.storage_key {
+        let removed = match &entry.storage_key {
             Some(key) => storage.delete(key).await,
             None => Ok(()),
         };
         match removed {
-            Ok(()) => deletion_queue::done(&mut tx, removal.id).await?,
+            Ok(()) => deletion_queue::done(&mut tx, entry.id).await?,
             Err(error) => {
                 tracing::warn!(
-                    storage_key = removal.storage_key,
+                    storage_key = entry.storage_key,
                     error = format!("{error:#}"),
-                    "a file could not be removed; it is tried again in a minute"
+                    "a file could not be removed; retrying in a minute"
                 );
-                deletion_queue::put_off(&mut tx, removal.id).await?;
+                deletion_queue::put_off(&mut tx, entry.id).await?;
             }
         }
     }

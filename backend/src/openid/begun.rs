@@ -1,24 +1,24 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// A sign-in that somebody has begun, for the cookie of their browser.
+/// A sign-in that a browser has started, for its cookie.
 ///
-/// Nothing of it needs to be kept from the browser: whoever holds the cookie is the one who signs in. What matters is that
-/// a response counts in this browser alone (`state`), that its code is good for this sign-in alone (`verifier`, RFC 7636),
-/// and that the ID token was made for it (`nonce`).
+/// Nothing in it has to be hidden from the browser, since the holder of the cookie is the person who signs in. It
+/// ensures that a response counts only in this browser (`state`), that its code is valid only for this sign-in
+/// (`verifier`, RFC 7636), and that the ID token was issued for it (`nonce`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {
     pub(super) state: String,
     pub(super) nonce: String,
     pub(super) verifier: String,
-    /// Where the browser wanted to go. It comes from outside, so it is to be checked before it is followed.
+    /// The page to continue to. Untrusted: check it before following it.
     pub next: String,
 }
 
-/// Bytes of `next`, so that a browser keeps the cookie. Longer ones aren't kept.
+/// The maximum length of `next` in bytes, within the size of a cookie that browsers keep. A longer one is dropped.
 const MAX_NEXT: usize = 2000;
 
 impl Begun {
-    /// Returns the value of a cookie.
+    /// Returns the value for the cookie.
     pub fn to_text(&self) -> String {
         let next = match self.next.len() <= MAX_NEXT {
             true => self.next.as_str(),
@@ -30,7 +30,7 @@ impl Begun {
             .join(".")
     }
 
-    /// Reads what [`Self::to_text`] has written.
+    /// Parses the output of [`Self::to_text`].
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.').map(str::to_owned);
         let mut part = || parts.next().filter(|part| !part.is_empty());
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_says_what_was_begun() {
+    fn a_started_sign_in_survives_the_cookie() {
         let begun = |next: &str| Begun {
             state: "s".to_owned(),
             nonce: "n".to_owned(),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::settings::AdminClaim;
 
-/// The claims that aren't among the standard ones (OpenID Connect Core 1.0, 5.1), by name.
+/// The non-standard claims by name. Standard ones are listed in OpenID Connect Core 1.0, section 5.1.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct OtherClaims {
     #[serde(flatten)]
@@ -15,16 +15,16 @@ pub struct OtherClaims {
 
 impl AdditionalClaims for OtherClaims {}
 
-/// What the provider says about somebody who has signed in there.
+/// The provider's claims about somebody who has signed in there.
 #[derive(Debug, Clone)]
 pub struct Claims {
-    /// Of the issuer that the settings name.
+    /// Unique within the issuer of the settings.
     pub subject: String,
     pub email: Option<String>,
-    /// Whether the provider says that the address is theirs.
+    /// Whether the provider has verified that the address is theirs.
     pub email_verified: bool,
     pub name: Option<String>,
-    /// None where no claim says who is an admin.
+    /// `None` if no claim says who is an admin.
     pub is_admin: Option<bool>,
 }
 
@@ -51,7 +51,7 @@ impl Claims {
         }
     }
 
-    /// Completed by the claims of another source. An address is verified by the source that says it.
+    /// Fills in missing claims from another source. An address counts as verified only if its own source says so.
     pub fn or(self, more: Self) -> Self {
         let (email, email_verified) = match self.email {
             Some(email) => (Some(email), self.email_verified),
@@ -68,8 +68,8 @@ impl Claims {
         }
     }
 
-    /// Whether the ID token leaves out something that the user info may have: many providers say there only what was
-    /// asked for by a scope (OpenID Connect Core 1.0, 5.4).
+    /// Returns whether the ID token lacks claims that the user info may contain. Many providers return the claims of a
+    /// scope only there (OpenID Connect Core 1.0, section 5.4).
     pub fn are_partial(&self, other: &OtherClaims, admin: Option<&AdminClaim>) -> bool {
         let is_missing = |claim: &AdminClaim| !other.by_name.contains_key(&claim.name);
         self.email.is_none() || admin.is_some_and(is_missing)
@@ -77,7 +77,7 @@ impl Claims {
 }
 
 impl AdminClaim {
-    /// Whether the claim is one of the values, or a list with one of them.
+    /// Returns whether the claim equals one of the values, or is a list that contains one.
     fn is_met(&self, claims: &OtherClaims) -> bool {
         let is_one = |value: &Value| match value {
             Value::String(text) => self.values.contains(text),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_makes_an_admin_by_its_whole_value() {
+    fn only_a_whole_claim_value_makes_an_admin() {
         let claim = AdminClaim {
             name: "groups".to_owned(),
             values: vec!["admins".to_owned(), "true".to_owned()],

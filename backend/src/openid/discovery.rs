@@ -25,14 +25,14 @@ use super::{
     settings::Settings,
 };
 
-/// For how long what a provider says of itself is good.
+/// How long a discovery document and its keys are cached.
 const KEPT: Duration = Duration::from_secs(3600);
-/// For how long a provider that didn't answer isn't asked again, so that those who wait for it don't do so in turn.
+/// How long a failure is cached, so that requests waiting for an unresponsive provider don't each time out in turn.
 const FAILURE_KEPT: Duration = Duration::from_secs(3);
-/// How old its keys must be before they are fetched for a token that none of them has signed.
+/// The minimum age of the keys before they are fetched again for a token that none of them has signed.
 const KEYS_KEPT: Duration = Duration::from_secs(1);
 
-/// A client of the provider, as its discovery document describes it.
+/// A client of the provider, configured from its discovery document.
 pub type ProviderClient = Client<
     OtherClaims,
     CoreAuthDisplay,
@@ -62,12 +62,12 @@ pub type ProviderClient = Client<
     EndpointMaybeSet,
 >;
 
-/// What the crate doesn't read of a discovery document.
+/// The fields of a discovery document that the crate doesn't read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct OtherMetadata {
-    /// OpenID Connect RP-Initiated Logout 1.0, 2.1
+    /// OpenID Connect RP-Initiated Logout 1.0, section 2.1.
     end_session_endpoint: Option<EndSessionUrl>,
-    /// RFC 9207, 3
+    /// RFC 9207, section 3.
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
@@ -89,15 +89,15 @@ type Metadata = ProviderMetadata<
     CoreSubjectIdentifierType,
 >;
 
-/// What is known of the provider.
+/// The provider's metadata.
 pub struct Discovered {
     pub client: ProviderClient,
     pub end_session: Option<EndSessionUrl>,
-    /// Whether its responses say who they come from.
+    /// Whether its responses contain the issuer.
     pub names_itself: bool,
 }
 
-/// The discovery document and the keys, which are fetched when they are first needed.
+/// Caches the discovery document and the keys. They are fetched on first use.
 #[derive(Default)]
 pub struct Discovery(Mutex<Option<(Instant, Option<Arc<Discovered>>)>>);
 
@@ -106,7 +106,8 @@ impl Discovery {
         self.not_older_than(KEPT, settings, http).await
     }
 
-    /// As [`Self::get`], after a token that none of the keys has signed: the provider may have new ones.
+    /// Does the same as [`Self::get`], but fetches again after a token that none of the keys has signed: the provider
+    /// may have new keys.
     pub async fn again(
         &self,
         settings: &Settings,
@@ -144,7 +145,7 @@ async fn discover(settings: &Settings, http: &Http) -> Result<Discovered, Refusa
         }
     };
     let other = metadata.additional_metadata().clone();
-    // RFC 8414, 2: what isn't said is client_secret_basic.
+    // The default is client_secret_basic (RFC 8414, section 2).
     let by_post = metadata
         .token_endpoint_auth_methods_supported()
         .is_some_and(|methods| !methods.contains(&CoreClientAuthMethod::ClientSecretBasic));

@@ -4,15 +4,16 @@ use anyhow::Context;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::{Client, Request, redirect::Policy};
 
-/// How long an answer of the provider may take. Somebody waits for it.
+/// The timeout of a request to the provider, for which somebody is waiting.
 const TIMEOUT: Duration = Duration::from_secs(8);
-/// For how long a connection is kept: within a sign-in. Providers close those that are kept for longer, perhaps just as a
-/// code is sent, which can't be sent twice.
+/// How long an idle connection is kept, which covers one sign-in. Providers close older ones, perhaps just when a code
+/// is sent, and a code can't be sent twice.
 const CONNECTION_KEPT: Duration = Duration::from_secs(2);
-/// Bytes of an answer. Keys and claims have some thousands.
+/// The maximum size of a response, in bytes. Keys and claims take a few thousand.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Asks the provider. Follows no redirects, which could lead to hosts that only this machine can reach.
+/// An HTTP client for the provider. Doesn't follow redirects, which could lead to hosts that only this machine can
+/// reach.
 #[derive(Debug, Clone)]
 pub struct Http(Client);
 
@@ -20,7 +21,7 @@ pub struct Http(Client);
 pub enum HttpError {
     #[error(transparent)]
     Request(#[from] reqwest::Error),
-    #[error("the answer has more than {MAX_BYTES} bytes")]
+    #[error("the response has more than {MAX_BYTES} bytes")]
     TooLong,
 }
 
@@ -59,7 +60,7 @@ impl<'c> AsyncHttpClient<'c> for Http {
     }
 }
 
-/// An error with what it comes from, for the log.
+/// Returns an error with its sources, for the log.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,8 +1,8 @@
-//! The OpenID Connect provider with which people sign in: what is asked of it, and what it says about somebody. Who that
-//! is here, `accounts` decides.
+//! The OpenID Connect provider: requests to it, and its claims about people. `accounts` decides which user they are
+//! here.
 //!
-//! **Invariant.** What the provider says counts only after the response was found to belong to a sign-in that this very
-//! browser began here, and the ID token to be signed by the provider, for us and for that sign-in.
+//! **Invariant.** Claims leave this module only after the response was found to belong to a sign-in that this browser
+//! started here, and the ID token to be signed by the provider, for us and for that sign-in.
 
 mod begun;
 mod claims;

@@ -16,12 +16,13 @@ use super::{
     refusal::Refusal,
     settings::Settings,
 };
-/// Path of the page to which the provider leads back.
+/// The path to which the provider redirects after a sign-in.
 const CALLBACK: &str = "/sign-in/openid/callback";
-/// Path of the page that is shown once somebody has signed out at the provider.
+/// The path to which the provider redirects after a sign-out.
 const SIGNED_OUT: &str = "/sign-in";
 
-/// Signatures that only the provider can make. Not HS256, whose key is the client's secret, and not `none`.
+/// Signature algorithms with which only the provider can sign. Excludes HS256, whose key is the client's secret, and
+/// `none`.
 const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
@@ -34,14 +35,14 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
     CoreJwsSigningAlgorithm::EdDsa,
 ];
 
-/// A provider with which people sign in, by the authorization code flow with PKCE.
+/// An OpenID Connect provider for signing in, with the authorization code flow and PKCE.
 pub struct Provider {
     pub settings: Settings,
     http: Http,
     discovery: Discovery,
 }
 
-/// The parameters with which the provider leads back (RFC 6749, 4.1.2; RFC 9207). Empty where there are none.
+/// The parameters of the provider's redirect (RFC 6749, section 4.1.2; RFC 9207). A missing one is empty.
 #[derive(Debug, Clone, Copy)]
 pub struct Response<'a> {
     pub code: &'a str,
@@ -51,7 +52,7 @@ pub struct Response<'a> {
 }
 
 impl Provider {
-    /// Doesn't ask the provider anything yet.
+    /// Sends no request to the provider yet.
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
         Ok(Self {
             settings,
@@ -64,8 +65,8 @@ impl Provider {
         self.discovery.get(&self.settings, &self.http).await
     }
 
-    /// Begins a sign-in on pages of this origin that leads on to `next`. Returns where the browser has to go, and what it
-    /// has to keep meanwhile.
+    /// Starts a sign-in on the pages of this origin that continues to `next`. Returns the URL for the browser, and what
+    /// the browser has to keep meanwhile.
     pub async fn begin(&self, origin: &str, next: &str) -> Result<(Url, Begun), Refusal> {
         let discovered = self.discovered().await?;
         let client = discovered.client.clone();
@@ -89,8 +90,8 @@ impl Provider {
         Ok((url, begun))
     }
 
-    /// Returns what the provider says about whoever has signed in. `begun` is from the cookie of the browser that brings
-    /// the response.
+    /// Returns the claims about the person who has signed in. `begun` comes from a cookie of the browser that sends the
+    /// response.
     pub(crate) async fn finish(
         &self,
         origin: &str,
@@ -189,14 +190,14 @@ impl Provider {
         }
     }
 
-    /// Whether somebody can be led there to sign out. One that doesn't answer can't be told.
+    /// Returns whether people can sign out at the provider. Returns `false` if it doesn't respond.
     pub async fn has_sign_out(&self) -> bool {
         let discovered = self.discovered().await;
         discovered.is_ok_and(|discovered| discovered.end_session.is_some())
     }
 
-    /// Returns where somebody signs out at the provider and is then led back to pages of this origin. None where that
-    /// isn't possible (OpenID Connect RP-Initiated Logout 1.0).
+    /// Returns the URL where somebody signs out at the provider and is then redirected to the pages of this origin.
+    /// `None` if the provider doesn't support it (OpenID Connect RP-Initiated Logout 1.0).
     pub async fn sign_out(&self, origin: &str) -> Result<Option<Url>, Refusal> {
         let discovered = self.discovered().await?;
         let Some(end_session) = discovered.end_session.clone() else {

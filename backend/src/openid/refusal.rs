@@ -1,34 +1,34 @@
 use std::fmt;
 
-/// Why a sign-in with the provider has come to nothing. [`Refusal::sentence`] is for whoever tried, and `Display` for
-/// the audit.
+/// Why a sign-in through the provider failed. [`Refusal::sentence`] is for the person who tried, and `Display` for the
+/// audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The provider doesn't answer, or not in a way that can be understood. The log has more.
+    /// The provider doesn't respond, or its response is malformed. The log has details.
     Unavailable,
-    /// They changed their mind, or the provider doesn't let them in.
+    /// The person cancelled, or the provider refused them.
     Denied,
-    /// The response belongs to no sign-in that this browser began.
+    /// The response belongs to no sign-in that this browser started.
     NotBegunHere,
     /// The response comes from another provider (RFC 9207).
     OtherIssuer,
-    /// The provider answered with an error, such as `server_error`. The log has it.
+    /// The provider responded with an error, such as `server_error`, which is in the log.
     Failed,
-    /// The provider doesn't know the code, or gave it for another sign-in.
+    /// The provider doesn't know the code, or issued it for another sign-in.
     InvalidCode,
-    /// What the provider says about somebody isn't signed by it, for us and for this sign-in.
+    /// The ID token isn't signed by the provider, for us and for this sign-in.
     InvalidToken,
     NoEmail,
     EmailNotVerified,
     DomainNotAllowed,
     /// No admin has created a user with the email address.
     NoSuchUser,
-    /// The user with the email address is somebody else to the provider.
+    /// The user with the email address is linked to another subject.
     OtherSubject,
 }
 
 impl Refusal {
-    /// Returns what happened and what to do. `provider` is what people know the provider by.
+    /// Returns what happened and what to do. `provider` is the name that people know.
     pub fn sentence(&self, provider: &str) -> String {
         match self {
             Self::Unavailable => {
@@ -36,22 +36,22 @@ impl Refusal {
             }
             Self::Denied => format!("{provider} didn't sign you in. Try again if you want to."),
             Self::NotBegunHere => {
-                "This sign-in took too long, or was begun in another browser. Begin again."
+                "This sign-in took too long, or was started in another browser. Start again."
                     .to_owned()
             }
             Self::OtherIssuer | Self::InvalidToken => {
-                format!("The answer isn't one of {provider} to this sign-in. Begin again.")
+                format!("The response to this sign-in isn't from {provider}. Start again.")
             }
             Self::Failed => {
                 format!("Something went wrong at {provider}. Try again in a moment.")
             }
             Self::InvalidCode => {
                 format!(
-                    "{provider} didn't confirm this sign-in. It can be used once only: begin again."
+                    "{provider} didn't confirm this sign-in, which can be used only once. Start again."
                 )
             }
             Self::NoEmail => {
-                format!("{provider} didn't say what your email address is. Ask an admin for help.")
+                format!("{provider} didn't provide your email address. Ask an admin for help.")
             }
             Self::EmailNotVerified => format!(
                 "{provider} hasn't verified your email address. Verify it there, then sign in again."
@@ -63,12 +63,12 @@ impl Refusal {
                 "There is no user with your email address. Ask an admin to create one.".to_owned()
             }
             Self::OtherSubject => format!(
-                "Your email address belongs to a user who signs in with another account of {provider}. Ask an admin for help."
+                "Your email address belongs to a user who signs in with another {provider} account. Ask an admin for help."
             ),
         }
     }
 
-    /// Whether trying again later can help.
+    /// Returns whether trying again later can help.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable | Self::Failed)
     }
@@ -79,9 +79,9 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Unavailable => "provider unavailable",
             Self::Denied => "denied by the provider",
-            Self::NotBegunHere => "not begun in this browser",
-            Self::OtherIssuer => "response of another issuer",
-            Self::Failed => "error of the provider",
+            Self::NotBegunHere => "not started in this browser",
+            Self::OtherIssuer => "response from another issuer",
+            Self::Failed => "error from the provider",
             Self::InvalidCode => "invalid code",
             Self::InvalidToken => "invalid ID token",
             Self::NoEmail => "no email address",

@@ -4,26 +4,26 @@ use domain::Email;
 use openidconnect::{ClientId, ClientSecret, IssuerUrl, Scope};
 use url::{Host, Url};
 
-/// How a provider is reached, and whom of its people it lets in.
+/// How to reach the provider, and whom to let in.
 #[derive(Clone)]
 pub struct Settings {
     pub(super) issuer: IssuerUrl,
     pub(super) client_id: ClientId,
-    /// None for a public client, which has PKCE alone.
+    /// `None` for a public client, which is protected by PKCE alone.
     pub(super) client_secret: Option<ClientSecret>,
-    /// What people know the provider by.
+    /// The provider's name as people know it.
     pub label: String,
-    /// Besides `openid`.
+    /// In addition to `openid`.
     pub(super) scopes: Vec<Scope>,
-    /// Says at each sign-in who is an admin.
+    /// Decides at each sign-in who is an admin.
     pub admin: Option<AdminClaim>,
-    /// In lower case. Empty where any will do.
+    /// In lower case. Empty if any domain is allowed.
     pub email_domains: Vec<String>,
-    /// Whether somebody whom no admin has created gets in, as a new user.
+    /// Whether unknown people become new users. Otherwise an admin has to create them first.
     pub creates_users: bool,
 }
 
-/// A claim that makes somebody an admin if it is, or contains, one of the values.
+/// A claim that makes somebody an admin if it equals or contains one of the values.
 #[derive(Debug, Clone)]
 pub struct AdminClaim {
     pub name: String,
@@ -31,14 +31,14 @@ pub struct AdminClaim {
 }
 
 impl Settings {
-    /// Returns the settings for a client of this issuer that lets users in whom an admin has created. Fails with a
-    /// sentence for an issuer that others could speak for.
+    /// Returns the settings for a client of this issuer, which lets in only users whom an admin has created. Fails with
+    /// a sentence if others could impersonate the issuer.
     pub fn new(
         issuer: &str,
         client_id: &str,
         client_secret: Option<String>,
     ) -> Result<Self, String> {
-        let url = Url::parse(issuer).map_err(|error| format!("{issuer:?} is no URL: {error}"))?;
+        let url = Url::parse(issuer).map_err(|error| format!("{issuer:?} isn't a URL: {error}"))?;
         let is_loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -46,10 +46,10 @@ impl Settings {
             None => false,
         };
         let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
-        // OpenID Connect Discovery 1.0, 4.3
+        // OpenID Connect Discovery 1.0, section 4.3.
         if !is_safe || url.query().is_some() || url.fragment().is_some() {
             return Err(format!(
-                "{issuer:?} is no issuer: it begins with https:// (http:// on a loopback address), without a query"
+                "{issuer:?} isn't an issuer: use https:// (http:// on a loopback address) and no query"
             ));
         }
         let issuer = IssuerUrl::new(issuer.to_owned()).map_err(|error| error.to_string())?;
@@ -69,14 +69,14 @@ impl Settings {
         self.issuer.as_str()
     }
 
-    /// Whether people with this address may come in.
+    /// Returns whether people with this address may sign in.
     pub(crate) fn allows(&self, email: &Email) -> bool {
         let (_, domain) = email.as_str().split_once('@').unwrap_or_default();
         let domain = domain.to_ascii_lowercase();
         self.email_domains.is_empty() || self.email_domains.contains(&domain)
     }
 
-    /// With these scopes. `openid` is always one.
+    /// Sets the scopes. `openid` is always included.
     pub fn with_scopes<'a>(mut self, scopes: impl IntoIterator<Item = &'a str>) -> Self {
         let scopes = scopes.into_iter().filter(|scope| *scope != "openid");
         self.scopes = scopes.map(|scope| Scope::new(scope.to_owned())).collect();
@@ -84,7 +84,7 @@ impl Settings {
     }
 }
 
-/// Without the secret.
+/// Omits the secret.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")

@@ -1,4 +1,4 @@
-//! The format that a file is read under: what is given about it, completed from a saved format of its user.
+//! The format under which a file is read: the format as given, completed from one of the user's saved formats.
 
 use bytes::Bytes;
 use domain::UserId;
@@ -12,13 +12,13 @@ use crate::{
     saved_formats::{self, Applied},
 };
 
-/// Bytes of a file's text that its header is looked up in.
+/// The number of bytes at the start of a file's text in which its header is searched.
 pub(super) const HEAD_BYTES: u64 = HEADER_BYTES as u64;
 
-/// What is given about a file, and the saved format that completes it.
+/// The given format of a file, completed by a saved format.
 pub(super) struct AppliedFormat {
     pub format: Format,
-    /// Name of the saved format.
+    /// The name of the saved format, if one applies.
     pub name: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl AppliedFormat {
     }
 }
 
-/// Returns the saved format that the job has chosen by name. `None` without a choice, or if the format was deleted.
+/// Returns the saved format that the user chose by name. `None` without a choice, or if the format was deleted.
 pub(super) async fn by_choice(pool: &PgPool, work: &Work) -> Result<Option<Applied>, StepError> {
     match work.saved_format_id {
         Some(id) => {
@@ -48,8 +48,8 @@ pub(super) async fn by_choice(pool: &PgPool, work: &Work) -> Result<Option<Appli
     }
 }
 
-/// Applies the chosen format or, without one, the saved format for one of the headers that the file may have. `head` is
-/// called where the user has saved formats, and returns the first [`HEAD_BYTES`] of the file's text.
+/// Applies the chosen format or, without a choice, the saved format for one of the headers that the file may have. If
+/// the user has saved formats, calls `head`, which returns the first [`HEAD_BYTES`] of the file's text.
 pub(super) async fn apply(
     pool: &PgPool,
     work: &Work,

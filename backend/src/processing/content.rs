@@ -1,4 +1,4 @@
-//! The text of a file: the file itself, or what is unpacked or converted from an archive or a workbook.
+//! The text of a file: the file itself, or the text unpacked or converted from an archive or a workbook.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -16,33 +16,34 @@ use crate::{
     temporal::Attempt,
 };
 
-/// The text of an archive or a workbook, in bytes.
+/// The maximum size of the text of an archive or a workbook, in bytes.
 const MAX_TEXT_BYTES: u64 = 10 << 30;
 
-/// How much larger than the archive its text may be.
+/// The maximum ratio of the text's size to the archive's.
 const MAX_RATIO: u64 = 200;
 
-/// The address space of the process that converts a file, in bytes.
+/// The limit on the address space of the process that converts a file, in bytes.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
 
-/// Files that this process has converted at a time: `mem_limit` in docker-compose.yml has room for as many.
+/// The number of files that this process converts at the same time. `mem_limit` in docker-compose.yml leaves room for
+/// them.
 static CONVERSIONS: Semaphore = Semaphore::const_new(2);
 
-/// How long a file waits for its turn before its plan is given up for now.
+/// How long planning waits for its turn to convert before it is put off.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 fn busy() -> StepError {
     StepError::Retry(anyhow::anyhow!("other files are being converted"))
 }
 
-/// The processor time of that process, and the time until it is ended.
+/// The limits on the processor time and the running time of the converting process.
 const MAX_CPU_SECONDS: u64 = 600;
 const DEADLINE: Duration = Duration::from_secs(900);
 
-/// Bytes that are read at a time.
+/// The number of bytes per read.
 const PIECE_BYTES: u64 = 4 << 20;
 
-/// Where the text of a job's file is.
+/// The location of the text of a job's file.
 pub(super) struct Content {
     pub file: CheckedFile,
     pub bytes: u64,
@@ -50,7 +51,8 @@ pub(super) struct Content {
     pub sheet: Option<String>,
 }
 
-/// Finds or makes the text of the file; of a workbook, that of the sheet of this name. The inner error says why it has none.
+/// Finds the text of the file or converts the file to text. For a workbook, converts the sheet with this name. The
+/// inner error says why the file has no text.
 pub(super) async fn of(
     backend: &Backend,
     attempt: Attempt,
@@ -73,8 +75,8 @@ pub(super) async fn of(
     if kind == Kind::Text {
         return Ok(Ok(stored()));
     }
-    // A plan that waits for longer is tried again later: it would keep others from this worker, and a worker that is killed
-    // meanwhile would be put down to this file.
+    // Planning that would wait longer is retried later. Otherwise it would block other files on this worker, and this
+    // file would be blamed if the worker was killed meanwhile.
     let conversion = tokio::time::timeout(PATIENCE, CONVERSIONS.acquire()).await;
     let conversion = conversion.map_err(|_| busy())?;
     let _conversion = conversion.map_err(|closed| StepError::Defect(closed.into()))?;
@@ -102,7 +104,7 @@ pub(super) async fn of(
     }
 }
 
-/// Keeps the text beside the stored file.
+/// Stores the text beside the uploaded file.
 async fn store(
     backend: &Backend,
     attempt: Attempt,
@@ -153,7 +155,7 @@ async fn upload(storage: &Storage, key: &str, path: PathBuf) -> Result<CheckedFi
     Ok(CheckedFile::stored(key, checksummer.finish()))
 }
 
-/// The stored file on this machine's disk: where it is, or a copy under `path`.
+/// Returns a path to the stored file on this machine's disk: its own, or that of a copy at `path`.
 async fn local_copy(
     storage: &Storage,
     stored: &CheckedFile,
@@ -179,7 +181,7 @@ fn scratch_failed(error: std::io::Error) -> StepError {
     StepError::Retry(anyhow::Error::new(error).context("a file of the conversion"))
 }
 
-/// Why a file that isn't text can't be read.
+/// Converts the refusal of a file that isn't text to a file error.
 fn refused(refusal: &Refusal) -> FileError {
     let message = refusal.to_string();
     let Refusal::ChooseSheet { sheets, .. } = refusal else {

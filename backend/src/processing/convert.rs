@@ -1,4 +1,4 @@
-//! Unpacking and converting a file in a process of its own, which may run out of memory and time without harm.
+//! Unpacks and converts a file in a process of its own, which can run out of memory or time without harm.
 
 use std::{
     ffi::OsStr, os::unix::process::ExitStatusExt, path::Path, process::Stdio, time::Duration,
@@ -12,22 +12,23 @@ use tokio::{
     time::timeout,
 };
 
-/// The worker's argument that makes it the child: `container::run_child` gets the one behind it.
+/// The worker's argument that makes it the child. `container::run_child` receives the next argument.
 const CONVERT: &str = "convert";
 
-/// Signals as `signal(7)` numbers them on every Linux.
+/// Signals, with their numbers on every Linux architecture (`signal(7)`).
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
 const SIGPIPE: i32 = 13;
 const SIGTERM: i32 = 15;
 const SIGXCPU: i32 = 24;
 
-/// Starts a program, the worker itself, as `convert` with a request, and returns what it prints. A child that dies or
-/// takes longer than the deadline makes a refusal, as the file is to blame.
+/// Runs `program`, which is the worker itself, with the argument `convert` and a request. Returns the outcome that it
+/// prints. If the child dies or exceeds the deadline, the file is to blame and the outcome is a refusal.
 ///
 /// # Errors
 ///
-/// Returns an error if the child can't be started, receives a signal to stop, or prints no outcome. A retry may succeed.
+/// Returns an error if the child can't be started, receives a signal to stop, or prints no outcome. A retry may
+/// succeed.
 pub(crate) async fn convert(
     program: &Path,
     request: &Request,
@@ -36,9 +37,9 @@ pub(crate) async fn convert(
     let json = serde_json::to_string(request)?;
     let mut child = Command::new(program)
         .args([OsStr::new(CONVERT), OsStr::new(&json)])
-        // It needs nothing of it, least of all the passwords.
+        // The child needs none of the environment, least of all its passwords.
         .env_clear()
-        // A thread's arena would count as 64 MiB of address space.
+        // The malloc arena of each thread would count as 64 MiB of address space.
         .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -58,7 +59,7 @@ pub(crate) async fn convert(
 async fn finish(child: &mut Child) -> anyhow::Result<Outcome> {
     let stdout = child.stdout.take().context("the output is not a pipe")?;
     let mut output = Vec::new();
-    // What is above the bound is not read: the pipe closes, and a child that goes on writing fails.
+    // Output beyond the limit isn't read: the pipe closes, and a child that keeps writing fails.
     stdout
         .take(MAX_OUTCOME_BYTES)
         .read_to_end(&mut output)
@@ -69,7 +70,7 @@ async fn finish(child: &mut Child) -> anyhow::Result<Outcome> {
             bail!("the child was stopped by signal {signal}")
         }
         Some(SIGXCPU) => Ok(Outcome::Refused(Refusal::Time)),
-        // SIGABRT where memory can't be had, SIGKILL where the system has none left, SIGSEGV where the stack has none.
+        // SIGABRT if an allocation fails, SIGKILL if the system is out of memory, SIGSEGV if the stack overflows.
         Some(_) => Ok(Outcome::Refused(Refusal::Memory)),
         None if status.success() => {
             serde_json::from_slice(&output).context("the child prints no outcome")
@@ -86,9 +87,9 @@ mod tests {
 
     use super::*;
 
-    /// One test, so that no other one starts a process while a script is still open for writing.
+    /// A single test, so that no other test starts a process while a script is still open for writing.
     #[tokio::test]
-    async fn a_child_has_an_outcome_or_an_end() {
+    async fn a_child_returns_an_outcome_or_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let request = Request {
             input: folder.path().join("in"),

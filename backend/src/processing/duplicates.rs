@@ -1,10 +1,11 @@
-//! Finds every repeated transaction id of a file of any content in flat memory, and writes the id index on the way.
+//! Finds every repeated transaction id of a file, in bounded memory for any content, and writes the id index on the
+//! way.
 //!
-//! Each id is an entry: 96 bits of its keyed hash and its row number. (Of a billion ids, two have the same 96 bits once in
-//! a hundred billion files; nobody who doesn't know the key can make such ids.) Entries are partitioned by the first
-//! eight bits, which go to disk beyond a budget. A partition that fits into memory is sorted; a larger one is partitioned
-//! again by the next bits, unless all of its hashes are equal: then it is in the right order as it is. Sorted, equal ids
-//! are neighbours, in the order of the file, and the same pass writes them to the index.
+//! Each id becomes an entry: 96 bits of its keyed hash, and its row number. (Among a billion ids, two share the same 96
+//! bits once in a hundred billion files. Without the key nobody can construct such ids.) Entries are partitioned by the
+//! first eight bits and go to disk beyond a budget. A partition that fits into memory is sorted. A larger one is
+//! partitioned again by the next bits, unless all of its hashes are equal, which means that it is already in order.
+//! Once sorted, equal ids are neighbours in the order of the file, and the same pass writes them to the index.
 
 use std::{
     io::{self, Read, Seek, Write},
@@ -18,13 +19,13 @@ use super::spill::{PARTITIONS, Partition, Spill};
 use crate::ledger::PlannedChunk;
 use crate::results::id_index;
 
-/// Memory for ids that are not on disk, in bytes.
+/// The memory for ids before they go to disk, in bytes.
 const BUDGET: usize = 32 << 20;
 
-/// Entries of a partition that are sorted in memory.
+/// The maximum number of entries of a partition that is sorted in memory.
 const SORTED: u64 = 1 << 19;
 
-/// What may be in memory.
+/// Limits on memory.
 #[derive(Clone, Copy)]
 struct Limits {
     /// In bytes.
@@ -33,18 +34,18 @@ struct Limits {
     sorted: u64,
 }
 
-/// What a partition's index may take in memory, in bytes.
+/// The maximum size of a partition's index in memory, in bytes.
 const SPOOLED: usize = 8 << 20;
 
-/// Memory for the numbers of duplicate rows that are not on disk, in bytes.
+/// The memory for the numbers of duplicate rows before they go to disk, in bytes.
 const DUPLICATES_BUDGET: usize = 16 << 20;
 
-/// Bits of an entry that are not the hash's: 39 for the row number, one for what it is worth.
+/// The bits of an entry besides the hash: 39 for the row number and one that says whether the row counts.
 const ROW_BITS: u32 = 40;
-/// Bits of the hash in an entry. The first eight are the partition's number.
+/// The bits of the hash in an entry. The first eight bits of the hash are the partition's number.
 const HASH_BITS: u32 = 128 - ROW_BITS;
 
-/// Takes the ids of a file in the order of its rows.
+/// Collects the ids of a file in the order of its rows.
 pub(super) struct IdTable {
     ids: Spill<u128>,
     entries: u64,
@@ -83,7 +84,7 @@ impl IdTable {
         self.entries
     }
 
-    /// The partitions, to be resolved one by one, at the same time.
+    /// Yields the partitions. They can be resolved in any order and in parallel.
     pub fn into_partitions(self) -> impl Iterator<Item = IdPartition> {
         let bucket_bits = id_index::bucket_bits(self.entries);
         let limits = self.limits;
@@ -99,7 +100,7 @@ impl IdTable {
     }
 }
 
-/// The ids whose hash begins with one number.
+/// The ids whose hashes begin with the same eight bits.
 pub(super) struct IdPartition {
     number: u8,
     entries: Partition<u128>,
@@ -107,11 +108,11 @@ pub(super) struct IdPartition {
     limits: Limits,
 }
 
-/// What a partition comes to.
+/// The result of a partition.
 pub(super) struct Resolved {
-    /// The index's entries, in their order.
+    /// The entries of the index, in their order.
     pub index: SpooledTempFile,
-    /// How many of them are in each bucket, beginning with this one.
+    /// The number of entries in each bucket, starting with this one.
     pub first_bucket: usize,
     pub bucket_entries: Vec<u64>,
     duplicates: SpooledTempFile,
@@ -119,7 +120,7 @@ pub(super) struct Resolved {
 
 impl IdPartition {
     pub fn resolve(self) -> io::Result<Resolved> {
-        // A partition is a part of a bucket, or some buckets.
+        // A partition is either part of one bucket or consists of several.
         let own_bits = self.bucket_bits.saturating_sub(8);
         let shared_bits = 8_u32.saturating_sub(self.bucket_bits);
         let mut resolver = Resolver {
@@ -145,15 +146,15 @@ struct Resolver {
     number: u8,
     bucket_bits: u32,
     limits: Limits,
-    /// Bytes of the index that are to be written.
+    /// Encoded entries of the index that aren't written yet.
     index: Vec<u8>,
-    /// The hash before, and whether one of its rows counts.
+    /// The previous hash, and whether one of its rows counts.
     previous: Option<(u128, bool)>,
     resolved: Resolved,
 }
 
 impl Resolver {
-    /// Resolves entries that are equal but for the last `bits` bits of their hashes.
+    /// Resolves entries whose hashes differ at most in their last `bits` bits.
     fn partition(&mut self, mut entries: Partition<u128>, bits: u32) -> io::Result<()> {
         if entries.len() <= self.limits.sorted {
             let mut entries = entries.into_vec()?;
@@ -179,7 +180,7 @@ impl Resolver {
         Ok(())
     }
 
-    /// Takes the next entry in ascending order.
+    /// Processes the next entry in ascending order.
     fn entry(&mut self, entry: u128) -> io::Result<()> {
         let hash = entry >> ROW_BITS;
         let row_and_worth = entry as u64 & ((1 << ROW_BITS) - 1);
@@ -214,15 +215,15 @@ impl Resolver {
     }
 }
 
-/// The rows of a file whose id an earlier row has.
+/// The rows of a file that repeat the id of an earlier row.
 pub(super) struct Duplicates {
     rows: Spill<u64>,
-    /// Rows that a partition has.
+    /// The number of rows per partition.
     width: u64,
 }
 
 impl Duplicates {
-    /// For a file with this number of rows.
+    /// Returns an empty set for a file with this number of rows.
     pub fn new(rows: u64) -> Self {
         Self {
             rows: Spill::new(DUPLICATES_BUDGET),
@@ -242,13 +243,13 @@ impl Duplicates {
             }
             for row in block.as_chunks().0 {
                 let row = u64::from_le_bytes(*row);
-                // Rows count from 1.
+                // Row numbers start at 1.
                 self.rows.push(((row - 1) / self.width) as u8, row)?;
             }
         }
     }
 
-    /// The chunks with their duplicates, in the order of the file.
+    /// Yields the chunks with their duplicates, in the order of the file.
     pub fn by_chunk(
         self,
         chunks: Vec<ChunkRange>,
@@ -270,17 +271,17 @@ impl Duplicates {
     }
 }
 
-/// Rows in ascending order: a set of one partition's rows after the other.
+/// Yields rows in ascending order, with a bit set for the rows of one partition at a time.
 struct Rows {
     partitions: std::vec::IntoIter<Partition<u64>>,
     width: u64,
-    /// The first row that `set` is about.
+    /// The first row in `set`.
     first: u64,
     set: Vec<u64>,
 }
 
 impl Rows {
-    /// Hands on the rows in a range that begins where the one before ended.
+    /// Calls `each` with the rows in a range. Each range must start where the previous one ended.
     fn within(&mut self, range: Range<u64>, mut each: impl FnMut(u64)) -> io::Result<()> {
         let mut row = range.start;
         while row < range.end {
@@ -334,7 +335,7 @@ mod tests {
         sorted: SORTED,
     };
 
-    /// Chunks of 1,000 rows with these ids; an id that begins with `?` doesn't count.
+    /// Resolves chunks of 1,000 rows with these ids. An id that begins with `?` doesn't count.
     fn resolve(ids: &[String], limits: Limits) -> (Vec<u64>, Vec<u8>) {
         let hasher = IdHasher::new([7; 16]);
         let mut table = IdTable::within(limits);
@@ -388,7 +389,7 @@ mod tests {
             .map(|(row, _)| row)
             .collect();
         let in_memory = resolve(ids, MEMORY);
-        // Lists of thousands are not worth printing.
+        // Thousands of rows aren't worth printing.
         let difference = expected.iter().zip(&in_memory.0).find(|(a, b)| a != b);
         assert_eq!((difference, in_memory.0.len()), (None, expected.len()));
         assert_eq!(in_memory.1.len(), 8 * ids.len());
@@ -396,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_ids_are_found_whatever_the_ids_are() {
+    fn repeated_ids_are_found_for_any_ids() {
         let ids = |id: fn(u64) -> String| (1..=5_500).map(id).collect::<Vec<_>>();
         check(&ids(|row| format!("T{row}")));
         check(&ids(|_| "same".to_owned()));
@@ -406,7 +407,7 @@ mod tests {
             _ => "same".to_owned(),
         }));
         check(&ids(|row| match row % 5 {
-            // The first of them doesn't count.
+            // The first ones don't count.
             0..=1 => "?same".to_owned(),
             2 => "same".to_owned(),
             _ => format!("T{}", row / 3),

@@ -1,4 +1,4 @@
-//! The last step: the final status.
+//! The last step: sets the final status.
 
 use super::StepError;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     traces,
 };
 
-/// Marks the attempt as completed, once every row has its verdict, and saves the format that was given.
+/// Marks the attempt as completed once every row has a verdict, and saves the given format.
 pub async fn complete(backend: &Backend, attempt: Attempt) -> Result<(), StepError> {
     traces::statement("update", "jobs", complete_job(backend, attempt)).await
 }
@@ -31,7 +31,7 @@ async fn complete_job(backend: &Backend, attempt: Attempt) -> Result<(), StepErr
     if transition::complete(tx, attempt).await? {
         return Ok(());
     }
-    // It is over already, or rows are missing.
+    // Either the attempt is already over, or rows are missing.
     Err(match ledger::missing_rows(&backend.pool, attempt).await? {
         None => StepError::Outdated,
         Some(rows) => StepError::Defect(anyhow::anyhow!("{rows} rows have no verdict")),

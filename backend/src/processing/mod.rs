@@ -1,8 +1,8 @@
-//! The work on one attempt at a job: plan the file, validate its chunks, finish; or, for a small file, all of it in
-//! one step.
+//! Processes one attempt at a job: plans the file, validates its chunks and finishes, or does all of it in one step for
+//! a small file.
 //!
-//! Each step may be repeated at any time and from several places at once, as Temporal repeats what
-//! it isn't sure about. The ledger decides what counts: a chunk's verdicts are committed once.
+//! Temporal repeats steps whose outcome it doesn't know, so each step may run at any time and several times at once.
+//! The ledger decides what counts: the verdicts of a chunk are committed once.
 
 mod applied;
 mod content;
@@ -25,35 +25,48 @@ pub use validate::validate_chunks;
 use sqlx::PgPool;
 use validator::{Counts, FileError};
 
-use crate::{jobs::transition, storage::ReadError, temporal::Attempt};
+use crate::{Backend, database, jobs::transition, storage::ReadError, temporal::Attempt};
 
-/// What a step has committed.
+/// Begins the attempt unless it has begun, because the process that requested it may have died first. `workflow_id`
+/// names a workflow that the attempt shares with others.
+async fn begin(
+    backend: &Backend,
+    attempt: Attempt,
+    workflow_id: Option<&str>,
+) -> Result<(), StepError> {
+    let mut tx = database::begin(&backend.pool).await?;
+    transition::begin(&mut tx, &backend.quotas, &[attempt], workflow_id).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The rows and chunks that a step has committed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Committed {
     pub counts: Counts,
     pub chunks: u64,
 }
 
-/// Why a step did not succeed.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The job is gone, finished, or in a later attempt: there is nothing left to do for this one.
+    /// The job is gone, finished, or in a later attempt. Nothing is left to do for this one.
     #[error("the attempt is outdated")]
     Outdated,
-    /// The file can't be processed, whoever tries: a sentence for the person who uploaded it.
+    /// No retry can process the file. Contains a sentence for the person who uploaded it.
     #[error("{0}")]
     Unreadable(String),
-    /// Trying again can't help either, but the file is not to blame.
+    /// No retry can help, but the file isn't to blame.
     #[error("the step can't succeed: {0:#}")]
     Defect(anyhow::Error),
-    /// Infrastructure: try again for as long as it lasts.
+    /// The infrastructure failed. Retry until it works again.
     #[error("{0:#}")]
     Retry(anyhow::Error),
 }
 
 impl StepError {
-    /// Notes at the job why its file can't be read, with the questions that must be answered first and the name of the
-    /// saved format that was applied.
+    /// Stores why the job's file can't be read, with the questions that must be answered first and the name of the
+    /// applied saved format.
     async fn refused(
         pool: &PgPool,
         attempt: Attempt,
@@ -69,7 +82,7 @@ impl StepError {
 
 impl From<sqlx::Error> for StepError {
     fn from(error: sqlx::Error) -> Self {
-        // SQLSTATE class 22, "data exception": these very values will never be accepted.
+        // SQLSTATE class 22, "data exception": PostgreSQL will never accept these values.
         // https://www.postgresql.org/docs/current/errcodes-appendix.html
         let never = error
             .as_database_error()
@@ -113,7 +126,7 @@ impl From<crate::Error> for StepError {
     }
 }
 
-/// A blocking task that panicked is a defect of ours; one that was cancelled met the end of the program.
+/// A panic in a blocking task is a bug of ours. A cancelled task means that the program is shutting down.
 impl From<tokio::task::JoinError> for StepError {
     fn from(error: tokio::task::JoinError) -> Self {
         match error.is_panic() {

@@ -1,5 +1,5 @@
-//! The first step: one pass over the stored file on all cores that checks its header, cuts it into chunks at record
-//! boundaries, numbers the rows, finds the repeated ids and writes the id index.
+//! The first step: one pass over the stored file on all cores. It checks the header, cuts the file into chunks at
+//! record boundaries, numbers the rows, finds repeated ids and writes the id index.
 
 use std::{num::NonZero, ops::Range, sync::Arc, thread, time::Duration};
 
@@ -13,7 +13,7 @@ use validator::{
 };
 
 use super::{
-    StepError, applied, content,
+    StepError, applied, begin, content,
     duplicates::{Duplicates, IdTable, Resolved},
 };
 use crate::{
@@ -29,33 +29,32 @@ use crate::{
     traces,
 };
 
-/// A slice is a 32nd of its file within these bounds, and what is left of the last one: small enough that the progress
-/// moves several times a second and a crash costs little, large enough that the cost per chunk doesn't show.
+/// Limits on the size of a slice, which is otherwise a 32nd of the file. Slices are small enough that progress moves
+/// several times a second and a crash costs little, and large enough that the cost per chunk is negligible.
 const SLICE_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(2 << 20);
 
-/// Attempts to plan a file that may take their worker down. Another one would go the same way.
+/// The number of attempts to plan a file that may take their worker down. Another one would end the same way.
 const UNFINISHED_PLANS: u32 = 2;
 
-/// How often the end of an attempt is to be recorded, and the time between two tries.
+/// How often recording the end of an attempt is tried, and the pause between two tries.
 const ENDED_TRIES: u32 = 120;
 const ENDED_PAUSE: Duration = Duration::from_secs(1);
 
-/// Lets the attempt begin, plans its file unless that was done before, and returns the numbers of the chunks
-/// that are to be validated: all but those that are committed already.
+/// Begins the attempt, and plans its file unless that was done before. Returns the numbers of the chunks to validate,
+/// which excludes those that are already committed.
 pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>, StepError> {
-    transition::begin(&backend.pool, &backend.quotas, &[attempt], None).await?;
+    begin(backend, attempt, None).await?;
     let work = query::work(&backend.pool, attempt)
         .await?
         .ok_or(StepError::Outdated)?;
     if work.is_planned {
-        // An earlier attempt at this step got this far, or the attempt before a pause.
+        // An earlier try of this step got this far, or the attempt before a pause.
         return Ok(ledger::remaining(&backend.pool, work.result_id).await?);
     }
     let (unfinished, ended) = plan_begins(backend, attempt).await?;
     if unfinished >= UNFINISHED_PLANS {
         return Err(StepError::Unreadable(
-            "Reading this file has stopped the program that processes it, twice. It was recorded; please tell your \
-             administrator."
+            "Reading this file has stopped the worker twice. This was recorded. Please tell your administrator."
                 .to_owned(),
         ));
     }
@@ -63,11 +62,12 @@ pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>
     Ok(Vec::from_iter((chunks > 0).then_some(0..chunks)))
 }
 
-/// Marks an unfinished plan, and returns how many there were before, and what takes the mark back: however the plan ends,
-/// if it ends, the worker lives. A step that is dropped, when its worker stops in good order, too.
+/// Marks the plan as unfinished. Returns how many plans were unfinished before, and a guard that removes the mark when
+/// it is dropped. However planning ends, if it ends, the worker has survived. That includes a step that is dropped in
+/// an orderly shutdown.
 ///
-/// In a task of its own, so that nobody can be dropped with a mark that isn't taken back. Nor is a mark left by an answer
-/// of PostgreSQL that is lost.
+/// Runs in a task of its own. So the mark never exists without the guard, even if the caller is dropped or PostgreSQL's
+/// response is lost.
 async fn plan_begins(backend: &Backend, attempt: Attempt) -> Result<(u32, PlanEnds), StepError> {
     let ended = PlanEnds {
         backend: backend.clone(),
@@ -81,7 +81,7 @@ async fn plan_begins(backend: &Backend, attempt: Attempt) -> Result<(u32, PlanEn
     tokio::spawn(begins).await?
 }
 
-/// Takes back the mark of an unfinished plan.
+/// Removes the mark of an unfinished plan when dropped, unless the plan is stored.
 struct PlanEnds {
     backend: Backend,
     attempt: Attempt,
@@ -95,7 +95,7 @@ impl Drop for PlanEnds {
         }
         let (pool, attempt) = (self.backend.pool.clone(), self.attempt);
         tokio::spawn(async move {
-            // A database that was away is what may have ended the attempt.
+            // An unreachable database may be the reason why the attempt ended.
             for _ in 0..ENDED_TRIES {
                 match transition::plan_ended(&pool, attempt).await {
                     Ok(()) => return,
@@ -114,7 +114,7 @@ impl Drop for PlanEnds {
 }
 
 fn planned_meanwhile() -> StepError {
-    // Outdated, or another attempt at this step was faster: the retry finds out which.
+    // The attempt is outdated, or another try of this step was faster. The retry finds out which.
     StepError::Retry(anyhow::anyhow!("the job was planned or ended meanwhile"))
 }
 
@@ -151,7 +151,7 @@ async fn read_and_store(
     };
     scanned.plan.reading.mark_saved(&work.format.0);
     let chunks = scanned.chunks.len();
-    // Until the plan is stored the index belongs to nobody, and is removed if that doesn't happen.
+    // Until the plan is stored, nothing refers to the index. It is removed if that doesn't happen.
     let index_key = format!("{}.{}.ids", work.storage_key, Uuid::new_v4());
     deletion_queue::expect_file(&backend.pool, &index_key).await?;
     let hash_key = id_index::encode_key(scanned.hash_key);
@@ -193,7 +193,7 @@ struct Scanned {
     hash_key: [u8; 16],
 }
 
-/// Receives the chunks and ids. An error of the temporary files is kept for the end.
+/// Collects the chunks and ids. Keeps an error of the temporary files for the end.
 struct Collector {
     chunks: Vec<ChunkRange>,
     ids: IdTable,
@@ -209,7 +209,7 @@ impl PlanSink for Collector {
     }
 }
 
-/// A key that nobody can guess: ids can't be chosen so that their hashes collide.
+/// Returns a secret key, so that nobody can choose ids whose hashes collide.
 pub(super) fn random_key() -> [u8; 16] {
     Uuid::new_v4().into_bytes()
 }
@@ -218,14 +218,14 @@ fn lanes() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// The inner error says why the file can't be read.
+/// Scans the file. The inner error says why it can't be read.
 async fn scan(
     storage: &Storage,
     (file, bytes): (&CheckedFile, u64),
     format: &Format,
 ) -> Result<Result<Scanned, FileError>, StepError> {
     let slice_bytes = (bytes / 32).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end());
-    // Whole blocks: none is read twice for its checksum.
+    // Whole blocks, so that none is read twice for its checksum.
     let slice_bytes = slice_bytes / BLOCK_BYTES * BLOCK_BYTES;
     let mut slices = storage.slices(file, bytes, slice_bytes);
     let (head, first) = match read_head(&mut slices, format).await? {
@@ -242,7 +242,7 @@ async fn scan(
         ids: IdTable::new(),
         trouble: Ok(()),
     };
-    // Slices are read and scanned as many at a time as there are cores, one more is being read, and one put together.
+    // Reads and scans as many slices at the same time as there are cores. One more is being read, and one merged.
     let read_first = stream::iter(first.into_iter().map(Ok));
     let scan = |(start, slice): (u64, Bytes)| {
         let (layout, hasher) = (layout.clone(), hasher.clone());
@@ -286,7 +286,7 @@ fn put_together(
     (planner, collector)
 }
 
-/// Reads as many slices as the header takes, and returns what follows it. The inner error says why the file can't be
+/// Reads slices up to the end of the header and returns what follows it. The inner error says why the file can't be
 /// read.
 async fn read_head(
     slices: &mut SliceReader,

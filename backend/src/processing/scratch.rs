@@ -1,4 +1,4 @@
-//! Directories on this machine's disk for files that are being converted.
+//! Temporary directories for files that are being converted.
 
 use std::{
     env,
@@ -10,20 +10,21 @@ use std::{
 
 use tempfile::TempDir;
 
-/// How the names of the directories begin.
+/// The prefix of the directories' names.
 const PREFIX: &str = "batchline-";
 
-/// A file in each of them that its process keeps locked: the lock ends with the process, however that ends.
+/// The name of a file in each directory that its process keeps locked. The lock ends with the process, however that
+/// ends.
 const IN_USE: &str = "in-use";
 
-/// A directory that is removed when this is dropped.
+/// A directory that is removed on drop.
 pub(super) struct Scratch {
     directory: TempDir,
     _in_use: File,
 }
 
 impl Scratch {
-    /// Creates one in `TMPDIR`, for this user alone.
+    /// Creates a directory in `TMPDIR` that only this user can access.
     pub fn new() -> io::Result<Self> {
         Self::new_in(&env::temp_dir())
     }
@@ -36,7 +37,7 @@ impl Scratch {
         let new = directory.path().join("new");
         let in_use = File::create(&new)?;
         in_use.lock()?;
-        // Without this name the directory is nobody's to remove, so that it can't be removed before it is locked.
+        // A directory without this file isn't treated as abandoned, so it can't be removed before it is locked.
         fs::rename(new, directory.path().join(IN_USE))?;
         Ok(Self {
             directory,
@@ -49,11 +50,11 @@ impl Scratch {
     }
 }
 
-/// Removes what killed processes have left in `TMPDIR`: files of gigabytes, where many are converted.
+/// Removes the directories of killed processes from `TMPDIR`. Each may hold gigabytes.
 ///
 /// # Errors
 ///
-/// Returns an error if `TMPDIR` can't be read. A directory that can't be removed is logged and left.
+/// Returns an error if `TMPDIR` can't be read. Logs and skips a directory that can't be removed.
 pub fn remove_abandoned() -> io::Result<()> {
     remove_abandoned_in(&env::temp_dir())
 }
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_nobody_uses_is_removed() {
+    fn only_unused_directories_are_removed() {
         let parent = tempfile::tempdir().unwrap();
         let used = Scratch::new_in(parent.path()).unwrap();
         fs::write(used.path().join("out"), "text").unwrap();
@@ -87,7 +88,7 @@ mod tests {
         let dropped_path = dropped.path().to_owned();
         drop(dropped);
         assert!(!dropped_path.exists());
-        // What a process has left that was killed: the same, without a lock.
+        // A killed process leaves the same, but without a lock.
         let abandoned = parent.path().join(format!("{PREFIX}abandoned"));
         let beginning = parent.path().join(format!("{PREFIX}beginning"));
         let other = parent.path().join("other");

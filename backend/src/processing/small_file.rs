@@ -1,4 +1,4 @@
-//! A small file as a whole: planned, validated and committed in one step.
+//! Plans, validates and commits a small file in one step.
 
 use tokio::task::spawn_blocking;
 use validator::{
@@ -6,7 +6,7 @@ use validator::{
     PlanSink, Planner, Reading, RowId, RowSet, SeenHashes, scan_slice, validate_chunk,
 };
 
-use super::{Committed, StepError, applied, plan::random_key};
+use super::{Committed, StepError, applied, begin, plan::random_key};
 use crate::{
     Backend, database,
     jobs::{
@@ -19,17 +19,17 @@ use crate::{
     traces,
 };
 
-/// The largest small file, in bytes: a fraction of a second of work. Steps of its own would take longer on their way
-/// through Temporal.
+/// The maximum size of a small file, in bytes. It takes a fraction of a second, less than separate steps would spend on
+/// their way through Temporal.
 pub const SMALL_BYTES: u64 = 1 << 20;
 
-/// Whether a file of this size is processed as a whole.
+/// Returns whether a file of this size is processed in one step.
 pub(crate) fn is_small(bytes: u64) -> bool {
     bytes <= SMALL_BYTES
 }
 
-/// Lets the attempt begin unless it has, validates the whole file and commits its chunks and the end of
-/// the job in one transaction; returns what it has committed. `workflow_id` names the workflow that asks for it.
+/// Begins the attempt unless it has begun, validates the whole file, and commits its chunks and the end of the job in
+/// one transaction. Returns what it has committed. `workflow_id` is the workflow that runs this step.
 pub async fn process_small_file(
     backend: &Backend,
     attempt: Attempt,
@@ -38,10 +38,10 @@ pub async fn process_small_file(
     let work = match query::work(&backend.pool, attempt).await? {
         Some(work) => work,
         None => {
-            transition::begin(&backend.pool, &backend.quotas, &[attempt], workflow_id).await?;
+            begin(backend, attempt, workflow_id).await?;
             let work = query::work(&backend.pool, attempt).await?;
             let Some(work) = work else {
-                // Perhaps it is done, and whoever did it died before it said so.
+                // The attempt may be done by a process that died before it could publish that.
                 backend.publisher.progress(attempt.job_id);
                 return Err(StepError::Outdated);
             };
@@ -84,8 +84,8 @@ pub async fn process_small_file(
     let store = async {
         let mut tx = database::begin(&backend.pool).await?;
         saved_formats::save_after_completion(&mut tx, &completed).await?;
-        // Of several attempts at this step the first to get here wins: another one waits for its commit, then finds the
-        // job completed.
+        // If this step runs several times, the first one to get here wins. The others wait for its commit and then find
+        // the job completed.
         if !transition::complete_small(&mut tx, attempt, &planned, counts).await? {
             return Err(StepError::Outdated);
         }

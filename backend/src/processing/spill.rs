@@ -1,4 +1,4 @@
-//! Entries in 256 partitions, in memory up to a budget and in unnamed temporary files beyond it.
+//! Stores entries in 256 partitions, in memory up to a budget and in unnamed temporary files beyond it.
 
 use std::{
     fs::File,
@@ -7,11 +7,11 @@ use std::{
 
 pub(super) const PARTITIONS: usize = 256;
 
-/// A fixed number of bytes.
+/// A value of fixed size.
 pub(super) trait Entry: Copy + Ord {
     const BYTES: usize;
     fn write(self, out: &mut impl Write) -> io::Result<()>;
-    /// From exactly [`Self::BYTES`] bytes.
+    /// Reads an entry from exactly [`Self::BYTES`] bytes.
     fn read(bytes: &[u8]) -> Self;
 }
 
@@ -35,7 +35,7 @@ macro_rules! entry {
 entry!(u64);
 entry!(u128);
 
-/// Entries that are distributed over [`PARTITIONS`].
+/// Entries distributed over [`PARTITIONS`] partitions.
 pub(super) struct Spill<E> {
     partitions: Vec<Partition<E>>,
     in_memory: usize,
@@ -43,7 +43,7 @@ pub(super) struct Spill<E> {
 }
 
 impl<E: Entry> Spill<E> {
-    /// Keeps at most `budget` bytes of entries in memory.
+    /// Creates an empty spill that keeps at most `budget` bytes of entries in memory.
     pub fn new(budget: usize) -> Self {
         Self {
             partitions: (0..PARTITIONS).map(|_| Partition::default()).collect(),
@@ -64,15 +64,15 @@ impl<E: Entry> Spill<E> {
         Ok(())
     }
 
-    /// The partitions in their order.
+    /// Returns the partitions in order.
     pub fn into_partitions(self) -> Vec<Partition<E>> {
         self.partitions
     }
 }
 
-/// The entries of one partition, in the order in which they came.
+/// The entries of one partition, in insertion order.
 pub(super) struct Partition<E> {
-    /// Earlier entries, and how many.
+    /// Earlier entries on disk, with their number.
     spilled: Option<(BufWriter<File>, u64)>,
     entries: Vec<E>,
 }
@@ -104,12 +104,12 @@ impl<E: Entry> Partition<E> {
             entry.write(file)?;
         }
         *entries += self.entries.len() as u64;
-        // Its memory goes to whichever partition needs it next.
+        // Frees the memory for whichever partition needs it next.
         self.entries = Vec::new();
         Ok(())
     }
 
-    /// Hands on all entries, in the order in which they came; that may be done again.
+    /// Calls `each` with all entries, in insertion order. May be called repeatedly.
     pub fn for_each(&mut self, mut each: impl FnMut(E) -> io::Result<()>) -> io::Result<()> {
         if let Some((file, _)) = &mut self.spilled {
             file.flush()?;
@@ -136,7 +136,7 @@ impl<E: Entry> Partition<E> {
         self.entries.iter().try_for_each(|entry| each(*entry))
     }
 
-    /// All entries, for a partition that is known to be small.
+    /// Returns all entries. The partition must be known to be small.
     pub fn into_vec(mut self) -> io::Result<Vec<E>> {
         if self.spilled.is_none() {
             return Ok(self.entries);

@@ -1,4 +1,4 @@
-//! The second step, once for every few chunks: validate their rows and commit the verdicts.
+//! The second step, once for every few chunks: validates their rows and commits the verdicts.
 
 use std::{ops::Range, sync::Arc};
 
@@ -15,8 +15,8 @@ use crate::{
     traces,
 };
 
-/// Validates these chunks and commits their verdicts, all in one transaction. Returns what it has committed. Chunks that
-/// are committed already are left alone.
+/// Validates these chunks and commits their verdicts in one transaction. Skips chunks that are already committed.
+/// Returns what it has committed.
 pub async fn validate_chunks(
     backend: &Backend,
     attempt: Attempt,
@@ -47,7 +47,7 @@ pub async fn validate_chunks(
                 verdicts,
             }
         });
-        // While one chunk is validated the next one is read.
+        // Reads the next chunk while this one is validated.
         if let Some(following) = open.get(at + 1) {
             next = Some(read(backend, &file, following).await?);
         }
@@ -74,8 +74,8 @@ async fn commit(
     if chunks.is_empty() {
         return Ok(done);
     }
-    // Of several attempts at the same chunk the first to get here wins: another one waits for its commit, then finds the
-    // chunk committed.
+    // If several attempts validate the same chunk, the first one to get here wins. The others wait for its commit and
+    // then find the chunk committed.
     let committed = ledger::commit(&backend.pool, attempt, chunks);
     let committed = traces::statement("update", "job_chunks", committed).await?;
     for chunk in chunks {
@@ -89,7 +89,7 @@ async fn commit(
             return Err(StepError::Outdated);
         }
         return Err(StepError::Retry(anyhow::anyhow!(
-            "chunks were committed meanwhile, or have not the rows that were planned"
+            "chunks were committed meanwhile, or their rows differ from the plan"
         )));
     }
     backend.publisher.progress(attempt.job_id);

@@ -1,4 +1,4 @@
-//! The rows of a result as a file.
+//! Downloads of a result's rows.
 
 use std::io;
 
@@ -20,32 +20,32 @@ use crate::{
     ledger::{self, CommittedChunk},
 };
 
-/// Bytes that are handed on at a time, and how many such pieces may wait for a slow reader.
+/// The number of bytes per piece of a download, and how many pieces may wait for a slow reader.
 const PIECE_BYTES: usize = 64 << 10;
 const PIECES: usize = 4;
 
-/// What kind of file is wanted.
+/// The format of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// CSV for programs.
     Csv,
-    /// CSV for a spreadsheet: [`CsvForm::of_spreadsheet`].
+    /// CSV for spreadsheets: [`CsvForm::of_spreadsheet`].
     SpreadsheetCsv,
     /// An Excel workbook with one sheet.
     Workbook,
 }
 
-/// A job's file with the verdicts, as it streams.
+/// A streaming download.
 pub struct Download<S> {
-    /// The name under which the file was uploaded.
+    /// The name of the uploaded file.
     pub filename: String,
     /// The bytes of the download.
     pub content: S,
 }
 
-/// The rows under `filter` as the uploaded file has them, each with its verdict: nothing that the file says is lost.
-/// Memory stays flat, and the work ends when the reader goes away. Of a cancelled or failed job these are the rows that
-/// were checked. Fails with [`Error::Conflict`] while the job isn't over, and if the rows don't fit into a worksheet; the
+/// Returns the rows that match `filter`, exactly as in the uploaded file, each with its verdict. For a cancelled or
+/// failed job, these are the rows that were checked. Memory use is bounded, and the work ends when the reader
+/// disconnects. Fails with [`Error::Conflict`] while the job isn't over, or if the rows don't fit into a worksheet. The
 /// content breaks off if the job is deleted or retried.
 pub async fn download(
     backend: &Backend,
@@ -67,7 +67,7 @@ pub async fn download(
         None => {
             tokio::spawn(async move {
                 if let Err(Stop::Failed(error)) = write_csv(rows, form, &pieces).await {
-                    // The reader has gone, if this fails.
+                    // Fails only if the reader has disconnected.
                     let _ = pieces.send(Err(error)).await;
                 }
             });
@@ -87,7 +87,7 @@ pub async fn download(
         let piece = content.recv().await?;
         Some((piece, content))
     });
-    // Whoever compresses it asks once more after the end.
+    // The compression layer polls once more after the end.
     let content = content.fuse();
     Ok(Download {
         filename: job.filename,
@@ -95,7 +95,7 @@ pub async fn download(
     })
 }
 
-/// The rows under a filter that have their verdict.
+/// The validated rows that match a filter.
 pub(super) struct CheckedRows {
     pub reader: Reader,
     pub chunks: Vec<CommittedChunk>,
@@ -121,14 +121,14 @@ impl CheckedRows {
             reader: Reader::new(&backend.pool, &backend.storage, source)?,
             filter,
         };
-        // Found out later, it would break off a download that has begun.
+        // Later, this error would break off a download that has already started.
         if let Some(first) = rows.chunks.first() {
             rows.reader.check(first).await?;
         }
         Ok((job, rows))
     }
 
-    /// Calls `on_row` with `state` and each of the chunk's rows, on a thread where that may take its time.
+    /// Calls `on_row` with `state` and each of the chunk's rows, on a thread that may block.
     pub async fn read<S: Send + 'static>(
         &self,
         chunk: &CommittedChunk,
@@ -157,7 +157,7 @@ impl CheckedRows {
 type Pieces = mpsc::Sender<Result<Bytes>>;
 
 enum Stop {
-    /// Nobody reads any more.
+    /// The reader has disconnected.
     NoReader,
     Failed(Error),
 }
@@ -196,7 +196,7 @@ async fn write_csv(rows: CheckedRows, form: Form, pieces: &Pieces) -> Result<(),
     finished.map_err(|_| Stop::NoReader)
 }
 
-/// Sends what is written in pieces, and knows when nobody wants more.
+/// Sends written bytes in pieces, and notices when the reader disconnects.
 struct Pieced {
     pieces: Pieces,
     piece: Vec<u8>,

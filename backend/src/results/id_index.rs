@@ -1,12 +1,12 @@
-//! The id index: an object beside the stored file, written while planning, that finds the rows with an id.
+//! The id index: an object beside the stored file, written while planning, that maps ids to rows.
 //!
-//! It has eight bytes for each row with an id, sorted by the hash of the id, and after them a directory that says where
-//! each bucket of some 4,096 entries begins. Finding an id takes two small reads, however long the file is, and nothing
-//! depends on other jobs.
+//! It contains eight bytes for each row with an id, sorted by the hash of the id. A directory follows, with the start
+//! of each bucket of about 4,096 entries. Finding an id takes two small reads, regardless of the length of the file and
+//! of other jobs.
 //!
 //! ```text
-//! entry      u64: 24 bits of the hash behind those that name the bucket | 39 bits row number | 1 bit: not for duplicates
-//! directory  u64 for each bucket and one more: how many entries are before it
+//! entry      u64: 24 bits of the hash after the bits of the bucket | 39 bits row number | 1 bit: not for duplicates
+//! directory  u64 for each bucket and one more: the number of entries before it
 //! ```
 //! All numbers are little-endian.
 
@@ -14,32 +14,33 @@ use validator::IdHasher;
 
 use crate::{Result, Storage, jobs::query::IdIndex};
 
-/// Bytes of an entry, and of a number in the directory.
+/// The size in bytes of an entry, and of a number in the directory.
 const ENTRY: u64 = 8;
 
-/// Entries that a bucket has, or a few more or less.
+/// The approximate number of entries in a bucket.
 const BUCKET: u64 = 4096;
 
-/// A larger bucket has an id that very many rows have, and isn't read.
+/// A larger bucket isn't read, because it contains an id that very many rows share.
 const MAX_BUCKET: u64 = 16 * BUCKET;
 
-/// Bits of the hash in an entry.
+/// The number of bits of the hash in an entry.
 const FRAGMENT_BITS: u32 = 24;
 
-/// Rows with one id that are looked up. An id that more rows have is better searched for in the file.
+/// The maximum number of rows with one id that are looked up. An id that more rows share is better found by searching
+/// the file.
 const MAX_ROWS: usize = 1000;
 
-/// How many bits of the hash name the bucket in an index with this number of entries.
+/// Returns the number of bits of the hash that select the bucket, for an index with this number of entries.
 pub(crate) fn bucket_bits(entries: u64) -> u32 {
     (entries / BUCKET).max(1).ilog2().min(32)
 }
 
-/// The bits of the hash that an entry has.
+/// Returns the bits of the hash that an entry contains.
 pub(crate) fn fragment(hash: u128, bucket_bits: u32) -> u64 {
     ((hash << bucket_bits) >> (128 - FRAGMENT_BITS)) as u64
 }
 
-/// The directory, from the number of entries in each bucket.
+/// Returns the directory for these numbers of entries per bucket.
 pub(crate) fn directory(bucket_entries: &[u64]) -> Vec<u8> {
     let mut before = 0;
     let mut directory = Vec::with_capacity(8 * (bucket_entries.len() + 1));
@@ -51,13 +52,13 @@ pub(crate) fn directory(bucket_entries: &[u64]) -> Vec<u8> {
     directory
 }
 
-/// A hash key as the job's row has it.
+/// Encodes a hash key for the job's row.
 pub(crate) fn encode_key(key: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(key))
 }
 
-/// The numbers of the rows that may show this id, ascending: all that do, and by chance another one. `None` if they are
-/// too many.
+/// Returns the numbers of the rows that may contain this id, in ascending order: all that do, and by chance another
+/// one. `None` if there are too many.
 pub(crate) async fn rows(storage: &Storage, index: &IdIndex, id: &str) -> Result<Option<Vec<u64>>> {
     let key = u128::from_str_radix(&index.hash_key, 16).map_err(anyhow::Error::new)?;
     let hash = IdHasher::new(key.to_be_bytes()).hash(id.as_bytes());

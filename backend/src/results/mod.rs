@@ -1,6 +1,7 @@
-//! What the rows of a job are: the stored file, read under the verdicts of the ledger.
+//! Results: the rows of the stored file, read under the verdicts in the ledger.
 //!
-//! **Invariant.** Nothing here validates. The verdicts are those that were committed, whatever the rules are by now.
+//! **Invariant.** Nothing here validates. The verdicts are those that were committed, even if the rules have changed
+//! since.
 
 pub mod download;
 pub(crate) mod id_index;

@@ -1,4 +1,4 @@
-//! The rows of a job, page by page.
+//! Pages of a job's rows.
 
 use std::{ops::Range, sync::Arc};
 
@@ -16,18 +16,18 @@ use crate::{
     ledger,
 };
 
-/// Some rows, and how many there are in all under the same filter.
+/// Some rows that match a filter, with the total number of matches.
 #[derive(Debug, Clone)]
 pub struct RowPage {
-    /// Which page it is, from 1.
+    /// The page number, from 1.
     pub page: u64,
-    /// Fewer than the page's size where they take many megabytes.
+    /// Fewer than the page size if the rows take many megabytes.
     pub rows: Vec<Transaction>,
     pub total: u64,
 }
 
-/// A page of a job's rows in the order of the file. While the job is being processed these are the
-/// rows committed so far.
+/// Returns a page of a job's rows in the order of the file. While the job is being processed, it contains only rows
+/// committed so far.
 pub async fn get(
     backend: &Backend,
     viewer: &Viewer,
@@ -37,7 +37,7 @@ pub async fn get(
     check_job(&backend.pool, viewer, job_id, Act::Read).await?;
     let source = query::source(&backend.pool, job_id).await?;
     let Some(source) = source else {
-        // Its file isn't planned yet, unless there is no such job.
+        // Either the file isn't planned yet, or there is no such job.
         query::get(&backend.pool, job_id).await?;
         return Ok(RowPage {
             page: request.page(),
@@ -49,7 +49,7 @@ pub async fn get(
     let page = match request.row() {
         Some(row) => {
             let (before, all) = rows_before(backend, &source, row).await?;
-            // Beyond the end, the last page.
+            // A row beyond the end is on the last page.
             1 + before.min(all.saturating_sub(1)) / size
         }
         None => request.page(),
@@ -62,7 +62,8 @@ pub async fn get(
     Ok(RowPage { page, rows, total })
 }
 
-/// How many of the rows before this one have their verdict, and how many rows have it in all. Ignored rows don't count.
+/// Returns how many of the rows before this one have a verdict, and how many rows have one in total. Ignored rows don't
+/// count.
 async fn rows_before(backend: &Backend, source: &Source, row: u64) -> Result<(u64, u64)> {
     let result_id = source.result_id;
     let (before, all) = ledger::rows_before(&backend.pool, result_id, row).await?;
@@ -81,8 +82,8 @@ async fn rows_before(backend: &Backend, source: &Source, row: u64) -> Result<(u6
     Ok((before - ignored, all))
 }
 
-/// The rows of the page without a search, and how many there are. The ledger's counts tell in which chunks they
-/// are, so the last page of a long file is as quick as the first, whatever the filter.
+/// Returns the rows of a page without a search, with the total number of matches. The counts in the ledger locate the
+/// page's chunks, so the last page of a long file is as quick as the first, whatever the filter.
 async fn filtered(
     backend: &Backend,
     source: Source,
@@ -115,8 +116,8 @@ async fn filtered(
     Ok((window.total, reader.rows(wanted).await?))
 }
 
-/// The rows of the page with exactly this transaction id, or if there are none, those that contain the text; and how
-/// many there are.
+/// Returns the rows of a page that have exactly this transaction id or, if there are none, that contain the text, with
+/// the total number of matches.
 async fn found(
     backend: &Backend,
     source: Source,
@@ -150,7 +151,7 @@ async fn found(
     }
 }
 
-/// The rows with this id, by the index. `None` if that can't tell.
+/// Finds the rows with this id through the index. Returns `None` if the index can't answer.
 async fn with_id(
     backend: &Backend,
     reader: &Reader,
@@ -163,7 +164,7 @@ async fn with_id(
         Ok(Some(rows)) => rows,
         Ok(None) => return Ok(None),
         Err(error) => {
-            // The file itself can be searched.
+            // The file itself can still be searched.
             tracing::warn!(error = ?error, storage_key = index.storage_key, "an id index can't be read");
             return Ok(None);
         }
@@ -190,7 +191,7 @@ async fn with_id(
             }
         })
         .collect();
-    // By chance another id has the same hash.
+    // Another id may have the same hash by chance.
     let mut rows = reader.rows(candidates).await?;
     rows.retain(|row| row.transaction_id.as_deref() == Some(id));
     let total = rows.len() as u64;

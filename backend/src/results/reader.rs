@@ -15,10 +15,10 @@ use crate::{
     storage::CheckedFile,
 };
 
-/// The texts of a page's rows in bytes, at most, but for one more row.
+/// The maximum size of the texts on a page, in bytes. The last row may exceed it.
 const MAX_PAGE_BYTES: u64 = 8 << 20;
 
-/// Bytes of the file that are held at a time, but for one more part.
+/// The maximum number of bytes of the file held at a time. The last part may exceed it.
 const MAX_READ_BYTES: u64 = 8 << 20;
 
 /// Reads the rows of one result.
@@ -31,7 +31,7 @@ pub(crate) struct Reader {
     pub layout: Arc<Layout>,
 }
 
-/// Some rows of a chunk that are wanted, as ascending ranges, counted from its first row.
+/// The rows to read from a chunk, as ascending ranges counted from the chunk's first row.
 pub(crate) struct Wanted {
     pub chunk: CommittedChunk,
     pub verdicts: Arc<Verdicts>,
@@ -49,20 +49,21 @@ impl Reader {
         })
     }
 
-    /// Fails if the file is missing, or has changed where the chunk begins.
+    /// Fails if the file is missing, or has changed at the start of the chunk.
     pub async fn check(&self, chunk: &CommittedChunk) -> Result<()> {
         let start = chunk.byte_start as u64;
         self.storage.read(&self.file, start..start + 1).await?;
         Ok(())
     }
 
-    /// The bytes of the chunk.
+    /// Returns the bytes of the chunk.
     pub async fn bytes(&self, chunk: &CommittedChunk) -> Result<Bytes> {
         let range = chunk.byte_start as u64..chunk.byte_end as u64;
         Ok(self.storage.read(&self.file, range).await?)
     }
 
-    /// The committed verdicts on these chunks. Fails with [`Error::Conflict`] if the job was deleted or retried meanwhile.
+    /// Returns the committed verdicts of these chunks. Fails with [`Error::Conflict`] if the job was deleted or retried
+    /// meanwhile.
     pub async fn verdicts(&self, chunks: &[CommittedChunk]) -> Result<Vec<Arc<Verdicts>>> {
         let numbers: Vec<i32> = chunks.iter().map(|chunk| chunk.number).collect();
         let stored = ledger::verdicts(&self.pool, self.result_id, &numbers).await?;
@@ -83,7 +84,7 @@ impl Reader {
             |error| anyhow::Error::new(error).context(format!("chunk {}", chunk.number));
         match stored.verdicts {
             Some(verdicts) => Ok(Verdicts::decode(&verdicts).map_err(malformed)?),
-            // An earlier version has committed it, and `maintenance::old_results` is yet to come to it.
+            // An earlier version committed it, and `maintenance::old_results` hasn't reached it yet.
             None => {
                 let bytes = self.bytes(chunk).await?;
                 let duplicates = RowSet::decode(&stored.duplicates).map_err(malformed)?;
@@ -93,8 +94,8 @@ impl Reader {
         }
     }
 
-    /// Reads these rows, which are in the order of the file. Chunks and rows that are close together are read at once.
-    /// Ends early when that comes to more bytes than a page may have.
+    /// Reads these rows, which must be in the order of the file. Chunks and rows that are close together are read
+    /// together. Stops early once the rows exceed the maximum size of a page.
     pub async fn rows(&self, wanted: Vec<Wanted>) -> Result<Vec<Transaction>> {
         let parts: Vec<_> = wanted.iter().flat_map(Wanted::parts).collect();
         let mut parts = parts.into_iter().peekable();
@@ -124,8 +125,8 @@ impl Reader {
         Ok(found)
     }
 
-    /// Reads one row. A row has at most a megabyte, and may have nearly as many fields: those beyond `max_fields` are only
-    /// counted.
+    /// Reads one row. A row has at most a megabyte but may have nearly as many fields, so those beyond `max_fields` are
+    /// only counted.
     pub async fn whole_row(&self, wanted: Wanted, max_fields: usize) -> Result<Option<WholeRow>> {
         let Some(part) = wanted.parts().next() else {
             return Ok(None);
@@ -151,18 +152,18 @@ impl Reader {
     }
 }
 
-/// A row with everything that the file says.
+/// A row with its record in the file.
 pub(crate) struct WholeRow {
     pub row: Transaction,
     pub raw: String,
     /// The values of the row's first fields, unquoted.
     pub fields: Vec<String>,
-    /// How many come after them.
+    /// The number of fields after them.
     pub more_fields: usize,
 }
 
 impl Wanted {
-    /// What is to be read for these rows.
+    /// Yields the parts of the file that contain these rows.
     fn parts(&self) -> impl Iterator<Item = Part> {
         let start = self.chunk.byte_start as u64;
         let segments = self.verdicts.segments(&self.rows).into_iter();
@@ -180,13 +181,13 @@ impl Wanted {
     }
 }
 
-/// Rows that are read together, and those of them that are wanted.
+/// Rows that are read together. Only some of them may be wanted.
 struct Part {
-    /// Where they are in the file.
+    /// The byte range in the file.
     bytes: Range<u64>,
-    /// Of the chunk.
+    /// The number of the chunk's first row.
     first_row: u64,
-    /// Of the segment.
+    /// The line on which the segment starts.
     first_line: Option<u64>,
     segment_row: u32,
     rows: Vec<Range<u32>>,
@@ -204,7 +205,7 @@ impl Part {
         });
     }
 
-    /// Calls `on_row` with each row that is wanted.
+    /// Calls `on_row` with each wanted row.
     fn each(&self, layout: &Layout, bytes: &[u8], mut on_row: impl FnMut(&Row<'_>)) {
         let first = self.first_row + u64::from(self.segment_row);
         let verdicts = self.verdicts.from_row(self.segment_row);
@@ -226,7 +227,7 @@ impl Part {
     }
 }
 
-/// What a row takes in an answer, but for its numbers.
+/// Returns the size of a row's texts in a response, in bytes.
 fn shown_bytes(row: &Transaction) -> u64 {
     let texts = [&row.transaction_id, &row.description, &row.error_message];
     texts

@@ -1,4 +1,4 @@
-//! One row of a job, with everything that the file says of it.
+//! A single row of a job, with its complete record in the file.
 
 use domain::{ErrorCode, JobId, PageRequest, RowFilter, Transaction};
 
@@ -13,30 +13,30 @@ use crate::{
     ledger,
 };
 
-/// Fields that are shown of a row.
+/// The maximum number of a row's fields that are returned.
 const MAX_FIELDS: usize = 1_000;
 
-/// A row, and the ones around it.
+/// A row with its neighbours.
 pub struct RowDetails {
     pub row: Transaction,
     /// The record as it is in the file, without its line end.
     pub raw: String,
-    /// The value of each of the first fields under the header's name for it; a number for what is beyond the header.
+    /// The first fields, each with the name of its column; a number for a field beyond the header.
     pub fields: Vec<(String, String)>,
-    /// How many fields come after them.
+    /// The number of fields after them.
     pub more_fields: usize,
     /// The first row with the same id, if this one repeats it.
     pub same_id: Option<u64>,
-    /// The rows before and after it that are checked.
+    /// The nearest validated rows before and after it.
     pub previous: Option<u64>,
     pub next: Option<u64>,
 }
 
-/// Reads the row of this number, from 1.
+/// Returns the row with this number, from 1.
 ///
 /// # Errors
 ///
-/// [`Error::NotFound`] without such a job, and if it has no such row or hasn't checked it yet.
+/// Returns [`Error::NotFound`] if there is no such job, or if the job has no such row or hasn't validated it yet.
 pub async fn get(
     backend: &Backend,
     viewer: &Viewer,
@@ -91,7 +91,7 @@ pub async fn get(
     })
 }
 
-/// The first row with the same id as this one, if it is said to repeat it.
+/// Returns the first row with the same id, if the verdict of this row says that it repeats one.
 async fn same_id(
     backend: &Backend,
     viewer: &Viewer,

@@ -1,5 +1,6 @@
-//! Finds rows by a text in the stored file. One pattern over a chunk's bytes passes several gigabytes a second, and only
-//! chunks that may have the text are read row by row; an index of the texts would cost every job for a few searches.
+//! Finds rows by a text in the stored file. A single pattern scans the bytes of a chunk at several gigabytes a second,
+//! and only chunks that may contain the text are read row by row. An index of the texts would burden every job for the
+//! sake of a few searches.
 
 use std::{
     collections::HashMap,
@@ -22,27 +23,27 @@ use crate::{
     ledger::{self, CommittedChunk},
 };
 
-/// Searches that are remembered. Each takes a few bytes per megabyte of its file.
+/// The number of cached searches. Each takes a few bytes per megabyte of its file.
 const REMEMBERED: NonZero<usize> = NonZero::new(256).expect("more than none");
 
-/// How many matches each chunk has, for the latest searches: with these another page of the same search is a look
-/// into the chunks it is in, and while a job is being processed only its new chunks are searched. What is
-/// remembered is never wrong: a chunk that is committed doesn't change, and a retry has a result of its own.
+/// Caches the number of matches in each chunk for the latest searches. Another page of the same search then reads only
+/// the chunks it is in, and while a job is being processed only its new chunks are searched. The cache can't be stale:
+/// a committed chunk doesn't change, and a retry has a new result.
 #[derive(Clone)]
 pub(crate) struct Searches(Arc<Mutex<LruCache<Key, Matches>>>);
 
 /// The result, the filter, the text, and how it is matched.
 type Key = (i64, RowFilter, String, Match);
 
-/// By the chunk's number. Whoever searches holds the lock, so the same search isn't done twice at the same time.
+/// Matches by chunk number. A search holds the lock, so that the same search doesn't run twice at the same time.
 type Matches = Arc<tokio::sync::Mutex<HashMap<i32, u64>>>;
 
-/// What a row must have to be found.
+/// How a row matches a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Match {
-    /// The text as its id.
+    /// The text is its id.
     Id,
-    /// The text in its id or its description, whatever the case.
+    /// The text occurs in its id or its description, ignoring case.
     Text,
 }
 
@@ -62,7 +63,7 @@ impl Searches {
         searches.get_or_insert_mut(key, Matches::default).clone()
     }
 
-    /// The matches of a search: how many there are, and those in `wanted`, counted from 0.
+    /// Returns the total number of matches of a search, and the matches in `wanted`, counted from 0.
     pub async fn find(
         &self,
         pool: &PgPool,
@@ -74,8 +75,8 @@ impl Searches {
         let chunks = ledger::committed(pool, search.reader.result_id, search.filter).await?;
         let search = Arc::new(search);
         let lanes = thread::available_parallelism().map_or(1, NonZero::get);
-        // A chunk that hasn't been searched yields its first matches along with their number. With them a first page is
-        // complete, and any other but for the chunk in which it begins.
+        // An unsearched chunk yields its first matches along with their number. They complete a first page. Any other
+        // page may need another read of the chunk in which it begins.
         let size = wanted.end - wanted.start;
         let chunks: Vec<(CommittedChunk, Option<u64>)> = chunks
             .into_iter()
@@ -133,7 +134,7 @@ impl Search {
         })
     }
 
-    /// How many matches the chunk has, and those in `wanted`, counted from 0.
+    /// Returns the number of matches in the chunk, and the matches in `wanted`, counted from 0.
     async fn chunk(
         self: &Arc<Self>,
         chunk: &CommittedChunk,
@@ -155,7 +156,7 @@ impl Search {
         .await
     }
 
-    /// The matches of the chunk in `wanted`, of which the first may be known.
+    /// Returns the chunk's matches in `wanted`. `first` are its first matches, if known.
     async fn part(
         self: Arc<Self>,
         chunk: CommittedChunk,
@@ -214,11 +215,11 @@ impl Search {
     }
 }
 
-/// A text to be found anywhere, whatever the case (Unicode's simple case folding).
+/// A text that may occur anywhere, ignoring case (Unicode's simple case folding).
 struct Pattern {
     in_values: Regex,
     in_files: Regex,
-    /// Contains U+FFFD, which values have where the file has bytes that are no text.
+    /// Whether the text contains U+FFFD, which replaces bytes of the file that aren't text.
     has_replacement: bool,
 }
 
@@ -236,7 +237,8 @@ impl Pattern {
         };
         Ok(Self {
             in_values: build(&characters.concat())?,
-            // Of a quoted value, quotes are left out where one is doubled and where it is closed.
+            // Reading a quoted value drops a quote that doubles another one or closes the value. In the record, each
+            // character of the text may therefore be followed by one more quote.
             in_files: build(&characters.join("\"?"))?,
             has_replacement: text.contains(char::REPLACEMENT_CHARACTER),
         })
@@ -246,8 +248,8 @@ impl Pattern {
         self.in_values.is_match(value.as_bytes())
     }
 
-    /// Whether a value in these records of a UTF-8 file may contain it: passes several gigabytes a second that
-    /// needn't be looked at any closer.
+    /// Returns whether a value in these records of a UTF-8 file may contain the text. Skips records at several
+    /// gigabytes a second.
     fn may_be_in_values_of(&self, records: &[u8]) -> bool {
         self.has_replacement || self.in_files.is_match(records)
     }
@@ -258,14 +260,14 @@ mod tests {
     use super::Pattern;
 
     #[test]
-    fn a_text_is_taken_literally_whatever_its_case() {
+    fn a_text_matches_literally_and_ignores_case() {
         let text = Pattern::new(r"50%_.\Ä").unwrap();
         assert!(text.is_in(r"sale: 50%_.\ä off"));
         assert!(!text.is_in(r"sale: 50%__\ä off"));
         assert!(!text.is_in(r"sale: 500%_.\ä off"));
     }
 
-    /// Each of these records has the value `a"bC`, or one that contains it.
+    /// Each of these records contains a value that is or contains `a"bC`.
     #[test]
     fn no_way_of_quoting_hides_a_text() {
         let text = Pattern::new("A\"bc").unwrap();

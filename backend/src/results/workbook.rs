@@ -1,4 +1,4 @@
-//! Rows with their verdicts as an Excel workbook.
+//! Writes rows with their verdicts to an Excel workbook.
 
 use std::io::Write;
 
@@ -10,18 +10,19 @@ use validator::{Amount, Cell, Decimal, header_cells, with_apostrophes};
 use super::{download::CheckedRows, reader::blocking};
 use crate::{Error, Result};
 
-/// What a worksheet holds, by the specification of Excel.
+/// The limits of a worksheet, from Excel's specification.
 const MAX_ROWS: u32 = 1_048_576;
 const MAX_COLUMNS: usize = 16_384;
 const MAX_CHARS: usize = 32_767;
 
-/// Bytes of text, beyond which no program opens the workbook in reasonable time. They are on disk until it is sent.
+/// The maximum size of all texts, in bytes. No program opens a larger workbook in reasonable time. Texts are kept on
+/// disk until the workbook is sent.
 const MAX_TEXT_BYTES: u64 = 1 << 30;
 
-/// Digits of a number that Excel keeps.
+/// The number of significant digits that Excel keeps.
 const MAX_DIGITS: u32 = 15;
 
-/// Workbooks that are written at a time: each keeps a processor busy and takes room on disk.
+/// Limits the number of workbooks written at the same time: each keeps a core busy and takes space on disk.
 static WRITERS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
 
 /// A workbook whose rows are on disk.
@@ -30,13 +31,13 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// Writes the file.
+    /// Writes the file to `out`.
     pub fn save(mut self, out: impl Write + Send) -> anyhow::Result<()> {
         Ok(self.workbook.save_to_writer(out)?)
     }
 }
 
-/// Fails with [`Error::Conflict`] if the rows don't fit into a worksheet.
+/// Writes the rows to a workbook. Fails with [`Error::Conflict`] if they don't fit into a worksheet.
 pub(super) async fn of_rows(rows: &CheckedRows) -> Result<Written> {
     let _writer = WRITERS.acquire().await.context("writing workbooks")?;
     let layout = &rows.reader.layout;
@@ -130,7 +131,7 @@ impl Sheet {
                 None => return self.text(&date.to_string()),
             },
             Cell::Text(text) => return self.text(text),
-            // A cell of text is never run, but the sheet may be saved as CSV.
+            // A text cell is never evaluated, but the sheet may be saved as CSV.
             Cell::Foreign(text) => {
                 return self.text(&with_apostrophes(&text, Some(self.decimal)));
             }
@@ -142,7 +143,7 @@ impl Sheet {
         if text.is_empty() {
             return Ok(());
         }
-        // Excel counts characters as UTF-16 does.
+        // Excel counts UTF-16 code units.
         if text.len() > MAX_CHARS && text.encode_utf16().count() > MAX_CHARS {
             return Err(too_large(&format!(
                 "a field has more than {MAX_CHARS} characters"
@@ -152,7 +153,7 @@ impl Sheet {
         if self.text_bytes > MAX_TEXT_BYTES {
             return Err(too_large("they have more than 1 GiB"));
         }
-        // The only characters that XML has no way to write, once NULs are gone.
+        // With NULs already gone, these are the only characters that XML can't represent.
         let text = text.replace(['\u{FFFE}', '\u{FFFF}'], "\u{FFFD}");
         let written = self.sheet.write_string(self.row, self.column, text);
         written
@@ -173,7 +174,7 @@ impl Sheet {
     }
 }
 
-/// The amount as a number of Excel, if that keeps its digits.
+/// Returns the amount as a number for Excel, if that preserves its digits.
 fn number(amount: Amount) -> Option<f64> {
     let digits = amount.mantissa().unsigned_abs().checked_ilog10();
     (digits.is_none_or(|digits| digits < MAX_DIGITS))
@@ -181,7 +182,7 @@ fn number(amount: Amount) -> Option<f64> {
         .flatten()
 }
 
-/// A date of Excel. Its calendar begins in 1900 with a year that it takes for a leap year.
+/// Returns the date for Excel. Excel's calendar starts in 1900, which it wrongly treats as a leap year.
 fn excel_date(date: NaiveDate) -> Option<ExcelDateTime> {
     let year = u16::try_from(date.year())
         .ok()

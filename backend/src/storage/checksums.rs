@@ -1,5 +1,5 @@
-//! The checksums of a stored file, by which whoever reads some of it notices that it isn't what was stored: a damaged disk,
-//! a backup of another moment, a file that somebody has edited.
+//! The checksums of a stored file. They reveal on each read whether the file has changed since it was stored: a damaged
+//! disk, a backup from another moment, a file that somebody has edited.
 //!
 //! ```text
 //! u64 bytes of the file | u64 bytes of a block | u32 CRC-32 of each block
@@ -10,20 +10,20 @@ use std::ops::Range;
 
 use crc32fast::Hasher;
 
-/// Bytes of a block, at least: what is read more than was asked for.
+/// The minimum size of a block, in bytes. A read is rounded up to whole blocks.
 pub(crate) const BLOCK_BYTES: u64 = 64 << 10;
 
-/// The most blocks of a file. The blocks of a longer file are larger.
+/// The maximum number of blocks in a file. Longer files have larger blocks.
 const MAX_BLOCKS: usize = 1 << 14;
 
-/// Bytes of the two numbers before the sums.
+/// The size of the two numbers before the checksums, in bytes.
 const HEAD_BYTES: usize = 16;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Checksums {
-    /// Of the file.
+    /// The size of the file.
     bytes: u64,
-    /// Of a block; the last one may have fewer.
+    /// The size of a block. The last one may be shorter.
     block_bytes: u64,
     sums: Vec<u32>,
 }
@@ -61,12 +61,12 @@ impl Checksums {
         encoded
     }
 
-    /// Bytes of the file.
+    /// Returns the size of the file, in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The whole blocks that this range lies in.
+    /// Returns the range of whole blocks that contains this range.
     pub fn around(&self, range: &Range<u64>) -> Range<u64> {
         let start = range.start / self.block_bytes * self.block_bytes;
         let blocks = range.end.div_ceil(self.block_bytes);
@@ -74,7 +74,7 @@ impl Checksums {
         start..end.min(self.bytes)
     }
 
-    /// Whether these whole blocks are what was stored. `start` is where they begin in the file.
+    /// Returns whether these whole blocks equal what was stored. `start` is their position in the file.
     pub fn match_blocks(&self, start: u64, blocks: &[u8]) -> bool {
         let first = usize::try_from(start / self.block_bytes).unwrap_or(usize::MAX);
         let mut sums = self.sums.iter().skip(first);
@@ -84,12 +84,12 @@ impl Checksums {
     }
 }
 
-/// Takes the checksums of a file while it passes by.
+/// Computes the checksums of a file while it streams by.
 #[derive(Default)]
 pub(crate) struct Checksummer {
-    /// Of the blocks, in their order; only the last one may be incomplete.
+    /// One per block, in order. Only the last block may be incomplete.
     blocks: Vec<Hasher>,
-    /// How often the blocks were joined two by two.
+    /// How often pairs of blocks were joined.
     doublings: u32,
     bytes: u64,
 }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_is_noticed_wherever_it_is() {
+    fn a_changed_byte_is_detected_anywhere() {
         let block = BLOCK_BYTES as usize;
         for length in [0, 1, block - 1, block, block + 1, 3 * block + 17] {
             let mut content = content(length);
@@ -169,14 +169,14 @@ mod tests {
                 );
                 content[at] ^= 4;
             }
-            // More or less than there was.
+            // Longer content doesn't match either.
             content.push(0);
             assert!(!checksums.match_blocks(0, &content));
         }
     }
 
     #[test]
-    fn pieces_of_any_length_come_to_the_same() {
+    fn checksums_do_not_depend_on_the_length_of_pieces() {
         let content = content(5 * BLOCK_BYTES as usize / 2);
         let whole = of(&[&content]);
         for length in [1000, 65_536, 100_001] {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_refused() {
+    fn malformed_checksums_are_refused() {
         let encoded = of(&[&content(100_000)]).encode();
         for end in 0..encoded.len() {
             assert!(Checksums::decode(&encoded[..end]).is_err());

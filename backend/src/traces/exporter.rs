@@ -1,7 +1,7 @@
-//! Sends spans to a collector, by OTLP over HTTP, as the variables of OpenTelemetry say.
+//! Sends spans to a collector by OTLP over HTTP, configured by OpenTelemetry's variables.
 //!
-//! Spans wait in a queue of a bounded length for a thread of their own. While the collector is away or slow, those that
-//! don't fit are dropped.
+//! A separate thread sends spans from a bounded queue. While the collector is slow or unavailable, spans that don't fit in
+//! the queue are dropped.
 
 use std::{
     env,
@@ -41,16 +41,16 @@ const SAMPLERS: [&str; 6] = [
     "parentbased_traceidratio",
 ];
 
-/// How often the log says at most that spans can't be exported.
+/// The minimum time between warnings that spans can't be exported.
 const WARNING_INTERVAL: Duration = Duration::from_secs(600);
 
-/// What exports the spans of a program.
+/// The exporter of a program.
 pub(crate) struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// Returns `None` unless the environment names a collector. Fails with a sentence for whoever has set a variable wrong.
+    /// Returns `None` unless the environment names a collector. Fails with a sentence about a variable that is invalid.
     ///
-    /// `service` is the program's name where `OTEL_SERVICE_NAME` isn't set.
+    /// `service` is the program's name if `OTEL_SERVICE_NAME` isn't set.
     pub fn from_environment(service: &'static str) -> anyhow::Result<Option<Self>> {
         let is_disabled =
             set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -58,7 +58,7 @@ impl Traces {
             return Ok(None);
         }
         check_settings()?;
-        // The HTTP client uses rustls with the process's default; an error only says that there is one already.
+        // The HTTP client uses the default provider of the process. An error means that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let otlp = SpanExporter::builder()
             .with_http()
@@ -75,7 +75,7 @@ impl Traces {
         Ok(Some(Self(provider)))
     }
 
-    /// Makes spans of the traces out of those with the target [`TARGET`].
+    /// Exports spans with the target [`TARGET`].
     pub fn layer<S>(&self) -> impl Layer<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -91,7 +91,7 @@ impl Traces {
             }))
     }
 
-    /// Exports what is left, for as long as `patience`.
+    /// Exports the remaining spans, for at most `patience`.
     pub fn finish(self, patience: Duration) {
         if let Err(error) = self.0.shutdown_with_timeout(patience) {
             tracing::warn!(%error, "the last spans can't be exported");
@@ -99,12 +99,12 @@ impl Traces {
     }
 }
 
-/// The value of a variable that is set, and isn't empty.
+/// Returns the value of a variable unless it is empty.
 fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// Refuses what OpenTelemetry would replace by a default.
+/// Refuses values that OpenTelemetry would replace by a default.
 fn check_settings() -> anyhow::Result<()> {
     for name in PROTOCOLS {
         let is_known = set(name).is_none_or(|protocol| protocol == "http/protobuf");
@@ -142,12 +142,12 @@ fn resource(service: &'static str) -> Resource {
     }
 }
 
-/// Exports spans, and warns now and then when that fails: OpenTelemetry's own messages, which are off, would come with each
-/// batch.
+/// Exports spans and limits the warnings when that fails. OpenTelemetry's own messages, which are off, would be logged for
+/// each batch.
 #[derive(Debug)]
 struct Exporter {
     otlp: SpanExporter,
-    /// When it last warned.
+    /// The time of the last warning.
     warned: Mutex<Option<Instant>>,
 }
 

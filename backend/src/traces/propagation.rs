@@ -1,4 +1,4 @@
-//! How the context of a trace travels: with requests as W3C's `traceparent`, with workflows in a header of Temporal.
+//! How the context of a trace is passed on: by requests as W3C's `traceparent`, by workflows in a Temporal header.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ use temporalio_common::protos::temporal::api::common::v1::{Header, Payload};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// Temporal's header with the context of a trace, which its SDKs in other languages know by this name.
+/// Temporal's header with the context of a trace. Its SDKs in other languages use the same name.
 pub const HEADER: &str = "_tracer-data";
 
 const TRACEPARENT: &str = "traceparent";
 
-/// The length of a `traceparent` of version 00, and the part of a later one that is looked at.
+/// The length of a `traceparent` of version 00.
 const TRACEPARENT_CHARS: usize = 55;
 
 /// Returns the W3C `traceparent` of a span with the target [`super::TARGET`], or `None` while traces are off.
@@ -29,7 +29,7 @@ pub fn traceparent(span: &Span) -> Option<String> {
     carrier.remove(TRACEPARENT)
 }
 
-/// Parses a W3C `traceparent`. What comes as `tracestate` beside it isn't taken over.
+/// Parses a W3C `traceparent`. A `tracestate` is ignored.
 pub fn parse_traceparent(traceparent: &str) -> Option<SpanContext> {
     if traceparent.len() != TRACEPARENT_CHARS {
         return None;
@@ -42,16 +42,16 @@ pub fn parse_traceparent(traceparent: &str) -> Option<SpanContext> {
 
 /// Makes a span that hasn't been entered a child of this context.
 pub fn continue_trace(span: &Span, parent: SpanContext) {
-    // An error says that traces are off.
+    // An error means that traces are off.
     let _ = span.set_parent(Context::new().with_remote_span_context(parent));
 }
 
-/// Notes at a span that something in another trace has to do with it.
+/// Links a span to a related one in another trace.
 pub fn link_trace(span: &Span, other: SpanContext) {
     span.add_link(other);
 }
 
-/// [`link_trace`] with a span of ours, unless it is in the same trace.
+/// [`link_trace`] with one of our own spans, unless it is in the same trace.
 pub(crate) fn link(span: &Span, other: &Span) {
     let context = |span: &Span| span.context().span().span_context().clone();
     let other = context(other);
@@ -60,13 +60,13 @@ pub(crate) fn link(span: &Span, other: &Span) {
     }
 }
 
-/// The traces that a workflow belongs to. Travels as a JSON object of strings: `traceparent`, and for each job that has a
-/// trace of its own `job-{id}`.
+/// The traces that a workflow belongs to. Encoded as a JSON object of strings: `traceparent`, and `job-{id}` for each job
+/// with its own trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobTraces(HashMap<String, String>);
 
 impl JobTraces {
-    /// For the workflow that is started in this span. `None` while traces are off.
+    /// Returns the trace of the workflow that this span starts, or `None` while traces are off.
     pub(crate) fn started_in(span: &Span) -> Option<Self> {
         let traceparent = traceparent(span)?;
         Some(Self([(TRACEPARENT.to_owned(), traceparent)].into()))
@@ -79,20 +79,20 @@ impl JobTraces {
         }
     }
 
-    /// Returns the context in which the start of this job, or of whatever else the workflow does, was asked for.
+    /// Returns the context in which the start of this job was requested, or without a job that of the workflow.
     pub fn parent(&self, job_id: Option<JobId>) -> Option<SpanContext> {
         let of_job = job_id.and_then(|job_id| self.0.get(&key(job_id)));
         parse_traceparent(of_job.or_else(|| self.0.get(TRACEPARENT))?)
     }
 
-    /// Returns the context of the span that has started the workflow, if it is in another trace than [`Self::parent`].
+    /// Returns the context of the span that started the workflow if it isn't in the trace of [`Self::parent`].
     pub fn start_elsewhere(&self, job_id: Option<JobId>) -> Option<SpanContext> {
         let (start, parent) = (self.parent(None)?, self.parent(job_id)?);
         (start.trace_id() != parent.trace_id()).then_some(start)
     }
 
     pub(crate) fn header(&self) -> Header {
-        // As Temporal's own converter for JSON writes it.
+        // The format of Temporal's own JSON converter.
         let payload = Payload {
             metadata: HashMap::from([("encoding".to_owned(), b"json/plain".to_vec())]),
             data: serde_json::to_vec(&self.0).expect("strings are JSON"),
@@ -103,7 +103,7 @@ impl JobTraces {
         }
     }
 
-    /// Reads Temporal's headers. `None` without a trace, or with one that can't be read.
+    /// Reads Temporal's headers. Returns `None` if there is no trace or it is invalid.
     pub fn from_headers(headers: &HashMap<String, Payload>) -> Option<Self> {
         let payload = headers.get(HEADER)?;
         serde_json::from_slice(&payload.data).ok().map(Self)
@@ -121,7 +121,7 @@ mod tests {
     const OURS: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     #[test]
-    fn a_traceparent_is_taken_as_it_is_or_not_at_all() {
+    fn invalid_traceparents_are_refused() {
         let context = parse_traceparent(OURS).unwrap();
         assert_eq!(
             context.trace_id().to_string(),

@@ -1,8 +1,8 @@
-//! Commands, steps of current and older attempts, and deaths of workers, in any order and at the same time, against a
-//! model of a job.
+//! Compares a job with a model under commands, steps of current and older attempts, and dying workers, in any order and
+//! concurrently.
 //!
-//! What comes of two acts at the same time, or of one that breaks off, isn't determined. So the model says what can come
-//! of them, and goes on with what the database then has. `PROPTEST_CASES` asks for more cases than a few fixed ones.
+//! The result of two concurrent acts, or of one that breaks off, isn't determined. So the model computes every possible
+//! result and continues with the one in the database. `PROPTEST_CASES` runs more cases than the default.
 
 mod model;
 mod subject;
@@ -19,13 +19,13 @@ use self::{
     subject::{Act, Ended, File, Subject},
 };
 
-/// Cases where `PROPTEST_CASES` doesn't ask for more.
+/// The number of cases without `PROPTEST_CASES`.
 const CASES: u32 = 32;
 
-/// An act whose attempt and chunks are those that the job has when its turn comes.
+/// An act that is still to choose its attempt and chunks, depending on the job's state when its turn comes.
 #[derive(Debug, Clone)]
 enum Intent {
-    /// What takes the job further: a person or a worker that does what is to be done.
+    /// Moves the job forward, as a person or a worker would do next.
     Next,
     Command(Command),
     Delete,
@@ -34,22 +34,22 @@ enum Intent {
 
 #[derive(Debug, Clone, Copy)]
 enum StepKind {
-    /// For a small file it is the whole.
+    /// Does all the work for a small file.
     Plan,
-    /// Chunks from a number on.
+    /// The first chunk and the number of chunks.
     Validate(u32, u32),
     Complete,
     Fail,
 }
 
-/// Which attempt a step belongs to: the number of later ones. -1 is the one that comes next: its workflow has begun, and
-/// the server hasn't said so yet.
+/// The attempt that a step belongs to, as the number of later attempts. -1 is the next one, whose workflow has started
+/// before the server could record it.
 type Age = i64;
 
 #[derive(Debug, Clone)]
 enum Operation {
     One(Intent),
-    /// A step whose worker dies when it has been woken up so often.
+    /// A step whose worker dies after it has been woken up this many times.
     Dies(Intent, u32),
     Both(Intent, Intent),
 }
@@ -100,7 +100,7 @@ impl Intent {
     }
 }
 
-/// What takes the job further.
+/// Returns the act that moves the job forward.
 fn next(job: &Model, file: &File) -> Act {
     let open = (0..file.chunks()).find(|number| !job.committed.contains(number));
     match (job.status, open) {
@@ -123,7 +123,7 @@ struct Case<'a> {
     job_id: JobId,
     model: Model,
     version: i64,
-    /// What a worker that died may have sent to the database, which comes to it later.
+    /// Changes that a dead worker may already have sent to the database, which may still apply them.
     late: Vec<Sequence>,
 }
 
@@ -207,7 +207,7 @@ async fn run(subject: &Subject, file: &File, operations: &[Operation]) {
     for operation in operations {
         case.operate(operation).await;
     }
-    // Whatever has happened, the job can be brought to its end.
+    // Whatever has happened, the job can be completed.
     let mut left = 6 + file.chunks();
     while !case.model.is_deleted && case.model.status != JobStatus::Completed {
         left = left.checked_sub(1).expect("it gets no further");
@@ -221,7 +221,7 @@ async fn run(subject: &Subject, file: &File, operations: &[Operation]) {
 }
 
 #[test]
-fn a_job_does_what_its_model_does() {
+fn a_job_matches_its_model() {
     let config = Config {
         failure_persistence: None,
         max_shrink_iters: 100,

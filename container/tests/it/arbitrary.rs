@@ -1,4 +1,4 @@
-//! Whatever the bytes are, nothing panics.
+//! Tests that no input causes a panic.
 
 use std::{fs, io::Cursor};
 
@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::build::{CSV, LIMITS, gzip, ods, xlsx, zip};
 
-/// Generates random bytes after the magic bytes of each kind, and real files with changed bytes or a missing end.
+/// Generates random bytes after the magic bytes of each kind, and real files with changed bytes or a truncated end.
 fn files() -> impl Strategy<Value = Vec<u8>> {
     let starts: &[&[u8]] = &[
         b"",

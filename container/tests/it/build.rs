@@ -1,4 +1,4 @@
-//! Files for the tests.
+//! Builds files for the tests.
 
 use std::io::{Cursor, Write};
 
@@ -36,12 +36,12 @@ pub fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// A gzip file of this many megabytes of zeros, in members of 16.
+/// Returns a gzip file of this many megabytes of zeros, in members of 16 MB.
 pub fn zeros(megabytes: usize) -> Vec<u8> {
     gzip(&vec![0x30; 16 << 20]).repeat(megabytes.div_ceil(16))
 }
 
-/// An .xlsx workbook of these sheets' XML (`<row>…`), written by hand, where the library would not write it so.
+/// Returns an .xlsx workbook with the XML of these sheets (`<row>…`), for content that the library wouldn't write.
 pub fn xlsx(sheet_data: &[&str]) -> Vec<u8> {
     let head = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>"#;
     let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
@@ -90,7 +90,7 @@ pub fn xlsx(sheet_data: &[&str]) -> Vec<u8> {
     zip(&entries)
 }
 
-/// An .ods workbook of a table's rows, written by hand.
+/// Returns an .ods workbook with the rows of a table, written by hand.
 pub fn ods(tables: &str) -> Vec<u8> {
     let content = format!(
         r#"<?xml version="1.0" encoding="UTF-8"?><office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0"><office:automatic-styles><style:style style:name="ta2" style:family="table"><style:table-properties table:display="false"/></style:style></office:automatic-styles><office:body><office:spreadsheet>{tables}</office:spreadsheet></office:body></office:document-content>"#

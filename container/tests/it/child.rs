@@ -1,5 +1,5 @@
-//! The child process. This test program plays its part: started anew with one test, which finds a request in the
-//! environment.
+//! Tests the child process. This test program acts as the child: it is started again with a single test, which finds a
+//! request in the environment.
 
 use std::{
     env,
@@ -17,7 +17,7 @@ use crate::build::{CSV, LIMITS, gzip, xlsx, zeros, zip};
 const REQUEST: &str = "CONTAINER_TEST_REQUEST";
 
 #[test]
-fn plays_the_child() {
+fn acts_as_the_child() {
     if let Some(request) = env::var_os(REQUEST) {
         run_child([request].into_iter());
     }
@@ -39,7 +39,7 @@ fn request(file: &[u8]) -> (TempDir, Request) {
 
 fn start(request: &Request) -> Output {
     Command::new(env::current_exe().unwrap())
-        .args(["child::plays_the_child", "--exact", "--nocapture"])
+        .args(["child::acts_as_the_child", "--exact", "--nocapture"])
         .env(REQUEST, serde_json::to_string(request).unwrap())
         .env("MALLOC_ARENA_MAX", "1")
         .output()
@@ -86,7 +86,7 @@ fn too_much_memory_ends_the_child() {
     let (_folder, mut request) = request(&xlsx(&[&row]));
     request.max_memory_bytes = 64 << 20;
     let output = start(&request);
-    // SIGABRT, which is how Rust ends where memory can't be had.
+    // SIGABRT, with which Rust ends when allocation fails.
     assert_eq!(output.status.signal(), Some(6), "{output:?}");
     request.max_memory_bytes = 1 << 30;
     assert!(matches!(outcome(&request), Outcome::Converted(_)));
@@ -99,7 +99,7 @@ fn too_much_time_ends_the_child() {
     request.limits.max_unpacked_bytes = u64::MAX;
     request.output = "/dev/null".into();
     request.max_cpu_seconds = 1;
-    // SIGXCPU.
+    // SIGXCPU
     assert_eq!(start(&request).status.signal(), Some(24));
 }
 
@@ -142,7 +142,7 @@ fn files_in_archives() {
         assert_eq!(run(&request), expected);
         let files = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(files, if expected == Outcome::Text { 1 } else { 2 });
-        // Its JSON says the same.
+        // Survives a round trip through JSON.
         let json = serde_json::to_string(&expected).unwrap();
         assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), expected);
     }
@@ -196,7 +196,7 @@ fn sample_files() {
 }
 
 #[test]
-fn what_is_not_the_fault_of_the_file_is_no_refusal() {
+fn errors_unrelated_to_the_file_are_not_refusals() {
     let (folder, mut request) = request(&gzip(CSV));
     request.output = folder.path().join("missing/out");
     assert!(matches!(run(&request), Outcome::Failed(_)));

@@ -1,4 +1,4 @@
-//! Tests of the crate from outside: what files are, unpacking, workbooks, the child process.
+//! Tests the crate from outside: kinds of files, unpacking, workbooks, and the child process.
 
 #![cfg(feature = "convert")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -40,7 +40,7 @@ fn tables_are_text() {
 }
 
 #[test]
-fn everything_else_goes_by_its_name() {
+fn other_kinds_are_recognised() {
     let mut tar = vec![0; 512];
     tar[257..263].copy_from_slice(b"ustar\0");
     let files: &[(Kind, &[u8])] = &[
@@ -97,7 +97,7 @@ fn everything_else_goes_by_its_name() {
 }
 
 #[test]
-fn a_zip_is_what_its_entries_say() {
+fn the_entries_of_a_zip_determine_its_kind() {
     let kind = |file: &[u8]| identify(Cursor::new(file)).unwrap();
     assert_eq!(kind(&zip(&[("a.csv", CSV)])), Kind::Zip);
     assert_eq!(kind(&xlsx(&[""])), Kind::Xlsx);
@@ -109,14 +109,14 @@ fn a_zip_is_what_its_entries_say() {
     let binary = [("[Content_Types].xml", CSV), ("xl/workbook.bin", CSV)];
     assert_eq!(kind(&zip(&binary)), Kind::Xlsb);
     assert_eq!(kind(&zip(&[("Index/Document.iwa", CSV)])), Kind::Numbers);
-    // Cut off, it still goes by its name.
+    // A truncated file is still recognised.
     let cut = [("[Content_Types].xml", CSV), ("xl/workbook.xml", CSV)];
     assert_eq!(kind(&zip(&cut)[..200]), Kind::Xlsx);
     assert_eq!(kind(&zip(&[("a.csv", CSV)])[..60]), Kind::Zip);
 }
 
 #[test]
-fn an_encrypted_workbook_is_told_by_its_streams() {
+fn an_encrypted_workbook_is_recognised_by_its_streams() {
     let mut file = vec![0; 1024];
     file[..8].copy_from_slice(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1");
     file[30] = 9;

@@ -66,7 +66,7 @@ fn a_bomb_is_refused_at_the_limit() {
         "{result:?}"
     );
     assert!(start.elapsed() < Duration::from_secs(10));
-    // The ratio is noticed before.
+    // The ratio is checked first.
     let small = zeros(16);
     let ratio = Refusal::Ratio { max_ratio: 200 };
     assert_eq!(unpacked(Kind::Gzip, &small), Err(ratio.clone()));
@@ -82,8 +82,8 @@ fn a_small_file_may_grow_more() {
 }
 
 #[test]
-fn headers_are_not_believed() {
-    // The directory says 7 bytes.
+fn sizes_in_headers_are_not_trusted() {
+    // The directory claims 7 bytes.
     let text = CSV.repeat(3);
     let mut file = zip(&[("a.csv", &text)]);
     let length = u32::try_from(text.len()).unwrap().to_le_bytes();
@@ -141,7 +141,7 @@ fn zips_that_are_refused() {
 #[test]
 fn an_encrypted_zip_is_refused() {
     let mut file = zip(&[("a.csv", CSV)]);
-    // Bit 0 of the flags, in the local header and in the directory.
+    // Bit 0 of the flags, in the local header and in the directory
     let directory = file.windows(4).position(|bytes| bytes == b"PK\x01\x02");
     file[6] |= 1;
     file[directory.unwrap() + 8] |= 1;
@@ -174,7 +174,7 @@ fn archives_in_archives_are_refused() {
     tar[257..263].copy_from_slice(b"ustar\0");
     let tar = unpacked(Kind::Gzip, &gzip(&tar));
     assert_eq!(tar, nested(Kind::Archive(Archive::Tar)));
-    // Might be a workbook; `run` looks again.
+    // It might be a workbook. `run` examines it again.
     let workbook = xlsx(&[""]);
     assert_eq!(unpacked(Kind::Gzip, &gzip(&workbook)), Ok(workbook));
 }

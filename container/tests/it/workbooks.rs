@@ -70,7 +70,7 @@ fn the_used_range_is_kept_with_its_gaps() {
     sheet.merge_range(2, 2, 3, 3, "amount", &format).unwrap();
     sheet.write(5, 1, 1).unwrap();
     sheet.write(5, 3, 2).unwrap();
-    // A cell with nothing but a format has no value.
+    // A cell that has only a format has no value.
     sheet.write_blank(10, 10, &format).unwrap();
     let file = saved(workbook);
     assert_eq!(csv(&file, None).unwrap(), "id,amount,\n,,\n,,\n1,,2\n");
@@ -103,7 +103,7 @@ fn dates_of_the_1904_system() {
     assert_eq!(csv(&file, None).unwrap(), "2024-02-29T12:00:00\n");
 }
 
-/// Copies a zip archive with some text replaced in some parts, and others added.
+/// Copies a zip archive, replacing text in some parts and adding others.
 fn with_parts(file: &[u8], replaced: &[(&str, &str, &str)], added: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = zip::ZipArchive::new(Cursor::new(file)).unwrap();
     let mut parts = Vec::new();
@@ -150,9 +150,9 @@ fn long_numbers_keep_their_digits() {
     );
 }
 
-/// And a formula whose value is an empty text has none.
+/// A formula whose value is an empty text doesn't count as a value.
 #[test]
-fn cells_out_of_order_are_put_in_order() {
+fn cells_out_of_order_are_sorted() {
     let file = build::xlsx(&[
         r#"<row r="3"><c r="C3" t="str"><f>""</f><v></v></c></row><row r="2"><c r="B2"><v>4</v></c><c r="A2"><v>3</v></c></row><row r="1"><c r="A1"><v>1</v></c></row>"#,
     ]);
@@ -241,7 +241,7 @@ fn an_empty_workbook_is_refused() {
 }
 
 #[test]
-fn a_workbook_that_is_cut_off_is_refused() {
+fn a_truncated_workbook_is_refused() {
     let file = saved(three_sheets());
     for length in [100, 1000, file.len() / 2, file.len() - 1] {
         let refusal = csv(&file[..length], None).unwrap_err();

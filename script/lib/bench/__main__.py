@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from bench import jobs, large
+from bench import jobs, large, object_store
 from bench.system import System
 from rows import write_equal_ids, write_short_ids
 
@@ -16,6 +16,11 @@ def options():
         parser.add_argument(f"--{name}", required=True)
     for process in ("server", "worker", "postgres", "temporal"):
         parser.add_argument(f"--{process}", required=True, type=int, metavar="PID")
+    for process in ("server", "worker"):
+        parser.add_argument(f"--store-{process}", required=True, type=int, metavar="PID")
+    for name in ("api", "database"):
+        parser.add_argument(f"--store-{name}", required=True, help="of the Batchline whose files are in an object store")
+    parser.add_argument("--store-latency", type=int, required=True, metavar="MS")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the jobs beside other programs")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--long", action="store_true", help="also ten times the rows and an upload of a gigabyte")
@@ -49,6 +54,7 @@ def main():
         system.delete(huge)
     if chosen.long:
         large.upload_memory(system)
+    object_store.beside_disk(chosen)
 
 
 main()

@@ -1,4 +1,4 @@
-"""Measures jobs of a million rows beside other programs, and small jobs: at once, alone and in a stream."""
+"""Compares jobs of a million rows with other programs, and measures small jobs: at once, alone and in a stream."""
 
 import concurrent.futures
 import os
@@ -20,7 +20,7 @@ SAMPLES = 30
 
 
 def beside_others(system, name, rows, rounds, with_errors):
-    """Compares a job with psql and DuckDB, in turn; returns the jobs."""
+    """Compares jobs with psql and DuckDB, in turn, and returns the jobs."""
     upload, table = system.path("upload.csv"), system.path("table.csv")
     expected = write_upload(upload, rows, with_errors)
     write_table(table, rows, with_errors)
@@ -43,7 +43,7 @@ def beside_others(system, name, rows, rounds, with_errors):
 
 
 def many_at_once(system, rows, rounds):
-    """Compares 100 jobs that are started at once with one job that has all of their rows, in turn."""
+    """Compares 100 jobs that are started at once with one job of the same number of rows, in turn."""
     one, hundredth = system.path("one.csv"), system.path("hundredth.csv")
     expected, each = write_upload(one, rows), write_upload(hundredth, rows // 100)
     singles, crowds, slowest = [], [], []

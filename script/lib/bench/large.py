@@ -57,10 +57,10 @@ def pages(system, job):
         page, size = last_page(count, PAGE)
         queries = [f"filter={filter}&size={PAGE}&page={page}"] * 5
         figure(f"{milliseconds(system, job, queries, size):.1f} ms", f"the last page of {name} rows")
-    last = planted.rows // 100 * 100 - 11  # a valid row, like every hundredth before it
+    last = planted.rows // 100 * 100 - 11  # a valid row, like every 100th row before it
     queries = [f"size={PAGE}&q={transaction_id(last - 100 * turn)}" for turn in range(5)]
     figure(f"{milliseconds(system, job, queries, 1):.1f} ms", "one transaction id")
-    # A new text each time: searches are remembered.
+    # A new text each time, because searches are cached.
     few = [description(last - 100 * turn).lower().replace(" ", "%20") for turn in range(5)]
     fiftieth = [f"fee%20{digit}" for digit in range(min(5, max(1, planted.rows // 100_000)))]
     fifth = ["subscription", "Subscription", "monthly", "Monthly", "MONTHLY"]
@@ -75,7 +75,7 @@ def pages(system, job):
 
 
 def milliseconds(system, job, queries, size=None):
-    """Returns the median time of the pages; each must have rows, exactly `size` if that is known."""
+    """Returns the median time of the pages. Each must have rows, and exactly `size` of them if given."""
     times = []
     for query in queries:
         started = time.perf_counter()
@@ -87,7 +87,7 @@ def milliseconds(system, job, queries, size=None):
 
 
 def upload_memory(system):
-    """Measures what an upload of a gigabyte adds to the server's memory."""
+    """Measures how much an upload of a gigabyte adds to the server's memory."""
     upload, server = system.path("gigabyte.csv"), system.processes["server"]
     block = b"x" * (1 << 20)
     with open(upload, "wb") as file:

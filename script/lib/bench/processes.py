@@ -1,8 +1,8 @@
-"""What processes use of the machine, from /proc (Linux, proc_pid_stat(5) and proc_pid_status(5))."""
+"""The resource usage of processes, from /proc (Linux, proc_pid_stat(5) and proc_pid_status(5))."""
 
 import os
 
-TICKS = os.sysconf("SC_CLK_TCK")  # a second
+TICKS = os.sysconf("SC_CLK_TCK")  # per second
 
 
 def peak_memory(pid):
@@ -23,9 +23,9 @@ def cpu_seconds(pid):
         try:
             with open(f"/proc/{process}/stat") as file:
                 stat = file.read()
-        except (FileNotFoundError, ProcessLookupError):  # it has exited since
+        except (FileNotFoundError, ProcessLookupError):  # it has exited
             continue
-        fields = stat[stat.rindex(")") + 2 :].split()  # the program's name in parentheses may hold anything
+        fields = stat[stat.rindex(")") + 2 :].split()  # the program's name in parentheses may contain anything
         parents[int(process)] = int(fields[1])
         ticks[int(process)] = sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
 

@@ -1,4 +1,4 @@
-"""Prints figures, one a line: the value, then what it is."""
+"""Prints measurements, one per line: the value, then its description."""
 
 import statistics
 
@@ -16,12 +16,12 @@ def ratio(value, text):
 
 
 def median_ratio(values, others):
-    """Returns the median of the ratios of measurements that were taken in turn."""
+    """Returns the median of the ratios of alternating measurements."""
     return statistics.median(value / other for value, other in zip(values, others, strict=True))
 
 
 def costs(jobs):
-    """Prints what jobs of the same file cost: medians."""
+    """Prints the median costs of jobs with the same file."""
 
     def median(cost):
         return statistics.median(map(cost, jobs))

@@ -1,4 +1,4 @@
-"""The Batchline under measurement: its API, its database, its processes, and what a job costs them."""
+"""The measured Batchline: its API, its database, its processes, and what a job costs them."""
 
 import math
 import os
@@ -21,9 +21,9 @@ class Job:
 
     id: int
     planted: Planted
-    seconds: float  # from the request to start until the job is completed
+    seconds: float  # from the start request to completion
     worker_peak: float  # MB
-    disk: int  # bytes that PostgreSQL's files have grown by
+    disk: int  # growth of PostgreSQL's files in bytes
     wal: int  # bytes
     cpu: dict  # seconds by process
 
@@ -47,7 +47,7 @@ class System:
         return os.path.join(self.directory, name)
 
     def sql(self, *commands):
-        """Runs each command in a transaction of its own and returns the values of the rows, one after the other."""
+        """Runs each command in its own transaction and returns the values of all rows as a flat list."""
         environment = {**os.environ, "PGOPTIONS": "--client-min-messages=warning"}
         psql = [*self.psql, "--field-separator=\n", *(f"--command={command}" for command in commands)]
         return subprocess.run(psql, check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout.split()
@@ -56,7 +56,7 @@ class System:
         return {name: cpu_seconds(pid) for name, pid in self.processes.items()}
 
     def finished(self, job_id, started, poll=0.01):
-        """Waits until the job is over; returns it and the seconds since `started`."""
+        """Waits until the job is over. Returns it with the seconds since `started`."""
         while True:
             job = self.api.job(job_id)
             seconds = time.perf_counter() - started
@@ -87,7 +87,7 @@ class System:
         return job
 
     def database_size(self):
-        """Returns the bytes of the database's files and those of the WAL written so far."""
+        """Returns the size of the database's files and of the WAL written so far, in bytes."""
         values = self.sql("select pg_database_size(current_database()), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")
         return tuple(map(int, values))
 
@@ -96,7 +96,7 @@ class System:
         self.wait_until_removed()
 
     def delete_all(self):
-        """Deletes the user with all jobs and creates another one."""
+        """Deletes the user with all jobs and creates another user."""
         self.api.call("DELETE", f"/users/{self.user_id}")
         self.wait_until_removed()
         self.user_id = self.api.create_user()
@@ -127,6 +127,6 @@ def expect_planted(job, planted):
 
 
 def last_page(count, size):
-    """Returns the number of the last page, from 1, and how many rows it holds."""
+    """Returns the number of the last page, counted from 1, and its number of rows."""
     pages = max(1, math.ceil(count / size))
     return pages, count - (pages - 1) * size

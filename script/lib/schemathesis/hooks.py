@@ -1,14 +1,14 @@
-"""Where Schemathesis takes a request for right that isn't, or for wrong that isn't."""
+"""Requests that Schemathesis wrongly considers valid or invalid."""
 
 import schemathesis
 
-# What a JSON schema can't say.
+# Rules that a JSON schema can't express.
 BEYOND_SCHEMAS = (
-    # Two parameters that don't fit each other.
+    # Two parameters that contradict each other.
     "The last day must not be before the first.",
-    # Which ones there are depends on the user.
+    # Which formats exist depends on the user.
     "This user has no saved format named",
-    # How many digits a number has.
+    # The number of digits of a number.
     "at most ten digits after the point",
     # The content of a file.
     "which only a job unpacks",
@@ -17,11 +17,11 @@ BEYOND_SCHEMAS = (
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Tells whether a failure is one."""
+    """Returns whether a failure is real."""
     if response is None:
         return True
-    # It makes a form wrong in a part of its schema that this form doesn't have, and doesn't look at the result, as it
-    # does with JSON (4.32). server/tests/it/inputs.rs has wrong forms.
+    # It invalidates a part of a form's schema that the form doesn't contain, and doesn't check the result, unlike for
+    # JSON (4.32). server/tests/it/inputs.rs has invalid forms.
     if type(failure).__name__ == "AcceptedNegativeData" and case.media_type == "multipart/form-data":
         return False
     if response.status_code != 422:

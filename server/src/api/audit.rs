@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
-    /// Only what this user did, or what concerns them.
+    /// Only events by this user or about this user.
     user_id: Option<UserId>,
     /// Only events of this kind, such as `sign_in` or `download`.
     kind: Option<AuditKind>,
@@ -32,7 +32,10 @@ impl QueryParameters for AuditQuery {
             let parsed = kind.parse::<AuditKind>();
             query.parsed(parsed.map_err(|_| {
                 let names: Vec<&str> = AuditKind::ALL.iter().map(|kind| kind.as_str()).collect();
-                InvalidField::new("kind", &format!("kind is one of {}.", names.join(", ")))
+                InvalidField::new(
+                    "kind",
+                    &format!("kind must be one of {}.", names.join(", ")),
+                )
             }))
         });
         Some(Self {
@@ -44,7 +47,7 @@ impl QueryParameters for AuditQuery {
 
 /// Export the audit: who did what, and when
 ///
-/// One event a line, oldest first. For admins; where nobody has to sign in, for everybody.
+/// Returns one event per line, oldest first. Requires an admin, unless sign-in is disabled.
 #[utoipa::path(get, path = "/audit.ndjson", tag = "audit", params(AuditQuery),
     responses(
         (status = 200, description = "events as newline-delimited JSON", body = AuditEvent,

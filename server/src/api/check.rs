@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::form::{self, Fields, small_text};
 use crate::{auth::By, limits::Limits, problem::Problem};
 
-/// The form that `POST /check` takes.
+/// The form for `POST /check`.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -21,7 +21,7 @@ use crate::{auth::By, limits::Limits, problem::Problem};
     reason = "describes the form; its fields are read from the stream"
 )]
 pub struct CheckForm {
-    /// What is given about the file.
+    /// The format as far as it is known.
     #[schema(required = false)]
     format: Format,
     /// The file.
@@ -31,8 +31,8 @@ pub struct CheckForm {
 
 /// Check a file without storing it
 ///
-/// Answers what a job would say of the file: how it is read and why, what must be answered first, the counts, and the
-/// first rows with each kind of error.
+/// Returns the result that a job would have for the file: how it is read and why, open questions, counts, and the first
+/// rows with each kind of error.
 #[utoipa::path(post, path = "/check", tag = "check",
     request_body(content = CheckForm, content_type = "multipart/form-data"),
     responses(

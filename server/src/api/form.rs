@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::{input, problem::Problem};
 
-/// Limit for the JSON of a format, in bytes. No valid format comes near it.
+/// The maximum size of a format's JSON, in bytes. No valid format comes near it.
 pub const MAX_FORMAT_BYTES: usize = 256 << 10;
 
 /// The known fields of a form. Each may occur once.
@@ -30,7 +30,7 @@ impl Fields {
         }
     }
 
-    /// Returns the name of the next field.
+    /// Returns the name of the next field. Fails if it is unknown or repeated.
     pub fn name_of(&mut self, field: &Field<'_>) -> Result<&'static str, Problem> {
         let name = field.name().unwrap_or_default();
         let Some(&known) = self.known.iter().find(|known| **known == name) else {
@@ -52,13 +52,13 @@ pub fn no_file() -> Problem {
 /// The file of an upload: its name, the fields before it, and its content.
 pub struct File {
     pub filename: String,
-    /// From the fields before the file.
+    /// The format given by the fields before the file.
     pub given: GivenFormat,
     pub content: mpsc::Receiver<Result<Bytes, MultipartError>>,
 }
 
-/// Reads the form of an upload to its end, and sends the file to `file` as soon as it begins. Returns what the fields
-/// before and after it give.
+/// Reads the form of an upload to its end. Sends the file to `file` as soon as it begins. Returns the format given by
+/// all fields, before and after the file.
 pub async fn read_upload(
     mut form: Multipart,
     file: oneshot::Sender<File>,
@@ -84,7 +84,7 @@ pub async fn read_upload(
                     file.send(file_of_form).is_ok()
                 });
                 if began != Some(true) || forward(field, &mut pieces).await.is_err() {
-                    // The receiver failed, and reports why.
+                    // The receiver has failed and reports why.
                     return Ok(given);
                 }
             }
@@ -96,7 +96,7 @@ pub async fn read_upload(
     }
 }
 
-/// Fails when the receiver is gone.
+/// Forwards the content of a field. Fails if the receiver is gone.
 async fn forward(
     mut field: Field<'_>,
     pieces: &mut mpsc::Sender<Result<Bytes, MultipartError>>,
@@ -124,7 +124,7 @@ pub async fn small_text(mut field: Field<'_>) -> Result<String, Problem> {
         .map_err(|_| InvalidField::new("format", "The format isn't UTF-8.").into())
 }
 
-/// Reads the name of a saved format. An empty text is none.
+/// Parses the name of a saved format. Returns `None` for an empty text.
 pub fn saved_name(name: Option<&str>) -> Result<Option<FormatName>, InvalidField> {
     name.filter(|name| !name.is_empty())
         .map(|name| FormatName::parse_field("format_name", name))

@@ -21,18 +21,19 @@ use crate::{
     problem::Problem,
 };
 
-/// A format to save. What an export has beyond this is left out of account.
+/// A format to save. The additional fields of an export are ignored.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "the last three say only what an export has besides"
+    reason = "the last three are only the additional fields of an export"
 )]
 pub struct CreateFormat {
     /// Unique among the user's formats.
     #[schema(value_type = FormatName)]
     name: String,
-    /// `null` for files without a header: the format is then chosen by its name.
+    /// The columns by which the format is applied. `null` for files without a header, for which the format is chosen by
+    /// name.
     #[schema(value_type = Option<HeaderKey>)]
     header: Option<Vec<String>>,
     #[schema(value_type = Format)]
@@ -45,17 +46,17 @@ pub struct CreateFormat {
     updated_at: (),
 }
 
-/// What to change of a saved format; what is left out stays.
+/// Changes to a saved format. Omitted fields stay as they are.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "the last three say only what an export has besides"
+    reason = "the last three are only the additional fields of an export"
 )]
 pub struct UpdateFormat {
     #[schema(value_type = Option<FormatName>)]
     name: Option<String>,
-    /// `null`: the format is not applied by a header any more.
+    /// With `null`, the format is no longer applied by header.
     #[schema(value_type = Option<HeaderKey>)]
     header: Option<Option<Vec<String>>>,
     #[schema(value_type = Option<Format>)]
@@ -105,10 +106,10 @@ impl Fields for UpdateFormat {
     }
 }
 
-/// What an export has besides.
+/// The additional fields of an export.
 const EXPORTED: &[&str] = &["id", "created_at", "updated_at"];
 
-/// List a user's saved formats, by name
+/// List a user's saved formats, sorted by name
 #[utoipa::path(get, path = "/users/{user_id}/formats", tag = "formats",
     params(("user_id" = UserId, Path)),
     responses((status = 200, body = [SavedFormat]), (status = 404, body = Problem)))]
@@ -120,13 +121,13 @@ pub async fn list(
     Ok(Json(saved_formats::list(&backend, &viewer, user_id).await?))
 }
 
-/// Save a format, such as one that was exported
+/// Save a format, for example an exported one
 #[utoipa::path(post, path = "/users/{user_id}/formats", tag = "formats",
     params(("user_id" = UserId, Path)), request_body = CreateFormat,
     responses(
         (status = 201, body = SavedFormat, headers(("Location" = String))),
         (status = 404, body = Problem),
-        (status = 409, description = "the user has a format of that name or for that header, or 200 formats",
+        (status = 409, description = "the user already has a format with that name or header, or 200 formats",
             body = Problem),
         (status = 422, description = "a value that can't be accepted; the errors name the key", body = Problem)))]
 pub async fn create(
@@ -205,7 +206,7 @@ pub async fn update(
 
 /// Delete a saved format
 ///
-/// Jobs that were read under it stay as they are.
+/// Jobs that were read under it don't change.
 #[utoipa::path(delete, path = "/users/{user_id}/formats/{format_id}", tag = "formats",
     params(("user_id" = UserId, Path), ("format_id" = SavedFormatId, Path)),
     responses((status = 204), (status = 404, body = Problem)))]

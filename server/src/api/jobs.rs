@@ -38,10 +38,10 @@ use crate::{
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UploadQuery {
-    /// Whose job it becomes.
+    /// The user who will own the job.
     user_id: UserId,
-    /// The job of the same user whose file it is a corrected version of. It is read under the same format, as far as
-    /// none is given.
+    /// The user's job whose file this one corrects. The new file is read under the same format, except where a format
+    /// is given.
     corrects: Option<JobId>,
 }
 
@@ -55,7 +55,7 @@ impl QueryParameters for UploadQuery {
     }
 }
 
-/// The form that `POST /jobs` takes; it is read as a stream.
+/// The form for `POST /jobs`. It is read as a stream.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -63,10 +63,10 @@ impl QueryParameters for UploadQuery {
     reason = "describes the form; the fields are read from the stream"
 )]
 pub struct UploadForm {
-    /// What is given about the file.
+    /// The format as far as it is known.
     #[schema(required = false)]
     format: Format,
-    /// Name of one of the user's saved formats, for what `format` doesn't give.
+    /// The name of one of the user's saved formats. It completes `format`.
     #[schema(required = false)]
     format_name: FormatName,
     /// The file.
@@ -74,14 +74,14 @@ pub struct UploadForm {
     file: Vec<u8>,
 }
 
-/// The body that `start` and `retry` may have.
+/// The optional body of `start` and `retry`.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FormatBody {
-    /// What is given about the file, in addition to what was given before. A key with `null` is no longer given.
+    /// The format as far as it is known. It is merged into what was given before; `null` removes a key.
     #[schema(value_type = Option<Format>)]
     format: serde_json::Value,
-    /// Name of one of the user's saved formats, for what is not given.
+    /// The name of one of the user's saved formats. It completes the given format.
     #[schema(value_type = Option<FormatName>)]
     format_name: Option<String>,
 }
@@ -97,42 +97,42 @@ impl Fields for FormatBody {
     }
 }
 
-/// A job, and how its file is read.
+/// A job and the format of its file.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobWithFormat {
     #[serde(flatten)]
     job: Job,
-    /// How the file is read. Until that is decided, what is given.
+    /// How the file is read. Before that is decided, the format as given.
     format: Format,
-    /// Name of the saved format that was applied, as it was then.
+    /// The name that the applied saved format had when it was applied.
     format_name: Option<String>,
-    /// Why it is read so; empty until that is decided.
+    /// Why the file is read this way. Empty until that is decided.
     decisions: Vec<Decision>,
-    /// What must be answered before the file can be read.
+    /// Questions that must be answered before the file can be read.
     questions: Vec<Question>,
-    /// The latest earlier job of the same user with the same file, byte for byte.
+    /// The user's latest earlier job with an identical file.
     same_file_as: Option<JobId>,
-    /// When the job is deleted, within the hour, because it ended long enough ago. `null`: it is kept.
+    /// When retention deletes the job, to within an hour. `null` if the job is kept.
     expires_at: Option<DateTime<Utc>>,
-    /// The job whose file this one's is a corrected version of.
+    /// The job whose file this job's file corrects.
     corrects: Option<JobId>,
-    /// All versions of the file, newest first; empty if there is only one.
+    /// All versions of the file, newest first. Empty if there is only one.
     versions: Vec<JobId>,
 }
 
 /// A new job.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UploadedJob {
-    /// The same as `id`.
+    /// Equal to `id`.
     job_id: JobId,
     #[serde(flatten)]
     job: Job,
 }
 
-/// The answer to a command.
+/// The response to a command.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
-    /// `started`, `paused`, `resumed` or `cancelled`; `already` and the status, where the command has nothing left to do.
+    /// `started`, `paused`, `resumed` or `cancelled`. If the command had no effect, `already` followed by the status.
     message: String,
     job_id: JobId,
     status: JobStatus,
@@ -168,22 +168,22 @@ impl QueryParameters for JobsQuery {
 
 /// List jobs
 ///
-/// Members get their own.
+/// Members get only their own jobs.
 #[utoipa::path(get, path = "/jobs", tag = "jobs", operation_id = "list_all",
     params(
-        ("user_id" = Option<UserId>, Query, description = "only this user's"),
-        ("status" = Option<JobStatus>, Query, description = "only those with this status"),
+        ("user_id" = Option<UserId>, Query, description = "only this user's jobs"),
+        ("status" = Option<JobStatus>, Query, description = "only jobs with this status"),
         ("q" = Option<String>, Query, max_length = 255,
-            description = "only those whose filename, or whose user's name or email address contains this, whatever the case"),
-        ("from" = Option<String>, Query, format = Date, description = "only those uploaded on this day or later (UTC)"),
-        ("until" = Option<String>, Query, format = Date, description = "only those uploaded on this day or before (UTC)"),
+            description = "only jobs whose filename, or whose user's name or email address, contains this text, ignoring case"),
+        ("from" = Option<String>, Query, format = Date, description = "only jobs uploaded on this day or later (UTC)"),
+        ("until" = Option<String>, Query, format = Date, description = "only jobs uploaded on this day or earlier (UTC)"),
         ("sort" = Option<JobOrder>, Query,
-            description = "`filename`, `user`, `rows`, `invalid` (the share of invalid rows) or `created`; after a minus \
-                           sign, the other way round. Without it, jobs that are being processed come first, then the newest"),
+            description = "`filename`, `user`, `rows`, `invalid` (the share of invalid rows) or `created`; a minus sign \
+                           reverses the order. By default, jobs in progress come first, then the newest"),
         ListQuery),
     responses(
         (status = 200, description = "a page of jobs", body = [Job], headers(
-            ("X-Total-Count" = u64, description = "all jobs that are asked for"),
+            ("X-Total-Count" = u64, description = "number of matching jobs"),
             ("Link" = String, description = "first, prev, next and last page (RFC 8288)"))),
         (status = 404, description = "the jobs of a user whom the viewer may not see", body = Problem)))]
 pub async fn list(
@@ -205,7 +205,7 @@ pub async fn list(
     params(("user_id" = UserId, Path), ListQuery),
     responses(
         (status = 200, description = "a page of jobs", body = [Job], headers(
-            ("X-Total-Count" = u64, description = "all jobs of the user"),
+            ("X-Total-Count" = u64, description = "number of the user's jobs"),
             ("Link" = String, description = "first, prev, next and last page (RFC 8288)"))),
         (status = 404, body = Problem)))]
 pub async fn list_of_user(
@@ -223,7 +223,7 @@ pub async fn list_of_user(
     list_page(&backend, &viewer, &uri, &request, &query).await
 }
 
-/// A page beyond the last one is empty.
+/// Returns a page of jobs. A page beyond the last one is empty.
 async fn list_page(
     backend: &Backend,
     viewer: &Viewer,
@@ -243,14 +243,13 @@ async fn list_page(
 
 /// Upload a file
 ///
-/// The file is stored as it is and becomes a pending job. What it says is looked at when the job is
-/// started.
+/// Stores the file unchanged and creates a pending job. The content is examined when the job is started.
 #[utoipa::path(post, path = "/jobs", tag = "jobs", params(UploadQuery),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses(
         (status = 201, body = UploadedJob, headers(("Location" = String))),
         (status = 400, description = "the upload was interrupted", body = Problem),
-        (status = 403, description = "the user's quotas have no place for it; or the role or the token's scope doesn't \
+        (status = 403, description = "the file exceeds the user's quotas; or the role or the token's scope doesn't \
             allow it", body = Problem),
         (status = 404, body = Problem),
         (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
@@ -268,10 +267,10 @@ pub async fn upload(
     let admission = uploads::admit(&backend, &viewer, query.user_id, length).await?;
     let (begin, file) = oneshot::channel();
     let (end, given) = oneshot::channel();
-    // Concurrently: the file is stored while it arrives, and fields may follow it.
+    // Runs concurrently, because the file is stored while it arrives, and fields may follow it.
     let read = async {
         let read = form::read_upload(form, begin).await;
-        // An upload that has failed doesn't wait for it.
+        // Fails only if the upload has already failed.
         read.map(|given| end.send(given).is_ok()).err()
     };
     let store = async {
@@ -300,13 +299,13 @@ pub async fn upload(
     ))
 }
 
-/// Reads the body of a command. None is an empty format.
+/// Reads the body of a command. An empty body is an empty format.
 async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
     let body = axum::body::to_bytes(body, form::MAX_FORMAT_BYTES).await;
     let body = body.map_err(|_| {
         InvalidField::new(
             "format",
-            "The body can't be read, or has more than 256 KiB.",
+            "The body can't be read, or is larger than 256 KiB.",
         )
     })?;
     if body.trim_ascii().is_empty() {
@@ -321,7 +320,7 @@ async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
     Ok(GivenFormat { format, saved })
 }
 
-/// A handler of one command. What the commands have in common they have here.
+/// Defines the handler of a command, with everything that commands have in common.
 macro_rules! command {
     ($name:ident, $path:literal, $command:expr, $message:literal, $summary:literal, $description:literal) => {
         #[utoipa::path(post, path = $path, tag = "jobs", summary = $summary, description = $description,
@@ -330,7 +329,7 @@ macro_rules! command {
                 (status = 202, body = Accepted, headers(("Location" = String))),
                 (status = 404, body = Problem),
                 (status = 409, description = "the state of the job forbids it", body = Problem),
-                (status = 503, description = "nothing was changed: a service behind this one doesn't answer",
+                (status = 503, description = "nothing was changed: a service that Batchline depends on doesn't respond",
                     body = Problem)))]
         pub async fn $name(
             State(backend): State<Backend>,
@@ -346,13 +345,13 @@ macro_rules! command {
     (with format: $name:ident, $path:literal, $command:expr, $message:literal, $summary:literal, $description:literal) => {
         #[utoipa::path(post, path = $path, tag = "jobs", summary = $summary, description = $description,
             params(("job_id" = JobId, Path)),
-            request_body(content = Option<FormatBody>, description = "How the file is to be read, as far as that is given"),
+            request_body(content = Option<FormatBody>, description = "How to read the file, as far as it is known"),
             responses(
                 (status = 202, body = Accepted, headers(("Location" = String))),
                 (status = 404, body = Problem),
                 (status = 409, description = "the state of the job forbids it", body = Problem),
                 (status = 422, description = "a wrong key or value of the format, or no saved format of that name", body = Problem),
-                (status = 503, description = "nothing was changed: a service behind this one doesn't answer",
+                (status = 503, description = "nothing was changed: a service that Batchline depends on doesn't respond",
                     body = Problem)))]
         pub async fn $name(
             State(backend): State<Backend>,
@@ -374,7 +373,7 @@ command!(
     Command::Start,
     "started",
     "Start a job",
-    "Starts the job once, however often it is asked for."
+    "Starts the job once, however often the request is repeated."
 );
 command!(
     pause,
@@ -382,7 +381,7 @@ command!(
     Command::Pause,
     "paused",
     "Pause a job",
-    "Commits no more chunks; committed ones stay. Asking twice is fine."
+    "Commits no more chunks. Committed chunks stay. Pausing a paused job changes nothing."
 );
 command!(
     resume,
@@ -409,7 +408,7 @@ command!(
     "Processes the file again from its first row; its old results are replaced at once."
 );
 
-/// The answer to a command: it has taken effect, now or before.
+/// Returns the response to a command that has taken effect, now or earlier.
 fn accepted(uri: &Uri, message: &str, commanded: Commanded) -> impl IntoResponse + use<> {
     let job = commanded.job;
     let path = uri.path();
@@ -461,7 +460,7 @@ pub async fn get(
     }))
 }
 
-/// Get the report on a job: problems by kind, sums, throughput
+/// Get the report on a job: errors by kind, sums, throughput
 #[utoipa::path(get, path = "/jobs/{job_id}/report", tag = "jobs",
     params(("job_id" = JobId, Path)),
     responses((status = 200, body = JobReport), (status = 404, body = Problem)))]
@@ -473,7 +472,7 @@ pub async fn report(
     Ok(Json(reports::get(&backend, &viewer, job_id).await?))
 }
 
-/// Get what has happened to a job, oldest first, over all its attempts
+/// List the events of a job over all its attempts, oldest first
 #[utoipa::path(get, path = "/jobs/{job_id}/events", tag = "jobs",
     params(("job_id" = JobId, Path)),
     responses((status = 200, body = [JobEvent]), (status = 404, body = Problem)))]

@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 
 use crate::{auth::By, problem::Problem};
 
-/// Whoever sends the request.
+/// The author of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Me {
-    /// `open`: nobody signs in, everybody may do everything, and all the rest is `null`. `password`: the rest says who has
-    /// signed in.
+    /// `open`: sign-in is disabled, everybody may do everything, and all other fields are `null`. `password`: the other
+    /// fields describe the signed-in user.
     auth: AuthMode,
     user: Option<User>,
     role: Option<Role>,
@@ -31,17 +31,17 @@ enum AuthMode {
     Password,
 }
 
-/// What the request was sent with.
+/// The credential of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CredentialUsed {
     #[serde(rename = "type")]
     kind: CredentialType,
     id: i64,
-    /// A session may read and write.
+    /// Sessions may read and write.
     scope: Scope,
-    /// A session ends before if it isn't used for `SESSION_IDLE_MINUTES`.
+    /// A session expires earlier if it isn't used for `SESSION_IDLE_MINUTES`.
     expires_at: DateTime<Utc>,
-    /// Of a token.
+    /// The name of a token.
     name: Option<String>,
     /// The first characters of a token.
     prefix: Option<String>,
@@ -83,9 +83,9 @@ impl From<Credential> for CredentialUsed {
     }
 }
 
-/// Get who sends the request
+/// Get the author of the request
 ///
-/// The user, their role, the session or token of the request, and the user's quotas with what is used of them.
+/// Returns the user and their role, the session or token of the request, and the user's quotas with their usage.
 #[utoipa::path(get, path = "/me", tag = "users", operation_id = "me",
     responses((status = 200, body = Me)))]
 pub async fn get(State(backend): State<Backend>, By(viewer): By) -> Result<Json<Me>, Problem> {

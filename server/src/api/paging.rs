@@ -1,4 +1,4 @@
-//! Pages of lists: `page` and `size`, the total in `X-Total-Count`, the neighbours in `Link` (RFC 8288).
+//! Paging of lists: `page` and `size`, the total in `X-Total-Count`, and neighbouring pages in `Link` (RFC 8288).
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use domain::PageRequest;
@@ -8,17 +8,17 @@ use crate::input::{QueryParameters, QueryValues};
 
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
-/// The highest number of a page.
+/// The highest page number.
 pub const MAX_PAGE: u64 = u32::MAX as u64;
 
-/// Which page of a list.
+/// A page of a list.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// From 1.
+    /// The page number, from 1.
     #[param(default = 1, minimum = 1, maximum = 4294967295_u64, required = false)]
     pub page: u64,
-    /// How many a page has.
+    /// The number of items per page.
     #[param(default = 100, minimum = 1, maximum = 1000, required = false)]
     pub size: u64,
 }
@@ -40,7 +40,7 @@ impl QueryParameters for ListQuery {
     }
 }
 
-/// The headers of a page.
+/// Returns the headers of a page.
 pub fn headers(uri: &Uri, page: u64, pages: u64, total: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(TOTAL_COUNT, total.into());
@@ -50,7 +50,7 @@ pub fn headers(uri: &Uri, page: u64, pages: u64, total: u64) -> HeaderMap {
     headers
 }
 
-/// The neighbours of a page: the same address with another page number.
+/// Returns the links to other pages: the same URL with another page number.
 fn links(uri: &Uri, page: u64, pages: u64) -> String {
     let others: Vec<&str> = uri
         .query()

@@ -14,8 +14,8 @@ use crate::{
     problem::Problem,
 };
 
-/// What to change of a user's quotas. What is left out stays, `null` is the default of all users again, and 0 is without
-/// limit.
+/// Changes to a user's quotas. Omitted fields stay as they are, `null` restores the default of all users, and 0 means
+/// unlimited.
 #[derive(Debug, ToSchema)]
 #[schema(as = QuotaChange)]
 #[serde(deny_unknown_fields)]
@@ -24,16 +24,16 @@ use crate::{
     reason = "describes the body, which is read as a `QuotaChange`"
 )]
 pub struct UpdateQuotas {
-    /// Jobs that the user may have.
+    /// The maximum number of the user's jobs.
     #[schema(schema_with = quota, required = false)]
     jobs: Option<u64>,
-    /// Bytes that the files of these jobs may have.
+    /// The maximum total size of the files of these jobs, in bytes.
     #[schema(schema_with = quota, required = false)]
     bytes: Option<u64>,
-    /// Jobs that may be processed at the same time.
+    /// The maximum number of jobs that are processed at the same time.
     #[schema(schema_with = quota, required = false)]
     active_jobs: Option<u64>,
-    /// Days after which jobs that have ended are deleted.
+    /// The number of days after which ended jobs are deleted.
     #[schema(schema_with = days, required = false)]
     retention_days: Option<u64>,
 }
@@ -46,7 +46,7 @@ fn days() -> Object {
     at_most(Retention::MAX_DAYS)
 }
 
-/// What [`Body::number`] reads.
+/// Returns the schema of the values that [`Body::number`] accepts.
 fn at_most(most: u64) -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::Array(vec![Type::Integer, Type::Null]))
@@ -72,7 +72,7 @@ impl Fields for Change {
     }
 }
 
-/// Get a user's quotas, and how much of them is used
+/// Get a user's quotas and their usage
 #[utoipa::path(get, path = "/users/{user_id}/quotas", tag = "users",
     params(("user_id" = UserId, Path)),
     responses((status = 200, body = Quotas), (status = 404, body = Problem)))]
@@ -86,7 +86,7 @@ pub async fn get_quotas(
 
 /// Change a user's quotas
 ///
-/// For admins. What is beyond a lower quota stays: nothing can be added until enough of it is deleted.
+/// Requires an admin. Usage beyond a lowered quota is kept, but nothing can be added until enough is deleted.
 #[utoipa::path(patch, path = "/users/{user_id}/quotas", tag = "users",
     params(("user_id" = UserId, Path)), request_body = UpdateQuotas,
     responses(

@@ -27,7 +27,7 @@ use crate::{
 pub struct ResultsQuery {
     #[param(required = false)]
     filter: RowFilter,
-    /// For a spreadsheet: with a BOM, and the delimiter and the decimal sign of the uploaded file.
+    /// For spreadsheets: with a BOM, and the delimiter and decimal sign of the uploaded file.
     #[param(required = false, schema_with = flag)]
     excel: bool,
 }
@@ -66,9 +66,9 @@ fn filter(query: &mut QueryValues) -> Option<RowFilter> {
 
 /// Download a job's rows with their verdicts
 ///
-/// The original columns in their original order, then `row_number`, `line`, `is_valid`,
-/// `is_suspicious`, `errors` (the codes, joined by `;`) and `error_message`; `amount_read` and `date_read`, unless the
-/// file has plain amounts and dates. Of a cancelled or failed job these are the rows that were checked.
+/// The original columns come first, in their original order. Then follow `row_number`, `line`, `is_valid`,
+/// `is_suspicious`, `errors` (the codes, joined by `;`) and `error_message`, and, unless the file has plain amounts and
+/// dates, `amount_read` and `date_read`. For a cancelled or failed job, these are the rows that were checked.
 #[utoipa::path(get, path = "/jobs/{job_id}/results.csv", tag = "jobs",
     params(("job_id" = JobId, Path), ResultsQuery),
     responses(
@@ -92,8 +92,8 @@ pub async fn download(
 
 /// Download a job's rows with their verdicts as an Excel workbook
 ///
-/// One sheet with the columns of `results.csv`. The original fields are text; `amount_read` and `date_read` are numbers
-/// and dates.
+/// The workbook has one sheet with the columns of `results.csv`. The original fields are text; `amount_read` and
+/// `date_read` are numbers and dates.
 #[utoipa::path(get, path = "/jobs/{job_id}/results.xlsx", tag = "jobs",
     params(("job_id" = JobId, Path), WorkbookQuery),
     responses(
@@ -143,7 +143,7 @@ async fn file(
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CONTENT_DISPOSITION, attachment(&filename)),
     ];
-    // The turn ends with what is sent.
+    // Held until the content is sent.
     let content = download.content.map(move |piece| {
         let _ = &turn;
         piece
@@ -151,7 +151,7 @@ async fn file(
     Ok((headers, Body::from_stream(content)))
 }
 
-/// `Content-Disposition` for a file of this name (RFC 6266).
+/// Returns the `Content-Disposition` for a file with this name (RFC 6266).
 fn attachment(filename: &str) -> HeaderValue {
     let encoded = utf8_percent_encode(filename, NON_ALPHANUMERIC);
     HeaderValue::try_from(format!("attachment; filename*=UTF-8''{encoded}"))
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_downloads() {
+    fn filenames_of_downloads_are_encoded() {
         assert_eq!(
             attachment("Zahlungen \"März\".csv"),
             "attachment; filename*=UTF-8''Zahlungen%20%22M%C3%A4rz%22%2Ecsv"

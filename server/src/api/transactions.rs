@@ -20,18 +20,18 @@ use crate::{
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RowsQuery {
-    /// From 1.
+    /// The page number, from 1.
     #[param(default = 1, minimum = 1, maximum = 4294967295_u64, required = false)]
     page: u64,
     #[param(default = 20, minimum = 1, maximum = 1000, required = false)]
     size: u32,
     #[param(required = false)]
     filter: RowFilter,
-    /// Only rows with exactly this transaction id; if there are none, those whose id or description contains
-    /// it, whatever the case.
+    /// Only rows with exactly this transaction id. If there are none, rows whose id or description contains the text,
+    /// ignoring case.
     #[param(max_length = 255, pattern = "^[^\\u0000]*$")]
     q: Option<String>,
-    /// Instead of `page`, `filter` and `q`: the page that holds the row of this number.
+    /// The page that contains the row with this number. Replaces `page`, `filter` and `q`.
     #[param(minimum = 1)]
     row: Option<u64>,
 }
@@ -59,7 +59,7 @@ impl QueryParameters for RowsQuery {
     params(("job_id" = JobId, Path), RowsQuery),
     responses(
         (status = 200, body = [Transaction], headers(
-            ("X-Total-Count" = u64, description = "rows under this filter"),
+            ("X-Total-Count" = u64, description = "number of matching rows"),
             ("Link" = String, description = "first, prev, next and last page (RFC 8288)"))),
         (status = 404, body = Problem),
         (status = 409, description = "the job's file is missing, or the job was restarted meanwhile", body = Problem),

@@ -26,12 +26,12 @@ use crate::{
 pub struct CreateUser {
     #[schema(value_type = UserName)]
     name: String,
-    /// Unique, whatever its case.
+    /// Unique, ignoring case.
     #[schema(value_type = Email)]
     email: String,
 }
 
-/// What to change of a user; what is left out stays.
+/// Changes to a user. Omitted fields stay as they are.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateUser {
@@ -67,7 +67,7 @@ impl Fields for UpdateUser {
 /// List the users, newest first
 #[utoipa::path(get, path = "/users", tag = "users", params(ListQuery),
     responses((status = 200, description = "a page of users", body = [User], headers(
-        ("X-Total-Count" = u64, description = "all users"),
+        ("X-Total-Count" = u64, description = "number of users"),
         ("Link" = String, description = "first, prev, next and last page (RFC 8288)")))))]
 pub async fn list(
     State(backend): State<Backend>,
@@ -85,7 +85,7 @@ pub async fn list(
 #[utoipa::path(post, path = "/users", tag = "users", request_body = CreateUser,
     responses(
         (status = 201, body = User, headers(("Location" = String))),
-        (status = 409, description = "the email is registered already", body = Problem),
+        (status = 409, description = "the email address is already registered", body = Problem),
         (status = 422, description = "the name or the email can't be accepted", body = Problem)))]
 pub async fn create(
     State(backend): State<Backend>,
@@ -119,7 +119,7 @@ pub async fn get(
     responses(
         (status = 200, body = User),
         (status = 404, body = Problem),
-        (status = 409, description = "the email is registered already", body = Problem),
+        (status = 409, description = "the email address is already registered", body = Problem),
         (status = 422, description = "the name or the email can't be accepted", body = Problem)))]
 pub async fn update(
     State(backend): State<Backend>,

@@ -4,15 +4,15 @@ use anyhow::{Context, anyhow, bail};
 use backend::openid::{AdminClaim, Settings};
 use clap::{ArgAction, Args};
 
-/// The OpenID Connect provider with which people sign in.
+/// The OpenID Connect provider for signing in.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "OpenID Connect")]
 pub struct OpenIdOptions {
-    /// Issuer of the provider, exactly as its discovery document names it: https://…
+    /// The provider's issuer, exactly as in its discovery document: https://…
     #[arg(long, env = "OIDC_ISSUER", hide_env_values = true)]
     oidc_issuer: Option<String>,
 
-    /// Batchline's client at the provider, whose redirect URI is https://…/sign-in/openid/callback
+    /// Client id at the provider. The client's redirect URI is https://…/sign-in/openid/callback
     #[arg(long, env = "OIDC_CLIENT_ID", hide_env_values = true)]
     oidc_client_id: Option<String>,
 
@@ -20,36 +20,36 @@ pub struct OpenIdOptions {
     #[arg(long, env = "OIDC_CLIENT_SECRET", hide_env_values = true)]
     oidc_client_secret: Option<Secret>,
 
-    /// File with the client's secret, in place of OIDC_CLIENT_SECRET
+    /// File with the client's secret; replaces OIDC_CLIENT_SECRET
     #[arg(long, env = "OIDC_CLIENT_SECRET_FILE")]
     oidc_client_secret_file: Option<PathBuf>,
 
-    /// What people know the provider by: the button says "Sign in with …"
+    /// The provider's name for people: the button says "Sign in with …"
     #[arg(long, env = "OIDC_LABEL", default_value = "OpenID Connect")]
     oidc_label: String,
 
-    /// Scopes that are asked for, with spaces between them
+    /// Scopes to request, separated by spaces
     #[arg(long, env = "OIDC_SCOPES", default_value = "openid email profile")]
     oidc_scopes: String,
 
-    /// Domains of email addresses that are let in, with commas between them; without it any
+    /// Domains of email addresses that may sign in, separated by commas. Without it, any may
     #[arg(long, env = "OIDC_EMAIL_DOMAINS", default_value = "")]
     oidc_email_domains: String,
 
-    /// Whether somebody whom no admin has created becomes a user at their first sign-in
+    /// Whether unknown people become users at their first sign-in. Otherwise an admin has to create them
     #[arg(long, env = "OIDC_CREATE_USERS", default_value_t = false, action = ArgAction::Set)]
     oidc_create_users: bool,
 
-    /// Claim that says at each sign-in who is an admin; without it admins decide
+    /// Claim that decides at each sign-in who is an admin. Without it, admins decide
     #[arg(long, env = "OIDC_ADMIN_CLAIM")]
     oidc_admin_claim: Option<String>,
 
-    /// Values of the claim, or of a list in it, that make an admin, with commas between them
+    /// Values of the claim, or of a list in it, that make somebody an admin, separated by commas
     #[arg(long, env = "OIDC_ADMIN_VALUES", default_value = "")]
     oidc_admin_values: String,
 }
 
-/// Isn't written anywhere.
+/// A secret that is never printed.
 #[derive(Clone)]
 struct Secret(String);
 
@@ -66,14 +66,14 @@ impl std::fmt::Debug for Secret {
 }
 
 impl OpenIdOptions {
-    /// The provider, if one is configured.
+    /// Returns the provider's settings, if a provider is configured.
     pub fn settings(&self) -> anyhow::Result<Option<Settings>> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let (issuer, client_id) = match (given(&self.oidc_issuer), given(&self.oidc_client_id)) {
             (Some(issuer), Some(client_id)) => (issuer, client_id),
             (None, None) => return Ok(None),
-            (Some(_), None) => bail!("OIDC_ISSUER needs OIDC_CLIENT_ID beside it"),
-            (None, Some(_)) => bail!("OIDC_CLIENT_ID needs OIDC_ISSUER beside it"),
+            (Some(_), None) => bail!("OIDC_ISSUER needs OIDC_CLIENT_ID, too"),
+            (None, Some(_)) => bail!("OIDC_CLIENT_ID needs OIDC_ISSUER, too"),
         };
         let mut settings = Settings::new(&issuer, &client_id, self.secret()?)
             .map_err(|sentence| anyhow!("OIDC_ISSUER: {sentence}"))?
@@ -83,7 +83,7 @@ impl OpenIdOptions {
         let admin = match (given(&self.oidc_admin_claim), values.is_empty()) {
             (None, true) => None,
             (Some(name), false) => Some(AdminClaim { name, values }),
-            _ => bail!("OIDC_ADMIN_CLAIM and OIDC_ADMIN_VALUES need one another"),
+            _ => bail!("OIDC_ADMIN_CLAIM and OIDC_ADMIN_VALUES must be set together"),
         };
         settings.label = self.oidc_label.trim().to_owned();
         settings.email_domains = domains.iter().map(|it| it.to_ascii_lowercase()).collect();

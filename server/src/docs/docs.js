@@ -1,6 +1,6 @@
 'use strict';
 
-// What Swagger UI leaves without a name, or with a wrong role, for those who can't see it.
+// Adds accessible names and corrects roles that Swagger UI gets wrong.
 const mend = (root) => {
   const each = (selector, change) => root.querySelectorAll(selector).forEach(change);
   const name = (field) => {
@@ -14,7 +14,7 @@ const mend = (root) => {
   each('.copy-to-clipboard button:not([aria-label])', (button) => button.setAttribute('aria-label', 'Copy'));
   each('pre:not([tabindex])', (text) => text.setAttribute('tabindex', '0'));
   each('table[role="region"]', (table) => table.removeAttribute('role'));
-  // Below the only h1 come the tags, as h3.
+  // Swagger UI skips from the only h1 to the tags as h3.
   each(':is(h3, h4, h5):not([aria-level])', (heading) => heading.setAttribute('aria-level', heading.tagName[1] - 1));
 };
 
@@ -51,7 +51,7 @@ SwaggerUIBundle({
       ui.React = React;
       return {
         components: { Reference },
-        // It is a link within a button.
+        // This link is inside a button.
         wrapComponents: { DeepLink: () => ({ text }) => React.createElement('span', null, text) },
       };
     },

@@ -1,5 +1,5 @@
-//! Signing in and out, the account, and what admins do about other people's accounts: plain forms. Where nobody has to
-//! sign in, none of these pages is there.
+//! Pages and plain forms for signing in and out, for the account, and for the accounts that admins manage. If sign-in
+//! is disabled, none of these pages exists.
 
 use app::{AppError, Page, pages};
 use axum::{
@@ -24,7 +24,7 @@ use crate::{
     state::AppState,
 };
 
-/// The fields of a form. What is left out is empty.
+/// The fields of a form. A missing field reads as empty.
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
@@ -44,7 +44,7 @@ impl axum::extract::FromRequest<AppState> for Fields {
     }
 }
 
-/// What a handler needs to know of a request besides its form.
+/// What a handler needs from a request besides its form.
 pub struct Sender {
     pub(super) headers: HeaderMap,
     pub(super) extensions: Extensions,
@@ -65,7 +65,7 @@ impl axum::extract::FromRequestParts<AppState> for Sender {
 }
 
 impl Sender {
-    /// The scheme and host of our pages, as the browser that posts a form knows them.
+    /// Returns the origin of our pages as the posting browser sees it.
     fn origin(&self) -> String {
         let origin = self
             .headers
@@ -76,20 +76,21 @@ impl Sender {
         ours.unwrap_or_default().to_owned()
     }
 
-    /// Whether a page of another site has the browser ask (<https://www.w3.org/TR/fetch-metadata/>).
+    /// Returns whether a page of another site caused the request (<https://www.w3.org/TR/fetch-metadata/>).
     pub(super) fn is_from_elsewhere(&self) -> bool {
         let site = self.headers.get("sec-fetch-site");
         site.is_some_and(|site| site == "cross-site" || site == "same-site")
     }
 
-    /// Whether the browser would refuse to keep a session: it came by plain HTTP from another machine.
+    /// Returns whether the browser would refuse to keep a session, because it connects over plain HTTP from another
+    /// machine.
     fn is_unsafe(&self) -> bool {
         let is_loopback = self.extensions.get().is_some_and(Host::is_loopback);
         !is_loopback && self.origin().starts_with("http:")
     }
 }
 
-/// How long sessions last, if somebody has to sign in.
+/// Returns the lifetimes of sessions. Fails with a 404 page if sign-in is disabled.
 pub(super) fn lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
     match state.auth {
         Auth::SignIn(lifetimes) => Ok(lifetimes),
@@ -97,7 +98,7 @@ pub(super) fn lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
     }
 }
 
-/// As [`lifetimes`], for what there is only where people sign in with passwords.
+/// Does the same as [`lifetimes`] for pages that exist only if people sign in with passwords.
 fn password_lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
     match state.sign_in.has_passwords {
         true => lifetimes(state),
@@ -218,7 +219,7 @@ pub async fn set_password(
 ) -> Result<Response, Page> {
     password_lifetimes(&state)?;
     let link = form.get("link");
-    // Nobody guesses a link; hashing a password takes a while.
+    // Nobody guesses a link, but hashing a password is expensive.
     if let Err(problem) = state.sign_in_rate.count(peer.ip(), link) {
         return Ok(problem.into_response());
     }
@@ -237,7 +238,7 @@ pub async fn set_password(
     }
 }
 
-/// The account's page, with what its forms have come to.
+/// Returns the account's page with the results of its forms.
 async fn account_page(
     state: &AppState,
     viewer: &Viewer,
@@ -278,7 +279,7 @@ pub async fn change_password(
     let changed = async {
         let new = NewPassword::parse(form.get("new_password"))?;
         let account = viewer.account().map_or("", |account| &account.email);
-        // Who has got at a session must not find out the password by trying.
+        // Somebody with a stolen session must not find out the password by trying.
         if let Err(problem) = state.sign_in_rate.count(peer.ip(), account) {
             return Err(AppError::unavailable(problem.detail()));
         }

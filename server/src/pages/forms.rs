@@ -1,5 +1,5 @@
-//! Forms of the pages, which post to server functions. After a plain post the browser is led back to the page that it
-//! came from; what was wrong goes there in a cookie for a minute, not in the address, where anybody could write it.
+//! The pages' forms, which post to server functions. After a plain post, the browser is redirected to the page it came
+//! from. Errors travel there in a cookie that lasts a minute, rather than in the URL, where anybody could write them.
 
 use app::{AppError, Notice, PARTS_HEADER, PostedError, Said, Site, Theme, pages};
 use axum::{
@@ -26,17 +26,17 @@ use crate::{
     state::AppState,
 };
 
-/// Set by server_fn on the answer to what failed.
+/// Set by server_fn on the response to a failed call.
 const FAILED: HeaderName = HeaderName::from_static(server_fn::error::SERVER_FN_ERROR_HEADER);
 
 const ERROR_COOKIE: &str = "form_error";
-/// What a form has done.
+/// The cookie with the result of a form.
 const NOTICE_COOKIE: &str = "notice";
 const THEME_COOKIE: &str = "theme";
-/// Browsers keep cookies of up to 4,096 bytes with their name and attributes.
+/// Browsers keep cookies of up to 4,096 bytes, including name and attributes.
 const MAX_COOKIE_BYTES: usize = 3500;
 
-/// Bytes of an error as JSON, and more than any has.
+/// The maximum size of an error as JSON, in bytes. No error comes near it.
 const MAX_ERROR_BYTES: usize = 1 << 20;
 
 /// Returns this path if a server function has it to which forms post.
@@ -59,7 +59,7 @@ pub async fn server_function(
         return problem.into_response();
     }
     let came_from = own_page(&request);
-    // server_fn leads back to wherever this says.
+    // server_fn redirects to the URL in this header.
     let headers = request.headers_mut();
     match &came_from {
         Some(page) => {
@@ -99,8 +99,7 @@ pub async fn server_function(
     }
 }
 
-/// Commands or deletes several jobs, and leads back to the list that they were chosen from, which says what became of
-/// them.
+/// Commands or deletes several jobs. Redirects to the list from which they were chosen, which shows the result.
 pub async fn change_jobs(
     State(state): State<AppState>,
     By(viewer): By,
@@ -131,7 +130,7 @@ pub async fn change_jobs(
     response
 }
 
-/// Keeps the theme that somebody has chosen, and leads back to the page that they have chosen it on.
+/// Stores the chosen theme in a cookie. Redirects to the page on which it was chosen.
 pub async fn choose_theme(request: Request) -> Response {
     let page = own_page(&request);
     let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
@@ -143,10 +142,10 @@ pub async fn choose_theme(request: Request) -> Response {
     let theme = chosen.map_or(Theme::System, |(_, chosen)| Theme::parse(chosen));
     let seconds = match theme {
         Theme::System => 0,
-        // The longest that browsers keep a cookie.
+        // The longest time for which browsers keep a cookie.
         _ => 400 * 24 * 3600,
     };
-    // Lax: a link from elsewhere leads to a page in this theme, too.
+    // Lax, so that links from other sites open pages in this theme, too.
     let cookie = format!(
         "{THEME_COOKIE}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax",
         theme.as_str()
@@ -157,21 +156,21 @@ pub async fn choose_theme(request: Request) -> Response {
     ([(SET_COOKIE, cookie)], Redirect::to(to)).into_response()
 }
 
-/// The site as the browser that sends these headers wants it.
+/// Returns the site with the preferences of the browser that sends these headers.
 pub fn wanted(site: &Site, headers: &HeaderMap) -> Site {
     let theme = value_of(headers, THEME_COOKIE).map_or(Theme::System, Theme::parse);
-    // Others than ours were refused.
+    // Other hosts have already been refused.
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     site.asked_for(theme, notice_of(headers), host.unwrap_or_default())
 }
 
-/// The list of jobs that the request came from, as an address within the site.
+/// Returns the URL, within the site, of the list of jobs that the request came from.
 pub fn list_before(request: &Request) -> Option<String> {
     let page = own_page(request).filter(is_list)?;
     Some(page[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
 }
 
-/// Whether it is the address of a page with a list of jobs.
+/// Returns whether the URL is that of a page with a list of jobs.
 fn is_list(page: &Url) -> bool {
     let user_id = page.path().strip_prefix("/users/");
     page.path() == "/" || user_id.is_some_and(|id| id.parse::<UserId>().is_ok())
@@ -198,7 +197,7 @@ fn check_content_type(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// The page that the request came from, if it is one of ours.
+/// Returns the page that the request came from, if it is one of ours.
 fn own_page(request: &Request) -> Option<Url> {
     let referer = request.headers().get(REFERER)?.to_str().ok()?;
     let page = Url::parse(referer).ok()?;
@@ -207,7 +206,7 @@ fn own_page(request: &Request) -> Option<Url> {
         .then_some(page)
 }
 
-/// Leads to a page of ours, with what was done or went wrong in a cookie for that page.
+/// Redirects to a page of ours. A cookie for that page carries the error or the notice.
 fn lead_back(mut response: Response, page: &Url, said: Option<Notice>) -> Response {
     let headers = response.headers_mut();
     let Some(location) = headers.get(LOCATION) else {
@@ -219,7 +218,7 @@ fn lead_back(mut response: Response, page: &Url, said: Option<Notice>) -> Respon
         .unwrap_or_else(|| page.join("/").expect("every page has a root"));
     let error = PostedError::take_from(&mut target);
     if target.query() == Some("") {
-        // server_fn leaves the question mark of what it takes out.
+        // server_fn leaves the question mark behind.
         target.set_query(None);
     }
     let path = &target[url::Position::BeforePath..];
@@ -235,7 +234,7 @@ fn lead_back(mut response: Response, page: &Url, said: Option<Notice>) -> Respon
     response
 }
 
-/// The error that a failed function answered with, and its response.
+/// Returns the error in a failed function's response, and the response.
 async fn error_in(response: Response) -> (Response, AppError) {
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, MAX_ERROR_BYTES).await.unwrap_or_default();
@@ -243,12 +242,12 @@ async fn error_in(response: Response) -> (Response, AppError) {
     (Response::from_parts(parts, Body::from(body)), error)
 }
 
-/// What was wrong with the form that led to this page.
+/// Returns the error of the form that led to this page.
 pub fn error_of(headers: &HeaderMap) -> Option<PostedError> {
     PostedError::from_text(shown(headers, ERROR_COOKIE)?)
 }
 
-/// What the form that led to this page has done.
+/// Returns the notice of the form that led to this page.
 fn notice_of(headers: &HeaderMap) -> Option<Notice> {
     Notice::from_text(shown(headers, NOTICE_COOKIE)?)
 }
@@ -272,7 +271,7 @@ fn value_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// Has the browser forget what the page says of a form: it is said once.
+/// Deletes the cookies of messages that the page has shown, so that they are shown once.
 pub async fn forget_shown(request: Request, next: Next) -> Response {
     let is_page = request.method() == Method::GET;
     let path = request.uri().path().to_owned();
@@ -287,14 +286,14 @@ pub async fn forget_shown(request: Request, next: Next) -> Response {
     response
 }
 
-/// The notice for the page at this path.
+/// Returns the cookie with a notice for the page at this path.
 fn notice_cookie(notice: Notice, path: &str) -> HeaderValue {
     cookie(NOTICE_COOKIE, &notice.to_text(MAX_COOKIE_BYTES), path, 60)
 }
 
-/// The cookie for the page at this path.
+/// Returns a cookie for the page at this path.
 fn cookie(name: &str, value: &str, path: &str, seconds: u32) -> HeaderValue {
-    // A semicolon would begin another attribute.
+    // A semicolon would start another attribute.
     let path = if path.contains(';') { "/" } else { path };
     HeaderValue::try_from(format!(
         "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict"

@@ -1,5 +1,5 @@
-//! Signing in with an OpenID Connect provider. These are links and redirects and no forms: a browser applies `form-action`
-//! to where an answer to a form leads, and a provider may lead anywhere.
+//! Signing in through an OpenID Connect provider. Uses links and redirects rather than forms: browsers apply
+//! `form-action` to redirects after a form, and a provider may redirect anywhere.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn provider(state: &AppState) -> Result<Arc<Provider>, Page> {
     provider.ok_or_else(|| pages::not_found(&state.site))
 }
 
-/// The origin of our pages, which the provider leads back to.
+/// Returns the origin of our pages, to which the provider redirects.
 fn origin(from: &Sender) -> String {
     from.extensions
         .get::<Host>()
@@ -35,7 +35,7 @@ fn origin(from: &Sender) -> String {
         .unwrap_or_default()
 }
 
-/// The page to sign in, which says why nobody has been.
+/// Returns the page for signing in, with the reason why the sign-in failed.
 fn refused(state: &AppState, status: StatusCode, next: &str, error: AppError) -> Page {
     let shown = pages::SignIn {
         next,
@@ -59,7 +59,7 @@ fn refused_by_provider(
     refused(state, status, next, error)
 }
 
-/// Leads to the provider.
+/// Redirects to the provider.
 pub async fn begin(
     Asked(state): Asked,
     from: Sender,
@@ -69,7 +69,7 @@ pub async fn begin(
     let provider = provider(&state)?;
     let next = auth::local_path(query.get("next"));
     if from.is_from_elsewhere() {
-        // Nobody is to find themselves signed in by a link of somebody else.
+        // A link on another site must not sign anybody in.
         return Ok(Redirect::to(&auth::sign_in_path(Some(&next))).into_response());
     }
     match provider.begin(&origin(&from), &next).await {
@@ -82,7 +82,7 @@ pub async fn begin(
     }
 }
 
-/// Where the provider leads back to.
+/// Handles the provider's redirect back.
 pub async fn callback(
     Asked(state): Asked,
     from: Sender,
@@ -91,7 +91,7 @@ pub async fn callback(
 ) -> Result<Response, Page> {
     let lifetimes = lifetimes(&state)?;
     let provider = provider(&state)?;
-    // Each may have the provider be asked, and adds to the audit.
+    // Each request may send one to the provider and adds to the audit.
     if let Err(problem) = state.sign_in_rate.count_address(peer.ip()) {
         let error = AppError::unavailable(problem.detail());
         let page = refused(&state, problem.status(), "/", error);
@@ -121,7 +121,7 @@ pub async fn callback(
             let jar = CookieJar::new().add(forgotten).add(cookie);
             Ok((jar, Redirect::to(&next)).into_response())
         }
-        // Whoever has the browser ask for this must not end what was begun in it.
+        // Somebody who makes the browser request this page must not end the sign-in that it has started.
         Ok(Err(refusal @ Refusal::NotBegunHere)) => {
             Err(refused_by_provider(&state, &provider, &next, &refusal))
         }
@@ -137,7 +137,7 @@ pub async fn callback(
     }
 }
 
-/// Whether there is a provider at which somebody can sign out. One that doesn't answer is none.
+/// Returns whether people can sign out at the provider. Returns `false` if it doesn't respond.
 pub async fn has_sign_out(state: &AppState) -> bool {
     match &state.sign_in.provider {
         Some(provider) => provider.has_sign_out().await,
@@ -145,7 +145,7 @@ pub async fn has_sign_out(state: &AppState) -> bool {
     }
 }
 
-/// Leads to where somebody signs out at the provider.
+/// Redirects to the provider's page for signing out.
 pub async fn sign_out(Asked(state): Asked, from: Sender) -> Result<Redirect, Page> {
     lifetimes(&state)?;
     let provider = provider(&state)?;

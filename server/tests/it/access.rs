@@ -1,5 +1,5 @@
-//! Who may do what, for every operation of the API, every page, every form and the socket. A route that isn't known here
-//! fails the test.
+//! Who may do what, for every operation of the API, every page, every form and the socket. An unknown route fails the
+//! test.
 
 use std::collections::BTreeSet;
 
@@ -11,22 +11,22 @@ use crate::{
     people::{Accounts, By, Person, location},
 };
 
-/// Who may do something.
+/// Who may use an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum For {
-    /// Everybody who has signed in; what they see of it is their own.
+    /// Every signed-in user, who sees only their own data.
     All,
-    /// The owner and admins. To others it isn't there.
+    /// The owner and admins. Others get a 404.
     Owner,
-    /// Admins. It is about nobody's things.
+    /// Admins. The operation concerns no particular user's data.
     Admin,
-    /// Admins. To its owner it is forbidden, to others it isn't there.
+    /// Admins. The owner gets a 403, others a 404.
     AdminOfOwned,
 }
 
 use For::{Admin, AdminOfOwned, All, Owner};
 
-/// The operations of the API: who may, whether it changes something, and the body.
+/// The operations of the API: who may use them, whether they change something, and their body.
 fn operations() -> Vec<(&'static str, &'static str, For, bool, Body)> {
     let format = json!({"name": "mine", "format": {"delimiter": ";"}});
     let user = json!({"name": "New", "email": "new@example.com"});
@@ -125,7 +125,7 @@ enum Body {
     File,
 }
 
-/// What an operation is done to.
+/// The objects that an operation applies to.
 struct Target {
     user_id: i64,
     job_id: i64,
@@ -180,7 +180,7 @@ async fn ask(
     request.send().await.unwrap()
 }
 
-/// The sentence of a problem.
+/// Returns the sentence of a problem.
 async fn detail(response: Response) -> Value {
     assert_eq!(
         response.headers()["content-type"],
@@ -190,7 +190,7 @@ async fn detail(response: Response) -> Value {
 }
 
 #[tokio::test]
-async fn every_operation_is_for_whom_it_should_be() {
+async fn every_operation_checks_access() {
     let accounts = Accounts::start().await;
     let (owner, other) = (
         accounts.member("owner").await,
@@ -271,7 +271,7 @@ async fn every_operation_is_for_whom_it_should_be() {
                 All => assert!(response.status().is_success(), "{what} {by:?}"),
                 Admin => assert_eq!(response.status(), 403, "{what} {by:?}"),
                 Owner | AdminOfOwned => {
-                    // Exactly what is said of what doesn't exist.
+                    // The response must equal that for something that doesn't exist.
                     assert_eq!(response.status(), 404, "{what} {by:?}");
                     let found = detail(response).await;
                     let nothing = ask(&accounts, operation, &NOBODYS, by).await;
@@ -307,14 +307,14 @@ async fn every_operation_is_for_whom_it_should_be() {
             &format!("{what} by an admin"),
         );
         if what == "post /users/{user_id}/formats" {
-            // There can be one of a name.
+            // Names are unique.
             sqlx::query("delete from saved_formats where name = 'mine'")
                 .execute(&accounts.app.pool)
                 .await
                 .unwrap();
         }
     }
-    // What nobody was allowed to do hasn't been done.
+    // Forbidden operations must have changed nothing.
     let response = accounts
         .get(&format!("/jobs/{}", owned.job_id), &By::from(&owner))
         .await;
@@ -323,7 +323,7 @@ async fn every_operation_is_for_whom_it_should_be() {
         (&job["status"], &job["run"]),
         (&json!("pending"), &json!(0))
     );
-    // Lists have one's own, whatever is chosen from them.
+    // Lists contain only one's own jobs, whatever the filter.
     let theirs: Value = accounts
         .get("/jobs", &By::from(&other))
         .await
@@ -364,7 +364,7 @@ async fn every_operation_is_for_whom_it_should_be() {
     assert!(seen(&By::from(&accounts.admin)).await > 2);
 }
 
-/// It was done, or failed for another reason than who asks.
+/// Checks that the operation succeeded, or failed for a reason other than its author.
 fn passed(response: &Response, what: &str) {
     let status = response.status().as_u16();
     assert!(
@@ -374,7 +374,7 @@ fn passed(response: &Response, what: &str) {
     );
 }
 
-/// The routes in the source of a router.
+/// Returns the routes in the source of a router.
 fn routes(source: &str) -> BTreeSet<String> {
     let routes = source.split(".route(").skip(1);
     routes
@@ -384,8 +384,8 @@ fn routes(source: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn every_page_and_form_is_for_whom_it_should_be() {
-    // For whom, and with which method.
+async fn every_page_and_form_checks_access() {
+    // The method, the path, and who may use it.
     let pages: &[(&str, &str, Option<For>)] = &[
         ("get", "/sign-in", None),
         ("get", "/sign-in/openid", None),
@@ -455,7 +455,7 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
         routed, known,
         "who may see it isn't said of every page and form"
     );
-    // Besides the API there is nothing else.
+    // There are no other routes besides the API.
     let others = [
         include_str!("../../src/router.rs"),
         include_str!("../../src/health.rs"),
@@ -572,12 +572,12 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
 
         let by_other = asked(&By::from(&other), false).await.status();
         match (whom, what.as_str()) {
-            // A format that is gone already is no failure; whose it is decides before that.
+            // Deleting a missing format succeeds. Ownership is checked before that.
             (Owner | AdminOfOwned, _) if path != "/rpc/delete-format" => {
                 assert_eq!(by_other, 404, "{what} by another");
             }
             (Admin, _) => assert_eq!(by_other, 403, "{what} by another"),
-            // Of the account, one has one's own.
+            // Operations on the account apply to one's own account.
             _ => assert!(
                 by_other.as_u16() < 404 || by_other == 422,
                 "{what} by another: {by_other}"
@@ -588,7 +588,7 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
             assert_eq!(by_owner, 403, "{what} by its owner");
         }
     }
-    // What others weren't allowed to do hasn't been done.
+    // Forbidden requests must have changed nothing.
     let owner = By::from(&owner);
     let check = async |path: String| {
         accounts
@@ -609,7 +609,7 @@ async fn every_page_and_form_is_for_whom_it_should_be() {
 }
 
 #[tokio::test]
-async fn what_is_for_everybody_needs_no_sign_in() {
+async fn public_routes_need_no_sign_in() {
     let accounts = Accounts::start().await;
     for path in [
         "/health",
@@ -635,7 +635,7 @@ async fn what_is_for_everybody_needs_no_sign_in() {
         let response = accounts.page(path, &By::Nobody).await;
         assert_eq!(response.status(), 200, "{path}");
     }
-    // The description says how to sign in.
+    // The description documents how to sign in.
     let description: Value = accounts
         .get("/openapi.json", &By::Nobody)
         .await
@@ -660,7 +660,7 @@ async fn what_is_for_everybody_needs_no_sign_in() {
 }
 
 #[tokio::test]
-async fn a_socket_is_for_its_user_and_ends_with_the_session_or_token() {
+async fn a_socket_checks_access_and_ends_with_its_credential() {
     let accounts = Accounts::start().await;
     let (owner, other) = (
         accounts.member("owner").await,
@@ -675,7 +675,7 @@ async fn a_socket_is_for_its_user_and_ends_with_the_session_or_token() {
     assert_eq!(refused(&By::from(&other), owner.id).await, Some(404));
     assert_eq!(refused(&By::from(&other), 999_999_999).await, Some(404));
 
-    // A list of jobs watches those that are in it.
+    // The socket of a list watches only jobs that its viewer may see.
     assert_eq!(
         accounts.socket_at("/ws", &By::Nobody).await.err(),
         Some(401)
@@ -708,7 +708,7 @@ async fn a_socket_is_for_its_user_and_ends_with_the_session_or_token() {
         socket.send("ping").await;
         assert_eq!(socket.text().await, "pong");
     }
-    // Somebody else's end is none of theirs.
+    // Another user's sign-out has no effect.
     accounts.form("/sign-out", &[], &By::from(&other)).await;
     by_session.send("ping").await;
     assert_eq!(by_session.text().await, "pong");
@@ -727,7 +727,7 @@ async fn a_socket_is_for_its_user_and_ends_with_the_session_or_token() {
     own.closed().await;
     others.closed().await;
 
-    // An admin who is one no longer sees their own only.
+    // An admin who becomes a member again sees only their own jobs.
     let second = accounts.member("second").await;
     let role = format!("/users/{}/role", second.id);
     let admin = By::from(&accounts.admin);
@@ -740,7 +740,7 @@ async fn a_socket_is_for_its_user_and_ends_with_the_session_or_token() {
 }
 
 #[tokio::test]
-async fn who_may_come_in_has_to_be_said_where_others_can_reach_it() {
+async fn auth_must_be_set_if_other_machines_can_connect() {
     let app = TestApp::start().await;
     let refused = |settings: &[(&str, &str)]| {
         let output = app.server_program(&[], settings, "");
@@ -757,7 +757,7 @@ async fn who_may_come_in_has_to_be_said_where_others_can_reach_it() {
         assert!(said.contains(&expected), "{said}");
         assert!(said.contains("Set AUTH=password"), "{said}");
     }
-    // In a container it is the address of the host that counts.
+    // In a container, the host's address decides.
     let published = |address| [("WEB_ADDR", "0.0.0.0:0"), ("PUBLISHED_ADDRESS", address)];
     let said = refused(&published("192.0.2.7"));
     assert!(
@@ -770,11 +770,11 @@ async fn who_may_come_in_has_to_be_said_where_others_can_reach_it() {
         "{said}"
     );
     TestApp::start_set(&published("127.0.0.1")).await;
-    // With it said, it runs.
+    // With AUTH set, the server starts.
     let mut open = TestApp::start_set(&[("AUTH", "open"), ("WEB_ADDR", "0.0.0.0:0")]).await;
     open.web = open.web.replace("0.0.0.0", "127.0.0.1");
     assert_eq!(open.get("/users").await.status(), 200);
-    // And where nobody signs in there is nothing to do so with.
+    // Without sign-in there are no pages for it.
     for path in [
         "/sign-in",
         "/account",
@@ -790,7 +790,7 @@ async fn who_may_come_in_has_to_be_said_where_others_can_reach_it() {
         !page.contains("Sign out") && !page.contains("Account"),
         "{page}"
     );
-    // Tokens and cookies are left out of account.
+    // Tokens and cookies are ignored.
     let invented = reqwest::Client::new()
         .get(format!("{}/users", open.api))
         .bearer_auth("bl_invented")

@@ -1,4 +1,4 @@
-//! Passwords, sessions, API tokens, one-time links, roles.
+//! Passwords, sessions, API tokens, one-time links and roles.
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -28,7 +28,7 @@ impl Accounts {
 }
 
 #[tokio::test]
-async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
+async fn signing_in_starts_a_session_and_reveals_no_users() {
     let accounts = Accounts::start().await;
     let ann = accounts.member("ann").await;
     accounts.new_user("ben", "ben@example.com").await;
@@ -49,14 +49,14 @@ async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
     let second = session_in(&response);
     assert!(accounts.is_signed_in(&second).await);
     assert_ne!(second, ann.session);
-    // Nothing in the database is enough to sign in.
+    // Nothing stored in the database suffices to sign in.
     let stored: String = sqlx::query_scalar("select string_agg(sessions::text, ' ') from sessions")
         .fetch_one(&accounts.app.pool)
         .await
         .unwrap();
     assert!(!stored.contains(&second), "{stored}");
 
-    // The browser's session before ends with the next.
+    // Signing in ends the browser's previous session.
     let fields = [
         ("email", ann.email.as_str()),
         ("password", &password_of(&ann.email)),
@@ -67,7 +67,7 @@ async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
     assert!(!accounts.is_signed_in(&second).await);
     assert!(accounts.is_signed_in(&session_in(&third)).await);
 
-    // A wrong password, no such user, a user without a password: the same words.
+    // A wrong password, an unknown user and a user without a password get the same message.
     let mut words = Vec::new();
     for (email, password) in [
         (ann.email.as_str(), "some other password"),
@@ -84,7 +84,7 @@ async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
             page.contains("The email address or the password isn"),
             "{page}"
         );
-        // The scripts of a page are marked anew each time.
+        // The nonces of a page's scripts differ each time.
         let page = page.replace(&format!("value=\"{email}\""), "");
         let body = page[page.find("<main").unwrap()..].to_owned();
         words.push(body.replace(email, ""));
@@ -92,7 +92,7 @@ async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
     words.dedup();
     assert_eq!(words.len(), 1, "{words:#?}");
 
-    // It leads on to where somebody wanted to go, here.
+    // It continues to the requested page, if that is on this site.
     for (next, expected) in [
         ("/jobs/7?filter=valid", "/jobs/7?filter=valid"),
         ("//evil.example/x", "/"),
@@ -108,7 +108,7 @@ async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
         let response = accounts.form("/sign-in", &fields, &By::Nobody).await;
         assert_eq!(location(&response), expected);
     }
-    // Who is signed in already isn't asked again, and a member's first page is their own.
+    // A signed-in user isn't asked again, and a member's home page is their own.
     let page = accounts
         .page("/sign-in?next=%2Fformats", &By::from(&ann))
         .await;
@@ -126,7 +126,7 @@ async fn signing_in_begins_a_session_and_says_nothing_about_who_exists() {
 }
 
 #[tokio::test]
-async fn on_a_host_of_its_own_the_cookie_is_for_https_alone() {
+async fn the_cookie_requires_https_except_on_loopback() {
     let accounts = Accounts::start_set(&[("ALLOWED_HOSTS", "batchline.example.com")]).await;
     let web = accounts.app.web.clone();
     let sign_in = async |origin: &str| {
@@ -156,9 +156,9 @@ async fn on_a_host_of_its_own_the_cookie_is_for_https_alone() {
     };
     let pair = cookie.split(';').next().unwrap();
     assert_eq!(page(pair).await, 200);
-    // Under the name that other hosts could set, it counts for nothing.
+    // Other hosts could set a cookie with this name, so it is ignored.
     assert_eq!(page(pair.strip_prefix("__Host-").unwrap()).await, 303);
-    // Where the browser wouldn't keep it, that is said.
+    // If the browser wouldn't keep the cookie, the page says so.
     let answer = sign_in("http://batchline.example.com").await;
     assert_eq!(answer.status, 403, "{answer:?}");
     assert!(
@@ -168,14 +168,14 @@ async fn on_a_host_of_its_own_the_cookie_is_for_https_alone() {
 }
 
 #[tokio::test]
-async fn tries_to_sign_in_are_limited_by_account_and_by_address() {
+async fn attempts_to_sign_in_are_limited_by_account_and_address() {
     let accounts = Accounts::start_set(&[
         ("MAX_SIGN_INS_PER_ACCOUNT", "4"),
         ("MAX_SIGN_INS_PER_MINUTE", "20"),
     ])
     .await;
     let ann = accounts.member("ann").await;
-    // One was for `member`.
+    // One attempt was made by `member`.
     for _ in 0..3 {
         let status = accounts
             .sign_in(&ann.email, "a wrong password")
@@ -200,10 +200,10 @@ async fn tries_to_sign_in_are_limited_by_account_and_by_address() {
             .unwrap()
             .contains("Too many sign-in attempts.")
     );
-    // Who is signed in stays so, and others can sign in.
+    // Signed-in users stay signed in, and others can still sign in.
     assert!(accounts.is_signed_in(&ann.session).await);
     accounts.signed_in(&accounts.admin.email).await;
-    // Trying a password on many accounts is limited too.
+    // Trying one password on many accounts is limited, too.
     let mut statuses = Vec::new();
     for number in 0..20 {
         let email = format!("somebody{number}@example.com");
@@ -214,7 +214,7 @@ async fn tries_to_sign_in_are_limited_by_account_and_by_address() {
 }
 
 #[tokio::test]
-async fn sessions_end_by_themselves_by_their_owner_and_at_sign_out() {
+async fn sessions_expire_and_can_be_ended() {
     let accounts = Accounts::start().await;
     let ann = accounts.member("ann").await;
     let ben = accounts.member("ben").await;
@@ -246,7 +246,7 @@ async fn sessions_end_by_themselves_by_their_owner_and_at_sign_out() {
         "{page}"
     );
 
-    // Another's isn't one's own to end.
+    // A user can't end another user's session.
     let path = format!("/account/sessions/{}/end", ids[1]);
     accounts.form(&path, &[], &By::from(&ben)).await;
     assert!(accounts.is_signed_in(&others[0].session).await);
@@ -270,14 +270,14 @@ async fn sessions_end_by_themselves_by_their_owner_and_at_sign_out() {
     );
     assert!(!accounts.is_signed_in(&ann.session).await);
 
-    // Twelve hours without a request, or seven days in all.
+    // A session ends after twelve hours without a request, or seven days in total.
     let idle = accounts.signed_in(&ann.email).await;
     accounts
         .execute("update sessions set last_used_at = now() - interval '11 hours 59 minutes'")
         .await;
     assert!(accounts.is_signed_in(&idle.session).await);
     assert!(accounts.is_signed_in(&ben.session).await);
-    // The request was a use.
+    // That request counted as a use.
     accounts
         .execute("update sessions set last_used_at = last_used_at - interval '11 hours 59 minutes'")
         .await;
@@ -335,7 +335,7 @@ async fn a_changed_password_ends_the_other_sessions() {
     assert!(!accounts.is_signed_in(&elsewhere.session).await);
     assert_eq!(accounts.sign_in(&ann.email, &current).await.status(), 422);
     assert_eq!(accounts.sign_in(&ann.email, new).await.status(), 303);
-    // A link from before would undo it.
+    // An older link would undo the change.
     let set = accounts.set_password(&link, "something else again").await;
     assert_eq!(set.status(), 404);
 }
@@ -348,7 +348,7 @@ async fn a_link_sets_a_password_once() {
     let page = accounts.form("/accounts", &fields, &admin).await;
     assert_eq!(page.status(), 201);
     let page = page.text().await.unwrap();
-    // The whole address, as the admin's browser knows it.
+    // The complete URL, with the origin as the admin's browser sees it.
     let address = format!("{}/set-password?link=", accounts.app.web);
     assert!(page.contains(&address), "{page}");
     let first = link_in(&page);
@@ -356,7 +356,7 @@ async fn a_link_sets_a_password_once() {
         .fetch_one(&accounts.app.pool)
         .await
         .unwrap();
-    // The same address again is refused beside its field.
+    // An address that is taken is refused beside its field.
     let again = accounts.form("/accounts", &fields, &admin).await;
     assert_eq!(again.status(), 409);
     assert!(
@@ -367,7 +367,7 @@ async fn a_link_sets_a_password_once() {
             .contains("That email address is already in use.")
     );
 
-    // The next link takes the place of the one before.
+    // A new link replaces the previous one.
     let new_link = async || {
         let path = format!("/users/{id}/password-link");
         let page = accounts.form(&path, &[], &admin).await;
@@ -389,7 +389,7 @@ async fn a_link_sets_a_password_once() {
             .status(),
         404
     );
-    // A password that won't do leaves the link as it is.
+    // A refused password doesn't use up the link.
     let weak = accounts.set_password(&second, "ann@example.com").await;
     assert_eq!(weak.status(), 422);
     let set = accounts.set_password(&second, "quite an odd phrase").await;
@@ -402,11 +402,11 @@ async fn a_link_sets_a_password_once() {
         .await;
     let session = session_in(&signed_in);
 
-    // A forgotten password is set anew, which signs out.
+    // Resetting a forgotten password ends all sessions.
     let third = new_link().await;
     accounts.set_password(&third, "another odd phrase").await;
     assert!(!accounts.is_signed_in(&session).await);
-    // It is good for 72 hours.
+    // A link is valid for 72 hours.
     let fourth = new_link().await;
     let hours: f64 = sqlx::query_scalar(
         "select (extract(epoch from expires_at - created_at) / 3600)::float8 from password_links",
@@ -475,12 +475,12 @@ async fn a_token_is_shown_once_and_can_be_revoked() {
     let users: Value = accounts.get("/users", &by).await.json().await.unwrap();
     assert_eq!(users[0]["id"], ann.id);
     assert!(!page().await.contains("Never used"));
-    // It counts before a cookie, so that a program never acts as somebody else by mistake.
+    // A token takes precedence over a cookie, so that a program never acts as somebody else by mistake.
     let both = accounts
         .api(Method::GET, "/users", &By::Token("bl_invented".to_owned()))
         .header("cookie", format!("session={}", ann.session));
     assert_eq!(both.send().await.unwrap().status(), 401);
-    // It can't change how its owner signs in.
+    // A token can't change how its owner signs in.
     for path in [
         "/account/tokens",
         "/account/end-other-sessions",
@@ -489,10 +489,10 @@ async fn a_token_is_shown_once_and_can_be_revoked() {
         let status = accounts.form(path, &[("name", "x")], &by).await.status();
         assert_eq!(status, 403, "{path}");
     }
-    // The account's page is for browsers.
+    // The account's page is only for browsers.
     assert_eq!(accounts.page("/account", &by).await.status(), 403);
 
-    // Another's can't be revoked.
+    // A user can't revoke another user's token.
     let ben = accounts.member("ben").await;
     let id: i64 = sqlx::query_scalar("select id from api_tokens")
         .fetch_one(&accounts.app.pool)
@@ -507,7 +507,7 @@ async fn a_token_is_shown_once_and_can_be_revoked() {
 }
 
 #[tokio::test]
-async fn a_token_of_an_admin_lets_nobody_in() {
+async fn an_admin_token_cannot_manage_accounts() {
     let accounts = Accounts::start().await;
     let member = accounts.member("ann").await;
     let token = By::Token(accounts.token(&accounts.admin, "write").await);
@@ -538,7 +538,7 @@ async fn a_token_of_an_admin_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_signed_out_and_an_admin_stays() {
+async fn a_deleted_user_is_signed_out_and_the_last_admin_is_kept() {
     let accounts = Accounts::start().await;
     let ann = accounts.member("ann").await;
     let token = By::Token(accounts.token(&ann, "write").await);
@@ -560,7 +560,7 @@ async fn a_deleted_user_is_signed_out_and_an_admin_stays() {
         422
     );
 
-    // The last admin can neither be deleted nor be made a member.
+    // The last admin can neither be deleted nor become a member.
     let role = async |id: i64, role: &str| {
         let path = format!("/users/{id}/role");
         accounts.form(&path, &[("role", role)], &admin).await
@@ -575,7 +575,7 @@ async fn a_deleted_user_is_signed_out_and_an_admin_stays() {
             .unwrap()
             .contains("This is the only admin.")
     );
-    // An admin who can't sign in is no help.
+    // An admin who can't sign in doesn't count.
     accounts.new_user("ben", "ben@example.com").await;
     let ben: i64 = sqlx::query_scalar("select id from users where email = 'ben@example.com'")
         .fetch_one(&accounts.app.pool)
@@ -583,7 +583,7 @@ async fn a_deleted_user_is_signed_out_and_an_admin_stays() {
         .unwrap();
     assert_eq!(role(ben, "admin").await.status(), 303);
     assert_eq!(delete(accounts.admin.id).await.status(), 409);
-    // Another one is.
+    // One who can sign in does.
     let cem = accounts.member("cem").await;
     assert_eq!(role(cem.id, "admin").await.status(), 303);
     let by_cem = accounts.get("/audit.ndjson", &By::from(&cem)).await;
@@ -610,10 +610,10 @@ async fn the_first_admin_comes_from_the_command_line() {
     );
     let (is_created, said) = create("ann@example.com", "ann@example.com");
     assert!(!is_created && said.contains("too easy to guess"), "{said}");
-    // A member becomes an admin, with another password.
+    // A member becomes an admin and gets another password.
     let ann = accounts.member("ann").await;
     let (is_created, said) = create("Ann@example.com", "quite an odd phrase");
-    assert!(is_created && said.contains("was there already"), "{said}");
+    assert!(is_created && said.contains("already existed"), "{said}");
     assert!(!accounts.is_signed_in(&ann.session).await);
     let session = session_in(&accounts.sign_in(&ann.email, "quite an odd phrase").await);
     let audit = accounts.get("/audit.ndjson", &By::Session(session)).await;

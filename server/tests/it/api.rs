@@ -37,7 +37,7 @@ async fn the_api_describes_itself() {
 
     let docs = app.get("/docs/").await.text().await.unwrap();
     assert!(!docs.contains("https://"), "its files are served by us");
-    // Without JavaScript there is a list, and a way back.
+    // Without JavaScript there is a list of the operations, and a link back.
     assert!(
         docs.contains("<code>GET /users/{user_id}</code> Get a user"),
         "{docs}"
@@ -85,7 +85,7 @@ async fn every_documented_error_has_a_page() {
             }
         }
     }
-    // What no operation answers with: other addresses, methods, and sockets.
+    // Problems that no operation returns: unknown addresses, wrong methods, and sockets.
     let others = BTreeSet::from([
         "/problems/method-not-allowed",
         "/problems/no-such-address",
@@ -111,7 +111,7 @@ async fn every_documented_error_has_a_page() {
 }
 
 #[tokio::test]
-async fn the_same_api_stands_below_the_pages() {
+async fn the_api_is_also_served_below_the_pages() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let web = |path: &str| reqwest::get(format!("{}{path}", app.web));
@@ -149,7 +149,7 @@ async fn the_same_api_stands_below_the_pages() {
 }
 
 #[tokio::test]
-async fn every_answer_can_be_traced_and_every_error_is_a_problem() {
+async fn every_response_has_an_id_and_every_error_is_a_problem() {
     let app = TestApp::start().await;
     let health = app.get("/health").await;
     assert!(!health.headers()["x-request-id"].is_empty());
@@ -160,7 +160,7 @@ async fn every_answer_can_be_traced_and_every_error_is_a_problem() {
     problem(app.get("/nothing").await, StatusCode::NOT_FOUND).await;
     problem(app.delete("/users").await, StatusCode::METHOD_NOT_ALLOWED).await;
 
-    // Without a boundary the form can't be taken apart.
+    // A multipart form without a boundary can't be parsed.
     let form = reqwest::Client::new()
         .post(format!("{}/rpc/upload-file", app.web))
         .header("content-type", "multipart/form-data")
@@ -169,7 +169,7 @@ async fn every_answer_can_be_traced_and_every_error_is_a_problem() {
         .unwrap();
     problem(form, StatusCode::UNSUPPORTED_MEDIA_TYPE).await;
 
-    // What only the database can find wrong with us is not shown.
+    // Internal errors, here from the database, are not shown.
     sqlx::raw_sql("alter table users rename column name to broken")
         .execute(&app.pool)
         .await

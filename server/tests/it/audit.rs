@@ -1,4 +1,4 @@
-//! Who did what, and when.
+//! The audit: who did what, and when.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn events(export: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_people_do_is_in_the_audit() {
+async fn actions_are_recorded_in_the_audit() {
     let accounts = Accounts::start().await;
     let ann = accounts.member("ann").await;
     let ben = accounts.member("ben").await;
@@ -37,10 +37,10 @@ async fn what_people_do_is_in_the_audit() {
         (job["status"] == "completed").then_some(())
     })
     .await;
-    // Asking again changes nothing.
+    // A repeated command changes nothing.
     expect(command("start").await, StatusCode::ACCEPTED).await;
     let csv = format!("/jobs/{job_id}/results.csv");
-    // The same again is no news, and what isn't theirs is refused.
+    // A repeated download isn't recorded again, and another user's is refused.
     for _ in 0..2 {
         assert_eq!(accounts.get(&csv, &by_ann).await.status(), 200);
         assert_eq!(accounts.get(&csv, &By::from(&ben)).await.status(), 404);
@@ -106,7 +106,7 @@ async fn what_people_do_is_in_the_audit() {
     assert_eq!(event["means"], "session");
     assert_eq!(event["job_id"], job_id);
     assert_eq!(event["address"], "127.0.0.1");
-    // Who tried to get at it is known; what somebody typed isn't kept.
+    // The audit records who tried to access it, but not what was typed.
     let refused = export("?kind=access").await;
     assert_eq!(refused[0]["actor"], ben.email.as_str());
     assert_eq!(refused[0]["job_id"], job_id);
@@ -120,7 +120,7 @@ async fn what_people_do_is_in_the_audit() {
         .collect();
     assert!(ids.is_sorted(), "{ids:?}");
 
-    // The page shows the same to admins, newest first.
+    // The page shows the same events to admins, newest first.
     let page = accounts
         .page(&format!("/audit?user={}&kind=download", ann.id), &admin)
         .await;
@@ -144,7 +144,7 @@ async fn what_people_do_is_in_the_audit() {
 }
 
 #[tokio::test]
-async fn the_audit_can_only_be_added_to() {
+async fn the_audit_is_append_only() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     app.upload(user_id, SAMPLE).await;
@@ -163,7 +163,7 @@ async fn the_audit_can_only_be_added_to() {
 }
 
 #[tokio::test]
-async fn where_nobody_signs_in_the_audit_has_addresses() {
+async fn without_sign_in_the_audit_records_addresses() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, SAMPLE).await;

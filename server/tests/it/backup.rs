@@ -1,4 +1,4 @@
-//! A backup is a dump of the database and a copy of the files, of different moments. What a restore comes to.
+//! Restoring a backup, which is a dump of the database and a later copy of the files.
 
 use std::{
     path::Path,
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::{ObjectStore, SAMPLE, TestApp, eventually, expect, problem};
 
-/// Runs `server check-storage`, and returns what it says.
+/// Runs `server check-storage` and returns its output.
 fn check_storage(app: &TestApp, arguments: &[&str]) -> String {
     let output = app.server_program(&[&["check-storage"], arguments].concat(), &[], "");
     assert!(output.status.success(), "{output:?}");
@@ -26,9 +26,9 @@ async fn key_of(app: &TestApp, job_id: i64) -> String {
 }
 
 #[tokio::test]
-async fn a_database_and_files_of_different_moments_are_restored() {
+async fn a_database_and_later_files_are_restored() {
     let app = TestApp::start().await;
-    // The npm build of PostgreSQL has no client programs.
+    // The npm build of PostgreSQL lacks client programs.
     let programs: String =
         sqlx::query_scalar("select setting from pg_config where name = 'BINDIR'")
             .fetch_one(&app.pool)
@@ -43,7 +43,7 @@ async fn a_database_and_files_of_different_moments_are_restored() {
     let lost = app.process_for(user_id, SAMPLE).await;
     let lost_pending = app.upload(user_id, SAMPLE).await;
     let dump = app.dump(&pg_dump);
-    // The files are copied later: two are gone by then, and one is new.
+    // The files are copied later, when two are deleted and one is new.
     let paths = [lost, lost_pending].map(|job_id| format!("/jobs/{job_id}"));
     for path in &paths {
         expect(app.delete(path).await, StatusCode::NO_CONTENT).await;
@@ -56,7 +56,7 @@ async fn a_database_and_files_of_different_moments_are_restored() {
     let orphan = key_of(&app, late).await;
     let restored = app.restored(&programs, &dump).await;
 
-    // What the database says of jobs and usage is of one moment.
+    // The counts of jobs and usage in the database are consistent.
     let response = restored.get(&format!("/jobs?user_id={user_id}")).await;
     assert_eq!(response.headers()["x-total-count"], "3");
     let quotas = restored.get_json(&format!("/users/{user_id}/quotas")).await;
@@ -64,7 +64,7 @@ async fn a_database_and_files_of_different_moments_are_restored() {
     assert_eq!(quotas["bytes"]["used"], 3 * SAMPLE.len());
     assert_eq!(restored.downloaded_rows(whole).await, (4, 4, 1));
 
-    // A file that is gone is said so, and is no error of ours.
+    // A missing file is reported as such, not as an internal error.
     let said = "The job's file is no longer in the storage";
     for path in [
         format!("/jobs/{lost}/transactions"),
@@ -88,7 +88,7 @@ async fn a_database_and_files_of_different_moments_are_restored() {
     let sentence = "The uploaded file is no longer in the storage. Upload it again.";
     assert_eq!(job["error"], sentence);
 
-    // The file of nobody is found, once it is old enough, and so are the jobs without a file.
+    // Finds the orphaned file once it is old enough, and the jobs without a file.
     let uploading = restored.begin_upload(user_id).await;
     eventually("the upload to begin", async || {
         (restored.stored_files().len() == 3).then_some(())
@@ -115,7 +115,7 @@ async fn a_database_and_files_of_different_moments_are_restored() {
         removed.contains("1 file that belonged to nothing"),
         "{removed}"
     );
-    // The upload that is under way keeps its file.
+    // The upload in progress keeps its file.
     assert_eq!(restored.stored_files().len(), 2);
     assert_eq!(restored.downloaded_rows(whole).await, (4, 4, 1));
     drop(uploading);
@@ -128,7 +128,7 @@ async fn a_bucket_is_compared_with_the_database() {
     let user_id = app.user().await;
     let whole = app.process_for(user_id, SAMPLE).await;
     let lost = app.process_for(user_id, SAMPLE).await;
-    // As if the file had been given another name: the one is missing, the other belongs to nothing.
+    // Acts as if the file had been renamed: one file is missing, and the other belongs to nothing.
     let orphan = key_of(&app, lost).await;
     sqlx::query("update jobs set storage_key = gen_random_uuid() || '.csv' where id = $1")
         .bind(lost)

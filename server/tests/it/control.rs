@@ -17,7 +17,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn a_paused_job_stands_still_and_goes_on() {
+async fn a_paused_job_stops_and_can_be_resumed() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let (file, [valid, invalid, suspicious]) = generated(600_000);
@@ -34,14 +34,14 @@ async fn a_paused_job_stands_still_and_goes_on() {
     let path = format!("/jobs/{job_id}");
     let then = app.get_json(&path).await;
     assert!(then["processed_records"].as_u64() < then["total_records"].as_u64());
-    // Asking again changes nothing.
+    // A repeated command changes nothing.
     assert_eq!(
         app.command(job_id, "pause").await["message"],
         "already paused"
     );
-    // A worker that starts anew while the job is paused leaves it alone.
+    // A worker that starts while the job is paused doesn't touch it.
     app.restart_worker();
-    // Another job's whole life is time enough for a late chunk to show up.
+    // Processing another job leaves enough time for a late chunk to appear.
     let other = app.upload(user_id, SAMPLE).await;
     app.begin(other).await;
     assert_eq!(app.finished(other).await["status"], "completed");
@@ -68,7 +68,7 @@ async fn a_paused_job_stands_still_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_cancelled_job_keeps_what_is_done_and_can_be_retried() {
+async fn a_cancelled_job_keeps_its_rows_and_can_be_retried() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let (file, [valid, ..]) = generated(600_000);
@@ -102,7 +102,7 @@ async fn a_cancelled_job_keeps_what_is_done_and_can_be_retried() {
         (&json!("completed"), &json!(valid), &json!(600_000))
     );
     assert_eq!(app.downloaded_rows(job_id).await.0, 600_000);
-    // The rows of the first run are gone.
+    // The rows of the first attempt are removed.
     eventually("the old rows to be removed", async || {
         let rows: i64 = sqlx::query_scalar("select sum(rows)::bigint from job_chunks")
             .fetch_one(&app.pool)
@@ -114,7 +114,7 @@ async fn a_cancelled_job_keeps_what_is_done_and_can_be_retried() {
 }
 
 #[tokio::test]
-async fn what_the_state_forbids_is_refused_with_a_sentence() {
+async fn commands_that_the_state_forbids_are_refused_with_a_sentence() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, SAMPLE).await;
@@ -137,7 +137,7 @@ async fn what_the_state_forbids_is_refused_with_a_sentence() {
         detail,
         "Only a pending job can be started; this one is failed."
     );
-    // It fails again, for the same reason.
+    // It fails again for the same reason.
     app.command(failed_id, "retry").await;
     let again = app.finished(failed_id).await;
     assert_eq!(
@@ -152,10 +152,10 @@ async fn what_the_state_forbids_is_refused_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn a_job_whose_workflow_was_ended_from_outside_fails_and_can_be_retried() {
+async fn a_job_whose_workflow_was_terminated_fails_and_can_be_retried() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    // Started as Temporal's pages or its command line would end it: nobody tells Batchline.
+    // Terminated as by Temporal's pages or command line, without notifying Batchline.
     app.stop_worker();
     let (file, [valid, ..]) = generated(50_000);
     let job_id = app.upload(user_id, file).await;
@@ -185,11 +185,11 @@ async fn the_history_of_a_workflow_is_kept_and_replayed() {
     let file = directory.path().join("history.json");
     std::fs::write(&file, history).unwrap();
     let said = app.worker_output(&["replay", file.to_str().unwrap()]);
-    assert!(String::from_utf8_lossy(&said).contains("history.json: goes on"));
+    assert!(String::from_utf8_lossy(&said).contains("history.json: continues"));
 }
 
 #[tokio::test]
-async fn what_has_nothing_left_to_do_says_so() {
+async fn a_command_on_a_completed_job_says_so() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, SAMPLE).await;
@@ -199,7 +199,7 @@ async fn what_has_nothing_left_to_do_says_so() {
         app.command(job_id, "start").await["message"],
         "already completed"
     );
-    // A format that comes too late isn't dropped without a word.
+    // A format that comes too late is refused rather than ignored.
     let late = json!({ "format": { "decimal": "," } });
     let late = app.post_json(&format!("/jobs/{job_id}/start"), &late).await;
     let detail = problem(late, StatusCode::CONFLICT).await;
@@ -207,7 +207,7 @@ async fn what_has_nothing_left_to_do_says_so() {
 }
 
 #[tokio::test]
-async fn a_start_with_a_saved_format_may_be_asked_for_twice() {
+async fn a_start_with_a_saved_format_can_be_repeated() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let formats = format!("/users/{user_id}/formats");

@@ -1,8 +1,8 @@
-//! Exactly once, whichever request to PostgreSQL, Temporal or the object store is lost.
+//! Results stay exactly-once, whichever request to PostgreSQL, Temporal or the object store is lost.
 //!
-//! A proxy in front of each cuts a connection at the n-th request of a job's whole path, either before the request is
-//! forwarded, or once it is answered: then whoever asked can't know that it was done. `EVERY_CUT=1` tries both at each
-//! request; otherwise some requests are tried, with the two in turn.
+//! A proxy in front of each service cuts a connection at the n-th request of a job's whole path. It cuts either before
+//! forwarding the request, or after the service has responded, so that the client can't know that the request was
+//! carried out. `EVERY_CUT=1` tries both for each request. Otherwise some requests are tried, with both kinds in turn.
 
 use std::{env, net::SocketAddr, time::Duration};
 
@@ -13,18 +13,18 @@ use crate::harness::{
     generated, problem, required, unique,
 };
 
-/// Rows of a file with several chunks.
+/// The number of rows of a file with several chunks.
 const ROWS: u64 = 45_000;
 
-/// How often a user asks again. One connection is cut, and those that share it may fail with it.
+/// The number of times a user repeats a request. One connection is cut, and requests that share it may fail with it.
 const MOST_REPETITIONS: u32 = 3;
 
 struct File {
     content: String,
-    /// Valid, invalid, suspicious.
+    /// The numbers of valid, invalid and suspicious rows.
     counts: [u64; 3],
     chunks: i64,
-    /// The download of its results.
+    /// The content of the results download.
     results: String,
 }
 
@@ -77,7 +77,8 @@ impl Rig {
         }
     }
 
-    /// Asks until the answer isn't that a service can't be reached. Returns it, and whether it was asked for once.
+    /// Repeats a request until the response isn't a server error. Returns the response, and whether the first request
+    /// sufficed.
     async fn repeated(&self, ask: impl AsyncFn() -> Response) -> (Response, bool) {
         for repetition in 0..=MOST_REPETITIONS {
             let response = ask().await;
@@ -90,7 +91,7 @@ impl Rig {
         panic!("it still fails");
     }
 
-    /// Does with a file what a user does, from its upload to its deletion.
+    /// Sends a file along the whole path of a user, from its upload to its deletion.
     async fn whole_path(&self, file: &File) {
         let app = &self.app;
         let upload = || app.upload_response(self.user_id, "a.csv", file.content.clone().into());
@@ -103,7 +104,7 @@ impl Rig {
         let start = format!("{path}/start");
         let (response, _) = self.repeated(|| app.post(&start)).await;
         assert_eq!(response.status(), StatusCode::ACCEPTED);
-        // By the test's own connection: how often it asks isn't to count.
+        // Uses the test's own connection, so that these queries aren't counted.
         eventually("the job to finish", async || {
             let is_over = "select status in ('completed', 'failed') from jobs where id = $1";
             let is_over: bool = sqlx::query_scalar(is_over)
@@ -128,7 +129,7 @@ impl Rig {
         }
     }
 
-    /// The download, which may break off once.
+    /// Checks the download, which may break off once.
     async fn check_results(&self, job_id: i64, file: &File) {
         let path = format!("/jobs/{job_id}/results.csv");
         for _ in 0..=MOST_REPETITIONS {
@@ -142,7 +143,7 @@ impl Rig {
         panic!("the download breaks off again and again");
     }
 
-    /// The job's counts and events, and the chunks behind them.
+    /// Checks the job's counts, its events and its chunks.
     async fn check(&self, job_id: i64, file: &File) {
         let [valid, invalid, suspicious] = file.counts.map(|count| i64::try_from(count).unwrap());
         let counts: (String, i64, i64, i64, i64, i64) = sqlx::query_as(
@@ -183,7 +184,7 @@ impl Rig {
         assert_eq!(events, ["started", "completed"]);
     }
 
-    /// Deletes the jobs of uploads whose answer was lost, and waits until nothing is left of any job.
+    /// Deletes the jobs of uploads whose response was lost, and waits until nothing remains of any job.
     async fn check_nothing_is_left(&self, failed_uploads: i64) {
         let pool = &self.app.pool;
         let unknown: Vec<i64> = sqlx::query_scalar("select id from jobs")
@@ -195,7 +196,7 @@ impl Rig {
             let response = self.app.delete(&format!("/jobs/{job_id}")).await;
             assert_eq!(response.status(), StatusCode::NO_CONTENT);
         }
-        // The leases of files whose writers have lost PostgreSQL run out.
+        // Lets the leases of files expire whose writers have lost PostgreSQL.
         sqlx::query("update removals set due_at = now()")
             .execute(pool)
             .await
@@ -214,7 +215,7 @@ impl Rig {
         .await;
     }
 
-    /// A file, and how it is processed while nothing is cut.
+    /// Returns a file with the result of an undisturbed job.
     async fn file(&self, content: &str, counts: [u64; 3]) -> File {
         let job_id = self.app.upload(self.user_id, content).await;
         self.app.begin(job_id).await;
@@ -243,9 +244,9 @@ impl Rig {
         file
     }
 
-    /// Cuts a connection at one request of the whole path after another, until the path has no more. Without `EVERY_CUT`
-    /// it does so only a few times for each service, at other requests in each run. `services` says how many times, and
-    /// about how many requests the path has.
+    /// Cuts a connection at one request of the whole path after another, until there are no more requests. Without
+    /// `EVERY_CUT`, does so only a few times for each service, at different requests in each run. `services` contains
+    /// the approximate number of requests on the path, and the number of cuts.
     async fn cut_all_over(&self, file: &File, services: [(&str, &CuttingProxy, usize, usize); 3]) {
         let every = env::var_os("EVERY_CUT").is_some();
         for (service, proxy, requests, times) in services {
@@ -286,7 +287,7 @@ impl Rig {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whichever_request_is_lost_each_row_has_one_verdict() {
+async fn each_row_has_one_verdict_whichever_request_is_lost() {
     let rig = Rig::start().await;
     let (postgres, temporal, files) = (&rig.postgres, &rig.temporal, &rig.files);
     let small = rig.file(SAMPLE, [4, 0, 1]).await;

@@ -1,4 +1,4 @@
-//! What Batchline does while something behind it is away, full or read-only, and after that.
+//! Batchline while a service that it depends on is unreachable, full or read-only, and afterwards.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -12,9 +12,9 @@ use crate::{
 const READ_ONLY: &str =
     "The database is read-only at the moment, so nothing can be changed. Try again later.";
 
-/// Makes the database of the test read-only, or not, for connections from now on, and ends all others.
+/// Makes the database of the test read-only, or writable again, for new connections, and terminates all others.
 async fn set_read_only(app: &TestApp, read_only: bool) {
-    // The connection that says so is one of those that are ended, but for this setting.
+    // This connection must be able to write while the database is read-only.
     let options = app.pool.connect_options();
     let mut admin = PgConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql("set default_transaction_read_only = off; set transaction_read_only = off")
@@ -53,7 +53,7 @@ async fn a_database_that_is_read_only_for_a_while_costs_nothing() {
     app.under_way(running).await;
 
     set_read_only(&app, true).await;
-    // Refused before its body has come: nobody sends the rest of it.
+    // Refused before the body has arrived, so nobody sends the rest of it.
     let path = format!("/jobs?user_id={user_id}");
     let status = send_endlessly(
         &app.api,
@@ -77,7 +77,7 @@ async fn a_database_that_is_read_only_for_a_while_costs_nothing() {
         let detail = problem(app.post(&path).await, StatusCode::SERVICE_UNAVAILABLE).await;
         assert_eq!(detail, READ_ONLY, "{path}");
     }
-    // What is there can be read.
+    // Existing data can be read.
     let page = app.page(&format!("/jobs/{running}")).await;
     assert!(page.contains("Processing"), "{page}");
 

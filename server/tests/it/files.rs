@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{SAMPLE, TestApp};
 
-/// Row by row: the codes of its errors, and whether it is suspicious.
+/// Returns for each row the codes of its errors, and whether it is suspicious.
 async fn verdicts(app: &TestApp, job: &Value) -> Vec<(Vec<String>, bool)> {
     let rows = app
         .get_json(&format!("/jobs/{}/transactions?size=1000", job["id"]))
@@ -48,7 +48,7 @@ async fn every_error_code_is_reported_in_the_order_of_the_rules() {
     row(b" ,1,2024-01-01,x", &["transaction_id.missing"], false);
     let long = [&vec![b'i'; 256][..], b",1,2024-01-01,x"].concat();
     row(&long, &["transaction_id.too_long"], false);
-    // One character of UTF-8 says that the file is UTF-8.
+    // A single character in UTF-8 proves that the file is UTF-8.
     row("A,60000,2024-01-01,ü".as_bytes(), &[], true);
     row(b"A,-100,2024-01-01,x", &["transaction_id.duplicate"], true);
     row(b"B,,2024-01-01,x", &["amount.missing"], false);
@@ -120,7 +120,7 @@ async fn a_timestamp_column_is_the_date() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_csv_fails_with_a_sentence_and_is_kept() {
+async fn a_file_that_is_not_csv_fails_with_a_sentence_and_is_kept() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\0".to_vec();
@@ -170,7 +170,7 @@ async fn a_header_without_rows_completes() {
 }
 
 #[tokio::test]
-async fn values_come_back_as_the_file_has_them() {
+async fn values_are_returned_as_in_the_file() {
     let app = TestApp::start().await;
     let text = "\u{feff}Transaction-ID;Amount;Date;Description\r\n\
                 \"a\"\"b\";1.50e1;20240229;\"two\nlines; <b>\"\r\n\

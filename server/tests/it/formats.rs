@@ -1,11 +1,11 @@
-//! How a file is read: what is asked, what is given, and what is shown of it.
+//! How a file is read: questions, given formats, and what pages and API show of them.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::harness::{TestApp, expect};
 
-/// The first rows of a job as id, amount, date and error codes.
+/// Returns the first rows of a job as id, amount, date and error codes.
 async fn read(app: &TestApp, job: &Value) -> Vec<Value> {
     let (rows, _) = app.rows(&job["id"], "size=1000").await;
     rows.iter()
@@ -34,7 +34,7 @@ fn keys(job: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn a_bank_statement_is_read_once_its_questions_are_answered() {
     let app = TestApp::start().await;
-    // windows-1252, with three lines before the header
+    // windows-1252, with three lines before the header.
     let statement = b"Umsatzanzeige;Datei erstellt am: 28.12.2025\n\nIBAN;DE00\nSaldo;150,00;EUR\n\
         Buchung;Auftraggeber/Empf\xE4nger;Verwendungszweck;Saldo;W\xE4hrung;Betrag;W\xE4hrung\n\
         28.12.2025;Blumenhaus S\xFCd;Strau\xDF;150,00;EUR;-5,49;EUR\n\
@@ -59,7 +59,7 @@ async fn a_bank_statement_is_read_once_its_questions_are_answered() {
     );
     assert_eq!(columns["rows"][0][0], "28.12.2025");
 
-    // One answer is not enough, and none is forgotten.
+    // A single answer isn't enough, and earlier answers are kept.
     let job = retried(&app, &job, json!({ "encoding": "windows-1252" })).await;
     assert_eq!(keys(&job), ["columns"]);
     assert_eq!(job["questions"][0]["header"][1], "Auftraggeber/Empfänger");
@@ -110,7 +110,7 @@ async fn a_bank_statement_is_read_once_its_questions_are_answered() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_proved_is_asked() {
+async fn unproved_formats_raise_questions() {
     let app = TestApp::start().await;
     let ambiguous = "transaction_id,amount,date\nA,1.234,03/04/2024\nB,2,05/06/2024\n";
     let job = app.process(ambiguous).await;
@@ -131,7 +131,7 @@ async fn what_cannot_be_proved_is_asked() {
         job["questions"][1]["choices"][1]["samples"][0]["read_as"],
         "1234"
     );
-    // Null takes an answer back.
+    // `null` takes an answer back.
     let job = retried(&app, &job, json!({ "date_order": "dmy" })).await;
     assert_eq!(keys(&job), ["decimal"]);
     let job = retried(&app, &job, json!({ "date_order": null, "decimal": "," })).await;
@@ -155,7 +155,7 @@ async fn what_cannot_be_proved_is_asked() {
             json!(["B", 1.5, "2024-04-13", []])
         ]
     );
-    // Two that contradict each other don't.
+    // Two contradictory rows don't.
     let job = app
         .process("transaction_id,amount,date\nA,1.5,13/04/2024\nB,1,04/13/2024\nC,\"1,5\",\n")
         .await;
@@ -168,7 +168,7 @@ async fn what_cannot_be_proved_is_asked() {
 }
 
 #[tokio::test]
-async fn a_format_comes_with_the_upload_or_the_start() {
+async fn a_format_can_be_given_at_upload_or_start() {
     let app = TestApp::start().await;
     let user = app.user().await;
     let file = "Txn,Soll,Haben,Tag,State\n1,5.00,,2024-01-02,done\n2,,7.50,2024-01-03,Pending\n3,,,2024-01-04,done\n3,0,80000,2024-01-05,done\n";
@@ -212,7 +212,7 @@ async fn a_format_comes_with_the_upload_or_the_start() {
     );
     let (rows, total) = app.rows(&job["id"], "filter=ignored").await;
     assert_eq!((rows[0]["row_number"].as_u64(), total), (Some(2), 1));
-    // The page with a row counts the rows that are shown.
+    // The page that contains a row is found by counting visible rows.
     let (rows, _) = app.rows(&job["id"], "row=3&size=1").await;
     assert_eq!(rows[0]["row_number"], 3);
 
@@ -414,7 +414,7 @@ async fn archives_and_workbooks_are_unpacked() {
         let error = job["error"].as_str().unwrap();
         assert!(error.starts_with("This is "), "{error}");
     }
-    // Deleting a job removes its text and its index, too.
+    // Deleting a job also removes its text and its index.
     assert_eq!(app.stored_files().len(), 6);
     app.delete(&format!("/jobs/{}", job["id"])).await;
     crate::harness::eventually("the files to go", async || {
@@ -424,7 +424,7 @@ async fn archives_and_workbooks_are_unpacked() {
 }
 
 #[tokio::test]
-async fn the_same_file_again_is_said_so() {
+async fn a_repeated_file_is_reported() {
     let app = TestApp::start().await;
     let (ann, bob) = (app.user().await, app.user().await);
     let file = "transaction_id,amount,date\nA,1,2024-01-01\n";

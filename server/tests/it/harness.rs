@@ -1,5 +1,5 @@
-//! A Batchline of its own for each test: a fresh database, a directory for files, a task queue, one
-//! server and one worker as real processes on free ports.
+//! A separate installation for each test: a fresh database, a directory for files, a task queue, and one server and one
+//! worker as real processes on free ports.
 
 mod collector;
 mod cutting_proxy;
@@ -40,24 +40,24 @@ pub use self::{
     socket::Socket,
 };
 
-/// The longest that a test waits for anything.
+/// The maximum time that a test waits for anything.
 pub const DEADLINE: Duration = Duration::from_secs(180);
 
-/// The numbers of these rows.
+/// Returns the numbers of these rows.
 pub fn numbers(rows: &[Value]) -> Vec<u64> {
     rows.iter()
         .map(|row| row["row_number"].as_u64().unwrap())
         .collect()
 }
 
-/// The file that the README shows.
+/// The file in the README.
 pub const SAMPLE: &str = "transaction_id,amount,date,description\n\
     TXN001,150.00,2024-01-15,Monthly subscription\n\
     TXN002,75.50,2024-01-16,Service fee\n\
     TXN003,-50.00,2024-01-17,Refund\n\
     TXN004,1000.00,2024-01-18,Product purchase\n";
 
-/// A file whose verdicts are known, and what they are: valid, invalid, suspicious.
+/// Returns a file with known verdicts, and its numbers of valid, invalid and suspicious rows.
 pub fn generated(rows: u64) -> (String, [u64; 3]) {
     let mut file = String::from("transaction_id,amount,date,description\n");
     let [mut invalid, mut suspicious] = [0; 2];
@@ -66,7 +66,7 @@ pub fn generated(rows: u64) -> (String, [u64; 3]) {
         match row % 100 {
             7 => (amount, invalid) = ("12,50 EURO", invalid + 1),
             31 => (date, invalid) = ("15. January", invalid + 1),
-            // The id of a row in a much earlier chunk.
+            // Repeats the id of a row in a much earlier chunk.
             53 if row > 500_000 => (id, invalid) = (row - 500_000, invalid + 1),
             77 => (amount, suspicious) = ("-50.00", suspicious + 1),
             78 => (amount, suspicious) = ("50000.01", suspicious + 1),
@@ -85,28 +85,29 @@ pub fn generated(rows: u64) -> (String, [u64; 3]) {
 pub struct TestApp {
     pub web: String,
     pub api: String,
-    /// Where the server serves its metrics.
+    /// The URL of the server's metrics and health checks.
     pub monitoring: String,
     pub pool: PgPool,
     http: Client,
     files: Arc<TempDir>,
     environment: Vec<(&'static str, String)>,
-    // Ended when dropped.
+    // Killed on drop.
     server: Mutex<Option<Process>>,
     worker: Mutex<Option<Process>>,
-    /// Where the worker serves its figures.
+    /// The URL of the worker's metrics.
     metrics: Mutex<String>,
 }
 
-/// What differs from the usual in a test.
+/// Settings of a test that differ from the default.
 #[derive(Default)]
 pub struct Options {
     pub max_upload_bytes: Option<u64>,
-    /// Instead of the Temporal that runs.
+    /// Replaces the running Temporal.
     pub temporal_address: Option<String>,
-    /// Where the server and the worker reach PostgreSQL, if not directly. The test itself does.
+    /// The address at which the server and the worker reach PostgreSQL, if not directly. The test itself connects
+    /// directly.
     pub postgres_proxy: Option<SocketAddr>,
-    /// Set for the server and the worker over what they get otherwise.
+    /// Environment variables of the server and the worker, which override the others.
     pub environment: Vec<(&'static str, String)>,
 }
 
@@ -115,7 +116,7 @@ impl TestApp {
         Self::start_with(Options::default()).await
     }
 
-    /// With the uploaded files in this bucket.
+    /// Starts with the uploaded files in this bucket.
     pub async fn start_in(store: &ObjectStore) -> Self {
         Self::start_with(Options {
             environment: store.environment(),
@@ -124,7 +125,7 @@ impl TestApp {
         .await
     }
 
-    /// With these settings.
+    /// Starts with these settings.
     pub async fn start_set(settings: &[(&'static str, &str)]) -> Self {
         let environment = settings
             .iter()
@@ -137,7 +138,7 @@ impl TestApp {
     }
 
     pub async fn start_with(options: Options) -> Self {
-        // The HTTP client wants to know whose TLS to use; an error says that it does already.
+        // Sets the TLS provider of the HTTP client. An error means that one is already set.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let name = format!("test_{}", unique());
         let admin_url = Url::parse(&required("DATABASE_URL")).unwrap();
@@ -166,7 +167,7 @@ impl TestApp {
             ("API_ADDR", "127.0.0.1:0".to_owned()),
             ("METRICS_ADDR", "127.0.0.1:0".to_owned()),
             ("SERVER_METRICS_ADDR", "127.0.0.1:0".to_owned()),
-            // On a machine with many cores a pause would find nothing left to do.
+            // On a machine with many cores, a pause would find nothing left to do.
             ("WORKER_CONCURRENCY", "4".to_owned()),
         ];
         if let Some(limit) = options.max_upload_bytes {
@@ -176,7 +177,7 @@ impl TestApp {
             let _ = database_url.set_ip_host(proxy.ip());
             let _ = database_url.set_port(Some(proxy.port()));
             database_url.set_query(Some("sslmode=disable"));
-            // After the address above, which is the test's.
+            // After the URL above, which the test itself uses.
             environment.push(("DATABASE_URL", database_url.to_string()));
         }
         environment.extend(options.environment);
@@ -188,7 +189,7 @@ impl TestApp {
         app
     }
 
-    /// Another server and another worker with the same database, files and task queue.
+    /// Starts another server and worker with the same database, files and task queue.
     pub async fn beside(&self) -> Self {
         let app = Self::launch(self.environment.clone(), self.files.clone()).await;
         app.restart_worker();
@@ -224,14 +225,14 @@ impl TestApp {
         }
     }
 
-    /// The value of a setting of this Batchline.
+    /// Returns the value of a setting.
     fn setting(&self, name: &str) -> &str {
         let mut settings = self.environment.iter();
         let (_, value) = settings.find(|(found, _)| *found == name).unwrap();
         value
     }
 
-    /// A dump of the database, as a backup has it.
+    /// Returns a dump of the database, as in a backup.
     pub fn dump(&self, pg_dump: &Path) -> NamedTempFile {
         let dump = NamedTempFile::new().unwrap();
         let dumped = Command::new(pg_dump)
@@ -244,7 +245,7 @@ impl TestApp {
         dump
     }
 
-    /// Another Batchline, with the database of this dump and a copy of the files as they are now.
+    /// Starts another installation with the database of this dump and a copy of the current files.
     pub async fn restored(&self, programs: &str, dump: &NamedTempFile) -> Self {
         let name = format!("test_{}", unique());
         let mut admin = PgConnection::connect(&required("DATABASE_URL"))
@@ -281,7 +282,7 @@ impl TestApp {
         app
     }
 
-    /// Makes all stored files look as if they had last changed at this time.
+    /// Sets the modification time of all stored files.
     pub fn age_files(&self, time: SystemTime) {
         for path in self.stored_files() {
             let file = std::fs::File::options().write(true).open(path).unwrap();
@@ -289,7 +290,7 @@ impl TestApp {
         }
     }
 
-    /// A line of the server's log with all of these words.
+    /// Returns a line of the server's log that contains all of these words.
     pub async fn logged(&self, words: &[&str]) -> String {
         eventually("a line in the log", async || {
             let server = self.server.lock().unwrap();
@@ -301,31 +302,31 @@ impl TestApp {
         .await
     }
 
-    /// What the server and the worker have printed so far.
+    /// Returns the output of the server and the worker so far.
     pub fn printed(&self) -> Vec<String> {
         let (server, worker) = (self.server.lock().unwrap(), self.worker.lock().unwrap());
         let running = [server.as_ref(), worker.as_ref()].into_iter().flatten();
         running.flat_map(Process::printed).collect()
     }
 
-    /// Asks the server to stop, by SIGTERM. Returns what it ends with, and after how long.
+    /// Sends SIGTERM to the server. Returns its exit code and the duration of its shutdown.
     pub fn end_server(&self) -> JoinHandle<(Option<i32>, Duration)> {
         let server = self.server.lock().unwrap().take().unwrap();
         spawn_blocking(|| server.end())
     }
 
-    /// Asks the worker to stop, as [`Self::end_server`].
+    /// Sends SIGTERM to the worker, like [`Self::end_server`].
     pub fn end_worker(&self) -> JoinHandle<(Option<i32>, Duration)> {
         let worker = self.worker.lock().unwrap().take().unwrap();
         spawn_blocking(|| worker.end())
     }
 
-    /// Kills the server outright.
+    /// Kills the server with SIGKILL.
     pub fn stop_server(&self) {
         *self.server.lock().unwrap() = None;
     }
 
-    /// Kills the worker outright.
+    /// Kills the worker with SIGKILL.
     pub fn stop_worker(&self) {
         *self.worker.lock().unwrap() = None;
     }
@@ -337,19 +338,19 @@ impl TestApp {
         *self.metrics.lock().unwrap() = address(&ready, "metrics");
     }
 
-    /// Where the worker serves its figures, such as `http://127.0.0.1:9464/metrics`.
+    /// Returns the URL of the worker's metrics, such as `http://127.0.0.1:9464/metrics`.
     pub fn metrics_url(&self) -> String {
         self.metrics.lock().unwrap().clone()
     }
 
-    /// The worker's Prometheus figures.
-    pub async fn figures(&self) -> String {
+    /// Returns the worker's Prometheus metrics.
+    pub async fn worker_metrics(&self) -> String {
         let url = self.metrics.lock().unwrap().clone();
         let response = self.http.get(url).send().await.unwrap();
         response.text().await.unwrap()
     }
 
-    /// The server's Prometheus metrics.
+    /// Returns the server's Prometheus metrics.
     pub async fn server_metrics(&self) -> String {
         let url = format!("{}/metrics", self.monitoring);
         let response = self.http.get(url).send().await.unwrap();
@@ -357,7 +358,7 @@ impl TestApp {
         response.text().await.unwrap()
     }
 
-    /// The workflow that a job's latest run shares with those of others.
+    /// Returns the workflow that the job's latest attempt shares with other jobs.
     pub async fn shared_workflow(&self, job_id: i64) -> Option<String> {
         sqlx::query_scalar("select shared_workflow_id from jobs where id = $1")
             .bind(job_id)
@@ -366,7 +367,7 @@ impl TestApp {
             .unwrap()
     }
 
-    /// Ends a workflow as an operator would, by Temporal's command line.
+    /// Terminates a workflow as an operator would, through Temporal's command line.
     pub fn terminate_workflow(&self, workflow_id: &str) {
         let address = required("TEMPORAL_ADDRESS").replace("http://", "");
         let ended = Command::new(required("TEMPORAL_CLI"))
@@ -383,7 +384,7 @@ impl TestApp {
         assert!(ended.success());
     }
 
-    /// Has Temporal start now what the schedule of this name starts, as soon as there is one.
+    /// Triggers the Temporal schedule with this name, as soon as it exists.
     pub async fn trigger_schedule(&self, name: &str) {
         let address = required("TEMPORAL_ADDRESS").replace("http://", "");
         let id = format!("{name}-{}", self.setting("TEMPORAL_TASK_QUEUE"));
@@ -404,7 +405,7 @@ impl TestApp {
         .await;
     }
 
-    /// What comes of the server's program when it is called with these arguments and settings, and this line as input.
+    /// Runs the server's program with these arguments and settings, and this line as input. Returns its output.
     pub fn server_program(
         &self,
         arguments: &[&str],
@@ -421,12 +422,12 @@ impl TestApp {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It may not read it.
+        // The program may not read it.
         let _ = writeln!(child.stdin.take().unwrap(), "{input}");
         child.wait_with_output().unwrap()
     }
 
-    /// What the worker's program writes when it is called with these arguments.
+    /// Runs the worker's program with these arguments and returns its output.
     pub fn worker_output(&self, arguments: &[&str]) -> Vec<u8> {
         let output = Command::new(worker_binary())
             .args(arguments)
@@ -437,8 +438,8 @@ impl TestApp {
         output.stdout
     }
 
-    /// Counts a completed job's rows in its download: all, the valid and the suspicious ones. Each row must be there once,
-    /// in the order of the file.
+    /// Counts all, valid and suspicious rows in a completed job's download. Each row must occur once, in the order of
+    /// the file.
     pub async fn downloaded_rows(&self, job_id: i64) -> (u64, u64, u64) {
         let response = self.get(&format!("/jobs/{job_id}/results.csv")).await;
         assert_eq!(response.status(), StatusCode::OK);
@@ -462,7 +463,7 @@ impl TestApp {
         counts
     }
 
-    /// The page of a job's rows under a query, and how many rows there are under it in all.
+    /// Returns the page of a job's rows for a query, and the total number of matching rows.
     pub async fn rows(&self, job_id: &Value, query: &str) -> (Vec<Value>, u64) {
         let path = format!("/jobs/{job_id}/transactions?{query}");
         let response = self.get(&path).await;
@@ -472,12 +473,12 @@ impl TestApp {
         (response.json().await.unwrap(), total)
     }
 
-    /// How many rows of the job are listed: all that have their verdict.
+    /// Returns the number of listed rows of the job, which are all rows with a verdict.
     pub async fn listed_rows(&self, job_id: i64) -> u64 {
         self.rows(&job_id.into(), "size=1").await.1
     }
 
-    /// The files in the storage.
+    /// Returns the files in the storage.
     pub fn stored_files(&self) -> Vec<PathBuf> {
         std::fs::read_dir(self.files.path())
             .unwrap()
@@ -485,7 +486,7 @@ impl TestApp {
             .collect()
     }
 
-    /// Where the files are.
+    /// Returns the directory of the files.
     pub fn stored_files_directory(&self) -> PathBuf {
         self.files.path().to_owned()
     }
@@ -502,7 +503,7 @@ impl TestApp {
         expect(self.get(path).await, StatusCode::OK).await
     }
 
-    /// The first page of a job's rows as text: a JSON parser would read 150.00 as 150.0.
+    /// Returns the first page of a job's rows as text, because a JSON parser would read 150.00 as 150.0.
     pub async fn rows_as_text(&self, job_id: &Value) -> String {
         let response = self.get(&format!("/jobs/{job_id}/transactions")).await;
         response.text().await.unwrap()
@@ -534,13 +535,13 @@ impl TestApp {
             .unwrap()
     }
 
-    /// The HTML of a page.
+    /// Returns the HTML of a page.
     pub async fn page(&self, path: &str) -> String {
         let page = self.http.get(format!("{}{path}", self.web)).send().await;
         page.unwrap().text().await.unwrap()
     }
 
-    /// The answer to a request for a page.
+    /// Returns the response to a request for a page.
     pub async fn page_response(&self, path: &str) -> Response {
         let page = self.http.get(format!("{}{path}", self.web)).send().await;
         page.unwrap()
@@ -559,7 +560,7 @@ impl TestApp {
             .unwrap()
     }
 
-    /// A new user's id.
+    /// Creates a user and returns its id.
     pub async fn user(&self) -> i64 {
         let body = serde_json::json!({"name": "Ann", "email": format!("{}@example.com", unique())});
         let user = expect(self.post_json("/users", &body).await, StatusCode::CREATED).await;
@@ -586,7 +587,7 @@ impl TestApp {
         self.http.post(url).multipart(form).send().await.unwrap()
     }
 
-    /// The connection of an upload of 900 MB that has got as far as 12 MiB.
+    /// Starts an upload of 900 MB and returns its connection after 12 MiB.
     pub async fn begin_upload(&self, user_id: i64) -> TcpStream {
         let address = self.api.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -600,7 +601,7 @@ impl TestApp {
         stream
     }
 
-    /// A new pending job's id.
+    /// Creates a pending job and returns its id.
     pub async fn upload(&self, user_id: i64, content: impl Into<Vec<u8>>) -> i64 {
         let response = self
             .upload_response(user_id, "payments.csv", content.into())
@@ -614,7 +615,7 @@ impl TestApp {
         expect(response, StatusCode::ACCEPTED).await
     }
 
-    /// From now on a commit takes a twentieth of a second for each chunk, as on a slow disk.
+    /// Makes each commit take 50 ms per chunk from now on, as on a slow disk.
     pub async fn slow_down(&self) {
         sqlx::raw_sql(
             "create function slow_down() returns trigger language plpgsql as
@@ -626,8 +627,8 @@ impl TestApp {
         .unwrap();
     }
 
-    /// From now on each statement or row for which this trigger fires waits until the returned transaction ends, where
-    /// the condition holds.
+    /// From now on, makes each statement or row for which this trigger fires and the condition holds wait until the
+    /// returned transaction ends.
     pub async fn hold(&self, trigger: &str, condition: &str) -> PgTransaction<'static> {
         sqlx::raw_sql(&format!(
             "create function hold() returns trigger language plpgsql as $$
@@ -650,7 +651,7 @@ impl TestApp {
         lock
     }
 
-    /// Waits until this many sessions wait for a lock of this kind: `advisory` is that of [`Self::hold`].
+    /// Waits until this many sessions wait for a lock of this kind. [`Self::hold`] takes an `advisory` one.
     pub async fn waiting(&self, lock: &str, sessions: i64) {
         eventually("sessions that wait", async || {
             let waiting: i64 = sqlx::query_scalar(
@@ -666,7 +667,7 @@ impl TestApp {
         .await;
     }
 
-    /// The job once some of its rows are committed.
+    /// Waits until some of the job's rows are committed.
     pub async fn under_way(&self, job_id: i64) -> Value {
         eventually("some progress", async || {
             let job = self.get_json(&format!("/jobs/{job_id}")).await;
@@ -675,7 +676,7 @@ impl TestApp {
         .await
     }
 
-    /// The job once it is completed or has failed.
+    /// Waits until the job is completed or has failed.
     pub async fn finished(&self, job_id: i64) -> Value {
         eventually("the job to finish", async || {
             let job = self.get_json(&format!("/jobs/{job_id}")).await;
@@ -684,7 +685,7 @@ impl TestApp {
         .await
     }
 
-    /// The id of a new job of this user, which is over.
+    /// Processes a file as a new job of this user and returns the job's id.
     pub async fn process_for(&self, user_id: i64, content: impl Into<Vec<u8>>) -> i64 {
         let job_id = self.upload(user_id, content).await;
         self.begin(job_id).await;
@@ -692,7 +693,7 @@ impl TestApp {
         job_id
     }
 
-    /// Uploads, starts and waits for the end.
+    /// Uploads a file, starts its job and waits for the end.
     pub async fn process(&self, content: impl Into<Vec<u8>>) -> Value {
         let user_id = self.user().await;
         let job_id = self.upload(user_id, content).await;
@@ -706,7 +707,7 @@ impl TestApp {
     }
 }
 
-/// The address that follows `name` in the line by which a program says that it is ready, as text or JSON.
+/// Returns the URL that follows `name` in the line with which a program reports that it is ready, in text or JSON.
 fn address(ready: &str, name: &str) -> String {
     let named = ["=", "\":\"", " "].map(|between| format!("{name}{between}http://"));
     let start = named.iter().find_map(|named| ready.find(&**named)).unwrap();
@@ -716,7 +717,7 @@ fn address(ready: &str, name: &str) -> String {
     rest[..end.unwrap_or(rest.len())].to_owned()
 }
 
-/// The JSON body of a response with this status.
+/// Checks the status of a response and returns its JSON body.
 pub async fn expect(response: Response, status: StatusCode) -> Value {
     let (found, url) = (response.status(), response.url().to_string());
     let body = response.text().await.unwrap();
@@ -724,7 +725,7 @@ pub async fn expect(response: Response, status: StatusCode) -> Value {
     serde_json::from_str(&body).unwrap_or(Value::Null)
 }
 
-/// The sentence of a problem with this status.
+/// Checks the status of a problem and returns its sentence.
 pub async fn problem(response: Response, status: StatusCode) -> String {
     let kind = response.headers()["content-type"]
         .to_str()
@@ -738,7 +739,7 @@ pub async fn problem(response: Response, status: StatusCode) -> String {
     body["detail"].as_str().unwrap().to_owned()
 }
 
-/// Asks again and again until there is an answer; fails after [`DEADLINE`].
+/// Repeats `ask` until it returns a value. Fails after [`DEADLINE`].
 pub async fn eventually<T: Debug>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -750,7 +751,7 @@ pub async fn eventually<T: Debug>(what: &str, mut ask: impl AsyncFnMut() -> Opti
     }
 }
 
-/// `worker` is another package, so cargo doesn't say where it is: beside `server`.
+/// Returns the path of the `worker` program beside `server`. cargo doesn't provide it, because it is another package.
 fn worker_binary() -> PathBuf {
     let worker = Path::new(env!("CARGO_BIN_EXE_server")).with_file_name("worker");
     assert!(
@@ -760,7 +761,7 @@ fn worker_binary() -> PathBuf {
     worker
 }
 
-/// All tests share one Temporal, where workflows are named after job ids, so these must differ.
+/// All tests share one Temporal, in which workflows are named after job ids, so these must differ.
 async fn separate_workflow_ids(pool: &PgPool) {
     let first = i64::try_from(unique() % (1 << 40)).unwrap() * 1000;
     sqlx::raw_sql(&format!(
@@ -771,7 +772,7 @@ async fn separate_workflow_ids(pool: &PgPool) {
     .unwrap();
 }
 
-/// A number that no other test has.
+/// Returns a number that no other test uses.
 pub fn unique() -> u128 {
     uuid::Uuid::new_v4().as_u128()
 }

@@ -1,4 +1,4 @@
-//! Headers of answers, and odd headers and addresses of requests.
+//! Headers of responses, and odd headers and URLs of requests.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn every_answer_tells_browsers_what_it_may_do() {
+async fn every_response_has_security_headers() {
     let app = TestApp::start().await;
     let job = app.process(SAMPLE).await;
     let (user, job) = (
@@ -104,7 +104,7 @@ async fn every_answer_tells_browsers_what_it_may_do() {
 }
 
 #[tokio::test]
-async fn a_request_has_an_id_of_ours() {
+async fn each_request_gets_an_id_from_us() {
     let app = TestApp::start().await;
     for given in ["abc", "x\u{7f}", &"x".repeat(20_000)] {
         let request = format!(
@@ -122,7 +122,7 @@ async fn a_request_has_an_id_of_ours() {
 }
 
 #[tokio::test]
-async fn what_was_changed_is_in_the_log_with_the_id_of_its_request() {
+async fn changes_are_logged_with_the_id_of_their_request() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, SAMPLE).await;
@@ -147,7 +147,7 @@ async fn what_was_changed_is_in_the_log_with_the_id_of_its_request() {
 }
 
 #[tokio::test]
-async fn who_refuses_every_encoding_gets_the_plain_answer() {
+async fn a_client_that_refuses_every_encoding_gets_the_plain_response() {
     let app = TestApp::start().await;
     for (number, encodings) in [
         "identity;q=0",
@@ -177,7 +177,7 @@ async fn who_refuses_every_encoding_gets_the_plain_answer() {
 }
 
 #[tokio::test]
-async fn odd_addresses_are_not_found() {
+async fn odd_paths_are_not_found() {
     let app = TestApp::start().await;
     for path in [
         format!("/{}", "x".repeat(256)),
@@ -207,7 +207,7 @@ async fn odd_addresses_are_not_found() {
 }
 
 #[tokio::test]
-async fn ids_are_written_in_one_way() {
+async fn ids_have_a_single_spelling() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     for id in [
@@ -237,7 +237,10 @@ async fn ids_are_written_in_one_way() {
             format!("/ws/{id}"),
         ] {
             let detail = problem(app.get(&path).await, StatusCode::UNPROCESSABLE_ENTITY).await;
-            assert!(detail.contains("is a whole number"), "{path}: {detail}");
+            assert!(
+                detail.contains("must be a whole number"),
+                "{path}: {detail}"
+            );
         }
         let upload = app.post(&format!("/jobs?user_id={id}")).await;
         problem(upload, StatusCode::UNPROCESSABLE_ENTITY).await;

@@ -18,10 +18,10 @@ fn expected(events: &[(&str, u64)]) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn every_step_of_a_job_is_kept_over_its_attempts() {
+async fn events_are_kept_over_all_attempts() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    // A small file, and one that fails, and is tried again.
+    // A small file, and one that fails and is retried.
     let small = app.upload(user_id, SAMPLE).await;
     assert_eq!(history(&app, small).await, []);
     app.begin(small).await;
@@ -44,13 +44,13 @@ async fn every_step_of_a_job_is_kept_over_its_attempts() {
         expected(&[("started", 1), ("failed", 1), ("retried", 2), ("failed", 2)])
     );
 
-    // One that is long enough to be stopped.
+    // One that is long enough to be paused.
     let long = app.upload(user_id, generated(1_500_000).0).await;
     app.begin(long).await;
     for command in ["pause", "resume", "cancel", "retry"] {
         let path = format!("/jobs/{long}/{command}");
         expect(app.post(&path).await, StatusCode::ACCEPTED).await;
-        // Asking twice changes nothing.
+        // A repeated command changes nothing.
         expect(app.post(&path).await, StatusCode::ACCEPTED).await;
     }
     app.finished(long).await;

@@ -7,7 +7,7 @@ use crate::harness::{SAMPLE, TestApp, eventually, expect, problem};
 
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
-/// The words of parsers that people should never see.
+/// Checks that a sentence contains none of the parsers' terms, which people should never see.
 fn is_plain(sentence: &str) -> bool {
     [
         "serde",
@@ -32,42 +32,42 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         (
             format!("{rows}?page=-1"),
             "page",
-            "page is a whole number from 1 to 4294967295.",
+            "page must be a whole number from 1 to 4294967295.",
         ),
         (
             format!("{rows}?page=abc"),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("{rows}?page="),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("{rows}?page=%2B1"),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("{rows}?page=99999999999999999999"),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("{rows}?size=0"),
             "size",
-            "size is a whole number from 1 to 1000.",
+            "size must be a whole number from 1 to 1000.",
         ),
         (
             format!("{rows}?size=1.5"),
             "size",
-            "size is a whole number from 1 to 1000.",
+            "size must be a whole number from 1 to 1000.",
         ),
         (
             format!("{rows}?row=x"),
             "row",
-            "row is a whole number from 1",
+            "row must be a whole number from 1",
         ),
         (
             format!("{rows}?page=1&page=2"),
@@ -93,7 +93,7 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         (
             "/users?page=0".to_owned(),
             "page",
-            "page is a whole number from 1",
+            "page must be a whole number from 1",
         ),
         (
             format!("/users/{user_id}?x=1"),
@@ -230,7 +230,7 @@ async fn unknown_and_wrong_fields_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn fields_of_a_form_have_any_order_and_are_known() {
+async fn form_fields_may_have_any_order_but_must_be_known() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let path = format!("/jobs?user_id={user_id}");
@@ -265,7 +265,7 @@ async fn fields_of_a_form_have_any_order_and_are_known() {
     let nothing = multipart::Form::new().text("format", "{}");
     let answer = expect(app.post_multipart(&path, nothing).await, UNPROCESSABLE).await;
     assert_eq!(answer["errors"][0]["field"], "file");
-    // Nothing is left of what was refused behind its file.
+    // Nothing remains of an upload that was refused after its file.
     assert_eq!(
         app.get_json(&format!("/users/{user_id}/jobs"))
             .await
@@ -281,7 +281,7 @@ async fn fields_of_a_form_have_any_order_and_are_known() {
 }
 
 #[tokio::test]
-async fn values_of_a_format_are_those_of_json() {
+async fn a_format_accepts_all_json_numbers_and_no_nul() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let path = format!("/users/{user_id}/formats");
@@ -307,7 +307,7 @@ async fn values_of_a_format_are_those_of_json() {
 }
 
 #[tokio::test]
-async fn names_show_what_they_are() {
+async fn names_contain_no_hidden_characters() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     for hidden in [
@@ -382,7 +382,7 @@ async fn lists_have_pages() {
 }
 
 #[tokio::test]
-async fn the_description_of_the_api_is_true() {
+async fn the_api_description_is_complete_and_consistent() {
     let app = TestApp::start().await;
     let description = app.get_json("/openapi.json").await;
     let mut names = Vec::new();

@@ -1,4 +1,4 @@
-//! Lists of jobs: everybody's and a user's, as data and as pages, and what is done to several jobs at once.
+//! Lists of all jobs and of a user's jobs, as data and as pages, and commands for several jobs.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{SAMPLE, Socket, TestApp, eventually, expect, problem};
 
-/// Two users with three files each: of each, one is completed with invalid rows, one failed, one pending.
+/// Creates two users with three jobs each: one completed with invalid rows, one failed, one pending.
 async fn six_jobs(app: &TestApp) -> ([i64; 2], Vec<i64>) {
     let mut jobs = Vec::new();
     let mut users = [0; 2];
@@ -91,7 +91,7 @@ async fn jobs_are_filtered_searched_and_ordered() {
         ),
         (&format!("user_id={bob}&status=completed"), vec![b_mixed]),
         ("q=MIXED", vec![b_mixed, z_mixed]),
-        // A user's name, and an address.
+        // By the user's name and by their email address.
         ("q=Zo%C3%8B", vec![z_waiting, z_broken, z_mixed]),
         ("q=bob@", vec![b_waiting, b_broken, b_mixed]),
         ("q=100%25", vec![]),
@@ -125,7 +125,7 @@ async fn jobs_are_filtered_searched_and_ordered() {
     }
 }
 
-/// What the list's tabs say.
+/// Returns the numbers on the tabs of the list.
 fn tallies(page: &str) -> Vec<&str> {
     let nav = page.split_once("Filter by status").unwrap().1;
     let nav = nav.split_once("</nav>").unwrap().0;
@@ -136,14 +136,14 @@ fn tallies(page: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn counts_are_those_of_the_jobs_whatever_changes_them() {
+async fn counts_match_the_jobs_after_every_change() {
     let app = TestApp::start().await;
     let ([zoe, _], jobs) = six_jobs(&app).await;
-    // All, processing, pending, completed, failed.
+    // All, processing, pending, completed and failed.
     assert_eq!(tallies(&app.page("/").await), ["6", "0", "2", "2", "2"]);
     let of_zoe = format!("/users/{zoe}");
     assert_eq!(tallies(&app.page(&of_zoe).await), ["3", "0", "1", "1", "1"]);
-    // Under a search they are counted.
+    // Under a search they are counted anew.
     let found = app.page("/?q=mixed").await;
     assert_eq!(tallies(&found), ["2", "0", "0", "2", "0"]);
 
@@ -155,7 +155,7 @@ async fn counts_are_those_of_the_jobs_whatever_changes_them() {
     )
     .await;
     assert_eq!(tallies(&app.page("/").await), ["5", "0", "1", "3", "1"]);
-    // The worker sums them up: one row for each user and status is left.
+    // The worker sums them up, which leaves one row per user and status.
     eventually("the counts to be summed up", async || {
         let rows: i64 = sqlx::query_scalar("select count(*) from job_counts")
             .fetch_one(&app.pool)
@@ -190,8 +190,8 @@ async fn change(app: &TestApp, from: &str, fields: &str) -> Response {
         .unwrap()
 }
 
-/// What the page says to which the answer leads, once.
-async fn said(app: &TestApp, answer: &Response) -> String {
+/// Returns the notice on the page to which the response redirects. It is shown once.
+async fn shown_notice(app: &TestApp, answer: &Response) -> String {
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     let to = format!(
         "{}{}",
@@ -204,7 +204,7 @@ async fn said(app: &TestApp, answer: &Response) -> String {
         "{cookie}"
     );
     let cookie = cookie.split(';').next().unwrap();
-    // A page that is brought up to date meanwhile, in this tab or another, leaves it alone.
+    // A background update of the page, in this tab or another, doesn't consume the notice.
     let parts = client()
         .get(&to)
         .header(COOKIE, cookie)
@@ -242,7 +242,7 @@ async fn said(app: &TestApp, answer: &Response) -> String {
 }
 
 #[tokio::test]
-async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
+async fn bulk_commands_report_each_refusal() {
     let app = TestApp::start().await;
     let ([zoe, _], jobs) = six_jobs(&app).await;
     let home = format!("{}/?status=pending", app.web);
@@ -253,7 +253,7 @@ async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
 
     let answer = change(&app, &home, &format!("{all}command=start")).await;
     assert_eq!(answer.headers()[LOCATION], "/?status=pending");
-    let text = said(&app, &answer).await;
+    let text = shown_notice(&app, &answer).await;
     assert!(
         text.starts_with("2 jobs were started. 2 jobs needed no change. 2 jobs were not started."),
         "{text}"
@@ -266,25 +266,31 @@ async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
         assert_eq!(app.finished(id).await["status"], "completed");
     }
     let answer = change(&app, &home, &format!("job={}&command=cancel", jobs[0])).await;
-    let text = said(&app, &answer).await;
+    let text = shown_notice(&app, &answer).await;
     assert!(text.starts_with("No job was cancelled."), "{text}");
-    // Enter in a box is no command.
+    // Pressing Enter in a checkbox sends no command.
     let answer = change(&app, &home, &format!("{all}command=none")).await;
     assert_eq!(answer.headers()[LOCATION], "/?status=pending");
     assert!(answer.headers().get(SET_COOKIE).is_none());
     let answer = change(&app, &home, "command=retry").await;
-    assert_eq!(said(&app, &answer).await, "Select at least one job first.");
+    assert_eq!(
+        shown_notice(&app, &answer).await,
+        "Select at least one job first."
+    );
     let answer = change(&app, &home, &format!("job={}&command=destroy", jobs[0])).await;
     assert!(
-        said(&app, &answer)
+        shown_notice(&app, &answer)
             .await
             .starts_with("Some fields didn't arrive, or more than 1,000 jobs")
     );
-    // One by its own button, whatever else is chosen.
+    // A job's own button commands only that job, whatever is selected.
     let answer = change(&app, &home, &format!("{all}one=retry+{}", jobs[1])).await;
-    assert_eq!(said(&app, &answer).await, "broken of Zoë.csv was retried.");
+    assert_eq!(
+        shown_notice(&app, &answer).await,
+        "broken of Zoë.csv was retried."
+    );
 
-    // The question before a deletion names how many there are, and how large; what is gone is not counted.
+    // The question before a deletion shows the number and the total size of the jobs, without deleted ones.
     let question = app.page(&format!("/jobs/delete?{all}job=999999")).await;
     assert!(question.contains("Delete 6 jobs?"), "{question}");
     let bytes: i64 = sqlx::query_scalar("select sum(bytes)::bigint from jobs")
@@ -302,15 +308,15 @@ async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
         answer.headers()[LOCATION],
         format!("/users/{zoe}?sort=rows").as_str()
     );
-    assert_eq!(said(&app, &answer).await, "6 jobs were deleted.");
+    assert_eq!(shown_notice(&app, &answer).await, "6 jobs were deleted.");
     assert_eq!(ids(&app, "").await.1, "0");
     let answer = change(&app, &confirm, &format!("{from}{all}command=delete")).await;
     assert_eq!(
-        said(&app, &answer).await,
+        shown_notice(&app, &answer).await,
         "No job was deleted. 6 jobs were already gone."
     );
     assert!(app.page("/jobs/delete").await.contains("Nothing to delete"));
-    // A form leads to lists of ours alone.
+    // A form redirects only to our own lists.
     for foreign in [
         "https://evil.example/",
         "//evil.example",
@@ -324,7 +330,7 @@ async fn several_jobs_are_changed_at_once_and_each_refusal_is_told() {
 }
 
 #[tokio::test]
-async fn who_watches_all_jobs_is_told_that_some_have_changed_at_most_once_a_second() {
+async fn the_socket_for_all_jobs_sends_at_most_one_message_a_second() {
     let app = TestApp::start().await;
     let mut socket = Socket::connect(&format!("{}/ws", app.api.replacen("http", "ws", 1))).await;
     socket.send("ping").await;
@@ -341,7 +347,7 @@ async fn who_watches_all_jobs_is_told_that_some_have_changed_at_most_once_a_seco
         told += 1;
     }
     assert!(began.elapsed() >= Duration::from_secs(1) * (told - 1));
-    // A deletion is a change, too.
+    // A deletion counts as a change.
     let (ids, _) = ids(&app, "").await;
     expect(
         app.delete(&format!("/jobs/{}", ids[0])).await,

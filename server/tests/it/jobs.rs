@@ -18,7 +18,7 @@ async fn the_sample_is_processed() {
     assert_eq!(uploaded["filename"], "May payments.csv");
     assert_eq!(uploaded["status"], "pending");
     assert_eq!(uploaded["bytes"], SAMPLE.len());
-    // as sha256sum says
+    // The output of sha256sum.
     assert_eq!(
         uploaded["sha256"],
         "d02f2d3c3e163c99f6e38a266187071aefd4608907314b6094086624679793b0"
@@ -97,7 +97,7 @@ async fn a_job_that_is_started_many_times_at_once_runs_once() {
         (&job["run"], &job["processed_records"]),
         (&json!(1), &json!(4))
     );
-    // Late is no different.
+    // A late command makes no difference.
     app.begin(job_id).await;
     assert_eq!(app.get_json(&format!("/jobs/{job_id}")).await, job);
 }
@@ -106,7 +106,7 @@ async fn a_job_that_is_started_many_times_at_once_runs_once() {
 async fn small_jobs_do_not_wait_for_a_large_one() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    // The chunks of the large one wait for this lock when they are committed.
+    // The commits of the large file's chunks wait for this lock.
     let lock = app
         .hold(
             "after update on job_chunks for each row when (new.rows > 1000)",
@@ -141,7 +141,7 @@ async fn a_start_without_temporal_changes_nothing() {
     })
     .await;
     let user_id = app.user().await;
-    // Small ones, which are started together, and one that goes by itself.
+    // Small files, which start together, and a larger one, which starts alone.
     let mut job_ids = join_all((0..5).map(|_| app.upload(user_id, SAMPLE))).await;
     job_ids.push(app.upload(user_id, generated(30_000).0).await);
     join_all(job_ids.iter().map(async |job_id| {
@@ -168,7 +168,7 @@ async fn a_deleted_job_leaves_nothing() {
     let user_id = app.user().await;
     let job_id = app.upload(user_id, SAMPLE).await;
     app.begin(job_id).await;
-    // While it may still be running.
+    // The job may still be running.
     let path = format!("/jobs/{job_id}");
     expect(app.delete(&path).await, StatusCode::NO_CONTENT).await;
     assert_eq!(
@@ -186,7 +186,7 @@ async fn a_deleted_job_leaves_nothing() {
         StatusCode::NOT_FOUND,
     )
     .await;
-    // What nobody can see any more is removed in the background.
+    // Data that is no longer visible is removed in the background.
     eventually("everything to be removed", async || {
         let rows: i64 = sqlx::query_scalar(
             "select (select count(*) from job_chunks) + (select count(*) from removals)",
@@ -212,7 +212,7 @@ async fn refused_uploads_leave_nothing() {
         .await;
     let detail = problem(response, StatusCode::PAYLOAD_TOO_LARGE).await;
     assert!(detail.contains("10000000 bytes"), "{detail}");
-    // The answer arrives although much was still to be sent.
+    // The client receives the response although most of the body is still unsent.
     let response = app
         .upload_response(user_id, "bigger.csv", vec![b'x'; 19_000_000])
         .await;
@@ -235,7 +235,7 @@ async fn refused_uploads_leave_nothing() {
         json!([])
     );
 
-    // Exactly the limit is fine.
+    // A file of exactly the maximum size is accepted.
     app.upload(user_id, vec![b'x'; 10_000_000]).await;
     assert_eq!(app.stored_files().len(), 1);
 }

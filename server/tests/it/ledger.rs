@@ -1,11 +1,11 @@
-//! What the ledger says is what every reader shows.
+//! Every reader shows what the ledger says.
 
 use serde_json::{Value, json};
 
 use crate::harness::{TestApp, eventually, generated, numbers};
 
-/// Verdicts of rules other than today's: they take the second row's amount for no number, know no suspicion but for the
-/// first row, and don't mind the fourth row's date.
+/// Uses verdicts of other rules: they reject the second row's amount, consider only the first row suspicious, and
+/// accept the fourth row's date.
 #[tokio::test]
 async fn committed_verdicts_outlive_the_rules() {
     let app = TestApp::start().await;
@@ -103,7 +103,7 @@ async fn committed_verdicts_outlive_the_rules() {
     assert_eq!(invalid.text().await.unwrap().lines().count(), 2);
 }
 
-/// Has the ledger look as the version without verdicts in it left it: duplicates as a list, and kept after the commit.
+/// Resets the ledger to the state of the version without verdicts: duplicates as a list that is kept after the commit.
 async fn forget_verdicts(app: &TestApp, duplicates: &[(i64, Vec<u32>)]) {
     sqlx::query("update job_chunks set verdicts = null where committed_at is not null")
         .execute(&app.pool)
@@ -121,7 +121,7 @@ async fn forget_verdicts(app: &TestApp, duplicates: &[(i64, Vec<u32>)]) {
 }
 
 #[tokio::test]
-async fn results_of_the_version_before_are_read_and_get_their_verdicts() {
+async fn results_of_an_earlier_version_are_read_and_get_verdicts() {
     let app = TestApp::start().await;
     let job = app
         .process(
@@ -142,7 +142,7 @@ async fn results_of_the_version_before_are_read_and_get_their_verdicts() {
 
     app.stop_worker();
     forget_verdicts(&app, &[(1, vec![1, 3])]).await;
-    // Nobody has derived anything yet.
+    // Nothing has been derived yet.
     assert_eq!(app.rows(&job["id"], "").await, before);
     assert_eq!(app.rows(&job["id"], "filter=invalid").await, invalid);
     assert_eq!(csv().await, csv_before);
@@ -166,7 +166,7 @@ async fn results_of_the_version_before_are_read_and_get_their_verdicts() {
 async fn a_plan_that_takes_its_worker_down_twice_ends_the_job() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    // A plan that comes to its index waits for this lock.
+    // Planning waits for this lock when it reaches the index.
     let lock = app
         .hold(
             "after insert on removals for each row when (new.storage_key like '%.ids')",
@@ -177,14 +177,14 @@ async fn a_plan_that_takes_its_worker_down_twice_ends_the_job() {
     let job_id = app.upload(user_id, file).await;
     app.begin(job_id).await;
     for deaths in 1..=2 {
-        // The session of a worker that was killed waits on.
+        // The session of a killed worker keeps waiting.
         app.waiting("advisory", deaths).await;
         app.restart_worker();
     }
     let job = app.finished(job_id).await;
     assert_eq!(job["status"], "failed");
     assert!(job["error"].as_str().unwrap().contains("twice"), "{job}");
-    // Whoever knows better can have it tried again.
+    // An operator who knows better can retry the job.
     lock.rollback().await.unwrap();
     app.command(job_id, "retry").await;
     let job = app.finished(job_id).await;
@@ -194,7 +194,7 @@ async fn a_plan_that_takes_its_worker_down_twice_ends_the_job() {
     );
 }
 
-/// An id is found by the index beside the file, and both go with the job.
+/// An id is found through the index beside the file. Both are removed with the job.
 #[tokio::test]
 async fn ids_are_found_in_a_long_file() {
     let app = TestApp::start().await;
@@ -202,7 +202,7 @@ async fn ids_are_found_in_a_long_file() {
     let mut file = "transaction_id,amount,date,description\n".to_owned();
     for row in 1..=100_000 {
         match row {
-            // Some that many rows have, and too many to be looked up one by one.
+            // An id that many rows have, and one that too many have to be looked up one by one.
             _ if row % 50 == 0 => file += &format!("often,1,2024-01-01,{row}\n"),
             _ if row % 1000 == 1 => file += "seldom,1,2024-01-01,\n",
             77 => file += "T77,1,2024-01-01\n",
@@ -239,7 +239,7 @@ async fn ids_are_found_in_a_long_file() {
             vec![100],
             1999,
         ),
-        // Only in a description.
+        // Occurs only in a description.
         ("q=T100000", vec![99_999], 1),
     ] {
         let (rows, found) = app.rows(&job["id"], query).await;

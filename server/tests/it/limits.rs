@@ -1,4 +1,4 @@
-//! What is refused because it is too large, too slow or too much.
+//! Requests that are refused because they are too large, too slow or too many.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -9,7 +9,7 @@ fn host(base: &str) -> &str {
     base.strip_prefix("http://").unwrap()
 }
 
-/// Sends a body in chunks for as long as it is taken, and returns the answer's status.
+/// Sends a body in pieces until the server stops accepting it. Returns the status of the response.
 pub async fn send_endlessly(base: &str, method: &str, path: &str, kind: &str, begin: &str) -> u16 {
     let mut connection = RawConnection::open(base).await;
     let head = format!(
@@ -40,7 +40,7 @@ async fn large_bodies_are_refused_before_they_are_read() {
         ("POST", "/jobs/1/retry".to_owned()),
     ] {
         for (base, prefix) in [(&app.api, ""), (&app.web, "/api")] {
-            // Only the head: the answer doesn't wait for the body.
+            // Sends only the head: the response doesn't wait for the body.
             let head = format!(
                 "{method} {prefix}{path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
                  Content-Length: 200000000\r\n\r\n",
@@ -50,7 +50,7 @@ async fn large_bodies_are_refused_before_they_are_read() {
             assert_eq!(answer.status, 413, "{method} {path}: {answer:?}");
         }
     }
-    // Without a length it is noticed on the way.
+    // Without a length, the limit applies while the body is read.
     let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, "x".repeat(1 << 16));
     let mut connection = RawConnection::open(&app.api).await;
     connection
@@ -79,7 +79,7 @@ async fn large_bodies_are_refused_before_they_are_read() {
 }
 
 #[tokio::test]
-async fn a_form_that_is_no_upload_is_refused_early() {
+async fn a_form_that_is_not_an_upload_is_refused_early() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let kind = "multipart/form-data; boundary=xyz";
@@ -101,7 +101,7 @@ async fn a_form_that_is_no_upload_is_refused_early() {
             ("an endless unknown field", &unknown),
             ("many parts", &many),
         ] {
-            // /check takes no more than 17 MiB in any case.
+            // /check accepts at most 17 MiB in any case.
             let path = path.as_str();
             let status = match path {
                 "/check" => {
@@ -117,7 +117,7 @@ async fn a_form_that_is_no_upload_is_refused_early() {
                 }
                 _ => send_endlessly(base, "POST", path, kind, begin).await,
             };
-            // The API takes no field that it doesn't know.
+            // The API refuses unknown fields.
             let expected = match (path, what) {
                 ("/rpc/upload-file", _) => 413,
                 (_, "an endless unknown field") => 422,
@@ -130,7 +130,7 @@ async fn a_form_that_is_no_upload_is_refused_early() {
 }
 
 #[tokio::test]
-async fn an_upload_beyond_the_limit_is_refused_at_once_and_the_answer_arrives() {
+async fn an_upload_beyond_the_limit_is_refused_at_once_and_receives_its_response() {
     let app = TestApp::start_set(&[("MAX_UPLOAD_BYTES", "1000000")]).await;
     let user_id = app.user().await;
     for (base, path) in [
@@ -144,7 +144,7 @@ async fn an_upload_beyond_the_limit_is_refused_at_once_and_the_answer_arrives() 
         );
         let answer = raw(base, &head).await;
         assert_eq!(answer.status, 413, "{answer:?}");
-        // A client that sends much before it looks for an answer still gets it.
+        // A client that sends a lot before it reads the response still receives it.
         let mut connection = RawConnection::open(base).await;
         connection.send(&head).await;
         connection.send_up_to(64 << 20).await;
@@ -154,7 +154,7 @@ async fn an_upload_beyond_the_limit_is_refused_at_once_and_the_answer_arrives() 
 }
 
 #[tokio::test]
-async fn nobody_keeps_a_connection_for_nothing() {
+async fn idle_connections_are_closed() {
     let app = TestApp::start_set(&[
         ("HEADER_TIMEOUT_SECONDS", "1"),
         ("BODY_TIMEOUT_SECONDS", "1"),
@@ -163,7 +163,7 @@ async fn nobody_keeps_a_connection_for_nothing() {
     let user_id = app.user().await;
     for base in [&app.api, &app.web] {
         let host = host(base);
-        // Nothing at all, half a head, and nothing after an answer.
+        // No bytes at all, half a head, and nothing after a response.
         let mut idle = RawConnection::open(base).await;
         let mut half = RawConnection::open(base).await;
         half.send(format!("GET /health HTTP/1.1\r\nHost: {host}\r\n"))
@@ -209,7 +209,7 @@ async fn nobody_keeps_a_connection_for_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_takes_no_answer_is_dropped() {
+async fn clients_that_stop_reading_are_dropped() {
     let app = TestApp::start_set(&[("WRITE_TIMEOUT_SECONDS", "1"), ("MAX_DOWNLOADS", "1")]).await;
     let job = app.process(generated(300_000).0).await;
     let path = format!("/jobs/{}/results.csv", job["id"]);
@@ -220,7 +220,7 @@ async fn whoever_takes_no_answer_is_dropped() {
             host(&app.api)
         ))
         .await;
-    // Its turn ends by itself.
+    // The server drops the stalled download by itself.
     eventually("the stalled download to be dropped", async || {
         (app.get(&path).await.status() == StatusCode::OK).then_some(())
     })
@@ -229,10 +229,10 @@ async fn whoever_takes_no_answer_is_dropped() {
 }
 
 #[tokio::test]
-async fn connections_are_bounded() {
+async fn connections_are_limited() {
     let app =
         TestApp::start_set(&[("MAX_CONNECTIONS", "2"), ("HEADER_TIMEOUT_SECONDS", "1")]).await;
-    // More than there may be: each waits for its turn, which comes as those before time out.
+    // More connections than allowed: each waits for its turn, which comes when earlier ones time out.
     let mut connections = Vec::new();
     for _ in 0..6 {
         connections.push(RawConnection::open(&app.api).await);
@@ -245,7 +245,7 @@ async fn connections_are_bounded() {
 }
 
 #[tokio::test]
-async fn sockets_are_bounded_and_their_messages_small() {
+async fn sockets_and_their_messages_are_limited() {
     let app = TestApp::start_set(&[
         ("MAX_SOCKETS_PER_USER", "2"),
         ("MAX_SOCKETS_PER_ADDRESS", "3"),
@@ -285,7 +285,7 @@ async fn searches_and_downloads_take_turns() {
     let app = TestApp::start_set(&[("MAX_DOWNLOADS", "1")]).await;
     let job = app.process(generated(300_000).0).await;
     let path = format!("/jobs/{}/results.csv", job["id"]);
-    // It isn't read, so it goes on.
+    // The response isn't read, so the download continues.
     let first = app.get(&path).await;
     let second = app.get(&path).await;
     assert!(second.headers().contains_key("retry-after"));
@@ -300,7 +300,7 @@ async fn searches_and_downloads_take_turns() {
 }
 
 #[tokio::test]
-async fn changes_from_one_address_are_bounded_if_wanted() {
+async fn changes_per_address_can_be_limited() {
     let app = TestApp::start_set(&[("MAX_CHANGES_PER_MINUTE", "3")]).await;
     for number in 0..3 {
         let user = json!({"name": "Ann", "email": format!("{number}@example.com")});
@@ -310,15 +310,15 @@ async fn changes_from_one_address_are_bounded_if_wanted() {
     let wait = refused.headers()["retry-after"].to_str().unwrap();
     assert!((1..=60).contains(&wait.parse::<u32>().unwrap()), "{wait}");
     problem(refused, StatusCode::TOO_MANY_REQUESTS).await;
-    // Reading goes on.
+    // Reading still works.
     app.get_json("/users").await;
 }
 
 #[tokio::test]
-async fn a_statement_that_takes_too_long_is_given_up() {
+async fn slow_statements_are_cancelled() {
     let app = TestApp::start_set(&[("STATEMENT_TIMEOUT_SECONDS", "1")]).await;
     let user_id = app.user().await;
-    // Somebody holds on to the row.
+    // Another transaction locks the row.
     let mut tx = app.pool.begin().await.unwrap();
     sqlx::query("select id from users where id = $1 for update")
         .bind(user_id)

@@ -1,5 +1,5 @@
-//! Tests over HTTP and WebSocket against the built `server` and `worker`, a real PostgreSQL, a real
-//! Temporal and a server that speaks S3. `script/test` starts those three and says where they are.
+//! Tests over HTTP and WebSocket against the built `server` and `worker`, a real PostgreSQL, a real Temporal and an S3
+//! server. `script/test` starts the last three and passes their addresses.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
@@ -33,8 +33,8 @@ mod retention;
 mod rows;
 mod saved_formats;
 mod search;
+mod shutdown;
 mod small_jobs;
-mod stopping;
 mod stored_files;
 mod strangers;
 mod traces;

@@ -1,4 +1,4 @@
-//! What operators ask for: health checks, metrics and logs.
+//! Health checks, metrics and logs.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ const AWAY: &str = "can't be reached or used";
 async fn readiness(base: &str) -> (StatusCode, Value) {
     let began = Instant::now();
     let response = reqwest::get(format!("{base}/readyz")).await.unwrap();
-    // Each part has two seconds, all at the same time.
+    // Each service has two seconds, all at the same time.
     assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
     (response.status(), response.json().await.unwrap())
 }
@@ -38,8 +38,8 @@ fn parts(postgres: &str, temporal: &str, storage: &str) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn readiness_names_the_part_that_does_not_answer() {
-    // A Temporal that takes connections and says nothing.
+async fn readiness_names_the_service_that_does_not_respond() {
+    // A Temporal that accepts connections but never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let app = TestApp::start_with(Options {
         temporal_address: Some(format!("http://{}", silent.local_addr().unwrap())),
@@ -78,7 +78,7 @@ async fn readiness_names_the_part_that_does_not_answer() {
     let health = expect(app.get("/health").await, StatusCode::SERVICE_UNAVAILABLE).await;
     let expected = json!({"status": "unavailable", "postgres": false, "temporal": false});
     assert_eq!(health, expected);
-    // The process is alive all the same, and its metrics can be read.
+    // The process is still alive, and its metrics can be read.
     for base in [&app.api, &app.monitoring] {
         let alive = reqwest::get(format!("{base}/healthz")).await.unwrap();
         assert_eq!(expect(alive, StatusCode::OK).await, json!({"status": "ok"}));
@@ -132,7 +132,7 @@ async fn the_server_counts_what_it_does() {
         crate::harness::Socket::open(&url, None).await.err(),
         Some(429)
     );
-    // What strangers make up is one kind of its own.
+    // Made-up paths and methods share one label.
     for number in 0..20 {
         app.get(&format!("/nothing/{number}")).await;
         let made_up = reqwest::Method::from_bytes(format!("M{number}").as_bytes()).unwrap();
@@ -156,7 +156,7 @@ async fn the_server_counts_what_it_does() {
         "process_resident_memory_bytes",
         "process_open_fds",
     ];
-    // A response is sent a moment before it is counted out.
+    // A response is sent just before its request is no longer counted as in flight.
     let metrics = eventually("the server's metrics", async || {
         let metrics = app.server_metrics().await;
         let lacking = lines.iter().find(|line| !metrics.contains(**line));
@@ -179,7 +179,7 @@ async fn the_server_counts_what_it_does() {
 }
 
 #[tokio::test]
-async fn the_log_is_json_if_wanted() {
+async fn the_log_can_be_json() {
     let app = TestApp::start_set(&[("LOG_FORMAT", "json")]).await;
     let job = app.process(SAMPLE).await;
     let deleted = app.delete(&format!("/jobs/{}", job["id"])).await;
@@ -234,7 +234,7 @@ fn names(expression: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn dashboard_and_alerts_read_metrics_that_there_are() {
+async fn dashboard_and_alerts_read_existing_metrics() {
     let alerts = include_str!("../../../docs/monitoring/alerts.yml");
     let dashboard: Value =
         serde_json::from_str(include_str!("../../../docs/monitoring/grafana.json")).unwrap();
@@ -253,18 +253,18 @@ async fn dashboard_and_alerts_read_metrics_that_there_are() {
     );
     let read: BTreeSet<String> = of_alerts
         .chain(of_panels)
-        // Grafana puts a time there.
+        // Grafana substitutes a duration there.
         .map(|expression| expression.replace("$__rate_interval", "5m"))
         .flat_map(|expression| names(&expression))
         .collect();
     assert!(read.len() > 15, "{read:?}");
 
     let app = TestApp::start().await;
-    // Long enough for steps that any worker may take.
+    // Long enough for several steps, which any worker may run.
     app.process(generated(60_000).0).await;
     app.get("/users").await;
     eventually("all metrics", async || {
-        let exposed = app.server_metrics().await + &app.figures().await;
+        let exposed = app.server_metrics().await + &app.worker_metrics().await;
         let exposed: BTreeSet<&str> = exposed
             .lines()
             .filter_map(|line| line.split(['{', ' ']).next())

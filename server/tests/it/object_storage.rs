@@ -1,5 +1,5 @@
-//! The files in an object store: everything that works with a directory works with S3, also when it is slow, when it
-//! fails for a while, and when several servers and workers share it.
+//! Files in an object store. Everything that works with a directory works with S3, even if it is slow, fails for a
+//! while, or is shared by several servers and workers.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::harness::{
     Fault, ObjectStore, Options, SAMPLE, TestApp, eventually, expect, generated, problem,
 };
 
-/// What a request to an object store takes within one region.
+/// The typical latency of an object store within one region.
 const LATENCY: Duration = Duration::from_millis(20);
 
-/// Slows a job down so that a test can act in the middle of it.
+/// Slows a job down so that a test can act before it ends.
 const HIGH_LATENCY: Duration = Duration::from_millis(100);
 
-/// The row numbers of a page, and how many rows there are in all.
+/// Returns the row numbers of a page, and the total number of rows.
 async fn page(app: &TestApp, job: &Value, query: &str) -> (Vec<u64>, u64) {
     let path = format!("/jobs/{}/transactions?{query}", job["id"]);
     let response = app.get(&path).await;
@@ -41,7 +41,7 @@ fn assert_exact(job: &Value, [valid, invalid, suspicious]: [u64; 3]) {
     }
 }
 
-/// Waits until neither an object nor a part of one is left.
+/// Waits until neither objects nor parts remain.
 async fn emptied(store: &ObjectStore) {
     eventually("the bucket to be empty", async || {
         let is_empty = store.keys().await.is_empty() && store.uploads().await.is_empty();
@@ -51,7 +51,7 @@ async fn emptied(store: &ObjectStore) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_in_an_object_store_goes_all_the_way() {
+async fn a_file_in_an_object_store_is_processed() {
     let store = ObjectStore::start(Duration::ZERO).await;
     let app = TestApp::start_in(&store).await;
     let user_id = app.user().await;
@@ -157,7 +157,7 @@ async fn an_upload_to_a_full_store_leaves_no_parts() {
     let app = TestApp::start_in(&store).await;
     let user_id = app.user().await;
     store.set(Fault::Full);
-    // The answer arrives although much was still to be sent.
+    // The client receives the response although most of the body is still unsent.
     let response = app
         .upload_response(user_id, "payments.csv", vec![b'x'; 40_000_000])
         .await;
@@ -189,7 +189,7 @@ async fn a_job_that_is_cancelled_while_its_index_is_stored_leaves_no_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_outlasts_a_store_that_fails() {
+async fn a_job_survives_a_store_that_fails() {
     let store = ObjectStore::start(HIGH_LATENCY).await;
     let app = TestApp::start_in(&store).await;
     let user_id = app.user().await;
@@ -201,7 +201,8 @@ async fn a_job_outlasts_a_store_that_fails() {
     let job = app.get_json(&format!("/jobs/{job_id}")).await;
     assert!(job["processed_records"].as_u64() < Some(600_000), "{job}");
 
-    // Whoever looks at the rows meanwhile isn't kept waiting, and learns nothing of what is behind the API.
+    // A person who looks at the rows meanwhile isn't kept waiting, and the response reveals nothing about the services
+    // behind the API.
     let rows = format!("/jobs/{job_id}/transactions?size=50");
     let fails = async || {
         let response = app.get(&rows).await;
@@ -233,7 +234,7 @@ async fn a_job_outlasts_a_store_that_fails() {
     assert_eq!(whole.lines().count(), 600_001);
 }
 
-/// With a latency that is the same everywhere, what is counted is what a person waits for.
+/// With a constant latency, the number of requests determines how long a person waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_a_long_file_takes_a_handful_of_requests() {
     let store = ObjectStore::start(LATENCY).await;
@@ -268,7 +269,7 @@ async fn a_page_of_a_long_file_takes_a_handful_of_requests() {
 async fn servers_and_workers_share_a_job() {
     let store = ObjectStore::start(HIGH_LATENCY).await;
     let mut environment = store.environment();
-    // Two steps at a time in all, so that each worker gets some, and there is a middle.
+    // Each worker runs one step at a time, so that both get some and the job takes long enough.
     environment.push(("WORKER_CONCURRENCY", "1".to_owned()));
     let first = TestApp::start_with(Options {
         environment,
@@ -284,9 +285,9 @@ async fn servers_and_workers_share_a_job() {
     first.begin(job_id).await;
 
     eventually("both workers to take part", async || {
-        let shares = [first.figures().await, second.figures().await];
-        let take_part = |figures: &String| {
-            let chunks = figures
+        let shares = [first.worker_metrics().await, second.worker_metrics().await];
+        let take_part = |metrics: &String| {
+            let chunks = metrics
                 .lines()
                 .find_map(|line| line.strip_prefix("batchline_chunks "));
             chunks.is_some_and(|chunks| chunks != "0")

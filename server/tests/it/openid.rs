@@ -1,4 +1,4 @@
-//! Signing in with an OpenID Connect provider, and what somebody may try in order to be taken for somebody else.
+//! Signing in through an OpenID Connect provider, and attempts to impersonate somebody.
 
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ impl Accounts {
         Self::start_set(&[&provider.settings(), settings].concat()).await
     }
 
-    /// Presses the button in this browser. Returns where it leads.
+    /// Clicks the button in this browser. Returns the URL to which it redirects.
     async fn begin(&self, browser: &mut Browser, path: &str) -> String {
         let response = browser.get(&format!("{}{path}", self.app.web)).await;
         location(&response)
@@ -34,7 +34,7 @@ impl Accounts {
         browser.get(&back).await
     }
 
-    /// The id and role of the user who has signed in.
+    /// Returns the id and role of the signed-in user.
     async fn user_of(&self, browser: &Browser) -> (i64, String) {
         let secret = browser.cookies.get("session").expect("a session");
         let by = By::Session(secret.clone());
@@ -49,7 +49,7 @@ impl Accounts {
         .unwrap()
     }
 
-    /// A user whom the admin has created, without a password.
+    /// Creates a user without a password, as an admin.
     async fn user(&self, name: &str) -> i64 {
         let email = format!("{name}@example.com");
         self.new_user(name, &email).await;
@@ -60,7 +60,7 @@ impl Accounts {
             .unwrap()
     }
 
-    /// What the audit has about signing in with the provider, oldest first.
+    /// Returns the audit events about signing in through the provider, oldest first.
     async fn audited(&self) -> Vec<String> {
         sqlx::query_scalar(
             "select concat_ws(' ', kind, outcome, user_id, detail) from audit_events
@@ -91,13 +91,13 @@ fn claims(email: &str, email_verified: bool) -> Value {
 }
 
 #[tokio::test]
-async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
+async fn a_subject_identifies_a_user_and_an_email_address_only_once() {
     let provider = OpenIdProvider::start(&[]);
     let accounts = Accounts::start_with(&provider, &[]).await;
     let (ann, ben) = (accounts.user("ann").await, accounts.user("ben").await);
     provider.knows("a1", claims("ann@example.com", true)).await;
 
-    // The page has both ways, as a form and as a link, which work without JavaScript.
+    // The page offers both ways, a form and a link, which work without JavaScript.
     let page = accounts.page("/sign-in?next=%2Fformats", &By::Nobody).await;
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("form-action 'self';"), "{policy}");
@@ -122,18 +122,18 @@ async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
     // The sign-in is over.
     assert_eq!(browser.cookies.keys().collect::<Vec<_>>(), ["session"]);
 
-    // Whoever gets the address later isn't the user, and neither does the user stop being who they are.
+    // Somebody who gets the address later doesn't become the user, and the user stays who they are.
     provider.knows("a2", claims("ANN@example.com", true)).await;
     provider.knows("a1", claims("ben@example.com", true)).await;
     let response = accounts
         .with_provider(&mut Browser::default(), &provider, "a2")
         .await;
-    refused(response, 403, "signs in with another account of Example").await;
+    refused(response, 403, "signs in with another Example account").await;
     let mut again = Browser::default();
     accounts.with_provider(&mut again, &provider, "a1").await;
     assert_eq!(accounts.user_of(&again).await.0, ann);
 
-    // An address that the provider hasn't verified is nobody's.
+    // An address that the provider hasn't verified finds nobody.
     for unverified in [
         claims("ben@example.com", false),
         json!({"email": "ben@example.com"}),
@@ -149,14 +149,14 @@ async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
     let response = accounts
         .with_provider(&mut Browser::default(), &provider, "b1")
         .await;
-    refused(response, 403, "didn't say what your email address is").await;
+    refused(response, 403, "didn't provide your email address").await;
     provider.knows("c1", claims("carl@example.com", true)).await;
     let response = accounts
         .with_provider(&mut Browser::default(), &provider, "c1")
         .await;
     refused(response, 403, "There is no user with your email address").await;
 
-    // An admin can say that somebody is another account from now on.
+    // An admin can unlink a person, who then becomes another account.
     let path = format!("/users/{ann}/forget-provider");
     let by_admin = By::from(&accounts.admin);
     let page = accounts.page(&format!("/users/{ann}"), &by_admin).await;
@@ -168,7 +168,7 @@ async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
     let mut other = Browser::default();
     accounts.with_provider(&mut other, &provider, "a2").await;
     assert_eq!(accounts.user_of(&other).await.0, ann);
-    // a1 has ben's address by now.
+    // a1 has ben's address now.
     let mut first = Browser::default();
     accounts.with_provider(&mut first, &provider, "a1").await;
     assert_eq!(accounts.user_of(&first).await.0, ben);
@@ -199,7 +199,7 @@ async fn the_subject_is_who_somebody_is_and_an_email_address_only_once() {
 }
 
 #[tokio::test]
-async fn the_provider_can_say_who_comes_in_and_who_is_an_admin() {
+async fn the_provider_can_decide_who_signs_in_and_who_is_an_admin() {
     let provider = OpenIdProvider::start(&[("CLAIMS_IN_ID_TOKEN", "1")]);
     let settings = [
         ("OIDC_EMAIL_DOMAINS", "example.org, Example.com"),
@@ -247,7 +247,7 @@ async fn the_provider_can_say_who_comes_in_and_who_is_an_admin() {
         let (browser, _) = sign_in(with_groups(groups)).await;
         assert_eq!(accounts.user_of(&browser).await, (zoe, expected.to_owned()));
     }
-    // Who has left the domain stays out.
+    // Somebody who has left the domain is refused.
     let (_, response) = sign_in(claims("zoe@example.net", true)).await;
     refused(response, 403, "People with your email address can't").await;
     let changes: Vec<String> = sqlx::query_scalar(
@@ -265,7 +265,7 @@ async fn the_provider_can_say_who_comes_in_and_who_is_an_admin() {
 }
 
 #[tokio::test]
-async fn without_passwords_there_is_nothing_to_do_with_one() {
+async fn without_passwords_their_pages_do_not_exist() {
     let provider = OpenIdProvider::start(&[]);
     let mut settings = provider.settings();
     settings.push(("AUTH", "oidc"));
@@ -300,7 +300,7 @@ async fn without_passwords_there_is_nothing_to_do_with_one() {
         let url = format!("{}{path}", app.web);
         browser.post(&url, form.to_owned()).await
     };
-    // A user is created for somebody who signs in with the provider.
+    // Creates a user for somebody who signs in through the provider.
     let created = post(
         &mut browser,
         "/accounts",
@@ -329,7 +329,7 @@ async fn without_passwords_there_is_nothing_to_do_with_one() {
 }
 
 #[tokio::test]
-async fn a_response_counts_once_and_in_the_browser_that_began_it() {
+async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     let provider = OpenIdProvider::start(&[]);
     let accounts = Accounts::start_with(&provider, &[("MAX_SIGN_INS_PER_MINUTE", "0")]).await;
     let ann = accounts.user("ann").await;
@@ -337,9 +337,9 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
     provider.knows("a1", claims("ann@example.com", true)).await;
     provider.knows("e1", claims("eve@example.com", true)).await;
     let web = &accounts.app.web;
-    const NOT_BEGUN: &str = "This sign-in took too long, or was begun in another browser";
+    const NOT_BEGUN: &str = "This sign-in took too long, or was started in another browser";
 
-    // What is asked for: a code, for which only this server has the verifier.
+    // The request asks for a code, for which only this server has the verifier.
     let mut browser = Browser::default();
     let to = accounts.begin(&mut browser, BEGIN).await;
     let to = Url::parse(&to).unwrap();
@@ -357,16 +357,16 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
     let begun = browser.cookies["openid"].clone();
     assert!(!to.as_str().contains(begun.split('.').nth(2).unwrap()));
 
-    // Login CSRF: somebody else's response, in a browser that has begun nothing, or something else.
+    // Login CSRF: somebody else's response in a browser that has started no sign-in, or another one.
     let mut eve = Browser::default();
     let to_eve = accounts.begin(&mut eve, BEGIN).await;
     let back_eve = provider.sign_in(&to_eve, "e1").await;
     let mut victim = Browser::default();
     refused(victim.get(&back_eve).await, 403, NOT_BEGUN).await;
     refused(browser.get(&back_eve).await, 403, NOT_BEGUN).await;
-    // That doesn't end what was begun.
+    // That doesn't end the sign-in that was started.
     assert_eq!(browser.cookies["openid"], begun);
-    // Nor does a page of another site begin anything.
+    // A page of another site can't start a sign-in.
     let request = browser.http().get(format!("{web}{BEGIN}?next=%2Fformats"));
     let response = browser
         .send(request.header("sec-fetch-site", "cross-site"))
@@ -374,7 +374,7 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
     assert_eq!(location(&response), "/sign-in?next=%2Fformats");
     assert_eq!(browser.cookies["openid"], begun);
 
-    // A code that somebody has seen is of no use in their browser: it is good with another verifier.
+    // A stolen code is useless in another browser, because it belongs to another verifier.
     let back_ann = provider.sign_in(to.as_str(), "a1").await;
     let query = |address: &str, name: &str| {
         let url = Url::parse(address).unwrap();
@@ -398,21 +398,21 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
     let response = eve.clone().get(&injected).await;
     refused(response, 403, "Example didn't confirm this sign-in").await;
 
-    // Responses of somebody else, and of nobody (RFC 9207).
+    // Responses of another issuer and of none (RFC 9207).
     for issuer in [Some("https://evil.example"), None] {
         let mixed_up = with(&back_eve, "iss", issuer);
         let response = eve.clone().get(&mixed_up).await;
-        refused(response, 403, "isn't one of Example to this sign-in").await;
+        refused(response, 403, "to this sign-in isn't from Example").await;
     }
-    // An ID token that was made for another sign-in.
+    // An ID token that was issued for another sign-in.
     let mut other = eve.clone();
     let parts: Vec<&str> = eve.cookies["openid"].split('.').collect();
     let of_another = [parts[0], "another-nonce", parts[2], parts[3]].join(".");
     other.cookies.insert("openid".to_owned(), of_another);
     let response = other.get(&back_eve).await;
-    refused(response, 403, "isn't one of Example to this sign-in").await;
+    refused(response, 403, "to this sign-in isn't from Example").await;
 
-    // It counts once, even in the browser that began it.
+    // A response counts once, even in the browser that started the sign-in.
     let mut ann_browser = Browser::default();
     let to = accounts.begin(&mut ann_browser, BEGIN).await;
     let before = ann_browser.clone();
@@ -424,7 +424,7 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
     let response = before.clone().get(&back).await;
     refused(response, 403, "Example didn't confirm this sign-in").await;
 
-    // Wherever it leads on, that is here.
+    // It always continues on this site.
     for next in ["//evil.example", "https://evil.example", "/\\evil.example"] {
         let mut browser = Browser::default();
         let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
@@ -444,7 +444,7 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
     let back = provider.sign_in(&to, "a1").await;
     assert_eq!(location(&browser.get(&back).await), "/");
 
-    // Who turns back isn't signed in, and neither are the provider's words shown.
+    // Somebody who cancels isn't signed in, and the provider's text isn't shown.
     let mut browser = Browser::default();
     let to = accounts.begin(&mut browser, BEGIN).await;
     let back = provider.cancel(&to).await;
@@ -457,15 +457,15 @@ async fn a_response_counts_once_and_in_the_browser_that_began_it() {
         let reason = format!("sign_in refused openid connect: {reason}");
         reasons.iter().filter(|it| **it == reason).count()
     };
-    assert_eq!(of("not begun in this browser"), 3, "{reasons:?}");
+    assert_eq!(of("not started in this browser"), 3, "{reasons:?}");
     assert_eq!(of("invalid code"), 2, "{reasons:?}");
-    assert_eq!(of("response of another issuer"), 2, "{reasons:?}");
+    assert_eq!(of("response from another issuer"), 2, "{reasons:?}");
     assert_eq!(of("invalid ID token"), 1, "{reasons:?}");
     assert_eq!(of("denied by the provider"), 1, "{reasons:?}");
 }
 
 #[tokio::test]
-async fn attempts_are_limited_and_cookies_are_for_https_alone() {
+async fn attempts_are_limited_and_cookies_require_https() {
     let provider = OpenIdProvider::start(&[]);
     let settings = [
         ("MAX_SIGN_INS_PER_MINUTE", "4"),
@@ -510,7 +510,7 @@ async fn attempts_are_limited_and_cookies_are_for_https_alone() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away_is_a_sentence_on_the_page() {
+async fn an_unreachable_provider_is_reported_on_the_page() {
     let provider = OpenIdProvider::start(&[]);
     provider.stop();
     let accounts = Accounts::start_with(&provider, &[]).await;
@@ -518,13 +518,13 @@ async fn a_provider_that_is_away_is_a_sentence_on_the_page() {
     let mut browser = Browser::default();
     let begin = format!("{}{BEGIN}", accounts.app.web);
     refused(browser.get(&begin).await, 503, "Example can't be reached").await;
-    // Passwords need no provider.
+    // Passwords work without the provider.
     let response = accounts
         .sign_in(&accounts.admin.email, &password_of(&accounts.admin.email))
         .await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
 
-    // It comes back with other keys each time.
+    // The provider has new keys after each restart.
     for _ in 0..2 {
         provider.restart();
         provider.knows("a1", claims("ann@example.com", true)).await;
@@ -544,7 +544,7 @@ async fn a_provider_that_is_away_is_a_sentence_on_the_page() {
         .await;
     }
 
-    // Who has signed out may still be signed in there.
+    // After signing out here, they may still be signed in at the provider.
     let signed_out = accounts.page("/sign-in?after=sign-out", &By::Nobody).await;
     let page = signed_out.text().await.unwrap();
     assert!(
@@ -560,7 +560,7 @@ async fn a_provider_that_is_away_is_a_sentence_on_the_page() {
 }
 
 #[tokio::test]
-async fn wrong_settings_stop_the_start() {
+async fn wrong_settings_prevent_the_start() {
     let app = TestApp::start().await;
     let refused = |settings: &[(&str, &str)]| {
         let output = app.server_program(&[], settings, "");
@@ -578,7 +578,7 @@ async fn wrong_settings_stop_the_start() {
         (vec![issuer, client, ("AUTH", "open")], "Set AUTH=oidc, or"),
         (
             vec![client, ("OIDC_ISSUER", "http://id.example.com")],
-            "OIDC_ISSUER: \"http://id.example.com\" is no issuer",
+            "OIDC_ISSUER: \"http://id.example.com\" isn't an issuer",
         ),
         (
             vec![issuer, client, ("OIDC_ADMIN_CLAIM", "groups")],

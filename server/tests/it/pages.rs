@@ -3,7 +3,7 @@ use reqwest::StatusCode;
 
 use crate::harness::{SAMPLE, TestApp};
 
-/// Asks for a page many times at once and gives the title that all answers have.
+/// Requests a page many times concurrently. Returns the title that all responses share.
 async fn title_under_load(app: &TestApp, path: &str) -> String {
     let url = format!("{}{path}", app.web);
     let mut titles = stream::iter(0..400)
@@ -23,7 +23,7 @@ async fn title_under_load(app: &TestApp, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_page_is_rendered_whichever_threads_work_on_it() {
+async fn a_page_is_rendered_on_any_threads() {
     let app = TestApp::start().await;
     let job = app.process(SAMPLE).await;
     let title = title_under_load(&app, &format!("/jobs/{}", job["id"])).await;

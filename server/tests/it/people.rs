@@ -1,17 +1,17 @@
-//! People who sign in, and the programs that they let in.
+//! People who sign in, and the programs to which they give access.
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect::Policy};
 
 use crate::harness::{Socket, TestApp, expect};
 
-/// A Batchline where everybody has to sign in, with one admin.
+/// An installation where everybody has to sign in, with one admin.
 pub struct Accounts {
     pub app: TestApp,
     pub http: Client,
     pub admin: Person,
 }
 
-/// Somebody who has signed in.
+/// A signed-in person.
 #[derive(Debug, Clone)]
 pub struct Person {
     pub id: i64,
@@ -20,7 +20,7 @@ pub struct Person {
     pub session: String,
 }
 
-/// Who asks.
+/// The author of a request.
 #[derive(Debug, Clone)]
 pub enum By {
     Nobody,
@@ -71,7 +71,7 @@ impl Accounts {
         accounts
     }
 
-    /// A new member, who has set a password by the link that an admin passed on, and has signed in.
+    /// Creates a member who has set a password through the admin's link and signed in.
     pub async fn member(&self, name: &str) -> Person {
         let email = format!("{name}@example.com");
         let link = self.new_user(name, &email).await;
@@ -80,7 +80,7 @@ impl Accounts {
         self.signed_in(&email).await
     }
 
-    /// Has the admin create a user, and returns the secret of the link.
+    /// Creates a user as the admin. Returns the secret of the link.
     pub async fn new_user(&self, name: &str, email: &str) -> String {
         let fields = [("name", name), ("email", email)];
         let created = self
@@ -100,7 +100,7 @@ impl Accounts {
         self.form("/sign-in", &fields, &By::Nobody).await
     }
 
-    /// Signs in, which has to succeed.
+    /// Signs in, which must succeed.
     pub async fn signed_in(&self, email: &str) -> Person {
         let response = self.sign_in(email, &password_of(email)).await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
@@ -117,7 +117,7 @@ impl Accounts {
         }
     }
 
-    /// A token that the person has created on their page.
+    /// Creates a token on the person's account page.
     pub async fn token(&self, person: &Person, scope: &str) -> String {
         let fields = [("name", "nightly"), ("scope", scope), ("days", "7")];
         let response = self
@@ -149,13 +149,13 @@ impl Accounts {
         self.api(Method::GET, path, by).send().await.unwrap()
     }
 
-    /// A page as a browser asks for it.
+    /// Requests a page as a browser does.
     pub async fn page(&self, path: &str, by: &By) -> Response {
         let request = self.request(Method::GET, format!("{}{path}", self.app.web), by);
         request.header("accept", "text/html").send().await.unwrap()
     }
 
-    /// A form as a browser posts it.
+    /// Posts a form as a browser does.
     pub async fn form(&self, path: &str, fields: &[(&str, &str)], by: &By) -> Response {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(fields);
@@ -169,7 +169,7 @@ impl Accounts {
             .unwrap()
     }
 
-    /// A pending job of the person.
+    /// Creates a pending job of the person.
     pub async fn job(&self, person: &Person) -> i64 {
         let file = reqwest::multipart::Part::bytes(crate::harness::SAMPLE.as_bytes());
         let form = reqwest::multipart::Form::new().part("file", file.file_name("a.csv"));
@@ -181,7 +181,7 @@ impl Accounts {
             .unwrap()
     }
 
-    /// A socket for this user's jobs, or the status that refuses it.
+    /// Opens a socket for this user's jobs. Fails with the status if it is refused.
     pub async fn socket(&self, user_id: i64, by: &By) -> Result<Socket, u16> {
         self.socket_at(&format!("/ws/{user_id}"), by).await
     }
@@ -197,13 +197,13 @@ impl Accounts {
     }
 }
 
-/// The secret of the link that a page shows.
+/// Returns the secret of the link on a page.
 pub fn link_in(page: &str) -> String {
     let start = page.find("/set-password?link=").unwrap() + "/set-password?link=".len();
     page[start..].split('<').next().unwrap().trim().to_owned()
 }
 
-/// The secret of the session that a response begins.
+/// Returns the secret of the session that a response starts.
 pub fn session_in(response: &Response) -> String {
     let cookie = response.headers()["set-cookie"].to_str().unwrap();
     let secret = cookie.strip_prefix("session=").unwrap();

@@ -28,7 +28,7 @@ async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
     assert_eq!(last["progress_percent"], 100.0);
     assert_eq!(last["batch_completed"], last["total_batches"]);
 
-    // Some ten a second.
+    // About ten per second.
     assert!(messages.len() > 3, "{} messages", messages.len());
     for pair in messages.windows(2) {
         let (before, after) = (counts(&pair[0]), counts(&pair[1]));
@@ -50,7 +50,7 @@ async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
         }
     }
 
-    // An independent count over what is handed out.
+    // Counts the downloaded rows independently.
     assert_eq!(
         app.downloaded_rows(job_id).await,
         (1_000_000, valid, suspicious)
@@ -62,7 +62,7 @@ async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
 }
 
 #[tokio::test]
-async fn sockets_agree_answer_pings_and_hear_only_of_their_user() {
+async fn sockets_agree_answer_pings_and_send_only_their_users_jobs() {
     let app = TestApp::start().await;
     let (user_id, other_id) = (app.user().await, app.user().await);
     let (mut first, mut second) = (app.socket(user_id).await, app.socket(user_id).await);
@@ -90,7 +90,7 @@ async fn sockets_agree_answer_pings_and_hear_only_of_their_user() {
 }
 
 #[tokio::test]
-async fn a_new_connection_first_gets_the_state_as_it_is() {
+async fn a_new_socket_first_sends_the_current_state() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, generated(1_000_000).0).await;
@@ -107,7 +107,7 @@ async fn a_new_connection_first_gets_the_state_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_lost_listener_loses_no_end_state() {
+async fn a_lost_listener_loses_no_final_state() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, generated(300_000).0).await;
@@ -115,7 +115,7 @@ async fn a_lost_listener_loses_no_end_state() {
     app.begin(job_id).await;
     let first = socket.json().await;
     assert_eq!(first["job_id"], job_id);
-    // All that listen, which is the server.
+    // All sessions that listen, which are those of the server.
     let ended: i64 = sqlx::query_scalar(
         "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
          where datname = current_database() and query ilike 'listen%'",
@@ -132,7 +132,7 @@ async fn a_lost_listener_loses_no_end_state() {
 }
 
 #[tokio::test]
-async fn the_worker_tells_what_it_has_done() {
+async fn the_worker_has_metrics() {
     let app = TestApp::start().await;
     let (file, [valid, invalid, _]) = generated(1_000);
     let job = app.process(file).await;
@@ -144,12 +144,12 @@ async fn the_worker_tells_what_it_has_done() {
         "batchline_step_seconds_count{outcome=\"success\",step=\"process\"} 1".to_owned(),
     ];
     // The job is done before its step has ended.
-    let figures = eventually("the worker's metrics", async || {
-        let figures = app.figures().await;
-        let has_all = lines.iter().all(|line| figures.contains(line));
-        has_all.then_some(figures)
+    let metrics = eventually("the worker's metrics", async || {
+        let metrics = app.worker_metrics().await;
+        let has_all = lines.iter().all(|line| metrics.contains(line));
+        has_all.then_some(metrics)
     })
     .await;
-    // Those of the SDK stand beside them.
-    assert!(figures.contains("temporal_"));
+    // The SDK's metrics are included.
+    assert!(metrics.contains("temporal_"));
 }

@@ -1,4 +1,4 @@
-//! What a user may have: jobs, stored bytes, jobs that are processed at the same time.
+//! Quotas: jobs, stored bytes, and jobs in progress.
 
 use reqwest::{Method, Response, StatusCode, multipart};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::{
     people::{Accounts, By},
 };
 
-/// The sentence of a problem of this kind.
+/// Checks for an exceeded quota and returns the sentence.
 async fn exceeded(response: Response) -> String {
     let body = expect(response, StatusCode::FORBIDDEN).await;
     assert_eq!(body["type"], "/problems/quota-exceeded", "{body}");
@@ -21,7 +21,7 @@ async fn set(app: &TestApp, user_id: i64, change: Value) -> Value {
 }
 
 #[tokio::test]
-async fn me_says_who_asks_by_what_and_what_they_have() {
+async fn me_describes_the_user_the_credential_and_the_quotas() {
     let app = TestApp::start().await;
     assert_eq!(
         app.get_json("/me").await,
@@ -68,7 +68,7 @@ async fn me_says_who_asks_by_what_and_what_they_have() {
     assert!(said.starts_with(&expires), "{said}, not {expires}");
     assert_eq!(me(&By::from(&accounts.admin)).await["role"], "admin");
 
-    // The account's page says the same, and when a quota is nearly reached.
+    // The account's page shows the same, and warns when a quota is nearly used up.
     let page = async || {
         let page = accounts.page("/account", &By::from(&ann)).await;
         page.text().await.unwrap()
@@ -76,7 +76,7 @@ async fn me_says_who_asks_by_what_and_what_they_have() {
     let shown = page().await;
     assert!(shown.contains("1 of 10 (10%)"), "{shown}");
     assert!(!shown.contains("of the quota is used"), "{shown}");
-    // An admin changes it, which the audit has.
+    // An admin changes it, which the audit records.
     let path = format!("/users/{}/quotas", ann.id);
     let change = json!({"jobs": 1, "retention_days": 30});
     let request = accounts.api(Method::PATCH, &path, &By::from(&accounts.admin));
@@ -111,7 +111,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
     let first = app.upload(user_id, SAMPLE).await;
     let upload = async |content: Vec<u8>| app.upload_response(user_id, "a.csv", content).await;
 
-    // By its length, before anything of the body is sent; on the pages' address, too.
+    // Refused by its length before any of the body is sent, also on the pages' address.
     let length = 5_000_000;
     for (base, path, fields) in [
         (&app.api, format!("/jobs?user_id={user_id}"), String::new()),
@@ -139,7 +139,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
             "{answer:?}"
         );
     }
-    // Where the length says nothing, as soon as it is exceeded.
+    // Without a useful length, refused as soon as the quota is exceeded.
     let sentence = exceeded(upload(vec![b'x'; 3_000_000]).await).await;
     let used = format!("and {} bytes are used", SAMPLE.len());
     assert!(
@@ -159,7 +159,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
         sentence.starts_with("The quota for jobs is used up: 2 of 2."),
         "{sentence}"
     );
-    // Somebody else has quotas of their own.
+    // Other users have their own quotas.
     app.upload(app.user().await, SAMPLE).await;
     let page = app.page(&format!("/users/{user_id}")).await;
     assert!(
@@ -174,7 +174,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
     app.upload(user_id, SAMPLE).await;
     exceeded(upload(SAMPLE.into()).await).await;
 
-    // An admin's value counts instead of the default: another number, none at all, or the default again.
+    // An admin's value replaces the default: another number, unlimited, or the default again.
     set(&app, user_id, json!({"jobs": 3.0})).await;
     app.upload(user_id, SAMPLE).await;
     exceeded(upload(SAMPLE.into()).await).await;
@@ -183,7 +183,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
     expect(upload(vec![b'x'; 3_000_000]).await, StatusCode::CREATED).await;
     let quotas = set(&app, user_id, json!({"jobs": null})).await;
     assert_eq!(quotas["jobs"], json!({"used": 4, "limit": 2, "own": null}));
-    // Before and after maintenance sums the counts up.
+    // Both before and after maintenance sums up the counts.
     let bytes = json!(3_000_000 + 3 * SAMPLE.len());
     assert_eq!(quotas["bytes"]["used"], bytes);
     eventually("the counts to be summed up", async || {
@@ -216,7 +216,7 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
 async fn two_uploads_at_once_cannot_both_take_the_last_place() {
     let app = TestApp::start_set(&[("MAX_JOBS_PER_USER", "1")]).await;
     let user_id = app.user().await;
-    // Both are stored before either is a job.
+    // Both are stored before either becomes a job.
     let lock = app.hold("after insert on jobs for each row", "true").await;
     let upload = || app.upload_response(user_id, "a.csv", SAMPLE.into());
     let (first, second, ()) = tokio::join!(upload(), upload(), async {
@@ -233,10 +233,10 @@ async fn two_uploads_at_once_cannot_both_take_the_last_place() {
 }
 
 #[tokio::test]
-async fn jobs_in_work_at_the_same_time_are_bounded() {
+async fn jobs_in_progress_are_limited() {
     let app = TestApp::start_set(&[("MAX_ACTIVE_JOBS_PER_USER", "1")]).await;
     let user_id = app.user().await;
-    // Nothing ends meanwhile. Larger than the files that start together.
+    // No job ends meanwhile. The file is larger than those that start together.
     app.stop_worker();
     let file = generated(40_000).0;
     let mut jobs = [
@@ -273,7 +273,7 @@ async fn jobs_in_work_at_the_same_time_are_bounded() {
         "{sentence}"
     );
     let [started, waiting] = jobs;
-    // A paused job makes room, and needs it to go on.
+    // Pausing a job frees its place, which it needs again to resume.
     expect(command(started, "pause").await, StatusCode::ACCEPTED).await;
     expect(command(waiting, "start").await, StatusCode::ACCEPTED).await;
     exceeded(command(started, "resume").await).await;
@@ -281,7 +281,7 @@ async fn jobs_in_work_at_the_same_time_are_bounded() {
     assert_eq!(app.finished(waiting).await["status"], "completed");
     expect(command(started, "resume").await, StatusCode::ACCEPTED).await;
     assert_eq!(app.finished(started).await["status"], "completed");
-    // The same goes for small files, several of which start in one workflow.
+    // The same holds for small files. Several of them start in one workflow.
     let small: Vec<i64> = [
         app.upload(user_id, SAMPLE).await,
         app.upload(user_id, SAMPLE).await,
@@ -342,7 +342,7 @@ async fn an_admin_sets_quotas_on_the_users_page() {
         page.contains("value=\"10 GB\"") && page.contains("Save quotas"),
         "{page}"
     );
-    // What was typed comes back with what is wrong with it.
+    // The values that were typed are returned with the errors.
     let response = post("many", "10 GB").await;
     let cookie = response.headers()["set-cookie"]
         .to_str()
@@ -366,7 +366,7 @@ async fn an_admin_sets_quotas_on_the_users_page() {
         page.contains("Enter a whole number from 0 to") && page.contains("value=\"many\""),
         "{page}"
     );
-    // To its owner the page has no such form.
+    // The owner's page has no such form.
     let page = accounts
         .page(&user_page, &By::from(&ann))
         .await
@@ -374,7 +374,7 @@ async fn an_admin_sets_quotas_on_the_users_page() {
         .await
         .unwrap();
     assert!(!page.contains("Save quotas"), "{page}");
-    // The file counts towards the quotas of whose it is, whoever uploads it.
+    // A file counts towards the quotas of the job's owner, whoever uploads it.
     let file = multipart::Part::bytes(SAMPLE.as_bytes()).file_name("a.csv");
     let request = accounts.api(Method::POST, &format!("/jobs?user_id={}", ann.id), &admin);
     let response = request

@@ -87,7 +87,7 @@ async fn a_long_result_streams_every_row() {
 }
 
 #[tokio::test]
-async fn there_is_no_result_before_the_end() {
+async fn results_do_not_exist_before_the_end() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, SAMPLE).await;
@@ -104,7 +104,7 @@ async fn there_is_no_result_before_the_end() {
 }
 
 #[tokio::test]
-async fn a_cancelled_job_gives_the_rows_that_were_checked() {
+async fn a_cancelled_job_returns_the_checked_rows() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_id = app.upload(user_id, generated(600_000).0).await;
@@ -128,7 +128,7 @@ const GERMAN: &str = "transaction_id;amount;date;Zweck\n\
                       C;12345678901234567,8;01.01.1899;\n";
 
 #[tokio::test]
-async fn a_spreadsheet_gets_the_form_of_the_file() {
+async fn csv_for_spreadsheets_uses_the_format_of_the_file() {
     let app = TestApp::start().await;
     let job = app.process(GERMAN).await;
     let path = format!("/jobs/{}/results.csv", job["id"]);
@@ -159,7 +159,7 @@ async fn a_spreadsheet_gets_the_form_of_the_file() {
     );
     let wrong = app.get(&format!("{path}?excel=maybe")).await;
     problem(wrong, StatusCode::UNPROCESSABLE_ENTITY).await;
-    // And it can be handed in again.
+    // The download can be uploaded again.
     let again = app.process(text).await;
     assert_eq!(again["valid_records"], 2, "{again}");
     let (rows, _) = app.rows(&again["id"], "filter=valid").await;
@@ -168,7 +168,7 @@ async fn a_spreadsheet_gets_the_form_of_the_file() {
 }
 
 #[tokio::test]
-async fn a_workbook_has_numbers_and_dates_and_is_read_again() {
+async fn a_workbook_has_numbers_and_dates_and_can_be_uploaded_again() {
     let app = TestApp::start().await;
     let job = app.process(GERMAN).await;
     let response = app.get(&format!("/jobs/{}/results.xlsx", job["id"])).await;
@@ -197,7 +197,7 @@ async fn a_workbook_has_numbers_and_dates_and_is_read_again() {
     };
     assert_eq!(date.to_ymd_hms_milli(), (2024, 1, 31, 0, 0, 0, 0));
     assert_eq!(rows[2][12], text("'=1+1"));
-    // More digits, and an earlier day, than a spreadsheet has.
+    // More digits, and an earlier day, than a spreadsheet supports.
     assert_eq!(
         rows[3][10..12],
         ["12345678901234567.8", "1899-01-01"].map(text)
@@ -217,7 +217,7 @@ async fn a_workbook_has_numbers_and_dates_and_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_worksheet_that_cant_hold_the_rows_is_refused_with_a_sentence() {
+async fn rows_that_exceed_a_worksheet_are_refused_with_a_sentence() {
     let app = TestApp::start().await;
     let long = "x".repeat(32_768);
     let file = format!("transaction_id,amount,date,note\nA,1,2024-01-01,{long}\nB,x,2024-01-01,\n");
@@ -230,7 +230,7 @@ async fn a_worksheet_that_cant_hold_the_rows_is_refused_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn a_workbook_has_every_character_or_none_that_breaks_it() {
+async fn a_workbook_keeps_all_characters_that_xml_can_represent() {
     let app = TestApp::start().await;
     let odd = "a\u{1}\u{8}\u{B}\u{1F}b\u{7F}\u{FFFE}\u{FFFF}é𠀀 _x0041_ <&>\" ";
     let quoted = odd.replace('"', "\"\"");

@@ -1,4 +1,4 @@
-//! What is deleted once it has been kept long enough.
+//! Deletes data whose retention has ended.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{SAMPLE, TestApp, eventually, expect};
 
 #[tokio::test]
-async fn jobs_and_events_are_deleted_when_they_have_been_kept_long_enough() {
+async fn jobs_and_events_are_deleted_after_their_retention() {
     let app = TestApp::start_set(&[("RETENTION_DAYS", "30"), ("AUDIT_RETENTION_DAYS", "40")]).await;
     let (user_id, keeper) = (app.user().await, app.user().await);
     let quotas = format!("/users/{keeper}/quotas");
@@ -34,7 +34,7 @@ async fn jobs_and_events_are_deleted_when_they_have_been_kept_long_enough() {
     .await
     .unwrap();
 
-    // Until then pages and API say when.
+    // Until then, pages and API show the date.
     let job = app.get_json(&format!("/jobs/{recent}")).await;
     let (end, expires) = (job["finished_at"].as_str(), job["expires_at"].as_str());
     assert!(end < expires, "{job}");
@@ -45,7 +45,7 @@ async fn jobs_and_events_are_deleted_when_they_have_been_kept_long_enough() {
         assert_eq!(job["expires_at"], Value::Null);
     }
 
-    // A second worker finds the schedule there.
+    // A second worker finds the existing schedule.
     app.restart_worker();
     app.trigger_schedule("retention").await;
     for gone in [completed, failed] {
@@ -89,7 +89,7 @@ async fn jobs_and_events_are_deleted_when_they_have_been_kept_long_enough() {
             .count(),
         1
     );
-    // Not even by mistake are those of the last 30 days deleted.
+    // PostgreSQL refuses to delete events of the last 30 days, even by mistake.
     let refused = sqlx::raw_sql(
         "delete from audit_events where at < now() - interval '29 days' or kind = 'delete_job'",
     );

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestApp, problem};
 
-/// The row numbers of a page, the total, and the relations of its links.
+/// Returns the row numbers of a page, the total, and the relations of its links.
 async fn page(app: &TestApp, path: &str) -> (Vec<u64>, u64, Vec<String>) {
     let response = app.get(path).await;
     assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -55,7 +55,7 @@ async fn rows_are_paged_filtered_and_searched() {
     let (numbers, total, relations) = page(&app, &format!("{rows}?filter=invalid&size=2")).await;
     assert_eq!((numbers, total), (vec![10, 20], 5));
     assert_eq!(relations, ["first", "last", "next"]);
-    // 7, 14, 21, 28, 35, 42, 49; 70 is none.
+    // 7, 14, 21, 28, 35, 42 and 49; 70 isn't suspicious.
     assert_eq!(page(&app, &format!("{rows}?filter=suspicious")).await.1, 7);
     assert_eq!(
         page(&app, &format!("{rows}?filter=valid&page=3&size=20"))
@@ -76,7 +76,7 @@ async fn rows_are_paged_filtered_and_searched() {
         [30]
     );
 
-    // The page that holds a row; beyond the last, the last one.
+    // The page that contains a row. Beyond the last row it is the last page.
     for (row, first, relations) in [
         (1, 1, vec!["first", "last", "next"]),
         (21, 21, vec!["first", "last", "prev", "next"]),
@@ -105,7 +105,7 @@ async fn rows_are_paged_filtered_and_searched() {
     );
     assert_eq!(search("q=t0&filter=invalid").await.0, [10, 20, 30, 40, 50]);
     assert_eq!(search("q=nothing").await.1, 0);
-    // An id that is there as it stands wins over what only contains it.
+    // An exact match of an id takes precedence over texts that contain it.
     let file = "transaction_id,amount,date,description\n\
                 A1,1,2024-01-01,x\nA10,1,2024-01-01,see A1\na1,x,2024-01-01,\nA1,1,2024-01-01,again\n";
     let job = app.process(file).await;
@@ -193,7 +193,7 @@ async fn a_report_sums_up_the_rows() {
         json!([{"month": "2023-01", "rows": 1}, {"month": "2024-03", "rows": 1}])
     );
 
-    // An earlier version has validated the chunk.
+    // As if an earlier version had validated the chunk.
     let job_id = job["id"].as_i64().unwrap();
     sqlx::query(
         "update job_chunks set spread = null where result_id = (select result_id from jobs where id = $1)",
@@ -211,7 +211,7 @@ async fn a_report_sums_up_the_rows() {
 }
 
 #[tokio::test]
-async fn each_row_has_the_line_on_which_it_begins() {
+async fn each_row_has_the_number_of_its_first_line() {
     let app = TestApp::start().await;
     let file = include_bytes!("../../../validator/tests/cases/160-lines-and-rows.csv");
     let job = app.process(&file[..]).await;
@@ -223,7 +223,7 @@ async fn each_row_has_the_line_on_which_it_begins() {
     assert_eq!(lines(&job, "filter=invalid").await, [7]);
     assert_eq!(lines(&job, "q=T2").await, [7]);
 
-    // An earlier version has planned the chunk.
+    // As if an earlier version had planned the chunk.
     let job_id = job["id"].as_i64().unwrap();
     sqlx::query(
         "update job_chunks set first_line = null where result_id = (select result_id from jobs where id = $1)",
@@ -237,7 +237,7 @@ async fn each_row_has_the_line_on_which_it_begins() {
     let download = app.get(&path).await.text().await.unwrap();
     assert!(download.contains(",2,,false,false,amount"), "{download}");
 
-    // Many chunks, each with many places where reading can begin.
+    // Many chunks, each with many positions at which reading can start.
     let mut file = "transaction_id,amount,date,note\r\n".to_owned();
     for row in 1..=100_000 {
         file += &format!("T{row},1,2024-01-01,\"two\r\nlines\"\r\n");

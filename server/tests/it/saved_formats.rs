@@ -1,4 +1,4 @@
-//! Formats that are saved for a user, and applied to other files.
+//! A user's saved formats, and how they apply to other files.
 
 use reqwest::{StatusCode, multipart};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn format() -> Value {
     })
 }
 
-/// A completed or failed job with this file and what is given in the form.
+/// Processes this file with these form fields and returns the completed or failed job.
 async fn process(
     app: &TestApp,
     user_id: i64,
@@ -78,7 +78,7 @@ async fn a_given_format_is_saved_and_applied_by_the_header() {
     let page = app.page(&format!("/jobs/{}", job["id"])).await;
     assert!(page.contains("Saved format"), "{page}");
 
-    // Key by key, what is given goes before what is saved, and is saved itself.
+    // For each key, a given value takes precedence over the saved one, and is saved itself.
     let given = json!({ "date_order": "mdy" }).to_string();
     let job = process(&app, user_id, "next.csv", SECOND, &[("format", &given)]).await;
     assert_eq!(source(&job, "columns.amount"), "saved");
@@ -90,7 +90,7 @@ async fn a_given_format_is_saved_and_applied_by_the_header() {
     assert_eq!(saved[0]["format"]["date_order"], "mdy");
     assert_eq!(saved[0]["format"]["columns"], format()["columns"]);
 
-    // Another user isn't affected.
+    // Other users aren't affected.
     let other = app.user().await;
     let job = process(&app, other, "next.csv", SECOND, &[]).await;
     assert_eq!(
@@ -198,7 +198,7 @@ async fn a_format_is_chosen_by_its_name() {
         (&json!(2), &json!("saved"))
     );
 
-    // By a retry, too.
+    // The same holds for a retry.
     let job = process(&app, user_id, "b.csv", file, &[]).await;
     assert_eq!(job["status"], "failed");
     let retry = format!("/jobs/{}/retry", job["id"]);
@@ -256,7 +256,7 @@ async fn formats_are_imported_renamed_edited_and_deleted() {
     assert_eq!(location, format!("{path}/{}", created["id"]));
     assert_eq!(created["name"], "Bank");
     assert_eq!(created["header"], json!(["wann", "wert", "wofür"]));
-    // What is exported can be imported, once the name and header are free.
+    // An exported format can be imported, once its name and header are free.
     assert_eq!(app.get_json(&location).await, created);
     problem(app.post_json(&path, &created).await, StatusCode::CONFLICT).await;
     let other = app.user().await;
@@ -309,13 +309,13 @@ async fn formats_are_imported_renamed_edited_and_deleted() {
     )
     .await;
 
-    // Nobody else's.
+    // Other users can't use it.
     let elsewhere = format!("/users/{other}/formats/{}", created["id"]);
     problem(app.get(&elsewhere).await, StatusCode::NOT_FOUND).await;
     problem(app.delete(&elsewhere).await, StatusCode::NOT_FOUND).await;
     assert_eq!(app.delete(&location).await.status(), StatusCode::NO_CONTENT);
     assert_eq!(formats(&app, user_id).await, Vec::<Value>::new());
-    // What was read under it says so still, and a user goes with all formats.
+    // Jobs that were read under it still show its name, and a user is deleted with all formats.
     let job = app.get_json(&format!("/jobs/{}", job["id"])).await;
     assert_eq!(job["format_name"], "Bank");
     assert_eq!(

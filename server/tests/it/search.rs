@@ -2,7 +2,8 @@ use serde_json::json;
 
 use crate::harness::{TestApp, generated, numbers};
 
-/// Row numbers that contain "Refund #7", by whether they are valid, and a file that hides them among others.
+/// Returns a file that hides "Refund #7" among similar texts, and the numbers of the rows that contain it, with their
+/// validity.
 fn haystack(rows: u64) -> (String, Vec<(u64, bool)>) {
     let mut file = "transaction_id;amount;date;description\n".to_owned();
     let mut matches = Vec::new();
@@ -48,7 +49,7 @@ async fn a_text_is_found_on_each_page_however_it_is_quoted() {
         ),
     ] {
         let wanted: Vec<u64> = wanted.into_iter().map(|(row, _)| row).collect();
-        // The first search for a page is the one that reads the file, whichever page that is.
+        // The first search reads the file, whichever page it requests.
         for size in [30, 17, 1000] {
             let pages = wanted.len().div_ceil(size);
             for page in (1..=pages + 1).rev() {
@@ -65,7 +66,7 @@ async fn a_text_is_found_on_each_page_however_it_is_quoted() {
                     (expected, wanted.len() as u64),
                     "{query}"
                 );
-                // What was read from the file is what the table has.
+                // A row that was found equals the one in the list of rows.
                 if let Some(found) = rows.last() {
                     assert_eq!(
                         row(found["row_number"].as_u64().unwrap()).await,
@@ -94,7 +95,7 @@ async fn texts_are_found_in_files_of_any_encoding() {
     let other = matches.len() as u64 - 100;
     assert_eq!(app.rows(&job["id"], "q=refund%20%237").await.1, other);
 
-    // Bytes that are no text are shown, and found, as U+FFFD.
+    // Bytes that aren't text are shown, and found, as U+FFFD.
     let job = app
         .process(
             b"transaction_id,amount,date,description\nA,1,2024-01-01,x\xFFy\nB,1,2024-01-01,x\xC3\xBCy\n",
@@ -106,7 +107,7 @@ async fn texts_are_found_in_files_of_any_encoding() {
 }
 
 #[tokio::test]
-async fn a_search_gives_the_rows_that_have_their_verdict() {
+async fn a_search_returns_only_rows_with_a_verdict() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let (file, _) = generated(600_000);

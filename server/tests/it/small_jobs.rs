@@ -1,4 +1,4 @@
-//! Jobs with small files, those of which that are started at the same moment share a workflow.
+//! Jobs with small files. Those that start at the same moment share a workflow.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ impl TestApp {
         self.get_json(&format!("/jobs/{job_id}")).await
     }
 
-    /// Waits for the end of a job of [`TestApp::upload_many`], of which each row must be there once.
+    /// Waits for the end of a job of [`TestApp::upload_many`]. Each of its rows must occur once.
     async fn exact(&self, job_id: i64) {
         let (_, [valid, invalid, suspicious]) = generated(1_000);
         let job = self.finished(job_id).await;
@@ -47,7 +47,7 @@ impl TestApp {
         join_all(job_ids.iter().map(|job_id| self.exact(*job_id))).await;
     }
 
-    /// The jobs by the workflow that they share.
+    /// Groups the jobs by the workflow that they share.
     async fn by_workflow(&self, job_ids: &[i64]) -> HashMap<String, Vec<i64>> {
         let mut groups: HashMap<String, Vec<i64>> = HashMap::new();
         for job_id in job_ids {
@@ -114,7 +114,7 @@ async fn small_jobs_that_are_started_at_once_share_workflows_and_nothing_else() 
     let response = app.get(&format!("/jobs/{deleted}")).await;
     problem(response, StatusCode::NOT_FOUND).await;
 
-    // The worker may be done with one before the server has let all of its group begin.
+    // The worker may finish one before the server has begun the rest of its group.
     let retried = join_all(cancelled.iter().map(|job_id| app.command(*job_id, "retry")));
     let resumed = join_all(paused.iter().map(|job_id| app.command(*job_id, "resume")));
     tokio::join!(retried, resumed);
@@ -129,7 +129,7 @@ async fn small_jobs_that_are_started_at_once_share_workflows_and_nothing_else() 
 }
 
 #[tokio::test]
-async fn a_shared_workflow_that_is_ended_from_outside_fails_its_jobs_alone() {
+async fn a_terminated_shared_workflow_fails_only_its_own_jobs() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_ids = app.upload_many(user_id, 10).await;
@@ -158,7 +158,7 @@ async fn a_shared_workflow_that_is_ended_from_outside_fails_its_jobs_alone() {
 async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
-    // After the first few jobs, what stands before its commit, rows and all, waits for this lock.
+    // After the first few jobs, a transaction waits for this lock just before its commit, with all its rows.
     let lock = app
         .hold(
             "after insert on job_chunks for each statement",
@@ -173,7 +173,7 @@ async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
     lock.rollback().await.unwrap();
     app.restart_worker();
     app.exact_all(&job_ids).await;
-    // What was committed before is not done again.
+    // Committed jobs aren't processed again.
     let committed: Vec<&Value> = then
         .iter()
         .filter(|job| job["status"] == "completed")
@@ -185,7 +185,7 @@ async fn a_worker_that_dies_amidst_small_jobs_leaves_each_row_once() {
 }
 
 #[tokio::test]
-async fn clients_that_go_away_take_no_other_start_with_them() {
+async fn disconnecting_clients_do_not_affect_other_starts() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let job_ids = app.upload_many(user_id, 10).await;
@@ -234,7 +234,7 @@ async fn a_start_whose_server_dies_is_carried_out_or_has_changed_nothing() {
     lock.rollback().await.unwrap();
     app.restart_worker();
     eventually("what Temporal has taken to be completed", async || {
-        // The locked one first: they were not stored in the order of their ids.
+        // The locked job comes first: they weren't stored in the order of their ids.
         let states: Vec<(String, i32, bool)> = sqlx::query_as(
             "select status, run, shared_workflow_id is not null from jobs order by id <> $1",
         )
@@ -252,7 +252,7 @@ async fn a_start_whose_server_dies_is_carried_out_or_has_changed_nothing() {
     .await;
 }
 
-/// The default limit for a local activity in Temporal's SDK is 100 s.
+/// The default timeout of a local activity in Temporal's SDK is 100 s.
 #[tokio::test]
 async fn a_small_job_waits_for_the_database_as_long_as_it_takes() {
     let app = TestApp::start().await;

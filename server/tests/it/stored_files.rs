@@ -1,4 +1,4 @@
-//! A stored file that is gone, or isn't what was uploaded.
+//! Stored files that are missing, or that differ from what was uploaded.
 
 use std::{fs, path::PathBuf};
 
@@ -6,13 +6,13 @@ use reqwest::StatusCode;
 
 use crate::harness::{SAMPLE, TestApp, generated, problem};
 
-/// The file of the job with this size among those that are stored.
+/// Returns the stored file with this size.
 fn stored(app: &TestApp, bytes: usize) -> PathBuf {
     let is_it = |path: &PathBuf| fs::metadata(path).unwrap().len() == bytes as u64;
     app.stored_files().into_iter().find(is_it).unwrap()
 }
 
-/// Another digit where the file has this text.
+/// Changes a digit in this text of the file.
 fn change(path: &PathBuf, text: &str) {
     let content = fs::read_to_string(path).unwrap();
     let at = content.find(text).unwrap();
@@ -30,7 +30,7 @@ const CHANGED: &str = "The stored file has changed since it was uploaded. Upload
 const MISSING: &str = "The uploaded file is no longer in the storage. Upload it again.";
 
 #[tokio::test]
-async fn a_file_that_is_not_what_was_uploaded_is_not_judged() {
+async fn a_changed_file_is_not_validated() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let (long, _) = generated(60_000);
@@ -43,7 +43,7 @@ async fn a_file_that_is_not_what_was_uploaded_is_not_judged() {
         ("cut", cut, CHANGED),
         ("missing", |path| fs::remove_file(path).unwrap(), MISSING),
     ] {
-        // One that is processed as a whole, and one that is planned first.
+        // One that is processed in one step, and one that is planned first.
         for content in [SAMPLE, &long] {
             let job_id = app.upload(user_id, content).await;
             spoil(&stored(&app, content.len()));
@@ -58,7 +58,7 @@ async fn a_file_that_is_not_what_was_uploaded_is_not_judged() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_while_it_is_checked_fails_its_job() {
+async fn a_file_that_changes_during_validation_fails_its_job() {
     let app = TestApp::start().await;
     app.slow_down().await;
     let user_id = app.user().await;
@@ -66,7 +66,7 @@ async fn a_file_that_changes_while_it_is_checked_fails_its_job() {
     let job_id = app.upload(user_id, content.clone()).await;
     app.begin(job_id).await;
     app.under_way(job_id).await;
-    // What a step has read already it may commit.
+    // A step may commit what it has already read.
     app.command(job_id, "pause").await;
     change(&stored(&app, content.len()), "TXN1000000");
     app.command(job_id, "resume").await;
@@ -76,7 +76,7 @@ async fn a_file_that_changes_while_it_is_checked_fails_its_job() {
 }
 
 #[tokio::test]
-async fn rows_of_a_file_that_is_gone_or_has_changed_are_not_shown() {
+async fn rows_of_a_missing_or_changed_file_are_not_shown() {
     let app = TestApp::start().await;
     for (spoil, sentence) in [
         (
@@ -101,7 +101,7 @@ async fn rows_of_a_file_that_is_gone_or_has_changed_are_not_shown() {
             let detail = problem(app.get(&path).await, StatusCode::SERVICE_UNAVAILABLE).await;
             assert!(detail.starts_with(sentence), "{path}: {detail}");
         }
-        // The verdict stays, and so does the page.
+        // The verdict stays, and the page still works.
         let page = app.page_response(&format!("/jobs/{id}")).await;
         let page = page.text().await.unwrap().replace("&#x27;", "'");
         assert!(page.contains(sentence), "{page}");

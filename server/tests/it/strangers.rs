@@ -1,10 +1,10 @@
-//! What pages of other sites, and names that aren't ours, can't do.
+//! Requests from pages of other sites, and for host names that aren't ours.
 
 use reqwest::StatusCode;
 
 use crate::harness::{TestApp, raw};
 
-/// A request with these headers, for this path.
+/// Returns a request with these headers for this path.
 fn request(method: &str, path: &str, headers: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n")
 }
@@ -69,7 +69,7 @@ async fn a_page_of_another_origin_changes_nothing() {
                 "Sec-Fetch-Site: none".to_owned(),
                 format!("Origin: http://{host}"),
             ] {
-                // With the body left out: only whether it gets that far counts here.
+                // Omits the body, because only whether the request is refused matters here.
                 let headers = format!("Host: {host}\r\n{own}\r\nContent-Length: 0\r\n");
                 let path = path.replace(&user_id.to_string(), "0");
                 let path = path.replace(&job_id.to_string(), "0");
@@ -77,7 +77,7 @@ async fn a_page_of_another_origin_changes_nothing() {
                 assert_ne!(answer.status, 403, "{method} {path} {own}: {answer:?}");
             }
         }
-        // Reading is for everybody; what is read is not for other pages, which the browser sees to.
+        // The server allows reads from anywhere. The browser keeps other pages from seeing the response.
         let headers = format!("Host: {host}\r\nSec-Fetch-Site: cross-site\r\n");
         let answer = raw(base, request("GET", "/health", &headers)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -196,7 +196,7 @@ async fn only_our_own_hosts_are_served() {
         let answer = raw(base, request("GET", path, twice)).await;
         assert_eq!(answer.status, 400, "two Hosts: {answer:?}");
     }
-    // The host of the address is the one that counts.
+    // The host in the URL takes precedence.
     let absolute = request("GET", "http://evil.example/health", "Host: localhost\r\n");
     assert_eq!(raw(&app.api, absolute).await.status, 421);
 

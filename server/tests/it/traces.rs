@@ -1,4 +1,4 @@
-//! Traces by OpenTelemetry, as a collector gets them from server and worker.
+//! OpenTelemetry traces, as a collector receives them from server and worker.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -17,16 +17,16 @@ const WORKER: &str = "batchline-worker";
 
 const START: &str = "POST /jobs/{job_id}/start";
 
-/// A trace of somebody else, who wants it sampled.
+/// Another system's trace, which asks to be sampled.
 const FOREIGN_TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const FOREIGN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// The spans of one trace, once it has come to its end.
+/// The spans of one trace.
 #[derive(Debug)]
 struct Trace(Vec<Exported>);
 
 impl Trace {
-    /// The trace with this step of this job, once everything that the step is part of is there.
+    /// The trace with this step of this job, once its root has arrived.
     async fn with_step(collector: &Collector, job_id: i64, step: &str) -> Self {
         let name = format!("RunActivity:{step}");
         eventually("the trace", async || {
@@ -46,8 +46,8 @@ impl Trace {
         self.0.iter().find(|it| it.span.parent_span_id.is_empty())
     }
 
-    /// The service and the name of each span from one of this name up to the root.
-    fn way_up(&self, from: &str) -> Vec<(&str, &str)> {
+    /// The service and the name of each span from the one with this name up to the root.
+    fn path_to_root(&self, from: &str) -> Vec<(&str, &str)> {
         let mut at = self.0.iter().find(|it| it.span.name == from);
         let mut way = Vec::new();
         while let Some(Exported { service, span }) = at {
@@ -66,8 +66,8 @@ impl Trace {
         named.collect()
     }
 
-    /// The way from the statement within this step that it ends with.
-    fn way_from_commit(&self, step: &str, statement: &str) -> Vec<(&str, &str)> {
+    /// The path to the root from the last statement within this step.
+    fn path_from_commit(&self, step: &str, statement: &str) -> Vec<(&str, &str)> {
         let step = self.named(step)[0];
         let within = self
             .0
@@ -81,7 +81,7 @@ impl Trace {
         );
         [
             vec![(last.service.as_str(), last.span.name.as_str())],
-            self.way_up(&step.span.name),
+            self.path_to_root(&step.span.name),
         ]
         .concat()
     }
@@ -96,7 +96,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_trace_leads_from_the_request_to_the_commit() {
+async fn a_trace_connects_the_request_to_the_commit() {
     let collector = Collector::start().await;
     let mut environment = collector.environment();
     environment.push(("LOG_FORMAT", "json".to_owned()));
@@ -113,7 +113,7 @@ async fn a_trace_leads_from_the_request_to_the_commit() {
     app.finished(small).await;
     let trace = Trace::with_step(&collector, small, "process").await;
     assert_eq!(
-        trace.way_from_commit("RunActivity:process", "insert job_chunks"),
+        trace.path_from_commit("RunActivity:process", "insert job_chunks"),
         [
             (WORKER, "insert job_chunks"),
             (WORKER, "RunActivity:process"),
@@ -137,7 +137,7 @@ async fn a_trace_leads_from_the_request_to_the_commit() {
             (SERVER, "StartWorkflow:ProcessJob"),
             (SERVER, START),
         ];
-        assert_eq!(trace.way_from_commit(step, commit), way);
+        assert_eq!(trace.path_from_commit(step, commit), way);
     }
     let root = trace.root().unwrap();
     for (name, value) in [
@@ -150,12 +150,12 @@ async fn a_trace_leads_from_the_request_to_the_commit() {
     let last = trace.0.iter().max_by_key(|it| it.span.end_time_unix_nano);
     assert_eq!(last.unwrap().span.name, "RunActivity:complete");
 
-    // The log names the trace, and what goes out has nothing of users and files but ids.
+    // The log contains the ids, and what is exported contains nothing of users and files but ids.
     let line: Value = serde_json::from_str(&app.logged(&["answered", &trace.id()]).await).unwrap();
     assert_eq!(line["span"]["span_id"], hexadecimal(&root.span.span_id));
     let everything = format!("{:?}", collector.spans());
-    for of_somebody in ["payments.csv", "@example.com", "Ann", "Monthly", "TXN"] {
-        assert!(!everything.contains(of_somebody), "{of_somebody}");
+    for content in ["payments.csv", "@example.com", "Ann", "Monthly", "TXN"] {
+        assert!(!everything.contains(content), "{content}");
     }
 }
 
@@ -175,14 +175,14 @@ async fn jobs_that_share_a_workflow_keep_their_own_traces() {
     for job_id in &jobs {
         app.finished(*job_id).await;
         let trace = Trace::with_step(&collector, *job_id, "process").await;
-        let way = trace.way_from_commit("RunActivity:process", "insert job_chunks");
+        let way = trace.path_from_commit("RunActivity:process", "insert job_chunks");
         assert_eq!(way[2..], [(SERVER, "start small file"), (SERVER, START)]);
         let [step] = trace.named("RunActivity:process")[..] else {
             panic!("{trace:?}");
         };
         workflows.insert(step.attribute("temporalWorkflowID"));
         let starts = trace.named("StartWorkflow:ProcessSmallJobs");
-        // Each job that isn't in the trace of its workflow's start leads to it, and is led to.
+        // If a job isn't in the trace of its workflow's start, links lead there and back.
         for link in &step.span.links {
             assert!(starts.is_empty());
             linked += 1;
@@ -201,7 +201,7 @@ async fn jobs_that_share_a_workflow_keep_their_own_traces() {
 }
 
 #[tokio::test]
-async fn strangers_decide_neither_what_is_sampled_nor_its_ids() {
+async fn a_strangers_traceparent_is_only_linked() {
     let collector = Collector::start().await;
     let start = async |trusts: &str, sampler: &str| {
         let mut environment = collector.environment();
@@ -227,7 +227,7 @@ async fn strangers_decide_neither_what_is_sampled_nor_its_ids() {
     );
     ask(&unsampled, "/me").await;
     ask(&linked, "/jobs").await;
-    // Health checks and addresses that aren't there have no traces.
+    // Health checks and unknown addresses have no spans.
     ask(&linked, "/healthz").await;
     assert_eq!(linked.get("/secret").await.status(), StatusCode::NOT_FOUND);
     ask(&trusting, "/users").await;
@@ -263,8 +263,8 @@ async fn strangers_decide_neither_what_is_sampled_nor_its_ids() {
 }
 
 #[tokio::test]
-async fn a_collector_that_hangs_or_refuses_is_nobodys_trouble() {
-    // It takes connections and says nothing.
+async fn a_collector_that_hangs_or_refuses_delays_no_job() {
+    // Accepts connections and never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = format!("http://{}", silent.local_addr().unwrap());
     let refusing = Collector::answering(StatusCode::FORBIDDEN).await;

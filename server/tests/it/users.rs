@@ -33,7 +33,7 @@ async fn a_user_is_created_listed_changed_and_deleted() {
         (&changed["name"], &changed["email"]),
         (&json!("Anna"), &user["email"])
     );
-    // One's own address in another case is no conflict.
+    // A user's own address in another case is no conflict.
     let change = json!({"email": "anna@example.com"});
     expect(app.patch_json(&location, &change).await, StatusCode::OK).await;
 
@@ -49,7 +49,7 @@ async fn a_user_is_created_listed_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn an_email_is_unique_whatever_its_case() {
+async fn an_email_is_unique_ignoring_case() {
     let app = TestApp::start().await;
     let ann = json!({"name": "Ann", "email": "ann@example.com"});
     expect(app.post_json("/users", &ann).await, StatusCode::CREATED).await;
@@ -67,7 +67,7 @@ async fn an_email_is_unique_whatever_its_case() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_each_field_is_said() {
+async fn each_invalid_field_has_a_message() {
     let app = TestApp::start().await;
     let body = json!({"name": "  ", "email": "nobody"});
     let found = expect(

@@ -10,7 +10,7 @@ async fn upload(app: &TestApp, query: &str, content: &str) -> reqwest::Response 
 }
 
 #[tokio::test]
-async fn versions_of_a_file_keep_together() {
+async fn versions_of_a_file_are_linked() {
     let app = TestApp::start().await;
     let (ann, bob) = (app.user().await, app.user().await);
     let german = "id;betrag;datum\n1;2,5;03.04.2024\n";
@@ -29,7 +29,7 @@ async fn versions_of_a_file_keep_together() {
     .await;
     assert_eq!(app.finished(first_id).await["status"], "completed");
 
-    // Each corrects the one before; what was given about the first is not asked again.
+    // Each file corrects the one before. Answers that were given for the first are not asked again.
     let mut ids = vec![first_id];
     for _ in 0..2 {
         let query = format!("user_id={ann}&corrects={}", ids[ids.len() - 1]);
@@ -54,7 +54,7 @@ async fn versions_of_a_file_keep_together() {
     let wrong = upload(&app, &format!("user_id={ann}&corrects=x"), german).await;
     problem(wrong, StatusCode::UNPROCESSABLE_ENTITY).await;
 
-    // One that is deleted leaves the others.
+    // Deleting one version keeps the others.
     expect(
         app.delete(&format!("/jobs/{}", ids[1])).await,
         StatusCode::NO_CONTENT,

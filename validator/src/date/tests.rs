@@ -50,7 +50,7 @@ fn days_are_those_of_the_calendar() {
 }
 
 #[test]
-fn the_usual_form_has_no_other_bytes() {
+fn the_usual_form_allows_no_other_bytes() {
     for at in 0..10 {
         for byte in 0..=u8::MAX {
             let mut value = *b"2024-01-15";
@@ -65,7 +65,7 @@ fn the_usual_form_has_no_other_bytes() {
 }
 
 #[test]
-fn the_usual_ordered_forms_have_no_other_bytes() {
+fn the_usual_ordered_forms_allow_no_other_bytes() {
     let read = |ordered: Ordered| (ordered.separator, ordered.numbers, ordered.year);
     for text in [b"15.01.2024", b"15/01/2024", b"15-01-2024"] {
         for at in 0..10 {
@@ -88,7 +88,7 @@ fn check(value: &str, order: Option<DateOrder>, expect: Result<&str, DateError>)
 }
 
 #[test]
-fn forms_of_any_order() {
+fn forms_are_parsed_in_any_order() {
     for value in [
         "2024-01-15",
         "2024/01/15",
@@ -106,7 +106,7 @@ fn forms_of_any_order() {
         "15.1.2024",
         "15.01.24",
         "15.1.24",
-        // Times.
+        // Times
         "2024-01-15T10:00",
         "2024-01-15t9:00",
         "2024-01-15 9:00:00",
@@ -327,7 +327,7 @@ fn the_order_decides() {
         check(&format!("01/02/{year}"), Some(Dmy), Ok(&expect));
         check(&format!("2-1-{year}"), Some(Mdy), Ok(&expect));
     }
-    // Version 1 knows nothing of all this.
+    // Version 1 supports none of these.
     for value in [
         "2024.01.15",
         "15.01.2024",
@@ -396,7 +396,7 @@ fn evidence() {
     }
 }
 
-/// A slow second implementation, written from the specification: every form is a template, tried with backtracking.
+/// A slow, independent implementation of the specification: every form is a template that is matched by backtracking.
 mod reference {
     use std::collections::BTreeSet;
 
@@ -418,7 +418,7 @@ mod reference {
     const MONTHS: &str =
         "january february march april may june july august september october november december";
 
-    /// The digits for each letter of a template.
+    /// The digits matched by each letter of a template.
     #[derive(Clone, Default)]
     struct Found(Vec<(char, u32)>);
 
@@ -460,13 +460,13 @@ mod reference {
         } else if let Some(first) = text.chars().next() {
             let mut found = found.clone();
             let matches = match letter {
-                // `A` or `P` of either case.
+                // `A` or `P` in either case.
                 'a' => {
                     found.0.push(('a', 1));
                     "aApP".contains(first)
                 }
                 'm' => "mM".contains(first),
-                // The `M` of `GMT`, which stands for a digit of the month otherwise.
+                // The `M` of `GMT`. The letter otherwise matches a digit of the month.
                 '*' => first == 'M',
                 letter if "YyMDHISFOP12".contains(letter) => {
                     let digit = first.to_digit(10);
@@ -501,7 +501,7 @@ mod reference {
             .collect()
     }
 
-    /// Returns what the letters stand for if the value is one of these dates, alone or with a time.
+    /// Returns the digits for each letter if the value is one of these dates, with or without a time.
     fn find(dates: Vec<String>, value: &str) -> Option<Found> {
         let options = |options: &[&str]| -> Vec<String> {
             options.iter().map(|&option| option.to_owned()).collect()
@@ -524,7 +524,7 @@ mod reference {
         all.pop()
     }
 
-    /// The ordered forms with letters for the two numbers.
+    /// Returns the forms with the year last, with letters for the two numbers.
     fn ordered(separators: &str, first: &str, second: &str) -> Vec<String> {
         let mut all = vec![];
         for separator in separators.chars() {

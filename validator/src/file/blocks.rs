@@ -1,15 +1,16 @@
 //! Finds the records that end within a text, 64 bytes at a time.
 //!
-//! Each block of 64 bytes becomes three bit masks, one bit per byte: quotes, delimiters, line ends. Where every quote
-//! does what quotes are for, the bytes inside quotes are those with an odd number of quotes up to them, and a doubled
-//! quote closes a field and opens it again. That takes a few shifts and no branch (Langdale and Lemire, "Parsing
-//! Gigabytes of JSON per Second", 2019). A quote opens a field only directly after a delimiter, a line end or a quote
-//! that closed one; a block in which some quote would open a field elsewhere is walked quote by quote.
+//! Each block of 64 bytes becomes three bit masks with one bit per byte: quotes, delimiters and line ends. In regular
+//! quoting, a byte is inside quotes if an odd number of quotes precedes it, itself included, and a doubled quote closes
+//! and reopens the field. This takes a few shifts and no branch (Langdale and Lemire, "Parsing Gigabytes of JSON per
+//! Second", 2019). A quote can open a field only directly after a delimiter, after a line end, or after a quote that
+//! closed one. A block in which a quote elsewhere would open a field is walked quote by quote instead.
 //!
-//! The masks of a window of many blocks become a list of places before any record is looked at, so that nothing depends
-//! on how records lie in blocks, which no processor can predict.
+//! The masks of a window of many blocks become a list of positions before any record is examined. This avoids branches
+//! that depend on how records align with blocks, which no processor can predict.
 //!
-//! The result is that of the [`Scanner`](super::scan::Scanner), which takes over where a record goes on after the text.
+//! The result equals that of the [`Scanner`](super::scan::Scanner), which takes over for a record that continues after
+//! the text.
 
 use std::ops::{ControlFlow, Range};
 
@@ -20,47 +21,47 @@ use super::scan::MAX_RECORD_BYTES;
 const BLOCK: usize = 64;
 const WINDOW: usize = 64 * BLOCK;
 
-/// Places are written in groups of this many, whether there are as many or not.
+/// Positions are written in groups of this size, even if fewer are needed.
 const GROUP: usize = 4;
 
-/// Memory for the records of a window, to be used again.
+/// Reusable memory for the records of a window.
 #[derive(Default)]
 pub(super) struct Memory {
     starts: Vec<u32>,
     bounds: Vec<usize>,
-    /// Whether some byte of the texts so far isn't ASCII.
+    /// Whether any byte seen so far isn't ASCII.
     pub has_non_ascii: bool,
 }
 
 /// Records that were found together.
 pub(super) struct Batch<'a> {
-    /// The text from somewhere before the records to its end.
+    /// The text, from some point before the records to its end.
     pub bytes: &'a [u8],
-    /// Where `bytes` starts in the text.
+    /// The offset of `bytes` in the text.
     pub base: usize,
     /// Whether any of the records may have a line end inside quotes.
     pub may_have_lines: bool,
-    /// Where each field starts in `bytes`, and another one would after the last.
+    /// The start of each field in `bytes`, and the position after the last field.
     starts: &'a [u32],
-    /// Where in `starts` each record begins, and the last one ends.
+    /// The index in `starts` at which each record begins and the last one ends.
     bounds: &'a [usize],
 }
 
 impl<'a> Batch<'a> {
-    /// How many records there are.
+    /// Returns the number of records.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.bounds.len() - 1
     }
 
-    /// Where the records are in `bytes`.
+    /// Returns the range of the records in `bytes`.
     #[inline]
     pub(super) fn range(&self) -> Range<usize> {
         let (first, last) = (self.bounds[0], self.bounds[self.len()]);
         self.starts[first] as usize..self.starts[last] as usize
     }
 
-    /// What [`Record`](super::Record) calls `starts`, for each record.
+    /// Yields, for each record, what [`Record`](super::Record) calls `starts`.
     #[inline]
     pub(super) fn records(&self) -> impl Iterator<Item = &'a [u32]> {
         let starts = self.starts;
@@ -69,8 +70,8 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Calls `on_batch` with the records that end in `text`, which starts at the beginning of a record, until one is too
-/// large. Returns where the records end that were found, or the place where `on_batch` breaks off.
+/// Calls `on_batch` with the records that end in `text`, until a record is too large. `text` must start at the
+/// beginning of a record. Returns the end of the last record found, or the position at which `on_batch` breaks.
 #[inline]
 pub(super) fn for_each_batch(
     delimiter: u8,
@@ -85,16 +86,16 @@ pub(super) fn for_each_batch(
         bounds,
         has_non_ascii,
     } = memory;
-    // Where in `text` the current record starts, or an earlier one. `starts` counts from there.
+    // The position in `text` where the current record or an earlier one starts. Entries of `starts` are relative to it.
     let mut base = 0;
-    // In `starts`, where the current record begins, what was not looked at yet, and the end.
+    // Indices in `starts`: where the current record begins, the first entry not examined yet, and the end.
     let (mut first, mut next, mut filled) = (0, 1, 1);
     let mut window_start = 0;
-    // Whether the current record may have a line end inside quotes in the windows before.
+    // Whether the current record may have a line end inside quotes in an earlier window.
     let mut had_lines = false;
     for window in text.chunks(WINDOW) {
         if first > 0 {
-            // The current record goes to the front.
+            // Moves the current record to the front.
             let shift = starts[first];
             starts.copy_within(first..filled, 0);
             (next, filled, first) = (next - first, filled - first, 0);
@@ -106,12 +107,12 @@ pub(super) fn for_each_batch(
         if window_start - base > MAX_RECORD_BYTES {
             return base;
         }
-        // Every byte can be a delimiter. The first start is 0.
+        // Any byte can be a delimiter. The first start is 0.
         let room = filled + WINDOW + GROUP;
         if starts.len() < room {
             starts.resize(room, 0);
         }
-        // All of this is below 2^32 because the current record is not too large.
+        // All of this is below 2^32 because the current record isn't too large.
         let offset = (window_start - base) as u32;
         let mut seen = Seen::default();
         filled = push_window(
@@ -152,7 +153,7 @@ pub(super) fn for_each_batch(
             return position;
         }
         if next < filled {
-            // A record is too large.
+            // The record is too large.
             break;
         }
         window_start += WINDOW;
@@ -160,8 +161,8 @@ pub(super) fn for_each_batch(
     base + starts.get(first).map_or(0, |&start| start as usize)
 }
 
-/// Writes the places after the field ends of a window to `starts`, from `filled` on. Returns where they end there.
-// Counting and finding bits take one instruction each on processors of the last ten years, and many on older ones.
+/// Appends the position after each field end of a window to `starts`, from index `filled` on. Returns the new end.
+// Counting and finding bits takes one instruction each on processors of the last ten years, and many on older ones.
 #[multiversion::multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 fn push_window(
     needles: &Needles,
@@ -179,7 +180,7 @@ fn push_window(
         offset += BLOCK as u32;
     }
     if !rest.is_empty() {
-        // No needle is NUL.
+        // NUL is never a needle.
         let mut block = [0; BLOCK];
         block[..rest.len()].copy_from_slice(rest);
         let ends = needles.field_ends(&block, quoting, seen);
@@ -188,7 +189,7 @@ fn push_window(
     filled
 }
 
-/// Writes the place after each byte whose bit is set to `starts`, from `filled` on. Returns where they end there.
+/// Appends the position after each byte whose bit is set to `starts`, from index `filled` on. Returns the new end.
 #[inline]
 fn push_starts(starts: &mut [u32], filled: usize, block: u32, mut ends: u64) -> usize {
     let count = ends.count_ones() as usize;
@@ -204,21 +205,21 @@ fn push_starts(starts: &mut [u32], filled: usize, block: u32, mut ends: u64) -> 
     filled + count
 }
 
-/// The bytes that mean something, each repeated over a vector.
+/// The bytes with a meaning, each repeated across a vector.
 struct Needles {
     delimiter: u8x16,
 }
 
-/// What was seen in a window.
+/// What a window contained.
 #[derive(Default)]
 struct Seen {
-    /// A line end inside quotes.
+    /// Whether there was a line end inside quotes.
     has_lines: bool,
-    /// The bits that are set in some byte.
+    /// The bitwise OR of all bytes.
     all_bits: u8x16,
 }
 
-/// One bit for each byte of a block, the first byte's the lowest.
+/// Masks with one bit for each byte of a block, the first byte's in the lowest bit.
 #[derive(Default)]
 struct Masks {
     quotes: u64,
@@ -233,7 +234,7 @@ impl Needles {
         }
     }
 
-    /// The delimiters and line ends of the next block that are not inside quotes.
+    /// Returns the mask of the delimiters and line ends outside quotes in the next block.
     #[inline]
     fn field_ends(&self, block: &[u8; BLOCK], quoting: &mut Quoting, seen: &mut Seen) -> u64 {
         let masks = self.find(block, &mut seen.all_bits);
@@ -261,7 +262,7 @@ impl Needles {
     }
 }
 
-/// Whether one of the bytes of these bits is a line end.
+/// Returns whether any byte selected by `bits` is a line end.
 #[inline(never)]
 fn has_line_end(block: &[u8; BLOCK], mut bits: u64) -> bool {
     while bits != 0 {
@@ -273,12 +274,12 @@ fn has_line_end(block: &[u8; BLOCK], mut bits: u64) -> bool {
     false
 }
 
-/// What quotes before a block mean for it.
+/// What the quotes before a block mean for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Quoting {
-    /// All bits if the block begins inside quotes, otherwise none.
+    /// All ones if the block starts inside quotes, otherwise zero.
     inside: u64,
-    /// 1 if a quote that is the block's first byte opens a field, or opens it again. Otherwise 0.
+    /// 1 if a quote in the block's first byte would open or reopen a field, otherwise 0.
     may_open: u64,
 }
 
@@ -288,11 +289,12 @@ impl Quoting {
         may_open: 1,
     };
 
-    /// The bytes of the block outside quotes; closing quotes are, opening ones aren't. Goes on to the next block.
+    /// Returns the mask of the bytes outside quotes, which includes closing quotes but not opening ones. Advances to
+    /// the next block.
     #[inline]
     fn outside(&mut self, masks: &Masks) -> u64 {
         let inside = prefix_xor(masks.quotes) ^ self.inside;
-        // Closing quotes, and the ends of fields.
+        // Closing quotes and field ends.
         let before_opening = (masks.quotes | masks.ends) & !inside;
         let opening = masks.quotes & inside;
         if opening & !((before_opening << 1) | self.may_open) != 0 {
@@ -303,11 +305,12 @@ impl Quoting {
         !inside
     }
 
-    /// The same where some quotes are ordinary characters.
+    /// Does the same for a block in which some quotes are ordinary characters.
     #[cold]
     fn outside_by_quote(&mut self, masks: &Masks) -> u64 {
         let mut is_inside = self.inside != 0;
-        // The bytes inside quotes that have closed, where the current ones opened, and where others would open.
+        // The bytes inside quotes that have closed, the position of the last opening quote, and the position where a
+        // quote would open.
         let mut inside = 0_u64;
         let mut opened_at = 0;
         let mut may_open_at = (self.may_open != 0).then_some(0);
@@ -340,7 +343,7 @@ impl Quoting {
     }
 }
 
-/// Each bit becomes the parity of itself and all lower ones.
+/// Sets each bit to the parity of itself and all lower bits.
 #[inline]
 fn prefix_xor(mut bits: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {

@@ -1,4 +1,4 @@
-//! The verdicts on the rows of one chunk or of a whole file, and the rows under verdicts that are known.
+//! Validates the rows of a chunk or of a whole file, and reads rows whose verdicts are known.
 
 use std::{collections::VecDeque, convert::Infallible};
 
@@ -19,8 +19,8 @@ use crate::{
     summary::Tally,
 };
 
-/// Validates one chunk of the stored file. `bytes` are exactly the bytes from its start to its end, and `duplicates` are
-/// those of its rows whose id an earlier row of the file has.
+/// Validates one chunk of the stored file. `bytes` are exactly the bytes of the chunk. `duplicates` are the rows of the
+/// chunk whose id occurs in an earlier row of the file.
 pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Summary, Verdicts) {
     let mut tally = Tally::new();
     let mut verdicts = Verdicts::default();
@@ -36,9 +36,9 @@ pub fn validate_chunk(layout: &Layout, bytes: &[u8], duplicates: &RowSet) -> (Su
     (tally.summary(), verdicts)
 }
 
-/// Reads rows whose verdicts are known. `bytes` begin with the first byte of the row with the number `first_row`, which
-/// begins on the line `first_line`, if that is known. `verdicts` yields the verdict on it and on each row after it; rows
-/// beyond the last verdict are left out.
+/// Reads rows whose verdicts are known. `bytes` start with the row `first_row`, which begins on the line `first_line`,
+/// if known. `verdicts` yields the verdict on that row and on each row after it. Rows beyond the last verdict are
+/// omitted.
 pub fn read_rows(
     layout: &Layout,
     bytes: &[u8],
@@ -65,7 +65,7 @@ pub fn read_rows(
     });
 }
 
-/// Hands on the records of a part of a file that begins and ends at a record's end.
+/// Passes on the records of a part of a file that begins and ends at record boundaries.
 fn read_records(layout: &Layout, bytes: &[u8], mut on_record: impl FnMut(&Record<'_>)) {
     let mut decoder = Decoder::within(layout.encoding);
     let mut records = Records::new(layout.delimiter, layout.encoding, 0);
@@ -78,7 +78,7 @@ fn read_records(layout: &Layout, bytes: &[u8], mut on_record: impl FnMut(&Record
     records.finish(EndOf::Chunk, &mut on_record);
 }
 
-/// A row that a reader may want: its verdict is at hand, everything else is read when it is asked for.
+/// A row that a reader may want. Its verdict is known; everything else is read on demand.
 pub struct Candidate<'a> {
     layout: &'a Layout,
     record: &'a Record<'a>,
@@ -93,7 +93,7 @@ impl Candidate<'_> {
         self.row_number
     }
 
-    /// On which the row begins, counted from 1. `None` if it isn't known.
+    /// Returns the line on which the row starts, counted from 1, or `None` if unknown.
     pub fn line(&self) -> Option<u64> {
         self.line
     }
@@ -106,18 +106,18 @@ impl Candidate<'_> {
         self.layout
     }
 
-    /// The id and the description that [`Self::row`] shows.
+    /// Returns the id and the description that [`Self::row`] shows.
     pub fn texts(&mut self) -> (Option<&str>, Option<&str>) {
         self.texts.read(self.layout, self.record, self.verdict)
     }
 
-    /// Appends the row to `out`, as `results.csv` has it in this form.
+    /// Appends the row to `out` in the given format of `results.csv`.
     pub fn write_csv(&mut self, form: CsvForm, out: &mut Vec<u8>) {
         let layout = self.layout;
         form.write_row(layout, &self.row(), out);
     }
 
-    /// The row's cells in a download; `with_read` as in [`header_cells`](crate::header_cells).
+    /// Passes the row's cells in a download to `on_cell`. `with_read` is that of [`header_cells`](crate::header_cells).
     pub fn cells(&mut self, with_read: bool, on_cell: impl FnMut(Cell<'_>)) {
         let layout = self.layout;
         row_cells(layout, &self.row(), with_read, on_cell);
@@ -134,12 +134,11 @@ impl Candidate<'_> {
     }
 }
 
-/// The same verdicts in a single pass over a file that is fed in slices of any size, with the seen
-/// ids in memory: 16 bytes a row and what a hash table adds to them. After an error nothing more may
-/// be fed.
+/// Returns the same verdicts from a single pass over a file that is fed in slices of any size. Holds the seen ids in
+/// memory, at 16 bytes per row plus the overhead of a hash table. After an error nothing more may be fed.
 ///
-/// What only all rows together decide is presumed at first. If the rows prove something else, the file must be fed once
-/// more, to a checker that presumes it.
+/// What only all rows together can decide is presumed at first. If the rows prove otherwise, the file must be fed once
+/// more to a checker that presumes what they proved.
 pub struct Checker {
     reader: Reader,
     rows: Rows,
@@ -147,7 +146,7 @@ pub struct Checker {
 
 struct Rows {
     seen: SeenIds,
-    /// Of the rows that come next, as far as they were seen ahead: the hashes of the ids that count.
+    /// Hashes of the ids that count in the rows seen ahead.
     hashes: VecDeque<Option<u128>>,
     rules: Rules,
     texts: Texts,
@@ -156,16 +155,17 @@ struct Rows {
     scratch: Vec<u8>,
 }
 
-/// What a checker has come to at the end of a file.
+/// The result at the end of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checked {
     Done(Box<(Layout, Reading, Summary)>),
-    /// The rows prove this, and were read in another way.
+    /// The rows were read under another assumption than this, which they prove.
     Again(Presumed),
 }
 
 impl Checker {
-    /// With a random `hash_key` nobody can write a file whose ids collide. `format` is what is given about the file.
+    /// A random `hash_key` prevents anyone from constructing a file with colliding ids. `format` is the format given
+    /// for the file.
     pub fn new(hash_key: [u8; 16], format: Format, presumed: Presumed) -> Self {
         Self {
             reader: Reader::new(Given { format, presumed }),
@@ -181,27 +181,27 @@ impl Checker {
         }
     }
 
-    /// `None` until enough was fed to decide on the header.
+    /// Returns `None` until enough was fed to decide on the header.
     pub fn layout(&self) -> Option<&Layout> {
         self.reader.head().map(|head| &head.layout)
     }
 
-    /// What the rows prove so far, if they are read in another way.
+    /// Returns what the rows prove so far, if they were read under another assumption.
     pub fn contradiction(&self) -> Option<Presumed> {
         contradiction(self.layout()?, &self.rows.evidence)
     }
 
-    /// Makes room for `times` as many ids as were seen so far, so that memory for them needn't grow step by step.
+    /// Reserves memory for `times` as many ids as were seen so far, to avoid growing step by step.
     pub fn make_room(&mut self, times: f64) {
         self.rows.seen.make_room(times);
     }
 
-    /// Of the rows that were read so far.
+    /// Returns the summary of the rows read so far.
     pub fn summary(&self) -> Summary {
         self.rows.tally.summary()
     }
 
-    /// The summary's.
+    /// Returns the counts in [`Self::summary`].
     pub fn counts(&self) -> Counts {
         self.rows.tally.counts()
     }
@@ -214,8 +214,8 @@ impl Checker {
         self.push_to(bytes, on_row)
     }
 
-    // Not generic, so that it is compiled with this crate, fast, and not with the crate that calls it, which the browser
-    // gets optimized for size.
+    // Not generic, so that it is compiled in this crate, which is optimized for speed. The calling crate is optimized
+    // for size in the browser.
     fn push_to(&mut self, bytes: &[u8], on_row: OnRow<'_>) -> Result<(), FileError> {
         let rows = &mut self.rows;
         self.reader.push(bytes, &mut RowsTo { rows, on_row })
@@ -243,7 +243,8 @@ impl Checker {
 }
 
 fn contradiction(layout: &Layout, evidence: &Evidence) -> Option<Presumed> {
-    // Without a proof, or with proofs of both, what is presumed stays: nothing is gained by reading the file again.
+    // Without evidence, or with evidence for both, the assumption stays, because reading the file again would gain
+    // nothing.
     let decimal = match (&evidence.point, &evidence.comma) {
         (Some(_), None) => Decimal::Point,
         (None, Some(_)) => Decimal::Comma,
@@ -264,7 +265,7 @@ fn contradiction(layout: &Layout, evidence: &Evidence) -> Option<Presumed> {
 
 type OnRow<'a> = &'a mut dyn FnMut(&mut Candidate<'_>);
 
-/// Hands rows on with their verdicts.
+/// Passes rows on with their verdicts.
 struct RowsTo<'a> {
     rows: &'a mut Rows,
     on_row: OnRow<'a>,

@@ -1,4 +1,4 @@
-//! Which bytes are clean: UTF-8 without NUL.
+//! Finds out which bytes are clean, that is, UTF-8 without NUL.
 
 use std::ops::Range;
 
@@ -8,19 +8,19 @@ pub(super) fn is_clean(bytes: &[u8]) -> bool {
     basic::from_utf8(bytes).is_ok() && memchr::memchr(0, bytes).is_none()
 }
 
-/// Which parts of a text are clean. Looks at it piece by piece, as far ahead as it stays clean.
+/// Tells which ranges of a text are clean. Examines the text piece by piece, as far ahead as it stays clean.
 pub(super) struct CleanText<'a> {
     text: &'a [u8],
-    /// What was looked at last is clean up to here.
+    /// The piece examined last is clean up to here.
     end: usize,
-    /// Bytes that are looked at next.
+    /// The size of the next piece, in bytes.
     piece: usize,
 }
 
 impl<'a> CleanText<'a> {
-    /// The first piece, and the next one after bytes that are not clean.
+    /// The size of the first piece, and of the next one after unclean bytes.
     const MIN_PIECE: usize = 256;
-    /// Still in the processor's cache when the records in it are read.
+    /// Small enough to stay in the processor's cache until the records in it are read.
     const MAX_PIECE: usize = 16 << 10;
 
     pub(super) fn new(text: &'a [u8]) -> Self {
@@ -31,8 +31,8 @@ impl<'a> CleanText<'a> {
         }
     }
 
-    /// Whether the text in `range` is clean. Ranges must be asked for in ascending order, and neither begin nor end within
-    /// a character.
+    /// Returns whether the text in `range` is clean. Ranges must be passed in ascending order and must neither begin
+    /// nor end within a character.
     #[inline]
     pub(super) fn is_clean(&mut self, range: Range<usize>) -> bool {
         range.end <= self.end || self.look_ahead(range)
@@ -52,7 +52,7 @@ impl<'a> CleanText<'a> {
     }
 }
 
-/// How many bytes at the beginning of `bytes` are clean, and whether what follows `bytes` may be clean, too.
+/// Returns how many bytes at the start of `bytes` are clean, and whether the text after `bytes` may still be clean.
 fn clean_beginning(bytes: &[u8]) -> (usize, bool) {
     let nul = memchr::memchr(0, bytes);
     let bytes = nul.map_or(bytes, |nul| &bytes[..nul]);
@@ -69,9 +69,9 @@ fn clean_beginning(bytes: &[u8]) -> (usize, bool) {
 mod tests {
     use super::*;
 
-    /// Every range that could be a record's is clean or not as it is by itself.
+    /// Every range that could be a record's is as clean as its bytes alone.
     #[test]
-    fn every_part_is_clean_or_not_by_itself() {
+    fn whether_a_range_is_clean_depends_on_it_alone() {
         for unclean in [&b"\xFF"[..], b"\0", b"\xC3", b"\xE2\x82", b"\xF0\x9D\x84"] {
             for at in [0, 1, 7, 255, 256, 257, 1000, 1279, 1280, 9999] {
                 let mut text = "é𝄞€abcdefg\n".repeat(1000).into_bytes();

@@ -1,29 +1,29 @@
-//! The stored bytes as UTF-8 text.
+//! Decodes the stored bytes to UTF-8 text.
 
 use encoding_rs::DecoderResult;
 
 use super::{encoding::Encoding, multi_byte::MultiByte};
 
-/// Stands for an unpaired surrogate, for an odd last byte and for a byte that a legacy encoding doesn't have: no UTF-8
-/// text contains it.
+/// Replaces an unpaired surrogate, an odd last byte, and a byte that a legacy encoding doesn't define. UTF-8 text never
+/// contains it.
 pub(super) const NOT_UTF8: u8 = 0xFF;
 
-/// Text that isn't UTF-8 is decoded in blocks of this many bytes.
+/// The number of bytes decoded at once, for text that isn't UTF-8.
 const BLOCK: usize = 32 * 1024;
 
-/// Takes the stored file in slices of any size and hands its text on. The text of a UTF-8 file is
-/// its bytes, valid or not.
+/// Decodes the stored file from slices of any size and passes its text on. The text of a UTF-8 file is its bytes, valid
+/// or not.
 pub(super) struct Decoder {
     given: Option<Encoding>,
-    /// `None` until it is decided on.
+    /// `None` until the encoding is decided.
     encoding: Option<Encoding>,
-    /// The file's first bytes, up to that decision.
+    /// The first bytes of the file, until the encoding is decided.
     start: Vec<u8>,
-    /// Bytes of the BOM.
+    /// The length of the BOM in bytes.
     mark: u64,
-    /// First byte of a UTF-16 unit whose second is not there yet.
+    /// The first byte of a UTF-16 unit whose second byte hasn't arrived.
     half: Option<u8>,
-    /// High surrogate whose partner is not there yet.
+    /// A high surrogate whose low surrogate hasn't arrived.
     high: Option<u16>,
     legacy: Option<LegacyDecoder>,
     decoded: Vec<u8>,
@@ -46,11 +46,11 @@ impl LegacyDecoder {
     }
 }
 
-/// Bytes that tell whether a file without a BOM is UTF-16.
+/// The number of bytes that decide whether a file without a BOM is UTF-16.
 const UTF16_BYTES: usize = 1_024;
 
 impl Decoder {
-    /// For a file from its beginning, in the encoding that is given, if one is.
+    /// Returns a decoder for a file from its beginning, in the given encoding, if any.
     pub(super) fn new(given: Option<Encoding>) -> Self {
         Self {
             given,
@@ -64,7 +64,7 @@ impl Decoder {
         }
     }
 
-    /// For a part of a file, which has no BOM of its own.
+    /// Returns a decoder for a part of a file, which has no BOM of its own.
     pub(super) fn within(encoding: Encoding) -> Self {
         Self {
             encoding: Some(encoding),
@@ -79,7 +79,7 @@ impl Decoder {
         self.mark = bom;
     }
 
-    /// The encoding and the length of the BOM; to be asked once there is text, or at the end.
+    /// Returns the encoding and the length of the BOM. Valid once text was passed on, or at the end.
     pub(super) fn found(&self) -> (Encoding, u64) {
         (
             self.encoding.or(self.given).unwrap_or(Encoding::Utf8),
@@ -122,7 +122,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Decides on the encoding by the file's first bytes and hands on their text.
+    /// Decides on the encoding by the file's first bytes and passes on their text.
     fn begin<E>(
         &mut self,
         on_text: &mut impl FnMut((Encoding, u64), &[u8]) -> Result<(), E>,
@@ -135,14 +135,14 @@ impl Decoder {
             _ => (utf16_without_bom(&start).unwrap_or(Encoding::Utf8), 0),
         };
         match self.given {
-            // A BOM of another encoding is text in this one.
+            // In the given encoding, the BOM of another encoding is text.
             Some(given) => self.decide(given, if given == encoding { bom } else { 0 }),
             None => self.decide(encoding, bom),
         }
         self.push(&start[self.mark as usize..], on_text)
     }
 
-    /// The text that only the end of the file decides on.
+    /// Passes on the text that depends on where the file ends.
     pub(super) fn finish<E>(
         mut self,
         on_text: &mut impl FnMut((Encoding, u64), &[u8]) -> Result<(), E>,
@@ -201,15 +201,15 @@ impl Decoder {
                 self.decoded
                     .extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
             }
-            // A low surrogate without a high one before it.
+            // A low surrogate without a preceding high one.
             None => self.decoded.push(NOT_UTF8),
         }
     }
 }
 
-/// Every byte that is no text becomes [`NOT_UTF8`], so that the length of the text tells that of the bytes.
+/// Replaces every undefined byte with [`NOT_UTF8`], so that the length in bytes can be computed from the text.
 fn decode_single_bytes(decoder: &mut encoding_rs::Decoder, mut block: &[u8], text: &mut Vec<u8>) {
-    // A character of a single-byte encoding takes at most three bytes as UTF-8.
+    // A character of a single-byte encoding takes at most three bytes in UTF-8.
     text.resize(3 * block.len() + 16, 0);
     let mut at = 0;
     while !block.is_empty() {
@@ -225,7 +225,7 @@ fn decode_single_bytes(decoder: &mut encoding_rs::Decoder, mut block: &[u8], tex
     text.truncate(at);
 }
 
-/// UTF-16, if NULs are only where the high bytes of Latin letters are in it, and in at least a quarter of these places.
+/// Detects UTF-16: at least a quarter of the high bytes are NUL, as in Latin letters, and there is no NUL elsewhere.
 pub(super) fn utf16_without_bom(start: &[u8]) -> Option<Encoding> {
     let start = start.get(..UTF16_BYTES).unwrap_or(start);
     let (mut even, mut odd) = (0, 0);

@@ -1,21 +1,21 @@
-//! How the text is encoded in the stored file.
+//! The encoding of the text in the stored file.
 
 use encoding_rs::Encoding as Legacy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::multi_byte::{ENCODINGS, Lengths};
 
-/// How the text is encoded in the stored file.
+/// The encoding of the text in the stored file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     Utf8,
     Utf16Le,
     Utf16Be,
-    /// Another encoding of the WHATWG Encoding Standard.
+    /// Any other encoding of the WHATWG Encoding Standard.
     Legacy(&'static Legacy),
 }
 
-/// What the version before stored in a layout.
+/// The names that the previous version stored in layouts.
 const STORED: [(&str, Encoding); 3] = [
     ("utf8", Encoding::Utf8),
     ("utf16_le", Encoding::Utf16Le),
@@ -23,7 +23,7 @@ const STORED: [(&str, Encoding); 3] = [
 ];
 
 impl Encoding {
-    /// The usual name, for messages.
+    /// Returns the usual name, for messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Utf8 => "UTF-8",
@@ -32,7 +32,7 @@ impl Encoding {
         }
     }
 
-    /// The label that [`Self::from_label`] reads.
+    /// Returns the label that [`Self::from_label`] parses.
     pub fn label(self) -> String {
         match self {
             Self::Utf8 => "utf-8".to_owned(),
@@ -42,8 +42,8 @@ impl Encoding {
         }
     }
 
-    /// By a label of the WHATWG Encoding Standard. `None` for ISO-2022-JP, in which a byte means something else after each
-    /// escape sequence.
+    /// Looks an encoding up by its label in the WHATWG Encoding Standard. Returns `None` for ISO-2022-JP, in which the
+    /// meaning of a byte depends on the escape sequences before it.
     pub fn from_label(label: &str) -> Option<Self> {
         let encoding = Legacy::for_label_no_replacement(label.as_bytes())?;
         Some(match encoding.name() {
@@ -57,8 +57,8 @@ impl Encoding {
         })
     }
 
-    /// Bytes that decoded `text` takes in the stored file. It may begin within a character that was counted before, and
-    /// must end with a whole one. An odd last byte of the file counts as two.
+    /// Returns the number of bytes that decoded `text` takes in the stored file. The text may begin within a character
+    /// that was already counted, and must end with a whole one. An odd last byte of the file counts as two.
     pub(super) fn stored_len(self, text: &[u8]) -> u64 {
         let units = |&byte: &u8| match byte {
             0x80..=0xBF => 0,
@@ -78,7 +78,7 @@ impl Encoding {
         }
     }
 
-    /// Where in the stored `bytes` the first line end has ended. In UTF-16 they begin with a whole unit.
+    /// Returns the index after the first line end in the stored `bytes`. UTF-16 bytes must begin with a whole unit.
     pub(super) fn after_line_end(self, bytes: &[u8]) -> Option<usize> {
         let is_line_end = |unit: u16| unit == u16::from(b'\n') || unit == u16::from(b'\r');
         let units = || bytes.as_chunks::<2>().0.iter().copied();

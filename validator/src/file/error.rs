@@ -1,4 +1,4 @@
-//! Why a whole file can't be processed.
+//! Reasons why a whole file can't be processed.
 
 use std::fmt;
 
@@ -8,21 +8,21 @@ use crate::{
     shown::shown_to,
 };
 
-/// Why a whole file can't be processed. Its `Display` is a sentence for a bookkeeper that names what
-/// was found and what to do, without control characters and at most a few thousand characters long.
+/// The reason why a whole file can't be processed. Its `Display` is a sentence for a bookkeeper. It names what was
+/// found and what to do, contains no control characters, and has at most a few thousand characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileError {
-    /// No bytes, or a mark alone.
+    /// The file has no bytes except perhaps a BOM.
     Empty,
-    /// Every record is skipped, or the first that isn't ends too late.
+    /// Every record is skipped, or the first record that isn't ends too late.
     NoHeader {
-        /// Every record of the file is known to be skipped.
+        /// Whether every record of the file is known to be skipped.
         is_blank: bool,
     },
     NulInHeader {
         names: Vec<String>,
     },
-    /// More than [`MAX_COLUMNS`].
+    /// There are more columns than [`MAX_COLUMNS`].
     TooManyColumns {
         columns: usize,
     },
@@ -30,16 +30,16 @@ pub enum FileError {
     QuoteInHeader {
         is_unclosed: bool,
     },
-    /// It isn't text, nor an archive or a workbook that can be read.
+    /// The file is neither text nor a readable archive or workbook.
     Container {
         code: String,
         message: String,
     },
-    /// What must be answered first. At least one.
+    /// At least one question must be answered first.
     Questions(Vec<Question>),
 }
 
-/// Columns that a file may have.
+/// The number of columns that a file may have.
 pub(super) const MAX_COLUMNS: usize = 1_000;
 
 const EXPECTED: &str = "Start it with a header line: transaction_id,amount,date.";
@@ -87,7 +87,7 @@ impl fmt::Display for FileError {
 }
 
 impl FileError {
-    /// Stable, for programs.
+    /// Returns a stable code, for programs.
     pub fn code(&self) -> &str {
         match self {
             Self::Empty => "file.empty",
@@ -102,7 +102,7 @@ impl FileError {
         }
     }
 
-    /// What must be answered before the file can be read.
+    /// Returns the questions that must be answered before the file can be read.
     pub fn questions(&self) -> &[Question] {
         match self {
             Self::Questions(questions) => questions,
@@ -110,7 +110,7 @@ impl FileError {
         }
     }
 
-    /// The sentence that asks for columns. `names` are those of the header.
+    /// Returns the sentence that asks for columns. `names` are those of the header.
     pub(super) fn columns(found: &FoundColumns, names: &[String]) -> String {
         let mut sentences = Vec::new();
         if let [first, ..] = &found.unknown[..] {
@@ -147,11 +147,11 @@ impl FileError {
 
 impl std::error::Error for FileError {}
 
-/// Characters of a name that are shown, and of all names together.
+/// The number of characters shown of each name, and of all names together.
 const MAX_NAME_CHARS: usize = 100;
 const MAX_LIST_CHARS: usize = 2_000;
 
-/// The names, cut, and how many more there are.
+/// Lists the names, shortened, and how many more there are.
 fn list(names: &[String]) -> String {
     let mut list: Vec<String> = Vec::new();
     let mut characters = 0;
@@ -175,7 +175,7 @@ fn and<S: AsRef<str>>(items: &[S]) -> String {
     }
 }
 
-/// With a comma between thousands.
+/// Formats a number with a comma between thousands.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

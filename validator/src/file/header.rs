@@ -1,4 +1,4 @@
-//! From the beginning of a file's text to its [`Layout`].
+//! Turns the beginning of a file's text into its [`Layout`].
 
 use serde_json::json;
 
@@ -21,44 +21,44 @@ use crate::{
     trim::trim,
 };
 
-/// Text that is enough to decide on the header, whatever follows it: with one more byte a header of
-/// the greatest length has ended.
+/// The length of text that always decides on the header: the longest possible header has ended within it, with one byte
+/// to spare.
 pub(super) const ENOUGH_TEXT: usize = MAX_HEADER_END + 1;
 
-/// The header ends within this many bytes of text.
+/// The length of text within which the header must end, in bytes.
 const MAX_HEADER_END: usize = MAX_RECORD_BYTES;
 
-/// In the order in which they win a tie.
+/// Possible delimiters. On a tie the earlier one wins.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-/// Records among which the header is looked for.
+/// The number of records among which the header is searched for.
 const MAX_PREAMBLE: usize = 100;
 
-/// The beginning of a file as it is to be read.
+/// How the beginning of a file is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub layout: Layout,
-    /// Where in the text the records of rows start.
+    /// The offset of the first row's record in the text.
     pub rows_start: usize,
     pub decisions: Vec<Decision>,
 }
 
-/// Bytes of a file that are enough to find its header in.
+/// The number of bytes of a file that are enough to find its header.
 pub const HEADER_BYTES: usize = 2 * ENOUGH_TEXT;
 
 /// A record that may be a file's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PossibleHeader {
     pub delimiter: u8,
-    /// Records before it.
+    /// The number of records before it.
     pub skip_records: u32,
-    /// As [`header_key`] makes them.
+    /// The names as [`header_key`] returns them.
     pub names: Vec<String>,
 }
 
 impl PossibleHeader {
-    /// The format that was saved for this header, for a file that has it here: where the format says which delimiter the
-    /// file has, and how many records are before the header, it is what this file has.
+    /// Adapts the format saved for this header to the file. If the format names a delimiter or a number of records
+    /// before the header, they are replaced by those of this file.
     pub fn complete(&self, saved: &Format) -> Format {
         Format {
             delimiter: saved.delimiter.map(|_| self.delimiter),
@@ -68,11 +68,10 @@ impl PossibleHeader {
     }
 }
 
-/// Encodings of saved formats that are tried on a file.
+/// The number of encodings from saved formats that are tried on a file.
 const MAX_ENCODINGS: usize = 8;
 
-/// The [`possible_headers`] under each of the encodings that the formats saved for a user's headers have. An empty label
-/// is that of none.
+/// Returns the [`possible_headers`] under each encoding in the user's saved formats. An empty label means no encoding.
 pub fn possible_saved_headers(
     head: &[u8],
     given: &Format,
@@ -91,8 +90,8 @@ pub fn possible_saved_headers(
         .collect()
 }
 
-/// Returns the names of a header as a saved format keeps them: trimmed, in lower case, in their order, without empty ones
-/// at the end. `None` unless these are 2 to 1,000 names.
+/// Returns the names of a header as the key of a saved format: trimmed, in lower case, in their order, without trailing
+/// empty names. Returns `None` unless 2 to 1,000 names remain.
 pub fn header_key(names: &[String]) -> Option<Vec<String>> {
     if names.len() > MAX_COLUMNS {
         return None;
@@ -104,10 +103,10 @@ pub fn header_key(names: &[String]) -> Option<Vec<String>> {
     (names.len() >= 2).then_some(names)
 }
 
-/// Lists the records that may be the header of a file that begins with `head`, which is the whole file or its first
-/// [`HEADER_BYTES`]: under each delimiter that is possible, the first 100 records, or the one that `format` says. Without
-/// an encoding in `format` the file is UTF-8 or UTF-16, and bytes that are not are U+FFFD. Empty if the format says
-/// that there is no header.
+/// Lists the records that may be the header of a file. `head` is the whole file or its first [`HEADER_BYTES`]. For each
+/// possible delimiter these are the first 100 records, or the single record that `format` specifies. Without an
+/// encoding in `format` the file is read as UTF-8 or UTF-16, and invalid bytes become U+FFFD. The list is empty if the
+/// format says that there is no header.
 fn possible_headers(head: &[u8], format: &Format) -> Vec<PossibleHeader> {
     if format.is_headless() {
         return Vec::new();
@@ -134,7 +133,7 @@ fn possible_headers(head: &[u8], format: &Format) -> Vec<PossibleHeader> {
     found
 }
 
-/// Decodes as much of the beginning of a file as a header takes.
+/// Decodes as much of the beginning of a file as a header can take.
 pub(super) fn text_of(head: &[u8], encoding: Option<Encoding>) -> Vec<u8> {
     let mut text = Vec::new();
     let mut keep = |_, piece: &[u8]| {
@@ -147,14 +146,14 @@ pub(super) fn text_of(head: &[u8], encoding: Option<Encoding>) -> Vec<u8> {
         }
     };
     let mut decoder = Decoder::new(encoding);
-    // An error says that it is enough.
+    // An error means that there is enough text.
     if decoder.push(head, &mut keep).is_ok() {
         let _ = decoder.finish(&mut keep);
     }
     text
 }
 
-/// The delimiters that are possible, and where the first record starts.
+/// Returns the possible delimiters and the offset of the first record.
 fn delimiters(text: &[u8], format: &Format) -> (Vec<u8>, usize) {
     let named = sep_line(text);
     let delimiters = match (format.delimiter, named) {
@@ -165,8 +164,8 @@ fn delimiters(text: &[u8], format: &Format) -> (Vec<u8>, usize) {
     (delimiters, named.map_or(0, |(_, end)| end))
 }
 
-/// Finds the header in the beginning of the text: all of the text, or at least [`ENOUGH_TEXT`] bytes
-/// of it. `format` is what is given about the file.
+/// Finds the header in the beginning of the text, which is all of the text or at least its first [`ENOUGH_TEXT`] bytes.
+/// `format` is the format given for the file.
 pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<Found, FileError> {
     if head.is_empty() {
         return Err(FileError::Empty);
@@ -181,7 +180,7 @@ pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<F
         .min_by_key(|it| it.order())
         .and_then(|it| Some((it, it.place?)));
     let Some((candidate, at)) = best else {
-        // A header in so short a text would end in time.
+        // In a text this short, a header would have ended in time.
         let is_blank = head.len() <= MAX_HEADER_END;
         return Err(FileError::NoHeader { is_blank });
     };
@@ -304,7 +303,7 @@ fn decisions(
     decisions
 }
 
-/// The delimiter that a first record `sep=X` names, and where that record ends.
+/// Returns the delimiter that a first record `sep=X` names, and the end of that record.
 fn sep_line(head: &[u8]) -> Option<(u8, usize)> {
     let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let start = head.iter().take_while(|byte| is_line_end(byte)).count();
@@ -320,32 +319,32 @@ fn sep_line(head: &[u8]) -> Option<(u8, usize)> {
     })
 }
 
-/// What the beginning of a file is, read with one of the delimiters.
+/// The beginning of a file as read with one of the delimiters.
 struct Candidate {
     delimiter: u8,
     /// The first records that are not skipped.
     records: Vec<First>,
-    /// Which of them is the header, or the first row if there is none. `None` if there is no such record.
+    /// The index of the header, or of the first row if there is no header. `None` if there is no such record.
     place: Option<usize>,
-    /// Whether it was found by the names in it.
+    /// Whether the header was found by its names.
     is_found: bool,
-    /// How many of the known columns it has.
+    /// The number of known columns in the header.
     known: usize,
 }
 
-/// A record of the beginning.
+/// A record at the beginning of a file.
 struct First {
-    /// Without empty ones at the end.
+    /// The names, without trailing empty ones.
     names: Vec<String>,
-    /// As many as `names`, but for those beyond the limit.
+    /// The number of `names`, plus those beyond the limit.
     fields: usize,
-    /// Empty ones at its end included.
+    /// The number of fields, including trailing empty ones.
     raw: usize,
     contains_nul: bool,
     is_unclosed: bool,
-    /// The most fields that a line within a quoted value would have.
+    /// The most fields that any line within a quoted value would have.
     line_fields: usize,
-    /// In the text; the end is that of its line end.
+    /// The range in the text, up to the end of its line end.
     start: usize,
     end: usize,
 }
@@ -372,7 +371,7 @@ impl First {
         }
     }
 
-    /// With empty fields at the end.
+    /// Returns the fields, including trailing empty ones.
     fn fields_as_split(&self) -> Vec<String> {
         let mut fields = self.names.clone();
         fields.resize(self.raw.min(MAX_COLUMNS), String::new());
@@ -432,8 +431,8 @@ impl Candidate {
         FoundColumns::find(&names, format)
     }
 
-    /// The least one wins: a header that was found before one that wasn't, then the first in the file, then more known
-    /// columns, then, for a header that wasn't found, more fields.
+    /// Returns a key that is least for the best candidate. A header that was found by its names beats others; then the
+    /// earlier record in the file wins, then more known columns, then, if it wasn't found by names, more fields.
     fn order(&self) -> impl Ord {
         let header = self.place.map(|at| &self.records[at]);
         let start = header.filter(|_| self.is_found).map_or(0, |it| it.start);
@@ -454,7 +453,7 @@ impl Candidate {
     }
 }
 
-/// Whether a header can be found by names: at least one of the required columns isn't given by its number.
+/// Returns whether a header can be found by names: at least one required column isn't given by its number.
 fn names_decide(format: &Format) -> bool {
     let columns = &format.columns;
     let is_name = |column: &&ColumnRef| matches!(column, ColumnRef::Name(_));
@@ -465,7 +464,7 @@ fn names_decide(format: &Format) -> bool {
         || columns.date.as_ref().is_none_or(|date| is_name(&date))
 }
 
-/// The first records that are not skipped and end in time.
+/// Returns the first records that are not skipped and end in time.
 fn first_records(delimiter: u8, head: &[u8], start: usize, limit: usize) -> Vec<First> {
     let mut scanner = Scanner::new(delimiter);
     let mut start = start;

@@ -13,8 +13,8 @@ use crate::{
     },
 };
 
-/// How a stored file is to be read: found once, then handed to every chunk. It is stored with the result, so its JSON
-/// only grows.
+/// How a stored file is to be read. It is determined once and then passed to every chunk. It is stored with the result,
+/// so its JSON may only gain keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     pub(super) encoding: Encoding,
@@ -26,7 +26,7 @@ pub struct Layout {
     pub(super) date: usize,
     #[serde(rename = "description", with = "places", default)]
     pub(super) descriptions: Vec<usize>,
-    /// Version of the rules. A result that was begun under an earlier one is finished under it.
+    /// The version of the rules. A result started under an earlier version is finished under it.
     #[serde(default = "first_version")]
     pub(super) rules: u8,
     #[serde(default)]
@@ -35,26 +35,26 @@ pub struct Layout {
     pub(super) header: bool,
     #[serde(default)]
     pub(super) skip_records: u32,
-    /// Columns of `names` that are the file's own. The rest are those that a download has added.
+    /// The number of `names` that belong to the file. The others are columns that a download added.
     #[serde(default)]
     pub(super) own_columns: Option<usize>,
     #[serde(default)]
     pub(super) ignore: Vec<(usize, IgnoredValue)>,
     #[serde(default)]
     pub(super) fields: Fields,
-    /// `None`: the usual ones.
+    /// `None` means the default limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) limits: Option<Limits>,
     #[serde(default)]
     pub(super) date_order: Option<DateOrder>,
     #[serde(default)]
     pub(super) decimal: Decimal,
-    /// Whether the rows are to decide on these two.
+    /// Whether the rows decide on these two.
     #[serde(skip)]
     pub(super) asks: Asks,
 }
 
-/// What the rows are to decide.
+/// What the rows have to decide.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Asks {
     pub date_order: bool,
@@ -69,7 +69,7 @@ const fn has_header() -> bool {
     true
 }
 
-/// Version of the rules that new results are begun under.
+/// The version of the rules for new results.
 pub(super) const RULES: u8 = 2;
 
 impl Layout {
@@ -81,39 +81,39 @@ impl Layout {
         self.delimiter
     }
 
-    /// The header's names in their order, unquoted and otherwise as they are in the file; bytes
-    /// that are not UTF-8 are U+FFFD. Without a header, `column 1` and so on.
+    /// Returns the names of the header in their order, unquoted and otherwise unchanged. Bytes that aren't UTF-8 become
+    /// U+FFFD. Without a header the names are `column 1` and so on.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The header's names as a saved format keeps them. `None` for a file without a header.
+    /// Returns the header as the key of a saved format. `None` for a file without a header.
     pub fn header_key(&self) -> Option<Vec<String>> {
         self.header
             .then(|| super::header::header_key(&self.names))
             .flatten()
     }
 
-    /// Those of [`Self::names`] that no download has added.
+    /// Returns those of [`Self::names`] that no download added.
     pub fn own_names(&self) -> &[String] {
         &self.names[..self.own_columns.unwrap_or(self.names.len())]
     }
 
-    /// Whether the file is a `results.csv` that is handed in again.
+    /// Returns whether the file is a `results.csv` that was uploaded again.
     #[inline]
     pub(crate) fn is_download(&self) -> bool {
         self.own_columns.is_some()
     }
 
-    /// Whether amounts and dates are what they look like: one column of plain numbers, and dates that have their year
-    /// first.
+    /// Returns whether amounts and dates can be taken literally: there is one column of plain numbers, and dates have
+    /// the year first.
     pub fn is_plain(&self) -> bool {
         self.decimal == Decimal::Point
             && self.date_order.is_none()
             && matches!(self.amount, AmountColumns::One(_))
     }
 
-    /// Whether the id and the description that a row shows are fields of the file.
+    /// Returns whether the id and the description of a row are each at most one field, shown as stored.
     pub fn has_texts_as_stored(&self) -> bool {
         self.ids.len() <= 1 && self.descriptions.len() <= 1 && !self.is_download()
     }
@@ -156,7 +156,7 @@ impl Layout {
         self.limits.as_ref()
     }
 
-    /// The order of dates that name the year last. `None` if there are none.
+    /// Returns the order of dates with the year last. `None` if there are none.
     #[inline]
     pub fn date_order(&self) -> Option<DateOrder> {
         self.date_order
@@ -177,7 +177,7 @@ impl Layout {
         self.asks.decimal
     }
 
-    /// Nothing is left for the rows to decide.
+    /// Marks everything that the rows could decide as decided.
     pub(crate) fn asked(&mut self) {
         self.asks = Asks::default();
     }
@@ -190,7 +190,7 @@ impl Layout {
         self.decimal = decimal;
     }
 
-    /// Whether a record of this number of fields has every column in use.
+    /// Returns whether a record with this number of fields has every column in use.
     pub(crate) fn has_fields_in_use(&self, fields: usize) -> bool {
         let amounts = self.amount.all();
         let ignored = self.ignore.iter().map(|(at, _)| at);
@@ -201,12 +201,12 @@ impl Layout {
         used.into_iter().all(|at| *at < fields)
     }
 
-    /// Whether a record with fewer fields than the header is filled up.
+    /// Returns whether a record with fewer fields than the header is padded.
     pub(crate) fn pads(&self) -> bool {
         self.fields == Fields::Pad
     }
 
-    /// Where `column` is among [`Self::names`]. Empty if there is none.
+    /// Returns the indices of `column` in [`Self::names`]. Empty if the file doesn't have it.
     pub fn positions(&self, column: Column) -> Vec<usize> {
         match column {
             Column::TransactionId => self.ids.clone(),
@@ -216,7 +216,7 @@ impl Layout {
         }
     }
 
-    /// Everything that is decided, as a format that reads the file in the same way.
+    /// Returns a format with all decisions, which reads the file in the same way.
     pub(crate) fn format(&self, container: Option<Container>, sheet: Option<String>) -> Format {
         let reference = |at: &usize| {
             let name = crate::trim::trim(&self.names[*at]);
@@ -263,7 +263,7 @@ impl Layout {
     }
 }
 
-/// A list of places. One is a number and none is `null`, as the first version stored them.
+/// Column indices. One index is stored as a number and none as `null`, as in the first version.
 mod places {
     use super::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -292,12 +292,12 @@ mod places {
     }
 }
 
-/// A column that the rules know.
+/// A column known to the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Column {
     TransactionId,
     Amount,
-    /// Also called `timestamp`.
+    /// Also named `timestamp`.
     Date,
     Description,
 }

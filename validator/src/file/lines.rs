@@ -2,10 +2,10 @@
 
 use wide::u8x16;
 
-/// Line ends of a text that comes in pieces. A CRLF may be cut between two of them.
+/// Counts the line ends of a text that arrives in pieces, which may split a CRLF.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Lines {
-    /// Whether the text starts with an LF. After a text that ends with a CR, that LF is no line end of its own.
+    /// Whether the text starts with an LF. After a text that ends with a CR, that LF isn't a line end of its own.
     starts_with_lf: bool,
     ends_with_cr: bool,
     is_begun: bool,
@@ -23,7 +23,7 @@ impl Lines {
         self.count
     }
 
-    /// Takes the next piece of the text.
+    /// Adds the next piece of the text.
     pub(super) fn push(&mut self, text: &[u8]) {
         self.begin(text);
         if let Some(last) = text.last() {
@@ -32,18 +32,18 @@ impl Lines {
         }
     }
 
-    /// Takes a record with its line end, which is known to have no other line end. The text must be begun.
+    /// Adds a record with its line end. The record must contain no other line end, and the text must have begun.
     #[inline]
     pub(super) fn push_line(&mut self, record: &[u8]) {
         debug_assert!(self.is_begun);
-        // The LF of a CRLF is a record of its own.
+        // The scanner yields the LF of a CRLF as a record of its own.
         let second_half = self.ends_with_cr && record == b"\n";
         self.count += u64::from(!second_half);
         self.ends_with_cr = record.last() == Some(&b'\r');
     }
 
-    /// Takes `count` records with their line ends, which are known to have no other line ends, if each line end is an LF.
-    /// Otherwise takes nothing and returns `false`. The text must be begun.
+    /// Adds `count` records with their line ends if every line end is an LF. Otherwise adds nothing and returns
+    /// `false`. The records must contain no other line ends, and the text must have begun.
     #[inline]
     pub(super) fn push_lf_lines(&mut self, records: &[u8], count: usize) -> bool {
         debug_assert!(self.is_begun);
@@ -54,7 +54,7 @@ impl Lines {
         are_lf
     }
 
-    /// Notes how the next piece of the text, or more of it, begins.
+    /// Records how the text begins. `text` starts with the next piece.
     #[inline]
     pub(super) fn begin(&mut self, text: &[u8]) {
         if !self.is_begun && !text.is_empty() {
@@ -63,7 +63,7 @@ impl Lines {
         }
     }
 
-    /// Those of this text and the one that follows it.
+    /// Returns the line ends of this text followed by another one.
     pub(super) fn followed_by(self, next: Self) -> Self {
         match (self.is_begun, next.is_begun) {
             (_, false) => self,
@@ -81,12 +81,12 @@ impl Lines {
     }
 }
 
-/// Line ends in a text that nothing precedes.
+/// Returns the number of line ends in a whole text.
 pub(super) fn count_line_ends(text: &[u8]) -> usize {
     count(text, false) as usize
 }
 
-/// Line ends in `text`, which may follow a CR.
+/// Returns the number of line ends in `text`, which may follow a CR.
 fn count(text: &[u8], mut after_cr: bool) -> u64 {
     const BLOCK: usize = 64;
     let mut count = 0;
@@ -119,7 +119,7 @@ fn count(text: &[u8], mut after_cr: bool) -> u64 {
 mod tests {
     use super::*;
 
-    /// Byte by byte.
+    /// Counts byte by byte.
     fn trivial(text: &[u8]) -> u64 {
         let is_end = |at: usize| match text[at] {
             b'\r' => true,
@@ -129,7 +129,7 @@ mod tests {
         (0..text.len()).filter(|at| is_end(*at)).count() as u64
     }
 
-    /// Texts of CRs, LFs and other bytes, of many lengths around those of blocks.
+    /// Yields texts of CRs, LFs and other bytes, with many lengths around the block size.
     fn texts() -> impl Iterator<Item = Vec<u8>> {
         let mut state = 1_u32;
         (0..600_usize).map(move |length| {

@@ -5,7 +5,7 @@
 //!                      └──► header ─► Layout ────────────┘
 //! ```
 //!
-//! The [`Planner`], [`validate_chunk`], [`read_rows`] and the [`Checker`] go along this one path, so their verdicts
+//! The [`Planner`], [`validate_chunk`], [`read_rows`] and the [`Checker`] share this single path, so their verdicts
 //! can't differ.
 
 mod blocks;

@@ -1,6 +1,6 @@
-//! Encodings of the WHATWG Encoding Standard whose characters have up to four bytes: Big5, EUC-JP, EUC-KR, GB18030 and
-//! Shift_JIS. In each of them a byte below 0x30 is always that character of ASCII, so a line end is found without
-//! decoding, and whoever starts after one starts at a character.
+//! Decodes the encodings of the WHATWG Encoding Standard whose characters have up to four bytes: Big5, EUC-JP, EUC-KR,
+//! GB18030 and Shift_JIS. In each of them a byte below 0x30 is always that ASCII character. So line ends can be found
+//! without decoding, and the byte after a line end always starts a character.
 
 use std::sync::OnceLock;
 
@@ -8,22 +8,22 @@ use encoding_rs::{BIG5, DecoderResult, EUC_JP, EUC_KR, Encoding, GB18030, GBK, S
 
 use super::decode::NOT_UTF8;
 
-/// ISO-2022-JP isn't among them: what a byte is depends on all bytes before it.
+/// ISO-2022-JP isn't supported, because the meaning of a byte depends on all bytes before it.
 pub(super) const ENCODINGS: [&Encoding; 6] = [BIG5, EUC_JP, EUC_KR, GB18030, GBK, SHIFT_JIS];
 
-/// How many bytes each character has in the stored file.
+/// The number of bytes that each character takes in the stored file.
 #[derive(Clone, Copy)]
 pub(super) struct Lengths {
-    /// Of the characters up to U+FFFF.
+    /// For the characters up to U+FFFF.
     basic: &'static [u8],
-    /// Of all others.
+    /// For all other characters.
     other: u8,
 }
 
 impl Lengths {
-    /// Of one of [`ENCODINGS`].
+    /// Returns the lengths for one of [`ENCODINGS`].
     pub(super) fn of(encoding: &'static Encoding) -> Self {
-        // One cell for each: every core asks, and would wait for a lock.
+        // Each encoding has its own cell, because every core reads them and would contend for a lock.
         static KNOWN: [OnceLock<Lengths>; ENCODINGS.len()] =
             [const { OnceLock::new() }; ENCODINGS.len()];
         let known = ENCODINGS.iter().position(|it| *it == encoding);
@@ -31,8 +31,8 @@ impl Lengths {
         *KNOWN[known].get_or_init(|| Self::find(encoding))
     }
 
-    /// Some characters have two forms of different lengths. The one of two bytes is the usual one, and the other isn't
-    /// read, so that the length of a text tells that of its bytes.
+    /// Some characters have two forms of different lengths. Only the usual one, of two bytes, is decoded, so that the
+    /// length in bytes can be computed from the text.
     fn find(encoding: &'static Encoding) -> Self {
         let other = match encoding.name() {
             "Big5" => 2,
@@ -70,7 +70,8 @@ impl Lengths {
         basic.copied().unwrap_or(self.other)
     }
 
-    /// As [`Encoding::stored_len`](super::encoding::Encoding::stored_len). The last character must be whole.
+    /// Does the same as [`Encoding::stored_len`](super::encoding::Encoding::stored_len). The last character must be
+    /// whole.
     pub(super) fn stored_len(self, text: &[u8]) -> u64 {
         let of_piece = |piece: &str| match piece.is_ascii() {
             true => piece.len() as u64,
@@ -86,11 +87,11 @@ impl Lengths {
     }
 }
 
-/// Decodes such an encoding. Each byte of what is no character becomes [`NOT_UTF8`].
+/// Decodes one of [`ENCODINGS`]. Each invalid byte becomes [`NOT_UTF8`].
 pub(super) struct MultiByte {
     decoder: encoding_rs::Decoder,
     lengths: Lengths,
-    /// Bytes that were taken and are not in the text yet.
+    /// The number of bytes that were consumed and are not yet in the text.
     held: u8,
 }
 
@@ -110,7 +111,7 @@ impl MultiByte {
                 text.extend_from_slice(&block[..ascii]);
                 block = &block[ascii..];
             }
-            // Byte by byte, so that it is known which bytes became which character.
+            // Byte by byte, to know which bytes became which character.
             if let Some((byte, rest)) = block.split_first()
                 && self.decode_byte(*byte, text)
             {
@@ -119,7 +120,7 @@ impl MultiByte {
         }
     }
 
-    /// Returns whether the byte was taken. Otherwise it is to come once more.
+    /// Returns whether the byte was consumed. Otherwise it must be passed again.
     fn decode_byte(&mut self, byte: u8, text: &mut Vec<u8>) -> bool {
         let mut out = [0; 16];
         let (result, read, written) =
@@ -138,7 +139,7 @@ impl MultiByte {
     fn take(&mut self, decoded: &[u8], text: &mut Vec<u8>) {
         let decoded = str::from_utf8(decoded).unwrap_or_default();
         let length: u8 = decoded.chars().map(|c| self.lengths.length(c)).sum();
-        // ASCII that follows on bytes that are no character leaves some of them.
+        // ASCII after invalid bytes leaves some of them held.
         if decoded.is_ascii() || length == self.held {
             text.extend_from_slice(decoded.as_bytes());
             self.held -= length.min(self.held);
@@ -148,7 +149,7 @@ impl MultiByte {
         }
     }
 
-    /// The file ends.
+    /// Marks the end of the file.
     pub(super) fn finish(&mut self, text: &mut Vec<u8>) {
         text.extend(std::iter::repeat_n(NOT_UTF8, self.held.into()));
         self.held = 0;
@@ -171,7 +172,7 @@ mod tests {
         text
     }
 
-    /// Holds for any bytes.
+    /// Checks what must hold for any bytes.
     fn check(encoding: &'static Encoding, bytes: &[u8]) {
         let text = decode(encoding, bytes, usize::MAX);
         assert_eq!(
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_tells_how_long_its_bytes_are() {
+    fn the_stored_length_follows_from_the_text() {
         for encoding in ENCODINGS {
             for first in 0..=0xFF {
                 for second in 0..=0xFF {
@@ -222,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn so_does_any_text(
+        fn the_stored_length_follows_from_any_text(
             encoding in proptest::sample::select(&ENCODINGS[..]),
             bytes in prop::collection::vec(
                 prop_oneof![

@@ -1,12 +1,12 @@
-//! Where a file's rows are: the header, then slices that are scanned independently of each other and put together.
+//! Finds the rows of a file: first the header, then slices that are scanned independently and put together.
 //!
-//! Whether a byte of a CSV file is inside quotes depends on all bytes before it, so nobody can start reading in the
-//! middle and be certain. But a line end that isn't inside quotes is the end of a record, and most are not. So each
-//! slice is scanned from its first line end on, as if a record started there, on any core and in any order. The
-//! [`Planner`] then takes the slices in the order of the file: it reads the last record of one slice on into the next,
-//! and if that record ends exactly where the next slice began to scan, the assumption was right. Otherwise the next
-//! slice is scanned once more from the place that is known now. The result is that of one pass from the beginning;
-//! only the time depends on how often the assumption fails.
+//! Whether a byte of a CSV file is inside quotes depends on all bytes before it, so reading can't safely start in the
+//! middle. But a line end outside quotes ends a record, and most line ends are outside quotes. So each slice is scanned
+//! from its first line end, as if a record started there, on any core and in any order. The [`Planner`] then processes
+//! the slices in file order. It continues the last record of each slice into the next one. If that record ends exactly
+//! where the scan of the next slice began, the assumption was right. Otherwise the next slice is scanned again from the
+//! position that is now known. The result equals that of a single pass from the beginning; only the time depends on how
+//! often the assumption fails.
 
 use std::convert::Infallible;
 
@@ -29,26 +29,27 @@ use crate::{
     text_kind::TextKind,
 };
 
-/// A part of the stored file from the first byte of a row to the end of a row. What lies between
-/// two chunks, or after the last one, are skipped records. If the last row of a chunk is too large, the chunk ends
-/// where the row became so: nobody needs to read the rest of it.
+/// A part of the stored file, from the first byte of a row to the end of a row. Bytes between two chunks or after the
+/// last one are skipped records. If the last row of a chunk is too large, the chunk ends where the row exceeded the
+/// limit, because the rest is never read.
 ///
-/// Offsets are in bytes of the stored file, also for UTF-16.
+/// Offsets are in bytes of the stored file, even if it is UTF-16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkRange {
-    /// Counts from 0.
+    /// Counted from 0.
     pub number: u32,
     pub start: u64,
     /// Exclusive, and greater than `start`.
     pub end: u64,
-    /// Number of the chunk's first row; a file's rows count from 1.
+    /// The number of the chunk's first row. The rows of a file are counted from 1.
     pub first_row: u64,
-    /// Number of the line on which that row begins; a file's lines count from 1. `None` in a plan of an earlier version.
+    /// The number of the line on which that row starts. The lines of a file are counted from 1. `None` in a plan of an
+    /// earlier version.
     #[serde(default)]
     pub first_line: Option<u64>,
-    /// At least 1, ignored ones included.
+    /// The number of rows, at least 1, including ignored ones.
     pub rows: u32,
-    /// Rows that are no transactions.
+    /// The number of rows that are not transactions.
     #[serde(default)]
     pub ignored: u32,
 }
@@ -56,51 +57,50 @@ pub struct ChunkRange {
 /// The id of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowId {
-    /// By the [`IdHasher`] that the file is planned with.
+    /// The hash by the [`IdHasher`] with which the file is planned.
     pub hash: u128,
     /// Counted from the chunk's first row, which is 0.
     pub row: u32,
-    /// Whether the id makes later rows with the same id duplicates. Otherwise it is shown, and nothing else.
+    /// Whether the id makes later rows with the same id duplicates. Otherwise it is only shown.
     pub counts: bool,
 }
 
 /// Receives the chunks of a file in their order.
 pub trait PlanSink {
-    /// `ids` has the ids of the chunk's rows, in their order.
+    /// `ids` are the ids of the chunk's rows, in their order.
     fn chunk(&mut self, chunk: ChunkRange, ids: Vec<RowId>);
 }
 
-/// The beginning of a stored file, up to the decision on its header. What it keeps is bounded by the limit for the
-/// header.
+/// The beginning of a stored file, up to the decision on its header. Memory is bounded by the limit for the header.
 pub struct Head {
     format: Format,
     decoder: Decoder,
     text: Vec<u8>,
-    /// Bytes that were fed.
+    /// The number of bytes fed.
     bytes: u64,
 }
 
-/// Where the header ends.
+/// The result of finding the header.
 #[derive(Debug, Clone)]
 pub struct HeadEnd {
-    /// Without what only the rows decide.
+    /// The layout without the decisions that need the rows.
     pub layout: Layout,
-    /// Where the records after the header start, in bytes of the stored file.
+    /// The offset of the first record after the header, in bytes of the stored file.
     pub rows_start: u64,
     pub(super) decisions: Vec<Decision>,
-    /// Of the text before the rows.
+    /// The kind of the text before the rows.
     pub(super) text: TextKind,
-    /// The same.
+    /// The line ends of the text before the rows.
     pub(super) lines: Lines,
     pub(super) format: Format,
 }
 
-/// How a file is read, by everything that is in it.
+/// How a file is to be read, based on its whole content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Ignored ones included.
+    /// The number of rows, including ignored ones.
     pub rows: u64,
-    /// Rows that are no transactions.
+    /// The number of rows that are not transactions.
     pub ignored: u64,
     pub layout: Layout,
     pub reading: Reading,
@@ -131,7 +131,7 @@ impl HeadEnd {
         Ok((head, end))
     }
 
-    /// Returns the layout with everything that the rows decide, and why.
+    /// Returns the layout with everything that the rows decide, and the reasons.
     pub(super) fn decide(
         &self,
         evidence: &Evidence,
@@ -147,7 +147,7 @@ impl HeadEnd {
 }
 
 impl Reading {
-    /// Notes which of the keys that were given are from a saved format: those that the request doesn't have.
+    /// Marks the given keys that the request doesn't contain as taken from a saved format.
     pub fn mark_saved(&mut self, request: &Format) {
         let request = request.to_value();
         for decision in &mut self.decisions {
@@ -162,11 +162,11 @@ impl Reading {
     }
 }
 
-/// Whether a file that has no header yet is in some legacy encoding: then that is asked, too.
+/// Detects whether a file without a known header is in a legacy encoding, which then becomes a question.
 pub struct EncodingProbe {
     text: TextKind,
     format: Format,
-    /// The beginning of the file, as far as a header goes.
+    /// The beginning of the file, as far as a header can reach.
     head: Vec<u8>,
 }
 
@@ -182,7 +182,7 @@ impl EncodingProbe {
         }
     }
 
-    /// Takes the next bytes of the file from its beginning, at first at least 1,024 of them if there are as many.
+    /// Adds the next bytes of the file. The first call needs at least 1,024 bytes unless the file is shorter.
     pub fn push(&mut self, bytes: &[u8]) {
         let has_bom = [&[0xEF, 0xBB, 0xBF][..], &[0xFE, 0xFF], &[0xFF, 0xFE]]
             .iter()
@@ -196,7 +196,7 @@ impl EncodingProbe {
         self.text.push(bytes, false);
     }
 
-    /// Returns the error. If it has questions, that for the encoding comes first.
+    /// Returns the error. If it has questions, the question for the encoding comes first.
     pub fn finish(mut self, error: FileError) -> FileError {
         self.text.finish();
         match error {
@@ -216,7 +216,7 @@ impl EncodingProbe {
         }
     }
 
-    /// The question for the columns under the encoding that is suggested, in which their names can be read.
+    /// Returns the question for the columns under the suggested encoding, in which their names are readable.
     fn columns_under(&self, encoding: &Question) -> Option<Question> {
         let label = encoding.suggestion.as_ref()?.as_str()?;
         let encoding = Encoding::from_label(label)?;
@@ -231,11 +231,11 @@ impl EncodingProbe {
     }
 }
 
-/// There is enough text to decide on the header.
+/// Signals that there is enough text to decide on the header.
 struct Enough;
 
 impl Head {
-    /// `format` is what is given about the file.
+    /// `format` is the format given for the file.
     pub fn new(format: Format) -> Self {
         Self {
             decoder: Decoder::new(format.encoding),
@@ -245,7 +245,7 @@ impl Head {
         }
     }
 
-    /// Takes the next bytes of the file. Returns `None` while more are needed; after `Some` nothing more may be fed.
+    /// Adds the next bytes of the file. Returns `None` while more are needed. After `Some` nothing more may be fed.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<HeadEnd>, FileError> {
         self.bytes += bytes.len() as u64;
         let head = &mut self.text;
@@ -263,7 +263,7 @@ impl Head {
         }
     }
 
-    /// The file has no more bytes.
+    /// Marks the end of the file.
     pub fn finish(mut self) -> Result<HeadEnd, FileError> {
         let decoder = std::mem::replace(&mut self.decoder, Decoder::new(None));
         let mut found = decoder.found();
@@ -288,26 +288,26 @@ impl Head {
     }
 }
 
-/// What was found in a slice of the stored file, and the record that goes on after it.
+/// The rows found in a slice of the stored file, and the record that continues after it.
 pub struct ScannedSlice {
-    /// Where the slice starts in the stored file.
+    /// The offset of the slice in the stored file.
     start: u64,
-    /// Where the scan began. `None` if it didn't, for want of a line end.
+    /// Where the scan began. `None` if it couldn't begin for lack of a line end.
     from: Option<u64>,
-    /// It was scanned and is ASCII.
+    /// Whether the slice was scanned and is ASCII.
     is_ascii: bool,
     decoder: Decoder,
     records: Records,
     rows: Rows,
 }
 
-/// The rows of a chunk to be.
+/// The rows of a future chunk.
 struct Rows {
     rules: Rules,
     hasher: IdHasher,
     start: u64,
     end: u64,
-    /// Line ends before the first one, from where the scan began.
+    /// The number of line ends before the first row, from where the scan began.
     lines: u64,
     count: u32,
     ignored: u32,
@@ -351,8 +351,8 @@ impl Rows {
     }
 }
 
-/// Scans a slice of the stored file. It starts at byte `start`, with a record if `at_record` says so and anywhere
-/// otherwise; in UTF-16 between two units.
+/// Scans a slice of the stored file that starts at byte `start`. If `at_record` is set, a record starts there;
+/// otherwise it may be any position, which in UTF-16 must lie between two units.
 pub fn scan_slice(
     layout: &Layout,
     hasher: &IdHasher,
@@ -381,7 +381,7 @@ pub fn scan_slice(
             ignored: 0,
             evidence: Evidence::default(),
             scratch: Vec::new(),
-            // One allocation for rows of 32 bytes and more.
+            // A single allocation for rows of 32 bytes and more.
             ids: Vec::with_capacity(bytes.len() / 32),
         },
     };
@@ -393,8 +393,8 @@ pub fn scan_slice(
 }
 
 impl ScannedSlice {
-    /// Reads on in the bytes that follow, until a record has ended at byte `until` of the stored file or after it.
-    /// Returns where, or `None` if the bytes end before.
+    /// Continues in the bytes that follow, until a record ends at byte `until` of the stored file or after it. Returns
+    /// that end, or `None` if the bytes end first.
     fn read_on(&mut self, layout: &Layout, bytes: &[u8], until: u64) -> Option<u64> {
         let (records, rows) = (&mut self.records, &mut self.rows);
         let pushed = self
@@ -411,20 +411,20 @@ impl ScannedSlice {
     }
 }
 
-/// Puts the slices of a file together. What it keeps is one slice's ids and one record.
+/// Puts the slices of a file together. Keeps the ids of one slice, and one record.
 pub struct Planner {
     head: HeadEnd,
     text: TextKind,
     evidence: Evidence,
     ignored: u64,
     hasher: IdHasher,
-    /// The slice that goes on.
+    /// The slice whose last record is still open.
     open: Option<ScannedSlice>,
-    /// Of the text before the slice that goes on.
+    /// The line ends of the text before the open slice.
     lines: Lines,
     rows: u64,
     chunks: u32,
-    /// Where the bytes end that were fed.
+    /// Where the bytes fed so far end.
     end: u64,
 }
 
@@ -444,7 +444,7 @@ impl Planner {
         }
     }
 
-    /// Takes the next slice and its bytes. The first one starts where the records after the header do.
+    /// Adds the next slice and its bytes. The first one must start at the first record after the header.
     pub fn push(&mut self, slice: ScannedSlice, bytes: &[u8], sink: &mut impl PlanSink) {
         self.end = slice.start + bytes.len() as u64;
         self.text.push(bytes, slice.is_ascii);
@@ -454,7 +454,7 @@ impl Planner {
         };
         let until = slice.from.unwrap_or(u64::MAX);
         let Some(end) = open.read_on(&self.head.layout, bytes, until) else {
-            // Its last record goes on after this slice, too.
+            // The last record of the open slice continues after this slice, too.
             return;
         };
         let next = if end == until {
@@ -467,7 +467,7 @@ impl Planner {
         self.open = Some(next);
     }
 
-    /// The file has no more slices.
+    /// Marks the end of the file.
     pub fn finish(mut self, sink: &mut impl PlanSink) -> Result<Plan, FileError> {
         if let Some(open) = self.open.take() {
             let (mut records, mut rows) = (open.records, open.rows);
@@ -498,11 +498,11 @@ impl Planner {
         }
     }
 
-    /// `lines` are those of the text with the rows, from where its scan began.
+    /// `lines` are the line ends of the text with the rows, from where its scan began.
     fn emit(&mut self, rows: Rows, lines: Lines, sink: &mut impl PlanSink) {
         let before = self.lines;
         self.lines = before.followed_by(lines);
-        // An LF that ends what was begun before is counted on neither side.
+        // An LF that completes a CRLF begun earlier is counted on neither side.
         let first_line = 1 + rows.lines + self.lines.count() - lines.count();
         if rows.count == 0 {
             return;

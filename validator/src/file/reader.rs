@@ -1,4 +1,4 @@
-//! A stored file from its beginning to its end: text, header, records.
+//! Reads a stored file from its beginning to its end: text, header, records.
 
 use super::{
     FileError, HeadEnd, Layout,
@@ -10,21 +10,21 @@ use super::{
 };
 use crate::{DateOrder, Decimal, format::Format};
 
-/// Takes a stored file in slices of any size and hands on each record after the header that is not
-/// skipped. After an error nothing more may be fed.
+/// Reads a stored file in slices of any size and passes on each record after the header that is not skipped. After an
+/// error nothing more may be fed.
 pub(super) struct Reader {
     decoder: Decoder,
     stage: Stage,
     given: Given,
 }
 
-/// What the rows are read under.
+/// The conditions under which the rows are read.
 pub(super) struct Given {
     pub format: Format,
     pub presumed: Presumed,
 }
 
-/// What only the rows decide, presumed before they are read.
+/// Decisions that only the rows can make, presumed before they are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Presumed {
     pub decimal: Option<Decimal>,
@@ -42,7 +42,7 @@ impl Presumed {
     }
 }
 
-/// Receives the records after the header as [`RecordSink`] does.
+/// Receives the records after the header, like [`RecordSink`].
 pub(super) trait RowSink {
     fn row(&mut self, layout: &Layout, record: &Record<'_>);
 
@@ -78,7 +78,7 @@ impl Reader {
         }
     }
 
-    /// `None` until enough was fed to decide on the header.
+    /// Returns `None` until enough was fed to decide on the header.
     pub(super) fn head(&self) -> Option<&HeadEnd> {
         match &self.stage {
             Stage::Head(_) => None,

@@ -10,27 +10,28 @@ use crate::trim::trim_bytes;
 /// A record that is not skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
-    /// Where it starts in the stored file.
+    /// The offset of the record in the stored file.
     pub(super) start: u64,
-    /// Where its line end has ended in the stored file; if it is too large, where it became so.
+    /// The offset after its line end in the stored file. For a record that is too large, the offset where it exceeded
+    /// the limit.
     pub(super) end: u64,
-    /// Line ends in the text before it, as far as its reader knows the text.
+    /// The number of line ends in the text before it, as far as its reader knows the text.
     pub(super) lines: u64,
-    /// The record, with what may be before and after it in the text. Nothing if it is too large.
+    /// The record, possibly with surrounding text. Empty if it is too large.
     pub(super) bytes: &'a [u8],
-    /// Where each field starts in `bytes`, and after them where another one would: each field ends a byte before the next
-    /// one starts. Nothing if it is too large.
+    /// The start of each field in `bytes`, then the position where another field would start. Each field ends a byte
+    /// before the next start. Empty if the record is too large.
     pub(super) starts: &'a [u32],
     pub(super) is_clean: bool,
     pub(super) too_large: bool,
-    /// A quoted field is still open at its end.
+    /// Whether a quoted field is still open at its end.
     pub(super) is_unclosed: bool,
-    /// Whether there may be line ends in its quoted fields.
+    /// Whether its quoted fields may contain line ends.
     pub(super) may_have_lines: bool,
 }
 
 impl<'a> Record<'a> {
-    /// The first record of `text`, where it is known to end.
+    /// Returns the first record of `text`, whose end is known.
     pub(super) fn first(bytes: &'a [u8], starts: &'a [u32], is_unclosed: bool) -> Self {
         Self {
             start: 0,
@@ -49,7 +50,7 @@ impl<'a> Record<'a> {
         self.is_unclosed
     }
 
-    /// Whether a quoted field may have a line end.
+    /// Returns whether a quoted field may contain a line end.
     #[inline]
     pub(crate) fn may_have_lines(&self) -> bool {
         self.may_have_lines && self.has_line_end()
@@ -64,8 +65,8 @@ impl<'a> Record<'a> {
         memchr::memchr2(b'\n', b'\r', bytes).is_some()
     }
 
-    /// Of the lines in quoted values, but for the first one of each, the most fields that one has, split at every
-    /// delimiter. Zero without such lines.
+    /// Returns the largest number of fields on any line of a quoted value, when it is split at every delimiter. The
+    /// first line of each value doesn't count. Zero if there are no other lines.
     #[cold]
     pub(crate) fn most_fields_of_a_line(&self, delimiter: u8) -> usize {
         let values = (0..self.field_count()).filter_map(|field| {
@@ -73,7 +74,7 @@ impl<'a> Record<'a> {
             raw.starts_with(b"\"").then(|| self.value_bytes(field))?
         });
         let most = |value: Cow<'_, [u8]>| {
-            // A CRLF has an empty line between its two characters.
+            // A CRLF produces an empty line between its two characters.
             let lines = value.split(|byte| matches!(byte, b'\n' | b'\r')).skip(1);
             lines
                 .map(|line| 1 + memchr::memchr_iter(delimiter, line).count())
@@ -82,7 +83,7 @@ impl<'a> Record<'a> {
         values.filter_map(most).max().unwrap_or_default()
     }
 
-    /// Whether one of these lines has this number of fields. Empty fields after them don't count.
+    /// Returns whether one of those lines has this number of fields, not counting empty fields after them.
     #[cold]
     pub(crate) fn has_line_of_fields(&self, delimiter: u8, fields: usize) -> bool {
         (0..self.field_count())
@@ -97,8 +98,8 @@ impl<'a> Record<'a> {
             })
     }
 
-    /// The quoted value that is never closed, or else the first one with a line end, for a message: its field and how many
-    /// lines it has.
+    /// Returns the field and the number of lines of a quoted value, for a message. The value is the one that is never
+    /// closed, or else the first one with a line end.
     #[cold]
     pub(crate) fn lines_of_quoted(&self) -> Option<(usize, usize)> {
         let first = match self.is_unclosed {
@@ -112,7 +113,7 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// Line ends before the field.
+    /// Returns the number of line ends before the field.
     pub(crate) fn lines_before(&self, field: usize) -> usize {
         let (Some(first), Some(range)) = (self.starts.first(), self.range(field)) else {
             return 0;
@@ -120,24 +121,25 @@ impl<'a> Record<'a> {
         count_line_ends(&self.bytes[*first as usize..range.start])
     }
 
-    /// Whether all fields from this one on are empty after trimming.
+    /// Returns whether all fields from this one on are empty after trimming.
     #[cold]
     pub(crate) fn is_empty_from(&self, field: usize) -> bool {
         (field..self.field_count()).all(|field| self.is_empty_at(field))
     }
 
-    /// Whether the field is empty after trimming.
+    /// Returns whether the field is empty after trimming.
     pub(super) fn is_empty_at(&self, field: usize) -> bool {
         let value = self.value_bytes(field).unwrap_or_default();
         trim_bytes(&value).is_empty()
     }
 
-    /// Longer than [`super::scan::MAX_RECORD_BYTES`]: nothing else is known of it.
+    /// Returns whether the record is longer than [`super::scan::MAX_RECORD_BYTES`]. Nothing else is known of such a
+    /// record.
     pub(crate) fn is_too_large(&self) -> bool {
         self.too_large
     }
 
-    /// The record's text.
+    /// Returns the record's text.
     #[cold]
     pub(crate) fn text(&self) -> Cow<'_, str> {
         let (Some(first), Some(last)) = (self.starts.first(), self.starts.last()) else {
@@ -150,21 +152,21 @@ impl<'a> Record<'a> {
         self.starts.len().saturating_sub(1)
     }
 
-    /// Whether it has this number of fields, which is at least one, and isn't too large.
+    /// Returns whether it has this number of fields, which is at least one, and isn't too large.
     #[inline]
     pub(crate) fn has_fields(&self, count: usize) -> bool {
         self.starts.len() == count + 1
     }
 
-    /// Whether it has this number of fields and nothing else that could be wrong with a row as a whole.
+    /// Returns whether it has this number of fields and no row error.
     #[inline]
     pub(crate) fn is_whole(&self, fields: usize) -> bool {
         let is_usual = self.is_clean & !self.too_large & !self.is_unclosed & !self.may_have_lines;
         is_usual && self.has_fields(fields)
     }
 
-    /// Whether its bytes as they stand, quotes and all, are UTF-8 without NUL. Then every value is
-    /// so too. The reverse may not hold: a quote can stand within a character.
+    /// Returns whether its raw bytes, quotes included, are UTF-8 without NUL. Then every value is, too. The reverse may
+    /// not hold, because a quote can be within a character.
     pub(crate) fn is_clean(&self) -> bool {
         self.is_clean
     }
@@ -175,13 +177,13 @@ impl<'a> Record<'a> {
             .any(|range| self.bytes[range].contains(&0))
     }
 
-    /// A field as it is in the text, with its quotes.
+    /// Returns a field as it is in the text, including its quotes.
     #[inline]
     pub(crate) fn raw(&self, field: usize) -> Option<&'a [u8]> {
         self.range(field).map(|range| &self.bytes[range])
     }
 
-    /// The value of a field, after unquoting, as bytes.
+    /// Returns the unquoted value of a field as bytes.
     pub(crate) fn value_bytes(&self, field: usize) -> Option<Cow<'a, [u8]>> {
         let raw = &self.bytes[self.range(field)?];
         let [b'"', inner @ ..] = raw else {
@@ -190,7 +192,7 @@ impl<'a> Record<'a> {
         Some(borrowed(inner).map_or_else(|| Cow::Owned(unquoted(inner)), Cow::Borrowed))
     }
 
-    /// The same. Where it can't be borrowed it is put into `scratch`.
+    /// Does the same, using `scratch` if the value can't be borrowed.
     #[inline]
     pub(crate) fn value_in<'s>(
         &'s self,
@@ -205,7 +207,7 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// The value of a field that begins with a quote.
+    /// Returns the value of a field that begins with a quote.
     #[inline(never)]
     fn quoted_in<'s>(&'s self, range: Range<usize>, scratch: &'s mut Vec<u8>) -> &'s [u8] {
         let after_quote = &self.bytes[range.start + 1..];
@@ -224,7 +226,7 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// As [`Self::value`], but as bytes and always in `scratch`.
+    /// Does the same as [`Self::value`], but as bytes and always in `scratch`.
     #[cold]
     pub(crate) fn text_in<'s>(&self, field: usize, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
         let mut text = String::new();
@@ -232,8 +234,8 @@ impl<'a> Record<'a> {
         Some(scratch)
     }
 
-    /// The value of a field, after unquoting; bytes that are not UTF-8 and NULs are U+FFFD. Where
-    /// it can't be borrowed it is put into `scratch`.
+    /// Returns the unquoted value of a field. Bytes that aren't UTF-8 and NULs become U+FFFD. Uses `scratch` if the
+    /// value can't be borrowed.
     pub(crate) fn value<'s>(&'s self, field: usize, scratch: &'s mut String) -> Option<&'s str> {
         let value = self.value_bytes(field)?;
         if let Cow::Borrowed(bytes) = value
@@ -253,8 +255,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The value of a quoted field, if nothing follows its closing quote and it has no other. `inner` is what follows the
-/// opening quote.
+/// Returns the value of a quoted field without other quotes and without text after the closing quote. `inner` is what
+/// follows the opening quote.
 #[inline(never)]
 fn borrowed(inner: &[u8]) -> Option<&[u8]> {
     match memchr::memchr(b'"', inner) {
@@ -271,8 +273,7 @@ fn unquoted(inner: &[u8]) -> Vec<u8> {
     value
 }
 
-/// Hands on the pieces that the value of a quoted field consists of. `inner` is what follows the
-/// opening quote.
+/// Passes on the pieces that make up the value of a quoted field. `inner` is what follows the opening quote.
 fn unquote(inner: &[u8], mut piece: impl FnMut(Range<usize>)) {
     let mut start = 0;
     while let Some(quote) = memchr::memchr(b'"', &inner[start..]).map(|quote| start + quote) {
@@ -288,12 +289,12 @@ fn unquote(inner: &[u8], mut piece: impl FnMut(Range<usize>)) {
     piece(start..inner.len());
 }
 
-/// Whether any field has a character after unquoting, in a record that ends with a line end. `starts` are those of
-/// [`Record`].
+/// Returns whether any field is non-empty after unquoting, in a record that ends with a line end. `starts` is the field
+/// of [`Record`].
 #[inline]
 pub(super) fn has_character(bytes: &[u8], starts: &[u32]) -> bool {
     let (first, last) = (starts[0], starts[starts.len() - 1]);
-    // A field without characters has at most two bytes, and one more that ends it.
+    // A field without characters takes at most two bytes, plus the one that ends it.
     (last - first) as usize > 3 * (starts.len() - 1)
         || starts.windows(2).any(|field| {
             let field = &bytes[field[0] as usize..field[1] as usize - 1];
@@ -301,7 +302,8 @@ pub(super) fn has_character(bytes: &[u8], starts: &[u32]) -> bool {
         })
 }
 
-/// Whether a line that is split at every delimiter has this number of fields. Empty fields after them don't count.
+/// Returns whether a line that is split at every delimiter has this number of fields, not counting empty fields after
+/// them.
 fn has_fields(line: &[u8], delimiter: u8, fields: usize) -> bool {
     let mut split = line.split(|byte| *byte == delimiter);
     split.by_ref().take(fields).count() == fields && split.all(|field| trim_bytes(field).is_empty())

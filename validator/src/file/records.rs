@@ -1,4 +1,4 @@
-//! The records of a text that comes in slices.
+//! Splits a text that arrives in slices into records.
 
 use std::{mem, ops::ControlFlow};
 
@@ -11,7 +11,7 @@ use super::{
     scan::{Scanner, Step},
 };
 
-/// What the end of the text is the end of.
+/// What ends where the text ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndOf {
     File,
@@ -23,8 +23,8 @@ pub(super) enum EndOf {
 pub(super) trait RecordSink {
     fn record(&mut self, record: &Record<'_>);
 
-    /// Sees the next few records before they come, so that it can have the processor fetch what it will need for them.
-    /// Not every record is seen so. Nothing is known of their places, nor whether they are clean.
+    /// Receives the next few records in advance, so that it can prefetch what they need. Not every record is announced.
+    /// Their positions, and whether they are clean, aren't known yet.
     #[inline]
     fn ahead<'a, I: Iterator<Item = Record<'a>>>(&mut self, _records: impl FnOnce() -> I) {}
 }
@@ -36,29 +36,29 @@ impl<F: FnMut(&Record<'_>)> RecordSink for F {
     }
 }
 
-/// Takes text in slices of any size and hands on each record that is not skipped. What it keeps
-/// between slices is never more than one record, and nothing of one that is too large.
+/// Splits text in slices of any size into records and passes on those that are not skipped. Between slices it keeps at
+/// most one record, and nothing of one that is too large.
 pub(super) struct Records {
     delimiter: u8,
-    /// For a record that is not whole in one slice.
+    /// For a record that spans slices.
     scanner: Scanner,
     /// For all other records.
     memory: Memory,
-    /// How the stored file is encoded, to know the places of records in it.
+    /// The encoding of the stored file, needed for the positions of records in it.
     encoding: Encoding,
-    /// What came of a record whose end has not come yet.
+    /// The beginning of a record whose end hasn't arrived.
     carry: Vec<u8>,
     /// Where the current record starts in the stored file.
     start: u64,
     /// Where the text scanned so far ends in the stored file.
     end: u64,
-    /// Of the text scanned so far, and of what precedes it if that is known.
+    /// The line ends of the text scanned so far and, if known, of the text before it.
     lines: Lines,
-    /// Line ends before the current record.
+    /// The number of line ends before the current record.
     lines_before: u64,
-    /// Where the current record became too large.
+    /// Where the current record exceeded the limit.
     too_large_at: u64,
-    /// The text is over.
+    /// Whether the text has ended.
     is_at_end: bool,
 }
 
@@ -80,7 +80,7 @@ impl Records {
         }
     }
 
-    /// The same, where the lines of the text before are known.
+    /// Sets the line ends of the text before, if they are known.
     pub(super) fn after(self, lines: Lines) -> Self {
         Self {
             lines,
@@ -89,12 +89,12 @@ impl Records {
         }
     }
 
-    /// Whether all text so far is known to be ASCII.
+    /// Returns whether all text so far is known to be ASCII.
     pub(super) fn are_ascii(&self) -> bool {
         !self.memory.has_non_ascii
     }
 
-    /// Of the text scanned so far.
+    /// Returns the line ends of the text scanned so far.
     pub(super) fn lines(&self) -> Lines {
         self.lines
     }
@@ -103,8 +103,8 @@ impl Records {
         self.push_until(text, u64::MAX, sink);
     }
 
-    /// As [`Self::push`], but stops after the first record, skipped or not, that ends at byte `until` of the stored file
-    /// or after it. Returns where that is; `None` if the text ends before.
+    /// Does the same as [`Self::push`], but stops after the first record, skipped or not, that ends at byte `until` of
+    /// the stored file or after it. Returns that end, or `None` if the text ends first.
     pub(super) fn push_until(
         &mut self,
         text: &[u8],
@@ -119,7 +119,7 @@ impl Records {
                     return Some(self.start);
                 }
             }
-            // What is left is not a whole record, or too large.
+            // The rest isn't a whole record, or is too large.
             if at < text.len() {
                 at += self.push_on(&text[at..], sink)?;
                 if self.start >= until {
@@ -130,7 +130,7 @@ impl Records {
         None
     }
 
-    /// Hands on the records that end within `text`, as far as none is too large. Returns where they end.
+    /// Passes on the records that end within `text`, up to the first one that is too large. Returns where they end.
     #[inline]
     fn push_whole(&mut self, text: &[u8], until: u64, sink: &mut impl RecordSink) -> usize {
         let mut clean = CleanText::new(text);
@@ -161,7 +161,7 @@ impl Records {
             });
             let (range, count) = (batch.range(), batch.len());
             let length = range.len() as u64;
-            // What most batches are costs the least for each record.
+            // Most batches satisfy this and take the fastest path for each record.
             let is_usual = encoding == Encoding::Utf8
                 && !may_have_lines
                 && start + length < until
@@ -221,8 +221,8 @@ impl Records {
         position
     }
 
-    /// Goes on with the current record, slice by slice. Returns how many bytes of `text` it takes; `None` if it goes on
-    /// after them.
+    /// Continues the current record slice by slice. Returns how many bytes of `text` belong to it, or `None` if it
+    /// continues after them.
     fn push_on(&mut self, text: &[u8], sink: &mut impl RecordSink) -> Option<usize> {
         let mut at = 0;
         loop {
@@ -261,7 +261,7 @@ impl Records {
         }
     }
 
-    /// The text is over.
+    /// Marks the end of the text.
     pub(super) fn finish(mut self, end_of: EndOf, sink: &mut impl RecordSink) {
         if !self.scanner.finish() {
             return;
@@ -276,7 +276,7 @@ impl Records {
         }
     }
 
-    /// `length` bytes of `text` are scanned.
+    /// Accounts for `length` scanned bytes of `text`.
     #[inline]
     fn advance(&mut self, text: &[u8], length: usize) {
         let continues = |byte: &&u8| (0x80..=0xBF).contains(*byte);
@@ -290,7 +290,7 @@ impl Records {
         self.memory.has_non_ascii |= !text[..length].is_ascii();
     }
 
-    /// The record that was scanned piece by piece.
+    /// Returns the record that was scanned piece by piece.
     fn record(&self) -> Record<'_> {
         let too_large = self.scanner.is_too_large();
         Record {

@@ -1,42 +1,42 @@
-//! Finds where records and fields end: RFC 4180 as csv-core reads it.
+//! Finds the boundaries of records and fields, by RFC 4180 as csv-core reads it.
 //!
-//! Every record that anything in this crate sees was found here.
+//! Every record in this crate was found here.
 
-/// Bytes that a record may have from its first to the last before its line end, as UTF-8.
+/// The maximum length of a record in bytes of UTF-8, without its line end.
 pub(crate) const MAX_RECORD_BYTES: usize = 1_048_576;
 
 const QUOTE: u8 = b'"';
 
-/// Where in a field the scan stands.
+/// The position of the scan within a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// At the start of a field, in one without quotes, or in what follows a closing quote.
+    /// At the start of a field, in an unquoted one, or in text after a closing quote.
     Plain,
     Quoted,
-    /// Directly after a quote in a quoted field: it closes the field unless another one follows.
+    /// Directly after a quote in a quoted field. It closes the field unless another quote follows.
     AfterQuote,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The record ends with the line end that is the last of so many bytes.
+    /// The record ends with a line end. The number of bytes includes it.
     End(usize),
-    /// With these bytes the record has become too large; it goes on.
+    /// After this number of bytes the record is too large. It continues.
     TooLarge(usize),
-    /// The record goes on after the input.
+    /// The record continues after the input.
     More,
 }
 
-/// Scans one record after the other, in pieces of any size, and remembers nothing but where the
-/// fields of the current record are. Once a record is too large it doesn't even remember that.
+/// Scans one record after the other, in pieces of any size. Keeps only the field starts of the current record, and not
+/// even those once the record is too large.
 pub(super) struct Scanner {
     needles: Needles,
     state: State,
-    /// Bytes of the record that were scanned; once it has ended, without its line end.
+    /// The number of bytes scanned of the record, without its line end once it has ended.
     length: u64,
-    /// Where the current field starts, counted from the start of the record.
+    /// The start of the current field, relative to the start of the record.
     field_start: u64,
-    /// Where each field starts, counted from the start of the record, and where another one would.
+    /// The start of each field, relative to the start of the record, and the position where another one would start.
     starts: Vec<u32>,
     has_character: bool,
     too_large: bool,
@@ -55,7 +55,7 @@ impl Scanner {
         }
     }
 
-    /// Makes ready for the next record.
+    /// Prepares for the next record.
     pub(super) fn next_record(&mut self) {
         self.state = State::Plain;
         self.length = 0;
@@ -66,18 +66,18 @@ impl Scanner {
         self.too_large = false;
     }
 
-    /// Where each field starts, counted from the start of the record, and where another one would: a field ends a byte
-    /// before the next one starts. Nothing if the record is too large.
+    /// Returns the start of each field, relative to the start of the record, and the position where another one would
+    /// start. Each field ends a byte before the next start. Empty if the record is too large.
     pub(super) fn starts(&self) -> &[u32] {
         &self.starts
     }
 
-    /// Whether the record is within a quoted field.
+    /// Returns whether the record is within a quoted field.
     pub(super) fn is_in_quotes(&self) -> bool {
         self.state == State::Quoted
     }
 
-    /// Whether any field has a character after unquoting.
+    /// Returns whether any field is non-empty after unquoting.
     pub(super) fn has_character(&self) -> bool {
         self.has_character
     }
@@ -86,7 +86,7 @@ impl Scanner {
         self.too_large
     }
 
-    /// Scans on in the current record.
+    /// Continues to scan the current record.
     pub(super) fn scan(&mut self, input: &[u8]) -> Step {
         if self.too_large {
             return match self.scan_window(input) {
@@ -94,8 +94,8 @@ impl Scanner {
                 None => Step::More,
             };
         }
-        // `length` is at most MAX_RECORD_BYTES here. A line end just after that many bytes is
-        // still in the window.
+        // `length` is at most MAX_RECORD_BYTES here. A line end directly after the longest record is still in the
+        // window.
         let room = MAX_RECORD_BYTES + 1 - self.length as usize;
         let window = input.get(..room).unwrap_or(input);
         match self.scan_window(window) {
@@ -109,7 +109,7 @@ impl Scanner {
         }
     }
 
-    /// The text is over: closes the current record. `false` if it has not begun.
+    /// Ends the current record at the end of the text. Returns `false` if none has begun.
     pub(super) fn finish(&mut self) -> bool {
         if self.length == 0 {
             return false;
@@ -121,7 +121,7 @@ impl Scanner {
         true
     }
 
-    /// Index of the line end that ends the record.
+    /// Returns the index of the line end that ends the record.
     fn scan_window(&mut self, window: &[u8]) -> Option<usize> {
         let base = self.length;
         let mut at = 0;
@@ -175,7 +175,7 @@ impl Scanner {
         None
     }
 
-    /// Scans fields without quotes, eight bytes at a time.
+    /// Scans unquoted fields, eight bytes at a time.
     #[inline]
     fn scan_plain(&mut self, window: &[u8], start: usize, base: u64) -> Plain {
         let mut at = start;
@@ -217,7 +217,7 @@ impl Scanner {
     #[inline]
     fn end_field(&mut self, end: u64) {
         if !self.too_large {
-            // Not too large means that it fits.
+            // The record isn't too large, so it fits.
             self.starts.push(end as u32 + 1);
         }
         self.field_start = end + 1;
@@ -235,7 +235,7 @@ const fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
-/// The bytes that end a plain field, each repeated over a word.
+/// The bytes that end an unquoted field, each repeated across a word.
 struct Needles {
     delimiter: u8,
     delimiters: u64,
@@ -253,7 +253,7 @@ impl Needles {
         }
     }
 
-    /// The top bit of each byte of `word` that is one of these, and no other bit.
+    /// Returns a word with the top bit of each matching byte set, and no other bit.
     #[inline]
     fn find(&self, word: u64) -> u64 {
         let differs = |needle: u64| {

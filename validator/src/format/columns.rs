@@ -13,8 +13,8 @@ pub(crate) struct ColumnNames {
     normalized: Vec<String>,
 }
 
-/// What a name is compared by: without characters that can't be seen, trimmed, in lower case, without spaces, hyphens and
-/// underscores.
+/// Normalizes a name for comparison: removes invisible characters, spaces, hyphens and underscores, trims it, and
+/// converts it to lower case.
 pub(crate) fn normalized(name: &str) -> String {
     let is_visible = |c: &char| {
         !matches!(
@@ -30,7 +30,7 @@ pub(crate) fn normalized(name: &str) -> String {
         .collect()
 }
 
-/// Why a column isn't found.
+/// The reason why a column wasn't found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotFound {
     Missing,
@@ -54,7 +54,7 @@ impl ColumnNames {
         self.trimmed.len()
     }
 
-    /// Columns whose normalized name is `known`.
+    /// Returns the columns whose normalized name is `known`.
     fn called(&self, known: &str) -> Vec<usize> {
         let names = self.normalized.iter().enumerate();
         names
@@ -63,7 +63,7 @@ impl ColumnNames {
             .collect()
     }
 
-    /// By the rules' own names.
+    /// Finds a column by the names that the rules know.
     fn known(&self, column: Column) -> Result<usize, NotFound> {
         let mut places = self.called(match column {
             Column::TransactionId => "transactionid",
@@ -106,21 +106,21 @@ fn one_of(places: Vec<usize>) -> Result<usize, NotFound> {
     }
 }
 
-/// The columns of a file, as far as they are found.
+/// The columns found in a file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FoundColumns {
-    /// Without any, rows have no id.
+    /// If empty, rows have no id.
     pub ids: Vec<usize>,
     pub ids_are_unique: bool,
     pub amount: Option<AmountColumns<usize>>,
     pub date: Option<usize>,
     pub descriptions: Vec<usize>,
     pub ignore: Vec<(usize, IgnoredValue)>,
-    /// How many of the known columns there are.
+    /// The number of known columns.
     pub known: usize,
     pub missing: Vec<Column>,
     pub repeated: Vec<(Column, Vec<usize>)>,
-    /// Columns that are given and don't exist.
+    /// Given columns that don't exist.
     pub unknown: Vec<ColumnRef>,
 }
 
@@ -183,12 +183,12 @@ impl FoundColumns {
         found
     }
 
-    /// Whether everything that is required is there.
+    /// Returns whether all required columns are present.
     pub(crate) fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.repeated.is_empty() && self.unknown.is_empty()
     }
 
-    /// Whether all required columns are there, be it several times.
+    /// Returns whether all required columns are present, possibly several times.
     pub(crate) fn has_required(&self) -> bool {
         self.missing.is_empty()
     }
@@ -239,7 +239,7 @@ mod tests {
     use super::normalized;
 
     #[test]
-    fn names_are_compared_by_what_can_be_read() {
+    fn names_are_compared_without_invisible_characters() {
         for name in [
             "transaction_id",
             "Transaction ID",

@@ -1,4 +1,4 @@
-//! From evidence to a decision or a question.
+//! Turns evidence into decisions or questions.
 
 use serde_json::{Value, json};
 
@@ -12,10 +12,10 @@ use crate::{
     text_kind::TextKind,
 };
 
-/// Characters of a value that a question shows.
+/// The number of characters of a value that a question shows.
 const MAX_CHARS: usize = 80;
 
-/// The layout with everything that the rows decide, and why.
+/// Returns the layout with everything that the rows decide, and the reasons.
 pub(crate) fn decide(
     layout: &Layout,
     evidence: &Evidence,
@@ -121,7 +121,7 @@ fn date_order(
     }))
 }
 
-/// A choice, and what it makes of some values.
+/// Returns a choice with the values that it reads from samples.
 fn choice(
     value: Value,
     label: &str,
@@ -187,7 +187,7 @@ fn decimal(evidence: &Evidence, given: &Format) -> Result<(Decimal, Decision), B
     }))
 }
 
-/// No row has as many fields as the header, and all have the same number of them.
+/// Asks if no row has as many fields as the header and all rows have the same number of fields.
 fn fields_question(layout: &Layout, evidence: &Evidence) -> Option<Question> {
     let fields = evidence.other_fields.flatten()?;
     if evidence.has_whole_row {
@@ -213,7 +213,7 @@ fn fields_question(layout: &Layout, evidence: &Evidence) -> Option<Question> {
     })
 }
 
-/// Encodings that are offered, beside the one that is suggested.
+/// Encodings that are offered in addition to the suggested one.
 const ENCODINGS: [(&str, &str); 14] = [
     ("windows-1252", "Western European"),
     ("windows-1250", "Central European"),
@@ -232,7 +232,7 @@ const ENCODINGS: [(&str, &str); 14] = [
 ];
 
 pub(crate) fn encoding_question(samples: &[Proof], text: &TextKind) -> Question {
-    // GB18030 is GBK and more.
+    // GB18030 is a superset of GBK.
     let suggestion = match text.suggestion() {
         gbk if gbk == "gbk" => "gb18030".to_owned(),
         other => other,

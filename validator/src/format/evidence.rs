@@ -1,4 +1,4 @@
-//! What the rows of a file prove about the way it is to be read.
+//! Collects what the rows of a file prove about how it is to be read.
 
 use crate::{
     ErrorCode, Layout, Verdict,
@@ -12,24 +12,24 @@ use crate::{
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Proof {
-    /// Counted from the first row, which is 1; within a chunk, from its first row, which is 0.
+    /// Counted from 1 in a file, and from 0 in a chunk.
     pub row: u64,
-    /// At most [`MAX_VALUE_BYTES`] of it.
+    /// At most [`MAX_VALUE_BYTES`] of the value.
     pub value: Vec<u8>,
 }
 
-/// Bytes of a value that are kept.
+/// The number of bytes kept of a value.
 const MAX_VALUE_BYTES: usize = 200;
 
-/// Values of one kind that are kept.
+/// The number of values kept of each kind.
 const SAMPLES: usize = 3;
 
-/// What was seen in rows. It doesn't depend on how a file is cut: the first row that proves something is kept.
+/// What the rows prove. The result doesn't depend on how a file is split: the first row that proves something is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Evidence {
     pub day_first: Option<Proof>,
     pub month_first: Option<Proof>,
-    /// Ordered dates that prove nothing.
+    /// Dates with the year last that prove nothing.
     pub ambiguous: Vec<Proof>,
     pub point: Option<Proof>,
     pub comma: Option<Proof>,
@@ -37,9 +37,10 @@ pub(crate) struct Evidence {
     pub undecided: Vec<Proof>,
     /// Values that aren't UTF-8.
     pub unreadable: Vec<Proof>,
-    /// Whether some row has the header's number of fields.
+    /// Whether any row has as many fields as the header.
     pub has_whole_row: bool,
-    /// The number of fields of the rows that don't have the header's. `None` if there are several numbers.
+    /// The number of fields of the rows that have more or fewer than the header. The inner value is `None` if they
+    /// differ.
     pub other_fields: Option<Option<usize>>,
 }
 
@@ -57,7 +58,7 @@ impl Evidence {
         if layout.asks_for_decimal() && !self.is_one_more_point(layout, record) {
             self.add_amounts(layout, record, row, scratch);
         }
-        // A year that comes first says nothing about the order.
+        // A leading year proves nothing about the order.
         let begins_with_year = |raw: &[u8]| {
             let digits = raw.first_chunk::<3>();
             digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
@@ -68,8 +69,8 @@ impl Evidence {
         }
     }
 
-    /// Whether the amount can prove the decimal point, which is proved, and nothing else: it has no comma, and is too
-    /// short for two points between groups.
+    /// Returns whether the amount could at most prove the decimal point, which is already proved: it has no comma, and
+    /// is too short for two points between groups.
     #[inline]
     fn is_one_more_point(&self, layout: &Layout, record: &Record<'_>) -> bool {
         let AmountColumns::One(at) = layout.amount() else {
@@ -132,7 +133,7 @@ impl Evidence {
         }
     }
 
-    /// Adds a row that falls to a row error, or is ignored.
+    /// Adds a row that has a row error or is ignored.
     #[inline(never)]
     pub(crate) fn add_broken(&mut self, record: &Record<'_>, row: u64, verdict: Verdict) {
         if verdict.has(ErrorCode::RowColumnCount) {
@@ -155,7 +156,7 @@ impl Evidence {
         };
     }
 
-    /// Adds what was seen in the rows after `rows`, whose numbers count from 0.
+    /// Adds the evidence of rows that come after `rows` rows. Their own numbers count from 0.
     pub(crate) fn append(&mut self, rows: u64, later: Self) {
         let moved = |mut proof: Proof| {
             proof.row += rows + 1;

@@ -1,4 +1,4 @@
-//! The JSON of a [`Format`], read by hand so that an error names the key and says what is expected there.
+//! Parses and writes the JSON of a [`Format`]. Written by hand so that an error names the key and the expected values.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{Amount, DateOrder, Decimal, Encoding};
 
-/// A key or value that a format doesn't have.
+/// A format with an unknown key or an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidFormat {
-    /// Such as `columns.amount`.
+    /// For example `columns.amount`.
     pub key: String,
     /// A sentence for people.
     pub message: String,
@@ -40,25 +40,25 @@ fn invalid<T>(key: &str, message: impl Into<String>) -> Parsed<T> {
     })
 }
 
-/// Values of one list, and the characters of one text.
+/// The maximum number of values in a list, and of characters in a text.
 const MAX_ITEMS: usize = 100;
 const MAX_CHARS: usize = 1_000;
 
-/// Fields of a record that a column number can name.
+/// The highest number of a column.
 const MAX_COLUMN: u64 = 1_000;
 
-/// Records that can be skipped.
+/// The number of records that can be skipped.
 const MAX_SKIPPED: u64 = 100_000;
 
 impl Format {
-    /// Reads the JSON of a format. An empty text is an empty format.
+    /// Parses the JSON of a format. An empty text is an empty format.
     pub fn from_json(text: &str) -> Parsed<Self> {
         Self::from_value(&parse(text)?)
     }
 
-    /// Reads the JSON of a format. A key with `null` isn't given.
+    /// Parses the JSON of a format. A key with `null` counts as not given.
     pub fn from_value(value: &Value) -> Parsed<Self> {
-        // PostgreSQL can't store it in `jsonb`.
+        // PostgreSQL can't store NUL in `jsonb`.
         match has_nul(value) {
             true => invalid("", "A format can't contain a NUL character."),
             false => Self::read(value),
@@ -132,21 +132,21 @@ impl Format {
     }
 }
 
-/// A format on top of the one that was given before.
+/// A change to the format that was given before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FormatChange {
     pub given: Format,
-    /// Keys that are no longer given.
+    /// Keys that are withdrawn.
     withdrawn: Vec<String>,
 }
 
 impl FormatChange {
-    /// Reads the JSON of a format. An empty text changes nothing.
+    /// Parses the JSON of a change. An empty text changes nothing.
     pub fn from_json(text: &str) -> Parsed<Self> {
         Self::from_value(&parse(text)?)
     }
 
-    /// Reads the JSON of a format. A key with `null` is no longer given.
+    /// Parses the JSON of a change. A key with `null` is withdrawn.
     pub fn from_value(value: &Value) -> Parsed<Self> {
         let given = Format::from_value(value)?;
         let keys = object("", value)?.iter();
@@ -161,7 +161,7 @@ impl FormatChange {
         *self == Self::default()
     }
 
-    /// What is given after this change of `before`.
+    /// Returns the format after applying this change to `before`.
     #[must_use]
     pub fn apply(&self, before: &Format) -> Format {
         let mut before = before.to_value();
@@ -279,7 +279,7 @@ fn boolean(key: &str, value: &Value) -> Parsed<bool> {
 }
 
 fn whole(key: &str, value: &Value, range: std::ops::RangeInclusive<u64>) -> Parsed<u64> {
-    // `7.0` is a whole number, too (JSON Schema 2020-12, 6.1.1).
+    // `7.0` is an integer, too (JSON Schema 2020-12, 6.1.1).
     let float = || {
         value
             .as_f64()
@@ -389,7 +389,7 @@ fn limit(key: &str, value: &Value) -> Parsed<Option<Amount>> {
     }
 }
 
-/// Parses a JSON number, which may have an exponent. Returns `None` beyond the digits of an [`Amount`].
+/// Parses a JSON number, which may have an exponent. Returns `None` if it has more digits than an [`Amount`] can.
 fn decimal(number: &serde_json::Number) -> Option<Amount> {
     match number.as_f64().filter(|_| number.is_f64()) {
         None => number.to_string().parse().ok(),
@@ -399,7 +399,7 @@ fn decimal(number: &serde_json::Number) -> Option<Amount> {
 
 impl Limits {
     fn to_value(self) -> Value {
-        // A number where a JSON reader gets it exactly, otherwise its digits.
+        // A number if JSON readers parse it exactly, otherwise its digits.
         let limit = |amount: Option<Amount>| match amount {
             None => Value::Null,
             Some(amount) => {
@@ -503,7 +503,7 @@ fn amount_columns(value: &Value) -> Parsed<AmountColumns<ColumnRef>> {
     })
 }
 
-/// A column, or an array of columns, or null for none.
+/// Parses a column, an array of columns, or null for none.
 fn column_refs(key: &str, value: &Value) -> Parsed<Vec<ColumnRef>> {
     match value {
         Value::Null => Ok(Vec::new()),
@@ -540,7 +540,7 @@ impl ColumnRef {
 }
 
 impl GivenColumns {
-    /// `None` if no column is given.
+    /// Returns `None` if no column is given.
     fn to_value(&self) -> Option<Value> {
         let mut map = Map::new();
         let refs = |columns: &[ColumnRef]| match columns {

@@ -1,6 +1,6 @@
-//! How a file is to be read, as far as somebody says so: the *format*.
+//! The *format*: what the user states about how a file is to be read.
 //!
-//! Every key is optional. What isn't given is decided from the file, by [`crate::file`], or asked.
+//! Every key is optional. Whatever isn't given is decided from the file by [`crate::file`], or asked.
 
 mod columns;
 mod decide;
@@ -26,20 +26,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Amount, DateOrder, Decimal, Encoding};
 
-/// What is given about the way a file is to be read. Its JSON is that of the API; `json.rs` reads and writes it.
+/// How a file is to be read, as far as it is given. `json.rs` parses and writes its JSON, which is that of the API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Format {
     pub container: Option<Container>,
-    /// Name of the worksheet.
+    /// The name of the worksheet.
     pub sheet: Option<String>,
     pub encoding: Option<Encoding>,
-    /// Any ASCII character but a quote, CR, LF, a letter or a digit.
+    /// Any ASCII character except a quote, CR, LF, a letter or a digit.
     pub delimiter: Option<u8>,
-    /// `false`: no record is a header.
+    /// `false` means that no record is a header.
     pub header: Option<bool>,
-    /// Records before the header, or before the first row. Records without a character don't count.
+    /// The number of records before the header or, without one, before the first row. Records without characters don't
+    /// count.
     pub skip_records: Option<u32>,
-    /// Any one of these conditions makes a record no transaction.
+    /// A record that meets any of these conditions isn't a transaction.
     pub ignore: Option<Vec<Ignore>>,
     pub fields: Option<Fields>,
     pub suspicious: Option<Limits>,
@@ -48,7 +49,7 @@ pub struct Format {
     pub decimal: Option<Decimal>,
 }
 
-/// What a file is before it is text.
+/// What a file is before it becomes text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Container {
     Csv,
@@ -62,18 +63,18 @@ pub enum Container {
 pub enum Fields {
     #[default]
     Exact,
-    /// A record with fewer fields, but enough for every column in use, is filled with empty ones.
+    /// Adds empty fields to a record with fewer fields than the header, provided that it has every column in use.
     Pad,
 }
 
-/// A condition under which a record is no transaction.
+/// A condition that makes a record not a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignore {
     pub column: ColumnRef,
     pub is: IgnoredValue,
 }
 
-/// The trimmed values that make a record no transaction.
+/// The trimmed values that make a record not a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IgnoredValue {
@@ -81,7 +82,7 @@ pub enum IgnoredValue {
     OneOf(Vec<String>),
 }
 
-/// An amount below or above is suspicious. `None` sets no limit.
+/// Amounts below the lower or above the upper limit are suspicious. `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     pub below: Option<Amount>,
@@ -104,42 +105,42 @@ impl Default for Limits {
 /// A column of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnRef {
-    /// By its name in the header.
+    /// By name in the header.
     Name(String),
-    /// Counts from 1.
+    /// By number, counted from 1.
     Number(u32),
 }
 
-/// Which columns are to be taken for what.
+/// The columns to use for each purpose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GivenColumns {
     pub transaction_id: Option<IdColumns>,
     pub amount: Option<AmountColumns<ColumnRef>>,
     pub date: Option<ColumnRef>,
-    /// Values are joined by a space.
+    /// The values are joined by a space.
     pub description: Option<Vec<ColumnRef>>,
 }
 
-/// Where the id of a row is.
+/// The columns that make up the id of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdColumns {
-    /// Values are joined by `/`. Without any, rows have no id.
+    /// The values are joined by `/`. If empty, rows have no id.
     pub from: Vec<ColumnRef>,
-    /// `false` if the same id may be in several rows.
+    /// `false` if several rows may have the same id.
     pub unique: bool,
 }
 
-/// Where the amount of a row is.
+/// The columns that make up the amount of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AmountColumns<C> {
     One(C),
-    /// A debit counts negative, whatever its sign.
+    /// A debit is negative, whatever its sign.
     DebitCredit {
         debit: C,
         credit: C,
     },
-    /// The amount counts negative if the trimmed value of `sign` is one of `negative`.
+    /// The amount is negative if the trimmed value of `sign` is one of `negative`.
     Signed {
         value: C,
         sign: C,
@@ -148,7 +149,7 @@ pub enum AmountColumns<C> {
 }
 
 impl<C> AmountColumns<C> {
-    /// The columns that have numbers.
+    /// Returns the columns with numbers.
     pub(crate) fn values(&self) -> [Option<&C>; 2] {
         match self {
             Self::One(value) | Self::Signed { value, .. } => [Some(value), None],
@@ -156,7 +157,7 @@ impl<C> AmountColumns<C> {
         }
     }
 
-    /// All columns.
+    /// Returns all columns.
     pub(crate) fn all(&self) -> [Option<&C>; 2] {
         match self {
             Self::Signed { value, sign, .. } => [Some(value), Some(sign)],
@@ -193,7 +194,7 @@ impl<C> AmountColumns<C> {
 }
 
 impl Format {
-    /// The same, with what is missing taken from `other`.
+    /// Returns this format, with missing keys taken from `other`.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         let columns = self.columns;
@@ -219,12 +220,12 @@ impl Format {
         }
     }
 
-    /// Whether nothing is given.
+    /// Returns whether nothing is given.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether no record is a header.
+    /// Returns whether the format says that no record is a header.
     pub(crate) fn is_headless(&self) -> bool {
         self.header == Some(false)
     }

@@ -1,4 +1,4 @@
-//! What a format makes of the few rows that a question shows.
+//! Applies a format to the few rows that a question shows.
 
 use super::{Format, Question};
 use crate::{
@@ -6,19 +6,19 @@ use crate::{
     Presumed, RowError,
 };
 
-/// The rows of a question as a format reads them.
+/// The rows of a question as read under a format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
     /// For each column of the question's header, what it is used for.
     pub uses: Vec<Option<Column>>,
     pub rows: Vec<PreviewRow>,
-    /// Whether the order of day and month is decided by rows that aren't shown.
+    /// Whether only rows that aren't shown can decide the order of day and month.
     pub date_order_is_open: bool,
-    /// The same of the decimal sign.
+    /// Whether only rows that aren't shown can decide the decimal sign.
     pub decimal_is_open: bool,
 }
 
-/// A row as a format reads it.
+/// A row as read under a format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviewRow {
     pub amount: Option<Amount>,
@@ -28,17 +28,18 @@ pub struct PreviewRow {
 }
 
 impl Question {
-    /// Reads the rows that the question shows under `format`. Only its columns, date order, decimal sign and
-    /// short rows are used.
+    /// Reads the rows that the question shows under `format`. Uses only its columns, date order, decimal sign and
+    /// treatment of short rows.
     ///
     /// # Errors
     ///
-    /// Returns an error if the format doesn't name the columns of the date and the amount, or names one that isn't there.
+    /// Returns an error if the format doesn't name the columns of the date and the amount, or names one that doesn't
+    /// exist.
     pub fn preview(&self, format: &Format) -> Result<Preview, FileError> {
         let mut text = Vec::new();
         push_record(&mut text, &self.header);
         for row in &self.rows {
-            // A record without characters would be skipped. This one has as little to say.
+            // A record without characters would be skipped. This one is just as empty to the rules.
             let blank = [" ".to_owned()];
             push_record(
                 &mut text,
@@ -77,7 +78,7 @@ impl Question {
                 }
                 Err(error) => error,
             };
-            // Any answer will do to show what else there is.
+            // Any answer lets the preview go on.
             let asks = |key: &str| error.questions().iter().any(|it| it.key == key);
             if asks("date_order") && !date_order_is_open {
                 date_order_is_open = true;
@@ -108,7 +109,7 @@ fn read(text: &[u8], format: &Format) -> Result<(Uses, Vec<PreviewRow>), FileErr
                 errors: row.errors,
             });
         };
-        // A fixed key is fine: there are only a few rows, so nobody gains from colliding ids.
+        // A fixed key is fine, because nobody gains from colliding ids in so few rows.
         let mut checker = Checker::new([0; 16], format.clone(), presumed);
         checker.push(text, &mut on_row)?;
         match checker.finish(&mut on_row)? {
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_rows_decide_stays_open() {
+    fn decisions_of_other_rows_stay_open() {
         let mut question = question();
         question.rows = vec![vec!["03/04/2024".to_owned(), "1.234".to_owned()]];
         let format =
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn too_little_or_wrong_is_an_error() {
+    fn missing_or_wrong_columns_are_errors() {
         assert!(preview(json!({ "columns": { "date": "Buchung" } })).is_err());
         let columns = json!({ "date": "Datum", "amount": "Betrag", "transaction_id": null });
         assert!(preview(json!({ "columns": columns })).is_err());

@@ -1,31 +1,32 @@
-//! What is asked where a file doesn't say how it is to be read, and what was decided where it does.
+//! Questions about how a file is to be read, and decisions that the file allows.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Format;
 
-/// What must be answered before the file can be read. The answer is a format with the question's key.
+/// A question that must be answered before the file can be read. The answer is a format with the question's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Question {
-    /// The key of the format that answers it: `columns`, `date_order`, `decimal`, `encoding`, `fields` or `sheet`.
+    /// The key of the format that answers the question: `columns`, `date_order`, `decimal`, `encoding`, `fields` or
+    /// `sheet`.
     pub key: String,
-    /// `format.` and the key.
+    /// `format.` followed by the key.
     pub code: String,
     /// A sentence for people.
     pub message: String,
-    /// The values that the key may have, where they can be listed.
+    /// The values that the key may have, if they can be listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Choice>,
-    /// What is probably right: a value of the key or, for `columns`, a format.
+    /// The likely answer: a value of the key or, for `columns`, a format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Value, required = false))]
     pub suggestion: Option<Value>,
-    /// For `columns`: the names of the columns as they are read under the suggestion.
+    /// For `columns`: the names of the columns as read under the suggestion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub header: Vec<String>,
-    /// For `columns`: the first rows under that header.
+    /// For `columns`: the first rows below that header.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<Vec<String>>,
 }
@@ -35,24 +36,24 @@ pub struct Question {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Choice {
     pub value: String,
-    /// What it means, for people.
+    /// Its meaning, for people.
     pub label: String,
-    /// What it makes of some values of the file.
+    /// How it reads some values of the file.
     pub samples: Vec<Sample>,
 }
 
-/// A value of the file, and what a choice makes of it.
+/// A value of the file, and how a choice reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sample {
-    /// Number of the row. `null` if the value is from the header.
+    /// The number of the row. `null` if the value is from the header.
     pub row: Option<u64>,
     pub value: String,
-    /// `null` if it can't be read so.
+    /// `null` if it can't be read in this way.
     pub read_as: Option<String>,
 }
 
-/// How a file is read: every key of the format, and why.
+/// How a file is read: every key of the format, and the reason for its value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reading {
@@ -60,42 +61,42 @@ pub struct Reading {
     pub decisions: Vec<Decision>,
 }
 
-/// Why a key of the format has its value.
+/// A key of the format, and the reason for its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Decision {
-    /// Such as `columns.amount`.
+    /// For example `columns.amount`.
     pub key: String,
     pub value: Value,
     pub source: Source,
-    /// The row that proved it.
+    /// The row that proves it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<u64>,
-    /// The value there.
+    /// The value in that row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
 }
 
-/// Where a decision comes from.
+/// The source of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Source {
-    /// With the request.
+    /// Given with the request.
     #[serde(rename = "given")]
     Given,
-    /// From the user's saved format.
+    /// Taken from the user's saved format.
     #[serde(rename = "saved")]
     Saved,
-    /// By the names in the header.
+    /// Found by the names in the header.
     #[serde(rename = "name")]
     Name,
-    /// By the first bytes or records of the file.
+    /// Found by the first bytes or records of the file.
     #[serde(rename = "content")]
     Content,
-    /// By the values of all rows.
+    /// Proved by the values of all rows.
     #[serde(rename = "evidence")]
     Evidence,
-    /// Nothing in the file can be read in another way.
+    /// The file can't be read in any other way.
     #[serde(rename = "only choice")]
     OnlyChoice,
 }

@@ -1,4 +1,4 @@
-//! The JSON schema of a [`Format`], for the OpenAPI document. It says the same as `json.rs`.
+//! The JSON schema of a [`Format`], for the OpenAPI document. It must agree with `json.rs`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use utoipa::{
 
 use super::Format;
 
-/// By their names.
+/// Returns the schemas by name.
 fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     serde_json::from_str(include_str!("schema.json")).expect("a test reads it")
 }

@@ -1,4 +1,4 @@
-//! Suggests where the header is and which column is what, for a person to confirm.
+//! Suggests the position of the header and the use of each column, for the user to confirm.
 
 mod columns;
 mod place;
@@ -10,16 +10,16 @@ use self::{
 use super::{ColumnNames, Format, question::Question};
 use crate::trim::trim;
 
-/// Rows that a question shows.
+/// The number of rows that a question shows.
 const ROWS: usize = 10;
 
-/// The first records of a file as one delimiter splits them, and that delimiter.
+/// The first records of a file, split at one delimiter.
 pub(crate) struct FirstRecords {
     pub delimiter: u8,
     pub records: Vec<Vec<String>>,
 }
 
-/// Asks for the columns. `given` is what the file was read under.
+/// Asks for the columns. `given` is the format under which the file was read.
 pub(crate) fn columns_question(
     message: String,
     candidates: &[FirstRecords],
@@ -30,7 +30,7 @@ pub(crate) fn columns_question(
         .iter()
         .filter(|first| !first.records.is_empty())
         .map(|first| (first, Place::of(first, given)))
-        // Of equals the first one.
+        // On a tie the first one wins.
         .rev()
         .max_by_key(|(first, place)| table_size(first, place.at))
     else {
@@ -42,7 +42,7 @@ pub(crate) fn columns_question(
         true => &first.records[at..],
         false => &first.records[at + 1..],
     };
-    // A header without a name at its end doesn't have that column. By number it can be used.
+    // If the last column has no name in the header, it can only be used by its number.
     let has_more = |row: &Vec<String>| (named(header) + 1..=header.len()).contains(&named(row));
     let is_by_number =
         is_headless || given.header.is_none() && named(header) > 0 && rows.iter().any(has_more);
@@ -84,7 +84,7 @@ pub(crate) fn columns_question(
     question
 }
 
-/// What a question shows of a value, in characters.
+/// Shortens a value for a question.
 fn shortened(value: &str) -> String {
     const MAX: usize = 200;
     match value.char_indices().nth(MAX) {
@@ -93,7 +93,7 @@ fn shortened(value: &str) -> String {
     }
 }
 
-/// How many records under the header are as long as it, and how many fields they have.
+/// Returns a score that grows with the number of records as long as the header and with their number of fields.
 fn table_size(first: &FirstRecords, at: usize) -> usize {
     let fields = first.records[at].len();
     let alike = first.records[at..]
@@ -138,7 +138,7 @@ mod tests {
                 "description": "Text"
             })
         );
-        // A table about the account comes first.
+        // The file begins with a table about the account.
         let suggestion = suggested(&[
             "Konto;Giro",
             "IBAN;DE00",
@@ -151,7 +151,7 @@ mod tests {
             "21.12.2025;Miete;-1.069,00",
         ]);
         assert_eq!(suggestion["skip_records"], 6);
-        // Rows end in a delimiter, and so does the header.
+        // All rows end with a delimiter, including the header.
         let suggestion = suggested(&[
             "Konto;;;",
             "Datum;Betrag;Text;",
@@ -177,7 +177,7 @@ mod tests {
                 "columns": { "transaction_id": null, "date": { "column": 1 }, "amount": { "column": 2 } }
             })
         );
-        // Nobody knows their names, but each row fills one of two columns.
+        // The names are unknown, but each row fills exactly one of two columns.
         for [coffee, salary] in [[";", ";"], [";995.00", ";2445.00"]] {
             let suggestion = suggested(&[
                 &format!("01/02/2024;Coffee;5.00;{coffee}"),
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn names_and_contents_of_amounts() {
         let amount = |lines: &[&str]| suggested(lines)["columns"]["amount"].clone();
-        // Both halves in one column are no half.
+        // A column for both debit and credit is neither of the two.
         assert_eq!(
             amount(&[
                 "Booked At;Text;Credit/Debit Amount;Balance;Valuta Date",
@@ -244,7 +244,7 @@ mod tests {
             ]),
             "Credit/Debit Amount"
         );
-        // A date of eight digits is a number, too.
+        // A date of eight digits is also a number.
         assert_eq!(
             amount(&[
                 "Kuupäev;Päev;Popis;Hind",
@@ -253,7 +253,7 @@ mod tests {
             ]),
             "Hind"
         );
-        // A direction is only needed where no amount is negative.
+        // A column for the direction is only needed if no amount is negative.
         let with_direction = |amounts: [&str; 2]| {
             let [one, other] = amounts;
             amount(&[
@@ -267,7 +267,7 @@ mod tests {
             serde_json::json!({ "value": "Bedrag", "sign": "Af Bij", "negative": ["Af"] })
         );
         assert_eq!(with_direction(["-5,00", "7,10"]), "Bedrag");
-        // The day that a payment was booked comes before the day that it counts.
+        // The booking date is preferred to the value date.
         let suggestion = suggested(&[
             "Valutadatum;Transactiedatum;Bedrag",
             "2024-01-02;2024-01-01;5,00",

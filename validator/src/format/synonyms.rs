@@ -1,15 +1,15 @@
-//! Names that columns have in the exports of banks and payment services, normalized. They only lead to suggestions.
+//! Normalized names of columns in exports of banks and payment services. They are only used for suggestions.
 
-/// Names of a column, the better ones first; and parts of names.
+/// Names of a column, the better ones first, and parts of names.
 pub(super) struct Synonyms {
     pub names: &'static [&'static str],
     pub parts: &'static [&'static str],
-    /// Parts of names of columns that are only meant if there is no other.
+    /// Parts of the names of columns that are used only if there is no other.
     pub late: &'static [&'static str],
 }
 
 impl Synonyms {
-    /// The place of a whole name, with or without what is in brackets at its end, such as a currency.
+    /// Returns the rank of a whole name, with or without a suffix in brackets such as a currency.
     pub(super) fn place(&self, name: &str) -> Option<usize> {
         let place = |name: &str| self.names.iter().position(|known| *known == name);
         place(name).or_else(|| place(name.split_once('(')?.0))
@@ -293,7 +293,7 @@ pub(super) const DATE: Synonyms = Synonyms {
         "uitvoeringsdatum",
         "verrichtingsdatum",
         "dateposted",
-        // The days on which money counts come last.
+        // Value dates come last.
         "valuedate",
         "valutadatum",
         "valuta",
@@ -374,7 +374,7 @@ pub(super) const DESCRIPTION: Synonyms = Synonyms {
     late: &[],
 };
 
-/// What is left on an account.
+/// The balance of an account.
 pub(super) const BALANCE: Synonyms = Synonyms {
     names: &[
         "saldo",
@@ -388,7 +388,7 @@ pub(super) const BALANCE: Synonyms = Synonyms {
     late: &[],
 };
 
-/// Values of a column that says which way money went, in lower case: out and in.
+/// Values, in lower case, of a column for the direction of payments: outgoing and incoming.
 pub(super) const DIRECTIONS: [(&str, &str); 22] = [
     ("d", "c"),
     ("d", "k"),

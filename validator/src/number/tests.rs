@@ -5,7 +5,7 @@ use super::*;
 const DECIMALS: [Decimal; 2] = [Decimal::Point, Decimal::Comma];
 
 #[test]
-fn short_numbers_are_read_as_all_are() {
+fn short_numbers_are_parsed_like_all_others() {
     let bytes = b"0059.,+-e:/\0\xB0\xFF";
     let check = |value: &[u8]| {
         for decimal in DECIMALS {
@@ -61,8 +61,7 @@ fn short_numbers_are_read_as_all_are() {
     assert_eq!(parse_short(b"-12345.67", comma), None);
 }
 
-/// Checks a value written with a point for the decimal sign and a comma between groups, and the same with the two
-/// exchanged.
+/// Checks a value with a decimal point and commas between groups, and the same value with the two exchanged.
 #[track_caller]
 fn check(value: &str, expect: Result<&str, NumberError>) {
     let exchanged: String = value
@@ -83,13 +82,13 @@ fn check(value: &str, expect: Result<&str, NumberError>) {
 #[test]
 fn amounts_with_currency_sign_parentheses_and_groups() {
     for (value, expect) in [
-        // The examples of the specification.
+        // The examples of the specification
         ("- $220.00", "-220.00"),
         ("€-5", "-5"),
         ("(1,234.50)", "-1234.50"),
         ("12.50-", "-12.50"),
         ("CHF 1'850.00", "1850.00"),
-        // Currency.
+        // Currencies
         ("$5", "5"),
         ("5 €", "5"),
         ("5\u{A0}€", "5"),
@@ -116,7 +115,7 @@ fn amounts_with_currency_sign_parentheses_and_groups() {
         ("＄5", "5"),
         ("\u{20C1}5", "5"),
         ("\u{1ECB0}5", "5"),
-        // Signs.
+        // Signs
         ("- 5", "-5"),
         ("5 -", "-5"),
         ("5+", "5"),
@@ -133,7 +132,7 @@ fn amounts_with_currency_sign_parentheses_and_groups() {
         ("1e5-", "-100000"),
         ("1e-2-", "-0.01"),
         ("$-0", "0"),
-        // Parentheses.
+        // Parentheses
         ("(5)", "-5"),
         ("( 5 )", "-5"),
         ("$(5)", "-5"),
@@ -144,7 +143,7 @@ fn amounts_with_currency_sign_parentheses_and_groups() {
         ("(5 EUR)", "-5"),
         ("(0.00)", "0.00"),
         ("(1e3)", "-1000"),
-        // Groups.
+        // Groups
         ("1,234", "1234"),
         ("12,345,678.90", "12345678.90"),
         ("1 234.5", "1234.5"),
@@ -265,7 +264,7 @@ fn amounts_with_currency_sign_parentheses_and_groups() {
     ] {
         check(value, Err(NumberError::OutOfRange(limit)));
     }
-    // Long ones.
+    // Long values
     let zeros = "000,".repeat(100_000);
     check(&format!("{zeros}001.5"), Ok("1.5"));
     check(
@@ -296,7 +295,7 @@ fn the_decimal_sign_decides() {
         let found = (read(value, Decimal::Point), read(value, Decimal::Comma));
         assert_eq!((found.0.as_deref(), found.1.as_deref()), (point, comma));
     }
-    // Version 1 knows nothing of all this.
+    // Version 1 supports none of these.
     for value in ["1,5", "$5", "5-", "(5)", "1,234", "- 5", "1 000", "5 EUR"] {
         assert_eq!(
             parse_amount_v1(value.as_bytes()),
@@ -385,14 +384,14 @@ fn evidence() {
     }
 }
 
-/// A slow second implementation, written from the specification.
+/// A slow, independent implementation of the specification.
 mod reference {
     use super::{Decimal, DecimalEvidence};
 
     #[derive(Debug, Clone, PartialEq)]
     pub(super) struct Read {
         is_negative: bool,
-        /// What is left when everything is peeled.
+        /// The rest of the value after everything was removed.
         pub(super) rest: String,
         /// The same without groups and with a point.
         plain: String,
@@ -412,7 +411,7 @@ mod reference {
         parentheses: bool,
     }
 
-    /// Tries every order of peeling; all that succeed must agree.
+    /// Tries every order of removal. All orders that succeed must agree.
     pub(super) fn read(value: &str, decimal: Decimal) -> Option<Read> {
         let mut all = vec![];
         let chars: Vec<char> = value.chars().collect();
@@ -646,7 +645,7 @@ proptest! {
     }
 
     #[test]
-    fn amounts_read_back(mantissa in -999_999_999_999_i64..=999_999_999_999, scale in 0..=4_u8) {
+    fn amounts_round_trip(mantissa in -999_999_999_999_i64..=999_999_999_999, scale in 0..=4_u8) {
         let amount = Amount::new(mantissa.into(), scale);
         let value = amount.to_string();
         prop_assert_eq!(parse_amount(value.as_bytes(), Decimal::Point), Ok(amount));

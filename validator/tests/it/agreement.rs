@@ -1,4 +1,4 @@
-//! One file, every way to its verdicts.
+//! Checks that all ways of reading a file lead to the same verdicts.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::reference::{self, Verdict};
 
 pub const KEY: [u8; 16] = *b"0123456789abcdef";
 
-/// A file that was read.
+/// A file that was read successfully.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Read {
     pub layout: Layout,
@@ -24,7 +24,7 @@ pub struct Read {
 
 pub type Outcome = Result<Read, FileError>;
 
-/// An outcome without what depends on slices today: what is shown of bytes that aren't UTF-8, and their probable encoding.
+/// Removes what depends on slices: how bytes that aren't UTF-8 are shown, and the suggested encoding.
 pub fn without_encodings(outcome: Outcome) -> Outcome {
     outcome.map_err(|error| match error {
         FileError::Questions(mut questions) => {
@@ -38,8 +38,8 @@ pub fn without_encodings(outcome: Outcome) -> Outcome {
     })
 }
 
-/// Checks that the checker, the planner with its chunks, and the reference agree on `file`, however
-/// it is sliced, where nothing is given about it.
+/// Checks that the checker, the planner with its chunks, and the reference agree on `file` for every slicing, when no
+/// format is given.
 pub fn agreed(file: &[u8]) -> Result<(Layout, Counts, Vec<Transaction>), FileError> {
     let read = agreed_as(file, &Format::default())?;
     Ok((read.layout, read.counts, read.rows))
@@ -91,7 +91,7 @@ pub fn assert_reference(file: &[u8], format: &Format, outcome: &Outcome) {
     assert_eq!(outcome, expect.as_ref().map_err(Clone::clone), "reference");
 }
 
-/// The code of an error, or those of its questions in alphabetical order.
+/// Returns the code of an error, or the codes of its questions in alphabetical order.
 pub fn codes(error: &FileError) -> Vec<String> {
     let mut codes: Vec<String> = error.questions().iter().map(|it| it.code.clone()).collect();
     codes.sort_unstable();
@@ -128,7 +128,7 @@ fn exact(row: &Transaction) -> Verdict {
     }
 }
 
-/// Slices of these lengths, over and over.
+/// Splits a file into slices, repeating these lengths.
 fn slices<'a>(file: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = file;
     let mut lengths = lengths.iter().cycle();
@@ -141,7 +141,7 @@ fn slices<'a>(file: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a 
     })
 }
 
-/// By checkers, each presuming what the rows proved to the one before.
+/// Reads a file with checkers. Each one presumes what the rows proved to the previous one.
 pub fn checked(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome {
     without_encodings(checked_as_it_is(file, format, slicing))
 }
@@ -173,7 +173,7 @@ fn checked_once(
         if outcome.is_err() {
             break;
         }
-        // As the browser does.
+        // The browser restarts here, too.
         if let Some(proved) = checker.contradiction() {
             return Ok(Err(proved));
         }
@@ -198,7 +198,7 @@ fn checked_once(
     })
 }
 
-/// What the header's error is, after a look at the rest of the file.
+/// Returns the error of the header after examining the rest of the file.
 fn with_encoding(file: &[u8], format: &Format, error: FileError) -> FileError {
     let mut probe = EncodingProbe::new(format);
     for slice in file.chunks(1024) {
@@ -207,7 +207,7 @@ fn with_encoding(file: &[u8], format: &Format, error: FileError) -> FileError {
     probe.finish(error)
 }
 
-/// Checks the summary against the rows that it is about.
+/// Checks the summary against its rows.
 fn assert_summary(summary: &Summary, rows: &[Transaction]) {
     let count = |counts: fn(&&Transaction) -> bool| rows.iter().filter(counts).count() as u64;
     let expect = Counts {
@@ -259,10 +259,10 @@ fn assert_summary(summary: &Summary, rows: &[Transaction]) {
     assert_eq!(found, (months.len() <= MAX_MONTHS).then_some(months));
 }
 
-/// The planner's sink: finds duplicates as the worker does, by hash.
+/// A sink of the planner that finds duplicates by hash, like the worker.
 struct Sink {
     seen: SeenHashes,
-    /// With the duplicates in each.
+    /// The chunks with their duplicates.
     chunks: Vec<(ChunkRange, RowSet)>,
 }
 
@@ -280,7 +280,7 @@ impl PlanSink for Sink {
     }
 }
 
-/// The header of a file that comes in slices.
+/// Reads the header of a file in slices.
 pub fn head(file: &[u8], format: &Format, slicing: &[usize]) -> Result<HeadEnd, FileError> {
     let mut head = Head::new(format.clone());
     for slice in slices(file, slicing) {
@@ -291,7 +291,7 @@ pub fn head(file: &[u8], format: &Format, slicing: &[usize]) -> Result<HeadEnd, 
     head.finish()
 }
 
-/// Plans a file in slices of these lengths, which are scanned in no particular order. In UTF-16 they are made even.
+/// Plans a file in slices of these lengths, which are scanned out of order. In UTF-16 the lengths are made even.
 pub fn plan(
     file: &[u8],
     format: &Format,
@@ -330,7 +330,7 @@ pub fn plan(
     planner.finish(sink)
 }
 
-/// The committed verdicts read back: all rows, those under each filter, and single ones by ranged reads.
+/// Reads the committed verdicts back: all rows, the rows under each filter, and single rows by range.
 fn assert_read(
     layout: &Layout,
     bytes: &[u8],
@@ -388,7 +388,7 @@ fn is_under(filter: RowFilter, row: &Transaction) -> bool {
     }
 }
 
-/// By the planner, and the validator of each of its chunks.
+/// Reads a file with the planner and validates each of its chunks.
 pub fn planned(file: &[u8], format: &Format, slicing: &[usize]) -> Outcome {
     without_encodings(planned_as_it_is(file, format, slicing))
 }

@@ -1,4 +1,4 @@
-//! Files in the dialects of real exports and of public reports, and what is right for each: `tests/cases/expected.json`.
+//! Files in the dialects of real exports and of public reports. `tests/cases/expected.json` has the expected results.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use crate::agreement::{agreed_as, codes};
 
 #[derive(Deserialize)]
 struct Expected {
-    /// How many of the cases are whole.
+    /// How many cases are marked as whole, such as `3 of 5`.
     whole: String,
     cases: Vec<Case>,
 }
@@ -19,17 +19,17 @@ struct Expected {
 #[derive(Default)]
 struct Case {
     file: String,
-    /// Codes of the questions where nothing is given, in alphabetical order.
+    /// The codes of the questions if no format is given, in alphabetical order.
     asks: Vec<String>,
-    /// What its owner answers.
+    /// The owner's answers.
     format: Format,
-    /// The code of an error that no answer helps against.
+    /// The code of an error that no answer can fix.
     fails: Option<String>,
     valid: u64,
     invalid: u64,
     suspicious: u64,
     ignored: u64,
-    /// Some of its rows.
+    /// Some of the rows.
     rows: Vec<Row>,
     whole: bool,
 }
@@ -73,7 +73,7 @@ fn every_case_is_as_expected() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What isn't as expected.
+/// Describes the difference from the expected result.
 fn difference(case: &Case, file: &[u8]) -> Option<String> {
     let asks = match agreed_as(file, &Format::default()) {
         Ok(_) => Vec::new(),

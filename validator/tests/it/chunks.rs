@@ -1,4 +1,4 @@
-//! Where a file is cut.
+//! Where files are split into chunks.
 
 use validator::{ChunkRange, Format, IdHasher, PlanSink, RowId};
 
@@ -18,12 +18,12 @@ impl PlanSink for Sink {
     }
 }
 
-/// Nothing is asked about rows of another number of fields.
+/// A format that avoids the question about rows with a different number of fields.
 fn exact() -> Format {
     Format::from_json(r#"{"fields": "exact"}"#).unwrap()
 }
 
-/// In slices of `slice` bytes, each chunk as its start, end, first row and rows.
+/// Plans a file in slices of `slice` bytes. Each expected chunk is its start, end, first row and number of rows.
 #[track_caller]
 fn check(file: &[u8], slice: usize, expect: &[[u64; 4]]) {
     let mut sink = Sink::default();
@@ -42,7 +42,7 @@ const HEADER: &str = "transaction_id,amount,date\n";
 #[test]
 fn a_chunk_has_the_rows_that_start_in_its_slice() {
     let file = format!("{HEADER}A,1,\nB,1,\nC,1,\nD,1,");
-    // The first row of a slice may be the last of the chunk before.
+    // The first row of a slice may be the last row of the previous chunk.
     check(
         file.as_bytes(),
         6,
@@ -54,7 +54,7 @@ fn a_chunk_has_the_rows_that_start_in_its_slice() {
 }
 
 #[test]
-fn a_line_end_in_quotes_is_no_place_to_cut() {
+fn chunks_never_end_inside_quotes() {
     let file = format!("{HEADER}A,1,\nB,\"\nx,1,\n\",\nC,1,\n");
     for slice in 1..30 {
         let mut sink = Sink::default();
@@ -74,7 +74,7 @@ fn a_line_end_in_quotes_is_no_place_to_cut() {
 }
 
 #[test]
-fn skipped_records_at_the_ends_of_chunks_are_in_none() {
+fn skipped_records_between_chunks_are_in_none() {
     let file = format!("\u{FEFF}{HEADER}\n,,\nA,1,\r\n\n\nB,1,\r\n,,\n");
     check(file.as_bytes(), 8, &[[34, 39, 1, 1], [42, 47, 2, 1]]);
     check(file.as_bytes(), 100, &[[34, 47, 1, 2]]);
@@ -87,7 +87,7 @@ fn offsets_are_those_of_the_stored_file() {
     check(&file, 3, &[[56, 66, 1, 1], [66, 74, 2, 1], [74, 82, 3, 1]]);
     file.push(b'x');
     check(&file, 100, &[[56, 83, 1, 4]]);
-    // It may be the header that the odd byte belongs to.
+    // The odd byte may belong to the header.
     let header = HEADER.replace('\n', ",x");
     let text = format!("\u{FEFF}{header}");
     let mut file: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -96,13 +96,13 @@ fn offsets_are_those_of_the_stored_file() {
 }
 
 #[test]
-fn nobody_needs_to_read_what_is_too_large() {
+fn rows_that_are_too_large_are_not_read() {
     let limit = 1_048_576;
     let long = "x".repeat(3 * limit as usize);
     let file = format!("{HEADER}A,1,\nB,{long}\nC,1,\nD,\"{long}");
     let third = 32 + 2 + 3 * limit + 1;
     let end = third + 5 + limit + 1;
-    // All in one slice, the first one is in the middle of its chunk.
+    // In a single slice, the first byte is in the middle of its chunk.
     check(file.as_bytes(), usize::MAX, &[[27, end, 1, 4]]);
     check(
         file.as_bytes(),

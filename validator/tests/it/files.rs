@@ -1,4 +1,4 @@
-//! Every line of the rules for files.
+//! Covers every line of the rules for files.
 
 use validator::{Column, Encoding, FileError, Format, Layout};
 
@@ -21,7 +21,7 @@ fn fails(file: impl AsRef<[u8]>, expect: &str) -> String {
     message
 }
 
-/// Whatever the number of fields in its rows.
+/// Returns the number of rows, whatever their number of fields.
 #[track_caller]
 fn row_count(file: impl AsRef<[u8]>) -> usize {
     let exact = Format::from_json(r#"{"fields": "exact"}"#).unwrap();
@@ -60,7 +60,7 @@ fn the_sample() {
 }
 
 #[test]
-fn failures_in_their_order() {
+fn errors_in_their_order() {
     // 1. empty
     for empty in [&b""[..], b"\xEF\xBB\xBF", b"\xFE\xFF", b"\xFF\xFE"] {
         fails(empty, "file.empty");
@@ -76,7 +76,7 @@ fn failures_in_their_order() {
     ] {
         fails(blank, "file.no_header");
     }
-    // Without a character under the comma, but not under the other delimiters, and then more fields win.
+    // Empty when split at commas, but not when split at other delimiters, so the one with more fields wins.
     fails(",,\n", "format.columns");
     fails("\n".repeat(3 * LIMIT), "file.no_header");
     fails(
@@ -127,7 +127,7 @@ fn failures_in_their_order() {
 }
 
 #[test]
-fn failures_say_what_was_found_and_expected() {
+fn errors_say_what_was_found_and_expected() {
     assert!(
         fails("\n\"\"\n", "file.no_header").starts_with("The file contains only empty lines. ")
     );
@@ -151,7 +151,7 @@ fn failures_say_what_was_found_and_expected() {
         message.contains("Two columns are named amount: \"Amount\" and \"amount \". Keep one."),
         "{message}"
     );
-    // All names, as split by the delimiter that gives the most of them.
+    // The message lists all names, split by the delimiter that yields the most.
     let message = fails("Datum;Betrag;Währung\n", "format.columns");
     assert!(
         message.contains("\"Datum\", \"Betrag\" and \"Währung\""),
@@ -181,7 +181,7 @@ fn a_header_without_rows_has_no_rows() {
 }
 
 #[test]
-fn encodings_and_marks() {
+fn encodings_and_boms() {
     let text = "transaction_id,amount,date\nA,1,2024-01-01\n";
     let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
         text.encode_utf16().flat_map(bytes).collect()
@@ -199,7 +199,7 @@ fn encodings_and_marks() {
         layout(utf16(&format!("\u{FEFF}{text}"), u16::to_be_bytes)).encoding(),
         Encoding::Utf16Be
     );
-    // Exactly one mark is skipped, and another one belongs to the name.
+    // Only one BOM is skipped. A second one belongs to the name.
     for twice in [
         format!("\u{FEFF}\u{FEFF}{text}").into_bytes(),
         utf16(&format!("\u{FEFF}\u{FEFF}{text}"), u16::to_le_bytes),
@@ -214,15 +214,15 @@ fn encodings_and_marks() {
         layout(utf16(text, u16::to_be_bytes)).encoding(),
         Encoding::Utf16Be
     );
-    // At least a quarter of the places have NULs.
+    // NULs must be in at least a quarter of the places.
     fails(b"\0aaaaaaaa", "file.nul_in_header");
     fails(b"\0aaaaaaa", "format.columns");
-    // A quote after the mark opens a field.
+    // A quote after the BOM opens a field.
     assert_eq!(
         layout("\u{FEFF}\"transaction_id\",amount,date\n").names()[0],
         "transaction_id"
     );
-    // A mark at the start of a row, and so of a chunk, is a character.
+    // A BOM at the start of a row, and so of a chunk, is a character.
     let (_, _, rows) =
         agreed("transaction_id,amount,date\n\u{FEFF}A,1,2024-01-01\nA,1,2024-01-01\n".as_bytes())
             .unwrap();
@@ -279,7 +279,7 @@ fn delimiters() {
             b'\t',
         ),
         ("description,\u{A0};transaction_id;amount;date\n", b';'),
-        // `timestamp` counts as date only where there is no date; a repeated one counts once.
+        // `timestamp` counts as the date only if there is no `date`. A repeated column counts once.
         ("transaction_id;amount;timestamp\n", b';'),
         ("amount,date,amount,date|transaction_id|amount|date\n", b'|'),
         ("date,timestamp,\"|transaction_id|amount|date\n", b'|'),
@@ -290,12 +290,12 @@ fn delimiters() {
     ] {
         assert_eq!(layout(file).delimiter(), delimiter, "{file:?}");
     }
-    // Under the semicolon the first record here is the commas, and no header.
+    // When split at semicolons, the first record consists of the commas and isn't a header.
     assert_eq!(
         layout(",,,\ntransaction_id;amount;date\n").delimiter(),
         b';'
     );
-    // On a tie the one with the most fields, then the first.
+    // On a tie the delimiter with the most fields wins, then the first one.
     assert!(fails("a;b\n", "format.columns").contains("\"a\" and \"b\""));
     assert!(fails("a,b;c\n", "format.columns").contains("\"a\" and \"b;c\""));
     assert!(
@@ -309,13 +309,13 @@ fn delimiters() {
 }
 
 #[test]
-fn a_candidate_whose_first_record_ends_too_late_counts_none() {
-    // Under the comma the quote opens a field that ends beyond the limit.
+fn a_candidate_whose_first_record_ends_too_late_has_no_columns() {
+    // When split at commas, the quote opens a field that ends beyond the limit.
     let file = format!("x;transaction_id;amount;date,\"\n{}\"\n", "y".repeat(LIMIT));
     fails(&file, "format.columns");
     let file = format!("transaction_id;amount;date;x,\"\n{}\"\n", "y".repeat(LIMIT));
     assert_eq!(layout(file).delimiter(), b';');
-    // Nothing is known under any, and under the comma there is no header.
+    // No delimiter leads to known columns, and with commas there is no header.
     fails(
         format!("x;,\"\n{}\"\n", "y".repeat(LIMIT)),
         "format.columns",
@@ -330,7 +330,7 @@ fn the_header_ends_within_the_limit() {
         layout(header(LIMIT) + line_end);
         fails(header(LIMIT + 1) + line_end, "file.no_header");
     }
-    // Skipped records before it count, a mark does not.
+    // Skipped records before the header count towards the limit. A BOM doesn't.
     layout("\n\n".to_owned() + &header(LIMIT - 2) + "\n");
     fails(
         "\n\n".to_owned() + &header(LIMIT - 1) + "\n",
@@ -341,7 +341,7 @@ fn the_header_ends_within_the_limit() {
         "\u{FEFF}".to_owned() + &header(LIMIT + 1) + "\n",
         "file.no_header",
     );
-    // The limits count text as UTF-8.
+    // The limits apply to text as UTF-8.
     for (pad, bytes) in [(0, "nothing over"), (1, "one over")] {
         let text = format!(
             "\u{FEFF}{start}{}{}\n",
@@ -390,7 +390,7 @@ fn names() {
     ] {
         fails(header, "format.columns");
     }
-    // A byte that is not UTF-8 makes a name unknown, no failure.
+    // A byte that isn't UTF-8 makes a name unknown, but isn't an error.
     let layout = layout(b"transaction_id,\xFFamount,amount,date,\xC3\xA9\xFF\n");
     assert_eq!(
         layout.names(),
@@ -429,7 +429,7 @@ fn a_layout_survives_json() {
 }
 
 #[test]
-fn an_error_is_an_error() {
+fn file_errors_implement_error() {
     let error: Box<dyn std::error::Error> = Box::new(FileError::Empty);
     assert!(error.to_string().starts_with("The file is empty"));
 }

@@ -1,4 +1,4 @@
-//! What is given about a file, and what its rows prove.
+//! Given formats, and what rows prove.
 
 use validator::{DateOrder, Decimal, FileError, Format};
 
@@ -19,7 +19,7 @@ fn asks(file: impl AsRef<[u8]>, format: &str) -> String {
     codes(&agreed_as(file.as_ref(), &format).unwrap_err()).join(" ")
 }
 
-/// Each row as its id, amount, date and description, or as its errors.
+/// Expects each row as its id, amount, date and description, or as its errors.
 #[track_caller]
 fn check(file: impl AsRef<[u8]>, format: &str, expect: &[&str]) -> Read {
     let read = read(file, format);
@@ -72,7 +72,7 @@ fn the_rows_prove_the_decimal_sign() {
         (&["1,234", "€ 1.234,5"], Decimal::Comma),
         (&["1.234", "(0,125)"], Decimal::Comma),
         (&["1,234", "1234.567"], Decimal::Point),
-        // What isn't a number proves nothing.
+        // Values that aren't numbers prove nothing.
         (&["n.a.", "1,5"], Decimal::Comma),
         (&["see a, b", "1.5"], Decimal::Point),
     ] {
@@ -88,7 +88,7 @@ fn the_rows_prove_the_decimal_sign() {
         assert_eq!(asks(amounts(values), "{}"), "format.decimal", "{values:?}");
         read(amounts(values), r#"{"decimal": ","}"#);
     }
-    // Rows that are broken or ignored prove nothing.
+    // Broken and ignored rows prove nothing.
     let file = HEADER.to_owned() + "A;1,5\nB;1,5;2024-01-01\nC;1.5;2024-01-01\n";
     assert_eq!(asks(&file, "{}"), "format.decimal");
     check(
@@ -137,7 +137,7 @@ fn the_rows_prove_the_order_of_dates() {
     );
 }
 
-/// The last of many rows proves everything, and the proof says which row it is.
+/// The last of many rows can prove everything, and the proof names that row.
 #[test]
 fn the_last_row_may_prove_it() {
     let mut file = HEADER.to_owned();
@@ -168,7 +168,7 @@ fn a_proof_in_a_later_slice_is_presumed_once() {
         ("A;1,5;2024-01-01\n", "B;1.5;2024-01-01\n", "format.decimal"),
         ("A;1;13/04/2024\n", "B;1;04/13/2024\n", "format.date_order"),
     ] {
-        // The first megabyte is read at once, with the header.
+        // The first megabyte is read at once, together with the header.
         let blank = "\n".repeat(1 << 20);
         let file = format!("transaction_id;amount;date\n{first}{blank}{later}");
         for slice in [5, 1 << 16, file.len()] {
@@ -194,7 +194,7 @@ fn a_line_names_the_delimiter() {
 }
 
 #[test]
-fn the_header_is_found_behind_other_lines() {
+fn the_header_is_found_after_other_lines() {
     let header = "transaction_id,amount,date\nA,1,2024-01-01\n";
     check(
         "Statement;;\n\"of\"\n\n".to_owned() + header,
@@ -291,7 +291,7 @@ fn a_file_without_a_header() {
         asks("A,1,2024-01-01\n", r#"{"header": false}"#),
         "format.columns"
     );
-    // The first row is a row like others.
+    // The first row is treated like any other.
     check(
         b"A,1\0,2024-01-01\nB,\"2\nx,y,z\",2024-01-02\nC,3,2024-01-03",
         &headless,
@@ -307,7 +307,7 @@ fn a_file_without_a_header() {
 }
 
 #[test]
-fn rows_with_another_number_of_fields() {
+fn rows_with_a_different_number_of_fields() {
     let pad = r#"{"fields": "pad"}"#;
     let header = "transaction_id;amount;date;description;x;;\n";
     check(
@@ -347,7 +347,7 @@ fn ignored_records() {
 }
 
 #[test]
-fn limits_of_suspicion() {
+fn limits_for_suspicious_amounts() {
     let suspicious = |limits: &str| {
         let read = read(
             amounts(&["-1", "0", "1.50", "50001"]),
@@ -397,7 +397,7 @@ fn quotes_that_swallow_rows() {
 
 #[test]
 fn a_download_is_read_again() {
-    // Today's, and one of a version that had no lines.
+    // The current columns, and those of a version without `line`.
     for (name, line) in [("line,", "7,"), ("", "")] {
         let file = format!(
             "transaction_id,amount,date,row_number,{name}is_valid,is_suspicious,errors,error_message,amount_read,\
@@ -432,7 +432,7 @@ fn encodings_are_asked_or_given() {
         asks(b"a;b\n\xFC;1\n", "{}"),
         "format.columns format.encoding"
     );
-    // A byte that the encoding doesn't have.
+    // A byte that the encoding doesn't define.
     check(
         b"transaction_id;amount;date\n\x81;1;2024-01-01\n\xD2;1;2024-01-01\n",
         r#"{"encoding": "iso-8859-7"}"#,
@@ -484,7 +484,7 @@ fn the_euro_sign_of_one_byte_is_not_read() {
         assert_eq!(codes(0), ["row.encoding"], "{label}");
         assert_eq!(codes(1), [""; 0], "{label}");
     }
-    // In its only row nobody knows how many fields there were to be.
+    // The only row doesn't show how many fields were intended.
     let file = b"transaction_id,amount,date\n\xED\xA0\x80";
     let read = read(file, r#"{"encoding": "gb18030"}"#);
     assert_eq!(read.rows[0].errors[0].code.as_str(), "row.encoding");

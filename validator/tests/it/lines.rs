@@ -1,4 +1,4 @@
-//! The line of the file on which each row begins.
+//! The line of the file on which each row starts.
 
 use validator::Format;
 
@@ -44,7 +44,7 @@ fn preamble_and_sep_line_count() {
 
 #[test]
 fn lines_are_those_of_the_text() {
-    // In UTF-16 the units U+0A0A and U+0D0D have bytes of line ends.
+    // The UTF-16 units U+0A0A and U+0D0D contain the bytes of line ends.
     let text = "\u{FEFF}transaction_id,amount,date,note\r\nA,1,2024-01-01,\u{A0A}\r\nB,1,2024-01-01,\"\u{D0D}\r\n\"\r\nC,1,2024-01-01,\n";
     let units = || text.encode_utf16();
     for file in [
@@ -63,7 +63,7 @@ fn lines_are_those_of_the_text() {
 
 #[test]
 fn rows_after_the_first_mark_of_a_chunk() {
-    // Longer than the distance of two marks, with rows of one, two and three lines.
+    // Longer than the distance between two marks, with rows of one, two and three lines.
     let mut file = "transaction_id,amount,date,note\r\n".to_owned();
     let mut line = 2;
     let mut expect = Vec::new();

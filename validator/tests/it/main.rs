@@ -1,4 +1,4 @@
-//! The rules for files and rows, through the crate's public interface.
+//! Tests the rules for files and rows through the public interface of the crate.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 

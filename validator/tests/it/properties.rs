@@ -1,4 +1,4 @@
-//! What holds for every file.
+//! Properties that hold for every file.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use validator::Format;
 
 use crate::agreement::{agreed, assert_reference, checked, planned};
 
-/// Pieces of which interesting files are made: values good and bad, and all that separates them.
+/// Generates pieces of interesting files: good and bad values, and everything that separates them.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let value = select(vec![
         "T1",
@@ -111,7 +111,7 @@ fn header() -> impl Strategy<Value = Vec<u8>> {
     .prop_map(|header| header.as_bytes().to_vec())
 }
 
-/// Digits in groups, or nearly so.
+/// Generates digits in groups, or nearly so.
 fn grouped() -> impl Strategy<Value = String> {
     let separator = select(vec![",", ".", " ", "'", "\u{2019}", "\u{A0}", "\u{202F}"]);
     let number = (
@@ -130,7 +130,7 @@ fn grouped() -> impl Strategy<Value = String> {
     })
 }
 
-/// Rows of one dialect, of which some are broken.
+/// Generates rows of one dialect, some of them broken.
 fn dialect() -> impl Strategy<Value = Vec<u8>> {
     let amount = select(vec![
         "1,5",
@@ -225,7 +225,7 @@ fn dialect() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// What may be given about any of these files.
+/// Generates a format for any of these files.
 fn format() -> impl Strategy<Value = Format> {
     let column = || {
         prop_oneof![
@@ -339,7 +339,7 @@ fn utf8_file() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![pieces, dialect()]
 }
 
-/// UTF-16 of either order, with lone surrogates in it, and perhaps an odd byte at the end.
+/// Generates UTF-16 in either byte order, with lone surrogates and perhaps an odd last byte.
 fn utf16_file() -> impl Strategy<Value = Vec<u8>> {
     let surrogates = vec(
         (0.0..1.0, select(vec![0xD800_u16, 0xDBFF, 0xDC00, 0xDFFF])),
@@ -379,7 +379,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_way_gives_the_verdicts_of_the_reference(
+    fn all_ways_return_the_verdicts_of_the_reference(
         file in file(),
         format in prop_oneof![2 => Just(Format::default()), 3 => format()],
         slicing in vec(1..50_usize, 1..5),
@@ -390,7 +390,7 @@ proptest! {
     }
 
     #[test]
-    fn utf16_gives_the_verdicts_of_utf8(
+    fn utf16_has_the_verdicts_of_utf8(
         text in utf8_file(),
         big_endian: bool,
         slicing in vec(1..9_usize, 1..5),
@@ -414,7 +414,7 @@ proptest! {
     }
 
     #[test]
-    fn peeled_numbers_are_read_as_the_reference_reads_them(
+    fn decorated_numbers_are_read_as_the_reference_reads_them(
         (before, number, after) in (
             vec(select(vec!["-", "+", "\u{2212}", "(", "€", "EUR", "kr", "Fr.", "R$", "$", "zł", " ", "\u{A0}", "\u{202F}"]), 0..4),
             grouped(),
@@ -448,7 +448,7 @@ proptest! {
     }
 }
 
-/// Through a whole file, so that what is tested is what files get: once with everything given, and once by evidence.
+/// Tests the values through a whole file, once with a complete format and once by evidence.
 fn same_value(amount: &str, date: &str) {
     let file = format!("transaction_id,amount,date\nx,\"{amount}\",\"{date}\"\n");
     for format in [
@@ -463,7 +463,7 @@ fn same_value(amount: &str, date: &str) {
     }
 }
 
-/// The marks, whole and in part, with what may follow them.
+/// Covers whole and partial BOMs with what may follow them.
 #[test]
 fn short_files() {
     let bytes = [0xFE, 0xFF, 0xEF, 0xBB, 0xBF, 0, b'\n'];

@@ -1,5 +1,6 @@
-//! A second implementation of the rules, version 2, written from their text alone: slow, simple, on the whole file at
-//! once, with csv-core splitting the records. Of the crate it uses the types of a format, and nothing else.
+//! A second implementation of version 2 of the rules, written from their text alone. It is slow and simple, works on
+//! the whole file at once, and splits records with csv-core. The only types of the crate that it uses are those of a
+//! format.
 
 use std::collections::HashSet;
 
@@ -13,7 +14,7 @@ const LIMIT: usize = 1_048_576;
 const MAX_COLUMNS: usize = 1_000;
 const MAX_PREAMBLE: usize = 100;
 
-/// What of a row is exact: everything but the messages. An ignored row has only its number and line.
+/// The exact parts of a row: everything except messages. An ignored row has only its number and line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     pub row_number: u64,
@@ -27,7 +28,7 @@ pub struct Verdict {
     pub codes: Vec<&'static str>,
 }
 
-/// A file that is read, and how.
+/// A file that was read, and how.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Read {
     pub delimiter: u8,
@@ -36,7 +37,7 @@ pub struct Read {
     pub rows: Vec<Verdict>,
 }
 
-/// The code of what is wrong with the file, or the codes of all questions in alphabetical order.
+/// The code of the file's error, or the codes of all questions in alphabetical order.
 pub type Failure = Vec<&'static str>;
 
 pub fn read(file: &[u8], format: &Format) -> Result<Read, Failure> {
@@ -110,7 +111,7 @@ pub fn read(file: &[u8], format: &Format) -> Result<Read, Failure> {
         })
         .collect();
 
-    // Of rows with another row error nobody knows how many fields they were to have.
+    // Rows with any other row error don't show how many fields were intended.
     let countable = |row: &&Row| matches!(row.error, None | Some("row.column_count"));
     let transactions = || rows.iter().filter(|row| !row.is_ignored).filter(countable);
     let fits = |row: &Row| rules.fits(row);
@@ -171,7 +172,7 @@ pub fn read(file: &[u8], format: &Format) -> Result<Read, Failure> {
     })
 }
 
-/// Whether a line ends with the byte at this place, or in a CRLF with the CR there.
+/// Returns whether the byte at this index ends a line, alone or as the CR of a CRLF.
 fn is_line_end(text: &[u8], at: usize) -> bool {
     match text[at] {
         b'\r' => true,
@@ -180,7 +181,7 @@ fn is_line_end(text: &[u8], at: usize) -> bool {
     }
 }
 
-/// The text, with a byte FF for what can't be UTF-8, and whether the encoding is to be asked.
+/// Returns the text, with a byte FF for everything that can't be UTF-8, and whether to ask for the encoding.
 fn decode(file: &[u8], format: &Format) -> (Vec<u8>, bool) {
     let (bom, bytes) = match file {
         [0xFE, 0xFF, rest @ ..] => (Some(Encoding::Utf16Be), rest),
@@ -216,7 +217,7 @@ fn decode(file: &[u8], format: &Format) -> (Vec<u8>, bool) {
     }
 }
 
-/// In GBK and GB18030 the euro sign has two forms. That of one byte isn't read.
+/// GBK and GB18030 encode the euro sign in two forms. The one-byte form isn't read.
 fn without_short_euro(bytes: &[u8], encoding: &'static encoding_rs::Encoding) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     if ![encoding_rs::GBK, encoding_rs::GB18030].contains(&encoding) {
@@ -287,7 +288,7 @@ fn decode_as(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
     text
 }
 
-/// The delimiter that a line `sep=X` names, if that is the first line that isn't empty, and where the records start.
+/// Returns the delimiter that a line `sep=X` names if it is the first non-empty line, and where the records start.
 fn sep_line(text: &[u8]) -> (Option<u8>, usize) {
     let first = text
         .iter()
@@ -306,7 +307,7 @@ fn sep_line(text: &[u8]) -> (Option<u8>, usize) {
     }
 }
 
-/// The header under one delimiter.
+/// The header as split at one delimiter.
 struct Candidate {
     delimiter: u8,
     header: Record,
@@ -351,7 +352,7 @@ impl Candidate {
         })
     }
 
-    /// Whether it wins over one that comes before it in the order of the rules.
+    /// Returns whether it beats a candidate that precedes it in the order of the rules.
     fn beats(&self, before: &Self) -> bool {
         match (self.is_found, before.is_found) {
             (true, false) => true,
@@ -370,7 +371,7 @@ impl Candidate {
     }
 }
 
-/// Whether some required column is to be found by its name.
+/// Returns whether any required column has to be found by its name.
 fn has_required_names(format: &Format) -> bool {
     let is_name = |column: &ColumnRef| matches!(column, ColumnRef::Name(_));
     let columns = &format.columns;
@@ -389,9 +390,9 @@ fn all_of<C>(amount: &AmountColumns<C>) -> Vec<&C> {
     }
 }
 
-/// Where the columns of a file are.
+/// The positions of the columns of a file.
 struct Columns {
-    /// Without any, rows have no id.
+    /// If empty, rows have no id.
     ids: Vec<usize>,
     ids_are_unique: bool,
     amount: AmountColumns<usize>,
@@ -403,14 +404,14 @@ struct Columns {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Found {
     At(usize),
-    /// Several columns that are used together. `None` of them: nothing is to be found.
+    /// Several columns that are used together. Empty if none has to be found.
     All(Vec<usize>),
     Missing,
     Repeated,
 }
 
 impl Columns {
-    /// The id, the amount, the date and the description.
+    /// Finds the id, the amount, the date and the description.
     fn find_each(names: &[String], format: &Format) -> [Found; 4] {
         let columns = &format.columns;
         let several = |given: &[ColumnRef]| {
@@ -450,7 +451,7 @@ impl Columns {
         ]
     }
 
-    /// `None` if something that is required or given isn't there exactly once.
+    /// Returns `None` unless every required or given column exists exactly once.
     fn find(names: &[String], format: &Format) -> Option<Self> {
         let [id, amount, date, description] = Self::find_each(names, format);
         let given = &format.columns;
@@ -493,7 +494,7 @@ impl Columns {
         })
     }
 
-    /// The columns with numbers.
+    /// Returns the columns with numbers.
     fn amount_places(&self) -> Vec<usize> {
         match &self.amount {
             AmountColumns::One(at) | AmountColumns::Signed { value: at, .. } => vec![*at],
@@ -511,7 +512,7 @@ impl Columns {
     }
 }
 
-/// What names are compared by.
+/// Normalizes a name for comparison.
 fn comparable(name: &str) -> String {
     let invisible = |c: char| {
         ('\u{200B}'..='\u{200F}').contains(&c) || ['\u{2060}', '\u{FEFF}', '\u{AD}'].contains(&c)
@@ -534,7 +535,7 @@ fn find_name(names: &[String], wanted: &str) -> Found {
     }
 }
 
-/// A name that is written exactly so only once is that column, whatever else is alike.
+/// A name that matches a single column exactly selects that column, even if others are similar.
 fn find_given(names: &[String], column: &ColumnRef) -> Found {
     match column {
         ColumnRef::Number(number) => match (*number as usize) <= names.len() {
@@ -552,7 +553,7 @@ fn find_given(names: &[String], column: &ColumnRef) -> Found {
     }
 }
 
-/// Whether the last columns are those of `results.csv`.
+/// Returns whether the last columns are those of `results.csv`.
 fn is_download(names: &[String]) -> bool {
     let names: Vec<&str> = names.iter().map(|name| trim(name)).collect();
     let verdict = ["is_valid", "is_suspicious", "errors", "error_message"];
@@ -565,7 +566,7 @@ fn is_download(names: &[String]) -> bool {
         .is_some_and(|own| !own.is_empty())
 }
 
-/// A cell of a download without the apostrophes that it got.
+/// Removes the apostrophes that a download added to a field.
 fn without_apostrophes(cell: &str) -> String {
     let mut original = String::new();
     let mut may_begin_cell = true;
@@ -602,7 +603,7 @@ fn is_formula(text: &str) -> bool {
 /// How the rows of a file are read.
 struct Rules {
     delimiter: u8,
-    /// Columns.
+    /// The number of columns.
     count: usize,
     columns: Columns,
     pads: bool,
@@ -615,7 +616,7 @@ struct Row {
     fields: Vec<Vec<u8>>,
     error: Option<&'static str>,
     is_ignored: bool,
-    /// On which it begins.
+    /// The line on which the record starts.
     line: u64,
 }
 
@@ -660,7 +661,7 @@ impl Rules {
         row
     }
 
-    /// Whether a row has as many fields as it should have.
+    /// Returns whether a row has the right number of fields.
     fn fits(&self, row: &Row) -> bool {
         let fields = row.fields.len();
         fields == self.count
@@ -670,7 +671,7 @@ impl Rules {
                 && self.columns.in_use().iter().all(|at| *at < fields))
     }
 
-    /// A field as it is, but for the apostrophe of a download.
+    /// Returns a field unchanged except for the apostrophes of a download.
     fn cell(&self, row: &Row, at: usize) -> Option<String> {
         let text = String::from_utf8_lossy(row.fields.get(at)?).replace('\0', "\u{FFFD}");
         Some(match self.is_download {
@@ -679,7 +680,7 @@ impl Rules {
         })
     }
 
-    /// A trimmed value. Empty where there is no field.
+    /// Returns a trimmed value. Empty if there is no field.
     fn value(&self, row: &Row, at: usize) -> String {
         trim(&self.cell(row, at).unwrap_or_default()).to_owned()
     }
@@ -811,16 +812,16 @@ fn is_empty(field: &[u8]) -> bool {
     trim(&String::from_utf8_lossy(field)).is_empty()
 }
 
-/// The lines of a value but the first.
+/// Yields the lines of a value except the first.
 fn lines_after_the_first(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| matches!(byte, b'\r' | b'\n')).skip(1)
 }
 
 pub struct Record {
     pub fields: Vec<Vec<u8>>,
-    /// From its first byte to the last before its line end.
+    /// The record without its line end.
     pub bytes: Vec<u8>,
-    /// Where they are in the text.
+    /// The range of the record in the text.
     start: usize,
     end: usize,
     /// Where the next record may start.
@@ -832,7 +833,8 @@ impl Record {
         self.fields.iter().all(Vec::is_empty)
     }
 
-    /// The names of a header without empty ones at its end. Without a header, one without characters for each field.
+    /// Returns the names of a header without trailing empty names. Without a header, returns an empty name for each
+    /// field.
     fn names(&self, has_header: bool) -> Vec<String> {
         if !has_header {
             return vec!["\u{FFFD}".to_owned(); self.fields.len()];
@@ -845,7 +847,7 @@ impl Record {
         names
     }
 
-    /// Whether a quoted field is still open at the end of the text.
+    /// Returns whether a quoted field is still open at the end of the text.
     fn is_unclosed(&self, delimiter: u8, text: &[u8]) -> bool {
         if self.next < text.len() {
             return false;
@@ -868,7 +870,7 @@ impl Record {
         is_open
     }
 
-    /// Whether a value contains a line that would be three fields or more.
+    /// Returns whether a value contains a line that would have three fields or more.
     fn has_lines(&self, delimiter: u8) -> bool {
         let fields = |line: &[u8]| line.split(|byte| *byte == delimiter).count();
         self.fields
@@ -880,8 +882,8 @@ impl Record {
 /// Splits a text with csv-core.
 pub fn records(text: &[u8], delimiter: u8) -> impl Iterator<Item = Record> {
     let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
-    // It drops a byte order mark at the start of what it reads, and passes over empty lines: an
-    // empty line first, and no mark is at the start.
+    // csv-core drops a BOM at the start of its input and skips empty lines. With an empty line first, no BOM is at the
+    // start.
     reader.read_record(b"\n", &mut [], &mut []);
     Split {
         text,
@@ -900,7 +902,7 @@ impl Iterator for Split<'_> {
     type Item = Record;
 
     fn next(&mut self) -> Option<Record> {
-        // csv-core would pass over these; they are not the record's.
+        // csv-core would skip these. They don't belong to the record.
         while matches!(self.text.get(self.at), Some(b'\r' | b'\n')) {
             self.at += 1;
         }
@@ -945,14 +947,14 @@ fn trim(value: &str) -> &str {
     value.trim_matches(|c| c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\u{A0}')
 }
 
-/// An amount in units of its tenth digit after the point.
+/// Returns an amount in units of 10^-10.
 fn units(amount: &str) -> i128 {
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
     let units = format!("{whole}{fraction:0<10}");
     units.parse().unwrap()
 }
 
-/// The amount as decimal text.
+/// Returns the amount as decimal text.
 pub fn amount(value: &str, decimal: Decimal) -> Result<String, &'static str> {
     if value.is_empty() {
         return Err("amount.missing");
@@ -971,7 +973,7 @@ pub fn amount(value: &str, decimal: Decimal) -> Result<String, &'static str> {
     Err("amount.not_a_number")
 }
 
-/// Every way to peel a value, and whether the rest is negative.
+/// Returns the rest of a value for every way to remove currency, sign and parentheses, with whether it is negative.
 fn peeled(value: &str) -> Vec<(bool, String)> {
     #[derive(Clone, Copy, Default)]
     struct Used {
@@ -1033,7 +1035,7 @@ fn peeled(value: &str) -> Vec<(bool, String)> {
     found
 }
 
-/// Currency markers that a value may have at one of its ends.
+/// Returns the currencies that a value may have at one of its ends.
 fn markers(value: &str) -> Vec<String> {
     let mut markers: Vec<String> = ["kr", "zł", "Fr.", "R$"].map(str::to_owned).to_vec();
     let is_symbol = |c: &char| matches!(c, '$' | '¢'..='¥' | '\u{58F}' | '\u{60B}' | '\u{E3F}' | '\u{20A0}'..='\u{20C0}');
@@ -1047,7 +1049,7 @@ fn markers(value: &str) -> Vec<String> {
     markers
 }
 
-/// A number without a sign: its digits with a point, or what is wrong with it.
+/// Parses a number without a sign. Returns its digits with a point, or its error.
 fn unsigned_number(
     value: &str,
     decimal: Decimal,
@@ -1096,7 +1098,7 @@ fn unsigned_number(
         }
         shift = digits.parse::<i32>().unwrap_or(0) * if exponent.starts_with('-') { -1 } else { 1 };
     }
-    // Move the point digit by digit.
+    // Moves the point digit by digit.
     let mut fraction = fraction.to_owned();
     for _ in 0..shift {
         whole.push(if fraction.is_empty() {
@@ -1118,8 +1120,8 @@ fn unsigned_number(
     Some(Ok(format!("{whole}{point}{fraction}")))
 }
 
-/// What a value says about the decimal sign: `None` if it has none, or is a number under neither; `Some(None)` if it
-/// could be either.
+/// Returns what a value proves about the decimal sign. `None` if it has no such sign or isn't a number with either one.
+/// `Some(None)` if it could be either.
 fn decimal_evidence(value: &str) -> Option<Option<Decimal>> {
     let is_number = |rest: &str| {
         let is = |decimal| {
@@ -1165,7 +1167,7 @@ enum Proof {
     Neither,
 }
 
-/// What a date says about the order of days and months, if it has one.
+/// Returns what a date proves about the order of day and month, if it has one.
 fn order_evidence(value: &str) -> Option<Proof> {
     let (day, _) = split_date(value)?;
     let Day::Ordered(first, second, _, '/' | '-') = day else {
@@ -1181,18 +1183,18 @@ fn order_evidence(value: &str) -> Option<Proof> {
 enum Day {
     /// Year, month and day.
     Certain(u32, u32, u32),
-    /// Two numbers, the year, and what separates them.
+    /// Two numbers, the year, and the separator.
     Ordered(u32, u32, u32, char),
 }
 
-/// The day, and whether the time is one.
+/// Returns the day, and whether the time exists.
 fn split_date(value: &str) -> Option<(Day, bool)> {
     let ends = value.char_indices().map(|(at, _)| at).chain([value.len()]);
     ends.filter_map(|end| Some((day(&value[..end])?, time(&value[end..])?)))
         .next()
 }
 
-/// The digits of a text become 0.
+/// Replaces every digit with 0.
 fn shape(value: &str) -> String {
     value
         .chars()
@@ -1268,7 +1270,7 @@ fn day(value: &str) -> Option<Day> {
         .then(|| Day::Certain(number(year), month, number(day)))
 }
 
-/// Whether the time after a date is one, if it has the form of one. Nothing is a time, too.
+/// Returns whether the time after a date exists, or `None` if its form is wrong. No time counts as a time.
 fn time(value: &str) -> Option<bool> {
     if value.is_empty() {
         return Some(true);
@@ -1280,7 +1282,7 @@ fn time(value: &str) -> Option<bool> {
         .iter()
         .find_map(|zone| time.strip_suffix(zone))
         .unwrap_or(time);
-    // The offset, as hours and minutes.
+    // The offset in hours and minutes.
     let mut offset = (0, 0);
     let mut clock = time;
     if let Some(rest) = time.strip_suffix(['Z', 'z']) {
@@ -1326,7 +1328,7 @@ fn time(value: &str) -> Option<bool> {
     )
 }
 
-/// The date as `YYYY-MM-DD`.
+/// Returns the date as `YYYY-MM-DD`.
 pub fn date(value: &str, order: Option<DateOrder>) -> Result<String, &'static str> {
     if value.is_empty() {
         return Err("date.missing");

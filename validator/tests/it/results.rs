@@ -1,10 +1,10 @@
-//! Every line of the rules for downloads.
+//! Covers every line of the rules for downloads.
 
 use validator::{Candidate, Checker, CsvForm, Format, Layout, Presumed};
 
 use crate::agreement::agreed;
 
-/// `results.csv` of a whole file.
+/// Returns `results.csv` of a whole file.
 fn results(file: &[u8]) -> String {
     results_as(file, |_| CsvForm::PLAIN)
 }
@@ -27,7 +27,7 @@ fn results_as(file: &[u8], form: fn(&Layout) -> CsvForm) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// The lines of rows that `lines` become, under a header without a description.
+/// Expects these lines in the download of `lines` under a header without a description.
 fn check(lines: &[u8], expect: &[&str]) {
     let results = results(&[b"transaction_id,amount,date\n", lines].concat());
     let mut found = results.split_terminator("\r\n");
@@ -89,7 +89,7 @@ fn bytes_that_are_not_utf8() {
 }
 
 #[test]
-fn cells_that_a_spreadsheet_would_run() {
+fn formulas_get_an_apostrophe() {
     for (cell, expect) in [
         ("=1+1", "'=1+1"),
         ("@x", "'@x"),
@@ -113,7 +113,7 @@ fn cells_that_a_spreadsheet_would_run() {
         ("\u{FEFF}@x", "'\u{FEFF}@x"),
         ("\x0B+x", "'\x0B+x"),
         ("＝1+1", "'＝1+1"),
-        // Where `;` or a comma separates cells.
+        // Locales in which `;` or a comma separates cells.
         ("x;=1+1", "x;'=1+1"),
         ("x;y;@z;-1;-z", "x;y;'@z;-1;'-z"),
         ("\"x,=1+1\"", "\"x,'=1+1\""),
@@ -135,7 +135,7 @@ fn cells_that_a_spreadsheet_would_run() {
 }
 
 #[test]
-fn a_spreadsheet_of_the_country_of_the_file_reads_it() {
+fn a_spreadsheet_in_the_locale_of_the_file_reads_it() {
     let file =
         "transaction_id;amount;date;Zweck\nA;1.234,5;31.01.2024;a,b\nB;-0,5;01.02.2024;c;d\n";
     assert_eq!(
@@ -148,7 +148,7 @@ fn a_spreadsheet_of_the_country_of_the_file_reads_it() {
 }
 
 #[test]
-fn what_was_put_before_formulas_is_taken_off_again() {
+fn apostrophes_are_removed_again() {
     let file = "transaction_id,amount,date,description\n=A,1,2024-01-01,\"x;=1+1;-z\n@w\"\n";
     let once = results(file.as_bytes());
     let rows = agreed(once.as_bytes()).unwrap().2;

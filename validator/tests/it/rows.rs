@@ -1,4 +1,4 @@
-//! Every line of the rules for rows as a whole.
+//! Covers every line of the rules for rows as a whole.
 
 use validator::{ErrorCode, Format, Problems, Transaction};
 
@@ -7,8 +7,8 @@ use crate::agreement::agreed_as;
 pub const HEADER: &str = "transaction_id,amount,date,description\n";
 const LIMIT: usize = 1_048_576;
 
-/// The rows of a file, after agreement on them. Nothing is asked about bytes that aren't UTF-8, or rows of another number
-/// of fields.
+/// Returns the rows of a file after checking that all implementations agree. Avoids questions about bytes that aren't
+/// UTF-8 and about rows with a different number of fields.
 pub fn rows(file: impl AsRef<[u8]>) -> Vec<Transaction> {
     let file = file.as_ref();
     let format = match file {
@@ -24,7 +24,7 @@ pub fn codes(row: &Transaction) -> String {
     codes.join(" ")
 }
 
-/// The codes of each of these rows.
+/// Checks the codes of each row.
 #[track_caller]
 pub fn check(lines: impl AsRef<[u8]>, expect: &[&str]) -> Vec<Transaction> {
     let rows = rows([HEADER.as_bytes(), lines.as_ref()].concat());
@@ -77,7 +77,7 @@ fn too_large_is_longer_than_the_limit() {
         format!("id,1,2024-01-01,{}\n", "é".repeat(LIMIT / 2 - 7)),
         &["row.too_large"],
     );
-    // Nothing else is checked, and its id does not count.
+    // Nothing else is checked, and its id doesn't count.
     let rest = "x".repeat(LIMIT);
     check(
         format!(
@@ -90,7 +90,7 @@ fn too_large_is_longer_than_the_limit() {
             "transaction_id.duplicate",
         ],
     );
-    // Line ends and delimiters within its quotes are content, far beyond the limit.
+    // Line ends and delimiters within its quotes are content, even far beyond the limit.
     check(
         format!("A,1,2024-01-01,\"{rest}\n,\"\"\n{rest}{rest}\"\nB,1,2024-01-01,\n"),
         &["row.too_large", ""],
@@ -118,7 +118,7 @@ fn too_large_records_without_characters_are_skipped() {
 #[test]
 fn too_large_in_utf16_counts_as_utf8() {
     for (characters, expect) in [(LIMIT / 3 - 5, ""), (LIMIT / 3 - 4, "row.too_large")] {
-        // 16 bytes, and 3 for each of the characters
+        // 16 bytes, and 3 for each character
         let text = format!(
             "{HEADER}id,1,2024-01-01,{}\nB,2,2024-01-01,\n",
             "€".repeat(characters)
@@ -163,7 +163,7 @@ fn encoding() {
     ] {
         assert!(!check(bad, &["row.encoding"])[0].is_suspicious);
     }
-    // Ignored columns count; the value counts, after unquoting.
+    // Ignored columns count. The value counts after unquoting.
     let file = b"transaction_id,amount,date,x\nA,1,2024-01-01,\xFF\nA,1,2024-01-01,\"\xC3\"\xA9\n";
     assert_eq!(rows_codes(file), ["row.encoding", ""]);
     let rows = check(
@@ -171,9 +171,9 @@ fn encoding() {
         &["", "transaction_id.duplicate"],
     );
     assert_eq!(rows[0].description.as_deref(), Some("é"));
-    // U+FFFD, U+FFFE and U+10FFFF are characters like others.
+    // U+FFFD, U+FFFE and U+10FFFF are ordinary characters.
     check("\u{FFFD},1,2024-01-01,\u{FFFE}\u{10FFFF}\n", &[""]);
-    // One bad row does not touch the next ones.
+    // A bad row doesn't affect the next ones.
     check(
         b"A,1,2024-01-01,\xFF\n\xC3\xA9,1,2024-01-01,x\nB,1,2024-01-01,\0\nC,1,2024-01-01,\n"
             .as_slice(),
@@ -240,12 +240,12 @@ fn column_count() {
             "",
         ],
     );
-    // A row error hides what else is wrong, but not an encoding error.
+    // A row error hides other errors, except for an encoding error.
     check(
         b",,\xFF\n,x\n".as_slice(),
         &["row.encoding", "row.column_count"],
     );
-    // Ids of such rows are shown as they are.
+    // The ids of such rows are shown unchanged.
     let long = "x".repeat(300);
     let rows = check(
         format!("{long}\n,x\n"),
@@ -253,7 +253,7 @@ fn column_count() {
     );
     assert_eq!(rows[0].transaction_id, Some(long));
     assert_eq!(rows[1].transaction_id.as_deref(), Some(""));
-    // Columns that nobody knows count too.
+    // Unknown columns count, too.
     assert_eq!(
         rows_codes(b"transaction_id,amount,date,,a,a\nA,1,2024-01-01,,,\nB,1,2024-01-01,,\n"),
         ["", "row.column_count"]

@@ -1,4 +1,4 @@
-//! Every line of the rules for the values of a row.
+//! Covers every line of the rules for the values of a row.
 
 use crate::{
     agreement::agreed,
@@ -58,7 +58,7 @@ fn transaction_id() {
     assert_eq!(rows[0].transaction_id.as_deref(), Some("\"A\"\tB"));
     assert_eq!(rows[1].transaction_id.as_deref(), Some("A\"B"));
     assert_eq!(rows[2].transaction_id.as_deref(), Some("ab\"c\""));
-    // A mark that is not the file's first is a character, and stays.
+    // A BOM that isn't at the start of the file is a character and stays.
     let rows = check(
         "\u{FEFF},1,2024-01-01,\n\u{FEFF}A,1,2024-01-01,\nA,1,2024-01-01,\n",
         &["", "", ""],
@@ -73,9 +73,9 @@ fn duplicates() {
         "A,1,2024-01-01,\n\" A\u{A0}\",1,2024-01-01,\nA,1,2024-01-01,\na,1,2024-01-01,\n",
         &["", duplicate, duplicate, ""],
     );
-    // Composed and decomposed differ.
+    // Composed and decomposed forms differ.
     check("é,1,2024-01-01,\ne\u{301},1,2024-01-01,\n", &["", ""]);
-    // An earlier row counts whatever its other errors ...
+    // An earlier row counts, whatever its other errors ...
     check(
         "A,x,y,\nA,1,2024-01-01,\n",
         &["amount.not_a_number date.not_a_date", duplicate],
@@ -87,7 +87,7 @@ fn duplicates() {
             "transaction_id.duplicate amount.not_a_number date.not_a_date",
         ],
     );
-    // ... unless it fell to a row error, or its own id is missing or too long.
+    // ... unless it has a row error, or its own id is missing or too long.
     check(
         b"A,1\nA,1,2024-01-01,\xFF\nA,1,2024-01-01,\n".as_slice(),
         &["row.column_count", "row.encoding", ""],
@@ -305,7 +305,7 @@ fn suspicious() {
         ("-1e99", false),
         ("", false),
     ] {
-        // Whatever its other errors.
+        // Holds whatever other errors there are.
         let all = rows(format!("{HEADER}A,{amount},2024-01-01,\n,{amount},x,\n"));
         assert_eq!(
             (all[0].is_suspicious, all[1].is_suspicious),

@@ -1,4 +1,4 @@
-//! The worker as a process. What it does with jobs is tested over the server's API.
+//! Tests the worker as a process. What it does with jobs is tested through the server's API.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -16,7 +16,7 @@ fn worker(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, Str
         .args(arguments)
         .env_remove("RUST_LOG")
         .envs(environment.iter().copied())
-        // No .env of the checkout.
+        // There is no .env in this directory, unlike in the checkout.
         .current_dir(std::env::temp_dir())
         .output()
         .unwrap();
@@ -34,7 +34,7 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
         ("STORAGE_URL", "not a url"),
         ("DATABASE_URL", "mysql://localhost/x"),
     ] {
-        // Settings are looked at in this order; a database is not needed to find a wrong one.
+        // Settings are checked in this order. A wrong one is reported without a database.
         let (code, said) = worker(
             &[],
             &[
@@ -51,7 +51,7 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
 }
 
 #[test]
-fn a_wrong_setting_of_traces_stops_the_start_with_a_sentence() {
+fn invalid_trace_settings_are_refused_with_a_sentence() {
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
     for (variable, value) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere at all"),
@@ -66,7 +66,7 @@ fn a_wrong_setting_of_traces_stops_the_start_with_a_sentence() {
 }
 
 #[test]
-fn the_health_check_of_a_worker_that_is_not_there_fails() {
+fn the_health_check_fails_without_a_worker() {
     // Nothing listens on the discard port.
     let (code, said) = worker(&["healthcheck"], &[("METRICS_ADDR", "127.0.0.1:9")]);
     assert_eq!(code, Some(1));
@@ -91,10 +91,10 @@ fn help_names_every_variable() {
     }
 }
 
-/// A job that is under way when its worker is replaced by a newer one must go on. Where a workflow has to take another
-/// way, what has begun keeps the old one (`patched` of Temporal's SDK), and its history here says so.
+/// Jobs that are running when their worker is replaced by a newer one must continue. If a workflow has to change its
+/// steps, executions that have begun keep the old ones (`patched` of Temporal's SDK), and their history is added here.
 #[test]
-fn workflows_of_former_versions_go_on() {
+fn workflows_of_earlier_versions_continue() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");
     let histories: Vec<PathBuf> = fs::read_dir(directory)
         .unwrap()
@@ -105,11 +105,15 @@ fn workflows_of_former_versions_go_on() {
     arguments.extend(histories.iter().map(|history| history.to_str().unwrap()));
     let (code, said) = worker(&arguments, &[]);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said.matches(": goes on").count(), histories.len(), "{said}");
+    assert_eq!(
+        said.matches(": continues").count(),
+        histories.len(),
+        "{said}"
+    );
 }
 
 #[test]
-fn a_workflow_that_went_another_way_is_told() {
+fn a_workflow_with_other_steps_is_reported() {
     let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories/large_file.json");
     let history = fs::read_to_string(history).unwrap();
     let other = history.replacen("Activities::plan", "Activities::other", 1);

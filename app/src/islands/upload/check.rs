@@ -7,23 +7,23 @@ use super::{
     choice::chosen_file,
     report::ReportView,
     task::Task,
-    thread::{self, CheckModule, Given, SavedFormats},
+    web_worker::{self, CheckModule, Given, SavedFormats},
 };
 use crate::{
     components::{FileName, some_text, text},
     request::{query_of, text_at},
 };
 
-/// The check of the chosen file. There is one at a time: a new one ends the former.
+/// The check of the chosen file. There is only one at a time: a new check ends the previous one.
 #[derive(Clone, Copy)]
 pub struct FileCheck {
     chosen: RwSignal<Option<Chosen>>,
     progress: RwSignal<Progress>,
     /// `None` while it runs.
     end: RwSignal<Option<End>>,
-    /// What is given about the file so far, as JSON.
+    /// The format given for the file so far, as JSON.
     pub format: RwSignal<String>,
-    /// Where the user's saved formats are listed, if there are some.
+    /// The address of the user's saved formats, if there are any.
     saved_at: StoredValue<Option<String>>,
     pub saved: RwSignal<SavedFormats>,
     task: Task,
@@ -63,7 +63,7 @@ impl FileCheck {
         self.check(file, String::new());
     }
 
-    /// Checks the file under the saved format of this name; by its header, if the name is empty.
+    /// Checks the file under the saved format with this name, or by its header if the name is empty.
     pub fn choose(self, name: String, file: Option<File>) {
         self.saved.update(|saved| saved.chosen = name);
         if let Some(file) = file {
@@ -71,7 +71,7 @@ impl FileCheck {
         }
     }
 
-    /// Checks the file, once more perhaps, with what is given about it and these answers.
+    /// Checks the file, possibly again, under the given format and these answers.
     fn check(self, file: File, answers: String) {
         self.chosen.set(Some(Chosen {
             name: file.name(),
@@ -91,7 +91,7 @@ impl FileCheck {
                 answers,
                 saved: self.saved.get_untracked(),
             };
-            let result = thread::check(&module, &file, None, &given, |progress| {
+            let result = web_worker::check(&module, &file, None, &given, |progress| {
                 self.progress.try_set(progress);
             })
             .await;
@@ -120,7 +120,7 @@ impl FileCheck {
         !self.is_idle() && self.end.with(Option::is_none)
     }
 
-    /// How much of a file of this size is checked.
+    /// Returns which percentage of a file of this size is checked.
     pub fn percent(self, bytes: u64) -> f64 {
         match (self.is_idle(), bytes) {
             (true, _) => 0.0,
@@ -129,7 +129,7 @@ impl FileCheck {
         }
     }
 
-    /// What there is to say in a sentence.
+    /// Returns the state in a sentence.
     pub fn state(self) -> String {
         match self.end.with(|end| end.as_ref().map(sentence)) {
             Some(sentence) => sentence,
@@ -143,7 +143,7 @@ impl FileCheck {
         self.end.set(Some(End::Stopped));
     }
 
-    /// No file is chosen any more.
+    /// Resets the check when no file is chosen.
     pub fn clear(self) {
         self.task.stop();
         self.format.set(String::new());
@@ -152,10 +152,10 @@ impl FileCheck {
     }
 }
 
-/// What the check of the chosen file says, while it runs and at its end.
+/// The progress of the check, and then its result.
 #[component]
 pub fn CheckPanel(check: FileCheck, input: NodeRef<html::Input>) -> impl IntoView {
-    // A second check of the same file leaves everything in its place.
+    // Checking the same file again leaves everything in place.
     let chosen = Memo::new(move |_| check.chosen.get());
     let panel = move || {
         chosen
@@ -183,7 +183,7 @@ fn Check(check: FileCheck, chosen: Chosen, input: NodeRef<html::Input>) -> impl 
     let has_numbers =
         Memo::new(move |_| check.end.with(|end| !matches!(end, Some(End::Failed(_)))));
     let is_done = move || check.end.with(|end| matches!(end, Some(End::Done(_))));
-    // Green and red for what is all valid or all invalid, and known to be so.
+    // Green and red only if all rows are valid or invalid, and the check is complete.
     let tone = text(move || {
         let counts = check.progress.get().counts;
         match (is_done(), counts.valid, counts.invalid) {
@@ -303,10 +303,10 @@ fn Questions(check: FileCheck, fields: String, input: NodeRef<html::Input>) -> i
     }
 }
 
-/// From less there is no speed to tell.
+/// The minimum duration for showing a speed.
 const LEAST_SECONDS: f64 = 0.1;
 
-/// How far and how fast it goes; `end` says before the time how it ended.
+/// Returns the progress and speed, or before it is over `end`, which says how it ended.
 fn pace(progress: Progress, total: u64, end: Option<&str>) -> String {
     let Progress {
         bytes,
@@ -327,7 +327,7 @@ fn pace(progress: Progress, total: u64, end: Option<&str>) -> String {
     parts.join(" · ")
 }
 
-/// What there is to say at the end, also to who doesn't see it.
+/// Returns the result in a sentence, which screen readers also announce.
 fn sentence(end: &End) -> String {
     match end {
         End::Done(report) => verdict(report),

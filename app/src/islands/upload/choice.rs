@@ -4,20 +4,20 @@ use web_sys::File;
 use super::{check::FileCheck, queue::Queue};
 use crate::{AppError, ErrorKind, components::some_text};
 
-/// The file that the input holds.
+/// Returns the file in the input.
 pub fn chosen_file(input: NodeRef<html::Input>) -> Option<File> {
     input.get_untracked()?.files()?.get(0)
 }
 
-/// Takes a file that is chosen, or dropped anywhere in the window, and begins its check.
+/// Accepts a file that is chosen, or dropped anywhere in the window, and starts its check.
 #[component]
 pub fn FileField(
     input: NodeRef<html::Input>,
     check: FileCheck,
     queue: Queue,
-    /// Whether only one file is taken.
+    /// Whether only one file is accepted.
     is_one: bool,
-    /// What is wrong with the file or with its upload.
+    /// The error of the file or of its upload.
     error: RwSignal<Option<AppError>>,
     is_sending: Memo<bool>,
 ) -> impl IntoView {
@@ -34,7 +34,7 @@ pub fn FileField(
         error.set(None);
         take();
     };
-    // It may have been chosen before the page was taken over.
+    // The file may have been chosen before the page became live.
     Effect::new(move |_| {
         if input.get().is_some() {
             untrack(take);
@@ -47,7 +47,7 @@ pub fn FileField(
         }
     };
     let leave = move |event: DragEvent| {
-        // Nothing is entered where the window is left.
+        // There is no related target when the pointer leaves the window.
         if event.related_target().is_none() {
             is_over.set(false);
         }
@@ -69,7 +69,7 @@ pub fn FileField(
             choose();
         }
     };
-    // The page keeps the browser from opening the file itself.
+    // The page prevents the browser from opening the file itself.
     Effect::new(move |_| {
         let listeners = [
             window_event_listener(ev::dragenter, over),

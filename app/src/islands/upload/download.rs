@@ -9,18 +9,18 @@ use super::{
     choice::chosen_file,
     object_url::ObjectUrl,
     task::Task,
-    thread::{self, CheckModule, Given},
+    web_worker::{self, CheckModule, Given},
 };
 use crate::components::{some_text, text};
 
-/// A button that gives rows with their verdicts as the page of the processed job will give them, byte for
-/// byte. They are put together when they are asked for, by checking the file once more.
+/// A button that downloads rows with their verdicts, byte for byte as the page of the processed job will. The rows are
+/// collected on demand by checking the file again.
 #[component]
 pub fn Download(
     input: NodeRef<html::Input>,
     filter: RowFilter,
     label: String,
-    /// Of the checked file.
+    /// The name of the checked file.
     file_name: String,
 ) -> impl IntoView {
     let module = expect_context::<CheckModule>();
@@ -30,12 +30,12 @@ pub fn Download(
         ..
     } = expect_context();
     let task = Task::new();
-    // Percent of the file; `None` while nothing is being put together.
+    // The progress in percent of the file. `None` while nothing is being collected.
     let progress = RwSignal::new(None::<f64>);
     let failure = RwSignal::new(None::<Failure>);
-    // The browser may still be reading it when the next one is made.
+    // The browser may still be reading the previous one when the next one is created.
     let saved = StoredValue::new(None::<ObjectUrl>);
-    // As the server names its downloads.
+    // The name that the server gives to its downloads.
     let save_as = results_filename(&file_name, filter, "csv");
 
     let start = move |_| {
@@ -52,7 +52,7 @@ pub fn Download(
         };
         task.start(async move {
             let size = file.size();
-            let result = thread::check(&module, &file, Some(filter), &given, |now| {
+            let result = web_worker::check(&module, &file, Some(filter), &given, |now| {
                 progress.try_set(Some(now.bytes as f64 / size * 100.0));
             })
             .await;
@@ -84,7 +84,7 @@ pub fn Download(
     }
 }
 
-/// Hands `rows` to the browser as a download.
+/// Passes `rows` to the browser as a download.
 fn save(rows: &Blob, file_name: &str) -> Result<ObjectUrl, JsValue> {
     let url = ObjectUrl::new(rows)?;
     let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();

@@ -2,7 +2,7 @@ use leptos::web_sys::js_sys::Array;
 use wasm_bindgen::JsValue;
 use web_sys::{Blob, BlobPropertyBag, Url};
 
-/// A URL under which a page reaches what is in its memory, for as long as this lives.
+/// A URL for data in the page's memory. It is valid while this value lives.
 pub struct ObjectUrl(String);
 
 impl ObjectUrl {
@@ -11,7 +11,7 @@ impl ObjectUrl {
     }
 
     pub fn of_script(script: &str) -> Result<Self, JsValue> {
-        // A browser runs no module of another type.
+        // Browsers refuse modules of any other type.
         let options = BlobPropertyBag::new();
         options.set_type("text/javascript");
         let parts = Array::of1(&script.into());
@@ -25,7 +25,7 @@ impl ObjectUrl {
 
 impl Drop for ObjectUrl {
     fn drop(&mut self) {
-        // Fails only for what is no URL.
+        // Fails only if it isn't a URL.
         let _ = Url::revoke_object_url(&self.0);
     }
 }

@@ -1,4 +1,5 @@
-//! Several files that are chosen together: checked and sent one after the other, each with a bar of its own.
+//! Several files that are chosen together. They are checked and sent one after the other, each with its own progress
+//! bar.
 
 use domain::{JobId, format};
 use leptos::{either::EitherOf3, prelude::*};
@@ -7,8 +8,8 @@ use web_sys::{File, FileList, FormData};
 use super::{
     check::FileCheck,
     sending::{Sent, send},
-    thread::CheckModule,
     too_large,
+    web_worker::CheckModule,
 };
 use crate::{
     AppError,
@@ -18,15 +19,15 @@ use crate::{
 #[derive(Clone, Copy)]
 pub struct Queue {
     files: RwSignal<Vec<Queued>>,
-    /// Of the next file: other files have other numbers.
+    /// The number of the next file. Numbers aren't reused.
     next_number: StoredValue<u32>,
     is_sending: RwSignal<bool>,
     module: StoredValue<CheckModule>,
-    /// Where the user's saved formats are listed, if there are some.
+    /// The address of the user's saved formats, if there are any.
     saved_at: StoredValue<Option<String>>,
 }
 
-/// A file of the queue.
+/// A file in the queue.
 #[derive(Clone, Copy)]
 pub struct Queued {
     number: u32,
@@ -56,7 +57,7 @@ impl Queue {
             module: StoredValue::new(module),
             saved_at: StoredValue::new(saved_at),
         };
-        // One check at a time: each takes a core. None while files are being sent.
+        // One check at a time, because each takes a core, and none while files are being sent.
         Effect::new(move |_| {
             let files = queue.files.get();
             let is_running = files.iter().any(|queued| queued.check.is_running());
@@ -68,7 +69,7 @@ impl Queue {
         queue
     }
 
-    /// Takes several files in place of those before; one alone is none of the queue's.
+    /// Replaces the queue by several files. A single file empties it.
     pub fn take(self, files: Option<&FileList>) {
         self.stop_checks();
         let count = files.map_or(0, FileList::length);
@@ -92,7 +93,7 @@ impl Queue {
         self.files.with(|files| !files.is_empty())
     }
 
-    /// Sends those that are not sent yet.
+    /// Sends the files that haven't been sent.
     pub async fn send(self, max_bytes: u64, form: impl Fn(Option<&Queued>) -> Option<FormData>) {
         self.is_sending.set(true);
         self.stop_checks();
@@ -121,7 +122,7 @@ impl Queue {
         self.is_sending.try_set(false);
     }
 
-    /// Nothing is being sent any more.
+    /// Records that nothing is being sent.
     pub fn stop(self) {
         self.is_sending.set(false);
         self.files.with_untracked(|files| {

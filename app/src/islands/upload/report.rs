@@ -4,14 +4,14 @@ use leptos::{html, prelude::*};
 
 use super::download::Download;
 
-/// Kinds of problems whose rows are shown from the start.
+/// The number of kinds of errors whose rows are initially shown.
 const OPEN: usize = 3;
 
-/// What a check has found: the problems, how the file is read, and the rows for download.
+/// The result of a check: the errors, how the file is read, and the rows for download.
 #[component]
 pub fn ReportView(
     report: Report,
-    /// Of the file.
+    /// The name of the file.
     name: String,
     input: NodeRef<html::Input>,
 ) -> impl IntoView {

@@ -16,11 +16,11 @@ use crate::{
     request::{self, JSON},
 };
 
-/// How much of an upload is sent.
+/// The progress of an upload.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sent {
     pub bytes: u64,
-    /// 0 until it is known.
+    /// 0 until the size is known.
     pub total: u64,
 }
 
@@ -30,20 +30,21 @@ impl Sent {
     }
 }
 
-/// Posts the form, which carries `file`, to [`UploadFile`]; gives the id of the new job. It is aborted when the future is dropped.
+/// Posts the form, which contains `file`, to [`UploadFile`]. Returns the id of the new job. Dropping the future aborts
+/// the request.
 ///
-/// [`ErrorKind::Unavailable`] says that trying again can help.
+/// [`ErrorKind::Unavailable`] means that retrying may help.
 pub async fn send(
     form: &FormData,
     file: &File,
     mut on_progress: impl FnMut(Sent),
 ) -> Result<JobId, AppError> {
     let mut request = Request::send(form).map_err(|_| AppError::unreachable())?;
-    while let Some(told) = request.told.next().await {
-        match told {
-            Told::Progress(sent) => on_progress(sent),
-            Told::Answered => return request.answer(),
-            Told::Failed => break,
+    while let Some(event) = request.events.next().await {
+        match event {
+            Event::Progress(sent) => on_progress(sent),
+            Event::Answered => return request.answer(),
+            Event::Failed => break,
         }
     }
     match is_readable(file).await {
@@ -52,37 +53,37 @@ pub async fn send(
     }
 }
 
-enum Told {
+enum Event {
     Progress(Sent),
     Answered,
     Failed,
 }
 
-/// `fetch` doesn't tell how much is sent.
+/// A request with progress, which `fetch` doesn't report.
 struct Request {
     request: XmlHttpRequest,
-    told: UnboundedReceiver<Told>,
+    events: UnboundedReceiver<Event>,
     _listeners: [Closure<dyn FnMut(ProgressEvent)>; 3],
 }
 
 impl Request {
     fn send(form: &FormData) -> Result<Self, JsValue> {
-        let (tell, told) = unbounded();
-        let listener = |read: fn(&ProgressEvent) -> Told| {
-            let tell = tell.clone();
+        let (sender, events) = unbounded();
+        let listener = |read: fn(&ProgressEvent) -> Event| {
+            let sender = sender.clone();
             Closure::<dyn FnMut(ProgressEvent)>::new(move |event: ProgressEvent| {
-                // Nobody listens any more once there is an answer.
-                let _ = tell.unbounded_send(read(&event));
+                // The receiver is gone once there is a response.
+                let _ = sender.unbounded_send(read(&event));
             })
         };
         let on_progress = listener(|event| {
-            Told::Progress(Sent {
+            Event::Progress(Sent {
                 bytes: event.loaded() as u64,
                 total: event.total() as u64,
             })
         });
-        let on_answer = listener(|_| Told::Answered);
-        let on_failure = listener(|_| Told::Failed);
+        let on_answer = listener(|_| Event::Answered);
+        let on_failure = listener(|_| Event::Failed);
 
         let request = XmlHttpRequest::new()?;
         request
@@ -95,7 +96,7 @@ impl Request {
         request.send_with_opt_form_data(Some(form))?;
         Ok(Self {
             request,
-            told,
+            events,
             _listeners: [on_progress, on_answer, on_failure],
         })
     }
@@ -109,12 +110,12 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // Nothing to abort is no failure.
+        // Fails if there is nothing to abort.
         let _ = self.request.abort();
     }
 }
 
-/// The browser tells no reason when a request fails; that the file was changed is one.
+/// Browsers don't report why a request failed. One reason is that the file was changed.
 async fn is_readable(file: &File) -> bool {
     match file.slice_with_i32_and_i32(0, 1) {
         Ok(start) => start.array_buffer().await.is_ok(),

@@ -1,7 +1,7 @@
 use futures::future::{AbortHandle, abortable};
 use leptos::prelude::*;
 
-/// Work of which there is one at a time, and none any more once the page is left.
+/// Work that runs once at a time and ends when the page is left.
 #[derive(Clone, Copy)]
 pub struct Task(StoredValue<Option<Running>>);
 
@@ -10,12 +10,12 @@ impl Task {
         Self(StoredValue::new(None))
     }
 
-    /// In place of what is under way.
+    /// Replaces running work.
     pub fn start(self, work: impl Future<Output = ()> + 'static) {
         let (work, handle) = abortable(work);
         self.0.set_value(Some(Running(handle)));
         leptos::task::spawn_local(async move {
-            // An error says that it was stopped.
+            // An error means that it was stopped.
             let _ = work.await;
         });
     }

@@ -1,11 +1,11 @@
-//! Charts of bars, drawn on the server, with their values on hover and as a table.
+//! Bar charts, drawn on the server, with their values on hover and in a table.
 
 use domain::format;
 use leptos::prelude::*;
 
-/// A bar, and what it says.
+/// A bar and its texts.
 pub struct Bar {
-    /// What it stands for.
+    /// What the bar represents.
     pub name: String,
     pub value: f64,
     /// The value in words, with its unit.

@@ -5,12 +5,12 @@ use leptos::prelude::*;
 use super::throughput::Pace;
 use crate::components::{Age, Copy, Time};
 
-/// The file as it was uploaded, and when what happened to it.
+/// The uploaded file, and the times of the main events.
 #[component]
 pub fn Details<'a>(
     job: &'a Job,
     events: Vec<JobEvent>,
-    /// When retention deletes the job.
+    /// When retention will delete the job.
     expires_at: Option<DateTime<Utc>>,
     throughput: Throughput,
 ) -> impl IntoView + use<> {
@@ -62,7 +62,7 @@ pub fn Details<'a>(
     .into_any()
 }
 
-/// Every attempt from its beginning to its end.
+/// Every attempt from start to end.
 #[component]
 fn History(events: Vec<JobEvent>) -> impl IntoView {
     (!events.is_empty()).then(|| {

@@ -1,10 +1,10 @@
 use domain::{Job, JobStatus, RowFilter, format};
 use leptos::prelude::*;
 
-/// Rows of a worksheet, without the header.
+/// The maximum number of rows of a worksheet, not counting the header.
 const WORKSHEET_ROWS: u64 = 1_048_575;
 
-/// The checked rows with their verdicts, once the job is over: first of all those to fix.
+/// Downloads of the checked rows with their verdicts, once the job is over. The rows to fix come first.
 #[component]
 pub fn Downloads<'a>(job: &'a Job) -> impl IntoView + use<> {
     let state = &job.state;
@@ -53,7 +53,7 @@ pub fn Downloads<'a>(job: &'a Job) -> impl IntoView + use<> {
     });
     let is_failed = state.status == JobStatus::Failed;
     let corrected = (is_failed || (state.status.is_over() && invalid > 0)).then(|| {
-        // Where a question must be answered, that comes first.
+        // If a question must be answered, it comes first.
         let code = state.error_code.as_deref();
         let is_asked = code.is_some_and(|code| code.starts_with("format."));
         let class = match is_failed && !is_asked {

@@ -4,14 +4,14 @@ use leptos::prelude::*;
 
 use crate::{Query, islands::CheckModule};
 
-/// What must be answered before the file can be read, as a form. The answers retry the job.
+/// The form with the questions that must be answered before the file can be read. Answers retry the job.
 #[component]
 pub fn Questions<'a>(
     job: &'a Job,
     file: &'a FileFormat,
-    /// With the answers that were just sent.
+    /// Contains the answers that were just submitted.
     query: &'a Query,
-    /// What reads the rows shown anew when an answer changes.
+    /// The module that reads the shown rows again when an answer changes.
     module: &'a CheckModule,
 ) -> impl IntoView + use<> {
     let questions = file

@@ -106,7 +106,7 @@ fn value(key: &str, value: &Value) -> String {
     }
 }
 
-/// One column or several in words.
+/// Describes one or several columns in words.
 fn column(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

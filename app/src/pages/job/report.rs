@@ -3,7 +3,7 @@ use leptos::prelude::*;
 
 use super::rows::Address;
 
-/// What is wrong with the rows, by kind. Empty before there is something to say.
+/// The errors of the rows by kind. Empty until there is something to show.
 #[component]
 pub fn Report<'a>(
     job: &'a Job,
@@ -14,7 +14,7 @@ pub fn Report<'a>(
     let is_clean = job.state.status == JobStatus::Completed
         && job.state.total_records > 0
         && job.state.invalid_records == 0;
-    // Of work that goes on there will be more: its place is kept, so that nothing moves when it comes.
+    // A running job will have more, so its space is reserved to avoid moving the rest.
     let is_shown = is_clean || job.state.status.is_active() || !problems.is_empty();
     let kinds = if !problems.is_empty() {
         view! { <Problems address problems rows=job.state.processed_records /> }.into_any()
@@ -39,16 +39,16 @@ pub fn Report<'a>(
     .into_any()
 }
 
-/// A bar for each kind, as long as its share of all rows. It leads to the rows.
+/// A bar for each kind, as long as its share of all rows. It links to the rows.
 #[component]
 fn Problems<'a>(
     address: &'a Address,
     problems: Vec<(ErrorCode, u64)>,
-    /// Checked rows.
+    /// The number of checked rows.
     rows: u64,
 ) -> impl IntoView + use<> {
     let bar = |(code, found): (ErrorCode, u64)| {
-        // Never so short that it can't be seen.
+        // Never too short to be visible.
         let share = (found as f64 / rows.max(1) as f64 * 100.0).max(0.5);
         view! {
             <li>

@@ -2,7 +2,7 @@ use chrono::NaiveDate;
 use domain::{DateSpan, Job, JobReport, JobStatus, format};
 use leptos::prelude::*;
 
-/// What the checked rows of a job have come to; empty before it was started.
+/// The results of the checked rows. Empty before the job was started.
 #[component]
 pub fn ResultFacts<'a>(job: &'a Job, report: &'a JobReport) -> impl IntoView + use<> {
     let has_rows = !matches!(job.state.status, JobStatus::Pending | JobStatus::Failed);
@@ -14,7 +14,7 @@ pub fn ResultFacts<'a>(job: &'a Job, report: &'a JobReport) -> impl IntoView + u
     .into_any()
 }
 
-/// Always the same five, so that nothing moves when one becomes known.
+/// Always shows the same five facts, so that nothing moves when one becomes known.
 fn facts(job: &Job, report: &JobReport) -> impl IntoView + use<> {
     let checked = job.state.processed_records;
     let share = (checked > 0)
@@ -30,7 +30,7 @@ fn facts(job: &Job, report: &JobReport) -> impl IntoView + use<> {
         seconds.max(0.001)
     });
     let took = seconds.map(|seconds| format::seconds(seconds).into_any());
-    // Over the same time as the duration beside it.
+    // Measured over the same time as the duration next to it.
     let speed = seconds.filter(|_| checked > 0).map(|seconds| {
         let speed = (checked as f64 / seconds).round() as u64;
         format!("{} rows/s", format::count(speed)).into_any()

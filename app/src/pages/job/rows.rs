@@ -1,4 +1,4 @@
-//! The rows of a job: filter, search and paging stand in the URL.
+//! The rows of a job. Filter, search and page are in the URL.
 
 mod address;
 mod table;
@@ -15,10 +15,10 @@ use self::{
 };
 use crate::{AppError, Query, api, pages::pager::Pager};
 
-/// The rows that the URL asks for.
+/// The rows that the URL requests.
 pub struct Rows {
     address: Address,
-    /// What can't be understood of the URL. Then these are the first of all rows.
+    /// The error of an invalid URL. The first page of all rows is shown then.
     invalid: Option<AppError>,
     page: Result<RowPage, AppError>,
 }
@@ -44,7 +44,7 @@ impl Rows {
         &self.address
     }
 
-    /// What links to other rows keep of the query, as `&size=50`.
+    /// Returns the part of the query that links to other rows keep, such as `&size=50`.
     pub fn kept(&self) -> String {
         self.address.kept()
     }
@@ -75,7 +75,7 @@ pub fn Table<'a>(job: &'a Job, rows: Rows) -> impl IntoView + use<> {
         }
     });
     let is_active = job.state.status.is_active();
-    // Before there are rows there is nothing to choose from.
+    // Before there are rows, there is nothing to filter.
     let has_tools = is_active || job.state.processed_records > 0 || address.is_narrowed();
     let tools = has_tools.then(|| {
         view! {
@@ -106,7 +106,7 @@ pub fn Table<'a>(job: &'a Job, rows: Rows) -> impl IntoView + use<> {
     .into_any()
 }
 
-/// Says to who doesn't see them which rows are shown.
+/// Announces to screen readers which rows are shown.
 fn announcement(page: &RowPage, status: JobStatus, address: &Address) -> String {
     let pages = page.total.div_ceil(u64::from(address.size()));
     let kind = match address.filter() {
@@ -132,7 +132,7 @@ fn announcement(page: &RowPage, status: JobStatus, address: &Address) -> String 
         .to_owned()
 }
 
-/// Says why the row that is looked for isn't there.
+/// Explains why the requested row isn't shown.
 fn missing_row(page: &RowPage, address: &Address, status: JobStatus) -> Option<String> {
     let sought = address.row()?;
     let last = page.rows.last()?.row_number;
@@ -181,7 +181,7 @@ fn Page<'a>(page: RowPage, status: JobStatus, address: &'a Address) -> impl Into
     .into_any()
 }
 
-/// Says why there is nothing to see, and where there is something.
+/// Explains why there are no rows, and where to find some.
 #[component]
 fn NoRows<'a>(total: u64, status: JobStatus, address: &'a Address) -> impl IntoView + use<> {
     let (sentence, link) = if total > 0 {

@@ -3,7 +3,7 @@ use leptos::prelude::*;
 
 use super::chart::{Bar, chart, table};
 
-/// The most bars that fit on the screen of a phone.
+/// The maximum number of bars that fit on a phone screen.
 const MOST_BARS: u32 = 60;
 
 /// Charts of the valid rows by amount and by month. Empty without valid rows, and for results of earlier versions.
@@ -57,7 +57,7 @@ fn bar(name: String, rows: u64) -> Bar {
     }
 }
 
-/// From the first size with rows to the last.
+/// Returns bars from the first size with rows to the last one.
 fn amount_bars(amounts: &[AmountRows]) -> Vec<Bar> {
     let has_rows = |amounts: &AmountRows| amounts.rows > 0;
     let Some(first) = amounts.iter().position(has_rows) else {
@@ -101,7 +101,7 @@ impl Unit {
         }
     }
 
-    /// The number of the one that has this month.
+    /// Returns the number of the period that contains this month.
     fn number(self, month: Month) -> u32 {
         let year = u32::from(month.year);
         match self {
@@ -122,7 +122,8 @@ impl Unit {
     }
 }
 
-/// From the first month with rows to the last; years or more together where there are too many.
+/// Returns bars from the first month with rows to the last one. Combines them into years or longer periods if there are
+/// too many.
 fn month_bars(months: &[MonthRows]) -> (Unit, Vec<Bar>) {
     let (Some(first), Some(last)) = (months.first(), months.last()) else {
         return (Unit::Month, Vec::new());
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn long_times_have_few_bars() {
+    fn long_periods_have_few_bars() {
         for (first, last, unit, bars) in [
             ((2020, 1), (2024, 12), Unit::Month, 60),
             ((2020, 1), (2025, 1), Unit::Year, 6),

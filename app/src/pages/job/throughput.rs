@@ -3,14 +3,14 @@ use leptos::prelude::*;
 
 use super::chart::{Bar, chart, table, whole};
 
-/// Throughput over time, for operators. Empty until there are two parts.
+/// Throughput over time, for operators. Empty until there are two intervals.
 #[component]
 pub fn Pace(throughput: Throughput) -> impl IntoView {
     let Throughput {
         part_seconds,
         rows_per_second: rates,
     } = throughput;
-    // Up to the last part in which a row was checked.
+    // Ends with the last interval in which a row was checked.
     let end = rates.iter().rposition(|rate| *rate > 0.0);
     let rates = &rates[..end.map_or(0, |last| last + 1)];
     let parts: Vec<Part> = rates
@@ -34,7 +34,7 @@ pub fn Pace(throughput: Throughput) -> impl IntoView {
     })
 }
 
-/// One of the equally long parts of the time since the start, in seconds.
+/// One of the equal intervals since the start, in seconds.
 struct Part {
     from: f64,
     until: f64,
@@ -49,7 +49,7 @@ impl Part {
             let (from, until) = (format::seconds(self.from), format::seconds(self.until));
             return format!("{from} – {until}");
         }
-        // As many decimals as tell two parts apart.
+        // Enough decimals to distinguish two intervals.
         let decimals = -length.max(0.001).log10().floor() as usize;
         format!(
             "{:.decimals$} – {:.decimals$}\u{a0}s",
@@ -89,7 +89,7 @@ mod tests {
     use super::Part;
 
     #[test]
-    fn each_part_has_a_time_of_its_own() {
+    fn every_interval_has_its_own_time() {
         for part_seconds in [0.004, 0.02, 0.1, 0.32, 0.9, 1.0, 2.5, 72.0] {
             let time = |at: u32| {
                 let (from, until) = (

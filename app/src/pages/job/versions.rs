@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::{FileName, StatusBadge, Time};
 
-/// The versions of the job's file, and what has become of the errors of the one before.
+/// The versions of the job's file, and how the errors of the previous one changed.
 #[component]
 pub fn VersionList<'a>(job: &'a Job, versions: Versions) -> impl IntoView + use<> {
     let Versions {

@@ -1,5 +1,5 @@
-//! The address of a list of jobs: `/?status=failed&q=march&sort=-rows&page=2`, or the same below `/users/7`. What is not
-//! in it is the default.
+//! The address of a list of jobs: `/?status=failed&q=march&sort=-rows&page=2`, or the same below `/users/7`. Whatever
+//! it omits has its default.
 
 use backend::JobList;
 use domain::{InvalidField, JobColumn, JobListRequest, JobOrder, JobStatus, UserId};
@@ -7,16 +7,16 @@ use url::form_urlencoded;
 
 use crate::Query;
 
-/// Which jobs are shown, and the addresses of others.
+/// The address of the shown jobs, from which others are derived.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Address {
     request: JobListRequest,
     page: u64,
-    /// Whether jobs can be chosen although the page is fetched again and again, without JavaScript.
+    /// Whether jobs can be selected without JavaScript, although the page would otherwise keep reloading.
     select: Select,
 }
 
-/// Which jobs are chosen when the page is opened.
+/// Which jobs are selected when the page is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Select {
     #[default]
@@ -26,7 +26,7 @@ pub enum Select {
 }
 
 impl Address {
-    /// Reads the query of the address. What can't be understood of it is left out, and named.
+    /// Parses the query of the address. Invalid values are ignored and returned as errors.
     pub fn read(owner: Option<UserId>, query: &Query, page: u64) -> (Self, Vec<InvalidField>) {
         let parsed = JobListRequest::parse(owner, |name| query.get(name).to_owned());
         let (request, errors) = match parsed {
@@ -65,7 +65,7 @@ impl Address {
         self.request.filter.owner
     }
 
-    /// All jobs, in the usual order.
+    /// Returns the address of all jobs in the default order.
     pub fn path(&self) -> String {
         match self.owner() {
             Some(user_id) => format!("/users/{user_id}"),
@@ -73,19 +73,19 @@ impl Address {
         }
     }
 
-    /// Whether jobs are left out.
+    /// Returns whether any jobs are excluded.
     pub fn is_narrowed(&self) -> bool {
         self.request.filter.is_narrowed() || self.request.filter.status.is_some()
     }
 
-    /// The same jobs, if they have this status.
+    /// Returns the address of those jobs that have this status.
     pub fn with_status(&self, status: Option<JobStatus>) -> String {
         let mut other = self.clone();
         other.request.filter.status = status;
         other.paged(1)
     }
 
-    /// The same jobs ordered by this column, or the other way round if they are.
+    /// Returns the address with this column as the order, or with the order reversed if it already is.
     pub fn ordered_by(&self, column: JobColumn) -> String {
         let mut other = self.clone();
         let order = self.request.order;
@@ -96,7 +96,7 @@ impl Address {
         other.paged(1)
     }
 
-    /// The page of this number.
+    /// Returns the address of the page with this number.
     pub fn paged(&self, page: u64) -> String {
         Self {
             page,
@@ -106,7 +106,7 @@ impl Address {
         .href()
     }
 
-    /// The same page, with these jobs chosen.
+    /// Returns the same page with these jobs selected.
     pub fn selecting(&self, select: Select) -> String {
         Self {
             select,
@@ -143,12 +143,12 @@ impl Address {
         format!("{}{separator}{query}#jobs", self.path())
     }
 
-    /// The pages that `total` jobs fill; at least 1.
+    /// Returns the number of pages that `total` jobs fill, at least 1.
     pub fn pages(total: u64) -> u64 {
         total.div_ceil(JobList::SIZE).max(1)
     }
 
-    /// How the jobs are ordered by this column, as `aria-sort` has it.
+    /// Returns the direction in which the jobs are ordered by this column, as a value of `aria-sort`.
     pub fn sort_of(&self, column: JobColumn) -> Option<&'static str> {
         match self.request.order {
             JobOrder::Ascending(by) if by == column => Some("ascending"),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_survives_the_way_through_the_url() {
+    fn an_address_round_trips_through_the_url() {
         let text =
             "status=failed&q=a%26b%3D%C3%BC&from=2024-01-01&until=2024-01-31&sort=filename&page=3";
         let (address, errors) = Address::read(Some(7.into()), &Query::parse(text), 3);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_left_out() {
+    fn invalid_values_are_named_and_ignored() {
         let (address, errors) = read("status=odd&q=march&sort=size");
         let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["status", "sort"]);

@@ -9,7 +9,7 @@ use crate::components::{Age, FileName, JobProgressBar, StatusBadge, job_news};
 pub fn Row(
     listed: ListedJob,
     has_user: bool,
-    /// Whether it can be chosen without JavaScript, too.
+    /// Whether it can be selected without JavaScript, too.
     can_select: bool,
     is_chosen: bool,
     now: DateTime<Utc>,
@@ -72,7 +72,7 @@ pub fn Row(
         }
     });
     view! {
-        // By its id, the browser tells one row from another when the page is brought up to date.
+        // The id lets the browser identify the row when the page is updated.
         <tr id=format!("job-{id}") role="row" data-news=job_news(&state, &filename)>
             <td role="cell" class=class>
                 <input
@@ -118,8 +118,8 @@ pub fn Row(
     .into_any()
 }
 
-/// What a job of this state needs first, and what its button says. A retry isn't offered where the file is to blame: it
-/// would fail in the same way.
+/// Returns the main command for a job in this state, and the text of its button. A retry isn't offered if the file is
+/// the cause of the failure, because it would fail again.
 fn command(job: &Signal<domain::JobState>) -> Option<(Command, &'static str)> {
     let (status, is_file_wrong) = job.with_untracked(|job| (job.status, job.error_code.is_some()));
     match status {

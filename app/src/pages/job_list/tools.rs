@@ -1,4 +1,4 @@
-//! What chooses the jobs: a tab for each status, a search, a range of days, and on a phone the order.
+//! Controls that select jobs: a tab for each status, a search, a range of days, and on phones the order.
 
 use backend::StatusCounts;
 use domain::{JobColumn, JobOrder, JobStatus, PageRequest, format};
@@ -82,7 +82,7 @@ pub fn Search<'a>(address: &'a Address) -> impl IntoView + use<> {
     .into_any()
 }
 
-/// Where there is room for the table, its header does the same, and the style hides this.
+/// If there is room for the table, its header does the same, and the style sheet hides this.
 #[component]
 fn Order<'a>(address: &'a Address) -> impl IntoView + use<> {
     let current = address.request().order;

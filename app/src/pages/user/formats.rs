@@ -7,7 +7,7 @@ use crate::{
     components::{Confirm, FormError},
 };
 
-/// The formats that are saved for a user, and what can be done with them.
+/// The saved formats of a user, and actions on them.
 #[component]
 pub fn SavedFormats<'a>(
     user_id: UserId,
@@ -73,7 +73,7 @@ fn one(user_id: UserId, saved: &SavedFormat, error: Option<&AppError>) -> impl I
             <h3 id=part("")>{saved.name.clone()}</h3>
             <p class="muted">{header}</p>
             <p class="muted">{sets}</p>
-            // Open where the form came back with an error.
+            // Open if the form has an error.
             <details class="disclosure" open=is_wrong>
                 <summary aria-label=format!("Edit {}", saved.name)>"Edit"</summary>
                 <form method="post" action=UpdateFormat::PATH>

@@ -7,11 +7,11 @@ use crate::{
     components::{Confirm, FormError, TextField},
 };
 
-/// Name and email, and how to be rid of the user.
+/// Name and email, and deleting the user.
 #[component]
 pub fn Settings<'a>(
     user: User,
-    /// How many files would go with the user.
+    /// The number of files that would be deleted with the user.
     job_count: u64,
     query: &'a Query,
 ) -> impl IntoView + use<> {
@@ -27,7 +27,7 @@ pub fn Settings<'a>(
     view! {
         <section class="panel" aria-labelledby="settings">
             <h2 id="settings">"User"</h2>
-            // Open where the form came back with an error.
+            // Open if the form has an error.
             <details class="disclosure" open=error.is_some()>
                 <summary>"Edit name and email"</summary>
                 <form method="post" action=UpdateUser::PATH>

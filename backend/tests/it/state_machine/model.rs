@@ -1,42 +1,42 @@
-//! A job as its rules have it, without a database.
+//! A job as the rules define it, without a database.
 
 use std::ops::Range;
 
 use domain::{Command, Effect, JobStatus};
 
-/// What can be seen of a job.
+/// The observable state of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     pub status: JobStatus,
     pub run: u32,
     pub is_planned: bool,
-    /// Numbers of the committed chunks, in order.
+    /// The numbers of the committed chunks, in ascending order.
     pub committed: Vec<u32>,
-    /// Kind and attempt of each event, oldest first.
+    /// The kind and attempt of each event, oldest first.
     pub events: Vec<(String, u32)>,
     pub is_deleted: bool,
 }
 
-/// What happens to a job at one moment.
+/// An atomic change of a job.
 #[derive(Debug, Clone)]
 pub enum Change {
     Command(Command),
     Delete,
-    /// An attempt begins.
+    /// Begins an attempt.
     Begin(u32),
     Plan(u32),
     Commit(u32, Range<u32>),
     Complete(u32),
-    /// A small file is planned, committed and completed.
+    /// Plans, commits and completes a small file.
     CompleteSmall(u32),
     Fail(u32),
 }
 
-/// Changes that follow one another, among which others may come in between.
+/// Consecutive changes, which may interleave with others.
 #[derive(Debug, Clone)]
 pub struct Sequence {
     pub changes: Vec<Change>,
-    /// Whether the changes may end before all have happened.
+    /// Whether the sequence may end before all changes have happened.
     pub may_break_off: bool,
 }
 
@@ -59,7 +59,7 @@ impl Model {
         }
     }
 
-    /// The states that these sequences can lead to, however they interleave.
+    /// Returns the states that these sequences can lead to, however they interleave.
     pub fn after(&self, sequences: &[Sequence], chunks: u32) -> Vec<Self> {
         let mut reached = Vec::new();
         self.explore(

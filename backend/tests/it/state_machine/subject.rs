@@ -1,4 +1,4 @@
-//! A real job: a database and files of its own, a real Temporal, and the worker's steps called directly.
+//! A real job, with a database and files of its own and a real Temporal. The worker's steps are called directly.
 
 use std::{
     fmt::Write as _,
@@ -28,11 +28,11 @@ use super::model::{Change, Model};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A file whose verdicts are known.
+/// A file with known verdicts.
 pub struct File {
     content: String,
     pub is_small: bool,
-    /// Of each chunk: rows, and the valid, invalid and suspicious ones.
+    /// For each chunk, the number of rows, and of valid, invalid and suspicious ones.
     chunks: Vec<[i64; 4]>,
     results: Vec<u8>,
 }
@@ -43,7 +43,7 @@ impl File {
     }
 }
 
-/// The numbers of rows that are invalid, and of those that are suspicious, among each ten.
+/// The last digit of the numbers of invalid and of suspicious rows.
 const INVALID: i64 = 3;
 const SUSPICIOUS: i64 = 7;
 
@@ -61,7 +61,7 @@ fn content(rows: i64) -> String {
     file
 }
 
-/// What a person or a worker does.
+/// An act of a person or a worker.
 #[derive(Debug, Clone)]
 pub enum Act {
     Command(Command),
@@ -86,26 +86,26 @@ impl Act {
         }
     }
 
-    /// Whether it is a worker's, which may die meanwhile.
+    /// Returns whether it is an act of a worker, which may die during it.
     pub fn is_step(&self) -> bool {
         !matches!(self, Self::Command(_) | Self::Delete)
     }
 }
 
-/// How an act has ended.
+/// How an act ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// With a change of the job, as far as that is known.
+    /// Done. Whether it changed the job, if known.
     Done(Option<bool>),
     /// The job's state forbids it, or there is no such job.
     Refused,
-    /// A step that could not do its work.
+    /// The step failed.
     Failed(#[expect(dead_code, reason = "shown where a case fails")] StepError),
-    /// It was dropped.
+    /// The act was dropped.
     Died,
 }
 
-/// A server's and a worker's part.
+/// The parts of a server and a worker under test.
 pub struct Subject {
     pub backend: Backend,
     pool: PgPool,
@@ -132,7 +132,7 @@ impl Subject {
             temporal_address: Some(required("TEMPORAL_ADDRESS")),
             temporal_host: None,
             temporal_namespace: None,
-            // No worker serves it.
+            // No worker serves this task queue.
             temporal_task_queue: name,
             storage_url: Url::from_directory_path(files.path()).unwrap().into(),
             max_upload_bytes: 1 << 30,
@@ -149,7 +149,7 @@ impl Subject {
         let backend = Backend::connect(&config, None).await.unwrap();
         let pool = PgPoolOptions::new().max_connections(2);
         let pool = pool.connect(url.as_str()).await.unwrap();
-        // All tests share one Temporal, where workflows are named after job ids.
+        // All tests share one Temporal, in which workflows are named after job ids.
         let first = i64::try_from(Uuid::new_v4().as_u128() % (1 << 40)).unwrap() * 1000;
         sqlx::raw_sql(&format!(
             "alter table jobs alter column id restart with {first}"
@@ -175,7 +175,7 @@ impl Subject {
         }
     }
 
-    /// A file of `rows` rows of a kilobyte each, and what it comes to when nothing disturbs its job.
+    /// Returns a file of `rows` rows of a kilobyte each, with the result of an undisturbed job.
     pub async fn file(&self, rows: i64, is_small: bool) -> File {
         let mut file = File {
             content: content(rows),
@@ -204,7 +204,7 @@ impl Subject {
         for (first, count) in chunks {
             assert_eq!(first, next, "each row is in one chunk");
             next += count;
-            // `first_row` counts from 1.
+            // `first_row` starts at 1.
             let with = |digit| (first..next).filter(|row| row % 10 == digit).count() as i64;
             let invalid = with(INVALID);
             file.chunks
@@ -276,7 +276,7 @@ impl Subject {
         }
     }
 
-    /// As [`Self::act`], but the worker dies when it has been woken up so often.
+    /// Runs an act like [`Self::act`], but its worker dies after it has been woken up `wakes` times.
     pub async fn act_and_die(&self, job_id: JobId, act: &Act, wakes: u32) -> Ended {
         let mut acting = Box::pin(self.act(job_id, act));
         let mut woken = 0;
@@ -291,7 +291,7 @@ impl Subject {
         .await
     }
 
-    /// The job as it is in the database, where every count must fit to the chunks.
+    /// Returns the job as stored in the database. Checks that every count matches the chunks.
     pub async fn observe(&self, job_id: JobId, file: &File) -> (Model, i64) {
         let observed: Option<Observed> = sqlx::query_as(
             "select job_states.status, job_states.run, job_states.version, layout is not null as is_planned,
@@ -367,7 +367,7 @@ impl Subject {
         .await;
     }
 
-    /// Checks what a completed job has for download.
+    /// Checks the download of a completed job.
     pub async fn check_results(&self, job_id: JobId, file: &File) {
         assert!(self.results(job_id).await == file.results, "other results");
     }
@@ -379,7 +379,7 @@ impl Subject {
         pieces.concat()
     }
 
-    /// Deletes what a case that failed has left.
+    /// Deletes whatever a failed case has left.
     pub async fn clear(&self) {
         let jobs: Vec<i64> = sqlx::query_scalar("select id from jobs")
             .fetch_all(&self.pool)
@@ -390,7 +390,7 @@ impl Subject {
         }
     }
 
-    /// Waits until nothing is left of any job. The leases of files whose writers have died run out.
+    /// Waits until nothing remains of any job. Lets the leases of files with dead writers expire.
     pub async fn nothing_is_left(&self) {
         eventually("everything to be removed", async || {
             sqlx::query("update removals set due_at = now()")

@@ -1,4 +1,4 @@
-//! A TCP proxy that understands just enough of a protocol to cut a connection at the n-th request.
+//! A TCP proxy that parses just enough of a protocol to cut a connection at the n-th request.
 
 use std::{
     collections::HashMap,
@@ -24,16 +24,16 @@ pub enum Protocol {
     Postgres,
     /// A request begins with the first `HEADERS` of a stream.
     Grpc,
-    /// HTTP/1.1 whose bodies have a length.
+    /// HTTP/1.1 with bodies of known length.
     Http,
 }
 
-/// When a connection is cut.
+/// The point at which a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// The service never sees the request.
     BeforeRequest,
-    /// The service has done what was asked for, and nobody learns of it.
+    /// The service has carried out the request, but its response is lost.
     BeforeAnswer,
 }
 
@@ -49,18 +49,18 @@ struct State {
     counted: Mutex<Counted>,
 }
 
-/// What has come through since the proxy was armed.
+/// What has passed since the proxy was armed.
 #[derive(Default)]
 struct Counted {
     requests: usize,
-    /// The number of the request at which a connection is cut.
+    /// The number of the request at which to cut the connection.
     cut: Option<(usize, Cut)>,
-    /// That request, once it has come.
+    /// The text of that request, once it has arrived.
     cut_at: Option<String>,
 }
 
 impl CuttingProxy {
-    /// Listens for connections to `service`, which is like `127.0.0.1:5432`.
+    /// Listens for connections to `service`, such as `127.0.0.1:5432`.
     pub async fn start(protocol: Protocol, service: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -86,14 +86,14 @@ impl CuttingProxy {
         };
     }
 
-    /// Cuts nothing any more. Returns the request at which a connection was cut.
+    /// Stops cutting. Returns the request at which a connection was cut.
     pub fn disarm(&self) -> Option<String> {
         std::mem::take(&mut *self.state.counted.lock().unwrap()).cut_at
     }
 }
 
 impl State {
-    /// Counts a request, and returns whether its connection is to be cut.
+    /// Counts a request. Returns whether to cut its connection.
     fn count(&self, request: &str) -> Option<Cut> {
         let mut counted = self.counted.lock().unwrap();
         counted.requests += 1;
@@ -104,7 +104,7 @@ impl State {
     }
 }
 
-/// The stream whose answer is to end the connection; 0 while there is none.
+/// The stream whose response ends the connection, or 0 for none.
 type Doom = AtomicU32;
 
 async fn connection(state: Arc<State>, client: TcpStream) {
@@ -115,7 +115,7 @@ async fn connection(state: Arc<State>, client: TcpStream) {
     let (from_client, to_client) = client.into_split();
     let (from_service, to_service) = service.into_split();
     let doom = Doom::new(0);
-    // Whichever ends first takes the other with it: both sides see the connection end.
+    // The first direction to end also ends the other one, so that both sides see the connection end.
     tokio::select! {
         _ = requests(&state, &doom, from_client, to_service) => {}
         _ = answers(state.protocol, &doom, from_service, to_client) => {}
@@ -184,7 +184,7 @@ async fn answers(
     }
 }
 
-/// How many bytes the first message or frame of an answer has, if it is there as a whole.
+/// Returns the length of the first message or frame of a response, if it is complete.
 fn answer_unit(protocol: Protocol, bytes: &[u8]) -> Option<usize> {
     match protocol {
         Protocol::Postgres => postgres_message(bytes),
@@ -193,12 +193,12 @@ fn answer_unit(protocol: Protocol, bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// A message with its type: <https://www.postgresql.org/docs/current/protocol-overview.html>
+/// Returns the length of a message with its type: <https://www.postgresql.org/docs/current/protocol-overview.html>
 fn postgres_message(bytes: &[u8]) -> Option<usize> {
     whole(bytes, 1 + number(bytes.get(1..5)?))
 }
 
-/// A frame: <https://www.rfc-editor.org/rfc/rfc9113#section-4.1>
+/// Returns the length of a frame: <https://www.rfc-editor.org/rfc/rfc9113#section-4.1>
 fn frame(bytes: &[u8]) -> Option<usize> {
     whole(bytes, 9 + number(bytes.get(..3)?))
 }
@@ -218,23 +218,24 @@ fn number(big_endian: &[u8]) -> usize {
 }
 
 struct Request {
-    /// For the log of a test that fails.
+    /// For the output of a failed test.
     text: String,
-    /// Of HTTP/2; 1 in other protocols.
+    /// The HTTP/2 stream, or 1 in other protocols.
     stream: u32,
 }
 
-/// Splits what a client sends.
+/// Splits a client's data into units.
 struct Units {
     protocol: Protocol,
     received: Vec<u8>,
-    /// Whether what begins a connection has come: `StartupMessage`, or the preface of HTTP/2.
+    /// Whether the start of the connection has arrived: `StartupMessage`, or the preface of HTTP/2.
     has_begun: bool,
     last_stream: u32,
-    /// Prepared statements by their names.
+    /// Prepared statements by name.
     statements: HashMap<Vec<u8>, String>,
     statement: String,
-    /// Bytes of messages before the `Sync` that ends their request: PostgreSQL would begin with them.
+    /// The length of the messages before the `Sync` that ends their request. They are held back, because PostgreSQL
+    /// would start to execute them.
     held: usize,
 }
 
@@ -251,7 +252,7 @@ impl Units {
         }
     }
 
-    /// Bytes that can be forwarded together, and the request that they are or begin.
+    /// Returns bytes to forward together, and the request that they are or begin.
     fn next(&mut self) -> Option<(Vec<u8>, Option<Request>)> {
         let (length, request) = match self.protocol {
             Protocol::Postgres => self.postgres()?,
@@ -295,7 +296,7 @@ impl Units {
                     return Some((end, request));
                 }
                 b'S' => {
-                    // A `Sync` by itself asks whether a pooled connection is still there.
+                    // A `Sync` on its own checks whether a pooled connection is still alive.
                     let is_ping = self.held == 0;
                     let request = one(&std::mem::take(&mut self.statement));
                     self.held = 0;

@@ -1,4 +1,4 @@
-//! A bucket of the S3 server, and a proxy before it that makes it slow, has it fail, and records what is asked of it.
+//! A bucket of the S3 server behind a proxy that can delay requests or make them fail, and that records them.
 
 use std::{
     sync::{
@@ -20,44 +20,44 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::{required, unique};
 
-/// The largest body of a request: a part of a multipart upload takes 5 MiB.
+/// The maximum size of a request's body. A part of a multipart upload has 5 MiB.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// What is wrong with the store.
+/// A failure of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// It refuses every request with 503.
+    /// Refuses every request with 503.
     Unavailable,
-    /// It refuses to store anything with 403, as stores with a quota do.
+    /// Refuses to store anything with 403, like stores with a quota.
     Full,
-    /// What is to be stored is never acknowledged.
+    /// Never acknowledges anything to be stored.
     Stuck,
 }
 
-/// A bucket for one test. Programs with [`ObjectStore::environment`] reach it through the proxy; the test's own
-/// look at what is stored bypasses it.
+/// A bucket for one test. Programs with [`ObjectStore::environment`] reach it through the proxy. The test itself
+/// bypasses the proxy to look at the stored objects.
 pub struct ObjectStore {
     bucket: String,
-    /// Where the proxy listens.
+    /// The address of the proxy.
     address: String,
     proxy: Arc<Proxy>,
 }
 
 struct Proxy {
-    /// The S3 server.
+    /// The URL of the S3 server.
     endpoint: String,
     http: Client,
-    /// Added to every request.
+    /// The delay of every request.
     latency: Duration,
     fault: watch::Sender<Fault>,
     refused: AtomicUsize,
-    /// Method, path and range of every request that was let through.
+    /// The method, path and range of every request that wasn't refused.
     requests: Mutex<Vec<String>>,
 }
 
 impl ObjectStore {
-    /// An empty bucket. Each request to it takes `latency` longer.
+    /// Creates an empty bucket. Each request to it takes `latency` longer.
     pub async fn start(latency: Duration) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let proxy = Arc::new(Proxy {
@@ -87,7 +87,7 @@ impl ObjectStore {
         }
     }
 
-    /// The settings with which a program keeps its files here.
+    /// Returns the settings with which a program stores its files here.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("STORAGE_URL", format!("s3://{}/uploads", self.bucket)),
@@ -101,27 +101,27 @@ impl ObjectStore {
         ]
     }
 
-    /// From now on this is wrong with it.
+    /// Sets the failure from now on.
     pub fn set(&self, fault: Fault) {
         self.proxy.fault.send_replace(fault);
     }
 
-    /// How many requests were refused.
+    /// Returns the number of refused requests.
     pub fn refused(&self) -> usize {
         self.proxy.refused.load(Ordering::Relaxed)
     }
 
-    /// The requests since the last call, each with its method, path and range.
+    /// Returns the requests since the last call, each with its method, path and range.
     pub fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.proxy.requests.lock().unwrap())
     }
 
-    /// The keys of all objects in the bucket.
+    /// Returns the keys of all objects in the bucket.
     pub async fn keys(&self) -> Vec<String> {
         self.list("list-type=2").await
     }
 
-    /// The keys of all multipart uploads that were neither completed nor aborted.
+    /// Returns the keys of all multipart uploads that were neither completed nor aborted.
     pub async fn uploads(&self) -> Vec<String> {
         self.list("uploads").await
     }
@@ -180,7 +180,7 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();
     *response.headers_mut() = answer.headers().clone();
-    // What concerns the connection to the S3 server doesn't concern this one.
+    // Headers about the connection to the S3 server don't apply to this one.
     for name in [header::CONNECTION, header::TRANSFER_ENCODING] {
         response.headers_mut().remove(name);
     }

@@ -1,4 +1,4 @@
-//! An OpenID Connect provider, and what somebody does on its pages.
+//! An OpenID Connect provider, and a person's actions on its pages.
 
 use std::{collections::BTreeMap, path::Path, sync::Mutex};
 
@@ -8,7 +8,7 @@ use url::Url;
 
 use super::process::Process;
 
-/// A real provider (`oidc-provider`) as a process.
+/// A real provider (`oidc-provider`) in a process of its own.
 pub struct OpenIdProvider {
     pub issuer: String,
     http: Client,
@@ -41,14 +41,14 @@ impl OpenIdProvider {
         *self.process.lock().unwrap() = None;
     }
 
-    /// Starts it again where it was, with other keys, and without anybody it knew.
+    /// Restarts it at the same address, with new keys and without the people it knew.
     pub fn restart(&self) {
         self.stop();
         let port = Url::parse(&self.issuer).unwrap().port().unwrap();
         self.launch(&[("PORT", &port.to_string())]);
     }
 
-    /// How Batchline is configured to use it.
+    /// Returns the settings with which Batchline uses it.
     pub fn settings(&self) -> Vec<(&'static str, &str)> {
         vec![
             ("OIDC_ISSUER", self.issuer.as_str()),
@@ -58,18 +58,19 @@ impl OpenIdProvider {
         ]
     }
 
-    /// Says who somebody is there.
+    /// Adds a person with these claims.
     pub async fn knows(&self, subject: &str, claims: Value) {
         let url = format!("{}/people/{subject}", self.issuer);
         let response = self.http.put(url).json(&claims).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
     }
 
-    /// Signs in on the pages of the provider, to which Batchline has led. Returns the address to which those lead back.
+    /// Signs in on the provider's pages, to which Batchline has redirected. Returns the URL to which the provider
+    /// redirects back.
     pub async fn sign_in(&self, address: &str, subject: &str) -> String {
         let mut browser = Browser::default();
         let mut page = location(&browser.get(address).await);
-        // The second page asks whether Batchline may know who they are.
+        // The second page asks for consent to pass on who they are.
         for form in [
             format!("prompt=login&login={subject}&password=x"),
             "prompt=consent".to_owned(),
@@ -80,7 +81,7 @@ impl OpenIdProvider {
         page
     }
 
-    /// Turns back on the page of the provider.
+    /// Cancels on the provider's page.
     pub async fn cancel(&self, address: &str) -> String {
         let mut browser = Browser::default();
         let page = browser.get(address).await;
@@ -90,7 +91,7 @@ impl OpenIdProvider {
         location(&led_back)
     }
 
-    /// Signs out on the page of the provider.
+    /// Signs out on the provider's page.
     pub async fn sign_out(&self, address: &str) -> String {
         let mut browser = Browser::default();
         let page = browser.get(address).await.text().await.unwrap();
@@ -107,7 +108,7 @@ impl OpenIdProvider {
     }
 }
 
-/// A browser without JavaScript, at one host.
+/// A browser without JavaScript, on a single host.
 #[derive(Clone)]
 pub struct Browser {
     http: Client,
@@ -160,12 +161,12 @@ impl Browser {
 }
 
 fn client() -> Client {
-    // The client wants to know whose TLS to use; an error says that it does already.
+    // Sets the TLS provider of the client. An error means that one is already set.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .no_proxy()
         .redirect(Policy::none())
-        // The provider is started anew where it was.
+        // The provider restarts at the same address.
         .pool_max_idle_per_host(0)
         .build()
         .unwrap()

@@ -1,4 +1,4 @@
-//! A program of ours as a process.
+//! Runs our programs in processes.
 
 use std::{
     io::{BufRead, BufReader},
@@ -11,14 +11,14 @@ use std::{
 
 use super::DEADLINE;
 
-/// Killed outright when dropped.
+/// A process that is killed on drop.
 pub struct Process {
     child: Child,
     printed: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
-    /// Starts a program and gives the line that says that it is ready.
+    /// Starts a program. Returns it with the line that reports that it is ready.
     pub fn start(
         program: &Path,
         environment: &[(&str, String)],
@@ -27,9 +27,9 @@ impl Process {
         let mut child = Command::new(program)
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("RUST_LOG", "info")
-            // No .env of the checkout.
+            // Not in the checkout, whose .env would apply.
             .current_dir(std::env::temp_dir())
-            // A program that ends with its input does so even if the test is killed.
+            // A program that ends with its input also ends if the test is killed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -41,8 +41,7 @@ impl Process {
             printed: printed.clone(),
         };
         let (send, receive) = mpsc::channel();
-        // Reads on, so that the program never waits for its output to be taken. What it prints is
-        // shown when the test fails.
+        // Keeps reading, so that the program never blocks on its output. The output is shown if the test fails.
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 println!("{line}");
@@ -58,7 +57,7 @@ impl Process {
         (process, line)
     }
 
-    /// Asks it to stop, by SIGTERM. Returns what it ends with, and after how long.
+    /// Sends SIGTERM. Returns the exit code and the duration of the shutdown.
     pub fn end(mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
         let asked = Command::new("kill")
@@ -75,7 +74,7 @@ impl Process {
         }
     }
 
-    /// What it has printed so far.
+    /// Returns the output so far.
     pub fn printed(&self) -> Vec<String> {
         self.printed.lock().unwrap().clone()
     }

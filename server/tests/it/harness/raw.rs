@@ -1,4 +1,4 @@
-//! Requests byte by byte, as no HTTP client would send them.
+//! Raw requests that no HTTP client would send.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,7 +8,7 @@ use tokio::{
 
 use super::DEADLINE;
 
-/// An answer as it came.
+/// A raw response.
 #[derive(Debug)]
 pub struct RawResponse {
     pub status: u16,
@@ -31,7 +31,7 @@ pub struct RawConnection {
 }
 
 impl RawConnection {
-    /// `base` is like `http://127.0.0.1:8000`.
+    /// Connects to `base`, such as `http://127.0.0.1:8000`.
     pub async fn open(base: &str) -> Self {
         let address = base.strip_prefix("http://").unwrap();
         Self {
@@ -44,7 +44,7 @@ impl RawConnection {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Sends for as long as the other side takes it, and at most this many bytes.
+    /// Sends up to this many bytes, until the other side stops accepting them.
     pub async fn send_up_to(&mut self, bytes: usize) {
         let piece = vec![b'x'; 1 << 16];
         for _ in 0..bytes / piece.len() {
@@ -54,7 +54,7 @@ impl RawConnection {
         }
     }
 
-    /// The next answer.
+    /// Returns the next response.
     pub async fn response(&mut self) -> RawResponse {
         timeout(DEADLINE, self.read_response())
             .await
@@ -102,7 +102,7 @@ impl RawConnection {
     }
 }
 
-/// Sends one request and reads its answer.
+/// Sends one request and returns its response.
 pub async fn raw(base: &str, request: impl AsRef<[u8]>) -> RawResponse {
     let mut connection = RawConnection::open(base).await;
     connection.send(request).await;

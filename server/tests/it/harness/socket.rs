@@ -17,7 +17,7 @@ impl Socket {
         Self(tokio_tungstenite::connect_async(url).await.unwrap().0)
     }
 
-    /// Opens a socket with this header, or returns the status that refuses it.
+    /// Opens a socket with this header. Fails with the status if it is refused.
     pub async fn open(url: &str, header: Option<(&'static str, String)>) -> Result<Self, u16> {
         let mut request = url.into_client_request().unwrap();
         if let Some((name, value)) = header {
@@ -49,7 +49,7 @@ impl Socket {
             .expect("no message came")
     }
 
-    /// Waits until the server ends the connection.
+    /// Waits until the server closes the connection.
     pub async fn closed(&mut self) {
         let end = async {
             while let Some(Ok(message)) = self.0.next().await {
@@ -67,7 +67,7 @@ impl Socket {
         serde_json::from_str(&self.text().await).unwrap()
     }
 
-    /// All messages up to the one that says that the job is over.
+    /// Returns all messages up to the one that reports the end of the job.
     pub async fn until_finished(&mut self, job_id: i64) -> Vec<Value> {
         let mut messages = Vec::new();
         loop {

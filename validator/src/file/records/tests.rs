@@ -1,4 +1,4 @@
-//! The scanner beside csv-core.
+//! Compares the scanner with csv-core.
 
 use csv_core::{ReadRecordResult, ReaderBuilder};
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -34,10 +34,10 @@ fn records(delimiter: u8, slices: &[&[u8]]) -> Vec<Fields> {
     found
 }
 
-/// What csv-core reads, without the records that are skipped.
+/// Returns what csv-core reads, without the records that are skipped.
 fn csv_core_records(delimiter: u8, text: &[u8]) -> Vec<Fields> {
     let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
-    // csv-core drops a byte order mark at the start of what it reads: here that is never one.
+    // csv-core drops a BOM at the start of its input. A preceding line end prevents that.
     let text = [b"\n", text].concat();
     let mut rest = &text[..];
     let mut found = Vec::new();
@@ -69,7 +69,7 @@ fn csv_core_records(delimiter: u8, text: &[u8]) -> Vec<Fields> {
 }
 
 #[test]
-fn splits_as_rfc_4180_says() {
+fn records_are_split_by_rfc_4180() {
     for (text, expect) in [
         ("", &[][..]),
         ("a,b\nc", &[&["a", "b"][..], &["c"]]),
@@ -115,7 +115,7 @@ fn splits_as_rfc_4180_says() {
     }
 }
 
-/// Mostly what means something, and all other bytes.
+/// Generates mostly special bytes, with all other bytes in between.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let meaningful =
         select(b"\"\"\"\"\",,,;\t|\n\n\r\r\r\nabcde \0\xEF\xBB\xBF\xC3\xA9\xFF".to_vec());
@@ -142,7 +142,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn splits_as_csv_core_does(
+    fn records_are_split_like_csv_core(
         text in text(),
         delimiter in select(b",;\t|".to_vec()),
         slice in 1..20_usize,
@@ -154,7 +154,7 @@ proptest! {
     }
 }
 
-/// What matters to the scanner of blocks: its borders are anywhere in these, and slices end anywhere, too.
+/// Covers every offset of special bytes relative to the borders of blocks and slices.
 #[test]
 fn every_offset_to_the_blocks_and_slices() {
     for record in [
@@ -189,9 +189,9 @@ fn every_offset_to_the_blocks_and_slices() {
     }
 }
 
-/// Where records start and end, whichever way they were found.
+/// Checks that the boundaries of records don't depend on how they were found.
 #[test]
-fn places_do_not_depend_on_slices() {
+fn positions_do_not_depend_on_slices() {
     let places = |text: &[u8], slice: usize| {
         let mut found = Vec::new();
         let mut on_record = |record: &Record<'_>| {
@@ -216,7 +216,7 @@ fn places_do_not_depend_on_slices() {
 }
 
 #[test]
-fn too_large_wherever_it_begins() {
+fn records_are_too_large_wherever_they_begin() {
     const MAX: usize = crate::file::scan::MAX_RECORD_BYTES;
     for before in 0..66 {
         for (more, too_large) in [(0, false), (1, true), (64, true)] {

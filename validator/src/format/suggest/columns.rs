@@ -1,4 +1,4 @@
-//! Finds which column is what, by their names and contents.
+//! Finds the use of each column by names and contents.
 
 use super::place::{is_date, is_number};
 use crate::{
@@ -12,12 +12,12 @@ use crate::{
 
 /// What the values of a column look like.
 struct Content<'a> {
-    /// Trimmed, one for each row.
+    /// The trimmed value of each row.
     values: Vec<&'a str>,
     are_dates: bool,
     are_numbers: bool,
     are_different: bool,
-    /// How many rows have a value.
+    /// The number of rows with a value.
     filled: usize,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Content<'a> {
         let filled: Vec<&str> = values.iter().copied().filter(|it| !it.is_empty()).collect();
         let all = |is: &dyn Fn(&str) -> bool| {
             let matching = filled.iter().filter(|value| is(value)).count();
-            // Pending rows and totals are no reason to doubt.
+            // Pending rows and totals don't count against it.
             !filled.is_empty() && is_most(matching, filled.len())
         };
         let mut distinct = values.clone();
@@ -56,8 +56,8 @@ impl<'a> Content<'a> {
         values.any(|it| it.contains(['-', '\u{2212}', '(']))
     }
 
-    /// How much the numbers look like amounts of money, from 0 to 3: nearly every row has one, they differ, and some have a
-    /// sign or decimals. Codes and fees have fewer of these marks.
+    /// Scores how much the numbers look like amounts of money, from 0 to 3: nearly every row has one, they differ, and
+    /// some have a sign or decimals. Codes and fees score lower.
     fn money(&self) -> usize {
         let has_decimals = || self.values.iter().any(|it| it.contains(['.', ',']));
         let marks = [
@@ -69,7 +69,7 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Whether at least three quarters match.
+/// Returns whether at least three quarters match.
 fn is_most(matching: usize, all: usize) -> bool {
     4 * matching >= 3 * all
 }
@@ -81,7 +81,8 @@ struct Suggester<'a> {
     taken: Vec<usize>,
 }
 
-/// How well a column fits: by its name, a part of it, a part that is only meant if there is no other, or its content.
+/// How well a column fits: by its name, by a part of it, by a part that counts only if there is no other, or by its
+/// content.
 type Score = usize;
 
 const BY_NAME: Score = 10_000;
@@ -104,7 +105,7 @@ impl<'a> Suggester<'a> {
         }
     }
 
-    /// The free column with the highest score, the first of equals.
+    /// Returns the free column with the highest score. On a tie the first one wins.
     fn best(&self, score: impl Fn(usize, &Content) -> Option<Score>) -> Option<(usize, Score)> {
         let scored = self.free().filter_map(|at| {
             let score = score(at, &self.contents[at])?;
@@ -126,7 +127,7 @@ impl<'a> Suggester<'a> {
         found.map(|(at, _)| at)
     }
 
-    /// The column that has the amount of each row.
+    /// Returns the column that has the amount of each row.
     fn amount(&self) -> Option<(usize, Score)> {
         self.best(|at, content| {
             let by_name = self.by_name(&synonyms::AMOUNT, at);
@@ -147,12 +148,12 @@ impl<'a> Suggester<'a> {
         })
     }
 
-    /// Debit and credit, by their names.
+    /// Returns the debit and credit columns by their names.
     fn pair_by_name(&self) -> Option<(usize, usize)> {
         let half = |synonyms: &Synonyms, other: &Synonyms, not: Option<usize>| {
             let found = self.best(|at, content| {
                 let score = self.by_name(synonyms, at)?;
-                // "Debit/credit amount" is neither.
+                // A name such as "debit/credit amount" is neither of the two.
                 let is_both = score <= BY_PART && self.by_name(other, at).is_some();
                 // One of the two is empty in many rows.
                 let fits = content.are_numbers || content.is_empty();
@@ -165,8 +166,8 @@ impl<'a> Suggester<'a> {
         Some((debit, credit))
     }
 
-    /// Finds two adjacent columns of numbers where each row fills exactly one. Takes the first for the debit, as in most
-    /// files.
+    /// Finds two adjacent columns of numbers such that each row fills exactly one of them. Takes the first as debit, as
+    /// in most files.
     fn pair_by_content(&self) -> Option<(usize, usize)> {
         let has = |at: usize, row: usize| {
             let value = self.contents[at].values[row];
@@ -201,7 +202,7 @@ impl<'a> Suggester<'a> {
         })
     }
 
-    /// A column whose values say which amounts are negative, and those values.
+    /// Returns a column whose values mark negative amounts, and those values.
     fn sign(&self) -> Option<(usize, Vec<String>)> {
         self.free().find_map(|at| {
             let content = &self.contents[at];
@@ -250,7 +251,7 @@ impl<'a> Suggester<'a> {
     }
 }
 
-/// Suggests the columns of a file from its header and rows.
+/// Suggests the columns of a file by its header and rows.
 pub(super) fn columns(names: &[String], rows: &[Vec<String>]) -> GivenColumns {
     let mut suggester = Suggester {
         normalized: names.iter().map(|name| normalized(name)).collect(),
@@ -281,7 +282,7 @@ pub(super) fn columns(names: &[String], rows: &[Vec<String>]) -> GivenColumns {
 }
 
 impl GivenColumns {
-    /// The same columns by their numbers.
+    /// Returns the same columns by number.
     pub(super) fn by_number(self, names: &ColumnNames) -> Self {
         let number = |column: &ColumnRef| match names.given(column) {
             Ok(at) => ColumnRef::Number(at as u32 + 1),
@@ -300,7 +301,7 @@ impl GivenColumns {
 }
 
 impl ColumnNames {
-    /// By name, or by number where the name isn't the column's alone.
+    /// Returns the column by name, or by number if the name isn't unique.
     fn reference(&self, at: usize) -> ColumnRef {
         let name = self.name(at);
         match self.given(&ColumnRef::Name(name.to_owned())) {

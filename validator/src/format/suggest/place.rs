@@ -13,13 +13,13 @@ use crate::{
     trim::trim,
 };
 
-/// Records that tell where the header is.
+/// The number of records that decide where the header is.
 const FOLLOWING: usize = 20;
 
-/// Names that are looked at, in all headers that a file may have: records of a thousand fields would take seconds.
+/// The number of names examined across all possible headers. Records of a thousand fields would otherwise take seconds.
 const MAX_NAMES_TRIED: usize = 20_000;
 
-/// Where the header probably is, or the first row of a file without one.
+/// The probable position of the header, or of the first row of a file without one.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub at: usize,
@@ -39,7 +39,7 @@ impl Place {
         if given.is_headless() {
             return header(0);
         }
-        // A record with known names for a date and an amount is a header, whatever the lengths of the others.
+        // A record with known names for a date and an amount is a header, whatever the lengths of the other records.
         let is_named = |at: &usize| {
             let next = || records[at + 1..].iter().take(FOLLOWING);
             has_known_names(&records[*at]) && (next().any(|it| is_row(it)) || next().len() == 0)
@@ -47,13 +47,13 @@ impl Place {
         if let Some(at) = (0..records.len()).find(is_named) {
             return header(at);
         }
-        // The first whose number of fields is that of most of the next twenty.
+        // The first record whose number of fields is shared by most of the next twenty.
         let has_most = |at: usize, fields: usize| {
             let next = records[at + 1..].iter().take(FOLLOWING);
             let alike = next.clone().filter(|record| record.len() == fields);
             fields > 1 && 2 * alike.count() > next.count()
         };
-        // A title is followed by empty fields in many files; a header is rather not.
+        // In many files empty fields follow a title. They rarely follow a header.
         let by_names = (0..records.len()).filter(|at| has_most(*at, named(&records[*at])));
         let by_fields = (0..records.len()).filter(|at| {
             let record = &records[*at];
@@ -62,7 +62,7 @@ impl Place {
         let (rows, headers): (Vec<usize>, Vec<usize>) = by_names
             .chain(by_fields)
             .partition(|at| is_row(&records[*at]));
-        // Some files begin with a table of two columns about the account.
+        // Some files begin with a two-column table about the account.
         let has_columns = |at: &&usize| {
             let next = &records[**at + 1..];
             let columns = columns(&records[**at], &next[..next.len().min(FOLLOWING)]);
@@ -91,7 +91,7 @@ impl Place {
         }
     }
 
-    /// The record at this place, which has no header if it looks like a row.
+    /// Returns the record at this position. It is a row rather than a header if it looks like one.
     fn at(records: &[Vec<String>], given: &Format, at: usize) -> Self {
         let is_headless = match given.header {
             Some(has_header) => !has_header,
@@ -101,13 +101,13 @@ impl Place {
     }
 }
 
-/// How many fields a record has up to the last one that isn't empty.
+/// Returns the number of fields up to the last one that isn't empty.
 pub(super) fn named(record: &[String]) -> usize {
     let last = record.iter().rposition(|name| !trim(name).is_empty());
     last.map_or(0, |last| last + 1)
 }
 
-/// Whether a record has a date and, in another field, a number: a header hasn't.
+/// Returns whether a record has a date and a number in another field, which a header doesn't have.
 fn is_row(record: &[String]) -> bool {
     let dates = record.iter().filter(|value| is_date(value)).count();
     let only_numbers = record
@@ -129,7 +129,7 @@ pub(super) fn is_number(value: &str) -> bool {
         .any(|decimal| parse_amount(trim(value).as_bytes(), *decimal).is_ok())
 }
 
-/// Whether a record names a date, and an amount or both halves of one, by names that are known as a whole.
+/// Returns whether a record names a date, and an amount or both debit and credit, by names that are known as a whole.
 fn has_known_names(record: &[String]) -> bool {
     let names: Vec<String> = record.iter().map(|name| normalized(name)).collect();
     let has = |known: &Synonyms| names.iter().any(|name| known.place(name).is_some());

@@ -1,12 +1,12 @@
-//! The address of a page of rows: `/jobs/7?filter=invalid&q=refund&size=50&page=3`, or of the page that holds
-//! a row: `/jobs/7?row=1234&size=50`. What is not in it is the default.
+//! The address of a page of rows, such as `/jobs/7?filter=invalid&q=refund&size=50&page=3`, or of the page with a
+//! certain row, such as `/jobs/7?row=1234&size=50`. Whatever it omits has its default.
 
 use domain::{InvalidField, JobId, PageRequest, RowFilter};
 use url::form_urlencoded;
 
 use crate::Query;
 
-/// What the query of the URL asks for.
+/// Parses the query of the URL.
 pub fn parse(query: &Query) -> Result<PageRequest, InvalidField> {
     let page = match query.get("page") {
         "" => 1,
@@ -27,12 +27,12 @@ pub fn parse(query: &Query) -> Result<PageRequest, InvalidField> {
             query.get("filter").parse()?,
             Some(query.get("q")),
         ),
-        // What is no number is refused as 0 is.
+        // Anything that isn't a number is refused like 0.
         row => PageRequest::around(row.trim().parse().unwrap_or(0), size),
     }
 }
 
-/// Where the rows stand that are shown, and the ones next to them.
+/// The address of the shown rows, from which others are derived.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Address {
     job_id: JobId,
@@ -48,12 +48,12 @@ impl Address {
         self.job_id
     }
 
-    /// All rows from the first.
+    /// Returns the address of all rows from the first one.
     pub fn path(&self) -> String {
         format!("/jobs/{}", self.job_id)
     }
 
-    /// The row that is looked for.
+    /// Returns the requested row.
     pub fn row(&self) -> Option<u64> {
         self.request.row()
     }
@@ -70,12 +70,12 @@ impl Address {
         self.request.query().unwrap_or_default()
     }
 
-    /// Whether rows are left out by a filter or a search.
+    /// Returns whether a filter or a search excludes rows.
     pub fn is_narrowed(&self) -> bool {
         self.filter() != RowFilter::All || !self.query().is_empty()
     }
 
-    /// The same search with another filter, from its first page.
+    /// Returns the address for the same search with another filter, starting at its first page.
     pub fn filtered(&self, filter: RowFilter) -> String {
         self.href(filter, 1)
     }
@@ -84,7 +84,7 @@ impl Address {
         self.href(self.filter(), page)
     }
 
-    /// What the address of other rows keeps of this one: the search and the size, as `&q=refund&size=50`.
+    /// Returns what addresses of other rows keep of this one: the search and the size, such as `&q=refund&size=50`.
     pub fn kept(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         if !self.query().is_empty() {
@@ -110,7 +110,7 @@ impl Address {
         }
         let query = query.trim_start_matches('&');
         let separator = if query.is_empty() { "" } else { "?" };
-        // The table, not the top of the page, is what somebody wants to see who pages on.
+        // Turning pages scrolls to the table rather than to the top of the page.
         format!("{}{separator}{query}#rows", self.path())
     }
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_survives_the_way_through_the_url() {
+    fn an_address_round_trips_through_the_url() {
         let asked = query(&[
             ("filter", "suspicious"),
             ("q", "a&b=ü%"),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_refused_with_a_sentence() {
+    fn an_invalid_page_is_refused_with_a_sentence() {
         for wrong in [
             ("page", "0"),
             ("page", "x"),
@@ -185,7 +185,7 @@ mod tests {
             address.filtered(RowFilter::Problem(domain::ErrorCode::DateMissing)),
             "/jobs/7?filter=date.missing&size=50#rows"
         );
-        // An empty field of the search form is no value.
+        // An empty field of the search form counts as absent.
         assert!(
             parse(&query(&[
                 ("page", ""),

@@ -1,15 +1,15 @@
 use domain::{Amount, Field, JobId, Transaction, format};
 use leptos::prelude::*;
 
-/// On a narrow screen the style makes a card of each row, for which a browser may forget that it is
-/// a table: hence the explicit roles.
+/// On narrow screens the style sheet turns each row into a card. Browsers may then no longer treat it as a table, hence
+/// the explicit roles.
 #[component]
 pub fn RowTable<'a>(
     job_id: JobId,
     rows: Vec<Transaction>,
-    /// The text that is searched for; empty for none.
+    /// The search text, empty if there is none.
     query: &'a str,
-    /// The number of the row that is looked for.
+    /// The number of the requested row.
     sought: Option<u64>,
 ) -> impl IntoView + use<> {
     let most_decimals = rows.iter().filter_map(|row| row.amount).map(decimals).max();
@@ -70,7 +70,7 @@ fn Row<'a>(
             .collect_view()
     };
     let amount = row.amount.map(|amount| {
-        // The stylesheet sets so many digits' room after the amount that the points stand in line.
+        // The style sheet adds space for this number of digits after the amount, so that decimal points align.
         let missing = most_decimals - decimals(amount);
         view! {
             <span class="amount" data-room=missing.to_string()>
@@ -88,7 +88,7 @@ fn Row<'a>(
         false => ("invalid", "Invalid"),
     };
     view! {
-        // By its id, the browser tells one row from another when the page is brought up to date.
+        // The id lets the browser identify the row when the page is updated.
         <tr
             id=format!("row-{}", row.row_number)
             role="row"
@@ -144,7 +144,7 @@ fn Row<'a>(
     .into_any()
 }
 
-/// A text of which only the beginning is shown until somebody asks for the whole.
+/// A text that is truncated until the user expands it.
 #[component]
 fn LongText<'a>(text: String, query: &'a str) -> impl IntoView + use<> {
     const CHARS: usize = 160;
@@ -163,7 +163,7 @@ fn LongText<'a>(text: String, query: &'a str) -> impl IntoView + use<> {
     }
 }
 
-/// The width of what follows the whole number, in digits: the point is as wide as one.
+/// Returns the width of the part after the integer, in digits. The point is as wide as a digit.
 fn decimals(amount: Amount) -> usize {
     match amount.scale() {
         0 => 0,
@@ -171,7 +171,7 @@ fn decimals(amount: Amount) -> usize {
     }
 }
 
-/// The text with what a search has found in it marked.
+/// Returns the text with search matches marked.
 fn marked(text: &str, query: &str) -> AnyView {
     let pieces = pieces(text, query).into_iter();
     let shown = pieces.map(|(piece, is_found)| match is_found {
@@ -181,7 +181,7 @@ fn marked(text: &str, query: &str) -> AnyView {
     shown.collect_view().into_any()
 }
 
-/// Cuts the text at what it has in common with the query, whatever the case. Each piece says whether it is that.
+/// Splits the text into pieces that do or don't match the query, ignoring case.
 fn pieces<'t>(text: &'t str, query: &str) -> Vec<(&'t str, bool)> {
     let sought: Vec<char> = query.chars().flat_map(char::to_lowercase).collect();
     let mut pieces = Vec::new();
@@ -202,7 +202,7 @@ fn pieces<'t>(text: &'t str, query: &str) -> Vec<(&'t str, bool)> {
     pieces
 }
 
-/// Where the text that begins with the sought characters goes on after them, in bytes.
+/// Returns the end, in bytes, of the sought characters if the text begins with them.
 fn end_of(text: &str, sought: &[char]) -> Option<usize> {
     let mut rest = sought;
     if rest.is_empty() {
@@ -224,7 +224,7 @@ mod tests {
     use super::pieces;
 
     #[test]
-    fn matches_are_cut_out_whatever_their_case() {
+    fn matches_are_found_ignoring_case() {
         let found = |text, query| {
             let pieces = pieces(text, query).into_iter();
             let shown = pieces.map(|(piece, is_found)| match is_found {

@@ -1,4 +1,4 @@
-//! What chooses the rows: filters, a search, and the way to one row.
+//! Controls that select rows: filters, a search, and a jump to a row.
 
 use domain::{Job, PageRequest, RowFilter, format};
 use leptos::prelude::*;
@@ -9,11 +9,11 @@ use super::Address;
 pub fn Filters<'a>(
     job: &'a Job,
     address: &'a Address,
-    /// How many rows match the present filter and search.
+    /// The number of rows that match the current filter and search.
     found: Option<u64>,
 ) -> impl IntoView + use<> {
     let state = &job.state;
-    // The job's counts say nothing of a search: of that only the present filter's is known.
+    // The job's counts don't consider the search. With one, only the number for the current filter is known.
     let tally = |filter: RowFilter, count: u64| {
         let count = match address.query() {
             "" => Some(count),
@@ -81,7 +81,7 @@ pub fn Filters<'a>(
 pub fn Search<'a>(address: &'a Address) -> impl IntoView + use<> {
     const SIZES: [u32; 4] = [20, 50, 100, 500];
     let size = address.size();
-    // A size that somebody wrote into the URL is an option too.
+    // A size that was entered in the URL is also an option.
     let mut sizes = SIZES.to_vec();
     if !sizes.contains(&size) {
         sizes.push(size);
@@ -126,7 +126,7 @@ pub fn Search<'a>(address: &'a Address) -> impl IntoView + use<> {
     .into_any()
 }
 
-/// Leads to the page of all rows that holds a certain one.
+/// Goes to the page of all rows that contains a certain row.
 #[component]
 pub fn Jump<'a>(address: &'a Address) -> impl IntoView + use<> {
     view! {
@@ -152,7 +152,7 @@ pub fn Jump<'a>(address: &'a Address) -> impl IntoView + use<> {
     .into_any()
 }
 
-/// The table is what somebody wants to see who chooses rows.
+/// Returns the form's target, which scrolls to the table.
 fn action(address: &Address) -> String {
     format!("{}#rows", address.path())
 }

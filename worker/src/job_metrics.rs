@@ -1,4 +1,4 @@
-//! Batchline's own Prometheus figures, served beside those of the Temporal SDK.
+//! Batchline's own Prometheus metrics, served together with those of the Temporal SDK.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,14 +7,14 @@ use temporalio_common::telemetry::metrics::{
     CoreMeter, Counter, HistogramF64, MetricAttributes, MetricKeyValue, MetricParameters,
 };
 
-/// Name of the histogram of the steps' seconds, and its buckets: from a small job's transaction to the plan of
-/// the longest file.
+/// The name of the histogram of step durations in seconds, and its buckets, which range from the transaction of a small
+/// job to the plan of the longest file.
 pub const STEP_SECONDS: &str = "batchline_step_seconds";
 pub const STEP_BUCKETS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0,
 ];
 
-pub struct Figures {
+pub struct JobMetrics {
     rows: Counter,
     chunks: Counter,
     seconds: HistogramF64,
@@ -24,7 +24,7 @@ pub struct Figures {
     meter: Arc<dyn CoreMeter>,
 }
 
-impl Figures {
+impl JobMetrics {
     pub fn new(meter: Arc<dyn CoreMeter>) -> Self {
         let parameters = |name: &'static str, description: &'static str| {
             MetricParameters::builder()
@@ -32,7 +32,7 @@ impl Figures {
                 .description(description)
                 .build()
         };
-        let figures = Self {
+        let metrics = Self {
             rows: meter.counter(parameters(
                 "batchline_rows",
                 "rows committed by this worker, by verdict",
@@ -50,9 +50,9 @@ impl Figures {
             none: meter.new_attributes([].into()),
             meter,
         };
-        // There from the start, so that the first commit shows as an increase.
-        figures.committed(Committed::default());
-        figures
+        // Created at the start, so that the first commit shows as an increase.
+        metrics.committed(Committed::default());
+        metrics
     }
 
     pub fn committed(&self, Committed { counts, chunks }: Committed) {
@@ -61,7 +61,7 @@ impl Figures {
         self.chunks.add(chunks, &self.none);
     }
 
-    /// An attempt at a step has ended.
+    /// Records that an attempt at a step has ended.
     pub fn step(&self, step: &str, succeeded: bool, took: Duration) {
         let outcome = if succeeded { "success" } else { "failure" };
         let attributes = self

@@ -1,4 +1,4 @@
-//! How server and worker end when they are asked to, in the middle of everything.
+//! The shutdown of server and worker while they are busy.
 
 use std::{
     sync::{
@@ -14,10 +14,10 @@ use tokio::{io::AsyncWriteExt, task::JoinSet};
 
 use crate::harness::{RawConnection, SAMPLE, TestApp, expect, generated};
 
-/// Within this time both have ended, whatever is under way.
+/// The time within which both must end, whatever is in progress.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A client that creates users for as long as the server takes them. Returns the ids that it was told.
+/// Creates users for as long as the server accepts them. Returns the ids in its responses.
 async fn create_users(api: String, stopped: Arc<AtomicBool>, client: usize) -> Vec<i64> {
     let http = Client::builder().no_proxy().build().unwrap();
     let mut created = Vec::new();
@@ -29,7 +29,7 @@ async fn create_users(api: String, stopped: Arc<AtomicBool>, client: usize) -> V
                 let user = expect(answer, StatusCode::CREATED).await;
                 created.push(user["id"].as_i64().unwrap());
             }
-            // It takes no more connections.
+            // It accepts no more connections.
             Err(error) => {
                 assert!(stopped.load(Ordering::Relaxed), "{error}");
                 break;
@@ -40,11 +40,11 @@ async fn create_users(api: String, stopped: Arc<AtomicBool>, client: usize) -> V
 }
 
 #[tokio::test]
-async fn both_end_within_ten_seconds_and_lose_nothing() {
+async fn server_and_worker_end_within_ten_seconds_and_lose_nothing() {
     let app = TestApp::start().await;
     let user_id = app.user().await;
     let finished = app.process(generated(300_000).0).await;
-    // Verdicts that are being committed, and stay so beyond the end of their worker.
+    // Holds up the commit of verdicts, which continues beyond the end of their worker.
     let held = app
         .hold(
             "after update on job_chunks for each row when (new.rows > 1000)",
@@ -57,7 +57,7 @@ async fn both_end_within_ten_seconds_and_lose_nothing() {
     app.waiting("advisory", 1).await;
 
     let host = app.api.strip_prefix("http://").unwrap();
-    // A download that nobody takes, an upload that stands still, and one that goes on.
+    // A download that nobody reads, a stalled upload, and an upload in progress.
     let mut download = RawConnection::open(&app.api).await;
     let path = format!("/jobs/{}/results.csv", finished["id"]);
     download
@@ -118,7 +118,7 @@ async fn both_end_within_ten_seconds_and_lose_nothing() {
     let counts = [&job["valid_records"], &job["invalid_records"]];
     assert_eq!(counts, [&json!(valid), &json!(invalid)]);
     assert_eq!(app.downloaded_rows(running).await.0, 400_000);
-    // The upload that was answered is there, the one that wasn't isn't.
+    // The acknowledged upload exists, the other one doesn't.
     let jobs = app.get_json(&format!("/users/{user_id}/jobs")).await;
     let names: Vec<&str> = jobs
         .as_array()

@@ -1,4 +1,4 @@
-//! Asks a process of ours whether it is well, for the health checks of containers.
+//! Sends the health check of a container to a process of this installation.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -13,9 +13,9 @@ use tokio::{
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Succeeds when `path` at this address answers with 200. For an address that stands for all of a
-/// machine's, the machine itself is asked.
-pub async fn probe(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
+/// Succeeds if `path` at this address responds with 200. Replaces an unspecified address, such as `0.0.0.0`, by the
+/// loopback address.
+pub async fn health_check(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -29,11 +29,11 @@ pub async fn probe(mut address: SocketAddr, path: &str) -> anyhow::Result<()> {
         stream.write_all(request.as_bytes()).await?;
         let mut status = [0; 12];
         stream.read_exact(&mut status).await?;
-        anyhow::ensure!(&status == b"HTTP/1.1 200", "it is not well");
+        anyhow::ensure!(&status == b"HTTP/1.1 200", "unhealthy");
         Ok(())
     };
     tokio::time::timeout(TIMEOUT, answer)
         .await
-        .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in time")))
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("no response in time")))
         .with_context(|| format!("http://{address}{path}"))
 }

@@ -1,4 +1,4 @@
-//! What runs in the thread: the file is read slice by slice, so it may be larger than the memory.
+//! Runs in the web worker. It reads the file slice by slice, so the file may be larger than the memory.
 
 use container::{Kind, Refusal, SNIFF_BYTES, sniff};
 use validator::{
@@ -15,21 +15,21 @@ use crate::{
     Asked, Failure, MAX_KEPT_BYTES, Message, Problem, Progress, Report, facts::facts, form,
 };
 
-/// The check ends here: the ids of so many rows take up to a gigabyte, and WebAssembly has four.
+/// The check ends after this number of rows. Their ids take up to a gigabyte, and WebAssembly has four.
 const MAX_ROWS: u64 = 25_000_000;
 
-/// Bytes that are read at once.
+/// The number of bytes read at once.
 const SLICE: f64 = (1 << 21) as f64;
 
-/// Milliseconds between two messages about the progress.
+/// The minimum time between two progress messages, in milliseconds.
 const INTERVAL: f64 = 150.0;
 
-/// Bytes of kept rows that are handed to the browser at once.
+/// The number of bytes of kept rows passed to the browser at once.
 const PART: usize = 1 << 20;
 
-/// Checks a file and posts what it finds. `keep` is a [`RowFilter`], `format` what was given about the file so far, as
-/// JSON, and `answers` what a form has added to it, as in a URL's query. `saved` has the user's saved formats, as the API
-/// lists them, and `chosen` is the name of one of them.
+/// Checks a file and posts the result. `keep` is a [`RowFilter`], `format` the format given for the file so far, as
+/// JSON, and `answers` the answers that a form added, as a URL query. `saved` lists the user's saved formats in the
+/// form of the API, and `chosen` is the name of one of them.
 #[wasm_bindgen]
 pub fn check_file(
     file: &File,
@@ -57,10 +57,10 @@ pub fn check_file(
         }
         Err(failure) => Message::Failed(failure),
     };
-    tell(&scope, &message);
+    post_message(&scope, &message);
 }
 
-fn tell(scope: &DedicatedWorkerGlobalScope, message: &Message) {
+fn post_message(scope: &DedicatedWorkerGlobalScope, message: &Message) {
     let json = serde_json::to_string(message).expect("a message has no map with odd keys");
     post(scope, &json.into());
 }
@@ -71,23 +71,23 @@ fn post(scope: &DedicatedWorkerGlobalScope, data: &JsValue) {
         .expect("texts and blobs can be posted");
 }
 
-/// Posts how the rows that a question shows are read: `question` as the form has it, and the form's answers as in a URL's
-/// query.
+/// Posts how the rows that a question shows are read. `question` is the one in the form, and `answers` are the form's
+/// answers as a URL query.
 #[wasm_bindgen]
 pub fn read_shown(question: &str, answers: &str) {
     console_error_panic_hook::set_once();
     let scope: DedicatedWorkerGlobalScope = global().unchecked_into();
     let reads = form::Reads::of_page(question, &pairs(answers));
-    tell(&scope, &Message::Reads(reads));
+    post_message(&scope, &Message::Reads(reads));
 }
 
-/// What is given about the file: the answers, and what was given before.
+/// Returns the format given for the file: the answers, on top of what was given before.
 fn given(format: &str, answers: &str) -> Result<Format, Failure> {
     let before = Format::from_json(format).map_err(invalid)?;
     Ok(form::answers(&pairs(answers)).map_err(invalid)?.or(&before))
 }
 
-/// The names and values of a URL's query.
+/// Returns the names and values of a URL query.
 fn pairs(query: &str) -> Vec<(String, String)> {
     UrlSearchParams::new_with_str(query)
         .map(|query| {
@@ -113,7 +113,7 @@ struct Saved {
 }
 
 impl Saved {
-    /// Those that can't be read are left out: processing applies them, or says what is wrong.
+    /// Omits formats that can't be parsed. Processing applies them, or reports what is wrong.
     fn parse(list: &str) -> Vec<Self> {
         let list: Vec<serde_json::Value> = serde_json::from_str(list).unwrap_or_default();
         let saved = list.into_iter().filter_map(|mut saved| {
@@ -127,7 +127,7 @@ impl Saved {
     }
 }
 
-/// What is given about the file, completed from the saved format that is chosen, or that was saved for its header.
+/// Completes the given format from the saved format that is chosen, or that was saved for the file's header.
 fn complete(
     file: &File,
     given: &Format,
@@ -189,13 +189,13 @@ fn check(
         let mut checker = Checker::new(hash_key, format.clone(), presumed);
         let mut gathered = Gathered::new(keep);
         let mut slices = Slices::new(file)?;
-        let mut told_at = 0.0;
+        let mut posted_at = 0.0;
         let mut is_first = true;
         while let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)? {
             if let Err(error) = checker.push(slice, &mut |row| gathered.add(row)) {
                 return Err(refused(error, file, given, format));
             }
-            // What the first rows prove, the others hardly contradict.
+            // Later rows are unlikely to contradict what the first rows prove.
             if let Some(proved) = checker.contradiction() {
                 presumed = proved;
                 continue 'again;
@@ -211,9 +211,9 @@ fn check(
             if counts.processed >= MAX_ROWS {
                 break;
             }
-            if clock.milliseconds() >= told_at + INTERVAL {
-                told_at = clock.milliseconds();
-                tell(scope, &Message::Progress(clock.progress(&slices, counts)));
+            if clock.milliseconds() >= posted_at + INTERVAL {
+                posted_at = clock.milliseconds();
+                post_message(scope, &Message::Progress(clock.progress(&slices, counts)));
             }
         }
 
@@ -258,7 +258,7 @@ fn check(
     }
 }
 
-/// What is said of a file that isn't text.
+/// Returns the failure for a file that isn't text.
 fn not_text(file: &File) -> Result<Option<Failure>, Failure> {
     let mut slices = Slices::new(file)?;
     let beginning = slices.next().map_err(|_| Failure::Unreadable)?;
@@ -291,7 +291,7 @@ fn refused(error: FileError, file: &File, given: &Format, format: &Format) -> Fa
     }
 }
 
-/// The error, with the question for the encoding if that isn't known either.
+/// Adds the question for the encoding to the error if the encoding isn't known either.
 fn with_encoding(error: FileError, file: &File, format: &Format) -> FileError {
     let mut probe = EncodingProbe::new(format);
     let Ok(mut slices) = Slices::new(file) else {
@@ -337,7 +337,7 @@ impl Clock {
     }
 }
 
-/// A file from its beginning to its end.
+/// Reads a file from its beginning to its end.
 struct Slices<'a> {
     file: &'a File,
     reader: FileReaderSync,
@@ -375,7 +375,7 @@ impl<'a> Slices<'a> {
     }
 }
 
-/// What is remembered of the rows.
+/// What is collected from the rows.
 struct Gathered {
     examples: Examples,
     kept: Option<Kept>,
@@ -401,7 +401,7 @@ impl Gathered {
     }
 }
 
-/// `results.csv` of the rows that a filter lets through, in parts, so that it never has to be moved.
+/// `results.csv` of the rows that match a filter, in parts, so that it never has to be reallocated.
 struct Kept {
     filter: RowFilter,
     /// Of `Uint8Array`.

@@ -1,4 +1,4 @@
-//! The page's end of a check.
+//! The page's side of a check.
 
 #[cfg(feature = "hydrate")]
 use ::check::form::Reads;
@@ -15,18 +15,18 @@ use web_sys::{Blob, File, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use super::object_url::ObjectUrl;
 
-/// Where the browser finds what runs in the thread.
+/// The addresses of the web worker's files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckModule {
-    /// Path of the script that belongs to the WebAssembly.
+    /// The path of the script that belongs to the WebAssembly.
     pub script: String,
     pub wasm: String,
 }
 
-/// Checks a file in a thread of its own, which ends when the future does or is dropped.
+/// Checks a file in its own web worker, which ends when the future completes or is dropped.
 ///
-/// With `keep` it also gives the rows that this filter lets through, as `results.csv` has them; then a file
-/// that can't be checked to its end is [`Failure::TooLarge`].
+/// With `keep` it also returns the rows selected by this filter, in the form of `results.csv`. A file that can't be
+/// checked to its end is then [`Failure::TooLarge`].
 pub async fn check(
     module: &CheckModule,
     file: &File,
@@ -38,68 +38,69 @@ pub async fn check(
     let SavedFormats { list, chosen } = &given.saved;
     let texts = [&given.format, &given.answers, list, chosen].map(JsValue::from);
     let given = [file.into(), keep].into_iter().chain(texts);
-    let mut thread = Thread::start(module, "check_file", given).map_err(|_| Failure::Broken)?;
+    let mut web_worker =
+        WebWorker::start(module, "check_file", given).map_err(|_| Failure::Broken)?;
     let mut kept = None;
-    while let Some(told) = thread.told.next().await {
-        match told {
-            Told::Kept(rows) => kept = Some(rows),
-            Told::Message(Message::Progress(progress)) => on_progress(progress),
-            Told::Message(Message::Done(report)) => return Ok((*report, kept)),
-            Told::Message(Message::Failed(failure)) => return Err(failure),
-            Told::Message(Message::Reads(_)) | Told::BrokeOff => break,
+    while let Some(event) = web_worker.events.next().await {
+        match event {
+            Event::Kept(rows) => kept = Some(rows),
+            Event::Message(Message::Progress(progress)) => on_progress(progress),
+            Event::Message(Message::Done(report)) => return Ok((*report, kept)),
+            Event::Message(Message::Failed(failure)) => return Err(failure),
+            Event::Message(Message::Reads(_)) | Event::Aborted => break,
         }
     }
     Err(Failure::Broken)
 }
 
-/// How the rows that a question shows are read: `question` as the form has it, and the form's answers as in a URL's query.
-/// `None` if the thread can't be had.
+/// Returns how the rows that a question shows are read. `question` is the one in the form, and `answers` are the form's
+/// answers as a URL query. Returns `None` if the web worker can't be started.
 #[cfg(feature = "hydrate")]
 pub async fn read_shown(module: &CheckModule, question: &str, answers: &str) -> Option<Reads> {
     let given = [question, answers].map(JsValue::from);
-    let mut thread = Thread::start(module, "read_shown", given).ok()?;
-    match thread.told.next().await? {
-        Told::Message(Message::Reads(reads)) => reads,
+    let mut web_worker = WebWorker::start(module, "read_shown", given).ok()?;
+    match web_worker.events.next().await? {
+        Event::Message(Message::Reads(reads)) => reads,
         _ => None,
     }
 }
 
-/// What is given about the file.
+/// What is given about a file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Given {
-    /// A format, as JSON.
+    /// A format as JSON.
     pub format: String,
-    /// What a form has added to it, as in a URL's query.
+    /// The answers that a form added, as a URL query.
     pub answers: String,
     /// The saved formats of the user.
     pub saved: SavedFormats,
 }
 
-/// The saved formats that may complete what is given.
+/// The saved formats that may complete the given format.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SavedFormats {
-    /// All that the user has, as the API lists them.
+    /// All formats of the user, in the form of the API.
     pub list: String,
-    /// Name of the one that is chosen. Empty: by the file's header.
+    /// The name of the chosen format. If empty, the file's header selects one.
     pub chosen: String,
 }
 
-enum Told {
+enum Event {
     Message(Message),
     Kept(Blob),
-    BrokeOff,
+    Aborted,
 }
 
-struct Thread {
+struct WebWorker {
     worker: Worker,
-    told: UnboundedReceiver<Told>,
+    events: UnboundedReceiver<Event>,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_error: Closure<dyn FnMut()>,
     _script: ObjectUrl,
 }
 
-impl Thread {
-    /// Calls a function of the module with what is given.
+impl WebWorker {
+    /// Calls a function of the module with these arguments.
     fn start(
         module: &CheckModule,
         function: &str,
@@ -110,14 +111,14 @@ impl Thread {
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(script.as_str(), &options)?;
 
-        let (tell, told) = unbounded();
-        let tell_error = tell.clone();
-        // Nobody listens any more once the check has ended.
+        let (sender, events) = unbounded();
+        let error_sender = sender.clone();
+        // The receiver is gone once the check has ended.
         let on_message = Closure::new(move |event: MessageEvent| {
-            let _ = tell.unbounded_send(read(event.data()));
+            let _ = sender.unbounded_send(read(event.data()));
         });
         let on_error = Closure::new(move || {
-            let _ = tell_error.unbounded_send(Told::BrokeOff);
+            let _ = error_sender.unbounded_send(Event::Aborted);
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
@@ -126,7 +127,7 @@ impl Thread {
         worker.post_message(&data)?;
         Ok(Self {
             worker,
-            told,
+            events,
             _on_message: on_message,
             _on_error: on_error,
             _script: script,
@@ -134,15 +135,15 @@ impl Thread {
     }
 }
 
-impl Drop for Thread {
+impl Drop for WebWorker {
     fn drop(&mut self) {
         self.worker.terminate();
     }
 }
 
-/// What a thread begins with. What goes wrong there becomes an error of the worker.
+/// Returns the script with which a web worker starts. Errors in it become an error of the worker.
 fn script(module: &CheckModule) -> Result<String, JsValue> {
-    // A script without an address of its own needs whole ones.
+    // A script without its own address needs absolute URLs.
     let origin = window().location().origin()?;
     let CheckModule { script, wasm } = module;
     Ok(format!(
@@ -155,12 +156,12 @@ onmessage = ({{ data: [name, ...given] }}) => {{
     ))
 }
 
-fn read(data: JsValue) -> Told {
+fn read(data: JsValue) -> Event {
     match data.dyn_into::<Blob>() {
-        Ok(rows) => Told::Kept(rows),
+        Ok(rows) => Event::Kept(rows),
         Err(text) => text
             .as_string()
             .and_then(|text| serde_json::from_str(&text).ok())
-            .map_or(Told::BrokeOff, Told::Message),
+            .map_or(Event::Aborted, Event::Message),
     }
 }

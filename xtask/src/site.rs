@@ -1,0 +1,256 @@
+//! Builds the directory from which the server serves files to browsers:
+//!
+//! ```text
+//! pkg/HASH/   modules, scripts and the style sheet, each also compressed; HASH is that of their content, so a browser
+//!             never asks again for what it has
+//! folder.txt  HASH
+//! …           the files of `public`
+//! ```
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
+
+use anyhow::Context;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use brotli::enc::BrotliEncoderParams;
+use clap::ValueEnum;
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
+
+use crate::wasm;
+
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The directory to write to.
+    directory: PathBuf,
+    #[arg(long, value_enum, default_value_t = Profile::Dev)]
+    profile: Profile,
+}
+
+/// How much time the build spends on the files for browsers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// For trying out a change.
+    Dev,
+    /// For running on this machine.
+    Quick,
+    /// For use over the network.
+    Release,
+}
+
+impl Profile {
+    /// Returns the name of the profile in `Cargo.toml`.
+    pub fn cargo_profile(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Quick => "quick",
+            Self::Release => "wasm-release",
+        }
+    }
+
+    /// Returns the name of cargo's output directory.
+    pub fn cargo_directory(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            profile => profile.cargo_profile(),
+        }
+    }
+}
+
+/// The file with a hash of everything from which the site was built.
+const BUILT_FROM: &str = ".built-from";
+
+/// Builds the site unless it is up to date.
+pub fn build(options: &Options) -> anyhow::Result<()> {
+    let Options { directory, profile } = options;
+    let app = wasm::compile("app", "split", *profile)?;
+    let check = wasm::compile("check", "web_worker", *profile)?;
+    let inputs = inputs(&app, &check, *profile)?;
+    let marker = directory.join(BUILT_FROM);
+    if fs::read_to_string(&marker).is_ok_and(|built| built == inputs) {
+        return Ok(());
+    }
+    let _ = fs::remove_file(&marker);
+    fs::create_dir_all(directory.join("pkg"))?;
+    // On the same file system, so that it can be moved into place at once.
+    let scratch = tempfile::tempdir_in(directory)?;
+    let folder = scratch.path().join("pkg");
+    fs::create_dir(&folder)?;
+    wasm::split_app(&fs::read(&app)?, &folder).context("the app's WebAssembly")?;
+    wasm::bind_check(&check, &folder).context("the check's WebAssembly")?;
+    let is_release = *profile == Profile::Release;
+    if is_release {
+        for_each(&folder, &["wasm"], wasm::optimize)?;
+        for_each(&folder, &["js"], minify)?;
+    }
+    bundle_styles(&folder, is_release)?;
+    for_each(&folder, &["css", "js", "wasm"], |file| {
+        compress(file, *profile)
+    })?;
+
+    let mut content = Sha256::new();
+    add(&mut content, &folder)?;
+    let name = text(content);
+    copy(Path::new("public"), directory)?;
+    let place = directory.join("pkg").join(&name);
+    if !place.exists() {
+        fs::rename(&folder, &place)?;
+    }
+    fs::write(directory.join("folder.txt"), &name)?;
+    for other in fs::read_dir(directory.join("pkg"))? {
+        let other = other?;
+        if other.file_name() != OsStr::new(&name) {
+            remove(&other.path())?;
+        }
+    }
+    Ok(fs::write(marker, inputs)?)
+}
+
+/// Writes a single style sheet for the browsers of recent years.
+fn bundle_styles(folder: &Path, minify: bool) -> anyhow::Result<()> {
+    let mut esbuild = Command::new("esbuild");
+    esbuild
+        .args(["style/main.css", "--bundle", "--log-level=warning"])
+        .arg("--target=chrome111,edge111,firefox114,safari16.4")
+        .arg(format!(
+            "--outfile={}",
+            folder.join("batchline.css").display()
+        ));
+    if minify {
+        esbuild.arg("--minify");
+    }
+    wasm::run(&mut esbuild)
+}
+
+fn minify(script: &Path) -> anyhow::Result<()> {
+    let mut esbuild = Command::new("esbuild");
+    esbuild
+        .arg(script)
+        .args([
+            "--minify",
+            "--format=esm",
+            "--log-level=warning",
+            "--allow-overwrite",
+        ])
+        .arg(format!("--outfile={}", script.display()));
+    wasm::run(&mut esbuild)
+}
+
+/// Writes `FILE.br` and `FILE.gz`, so that the server need not compress for each request.
+fn compress(file: &Path, profile: Profile) -> anyhow::Result<()> {
+    let content = fs::read(file)?;
+    let (quality, level) = match profile {
+        Profile::Release => (11, Compression::best()),
+        Profile::Dev | Profile::Quick => (2, Compression::fast()),
+    };
+    let beside = |kind: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(kind);
+        fs::File::create(name)
+    };
+    let parameters = BrotliEncoderParams {
+        quality,
+        lgwin: 24,
+        size_hint: content.len(),
+        ..BrotliEncoderParams::default()
+    };
+    brotli::BrotliCompress(&mut content.as_slice(), &mut beside(".br")?, &parameters)?;
+    let mut gzip = GzEncoder::new(beside(".gz")?, level);
+    gzip.write_all(&content)?;
+    gzip.finish()?;
+    Ok(())
+}
+
+/// Applies a function to all files of these kinds, several at a time.
+fn for_each(
+    folder: &Path,
+    kinds: &[&str],
+    change: impl Fn(&Path) -> anyhow::Result<()> + Sync,
+) -> anyhow::Result<()> {
+    let files: Vec<PathBuf> = entries(folder)?
+        .into_iter()
+        .filter(|file| {
+            let kind = file.extension().and_then(OsStr::to_str);
+            kind.is_some_and(|kind| kinds.contains(&kind))
+        })
+        .collect();
+    let change = &change;
+    thread::scope(|scope| {
+        let threads: Vec<_> = files
+            .iter()
+            .map(|file| {
+                scope.spawn(move || change(file).with_context(|| file.display().to_string()))
+            })
+            .collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })
+}
+
+/// Returns a hash of everything that the site is built from.
+fn inputs(app: &Path, check: &Path, profile: Profile) -> anyhow::Result<String> {
+    let mut hasher = Sha256::new();
+    hasher.update(profile.cargo_profile());
+    // Another version of this program may build something else from the same files.
+    hasher.update(fs::read(std::env::current_exe()?)?);
+    for path in [app, check, Path::new("style"), Path::new("public")] {
+        add(&mut hasher, path)?;
+    }
+    Ok(text(hasher))
+}
+
+/// Adds the name and the content of a file, or of all files in a directory.
+fn add(hasher: &mut Sha256, path: &Path) -> anyhow::Result<()> {
+    hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+    if path.is_dir() {
+        return entries(path)?.iter().try_for_each(|path| add(hasher, path));
+    }
+    let content = fs::read(path).with_context(|| path.display().to_string())?;
+    hasher.update((content.len() as u64).to_le_bytes());
+    hasher.update(content);
+    Ok(())
+}
+
+/// Returns half of a hash as 22 characters of base64url.
+fn text(hasher: Sha256) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(&hasher.finalize()[..16])
+}
+
+/// Returns the entries of a directory, sorted by name.
+fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for path in entries(from)? {
+        let there = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy(&path, &there)?;
+        } else {
+            fs::copy(&path, &there)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    }
+}
