@@ -15,7 +15,7 @@ RUN --mount=type=cache,target=/tools,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
     export BATCHLINE_CACHE=/tools RUSTUP_TOOLCHAIN="$(rustup default | cut -d" " -f1)" \
     && script/setup --build \
-    && bash -c 'set -e; source script/lib/toolchain.sh; source script/lib/build.sh; build_release /out/site' \
+    && script/lib/xtask build --site /out/site \
     && install --strip target/release/server target/release/worker /out/
 
 FROM debian:bookworm-slim AS runtime
@@ -26,7 +26,7 @@ RUN apt-get update \
     && useradd --system --uid 10001 batchline \
     && install --directory --owner=batchline --mode=700 /data/uploads /data/scratch \
     && install --directory /empty
-# As in script/lib/services.sh: otherwise glibc keeps an arena of freed memory for each of many threads.
+# As in xtask/src/services.rs: otherwise glibc keeps an arena of freed memory for each of many threads.
 ENV STORAGE_URL=file:///data/uploads TMPDIR=/data/scratch MALLOC_ARENA_MAX=2
 WORKDIR /app
 USER batchline

@@ -28,9 +28,9 @@ use crate::wasm;
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// The directory to write to.
-    directory: PathBuf,
+    pub directory: PathBuf,
     #[arg(long, value_enum, default_value_t = Profile::Dev)]
-    profile: Profile,
+    pub profile: Profile,
 }
 
 /// How much time the build spends on the files for browsers.

@@ -1,0 +1,120 @@
+//! Measures how the pages of the release build feel: Lighthouse's results for each page (its four scores, which must be
+//! 100, and how long a phone takes to show it and to make it live), and how soon a click is painted on the page of a job
+//! of ten million rows. Leaves nothing running.
+
+use std::path::{Path, PathBuf, absolute};
+
+use anyhow::Context;
+
+use crate::{
+    build,
+    process::run,
+    project::{command, say, target},
+    services::{Batchline, Postgres, Services, Temporal, free_ports},
+    setup,
+    test::{ADMIN_EMAIL, ADMIN_PASSWORD},
+    tools::Chromium,
+    work_directory::WorkDirectory,
+};
+
+const ROWS: u32 = 10_000_000;
+
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The directory for Lighthouse's complete reports, as HTML and JSON
+    reports: Option<PathBuf>,
+}
+
+pub fn run_with(options: &Options) -> anyhow::Result<()> {
+    setup::run(setup::Options::TEST)?;
+    let chromium = Chromium::find().context("there is no Chromium: run script/setup --test")?;
+    let site = target().join("site");
+    build::release_with_site(&site)?;
+
+    let directory = WorkDirectory::new("pages")?;
+    let mut services = Services::default();
+    let [
+        postgres,
+        temporal,
+        web,
+        api,
+        metrics,
+        accounts,
+        accounts_api,
+    ] = free_ports()?;
+    let postgres = Postgres {
+        data: directory.file("postgres"),
+        port: postgres,
+        password: None,
+        settings: Vec::new(),
+    };
+    postgres.start(&mut services, &directory.log("postgres"))?;
+    let temporal = Temporal {
+        port: temporal,
+        arguments: Vec::new(),
+    };
+    temporal.start(&mut services, &directory.log("temporal"))?;
+    let local = |port: u16| format!("127.0.0.1:{port}");
+    let batchline = Batchline {
+        programs: target().join("release"),
+        logs: directory.path().to_owned(),
+        settings: vec![
+            ("DATABASE_URL", postgres.url("postgres", "postgres")),
+            ("TEMPORAL_ADDRESS", temporal.address()),
+            (
+                "STORAGE_URL",
+                format!("file://{}", directory.file("uploads").display()),
+            ),
+            ("SITE_ROOT", site.display().to_string()),
+            ("WEB_ADDR", local(web)),
+            ("API_ADDR", local(api)),
+            ("METRICS_ADDR", local(metrics)),
+            ("SERVER_METRICS_ADDR", local(0)),
+        ],
+    };
+    batchline.start_worker(&mut services, "worker")?;
+    batchline.start_server(&mut services, "server")?;
+    // Another server with the same data, for pages that require signing in.
+    batchline.create_admin(ADMIN_EMAIL, ADMIN_PASSWORD)?;
+    let with_accounts = batchline.with([
+        ("AUTH", "password"),
+        ("WEB_ADDR", &*local(accounts)),
+        ("API_ADDR", &local(accounts_api)),
+    ]);
+    with_accounts.start_server(&mut services, "accounts")?;
+    let file = directory.file("ten-million.csv");
+    let mut generate = command("python3");
+    generate.env("PYTHONPATH", "script/lib");
+    generate.args([
+        "-c",
+        "import rows, sys; rows.write_upload(sys.argv[1], int(sys.argv[2]), with_errors=True)",
+    ]);
+    run(generate.arg(&file).arg(ROWS.to_string()))?;
+
+    let measure = |script: &str, argument: &Path| {
+        let mut node = command("node");
+        node.current_dir("end2end");
+        chromium.choose(&mut node);
+        node.envs([
+            ("BATCHLINE_URL", format!("http://{}", local(web))),
+            ("BATCHLINE_API_URL", format!("http://{}", local(api))),
+            (
+                "BATCHLINE_ACCOUNTS_URL",
+                format!("http://{}", local(accounts)),
+            ),
+            ("ADMIN_EMAIL", ADMIN_EMAIL.to_owned()),
+            ("ADMIN_PASSWORD", ADMIN_PASSWORD.to_owned()),
+        ]);
+        run(node.arg(script).arg(argument))
+    };
+    let reports = match &options.reports {
+        Some(reports) => {
+            std::fs::create_dir_all(reports)?;
+            absolute(reports)?
+        }
+        None => PathBuf::new(),
+    };
+    measure("bench/lighthouse.mjs", &reports)?;
+    say("");
+    measure("bench/paint.mjs", &file)
+}

@@ -1,0 +1,119 @@
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::ensure;
+use rustix::process::Signal;
+
+use super::Services;
+use crate::project::command;
+
+/// Server and worker of a build, with their settings.
+#[derive(Debug, Clone)]
+pub struct Batchline {
+    /// The directory of the two programs.
+    pub programs: PathBuf,
+    /// The directory with the logs.
+    pub logs: PathBuf,
+    pub settings: Vec<(&'static str, String)>,
+}
+
+impl Batchline {
+    /// The same with further settings.
+    pub fn with<'a>(&self, settings: impl IntoIterator<Item = (&'static str, &'a str)>) -> Self {
+        let mut same = self.clone();
+        for (name, value) in settings {
+            same.settings.push((name, value.to_owned()));
+        }
+        same
+    }
+
+    pub fn setting(&self, name: &str) -> &str {
+        let mut settings = self.settings.iter().rev();
+        settings
+            .find(|setting| setting.0 == name)
+            .map_or("", |setting| &setting.1)
+    }
+
+    /// One of the programs with the settings.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = command(self.programs.join(program));
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts a worker without waiting until it is ready.
+    pub fn begin_worker(&self, services: &mut Services, name: &str) -> anyhow::Result<()> {
+        let worker = self.command("worker");
+        services.start(name, &self.log(name), &worker, Signal::TERM)
+    }
+
+    pub fn start_worker(&self, services: &mut Services, name: &str) -> anyhow::Result<()> {
+        self.begin_worker(services, name)?;
+        services.wait_for_log(name, "worker ready")
+    }
+
+    /// Starts a server without waiting until it is ready.
+    pub fn begin_server(&self, services: &mut Services, name: &str) -> anyhow::Result<()> {
+        let server = self.command("server");
+        services.start(name, &self.log(name), &server, Signal::TERM)
+    }
+
+    pub fn start_server(&self, services: &mut Services, name: &str) -> anyhow::Result<()> {
+        self.begin_server(services, name)?;
+        let ready = format!("http://{}/readyz", self.setting("API_ADDR"));
+        services.wait_until(name, || is_ok(&ready))
+    }
+
+    /// Creates an admin for a server with accounts.
+    pub fn create_admin(&self, email: &str, password: &str) -> anyhow::Result<()> {
+        use std::io::Write;
+
+        let mut create = self.command("server");
+        create.args(["create-admin", "--email", email, "--name", "Root"]);
+        let mut child = create.stdin(Stdio::piped()).spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            writeln!(stdin, "{password}")?;
+        }
+        let status = child.wait()?;
+        ensure!(status.success(), "server create-admin failed: {status}");
+        Ok(())
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.logs.join(format!("{}.log", name.replace(' ', "-")))
+    }
+}
+
+/// Returns the body of a successful response.
+pub fn get(url: &str) -> anyhow::Result<String> {
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(5)))
+        .proxy(None)
+        .build()
+        .new_agent();
+    Ok(agent.get(url).call()?.body_mut().read_to_string()?)
+}
+
+pub fn is_ok(url: &str) -> bool {
+    get(url).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_settings_replace_earlier_ones() {
+        let batchline = Batchline {
+            programs: PathBuf::from("target/debug"),
+            logs: PathBuf::from("logs"),
+            settings: vec![("API_ADDR", "127.0.0.1:1".to_owned())],
+        };
+        let other = batchline.with([("API_ADDR", "127.0.0.1:2")]);
+        assert_eq!(other.setting("API_ADDR"), "127.0.0.1:2");
+        assert_eq!(other.setting("WEB_ADDR"), "");
+    }
+}

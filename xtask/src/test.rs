@@ -1,0 +1,339 @@
+//! Everything that must pass before a change is done. Leaves nothing running.
+
+mod api;
+mod lints;
+mod roles;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use crate::{
+    chaos,
+    process::run,
+    project::{cargo, npx, say, target},
+    services::{
+        Batchline, Postgres, Services, Temporal, free_ports, has_client_programs,
+        start_object_store,
+    },
+    setup,
+    site::{self, Profile},
+    tools::{Chromium, TEMPORAL},
+    work_directory::WorkDirectory,
+};
+
+/// The password of the admin of servers on which everybody has to sign in.
+pub const ADMIN_PASSWORD: &str = "quite an odd phrase";
+pub const ADMIN_EMAIL: &str = "root@example.com";
+
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The part to run. By default all of them
+    #[arg(value_enum)]
+    part: Option<Part>,
+    /// For Playwright, as in: script/test browser -g upload
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    playwright: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// All but the browser
+    Rust,
+    /// The API's description: two validators and Schemathesis
+    Api,
+    /// The tests in a browser
+    Browser,
+    /// What happens when parts are killed: the short form of script/chaos
+    Faults,
+}
+
+/// Runs the steps of a part and measures them.
+struct Steps {
+    part: Option<Part>,
+    /// Seconds and names.
+    took: Vec<(u64, &'static str)>,
+}
+
+impl Steps {
+    fn step(
+        &mut self,
+        name: &'static str,
+        step: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        say(format!("\n== {name}"));
+        let began = Instant::now();
+        step().with_context(|| format!("FAILED: {name}"))?;
+        self.took.push((began.elapsed().as_secs(), name));
+        Ok(())
+    }
+
+    fn includes(&self, part: Part) -> bool {
+        self.part.is_none_or(|only| only == part)
+    }
+}
+
+/// The services that tests share.
+struct Shared<'a> {
+    directory: &'a WorkDirectory,
+    postgres: Postgres,
+    temporal: Temporal,
+    ports: Ports,
+    /// The programs that are tested.
+    programs: PathBuf,
+}
+
+struct Ports {
+    object_store: u16,
+    web: u16,
+    api: u16,
+    worker_metrics: u16,
+    accounts: u16,
+    accounts_api: u16,
+}
+
+pub fn run_with(options: &Options) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let directory = WorkDirectory::new("test")?;
+    let mut steps = Steps {
+        part: options.part,
+        took: Vec::new(),
+    };
+    let result = run_steps(&mut steps, &directory, &options.playwright);
+    directory.keep_logs_of(result)?;
+    say("");
+    for (seconds, name) in steps.took {
+        say(format!("{seconds:5} s  {name}"));
+    }
+    let seconds = began.elapsed().as_secs();
+    say(format!(
+        "script/test: all passed in {} min {} s",
+        seconds / 60,
+        seconds % 60
+    ));
+    Ok(())
+}
+
+fn run_steps(
+    steps: &mut Steps,
+    directory: &WorkDirectory,
+    playwright: &[String],
+) -> anyhow::Result<()> {
+    let part = steps.part;
+    let tools = match part {
+        Some(Part::Rust) => setup::Options::TEST_RUST,
+        _ => setup::Options::TEST,
+    };
+    steps.step("tools", || setup::run(tools))?;
+    if steps.includes(Part::Rust) {
+        steps.step("formatting", || {
+            run(cargo().args(["fmt", "--all", "--check"]))
+        })?;
+        steps.step("dependencies", lints::dependencies)?;
+        if part.is_none() {
+            steps.step("lints of scripts, styles and TypeScript", lints::scripts)?;
+        }
+        steps.step("lints and queries", lints::workspace)?;
+        steps.step("lints for the browser", lints::for_browser)?;
+        steps.step("documentation", lints::documentation)?;
+    }
+    steps.step("build", || {
+        // Programs and tests together. Separately, the tests' dependencies would cause everything to be compiled again.
+        run(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
+    })?;
+    // script/server may be serving another one.
+    let site = target().join("site-dev");
+    if !matches!(part, Some(Part::Rust | Part::Api)) {
+        steps.step("build for the browser", || {
+            site::build(&site::Options {
+                directory: site.clone(),
+                profile: Profile::Dev,
+            })
+        })?;
+    }
+    let mut services = Services::default();
+    if part != Some(Part::Faults) {
+        let shared = Shared::new(directory)?;
+        steps.step("services", || shared.start(&mut services))?;
+        if steps.includes(Part::Rust) {
+            steps.step("unit and integration tests", || {
+                shared.test_rust(&mut services)
+            })?;
+            steps.step("role without superuser", || {
+                roles::test(&shared, &mut services)
+            })?;
+        }
+        if steps.includes(Part::Api) {
+            steps.step("description of the API", || {
+                api::test(&shared, &mut services)
+            })?;
+        }
+        if steps.includes(Part::Browser) {
+            steps.step("browser tests", || {
+                shared.test_browser(&mut services, &site, playwright)
+            })?;
+        }
+    }
+    if steps.includes(Part::Faults) {
+        steps.step("faults", || chaos::run(chaos::Extent::short()))?;
+    }
+    Ok(())
+}
+
+impl<'a> Shared<'a> {
+    fn new(directory: &'a WorkDirectory) -> anyhow::Result<Self> {
+        let [
+            postgres,
+            temporal,
+            object_store,
+            web,
+            api,
+            worker_metrics,
+            accounts,
+            accounts_api,
+        ] = free_ports()?;
+        // Workflow ids contain job ids, and several tests number jobs from 1, hence namespaces. Workflows continue in a new
+        // execution after a few activities, which would otherwise take a file of gigabytes.
+        let arguments = [
+            "--namespace",
+            "api",
+            "--namespace",
+            "browser",
+            "--dynamic-config-value",
+            "limit.historyCount.suggestContinueAsNew=30",
+        ];
+        Ok(Self {
+            directory,
+            postgres: Postgres {
+                data: directory.file("postgres"),
+                port: postgres,
+                password: None,
+                // The tests kill processes but not the machine, so it can be off, which speeds up their many databases.
+                settings: vec!["fsync=off".to_owned()],
+            },
+            temporal: Temporal {
+                port: temporal,
+                arguments: arguments.map(str::to_owned).into(),
+            },
+            ports: Ports {
+                object_store,
+                web,
+                api,
+                worker_metrics,
+                accounts,
+                accounts_api,
+            },
+            programs: target().join("debug"),
+        })
+    }
+
+    fn start(&self, services: &mut Services) -> anyhow::Result<()> {
+        self.postgres
+            .start(services, &self.directory.log("postgres"))?;
+        self.temporal
+            .start(services, &self.directory.log("temporal"))
+    }
+
+    /// Server and worker with a namespace, a directory for files and a database of their own.
+    fn batchline(&self, namespace: &str, database: &str, role: &str) -> Batchline {
+        Batchline {
+            programs: self.programs.clone(),
+            logs: self.directory.path().to_owned(),
+            settings: vec![
+                ("DATABASE_URL", self.postgres.url(role, database)),
+                ("TEMPORAL_ADDRESS", self.temporal.address()),
+                ("TEMPORAL_NAMESPACE", namespace.to_owned()),
+                (
+                    "STORAGE_URL",
+                    format!("file://{}", self.directory.file(namespace).display()),
+                ),
+                ("WEB_ADDR", format!("127.0.0.1:{}", self.ports.web)),
+                ("API_ADDR", format!("127.0.0.1:{}", self.ports.api)),
+                (
+                    "METRICS_ADDR",
+                    format!("127.0.0.1:{}", self.ports.worker_metrics),
+                ),
+                // Several servers run at the same time.
+                ("SERVER_METRICS_ADDR", "127.0.0.1:0".to_owned()),
+            ],
+        }
+    }
+
+    /// Another server with the same data, on which everybody has to sign in.
+    fn with_accounts(&self, batchline: &Batchline) -> Batchline {
+        let (web, api) = (self.ports.accounts, self.ports.accounts_api);
+        batchline.with([
+            ("AUTH", "password"),
+            ("WEB_ADDR", &format!("127.0.0.1:{web}")),
+            ("API_ADDR", &format!("127.0.0.1:{api}")),
+        ])
+    }
+
+    fn test_rust(&self, services: &mut Services) -> anyhow::Result<()> {
+        let store = self.ports.object_store;
+        start_object_store(services, store, &self.directory.log("object-store"))?;
+        let mut test = cargo();
+        test.args(["test", "--workspace", "--locked"]);
+        test.env("DATABASE_URL", self.postgres.url("postgres", "postgres"));
+        test.env("TEMPORAL_ADDRESS", self.temporal.address());
+        test.env("TEMPORAL_CLI", TEMPORAL.home().join("temporal"));
+        test.env("S3_ENDPOINT", format!("http://127.0.0.1:{store}"));
+        test.env("SERVER_METRICS_ADDR", "127.0.0.1:0");
+        run(&mut test)
+    }
+
+    fn test_browser(
+        &self,
+        services: &mut Services,
+        site: &Path,
+        arguments: &[String],
+    ) -> anyhow::Result<()> {
+        let Some(chromium) = Chromium::find() else {
+            bail!("there is no Chromium: run script/setup --test");
+        };
+        let (database, role) = match has_client_programs() {
+            true => ("browser", "batchline"),
+            false => ("postgres", "postgres"),
+        };
+        if has_client_programs() {
+            self.postgres.create_database(database)?;
+            self.postgres.create_application_role(database, None)?;
+        }
+        let batchline = self.batchline("browser", database, role).with([
+            ("MAX_UPLOAD_BYTES", "200000000"),
+            ("SITE_ROOT", &site.display().to_string()),
+        ]);
+        // One step at a time, because the tests need some seconds to act on a job while it is being processed.
+        let one_at_a_time = batchline.with([("WORKER_CONCURRENCY", "1")]);
+        one_at_a_time.start_worker(services, "worker")?;
+        batchline.start_server(services, "server")?;
+        batchline.create_admin(ADMIN_EMAIL, ADMIN_PASSWORD)?;
+        // The tests sign in more often than people do.
+        let accounts = self.with_accounts(&batchline).with([
+            ("MAX_SIGN_INS_PER_MINUTE", "0"),
+            ("MAX_SIGN_INS_PER_ACCOUNT", "0"),
+        ]);
+        accounts.start_server(services, "accounts")?;
+        let mut tests: Command = npx();
+        chromium.choose(&mut tests);
+        let url = |batchline: &Batchline, setting| format!("http://{}", batchline.setting(setting));
+        tests.envs([
+            ("BATCHLINE_URL", url(&batchline, "WEB_ADDR")),
+            ("BATCHLINE_API_URL", url(&batchline, "API_ADDR")),
+            ("BATCHLINE_ACCOUNTS_URL", url(&accounts, "WEB_ADDR")),
+            ("BATCHLINE_ADMIN_EMAIL", ADMIN_EMAIL.to_owned()),
+            ("BATCHLINE_ADMIN_PASSWORD", ADMIN_PASSWORD.to_owned()),
+            (
+                "SLOW_DATABASE_URL",
+                batchline.setting("DATABASE_URL").to_owned(),
+            ),
+        ]);
+        tests.envs(batchline.settings.iter().map(|(name, value)| (name, value)));
+        run(tests.args(["playwright", "test"]).args(arguments))
+    }
+}
