@@ -107,7 +107,7 @@ async fn obey(
                         audit::record(&mut *tx, viewer, event).await?;
                     }
                     tx.commit().await?;
-                    Result::Ok(stopped)
+                    Ok::<_, Error>(stopped)
                 };
                 let stopped = traces::statement("update", "jobs", stop).await?;
                 if stopped.is_some() {

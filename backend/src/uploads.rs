@@ -125,7 +125,7 @@ pub async fn upload<E: Display>(
                 .detail(&filename);
             audit::record(&mut *tx, viewer, uploaded).await?;
             tx.commit().await?;
-            Result::Ok(job)
+            Ok::<_, Error>(job)
         };
         let job = traces::statement("insert", "jobs", create).await?;
         backend.publisher.progress(job.id);
