@@ -129,4 +129,9 @@ impl Backend {
     pub fn max_upload_bytes(&self) -> u64 {
         self.max_upload_bytes
     }
+
+    /// Whether files are stored on this machine's disk.
+    pub fn has_local_files(&self) -> bool {
+        self.storage.local_path("").is_some()
+    }
 }

@@ -129,7 +129,13 @@ async fn start_those_waiting(starter: Starter) {
     };
     // The workflow is started in the trace of the first request, with links to the others.
     let asked_in = first.asked_in.clone();
-    let begun = starter.start_together(&group).instrument(asked_in).await;
+    let begun = async {
+        let (orders, workflow_id) = starter.start_workflow(&group).await?;
+        // Others can start the next workflow while these attempts begin.
+        drop(waiting);
+        begin(&starter.pool, &starter.quotas, &orders, Some(&workflow_id)).await
+    };
+    let begun = begun.instrument(asked_in).await;
     for Request { order, answer, .. } in group {
         let own = match &begun {
             Ok(jobs) => Ok(jobs
@@ -145,8 +151,8 @@ async fn start_those_waiting(starter: Starter) {
 }
 
 impl Starter {
-    /// Returns the jobs that have begun.
-    async fn start_together(&self, group: &[Request]) -> Result<Vec<Job>> {
+    /// Starts a workflow for these requests. Returns each attempt once, and the id of the workflow.
+    async fn start_workflow(&self, group: &[Request]) -> Result<(Vec<Order>, String)> {
         let mut orders: Vec<Order> = group.iter().map(|request| request.order.clone()).collect();
         // A job may have been asked for twice.
         orders.sort_by_key(|order| order.attempt);
@@ -159,6 +165,6 @@ impl Starter {
         self.temporal
             .start_shared(&workflow_id, attempts, asked_in)
             .await?;
-        begin(&self.pool, &self.quotas, &orders, Some(&workflow_id)).await
+        Ok((orders, workflow_id))
     }
 }

@@ -46,11 +46,12 @@ use backend::{
 };
 use domain::{Email, NewPassword, NewUser, UserName, format};
 use futures::FutureExt;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Cli, Command, ServerConfig},
-    state::{AppState, Shutdown, SignInWays},
+    state::{AppState, SignInWays},
 };
 
 /// How long requests in progress may take to finish during a shutdown. The process must end within ten seconds.
@@ -93,8 +94,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
         provider: openid.map(Provider::new).transpose()?.map(Arc::new),
     };
     let hub = queries::listen(&backend).await?;
-    let (stop, shutdown) = watch::channel(false);
-    let shutdown = Shutdown(shutdown);
+    let shutdown = CancellationToken::new();
     let state = AppState::new(backend, hub, &config, auth, sign_in, shutdown.clone())?;
     let monitored_state = state.clone();
     monitoring::start(
@@ -131,8 +131,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let stopped = async {
         program::asked_to_stop().await?;
         tracing::info!("server stops");
-        // An error means that everything has already ended.
-        let _ = stop.send(true);
+        shutdown.cancel();
         tokio::time::sleep(GRACE).await;
         anyhow::Ok(())
     };

@@ -10,11 +10,12 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::Semaphore,
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use crate::{connection::PatientStream, limits::Limits, state::Shutdown};
+use crate::{connection::PatientStream, limits::Limits};
 
 /// How long to pause after the system had no resources for a new connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
@@ -26,7 +27,7 @@ pub struct Ends {
     pub peer: SocketAddr,
 }
 
-/// Serves until `shutdown` resolves, and then until every connection has finished its request.
+/// Serves until `shutdown` is cancelled, and then until every connection has finished its request.
 ///
 /// `connections` holds one permit per allowed connection.
 pub async fn serve(
@@ -34,15 +35,14 @@ pub async fn serve(
     router: Router,
     limits: &Limits,
     connections: Arc<Semaphore>,
-    mut shutdown: Shutdown,
+    shutdown: CancellationToken,
 ) {
     let mut protocol = http1::Builder::new();
     protocol
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout())
         .max_header_size(limits.max_header_bytes);
-    // Every connection holds a receiver.
-    let (open, held) = watch::channel(());
+    let open = TaskTracker::new();
     loop {
         let accepted = async {
             let permit = connections
@@ -54,7 +54,7 @@ pub async fn serve(
         };
         let (accepted, permit) = tokio::select! {
             accepted = accepted => accepted,
-            () = shutdown.wait() => break,
+            () = shutdown.cancelled() => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -75,14 +75,14 @@ pub async fn serve(
             router.clone(),
             shutdown.clone(),
         );
-        let held = held.clone();
-        tokio::spawn(async move {
+        open.spawn(async move {
             connection.await;
-            drop((permit, held));
+            drop(permit);
         });
     }
-    drop((listener, held));
-    open.closed().await;
+    drop(listener);
+    open.close();
+    open.wait().await;
 }
 
 async fn connection(
@@ -90,7 +90,7 @@ async fn connection(
     stream: PatientStream<TcpStream>,
     ends: Ends,
     router: Router,
-    mut shutdown: Shutdown,
+    shutdown: CancellationToken,
 ) {
     let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ends);
@@ -103,7 +103,7 @@ async fn connection(
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = shutdown.wait() => {
+        () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use app::{Site, pages};
 use axum::extract::FromRef;
 use backend::{Backend, ProgressHub, accounts::Auth, hosts::AllowedHosts, openid::Provider};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     busy::Turns,
@@ -26,7 +26,8 @@ pub struct AppState {
     /// The directory of the site's files.
     pub site_root: PathBuf,
     pub pages: PagesPort,
-    pub shutdown: Shutdown,
+    /// Cancelled when the server begins to shut down.
+    pub shutdown: CancellationToken,
     pub allowed_hosts: AllowedHosts,
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
@@ -58,18 +59,6 @@ pub enum TraceParents {
     Linked,
 }
 
-/// Signals the start of the server's shutdown.
-#[derive(Clone)]
-pub struct Shutdown(pub watch::Receiver<bool>);
-
-impl Shutdown {
-    /// Resolves when the server is about to shut down.
-    pub async fn wait(&mut self) {
-        // An error means that the sender is gone, so the server is shutting down, too.
-        let _ = self.0.wait_for(|has_begun| *has_begun).await;
-    }
-}
-
 impl AppState {
     pub fn new(
         backend: Backend,
@@ -77,7 +66,7 @@ impl AppState {
         config: &ServerConfig,
         auth: Auth,
         sign_in: SignInWays,
-        shutdown: Shutdown,
+        shutdown: CancellationToken,
     ) -> prometheus::Result<Self> {
         let metrics = Metrics::new()?;
         let site = Site::new(&config.site_root);

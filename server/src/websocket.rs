@@ -23,6 +23,7 @@ use tokio::{
     sync::broadcast::error::RecvError,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::By,
@@ -32,7 +33,7 @@ use crate::{
     problem::{Problem, ProblemKind},
     rate::whose,
     serve::Ends,
-    state::{AppState, Shutdown},
+    state::AppState,
 };
 
 /// A peer that disappeared silently is noticed when this ping can't be sent.
@@ -91,7 +92,7 @@ async fn tell_changes(
     state: AppState,
     mut viewer: Viewer,
 ) -> Result<(), axum::Error> {
-    let (backend, auth, mut shutdown) = (state.backend, state.auth, state.shutdown);
+    let (backend, auth, shutdown) = (state.backend, state.auth, state.shutdown);
     let mut events = state.hub.subscribe();
     let mut ping = interval(PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -134,7 +135,7 @@ async fn tell_changes(
                 }
                 socket.send(Message::Ping(Default::default())).await?;
             }
-            () = shutdown.wait() => break,
+            () = shutdown.cancelled() => break,
         }
     }
     socket.send(Message::Close(None)).await
@@ -292,7 +293,11 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn run(mut self, hub: &ProgressHub, mut shutdown: Shutdown) -> Result<(), axum::Error> {
+    async fn run(
+        mut self,
+        hub: &ProgressHub,
+        shutdown: CancellationToken,
+    ) -> Result<(), axum::Error> {
         // Subscribes before the state is read, so that events in between arrive twice rather than never.
         let mut events = hub.subscribe();
         self.send_states().await?;
@@ -338,7 +343,7 @@ impl Watcher {
                     }
                     self.socket.send(Message::Ping(Default::default())).await?;
                 }
-                () = shutdown.wait() => break,
+                () = shutdown.cancelled() => break,
             }
         }
         self.socket.send(Message::Close(None)).await

@@ -33,6 +33,11 @@ pub const DEFECT: &str = "Defect";
 /// Few, because their verdicts are held in memory together and each commit advances the progress.
 const CHUNKS_IN_A_COMMIT: usize = 4;
 
+/// Up to this many chunks of a local file are validated by the activity that plans them. They take a tenth of a second,
+/// and two more activities, one after the other, would take nearly half of that again. More chunks, and chunks in a remote
+/// store, are worth sharing among workers.
+const CHUNKS_AFTER_PLAN: usize = 64;
+
 pub struct Activities {
     pub backend: Backend,
     pub metrics: JobMetrics,
@@ -57,14 +62,26 @@ pub struct Failure {
 
 #[activities]
 impl Activities {
-    /// Plans a job. Returns the ranges of chunk numbers to validate.
+    /// Plans a job. Returns the ranges of chunk numbers to validate. If there are few, it validates them and completes the
+    /// job, and none are left.
     #[activity]
     pub async fn plan(
         self: Arc<Self>,
         context: ActivityContext,
         attempt: Attempt,
     ) -> Result<Vec<Range<u32>>, ActivityError> {
-        let step = processing::plan(&self.backend, attempt);
+        let step = async {
+            let chunks = processing::plan(&self.backend, attempt).await?;
+            let count: usize = chunks.iter().map(ExactSizeIterator::len).sum();
+            if count > CHUNKS_AFTER_PLAN || !self.backend.has_local_files() {
+                return Ok(chunks);
+            }
+            for numbers in chunks {
+                self.validate_groups(attempt, numbers).await?;
+            }
+            processing::complete(&self.backend, attempt).await?;
+            Ok(Vec::new())
+        };
         self.alive(&context, Some(attempt), step).await
     }
 
@@ -75,17 +92,7 @@ impl Activities {
         context: ActivityContext,
         chunks: Chunks,
     ) -> Result<(), ActivityError> {
-        let Range { start, end } = chunks.numbers;
-        let groups = (start..end).step_by(CHUNKS_IN_A_COMMIT).map(async |first| {
-            let numbers = first..end.min(first + CHUNKS_IN_A_COMMIT as u32);
-            // The semaphore is never closed.
-            let _permit = self.groups.acquire().await;
-            let committed =
-                processing::validate_chunks(&self.backend, chunks.attempt, numbers).await?;
-            self.metrics.committed(committed);
-            Ok::<(), StepError>(())
-        });
-        let step = async { try_join_all(groups).await.map(drop) };
+        let step = self.validate_groups(chunks.attempt, chunks.numbers);
         self.alive(&context, Some(chunks.attempt), step).await
     }
 
@@ -106,6 +113,7 @@ impl Activities {
         self.alive(&context, Some(attempt), step).await
     }
 
+    /// Marks the job as completed, unless it is already over.
     #[activity]
     pub async fn complete(
         self: Arc<Self>,
@@ -151,6 +159,24 @@ impl Activities {
             metrics,
             groups: Semaphore::new(slots),
         }
+    }
+
+    /// Validates chunks and commits a few at a time.
+    async fn validate_groups(
+        &self,
+        attempt: Attempt,
+        numbers: Range<u32>,
+    ) -> Result<(), StepError> {
+        let Range { start, end } = numbers;
+        let groups = (start..end).step_by(CHUNKS_IN_A_COMMIT).map(async |first| {
+            let numbers = first..end.min(first + CHUNKS_IN_A_COMMIT as u32);
+            // The semaphore is never closed.
+            let _permit = self.groups.acquire().await;
+            let committed = processing::validate_chunks(&self.backend, attempt, numbers).await?;
+            self.metrics.committed(committed);
+            Ok::<(), StepError>(())
+        });
+        try_join_all(groups).await.map(drop)
     }
 
     /// Runs a step with heartbeats, in a span in the trace of the attempt's job. If the activity is cancelled, the step is

@@ -10,7 +10,8 @@ use crate::{
     traces,
 };
 
-/// Marks the attempt as completed once every row has a verdict, and saves the given format.
+/// Marks the attempt as completed once every row has a verdict, and saves the given format. Does nothing if the attempt is
+/// already over.
 pub async fn complete(backend: &Backend, attempt: Attempt) -> Result<(), StepError> {
     traces::statement("update", "jobs", complete_job(backend, attempt)).await
 }
@@ -18,7 +19,7 @@ pub async fn complete(backend: &Backend, attempt: Attempt) -> Result<(), StepErr
 async fn complete_job(backend: &Backend, attempt: Attempt) -> Result<(), StepError> {
     let mut tx = database::begin(&backend.pool).await?;
     let Some(job) = query::completing(&mut *tx, attempt).await? else {
-        return Err(StepError::Outdated);
+        return Ok(());
     };
     let file = CompletedFile {
         user_id: job.user_id.into(),
@@ -32,10 +33,12 @@ async fn complete_job(backend: &Backend, attempt: Attempt) -> Result<(), StepErr
         return Ok(());
     }
     // Either the attempt is already over, or rows are missing.
-    Err(match ledger::missing_rows(&backend.pool, attempt).await? {
-        None => StepError::Outdated,
-        Some(rows) => StepError::Defect(anyhow::anyhow!("{rows} rows have no verdict")),
-    })
+    match ledger::missing_rows(&backend.pool, attempt).await? {
+        None => Ok(()),
+        Some(rows) => Err(StepError::Defect(anyhow::anyhow!(
+            "{rows} rows have no verdict"
+        ))),
+    }
 }
 
 /// Marks the attempt as failed. `error` is a sentence for the person who uploaded the file.
