@@ -4,8 +4,9 @@
 //! every row and finds repeated ids.
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
-use std::{fmt::Write, hint::black_box, time::Instant};
+use std::{hint::black_box, time::Instant};
 
+use testkit::Transactions;
 use validator::{
     Candidate, Checked, Checker, ChunkRange, Format, Head, IdHasher, Layout, Plan, PlanSink,
     Planner, Presumed, RowId, RowSet, scan_slice, validate_chunk,
@@ -13,21 +14,6 @@ use validator::{
 
 const ROWS: u32 = 1_000_000;
 const ROUNDS: usize = 7;
-
-fn file() -> Vec<u8> {
-    let mut file = String::from("transaction_id,amount,date,description\n");
-    for row in 0..ROWS {
-        let (cents, day) = (u64::from(row) * 7919 % 5_000_000, row % 28 + 1);
-        writeln!(
-            file,
-            "TXN{row:08},{}.{:02},2024-01-{day:02},\"Monthly subscription {row:06}\"",
-            cents / 100,
-            cents % 100
-        )
-        .unwrap();
-    }
-    file.into_bytes()
-}
 
 /// Does what the worker does: plans the file with the hashes of ids, then validates each chunk.
 struct Chunks(Vec<ChunkRange>);
@@ -64,7 +50,7 @@ fn seconds(work: impl FnOnce() -> u64) -> f64 {
 }
 
 fn main() {
-    let file = file();
+    let file = Transactions::new(ROWS.into()).text().into_bytes();
     let (layout, chunks) = plan(&file);
     let mut found: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {

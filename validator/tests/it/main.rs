@@ -7,6 +7,7 @@ mod cases;
 mod chunks;
 mod files;
 mod formats;
+mod generated;
 mod lines;
 mod properties;
 mod reference;

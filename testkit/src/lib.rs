@@ -1,0 +1,27 @@
+//! Generates files of transactions with known verdicts. Tests, `script/bench`, `script/chaos` and the browser tests all
+//! use it, the last three through the program `testkit`.
+//!
+//! **Architecture invariant:** no verdict comes from the validator. Every row is written with or without one particular
+//! error, so the expected result follows from the construction, and a validator that is wrong disagrees with it. Nothing
+//! of the product depends on this crate.
+//!
+//! ```
+//! let file = testkit::Transactions::new(1_000).with_errors();
+//! let expected = file.expected();
+//! assert_eq!((expected.valid, expected.invalid, expected.suspicious), (950, 50, 10));
+//! assert_eq!(expected.errors["amount.missing"], 5);
+//! ```
+
+mod error;
+mod expected;
+mod row;
+mod transactions;
+mod unusual_ids;
+
+pub use self::{
+    error::Error,
+    expected::Expected,
+    row::{LONGEST_ID, Row},
+    transactions::{INVALID_EVERY, Transactions},
+    unusual_ids::{write_equal_ids, write_short_ids},
+};
