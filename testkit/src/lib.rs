@@ -15,6 +15,7 @@
 mod error;
 mod expected;
 mod row;
+mod table;
 mod transactions;
 mod unusual_ids;
 

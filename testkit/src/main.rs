@@ -1,7 +1,5 @@
 //! Writes generated files for scripts and browser tests, and prints as JSON what a job must find in them.
 
-mod table;
-
 use std::{fs::File, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -38,9 +36,6 @@ struct TransactionsOptions {
     /// No row is suspicious
     #[arg(long)]
     unsuspicious: bool,
-    /// Writes the rows with their verdicts as `\copy` of psql reads them, rather than the file
-    #[arg(long)]
-    table: bool,
 }
 
 #[derive(Debug, Args)]
@@ -93,11 +88,7 @@ impl TransactionsOptions {
             transactions = transactions.suspicious_every(0);
         }
         let mut file = File::create(&self.path)?;
-        if self.table {
-            transactions.write_rows(&mut file, table::push_line)?;
-        } else {
-            transactions.write(&mut file)?;
-        }
+        transactions.write(&mut file)?;
         Ok(Planted {
             expected: transactions.expected(),
             invalid_every: self.errors.then_some(INVALID_EVERY),

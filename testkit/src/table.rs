@@ -1,12 +1,19 @@
 //! Rows with their verdicts as lines of CSV, which script/bench loads with `\copy` of psql to compare a job with it.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use testkit::{Error, LONGEST_ID, Row};
+use crate::{Error, LONGEST_ID, Row, Transactions};
+
+impl Transactions {
+    /// Writes the rows with their verdicts as `\copy` of psql reads them. Fails if the writer does.
+    pub fn write_table(&self, to: &mut impl Write) -> io::Result<()> {
+        self.write_rows(to, push_line)
+    }
+}
 
 /// Appends a row as result_id, row_number, transaction_id, amount, date, description, is_valid, is_suspicious, errors.
 /// A value with an error is null, which is empty.
-pub fn push_line(row: &Row, to: &mut Vec<u8>) {
+fn push_line(row: &Row, to: &mut Vec<u8>) {
     let (mut id, mut amount, mut date) = (&*row.transaction_id, &*row.amount, &*row.date);
     match row.error {
         Some(Error::AmountNotANumber | Error::AmountMissing | Error::AmountOutOfRange) => {

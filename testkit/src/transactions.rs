@@ -160,7 +160,7 @@ impl Transactions {
     }
 
     /// Writes the rows in a form of the caller's: `push` appends a row to what is written next. Fails if the writer does.
-    pub fn write_rows(
+    pub(crate) fn write_rows(
         &self,
         to: &mut impl Write,
         push: impl Fn(&Row, &mut Vec<u8>),

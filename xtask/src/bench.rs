@@ -2,36 +2,64 @@
 //! turn; what jobs cost PostgreSQL and the worker; and how fast the validator is compared with the csv crate, which only
 //! reads.
 
-use std::{fs, process::Stdio};
+mod baselines;
+mod jobs;
+mod large;
+mod object_store;
+mod processes;
+mod report;
+mod system;
+
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    path::Path,
+    process::Stdio,
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
-use rustix::process::Signal;
+use testkit::{Transactions, write_equal_ids, write_short_ids};
 
+use self::system::System;
 use crate::{
+    api::Api,
     build,
     process::{output, run},
     project::{cargo, command, say, target},
     services::{
-        Batchline, Postgres, Services, Temporal, free_ports, has_client_programs, is_taken,
+        Batchline, Postgres, Services, Temporal, free_ports, has_client_programs,
         start_object_store,
     },
     setup::{self, need_duckdb},
-    tools::{Chromium, POSTGRES},
+    tools::Chromium,
     work_directory::WorkDirectory,
 };
 
-/// The time that the remote object store takes for a response, in milliseconds.
-const STORE_LATENCY: u32 = 20;
+/// The size of files whose ids are worst cases.
+const WORST_CASE_BYTES: u64 = 100_000_000;
 
-#[derive(Debug, clap::Args)]
+/// How long a server may take to respond.
+const RESPONSE: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Options {
-    /// For the measurements: --rows N, --rounds N, --long (also ten times the rows, and an upload of a gigabyte) or --huge
-    /// (--long and a hundred times the rows, which needs some 20 GB below TMPDIR)
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    measurements: Vec<String>,
+    /// Rows of the jobs that are compared with other programs
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
+    /// How often each comparison is repeated
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Also ten times the rows, and an upload of a gigabyte
+    #[arg(long)]
+    long: bool,
+    /// --long and a hundred times the rows (6 GB): needs some 20 GB below TMPDIR
+    #[arg(long)]
+    huge: bool,
 }
 
-pub fn run_with(options: &Options) -> anyhow::Result<()> {
+pub fn run_with(options: Options) -> anyhow::Result<()> {
     setup::run(setup::Options::TEST)?;
     ensure!(
         has_client_programs(),
@@ -106,14 +134,7 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
 
     // The same with files in a remote object store.
     start_object_store(&mut services, store, &directory.log("object-store"))?;
-    let mut slow = command("python3");
-    slow.arg("script/lib/bench/slow_store.py");
-    slow.args(["--port", &slow_store.to_string()]);
-    slow.args(["--store", &store.to_string()]);
-    slow.args(["--milliseconds", &STORE_LATENCY.to_string()]);
-    let name = "slow object store";
-    services.start(name, &directory.log("slow-store"), &slow, Signal::TERM)?;
-    services.wait_until(name, || is_taken(slow_store))?;
+    object_store::delay(TcpListener::bind(("127.0.0.1", slow_store))?, store);
     create_bucket(store, "bench")?;
     let in_store = batchline.with([
         ("DATABASE_URL", &*postgres.url("postgres", "store")),
@@ -135,51 +156,107 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
     say("");
     measure_validator(&directory, &chromium, &site)?;
     say("");
-    let mut bench = command(python);
-    bench.env("PYTHONPATH", "script/lib");
-    bench.args(["-B", "-m", "bench"]);
-    bench.arg("--psql").arg(POSTGRES.program("psql"));
-    bench.args(["--database", batchline.setting("DATABASE_URL")]);
-    bench.args(["--api", batchline.setting("API_ADDR")]);
-    bench.arg("--directory").arg(directory.path());
-    bench
-        .arg("--noop")
-        .arg(batchline.programs.join("examples/noop"));
-    bench.env("TEMPORAL_ADDRESS", temporal.address());
-    for (option, service) in [
-        ("--server", "server"),
-        ("--worker", "worker"),
-        ("--postgres", "PostgreSQL"),
-        ("--temporal", "Temporal"),
-        ("--store-server", "server with store"),
-        ("--store-worker", "worker with store"),
-    ] {
-        bench.args([option, &services.process_id(service)?.to_string()]);
+    let installation = |batchline: &Batchline, database, [server, worker]: [&str; 2], uploads| {
+        let api = Api::new(batchline.setting("API_ADDR"), RESPONSE);
+        let mut pids = [0; 4];
+        for (pid, service) in pids
+            .iter_mut()
+            .zip([server, worker, "PostgreSQL", "Temporal"])
+        {
+            *pid = services.process_id(service)?;
+        }
+        anyhow::Ok(System {
+            directory: directory.path().to_owned(),
+            postgres: postgres.clone(),
+            database,
+            uploads,
+            user_id: api.create_user()?,
+            api,
+            pids,
+        })
+    };
+    let uploads = Some(directory.file("uploads"));
+    let on_disk = installation(&batchline, "bench", ["server", "worker"], uploads)?;
+    let names = ["server with store", "worker with store"];
+    let with_store = installation(&in_store, "store", names, None)?;
+    let noop = batchline.programs.join("examples/noop");
+    measure_jobs(
+        on_disk,
+        &with_store,
+        options,
+        &python,
+        &noop,
+        &temporal.address(),
+    )
+}
+
+fn measure_jobs(
+    mut system: System,
+    with_store: &System,
+    options: Options,
+    python: &Path,
+    noop: &Path,
+    temporal_address: &str,
+) -> anyhow::Result<()> {
+    let Options {
+        rows, rounds, huge, ..
+    } = options;
+    let is_long = options.long || huge;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    say(format!("{cores} cores; medians of {rounds} rounds"));
+    let valid = Transactions::new(rows);
+    jobs::beside_others(&system, python, "all valid", &valid, rounds)?;
+    let with_errors = Transactions::new(rows).with_errors();
+    let million = jobs::beside_others(&system, python, "5 % invalid", &with_errors, rounds)?;
+    jobs::many_at_once(&mut system, rows, rounds)?;
+    jobs::four_rows(&mut system, noop, temporal_address, rounds)?;
+    jobs::stream(&mut system)?;
+    jobs::unusual_ids(&system, "One id in all rows", |file: &mut File| {
+        write_equal_ids(file, WORST_CASE_BYTES)
+    })?;
+    jobs::unusual_ids(&system, "A new id every seven bytes", |file: &mut File| {
+        write_short_ids(file, WORST_CASE_BYTES)
+    })?;
+    let factor = if is_long { 10 } else { 1 };
+    let (first, upload) = large::large_job(&system, factor, &million)?;
+    if !huge {
+        large::pages(&system, &first)?;
     }
-    bench.args(["--store-database", in_store.setting("DATABASE_URL")]);
-    bench.args(["--store-api", in_store.setting("API_ADDR")]);
-    bench.args(["--store-latency", &STORE_LATENCY.to_string()]);
-    run(bench.args(&options.measurements))
+    large::ageing(&system, &first, &upload, &million, rounds)?;
+    if huge {
+        let (huge, upload) = large::large_job(&system, 100, &million)?;
+        fs::remove_file(upload)?;
+        large::pages(&system, &huge)?;
+        system.delete(&huge)?;
+    }
+    if is_long {
+        large::upload_memory(&mut system)?;
+    }
+    // Not more rows: for each range, the store of the tests copies the whole file.
+    object_store::beside_disk(&system, with_store, rows, rounds)
 }
 
 /// The validator, natively and in a browser.
 fn measure_validator(
     directory: &WorkDirectory,
     chromium: &Chromium,
-    site: &std::path::Path,
+    site: &Path,
 ) -> anyhow::Result<()> {
     let mut bench = cargo();
     bench.args(["bench", "--quiet", "--locked", "-p", "validator"]);
     let measured = output(bench.stdin(Stdio::null()))?;
     say(&measured);
-    fs::write(directory.file("validator.txt"), &measured)?;
+    let file = directory.file("million.csv");
+    Transactions::new(1_000_000).write(&mut File::create(&file)?)?;
     let mut check = command("node");
     check.current_dir("end2end");
     chromium.choose(&mut check);
     run(check
         .arg("bench/check.mjs")
         .arg(site)
-        .arg(native_rate(&measured).context("cargo bench printed no rate of the check")?))
+        .arg(native_rate(&measured).context("cargo bench printed no rate of the check")?)
+        .arg(&file))?;
+    Ok(fs::remove_file(file)?)
 }
 
 /// Finds the MB/s of the check as the browser runs it.

@@ -1,23 +1,31 @@
 //! Kills, freezes and replaces every part of Batchline while jobs are processed, and then checks their results. Each row
 //! must have exactly one verdict in both the ledger and results.csv, and an open page must show the end without a reload.
 
+mod checks;
+
 use std::{
     fs::{self, File},
+    io::Write,
+    net::TcpStream,
     path::PathBuf,
-    process::Command,
-    time::Duration,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail, ensure};
 use rustix::process::Signal;
+use serde_json::Value;
+use testkit::Transactions;
 
 use crate::{
+    api::Api,
     build,
-    process::{Background, output, pause, run as run_command},
-    project::{command, say, target},
+    process::{Background, check_interruption, pause},
+    project::{say, target},
     services::{Batchline, Postgres, Services, Temporal, free_ports, has_client_programs},
     setup,
-    tools::{Chromium, POSTGRES},
+    tools::Chromium,
     work_directory::WorkDirectory,
 };
 
@@ -34,7 +42,7 @@ pub struct Extent {
     programs: PathBuf,
     site: PathBuf,
     /// Rows of the large file.
-    rows: u32,
+    rows: u64,
     /// Faults in each scenario, but for those that kill a worker.
     rounds: u32,
     kills: u32,
@@ -64,8 +72,20 @@ impl Extent {
 }
 
 /// Small jobs that are started at once in the scenarios with many of them.
-const SMALL_JOBS: u32 = 300;
-const SMALL_ROWS: u32 = 5000;
+const SMALL_JOBS: usize = 300;
+const SMALL_ROWS: u64 = 5000;
+
+/// Clients that start the jobs of a scenario.
+const STARTING_AT_ONCE: usize = 16;
+
+/// How long a condition may take without any progress.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// How long the server may take to respond.
+const RESPONSE: Duration = Duration::from_secs(10);
+
+/// The size of an upload that breaks off, and how much of it is sent.
+const HANGING_BYTES: usize = 900_000_000;
+const SENT_BYTES: usize = 12 << 20;
 
 #[derive(Debug, Clone, Copy)]
 enum Fault {
@@ -85,10 +105,20 @@ struct Chaos<'a> {
     temporal: Temporal,
     batchline: Batchline,
     chromium: Chromium,
-    file: PathBuf,
-    small_file: PathBuf,
+    api: Api,
+    large: Planted,
+    small: Planted,
     /// The jobs of the scenario.
-    jobs: Vec<String>,
+    jobs: Vec<i64>,
+    /// The committed chunks of these jobs when [`Chaos::advance`] last looked.
+    committed: i64,
+}
+
+/// A file on disk with the result that its jobs must have.
+#[derive(Clone)]
+struct Planted {
+    path: PathBuf,
+    content: Transactions,
 }
 
 pub fn run_with(options: &Options) -> anyhow::Result<()> {
@@ -142,22 +172,20 @@ impl<'a> Chaos<'a> {
                 ("SERVER_METRICS_ADDR", "127.0.0.1:0".to_owned()),
             ],
         };
+        say(format!("Generating {} rows", extent.rows));
         let mut chaos = Self {
             services: Services::default(),
             postgres,
             temporal,
             batchline,
             chromium: Chromium::find().context("there is no Chromium: run script/setup --test")?,
-            file: directory.file("payments.csv"),
-            small_file: directory.file("small.csv"),
+            api: Api::new(&format!("127.0.0.1:{api}"), RESPONSE),
+            large: Planted::write(directory.file("payments.csv"), extent.rows)?,
+            small: Planted::write(directory.file("small.csv"), SMALL_ROWS)?,
             jobs: Vec::new(),
+            committed: 0,
             directory,
         };
-        say(format!("Generating {} rows", extent.rows));
-        let (file, small_file) = (chaos.file.clone(), chaos.small_file.clone());
-        for (file, rows) in [(file, extent.rows), (small_file, SMALL_ROWS)] {
-            run_command(chaos.load("generate").arg(file).arg(rows.to_string()))?;
-        }
         chaos.start_postgres()?;
         chaos.postgres.create_application_role("postgres", None)?;
         chaos.start_temporal()?;
@@ -184,26 +212,24 @@ impl<'a> Chaos<'a> {
         self.batchline.start_server(&mut self.services, "server")
     }
 
-    /// A command of `script/lib/chaos.py`.
-    fn load(&self, task: &str) -> Command {
-        let mut load = command("python3");
-        load.env("API_ADDR", self.batchline.setting("API_ADDR"));
-        load.env("DATABASE_URL", self.batchline.setting("DATABASE_URL"));
-        load.env("CHAOS_DIRECTORY", self.directory.path());
-        load.env("CHAOS_PSQL", POSTGRES.program("psql"));
-        load.args(["-B", "script/lib/chaos.py", task]);
-        load
-    }
-
-    fn load_jobs(&self, task: &str) -> Command {
-        let mut load = self.load(task);
-        load.args(&self.jobs);
-        load
-    }
-
-    /// Waits for progress. Returns whether the jobs are over.
-    fn advance(&self) -> anyhow::Result<bool> {
-        Ok(output(&mut self.load_jobs("advance"))? == "over")
+    /// Waits for progress of the jobs. Returns whether they are over.
+    fn advance(&mut self) -> anyhow::Result<bool> {
+        let (committed, are_over) = eventually("progress", || {
+            // A single request, however many jobs there are, because they may end before many requests are answered.
+            let user_id = &self.api.job(self.jobs[0])?["user_id"];
+            let found = self.api.get(&format!("/users/{user_id}/jobs"))?;
+            let jobs = found.as_array().context("jobs are an array")?.iter();
+            let jobs =
+                jobs.filter(|job| job["id"].as_i64().is_some_and(|id| self.jobs.contains(&id)));
+            let (mut committed, mut are_over) = (0, true);
+            for job in jobs {
+                committed += job["batch_completed"].as_i64().unwrap_or_default();
+                are_over &= is_over(job);
+            }
+            Ok((are_over || committed > self.committed).then_some((committed, are_over)))
+        })?;
+        self.committed = committed;
+        Ok(are_over)
     }
 
     fn fault(&mut self, fault: Fault) -> anyhow::Result<()> {
@@ -275,7 +301,7 @@ impl<'a> Chaos<'a> {
             "BATCHLINE_URL",
             format!("http://{}", self.batchline.setting("WEB_ADDR")),
         );
-        page.env("CHAOS_JOB", &self.jobs[0]);
+        page.env("CHAOS_JOB", self.jobs[0].to_string());
         page.env("CHAOS_WATCHING", &watching);
         page.args(["playwright", "test", "watched", "--project", "chromium"]);
         page.args(["--reporter", "line", "--output"]);
@@ -286,34 +312,42 @@ impl<'a> Chaos<'a> {
     }
 
     fn scenario(&mut self, name: &str, fault: Fault, times: u32) -> anyhow::Result<()> {
-        let file = self.file.clone();
-        self.run_scenario(name, &file, 1, fault, times)
+        let large = self.large.clone();
+        self.run_scenario(name, &large, 1, fault, times)
     }
 
     /// The same with many small files, which are processed in a single step and share workflows.
     fn small_scenario(&mut self, name: &str, fault: Fault, times: u32) -> anyhow::Result<()> {
-        let file = self.small_file.clone();
-        self.run_scenario(name, &file, SMALL_JOBS, fault, times)
+        let small = self.small.clone();
+        self.run_scenario(name, &small, SMALL_JOBS, fault, times)
     }
 
     fn run_scenario(
         &mut self,
         name: &str,
-        file: &PathBuf,
-        count: u32,
+        file: &Planted,
+        count: usize,
         fault: Fault,
         times: u32,
     ) -> anyhow::Result<()> {
         say(format!("\n== {name}"));
-        let uploaded = output(self.load("upload").arg(file).arg(count.to_string()))?;
-        self.jobs = uploaded.split(' ').map(str::to_owned).collect();
+        let user_id = eventually("a user", || self.api.create_user().map(Some))?;
+        let upload = || {
+            eventually("the upload", || {
+                self.api.upload(user_id, &file.path).map(Some)
+            })
+        };
+        self.jobs = (0..count)
+            .map(|_| upload())
+            .collect::<anyhow::Result<_>>()?;
+        self.committed = 0;
         let page = self.watch_page()?;
         // The first faults also hit the starts of many jobs.
-        let starts = Background::start(&mut self.load_jobs("start"))?;
+        let (api, jobs) = (self.api.clone(), self.jobs.clone());
+        let starts = thread::spawn(move || start(&api, jobs));
         self.repeat(fault, times)?;
-        ensure!(starts.succeeded()?, "a job could not be started");
-        let mut check = self.load("check");
-        say(format!("  {}", output(check.arg(file).args(&self.jobs))?));
+        starts.join().expect("it doesn't panic")?;
+        say(format!("  {}", self.check(file)?));
         if !page.succeeded()? {
             eprint!("{}", fs::read_to_string(self.directory.log("page"))?);
             bail!("the page that stayed open did not show the end");
@@ -327,11 +361,7 @@ impl<'a> Chaos<'a> {
         say(
             "\n== the server is killed in the middle of an upload (its leftovers must be gone at the end)",
         );
-        let begun = self.directory.file("hang");
-        let hanging = Background::start(self.load("hang").stdout(File::create(&begun)?))?;
-        self.services.wait_until("server", || {
-            fs::read_to_string(&begun).is_ok_and(|said| said.contains("begun"))
-        })?;
+        let hanging = self.begin_upload()?;
         self.fault(Fault::KillServer)?;
         drop(hanging);
 
@@ -356,8 +386,79 @@ impl<'a> Chaos<'a> {
         )?;
 
         say("\n== the files in the storage");
-        say(output(&mut self.load("orphans"))?);
+        self.check_storage()?;
+        say("  nothing is left of the interrupted upload, and every id index belongs to a job");
         Ok(())
+    }
+
+    /// Begins an upload that goes on for as long as the connection is held.
+    fn begin_upload(&self) -> anyhow::Result<TcpStream> {
+        let user_id = self.api.create_user()?;
+        let mut connection = TcpStream::connect(self.api.address())?;
+        write!(
+            connection,
+            "POST /jobs?user_id={user_id} HTTP/1.1\r\nHost: {}\r\nContent-Length: {HANGING_BYTES}\r\n\
+             Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n\
+             Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n",
+            self.api.address()
+        )?;
+        connection.write_all(&vec![b'x'; SENT_BYTES])?;
+        eventually("the file to be begun", || {
+            Ok((!self.stored_files()?.is_empty()).then_some(()))
+        })?;
+        Ok(connection)
+    }
+}
+
+impl Planted {
+    fn write(path: PathBuf, rows: u64) -> anyhow::Result<Self> {
+        let content = Transactions::new(rows).with_errors();
+        content.write(&mut File::create(&path)?)?;
+        Ok(Self { path, content })
+    }
+}
+
+/// Starts jobs, many at the same time.
+fn start(api: &Api, jobs: Vec<i64>) -> anyhow::Result<()> {
+    let waiting = Mutex::new(jobs);
+    let next = || waiting.lock().expect("nothing panics").pop();
+    let client = || {
+        while let Some(job_id) = next() {
+            eventually("the start", || api.command(job_id, "start").map(Some))?;
+        }
+        anyhow::Ok(())
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..STARTING_AT_ONCE).map(|_| scope.spawn(client)).collect();
+        let mut ended = clients.into_iter().map(|client| client.join());
+        ended.try_for_each(|ended| ended.expect("it doesn't panic"))
+    })
+}
+
+fn is_over(job: &Value) -> bool {
+    matches!(
+        job["status"].as_str(),
+        Some("completed" | "failed" | "cancelled")
+    )
+}
+
+/// Asks until there is an answer. Errors count as none, because any part may be down.
+fn eventually<T>(
+    what: &str,
+    mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = ask();
+        check_interruption()?;
+        match answer {
+            Ok(Some(answer)) => return Ok(answer),
+            Err(error) if Instant::now() > deadline => {
+                return Err(error.context(format!("waited in vain for {what}")));
+            }
+            Ok(None) if Instant::now() > deadline => bail!("waited in vain for {what}"),
+            _ => thread::sleep(Duration::from_millis(20)),
+        }
     }
 }
 

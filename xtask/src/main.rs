@@ -1,5 +1,6 @@
 //! The tasks of `script/`, which calls this program: installing tools, building, running and testing Batchline.
 
+mod api;
 mod bench;
 mod build;
 mod chaos;
@@ -77,7 +78,7 @@ impl Task {
             Self::Server => server::run(),
             Self::Test(options) => test::run_with(options),
             Self::Prepare(options) => prepare::run_with(options),
-            Self::Bench(options) => bench::run_with(options),
+            Self::Bench(options) => bench::run_with(*options),
             Self::Chaos(options) => chaos::run_with(options),
             Self::Pages(options) => pages::run_with(options),
             Self::Build(options) => build::release(options),

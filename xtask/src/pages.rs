@@ -2,9 +2,13 @@
 //! 100, and how long a phone takes to show it and to make it live), and how soon a click is painted on the page of a job
 //! of ten million rows. Leaves nothing running.
 
-use std::path::{Path, PathBuf, absolute};
+use std::{
+    fs::File,
+    path::{Path, PathBuf, absolute},
+};
 
 use anyhow::Context;
+use testkit::Transactions;
 
 use crate::{
     build,
@@ -17,7 +21,7 @@ use crate::{
     work_directory::WorkDirectory,
 };
 
-const ROWS: u32 = 10_000_000;
+const ROWS: u64 = 10_000_000;
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -83,13 +87,8 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
     ]);
     with_accounts.start_server(&mut services, "accounts")?;
     let file = directory.file("ten-million.csv");
-    let mut generate = command("python3");
-    generate.env("PYTHONPATH", "script/lib");
-    generate.args([
-        "-c",
-        "import rows, sys; rows.write_upload(sys.argv[1], int(sys.argv[2]), with_errors=True)",
-    ]);
-    run(generate.arg(&file).arg(ROWS.to_string()))?;
+    let content = Transactions::new(ROWS).with_errors();
+    content.write(&mut File::create(&file)?)?;
 
     let measure = |script: &str, argument: &Path| {
         let mut node = command("node");
