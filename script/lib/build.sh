@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# The builds of script/server, script/bench, script/chaos, script/pages and Docker: the programs, and in a directory what
-# browsers load. Needs toolchain.sh.
+# The builds of script/server, script/package, script/bench, script/chaos and script/pages: the programs, and in a
+# directory what browsers load. Needs toolchain.sh.
 
 build_release() { # SITE-DIRECTORY
   say "Building server and worker"

@@ -12,7 +12,7 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::site::Profile;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Compiles a package's library and returns the path of its WebAssembly.
 pub fn compile(package: &str, features: &str, profile: Profile) -> anyhow::Result<PathBuf> {
@@ -22,8 +22,7 @@ pub fn compile(package: &str, features: &str, profile: Profile) -> anyhow::Resul
         .args(["--package", package, "--features", features])
         .args(["--target", TARGET, "--profile", profile.cargo_profile()]);
     run(&mut cargo)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let built = Path::new(&target)
+    let built = target_directory()
         .join(TARGET)
         .join(profile.cargo_directory());
     Ok(built.join(package).with_extension("wasm"))
@@ -80,6 +79,12 @@ pub fn optimize(module: &Path) -> anyhow::Result<()> {
         .arg("-o")
         .arg(module);
     run(&mut command)
+}
+
+/// Returns the directory to which cargo compiles.
+pub fn target_directory() -> PathBuf {
+    let set = std::env::var_os("CARGO_TARGET_DIR");
+    set.map_or_else(|| "target".into(), PathBuf::from)
 }
 
 /// Runs a program. Fails if the program fails.
