@@ -1,4 +1,5 @@
-# The images for docker-compose.yml: the targets `server`, `worker`, `temporal` and `database-role`.
+# The images for docker-compose.yml: the targets `server`, `worker`, `temporal` and `database-role`. The target `archive`
+# is the release archive: docker build --target archive --output DIRECTORY .
 
 FROM rust:1.95-bookworm AS build
 # npm provides wasm-opt, because Debian's binaryen is too old.
@@ -10,13 +11,20 @@ WORKDIR /src
 COPY . .
 # Tools, crates and build output stay in the builder's caches rather than in an image. The toolchain is the one in the
 # image, because rust-toolchain.toml would make rustup download one with components that only the tests need.
+ARG SOURCE_DATE_EPOCH
 RUN --mount=type=cache,target=/tools,sharing=locked \
     --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
     export BATCHLINE_CACHE=/tools RUSTUP_TOOLCHAIN="$(rustup default | cut -d" " -f1)" \
-    && script/setup --build \
-    && script/lib/xtask build --site /out/site \
-    && install --strip target/release/server target/release/worker /out/
+    && script/package /out \
+    && mv /out/batchline-*/ /release
+
+FROM scratch AS archive
+COPY --from=build /out/ /
+
+# An unpacked archive. The release workflow replaces this stage by the one that it publishes, and compiles nothing again.
+FROM scratch AS release
+COPY --from=build /release/ /
 
 FROM debian:bookworm-slim AS runtime
 # The certificates are needed for s3://, gs:// and az:// storage and for Temporal over TLS.
@@ -32,15 +40,15 @@ WORKDIR /app
 USER batchline
 
 FROM runtime AS server
-COPY --from=build /out/server /usr/local/bin/server
-COPY --from=build /out/site /app/site
+COPY --from=release /bin/server /usr/local/bin/server
+COPY --from=release /site /app/site
 ENV SITE_ROOT=/app/site WEB_ADDR=0.0.0.0:3000 API_ADDR=0.0.0.0:8000 SERVER_METRICS_ADDR=0.0.0.0:9465
 EXPOSE 3000 8000 9465
 HEALTHCHECK --interval=5s --timeout=15s --start-period=60s --retries=6 CMD ["server", "healthcheck"]
 CMD ["server"]
 
 FROM runtime AS worker
-COPY --from=build /out/worker /usr/local/bin/worker
+COPY --from=release /bin/worker /usr/local/bin/worker
 ENV METRICS_ADDR=0.0.0.0:9464
 EXPOSE 9464
 HEALTHCHECK --interval=5s --timeout=15s --start-period=60s --retries=6 CMD ["worker", "healthcheck"]

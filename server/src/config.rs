@@ -3,8 +3,9 @@
 mod openid;
 
 use std::{
+    env,
     net::{AddrParseError, IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -107,7 +108,8 @@ pub struct ServerConfig {
     pub trust_traceparent: bool,
 
     /// Directory of the compiled style sheet, script and WebAssembly
-    #[arg(long, env = "SITE_ROOT", default_value = "target/site")]
+    /// [default: `site` beside the directory of this program]
+    #[arg(long, env = "SITE_ROOT", default_value_os_t = default_site_root(), hide_default_value = true)]
     pub site_root: PathBuf,
 
     #[command(flatten)]
@@ -115,6 +117,13 @@ pub struct ServerConfig {
 
     #[command(flatten)]
     pub openid: OpenIdOptions,
+}
+
+/// Returns `site` beside `bin` in a release, and `target/site` in a checkout.
+fn default_site_root() -> PathBuf {
+    let program = env::current_exe().unwrap_or_default();
+    let beside = program.parent().and_then(Path::parent);
+    beside.unwrap_or(Path::new("")).join("site")
 }
 
 /// Parses an address. Accepts the brackets that an IPv6 address has before a port.

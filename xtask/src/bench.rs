@@ -68,7 +68,7 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
     let python = need_duckdb()?;
     let chromium = Chromium::find().context("there is no Chromium: run script/setup --test")?;
     let site = target().join("site");
-    build::release_with_site(&site)?;
+    build::release(&site)?;
     let build = [
         "build",
         "--release",

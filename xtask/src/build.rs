@@ -9,19 +9,8 @@ use crate::{
     site::{self, Profile},
 };
 
-#[derive(Debug, clap::Args)]
-pub struct Options {
-    /// The directory for what browsers load
-    #[arg(long)]
-    site: PathBuf,
-}
-
 /// Builds the release. Its programs are in `target/release`.
-pub fn release(options: &Options) -> anyhow::Result<()> {
-    release_with_site(&options.site)
-}
-
-pub fn release_with_site(site: &Path) -> anyhow::Result<()> {
+pub fn release(site: &Path) -> anyhow::Result<()> {
     say("Building server and worker");
     run(cargo().args([
         "build",

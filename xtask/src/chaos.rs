@@ -127,7 +127,7 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
     }
     let extent = Extent::long();
     setup::run(setup::Options::TEST)?;
-    build::release_with_site(&extent.site)?;
+    build::release(&extent.site)?;
     run(extent)
 }
 

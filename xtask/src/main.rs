@@ -4,6 +4,8 @@ mod api;
 mod bench;
 mod build;
 mod chaos;
+mod licenses;
+mod package;
 mod pages;
 mod prepare;
 mod process;
@@ -41,10 +43,10 @@ enum Task {
     Chaos(chaos::Options),
     /// Measures how the pages feel
     Pages(pages::Options),
-    /// Builds the release
-    Build(build::Options),
     /// Builds what browsers load: WebAssembly, style sheet and static files
     Site(site::Options),
+    /// Builds a release: a directory that runs by itself, and its archive
+    Package(package::Options),
 }
 
 impl Task {
@@ -57,7 +59,7 @@ impl Task {
             Self::Bench(_) => "bench",
             Self::Chaos(_) => "chaos",
             Self::Pages(_) => "pages",
-            Self::Build(_) => "build",
+            Self::Package(_) => "package",
             Self::Site(_) => "site",
         }
     }
@@ -69,7 +71,7 @@ impl Task {
         );
         process::handle_signals()?;
         match self {
-            Self::Setup(_) | Self::Server | Self::Build(_) | Self::Site(_) => {}
+            Self::Setup(_) | Self::Server | Self::Package(_) | Self::Site(_) => {}
             // The tests have their own services. Settings for script/server must not affect them.
             _ => settings::ignore(),
         }
@@ -81,7 +83,7 @@ impl Task {
             Self::Bench(options) => bench::run_with(*options),
             Self::Chaos(options) => chaos::run_with(options),
             Self::Pages(options) => pages::run_with(options),
-            Self::Build(options) => build::release(options),
+            Self::Package(options) => package::run(options),
             Self::Site(options) => site::build(options),
         }
     }

@@ -33,7 +33,7 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
     setup::run(setup::Options::TEST)?;
     let chromium = Chromium::find().context("there is no Chromium: run script/setup --test")?;
     let site = target().join("site");
-    build::release_with_site(&site)?;
+    build::release(&site)?;
 
     let directory = WorkDirectory::new("pages")?;
     let mut services = Services::default();

@@ -48,6 +48,10 @@ impl Options {
         test_rust: false,
         build: false,
     };
+    pub const BUILD: Self = Self {
+        build: true,
+        ..Self::RUN
+    };
     pub const TEST: Self = Self {
         test: true,
         ..Self::RUN

@@ -12,18 +12,17 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::Command,
     thread,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use brotli::enc::BrotliEncoderParams;
 use clap::ValueEnum;
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
-use crate::wasm;
+use crate::{process::run, project::command, wasm};
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -54,17 +53,42 @@ impl Profile {
         }
     }
 
-    /// Returns the name of cargo's output directory.
+    /// Returns the name of cargo's output directory for WebAssembly.
     pub fn cargo_directory(self) -> &'static str {
         match self {
             Self::Dev => "debug",
             profile => profile.cargo_profile(),
         }
     }
+
+    /// Returns the name of cargo's output directory for programs.
+    pub fn program_directory(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            profile => profile.cargo_directory(),
+        }
+    }
+
+    /// Returns how much gzip compresses.
+    pub fn gzip_level(self) -> Compression {
+        match self {
+            Self::Release => Compression::best(),
+            Self::Dev | Self::Quick => Compression::fast(),
+        }
+    }
 }
 
 /// The file with a hash of everything from which the site was built.
 const BUILT_FROM: &str = ".built-from";
+
+/// The directory with the folder of modules, scripts and the style sheet.
+const MODULES: &str = "pkg";
+
+/// The file with the name of that folder.
+const FOLDER: &str = "folder.txt";
+
+/// The repository's directory of static files.
+const PUBLIC: &str = "public";
 
 /// Builds the site unless it is up to date.
 pub fn build(options: &Options) -> anyhow::Result<()> {
@@ -77,10 +101,10 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
         return Ok(());
     }
     let _ = fs::remove_file(&marker);
-    fs::create_dir_all(directory.join("pkg"))?;
+    fs::create_dir_all(directory.join(MODULES))?;
     // On the same file system, so that it can be moved into place at once.
     let scratch = tempfile::tempdir_in(directory)?;
-    let folder = scratch.path().join("pkg");
+    let folder = scratch.path().join(MODULES);
     fs::create_dir(&folder)?;
     wasm::split_app(&fs::read(&app)?, &folder).context("the app's WebAssembly")?;
     wasm::bind_check(&check, &folder).context("the check's WebAssembly")?;
@@ -97,13 +121,13 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
     let mut content = Sha256::new();
     add(&mut content, &folder)?;
     let name = text(content);
-    copy(Path::new("public"), directory)?;
-    let place = directory.join("pkg").join(&name);
+    copy(Path::new(PUBLIC), directory)?;
+    let place = directory.join(MODULES).join(&name);
     if !place.exists() {
         fs::rename(&folder, &place)?;
     }
-    fs::write(directory.join("folder.txt"), &name)?;
-    for other in fs::read_dir(directory.join("pkg"))? {
+    fs::write(directory.join(FOLDER), &name)?;
+    for other in fs::read_dir(directory.join(MODULES))? {
         let other = other?;
         if other.file_name() != OsStr::new(&name) {
             remove(&other.path())?;
@@ -112,9 +136,22 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
     Ok(fs::write(marker, inputs)?)
 }
 
+/// Copies a site that is completely built, without what earlier builds have left beside it.
+pub fn copy_built(site: &Path, to: &Path) -> anyhow::Result<()> {
+    ensure!(
+        site.join(BUILT_FROM).exists(),
+        "there is no built site in {}: script/package builds it",
+        site.display()
+    );
+    copy(Path::new(PUBLIC), to)?;
+    copy(&site.join(MODULES), &to.join(MODULES))?;
+    fs::copy(site.join(FOLDER), to.join(FOLDER))?;
+    Ok(())
+}
+
 /// Writes a single style sheet for the browsers of recent years.
 fn bundle_styles(folder: &Path, minify: bool) -> anyhow::Result<()> {
-    let mut esbuild = Command::new("esbuild");
+    let mut esbuild = command("esbuild");
     esbuild
         .args(["style/main.css", "--bundle", "--log-level=warning"])
         .arg("--target=chrome111,edge111,firefox114,safari16.4")
@@ -125,11 +162,11 @@ fn bundle_styles(folder: &Path, minify: bool) -> anyhow::Result<()> {
     if minify {
         esbuild.arg("--minify");
     }
-    wasm::run(&mut esbuild)
+    run(&mut esbuild)
 }
 
 fn minify(script: &Path) -> anyhow::Result<()> {
-    let mut esbuild = Command::new("esbuild");
+    let mut esbuild = command("esbuild");
     esbuild
         .arg(script)
         .args([
@@ -139,15 +176,15 @@ fn minify(script: &Path) -> anyhow::Result<()> {
             "--allow-overwrite",
         ])
         .arg(format!("--outfile={}", script.display()));
-    wasm::run(&mut esbuild)
+    run(&mut esbuild)
 }
 
 /// Writes `FILE.br` and `FILE.gz`, so that the server need not compress for each request.
 fn compress(file: &Path, profile: Profile) -> anyhow::Result<()> {
     let content = fs::read(file)?;
-    let (quality, level) = match profile {
-        Profile::Release => (11, Compression::best()),
-        Profile::Dev | Profile::Quick => (2, Compression::fast()),
+    let quality = match profile {
+        Profile::Release => 11,
+        Profile::Dev | Profile::Quick => 2,
     };
     let beside = |kind: &str| {
         let mut name = file.as_os_str().to_owned();
@@ -161,7 +198,7 @@ fn compress(file: &Path, profile: Profile) -> anyhow::Result<()> {
         ..BrotliEncoderParams::default()
     };
     brotli::BrotliCompress(&mut content.as_slice(), &mut beside(".br")?, &parameters)?;
-    let mut gzip = GzEncoder::new(beside(".gz")?, level);
+    let mut gzip = GzEncoder::new(beside(".gz")?, profile.gzip_level());
     gzip.write_all(&content)?;
     gzip.finish()?;
     Ok(())
@@ -200,9 +237,15 @@ fn for_each(
 fn inputs(app: &Path, check: &Path, profile: Profile) -> anyhow::Result<String> {
     let mut hasher = Sha256::new();
     hasher.update(profile.cargo_profile());
-    // Another version of this program may build something else from the same files.
-    hasher.update(fs::read(std::env::current_exe()?)?);
-    for path in [app, check, Path::new("style"), Path::new("public")] {
+    // Another version of this program, or of its libraries, may build something else from the same files.
+    for source in [
+        &include_bytes!("site.rs")[..],
+        include_bytes!("wasm.rs"),
+        include_bytes!("../../Cargo.lock"),
+    ] {
+        hasher.update(Sha256::digest(source));
+    }
+    for path in [app, check, Path::new("style"), Path::new(PUBLIC)] {
         add(&mut hasher, path)?;
     }
     Ok(text(hasher))
@@ -226,7 +269,7 @@ fn text(hasher: Sha256) -> String {
 }
 
 /// Returns the entries of a directory, sorted by name.
-fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
     let mut paths = entries
         .map(|entry| Ok(entry?.path()))
@@ -235,7 +278,8 @@ fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies everything in a directory.
+pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     for path in entries(from)? {
         let there = to.join(path.file_name().unwrap_or_default());

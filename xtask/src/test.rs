@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 
 use crate::{
-    chaos,
+    chaos, package,
     process::run,
     project::{cargo, npx, say, target},
     services::{
@@ -160,9 +160,18 @@ fn run_steps(
     if part != Some(Part::Faults) {
         let shared = Shared::new(directory)?;
         steps.step("services", || shared.start(&mut services))?;
+        // Of the programs and the site that are already built. A test starts Batchline from it.
+        let mut archive = None;
+        if part.is_none() {
+            steps.step("release archive", || {
+                let directory = directory.file("package");
+                archive = Some(package::assemble(&directory, Profile::Dev, &site)?);
+                Ok(())
+            })?;
+        }
         if steps.includes(Part::Rust) {
             steps.step("unit and integration tests", || {
-                shared.test_rust(&mut services)
+                shared.test_rust(&mut services, archive.as_deref())
             })?;
             steps.step("role without superuser", || {
                 roles::test(&shared, &mut services)
@@ -274,7 +283,7 @@ impl<'a> Shared<'a> {
         ])
     }
 
-    fn test_rust(&self, services: &mut Services) -> anyhow::Result<()> {
+    fn test_rust(&self, services: &mut Services, archive: Option<&Path>) -> anyhow::Result<()> {
         let store = self.ports.object_store;
         start_object_store(services, store, &self.directory.log("object-store"))?;
         let mut test = cargo();
@@ -284,6 +293,9 @@ impl<'a> Shared<'a> {
         test.env("TEMPORAL_CLI", TEMPORAL.home().join("temporal"));
         test.env("S3_ENDPOINT", format!("http://127.0.0.1:{store}"));
         test.env("SERVER_METRICS_ADDR", "127.0.0.1:0");
+        if let Some(archive) = archive {
+            test.env("RELEASE_ARCHIVE", archive);
+        }
         run(&mut test)
     }
 
@@ -333,6 +345,7 @@ impl<'a> Shared<'a> {
                 batchline.setting("DATABASE_URL").to_owned(),
             ),
         ]);
+        tests.env("TESTKIT", self.programs.join("testkit"));
         tests.envs(batchline.settings.iter().map(|(name, value)| (name, value)));
         run(tests.args(["playwright", "test"]).args(arguments))
     }

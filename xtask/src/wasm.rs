@@ -4,28 +4,28 @@ use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::anyhow;
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::site::Profile;
+use crate::{
+    process::run,
+    project::{cargo, command, target},
+    site::Profile,
+};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Compiles a package's library and returns the path of its WebAssembly.
 pub fn compile(package: &str, features: &str, profile: Profile) -> anyhow::Result<PathBuf> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo();
     cargo
         .args(["build", "--locked", "--lib", "--no-default-features"])
         .args(["--package", package, "--features", features])
         .args(["--target", TARGET, "--profile", profile.cargo_profile()]);
     run(&mut cargo)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let built = Path::new(&target)
-        .join(TARGET)
-        .join(profile.cargo_directory());
+    let built = target().join(TARGET).join(profile.cargo_directory());
     Ok(built.join(package).with_extension("wasm"))
 }
 
@@ -72,22 +72,12 @@ fn bind(bindgen: &mut Bindgen, name: &str, out: &Path) -> anyhow::Result<()> {
 /// Optimizes a module in place, for size or for speed.
 pub fn optimize(module: &Path) -> anyhow::Result<()> {
     let is_check = module.file_stem() == Some(OsStr::new("check"));
-    let mut command = Command::new("wasm-opt");
-    command
+    let mut optimizer = command("wasm-opt");
+    optimizer
         .arg(if is_check { "-O3" } else { "-Oz" })
         .args(["--enable-bulk-memory", "--enable-nontrapping-float-to-int"])
         .arg(module)
         .arg("-o")
         .arg(module);
-    run(&mut command)
-}
-
-/// Runs a program. Fails if the program fails.
-pub fn run(command: &mut Command) -> anyhow::Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let status = command
-        .status()
-        .with_context(|| format!("{program} can't be run: script/setup installs it"))?;
-    ensure!(status.success(), "{program} failed: {status}");
-    Ok(())
+    run(&mut optimizer)
 }

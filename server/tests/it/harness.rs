@@ -138,6 +138,29 @@ impl TestApp {
     }
 
     pub async fn start_with(options: Options) -> Self {
+        let temporal_is_there = options.temporal_address.is_none();
+        let (environment, files) = Self::prepare(options).await;
+        let app = Self::launch(environment, files).await;
+        separate_workflow_ids(&app.pool).await;
+        if temporal_is_there {
+            app.restart_worker();
+        }
+        app
+    }
+
+    /// Starts the server and the worker of a release by its script, in a directory of their own. [`Self::end_server`]
+    /// ends both.
+    pub async fn start_release(release: &Path, directory: &Path) -> Self {
+        let (environment, files) = Self::prepare(Options::default()).await;
+        let script = release.join("batchline");
+        let started = Process::start_alone(&script, directory, &environment, "server ready");
+        let app = Self::with_server(started, environment, files).await;
+        separate_workflow_ids(&app.pool).await;
+        app
+    }
+
+    /// Creates a database and a directory for files. Returns the environment of the programs that use them.
+    async fn prepare(options: Options) -> (Vec<(&'static str, String)>, Arc<TempDir>) {
         // Sets the TLS provider of the HTTP client. An error means that one is already set.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let name = format!("test_{}", unique());
@@ -151,7 +174,6 @@ impl TestApp {
         database_url.set_path(&name);
 
         let files = Arc::new(TempDir::new().unwrap());
-        let temporal_is_there = options.temporal_address.is_none();
         let temporal = options
             .temporal_address
             .unwrap_or_else(|| required("TEMPORAL_ADDRESS"));
@@ -181,12 +203,7 @@ impl TestApp {
             environment.push(("DATABASE_URL", database_url.to_string()));
         }
         environment.extend(options.environment);
-        let app = Self::launch(environment, files).await;
-        separate_workflow_ids(&app.pool).await;
-        if temporal_is_there {
-            app.restart_worker();
-        }
-        app
+        (environment, files)
     }
 
     /// Starts another server and worker with the same database, files and task queue.
@@ -199,7 +216,16 @@ impl TestApp {
     /// Starts a server.
     async fn launch(environment: Vec<(&'static str, String)>, files: Arc<TempDir>) -> Self {
         let server = Path::new(env!("CARGO_BIN_EXE_server"));
-        let (server, ready) = Process::start(server, &environment, "server ready");
+        let started = Process::start(server, &environment, "server ready");
+        Self::with_server(started, environment, files).await
+    }
+
+    /// Connects to a server that has printed this line.
+    async fn with_server(
+        (server, ready): (Process, String),
+        environment: Vec<(&'static str, String)>,
+        files: Arc<TempDir>,
+    ) -> Self {
         let (web, api) = (address(&ready, "web"), address(&ready, "api"));
         let metrics = address(&ready, "metrics");
         let (_, database_url) = environment

@@ -28,6 +28,7 @@ mod pages;
 mod people;
 mod progress;
 mod quotas;
+mod release_archive;
 mod results;
 mod retention;
 mod rows;

@@ -19,7 +19,7 @@ pub fn scripts() -> anyhow::Result<()> {
         .args([".", "../style", "../docs/monitoring"]))?;
     run(npx().args(["tsc", "--project", "."]))?;
     let mut scripts: Vec<PathBuf> = Vec::new();
-    for directory in ["script", "script/lib", ".ci"] {
+    for directory in ["script", "script/lib", ".ci", "xtask/release"] {
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();
             let text = fs::read(&path).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -14,6 +15,8 @@ use super::DEADLINE;
 /// A process that is killed on drop.
 pub struct Process {
     child: Child,
+    /// Whether it leads a process group, which is killed with it.
+    leads: bool,
     printed: Arc<Mutex<Vec<String>>>,
 }
 
@@ -24,11 +27,36 @@ impl Process {
         environment: &[(&str, String)],
         ready: &'static str,
     ) -> (Self, String) {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        // Not in the checkout, whose .env would apply.
+        command.current_dir(std::env::temp_dir());
+        Self::spawn(command, false, environment, ready)
+    }
+
+    /// Starts a script like [`Self::start`], but in this directory and with nothing of the environment of the tests, not
+    /// even the `PATH`.
+    pub fn start_alone(
+        script: &Path,
+        directory: &Path,
+        environment: &[(&str, String)],
+        ready: &'static str,
+    ) -> (Self, String) {
+        let mut command = Command::new(script);
+        command.env_clear().env("PATH", "/usr/bin:/bin");
+        command.current_dir(directory).process_group(0);
+        Self::spawn(command, true, environment, ready)
+    }
+
+    fn spawn(
+        mut command: Command,
+        leads: bool,
+        environment: &[(&str, String)],
+        ready: &'static str,
+    ) -> (Self, String) {
+        let program = Path::new(command.get_program()).to_owned();
+        let mut child = command
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("RUST_LOG", "info")
-            // Not in the checkout, whose .env would apply.
-            .current_dir(std::env::temp_dir())
             // A program that ends with its input also ends if the test is killed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -38,6 +66,7 @@ impl Process {
         let printed = Arc::new(Mutex::new(Vec::new()));
         let process = Self {
             child,
+            leads,
             printed: printed.clone(),
         };
         let (send, receive) = mpsc::channel();
@@ -82,6 +111,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.leads {
+            let group = format!("-{}", self.child.id());
+            let mut kill = Command::new("kill");
+            kill.args(["-KILL", "--", &group]).stderr(Stdio::null());
+            let _ = kill.status();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
