@@ -9,6 +9,12 @@ build_release() { # SITE-DIRECTORY
   cargo run --quiet --locked -p xtask -- site "$1" --profile release
 }
 
+# The generator of test files, after build_release. The other packages are named because otherwise common dependencies
+# would be compiled again with fewer features.
+build_testkit() {
+  cargo build --release --locked -p server -p worker -p testkit --bin testkit
+}
+
 # For running on this machine: compiles faster.
 build_quick() { # SITE-DIRECTORY
   say "Building server, worker and what browsers load (the first time takes some minutes)"

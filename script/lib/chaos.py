@@ -22,7 +22,7 @@ import sys
 import time
 
 from api import Api, ApiError
-from rows import Planted, invalid_rows, write_upload
+from rows import Planted, write_upload
 
 api = Api(os.environ["API_ADDR"], timeout=10)
 directory = os.environ["CHAOS_DIRECTORY"]
@@ -168,7 +168,7 @@ def ledger(job_id):
 
 def check_results(job_id, planted):
     """Reads results.csv as a stream. Row numbers must count from 1 without gaps, each with its planted verdict."""
-    invalid = invalid_rows(planted.rows)
+    invalid = planted.invalid_rows
     with api.response("GET", f"/jobs/{job_id}/results.csv") as response:
         records = csv.reader(io.TextIOWrapper(response, encoding="utf-8", newline=""))
         header = next(records)
@@ -186,7 +186,7 @@ def check_last_invalid_page(job_id, planted):
     last_page = (planted.invalid - 1) // PAGE
     rows = api.rows(job_id, f"filter=invalid&size={PAGE}&page={last_page + 1}")
     found = [row["row_number"] for row in rows if not row["is_valid"]]
-    expected = list(invalid_rows(planted.rows)[last_page * PAGE :])
+    expected = list(planted.invalid_rows[last_page * PAGE :])
     expect(f"the last page of invalid rows of job {job_id}", found, expected)
     return True
 
