@@ -1,9 +1,10 @@
 // The browser's check of a file of a million rows in Chromium, on the same bytes as the native measurement "check
 // (browser)" of `cargo bench -p validator`.
 //
-//   node bench/check.mjs SITE NATIVE
+//   node bench/check.mjs SITE NATIVE FILE
 //
-// SITE is the built directory; only a release build gives meaningful results. NATIVE is the native result in MB/s.
+// SITE is the built directory; only a release build gives meaningful results. NATIVE is the native result in MB/s,
+// and FILE has a million valid rows.
 
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
@@ -11,22 +12,8 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { chromium } from '@playwright/test';
 
-const [site, native] = process.argv.slice(2);
-const ROWS = 1_000_000;
+const [site, native, file] = process.argv.slice(2);
 const ROUNDS = 5;
-
-// The same as in validator/benches/validator.rs.
-function file() {
-  const lines = ['transaction_id,amount,date,description'];
-  const pad = (number, digits) => String(number).padStart(digits, '0');
-  for (let row = 0; row < ROWS; row++) {
-    const cents = (row * 7919) % 5_000_000;
-    const amount = `${Math.floor(cents / 100)}.${pad(cents % 100, 2)}`;
-    const text = `"Monthly subscription ${pad(row, 6)}"`;
-    lines.push(`TXN${pad(row, 8)},${amount},2024-01-${pad((row % 28) + 1, 2)},${text}`);
-  }
-  return `${lines.join('\n')}\n`;
-}
 
 // Runs in the page, in a web worker as for users.
 async function check({ script, wasm, text, rounds }) {
@@ -55,7 +42,7 @@ async function check({ script, wasm, text, rounds }) {
 }
 
 const TYPES = { js: 'text/javascript', wasm: 'application/wasm', '': 'text/html' };
-const text = file();
+const text = await readFile(file, 'utf8');
 const folder = join(site, 'pkg', await readFile(join(site, 'folder.txt'), 'utf8'));
 const server = createServer(async (request, response) => {
   const name = basename(request.url);

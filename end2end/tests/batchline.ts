@@ -1,6 +1,7 @@
 // The steps that users take in Batchline, for the specs to combine.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
@@ -83,11 +84,23 @@ export async function expectCounts(page: Page, counts: Record<string, string>) {
   }
 }
 
+// Returns a file whose verdicts are known, and what a job must find in it. `testkit transactions --help` has the options.
+export function generated(rows: number, ...options: ('--errors' | '--unsuspicious')[]) {
+  const program = process.env.TESTKIT ?? join(__dirname, '../../target/debug/testkit');
+  const directory = mkdtempSync(join(tmpdir(), 'generated-'));
+  const path = join(directory, 'transactions.csv');
+  try {
+    const printed = execFileSync(program, ['transactions', path, '--rows', String(rows), ...options]);
+    const counts: { rows: number; valid: number; invalid: number; suspicious: number } = JSON.parse(String(printed));
+    return { content: readFileSync(path), counts };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
 // Long enough to be seen while it is processed.
-export const LONG = [
-  'transaction_id,amount,date',
-  ...Array.from({ length: 5_000_000 }, (_, row) => `R${row},${row % 9 ? 1.5 : 'x'},2024-01-01`),
-].join('\n');
+let long: ReturnType<typeof generated> | undefined;
+export const longFile = () => (long ??= generated(2_000_000, '--errors'));
 
 // With JavaScript, the page is live and responds without reloading.
 export const live = (page: Page) => expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();

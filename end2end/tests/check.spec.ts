@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type APIRequestContext, type Page, expect, test } from '@playwright/test';
-import { SAMPLE, createUser } from './batchline';
+import { SAMPLE, createUser, generated } from './batchline';
 import { FILES, REFUSED } from './files';
 
 const choose = (page: Page, name: string, content: string | Buffer) =>
@@ -135,11 +135,7 @@ test.describe('a check of a file on disk @once', () => {
   test.beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'batchline-'));
     large = join(directory, 'large.csv');
-    const rows = Array.from(
-      { length: 1_500_000 },
-      (_, row) => `ROW${row},12.50,2024-02-03,"A row of many, number ${row}"`,
-    );
-    await writeFile(large, `transaction_id,amount,date,description\n${rows.join('\n')}\n`);
+    await writeFile(large, generated(1_500_000).content);
   });
 
   test.afterAll(() => rm(directory, { recursive: true }));

@@ -1,15 +1,10 @@
 import { expect, test } from '@playwright/test';
-import { completed, count, createUser, expectCounts, start, upload } from './batchline';
-
-// Long enough to be interrupted.
-const ROWS = 5_000_000;
-const FILE = ['transaction_id,amount,date', ...Array.from({ length: ROWS }, (_, row) => `R${row},1.5,2024-01-01`)].join(
-  '\n',
-);
+import { completed, count, createUser, expectCounts, longFile, start, upload } from './batchline';
 
 test('a job is paused, resumed, cancelled and retried @large', async ({ page, javaScriptEnabled }) => {
   await createUser(page);
-  await upload(page, 'long.csv', FILE);
+  const { content, counts } = longFile();
+  await upload(page, 'long.csv', content);
   const startButton = await page.getByRole('button', { name: 'Start processing' }).elementHandle();
   await start(page);
 
@@ -43,12 +38,13 @@ test('a job is paused, resumed, cancelled and retried @large', async ({ page, ja
 
   await page.getByRole('button', { name: 'Retry' }).click();
   await completed(page);
-  await expectCounts(page, { 'Total rows': '5,000,000', Processed: '5,000,000', Valid: '5,000,000' });
+  const [rows, valid] = [counts.rows, counts.valid].map((count) => count.toLocaleString('en'));
+  await expectCounts(page, { 'Total rows': rows, Processed: rows, Valid: valid });
 });
 
 test('the second half of a double click gives no other command @javascript @large @once', async ({ page }) => {
   await createUser(page);
-  await upload(page, 'long.csv', FILE);
+  await upload(page, 'long.csv', longFile().content);
   // From here on the page is live.
   await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
   const button = (await page.getByRole('button', { name: 'Start processing' }).boundingBox())!;

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, completed, createUser, expectCounts, listed, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, expectCounts, generated, listed, start, upload } from './batchline';
 
 test('a new user uploads a file, starts it and reads the verdicts', async ({ page }) => {
   await createUser(page);
@@ -48,11 +48,8 @@ test('a new user uploads a file, starts it and reads the verdicts', async ({ pag
 
 test('progress appears without reloading the page @javascript', async ({ page }) => {
   await createUser(page);
-  const rows = Array.from(
-    { length: 50_000 },
-    (_, row) => `ROW${row},${row % 7 ? '12.50' : 'twelve'},2024-02-03,Row ${row}`,
-  );
-  await upload(page, 'many.csv', `transaction_id,amount,date,description\n${rows.join('\n')}\n`);
+  const { content, counts } = generated(50_000, '--errors');
+  await upload(page, 'many.csv', content);
   // Before the page is live, the button is a plain form and the browser loads the response.
   const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
   await page.reload();
@@ -76,7 +73,8 @@ test('progress appears without reloading the page @javascript', async ({ page })
   await start(page);
   await completed(page);
   expect(await page.evaluate(() => 'odd' in window && window.odd)).toEqual([]);
-  await expectCounts(page, { 'Total rows': '50,000', Invalid: '7,143', Valid: '42,857' });
+  const [rows, invalid, valid] = [counts.rows, counts.invalid, counts.valid].map((count) => count.toLocaleString('en'));
+  await expectCounts(page, { 'Total rows': rows, Invalid: invalid, Valid: valid });
   await expect(page.getByRole('table', { name: 'Transactions' }).getByRole('row')).toHaveCount(21);
   expect(await page.evaluate(() => 'stayed' in window)).toBe(true);
 });

@@ -1,5 +1,5 @@
 import { expect, test, type Page } from '@playwright/test';
-import { LONG, completed, createUser, listed, live, start, upload } from './batchline';
+import { completed, createUser, listed, live, longFile, start, upload } from './batchline';
 
 const ROWS = Array.from({ length: 60 }, (_, row) => `R${row},${row % 3 ? 1 : 'x'},2024-01-01,Row ${row}`);
 const FILE = `transaction_id,amount,date,description\n${ROWS.join('\n')}\n`;
@@ -20,7 +20,7 @@ async function press(page: Page, role: 'button' | 'link', name: string | RegExp)
 test('the focus stays near a command that was given by keyboard @javascript @large', async ({ page }) => {
   await createUser(page);
   const user = page.url();
-  await upload(page, 'long.csv', LONG);
+  await upload(page, 'long.csv', longFile().content);
   const job = page.url();
   await live(page);
   const summary = page.getByRole('region', { name: 'Progress' });

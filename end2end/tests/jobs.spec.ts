@@ -1,11 +1,11 @@
 import { expect, test, type APIRequestContext, type Page } from '@playwright/test';
-import { LONG, SAMPLE, completed, createUser, listed, live, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, listed, live, longFile, start, upload } from './batchline';
 
 const MIXED = 'transaction_id,amount,date\nA,1,2024-01-01\nB,x,2024-01-01\nC,2,2024-01-01\n';
 
 const idOf = (page: Page) => page.url().match(/\/users\/(\d+)/)![1];
 
-async function send(request: APIRequestContext, userId: string, name: string, content: string) {
+async function send(request: APIRequestContext, userId: string, name: string, content: string | Buffer) {
   const file = { name, mimeType: 'text/csv', buffer: Buffer.from(content) };
   const answer = await request.post(`/api/jobs?user_id=${userId}`, { multipart: { file } });
   expect(answer.status()).toBe(201);
@@ -155,7 +155,7 @@ test('all jobs of a page are selected at once @javascript', async ({ page, reque
 test('the list of all jobs is live, running ones on top @javascript @large', async ({ page, request }) => {
   await createUser(page);
   const userId = idOf(page);
-  const long = await send(request, userId, 'long.csv', LONG);
+  const long = await send(request, userId, 'long.csv', longFile().content);
   await send(request, userId, 'newer.csv', SAMPLE);
   const listening = page.waitForEvent('websocket', (socket) => socket.url().endsWith('/api/ws'));
   await page.goto(`/?q=${encodeURIComponent((await (await request.get(`/api/users/${userId}`)).json()).email)}`);
@@ -190,7 +190,7 @@ test('jobs can be selected without JavaScript while one is running @large', asyn
   await createUser(page);
   const userId = idOf(page);
   await send(request, userId, 'pending.csv', SAMPLE);
-  const long = await send(request, userId, 'long.csv', LONG);
+  const long = await send(request, userId, 'long.csv', longFile().content);
   await request.post(`/api/jobs/${long}/start`);
   await page.reload();
   await expect(page.locator('meta[http-equiv=refresh]')).toHaveCount(1);

@@ -1,5 +1,5 @@
 import { expect, test, type Page } from '@playwright/test';
-import { LONG, SAMPLE, completed, createUser, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, longFile, start, upload } from './batchline';
 
 async function expectNoMarkup(page: Page) {
   await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
@@ -9,7 +9,7 @@ async function expectNoMarkup(page: Page) {
 test('no page of a running job shows markup @large', async ({ page }) => {
   await createUser(page);
   const user = page.url();
-  await upload(page, 'long.csv', LONG);
+  await upload(page, 'long.csv', longFile().content);
   const job = page.url();
   await expectNoMarkup(page);
   await start(page);

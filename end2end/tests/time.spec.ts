@@ -1,9 +1,9 @@
 import { expect, test } from '@playwright/test';
-import { LONG, SAMPLE, completed, createUser, live, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, live, longFile, start, upload } from './batchline';
 
 test('the title says how a job stands, and nothing moves until its end @javascript @large @once', async ({ page }) => {
   await createUser(page);
-  await upload(page, 'long.csv', LONG);
+  await upload(page, 'long.csv', longFile().content);
   await expect(page).toHaveTitle('long.csv · Batchline');
   await live(page);
   await page.evaluate(() => {
@@ -29,7 +29,8 @@ test('the title says how a job stands, and nothing moves until its end @javascri
   await start(page);
   await expect(page.getByText(/^Checking rows/)).toBeVisible();
   await completed(page);
-  await expect(page.getByRole('link', { name: 'Download invalid rows (555,556)' })).toBeVisible();
+  const invalid = longFile().counts.invalid.toLocaleString('en');
+  await expect(page.getByRole('link', { name: `Download invalid rows (${invalid})` })).toBeVisible();
   await expect(page).toHaveTitle('Completed · long.csv · Batchline');
   const titles = await page.evaluate(() => [...(window as unknown as { titles: Set<string> }).titles]);
   for (const title of titles) expect(title).toMatch(/^(\d+%|Finishing|Completed|long\.csv) · /);
@@ -80,7 +81,7 @@ test('a job without updates says what it waits for @javascript @once', async ({ 
 
 test('a job that was cancelled says after how many rows @large', async ({ page, javaScriptEnabled }) => {
   await createUser(page);
-  await upload(page, 'long.csv', LONG);
+  await upload(page, 'long.csv', longFile().content);
   await start(page);
   await page.getByRole(javaScriptEnabled ? 'button' : 'link', { name: 'Cancel…' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel job' }).click();

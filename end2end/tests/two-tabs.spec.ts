@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, completed, createUser, expectCounts, listed, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, expectCounts, generated, listed, start, upload } from './batchline';
 
 test('two tabs show the same progress @javascript', async ({ page, context }) => {
   await createUser(page);
@@ -43,8 +43,7 @@ test('a list that arrives late and outdated is fetched again @javascript @once',
   });
   const other = await context.newPage();
   await other.goto(dashboard);
-  const rows = Array.from({ length: 200_000 }, (_, row) => `R${row},1.5,2024-01-01`);
-  await upload(other, 'long.csv', `transaction_id,amount,date\n${rows.join('\n')}\n`);
+  await upload(other, 'long.csv', generated(200_000).content);
   await start(other);
   await completed(other);
   const file = listed(page);

@@ -2,7 +2,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Page, expect, test } from '@playwright/test';
-import { SAMPLE, completed, createUser, expectCounts, listed, upload } from './batchline';
+import { SAMPLE, completed, createUser, expectCounts, generated, listed, upload } from './batchline';
 
 const UPLOAD = '**/rpc/upload-file';
 
@@ -32,11 +32,11 @@ async function throttle(page: Page, bytesPerSecond: number) {
   });
 }
 
-const BIG = `transaction_id,amount,date\n${Array.from({ length: 200_000 }, (_, row) => `ROW${row},1.00,2024-01-15`).join('\n')}`;
+const big = () => generated(100_000).content;
 
 test('an upload shows its progress and can be cancelled @javascript', async ({ page }) => {
   await createUser(page);
-  await choose(page, 'big.csv', BIG);
+  await choose(page, 'big.csv', big());
   await takenOver(page);
   await throttle(page, 500_000);
   const upload = page.getByRole('button', { name: 'Upload only' });
@@ -60,7 +60,7 @@ test('an upload shows its progress and can be cancelled @javascript', async ({ p
 
 test('leaving the page ends the upload @javascript @once', async ({ page }) => {
   await createUser(page);
-  await choose(page, 'big.csv', BIG);
+  await choose(page, 'big.csv', big());
   await takenOver(page);
   await throttle(page, 100_000);
   await page.getByRole('button', { name: 'Upload only' }).click();
