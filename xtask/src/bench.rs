@@ -29,7 +29,7 @@ use crate::{
     process::{output, run},
     project::{cargo, command, say, target},
     services::{
-        Batchline, Postgres, Services, Temporal, free_ports, has_client_programs,
+        Batchline, Postgres, Services, Temporal, free_ports, has_client_programs, local,
         start_object_store,
     },
     setup::{self, need_duckdb},
@@ -87,12 +87,10 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
         temporal_port,
         web,
         api,
-        metrics,
         store,
         slow_store,
         store_web,
         store_api,
-        store_metrics,
     ] = free_ports()?;
     let postgres = Postgres {
         data: directory.file("postgres"),
@@ -111,24 +109,14 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
             .into(),
     };
     temporal.start(&mut services, &directory.log("temporal"))?;
-    let local = |port: u16| format!("127.0.0.1:{port}");
-    let batchline = Batchline {
-        programs: target().join("release"),
-        logs: directory.path().to_owned(),
-        settings: vec![
-            ("DATABASE_URL", postgres.url("postgres", "bench")),
-            ("TEMPORAL_ADDRESS", temporal.address()),
-            (
-                "STORAGE_URL",
-                format!("file://{}", directory.file("uploads").display()),
-            ),
-            ("SITE_ROOT", site.display().to_string()),
-            ("WEB_ADDR", local(web)),
-            ("API_ADDR", local(api)),
-            ("METRICS_ADDR", local(metrics)),
-            ("SERVER_METRICS_ADDR", local(0)),
-        ],
-    };
+    let batchline = Batchline::isolated(
+        target().join("release"),
+        &directory,
+        postgres.url("postgres", "bench"),
+        &temporal,
+        [web, api],
+    );
+    let batchline = batchline.with([("SITE_ROOT", &*site.display().to_string())]);
     batchline.start_worker(&mut services, "worker")?;
     batchline.start_server(&mut services, "server")?;
 
@@ -148,7 +136,6 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("WEB_ADDR", &local(store_web)),
         ("API_ADDR", &local(store_api)),
-        ("METRICS_ADDR", &local(store_metrics)),
     ]);
     in_store.start_worker(&mut services, "worker with store")?;
     in_store.start_server(&mut services, "server with store")?;

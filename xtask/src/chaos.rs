@@ -23,7 +23,7 @@ use crate::{
     build,
     process::{Background, check_interruption, pause},
     project::{say, target},
-    services::{Batchline, Postgres, Services, Temporal, free_ports, has_client_programs},
+    services::{Batchline, Postgres, Services, Temporal, free_ports, has_client_programs, local},
     setup,
     tools::Chromium,
     work_directory::WorkDirectory,
@@ -157,21 +157,15 @@ impl<'a> Chaos<'a> {
             port: temporal_port,
             arguments: vec!["--db-filename".to_owned(), database],
         };
-        let storage = directory.file("uploads");
-        let batchline = Batchline {
-            programs: extent.programs.clone(),
-            logs: directory.path().to_owned(),
-            settings: vec![
-                ("DATABASE_URL", postgres.url("batchline", "postgres")),
-                ("TEMPORAL_ADDRESS", temporal.address()),
-                ("STORAGE_URL", format!("file://{}", storage.display())),
-                ("SITE_ROOT", extent.site.display().to_string()),
-                ("WEB_ADDR", format!("127.0.0.1:{web}")),
-                ("API_ADDR", format!("127.0.0.1:{api}")),
-                ("METRICS_ADDR", "127.0.0.1:0".to_owned()),
-                ("SERVER_METRICS_ADDR", "127.0.0.1:0".to_owned()),
-            ],
-        };
+        let batchline = Batchline::isolated(
+            extent.programs.clone(),
+            directory,
+            postgres.url("batchline", "postgres"),
+            &temporal,
+            [web, api],
+        );
+        let site = extent.site.display().to_string();
+        let batchline = batchline.with([("SITE_ROOT", &*site)]);
         say(format!("Generating {} rows", extent.rows));
         let mut chaos = Self {
             services: Services::default(),
@@ -179,7 +173,7 @@ impl<'a> Chaos<'a> {
             temporal,
             batchline,
             chromium: Chromium::find().context("there is no Chromium: run script/setup --test")?,
-            api: Api::new(&format!("127.0.0.1:{api}"), RESPONSE),
+            api: Api::new(&local(api), RESPONSE),
             large: Planted::write(directory.file("payments.csv"), extent.rows)?,
             small: Planted::write(directory.file("small.csv"), SMALL_ROWS)?,
             jobs: Vec::new(),

@@ -14,7 +14,7 @@ use crate::{
     build,
     process::run,
     project::{command, say, target},
-    services::{Batchline, Postgres, Services, Temporal, free_ports},
+    services::{Batchline, Postgres, Services, Temporal, free_ports, local},
     setup,
     test::{ADMIN_EMAIL, ADMIN_PASSWORD},
     tools::Chromium,
@@ -37,15 +37,7 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
 
     let directory = WorkDirectory::new("pages")?;
     let mut services = Services::default();
-    let [
-        postgres,
-        temporal,
-        web,
-        api,
-        metrics,
-        accounts,
-        accounts_api,
-    ] = free_ports()?;
+    let [postgres, temporal, web, api, accounts, accounts_api] = free_ports()?;
     let postgres = Postgres {
         data: directory.file("postgres"),
         port: postgres,
@@ -58,33 +50,19 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
         arguments: Vec::new(),
     };
     temporal.start(&mut services, &directory.log("temporal"))?;
-    let local = |port: u16| format!("127.0.0.1:{port}");
-    let batchline = Batchline {
-        programs: target().join("release"),
-        logs: directory.path().to_owned(),
-        settings: vec![
-            ("DATABASE_URL", postgres.url("postgres", "postgres")),
-            ("TEMPORAL_ADDRESS", temporal.address()),
-            (
-                "STORAGE_URL",
-                format!("file://{}", directory.file("uploads").display()),
-            ),
-            ("SITE_ROOT", site.display().to_string()),
-            ("WEB_ADDR", local(web)),
-            ("API_ADDR", local(api)),
-            ("METRICS_ADDR", local(metrics)),
-            ("SERVER_METRICS_ADDR", local(0)),
-        ],
-    };
+    let batchline = Batchline::isolated(
+        target().join("release"),
+        &directory,
+        postgres.url("postgres", "postgres"),
+        &temporal,
+        [web, api],
+    );
+    let batchline = batchline.with([("SITE_ROOT", &*site.display().to_string())]);
     batchline.start_worker(&mut services, "worker")?;
     batchline.start_server(&mut services, "server")?;
     // Another server with the same data, for pages that require signing in.
     batchline.create_admin(ADMIN_EMAIL, ADMIN_PASSWORD)?;
-    let with_accounts = batchline.with([
-        ("AUTH", "password"),
-        ("WEB_ADDR", &*local(accounts)),
-        ("API_ADDR", &local(accounts_api)),
-    ]);
+    let with_accounts = batchline.with_accounts([accounts, accounts_api]);
     with_accounts.start_server(&mut services, "accounts")?;
     let file = directory.file("ten-million.csv");
     let content = Transactions::new(ROWS).with_errors();

@@ -23,7 +23,7 @@ use rustix::process::{Signal, kill_process, kill_process_group};
 use crate::process::{check_interruption, last_lines, pause, pid, succeeds};
 
 pub use self::{
-    batchline::{Batchline, get, is_ok},
+    batchline::{Batchline, get, is_ok, local},
     object_store::start as start_object_store,
     ports::{Port, free_ports, is_taken, reachable, require_free},
     postgres::{Postgres, has_client_programs},

@@ -92,9 +92,8 @@ struct Ports {
     object_store: u16,
     web: u16,
     api: u16,
-    worker_metrics: u16,
-    accounts: u16,
-    accounts_api: u16,
+    /// Of pages and API of the server with accounts.
+    accounts: [u16; 2],
 }
 
 pub fn run_with(options: &Options) -> anyhow::Result<()> {
@@ -202,7 +201,6 @@ impl<'a> Shared<'a> {
             object_store,
             web,
             api,
-            worker_metrics,
             accounts,
             accounts_api,
         ] = free_ports()?;
@@ -233,9 +231,7 @@ impl<'a> Shared<'a> {
                 object_store,
                 web,
                 api,
-                worker_metrics,
-                accounts,
-                accounts_api,
+                accounts: [accounts, accounts_api],
             },
             programs: target().join("debug"),
         })
@@ -250,36 +246,17 @@ impl<'a> Shared<'a> {
 
     /// Server and worker with a namespace, a directory for files and a database of their own.
     fn batchline(&self, namespace: &str, database: &str, role: &str) -> Batchline {
-        Batchline {
-            programs: self.programs.clone(),
-            logs: self.directory.path().to_owned(),
-            settings: vec![
-                ("DATABASE_URL", self.postgres.url(role, database)),
-                ("TEMPORAL_ADDRESS", self.temporal.address()),
-                ("TEMPORAL_NAMESPACE", namespace.to_owned()),
-                (
-                    "STORAGE_URL",
-                    format!("file://{}", self.directory.file(namespace).display()),
-                ),
-                ("WEB_ADDR", format!("127.0.0.1:{}", self.ports.web)),
-                ("API_ADDR", format!("127.0.0.1:{}", self.ports.api)),
-                (
-                    "METRICS_ADDR",
-                    format!("127.0.0.1:{}", self.ports.worker_metrics),
-                ),
-                // Several servers run at the same time.
-                ("SERVER_METRICS_ADDR", "127.0.0.1:0".to_owned()),
-            ],
-        }
-    }
-
-    /// Another server with the same data, on which everybody has to sign in.
-    fn with_accounts(&self, batchline: &Batchline) -> Batchline {
-        let (web, api) = (self.ports.accounts, self.ports.accounts_api);
+        let batchline = Batchline::isolated(
+            self.programs.clone(),
+            self.directory,
+            self.postgres.url(role, database),
+            &self.temporal,
+            [self.ports.web, self.ports.api],
+        );
+        let storage = self.directory.file(namespace);
         batchline.with([
-            ("AUTH", "password"),
-            ("WEB_ADDR", &format!("127.0.0.1:{web}")),
-            ("API_ADDR", &format!("127.0.0.1:{api}")),
+            ("TEMPORAL_NAMESPACE", namespace),
+            ("STORAGE_URL", &format!("file://{}", storage.display())),
         ])
     }
 
@@ -326,7 +303,7 @@ impl<'a> Shared<'a> {
         batchline.start_server(services, "server")?;
         batchline.create_admin(ADMIN_EMAIL, ADMIN_PASSWORD)?;
         // The tests sign in more often than people do.
-        let accounts = self.with_accounts(&batchline).with([
+        let accounts = batchline.with_accounts(self.ports.accounts).with([
             ("MAX_SIGN_INS_PER_MINUTE", "0"),
             ("MAX_SIGN_INS_PER_ACCOUNT", "0"),
         ]);

@@ -7,8 +7,8 @@ use std::{
 use anyhow::ensure;
 use rustix::process::Signal;
 
-use super::Services;
-use crate::project::command;
+use super::{Services, Temporal};
+use crate::{project::command, work_directory::WorkDirectory};
 
 /// Server and worker of a build, with their settings.
 #[derive(Debug, Clone)]
@@ -21,6 +21,39 @@ pub struct Batchline {
 }
 
 impl Batchline {
+    /// An installation of its own, with files below `directory`, and with these ports for pages and API.
+    pub fn isolated(
+        programs: PathBuf,
+        directory: &WorkDirectory,
+        database_url: String,
+        temporal: &Temporal,
+        [web, api]: [u16; 2],
+    ) -> Self {
+        let uploads = directory.file("uploads");
+        Self {
+            programs,
+            logs: directory.path().to_owned(),
+            settings: vec![
+                ("DATABASE_URL", database_url),
+                ("TEMPORAL_ADDRESS", temporal.address()),
+                ("STORAGE_URL", format!("file://{}", uploads.display())),
+                ("WEB_ADDR", local(web)),
+                ("API_ADDR", local(api)),
+                ("METRICS_ADDR", local(0)),
+                ("SERVER_METRICS_ADDR", local(0)),
+            ],
+        }
+    }
+
+    /// Another server with the same data, on which everybody has to sign in.
+    pub fn with_accounts(&self, [web, api]: [u16; 2]) -> Self {
+        self.with([
+            ("AUTH", "password"),
+            ("WEB_ADDR", &*local(web)),
+            ("API_ADDR", &local(api)),
+        ])
+    }
+
     /// The same with further settings.
     pub fn with<'a>(&self, settings: impl IntoIterator<Item = (&'static str, &'a str)>) -> Self {
         let mut same = self.clone();
@@ -85,6 +118,11 @@ impl Batchline {
     fn log(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{}.log", name.replace(' ', "-")))
     }
+}
+
+/// Returns the address of a port of this machine.
+pub fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
 }
 
 /// Returns the body of a successful response.

@@ -36,7 +36,7 @@ pub fn test(shared: &Shared, services: &mut Services) -> anyhow::Result<()> {
     schemathesis(shared, &api, None)?;
 
     batchline.create_admin(ADMIN_EMAIL, ADMIN_PASSWORD)?;
-    let accounts = shared.with_accounts(&batchline);
+    let accounts = batchline.with_accounts(shared.ports.accounts);
     accounts.start_server(services, "server with accounts")?;
     let token = create_token(accounts.setting("WEB_ADDR"))?;
     let api = format!("http://{}", accounts.setting("API_ADDR"));
