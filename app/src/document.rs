@@ -87,6 +87,14 @@ pub struct PostedError {
 }
 
 impl PostedError {
+    /// Returns the error of a form that was posted to this path.
+    pub fn new(path: &str, error: AppError) -> Self {
+        Self {
+            path: path.to_owned(),
+            error,
+        }
+    }
+
     /// Extracts the error that server_fn put into an address.
     pub fn take_from(address: &mut Url) -> Option<Self> {
         let (taken, kept): (Vec<_>, Vec<_>) = address

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Conflict,
     Invalid,
     TooLarge,
+    /// The storage has too little room.
+    NoRoom,
     /// Retrying later may help.
     Unavailable,
     Internal,
@@ -34,6 +36,7 @@ impl ErrorKind {
             Self::Conflict => StatusCode::CONFLICT,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoRoom => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -184,6 +187,7 @@ impl From<backend::Error> for AppError {
             Error::Invalid(invalid) => return invalid.into(),
             Error::TooLarge { .. } => ErrorKind::TooLarge,
             Error::BadUpload(_) => ErrorKind::Invalid,
+            Error::NoRoom(_) => ErrorKind::NoRoom,
             Error::Unavailable(_) => ErrorKind::Unavailable,
             Error::Internal(error) => {
                 tracing::error!(error = format!("{error:#}"), "internal error");

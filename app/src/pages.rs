@@ -23,7 +23,7 @@ pub use crate::api::change_jobs;
 pub use account::{AccountForms, account};
 pub use audit::audit;
 pub use delete_jobs::delete_jobs;
-pub use failure::{not_found, refused};
+pub use failure::{failure, not_found, refused};
 pub(crate) use find::FindForm;
 pub use find::find;
 pub use formats::formats;

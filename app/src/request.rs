@@ -75,6 +75,7 @@ pub fn answer<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, AppErro
         let kind = match status {
             413 => ErrorKind::TooLarge,
             408 | 429 | 503 => ErrorKind::Unavailable,
+            507 => ErrorKind::NoRoom,
             500.. => ErrorKind::Internal,
             _ => ErrorKind::Invalid,
         };

@@ -178,7 +178,8 @@ async fn add(
                  select at, outcome, actor_id, address, user_id, job_id, detail
                  from audit_events where kind = new.kind order by id desc limit 2000
              ) as latest
-             where at > now() - interval '1 minute' and latest.outcome = new.outcome
+             where at between now() - interval '1 minute' and now() + interval '1 minute'
+                 and latest.outcome = new.outcome
                  and latest.actor_id is not distinct from new.actor_id
                  and latest.address is not distinct from new.address
                  and latest.user_id is not distinct from new.user_id

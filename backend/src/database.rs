@@ -102,6 +102,15 @@ pub(crate) async fn answers(pool: &PgPool) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// Returns whether the database accepts changes. A standby doesn't, nor one with `default_transaction_read_only`.
+pub(crate) async fn is_writable(pool: &PgPool) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select not current_setting('transaction_read_only')::boolean as "is_writable!""#
+    )
+    .fetch_one(pool)
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use std::{

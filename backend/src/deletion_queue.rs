@@ -10,7 +10,8 @@ use tokio::time::interval;
 
 use crate::Result;
 
-/// How long a file that is being written is protected after its writer last renewed the lease.
+/// How long a file that is being written is protected after its writer last renewed the lease. After that it is protected
+/// once more for as long, because the writer may be alive: the clock may have jumped, or PostgreSQL was unreachable.
 const LEASE: Duration = Duration::from_secs(60);
 
 /// An entry whose data can be removed now.
@@ -18,13 +19,15 @@ pub(crate) struct Entry {
     pub id: i64,
     pub storage_key: Option<String>,
     pub result_id: Option<i64>,
+    /// Whether a file is being written, or was when its writer died.
+    pub is_leased: bool,
 }
 
 /// Queues the file under `key` as an orphan, unless [`keep_file`] takes it back before the lease ends.
 pub(crate) async fn expect_file(database: impl PgExecutor<'_>, key: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into removals (storage_key, due_at) values ($1, now() + $2 * interval '1 second')
-         on conflict (storage_key) do update set due_at = excluded.due_at",
+        "insert into removals (storage_key, due_at, is_leased) values ($1, now() + $2 * interval '1 second', true)
+         on conflict (storage_key) do update set due_at = excluded.due_at, is_leased = true",
         key,
         LEASE.as_secs_f64()
     )
@@ -72,7 +75,7 @@ pub(crate) async fn keep_file(tx: &mut PgConnection, key: &str) -> Result<()> {
 /// Queues the file under `key` for removal now.
 pub(crate) async fn discard_file(pool: &PgPool, key: &str) {
     let due = sqlx::query!(
-        "update removals set due_at = now() where storage_key = $1",
+        "update removals set due_at = now(), is_leased = false where storage_key = $1",
         key
     )
     .execute(pool)
@@ -102,7 +105,7 @@ pub(crate) async fn remove_unknown(
 pub(crate) async fn next(tx: &mut PgConnection) -> sqlx::Result<Option<Entry>> {
     sqlx::query_as!(
         Entry,
-        "select id, storage_key, result_id from removals where due_at <= now()
+        "select id, storage_key, result_id, is_leased from removals where due_at <= now()
          order by id limit 1 for update skip locked"
     )
     .fetch_optional(tx)
@@ -122,6 +125,18 @@ pub(crate) async fn done(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
     sqlx::query!("delete from removals where id = $1", id)
         .execute(tx)
         .await?;
+    Ok(())
+}
+
+/// Ends a lease that wasn't renewed in time. The file is removed unless its writer renews the lease now.
+pub(crate) async fn end_lease(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update removals set due_at = now() + $2 * interval '1 second', is_leased = false where id = $1",
+        id,
+        LEASE.as_secs_f64()
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
 

@@ -15,6 +15,11 @@ const FILE_MISSING: &str = "The job's file is no longer in the storage, so its r
 const FILE_CHANGED: &str = "The job's file in the storage has changed since it was uploaded, so its rows can't be read. \
                             Upload the file again, or ask your administrator to restore it.";
 
+pub(crate) const DATABASE_AWAY: &str = "The database can't be reached. Try again in a moment.";
+pub(crate) const DATABASE_READ_ONLY: &str =
+    "The database is read-only at the moment, so nothing can be changed. Try again later.";
+pub(crate) const STORAGE_AWAY: &str = "The file storage can't be reached. Try again in a moment.";
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,9 @@ pub enum Error {
     Invalid(InvalidField),
     #[error("The file is larger than the maximum of {limit} bytes.")]
     TooLarge { limit: u64 },
+    /// The storage has too little room for the file.
+    #[error("{0}")]
+    NoRoom(String),
     /// The upload broke off or is malformed.
     #[error("{0}")]
     BadUpload(String),
@@ -73,8 +81,7 @@ impl From<object_store::Error> for Error {
             // A store that is unreachable or refuses to serve, after all retries.
             object_store::Error::Generic { .. } => {
                 tracing::warn!(%error, "the file storage can't be used");
-                let sentence = disk_error(&error)
-                    .unwrap_or("The file storage can't be reached. Try again in a moment.");
+                let sentence = disk_error(&error).unwrap_or(STORAGE_AWAY);
                 Self::Unavailable(sentence.to_owned())
             }
             // Happens after the database and the files are restored from different backups.
@@ -108,34 +115,31 @@ impl From<anyhow::Error> for Error {
 /// Returns what is wrong if PostgreSQL is unreachable, starting, shutting down, full or read-only. `None` for other
 /// errors, which are ours.
 fn outage(error: &sqlx::Error) -> Option<&'static str> {
-    const AWAY: &str = "The database can't be reached. Try again in a moment.";
     let code = match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-            return Some(AWAY);
+            return Some(DATABASE_AWAY);
         }
         sqlx::Error::Database(error) => error.code()?,
         _ => return None,
     };
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     match &*code {
-        "25006" => Some(
-            "The database is read-only at the moment, so nothing can be changed. Try again later.",
-        ),
+        "25006" => Some(DATABASE_READ_ONLY),
         "53100" => Some("The database is full. Tell your administrator."),
         // Classes 08 (connection exception), 53 (insufficient resources) and 57P (shutting down or not yet started).
         code if ["08", "53", "57P"]
             .iter()
             .any(|class| code.starts_with(class)) =>
         {
-            Some(AWAY)
+            Some(DATABASE_AWAY)
         }
         _ => None,
     }
 }
 
-/// Returns what is wrong if a disk is full.
-fn disk_error(error: &object_store::Error) -> Option<&'static str> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+/// Returns what is wrong if a disk is full or read-only.
+pub(crate) fn disk_error(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut cause = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<io::Error>().map(io::Error::kind) {
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {

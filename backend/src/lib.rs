@@ -59,7 +59,7 @@ use sqlx::PgPool;
 
 use crate::{
     accounts::Passwords, health::LatestReadiness, jobs::events::Publisher,
-    results::search::Searches, starter::Starter,
+    results::search::Searches, starter::Starter, uploads::Intake,
 };
 
 pub use access::{Account, Means, Viewer};
@@ -88,6 +88,7 @@ pub struct Backend {
     pub(crate) searches: Searches,
     pub(crate) passwords: Passwords,
     pub(crate) readiness: LatestReadiness,
+    pub(crate) intake: Intake,
     pub(crate) max_upload_bytes: u64,
     pub(crate) quotas: QuotaDefaults,
     pub(crate) audit_retention_days: u64,
@@ -119,10 +120,17 @@ impl Backend {
             searches: Searches::new(),
             passwords: Passwords::new(),
             readiness: LatestReadiness::default(),
+            intake: Intake::default(),
             max_upload_bytes: config.max_upload_bytes,
             quotas: config.quotas,
             audit_retention_days: config.audit_retention_days,
         })
+    }
+
+    /// Sets the number of bytes that uploads leave free in a storage on a disk. Without this call it is 0.
+    pub fn with_storage_reserve(mut self, bytes: u64) -> Self {
+        self.intake.reserve_bytes = bytes;
+        self
     }
 
     /// Returns the maximum size of an upload, in bytes. Larger files are refused.

@@ -2,7 +2,12 @@
 
 mod checksums;
 
-use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
@@ -10,10 +15,16 @@ use chrono::{DateTime, Utc};
 use container::{Kind, SNIFF_BYTES, sniff};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::{
-    BackoffConfig, MultipartUpload, ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig,
-    aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder,
-    local::LocalFileSystem, path::Path, prefix::PrefixStore,
+    BackoffConfig, ClientConfigKey, MultipartUpload, ObjectStore, ObjectStoreExt,
+    ObjectStoreScheme, RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    azure::{AzureConfigKey, MicrosoftAzureBuilder},
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    local::LocalFileSystem,
+    path::Path,
+    prefix::PrefixStore,
 };
+use rustix::fs::Access;
 use sha2::{Digest, Sha256};
 use tokio::{runtime::Handle, sync::Mutex, task::JoinSet};
 use url::Url;
@@ -30,6 +41,9 @@ const PARTS_IN_FLIGHT: usize = 2;
 /// How long a read or a removal is retried while an object store fails. A person may be waiting for a page, and
 /// Temporal retries the steps of a worker for as long as necessary.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a store may send nothing while something is read. Without a setting such as `AWS_READ_TIMEOUT`.
+const READ_TIMEOUT: &str = "10 seconds";
 
 /// The maximum pause between two of these retries.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
@@ -137,8 +151,9 @@ impl Storage {
             ..RetryConfig::default()
         };
         Ok(Self {
-            store: open_object_store(&url, impatient)?,
-            uploads: open_object_store(&url, RetryConfig::default())?,
+            store: open_object_store(&url, impatient, Some(READ_TIMEOUT))?,
+            // The timeout would include the time that it takes to send a part.
+            uploads: open_object_store(&url, RetryConfig::default(), None)?,
             directory: None,
             asking: Arc::default(),
         })
@@ -247,10 +262,12 @@ impl Storage {
             return Ok(self.get(&path, ranges).await?);
         };
         let around: Vec<_> = ranges.iter().map(|range| checksums.around(range)).collect();
+        let began = Instant::now();
         let blocks = match self.get(&path, &around).await {
             Ok(blocks) => blocks,
-            // A file that has become shorter doesn't contain these bytes.
-            Err(error @ object_store::Error::Generic { .. }) => {
+            // A file that has become shorter doesn't contain these bytes. A store that takes long to refuse them is
+            // unavailable, and isn't asked again.
+            Err(error @ object_store::Error::Generic { .. }) if began.elapsed() < RETRY_TIMEOUT => {
                 let now = self.store.head(&path).await;
                 return Err(match now.is_ok_and(|now| now.size != checksums.bytes()) {
                     true => ReadError::Changed,
@@ -333,13 +350,37 @@ impl Storage {
             found.try_next().await?;
             return Ok(());
         };
-        let asking = self.asking.clone().lock_owned().await;
-        tokio::task::spawn_blocking(move || {
-            let _asking = asking;
-            std::fs::read_dir(&*directory)?.next().transpose()
-        })
-        .await??;
+        self.ask_disk(move || std::fs::read_dir(&*directory)?.next().transpose())
+            .await?;
         Ok(())
+    }
+
+    /// Succeeds if the storage can be reached and, on a disk, written. Returns the number of free bytes, if it is known.
+    pub(crate) async fn accepts(&self) -> anyhow::Result<Option<u64>> {
+        self.answers().await?;
+        let Some(directory) = self.directory.clone() else {
+            return Ok(None);
+        };
+        let free_bytes = self.ask_disk(move || {
+            // The second one fails even for root if the file system is read-only.
+            let disk = rustix::fs::statvfs(&*directory)?;
+            rustix::fs::access(&*directory, Access::WRITE_OK | Access::EXEC_OK)?;
+            Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        });
+        Ok(Some(free_bytes.await?))
+    }
+
+    /// Runs `ask` where it may block.
+    async fn ask_disk<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let asking = self.asking.clone().lock_owned().await;
+        let asked = tokio::task::spawn_blocking(move || {
+            let _asking = asking;
+            ask()
+        });
+        Ok(asked.await??)
     }
 
     /// Removes a file, complete or partially written. Succeeds if it doesn't exist. If this process dies during an
@@ -357,19 +398,37 @@ impl Storage {
     }
 }
 
-fn open_object_store(url: &Url, retry: RetryConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
+fn open_object_store(
+    url: &Url,
+    retry: RetryConfig,
+    read_timeout: Option<&str>,
+) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let (scheme, prefix) = ObjectStoreScheme::parse(url)?;
+    // Applies unless the environment sets it.
+    macro_rules! with_timeout {
+        ($builder:expr, $key:path) => {{
+            let builder = $builder;
+            let key = $key(ClientConfigKey::ReadTimeout);
+            match (builder.get_config_value(&key), read_timeout) {
+                (None, Some(timeout)) => builder.with_config(key, timeout),
+                _ => builder,
+            }
+        }};
+    }
     let store: Box<dyn ObjectStore> = match scheme {
         ObjectStoreScheme::AmazonS3 => {
-            let builder = AmazonS3Builder::from_env().with_url(url.as_str());
+            let builder = with_timeout!(AmazonS3Builder::from_env(), AmazonS3ConfigKey::Client);
+            let builder = builder.with_url(url.as_str());
             Box::new(builder.with_retry(retry).build()?)
         }
         ObjectStoreScheme::GoogleCloudStorage => {
-            let builder = GoogleCloudStorageBuilder::from_env().with_url(url.as_str());
+            let builder = GoogleCloudStorageBuilder::from_env();
+            let builder = with_timeout!(builder, GoogleConfigKey::Client).with_url(url.as_str());
             Box::new(builder.with_retry(retry).build()?)
         }
         ObjectStoreScheme::MicrosoftAzure => {
-            let builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str());
+            let builder = with_timeout!(MicrosoftAzureBuilder::from_env(), AzureConfigKey::Client);
+            let builder = builder.with_url(url.as_str());
             Box::new(builder.with_retry(retry).build()?)
         }
         _ => anyhow::bail!("use file://, s3://, gs:// or az://"),

@@ -1,5 +1,7 @@
 //! Takes files in.
 
+mod intake;
+
 use std::fmt::Display;
 
 use bytes::Bytes;
@@ -15,6 +17,9 @@ use crate::{
     jobs::{query, transition, usage},
     maintenance, saved_formats, traces,
 };
+
+pub(crate) use self::intake::Intake;
+pub use self::intake::check_intake;
 
 /// What comes with a file.
 #[derive(Debug, Clone, Default)]
@@ -36,14 +41,16 @@ pub struct Admission {
     quotas: Option<Quotas>,
 }
 
-/// Checks, before a file is read, that the viewer may upload it for the user. `form_bytes` is the size of its form, if
-/// known. Fails with [`Error::QuotaExceeded`] if the file exceeds the user's quotas.
+/// Checks, before a file is read, that the viewer may upload it for the user and that it can be stored. `form_bytes` is
+/// the size of its form, if known. Fails with [`Error::QuotaExceeded`] if the file exceeds the user's quotas, or like
+/// [`check_intake`].
 pub async fn admit(
     backend: &Backend,
     viewer: &Viewer,
     user_id: UserId,
     form_bytes: Option<u64>,
 ) -> Result<Admission> {
+    check_intake(backend, form_bytes).await?;
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     let quotas = usage::limiting_files(&backend.pool, user_id, &backend.quotas).await?;
     let least_bytes = form_bytes.unwrap_or_default().saturating_sub(FORM_OVERHEAD);

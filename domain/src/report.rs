@@ -88,8 +88,9 @@ impl Throughput {
         let mut rows = vec![0.0; parts];
         let mut from = 0.0;
         for (until, chunk_rows) in chunks {
+            // If the clock was set back, a chunk appears to precede the previous one or the start, or to follow the end.
+            let until = until.max(from);
             let (first, last) = (from / part_seconds, until / part_seconds);
-            // If a clock was set back, the last interval also takes the rows beyond the end.
             let part_of = |place: f64| (place as usize).min(parts - 1);
             let inside = part_of(first)..=part_of(last);
             for (part, rows) in rows
@@ -108,7 +109,7 @@ impl Throughput {
                 };
                 *rows += *chunk_rows as f64 * share;
             }
-            from = *until;
+            from = until;
         }
         Self {
             part_seconds,
@@ -153,6 +154,19 @@ mod tests {
         assert_eq!((first, second), (100.0, 200.0));
         // Two commits at the same time.
         assert!((third - 300.0).abs() < 1.0, "{third}");
+    }
+
+    #[test]
+    fn throughput_survives_a_clock_that_is_set() {
+        // Set back by 5 seconds, and forward again.
+        let chunks = [(2.0, 100), (-1.0, 200), (-0.5, 300), (6.0, 400)];
+        for chunks in [chunks, [chunks[1], chunks[2], chunks[0], chunks[3]]] {
+            let throughput = Throughput::new(&chunks, 4.0);
+            let rates = &throughput.rows_per_second;
+            assert!(rates.iter().all(|rate| *rate >= 0.0), "{rates:?}");
+            let rows: f64 = rates.iter().sum::<f64>() * throughput.part_seconds;
+            assert!((rows - 1000.0).abs() < 1e-6, "{rows}");
+        }
     }
 
     #[test]

@@ -100,6 +100,17 @@ test('each refusal is a sentence @javascript @once', async ({ page }) => {
       body: error('Unavailable', "The database can't be reached."),
       says: "The database can't be reached.",
     },
+    // Refused before the body is read.
+    {
+      status: 503,
+      body: JSON.stringify({ detail: "The file storage can't be reached." }),
+      says: "The file storage can't be reached.",
+    },
+    {
+      status: 507,
+      body: JSON.stringify({ detail: "There isn't enough room for this file." }),
+      says: "There isn't enough room for this file.",
+    },
     { status: 500, body: 'oops', says: 'Something went wrong on our side.' },
   ];
   for (const { says, ...answer } of answers) {

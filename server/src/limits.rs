@@ -22,6 +22,11 @@ pub struct Limits {
     #[arg(long, env = "WRITE_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub write_timeout_seconds: u64,
 
+    /// Maximum seconds until a response begins, except for requests that send files; others get 503. Workbooks have
+    /// ten times as long
+    #[arg(long, env = "RESPONSE_TIMEOUT_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub response_timeout_seconds: u64,
+
     /// Maximum size of the head of a request, in bytes [default: 64 KiB]
     #[arg(long, env = "MAX_HEADER_BYTES", default_value_t = 64 << 10, hide_default_value = true, value_parser = parse_header_bytes)]
     pub max_header_bytes: usize,
@@ -50,6 +55,10 @@ pub struct Limits {
     /// Maximum size of a part of a multipart form that isn't a file, in bytes [default: 256 KiB]
     #[arg(long, env = "MAX_FIELD_BYTES", default_value_t = 256 << 10, hide_default_value = true)]
     pub max_field_bytes: u64,
+
+    /// Bytes that uploads leave free on the disk of a file:// storage; larger uploads get 507 [default: 256 MiB]
+    #[arg(long, env = "STORAGE_RESERVE_BYTES", default_value_t = 256 << 20, hide_default_value = true)]
+    pub storage_reserve_bytes: u64,
 
     /// Maximum number of concurrent WebSockets in total
     #[arg(long, env = "MAX_SOCKETS", default_value_t = 512)]
@@ -105,6 +114,10 @@ impl Limits {
 
     pub fn body_timeout(&self) -> Duration {
         Duration::from_secs(self.body_timeout_seconds)
+    }
+
+    pub fn response_timeout(&self) -> Duration {
+        Duration::from_secs(self.response_timeout_seconds)
     }
 
     pub fn write_timeout(&self) -> Duration {

@@ -24,6 +24,7 @@ mod pages;
 mod problem;
 mod rate;
 mod requests;
+mod response_time;
 mod router;
 mod serve;
 mod state;
@@ -85,7 +86,9 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     // Replaces port 0 by the actual port.
     config.web_addr = web_addr;
 
-    let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
+    let limits = &config.limits;
+    let backend = Backend::connect(&config.backend, limits.statement_timeout()).await?;
+    let backend = backend.with_storage_reserve(limits.storage_reserve_bytes);
     if let Auth::SignIn(_) = auth {
         accounts::prepare(&backend).await?;
     }

@@ -4,12 +4,12 @@ mod account;
 mod forms;
 mod openid;
 
-use app::{Page, Query, Site, pages};
+use app::{AppError, Page, Query, Site, pages};
 use axum::{
     Form, Router,
     extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State, rejection::FormRejection},
     http::{
-        HeaderMap, HeaderValue, StatusCode, Uri,
+        HeaderMap, HeaderValue, Method, StatusCode, Uri,
         header::{
             ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, LAST_MODIFIED, RETRY_AFTER, VARY,
         },
@@ -31,6 +31,7 @@ use crate::{
     busy::Busy,
     limits::MAX_ANSWER_BYTES,
     problem::{self, Detail, Problem},
+    response_time,
     state::AppState,
 };
 
@@ -49,6 +50,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .max_upload_bytes()
         .saturating_add(FORM_OVERHEAD);
     let function = || post(forms::server_function);
+    let require = || from_fn_with_state(state.clone(), auth::require_on_page);
     let form = |handler: MethodRouter<AppState>| handler.layer(at_most(max_form));
     // A form with a page of its own as the response. Links and the choice of a theme may lead back to its URL with GET.
     let page = |handler: MethodRouter<AppState>| get(level_up).merge(form(handler));
@@ -114,12 +116,17 @@ pub fn router(state: &AppState) -> Router<AppState> {
             post(forms::change_jobs).layer(at_most(max_form)),
         )
         .route("/rpc/{name}", function().layer(at_most(max_form)))
-        .route("/rpc/upload-file", function().layer(at_most(max_file)))
         .route("/rpc/import-format", function().layer(at_most(max_format)))
         .route("/rpc/update-format", function().layer(at_most(max_format)))
-        .route_layer(from_fn_with_state(state.clone(), auth::require_on_page));
+        .route_layer(require());
+    let in_time = from_fn_with_state(state.limits.response_timeout(), response_time::limit);
+    let uploads = Router::new()
+        .route("/rpc/upload-file", function().layer(at_most(max_file)))
+        .route_layer(require());
     for_viewers
         .merge(for_everybody)
+        .route_layer(in_time)
+        .merge(uploads)
         .method_not_allowed_fallback(problem::method_not_allowed)
         // Each route above has its own limit.
         .layer(DefaultBodyLimit::disable())
@@ -317,6 +324,7 @@ async fn not_found(Asked(state): Asked) -> Page {
 /// Shows a problem as a page to people with a browser, except below `/api`.
 pub async fn show_problem(State(site): State<Site>, request: Request, next: Next) -> Response {
     let is_person = !request.uri().path().starts_with("/api/") && accepts_html(request.headers());
+    let is_page = request.method() == Method::GET;
     let site = forms::wanted(&site, request.headers());
     let response = next.run(request).await;
     let Some(Detail(detail)) = response.extensions().get().filter(|_| is_person) else {
@@ -326,7 +334,13 @@ pub async fn show_problem(State(site): State<Site>, request: Request, next: Next
         Some(By(viewer)) => site.seen_by(viewer),
         None => site,
     };
-    let mut page = pages::refused(&site, response.status(), detail).into_response();
+    let page = match response.status() {
+        StatusCode::SERVICE_UNAVAILABLE if is_page => {
+            pages::failure(&site, AppError::unavailable(detail))
+        }
+        status => pages::refused(&site, status, detail),
+    };
+    let mut page = page.into_response();
     for name in [CONNECTION, RETRY_AFTER] {
         if let Some(value) = response.headers().get(&name) {
             page.headers_mut().insert(name, value.clone());

@@ -112,6 +112,9 @@ problem_kinds! {
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Unavailable",
         "A service that Batchline depends on isn't responding. Nothing was changed. Try again after the number of seconds \
          in the Retry-After header.";
+    NoRoom = "no-room", INSUFFICIENT_STORAGE, "Not enough room",
+        "The file storage has too little room for the file, which wasn't read. Delete jobs that are no longer needed, or \
+         tell the operator.";
     Busy = "busy", SERVICE_UNAVAILABLE, "Busy",
         "Too many searches or downloads are running. Try again after the number of seconds in the Retry-After header.";
 }
@@ -266,6 +269,7 @@ impl From<backend::Error> for Problem {
             Error::Invalid(field) => Self::invalid(vec![field]),
             Error::TooLarge { .. } => Self::new(ProblemKind::TooLarge, error.to_string()),
             Error::BadUpload(sentence) => Self::new(ProblemKind::MalformedRequest, sentence),
+            Error::NoRoom(sentence) => Self::new(ProblemKind::NoRoom, sentence),
             Error::Unavailable(sentence) => {
                 Self::new(ProblemKind::Unavailable, sentence).retry_after(5)
             }

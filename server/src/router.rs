@@ -20,7 +20,7 @@ use crate::{
     bodies::{self, BodyLimits},
     docs, guard, headers, health,
     input::{ApiQuery, NoParameters},
-    openapi, pages, problem, rate, requests,
+    openapi, pages, problem, rate, requests, response_time,
     state::AppState,
     websocket,
 };
@@ -89,7 +89,6 @@ fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
         .routes(routes!(jobs::list_of_user))
         .routes(routes!(transactions::list))
         .routes(routes!(results::download))
-        .routes(routes!(results::workbook))
         .routes(routes!(audit::export))
         .merge(
             OpenApiRouter::new()
@@ -121,15 +120,24 @@ fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
         .routes(routes!(check::check))
         .route_layer(from_extractor::<ApiQuery<NoParameters>>())
         .layer(file(limits.max_check_bytes as u64));
+    let in_time = |longest| from_fn_with_state(longest, response_time::limit);
+    let require = || from_fn_with_state(state.clone(), auth::require);
+    let workbooks = OpenApiRouter::new()
+        .routes(routes!(results::workbook))
+        .layer(at_most(limits.max_body_bytes))
+        .route_layer(require())
+        // A workbook is written to its end before the response begins.
+        .route_layer(in_time(limits.response_timeout() * 10));
     let (routes, mut description) = small
         .merge(saved_formats)
-        .merge(uploads)
-        .merge(checks)
+        .route_layer(require())
+        .route_layer(in_time(limits.response_timeout()))
+        .merge(uploads.merge(checks).route_layer(require()))
+        .merge(workbooks)
         .split_for_parts();
     description.servers = Some(vec![Server::new(path)]);
     let description = openapi::complete(description, state.auth);
     let routes = routes
-        .route_layer(from_fn_with_state(state.clone(), auth::require))
         .method_not_allowed_fallback(problem::method_not_allowed)
         // Each route above has its own limit.
         .layer(DefaultBodyLimit::disable());

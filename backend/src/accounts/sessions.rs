@@ -99,7 +99,7 @@ impl Auth {
         Ok(match found {
             Some(found) => {
                 if found.is_stale {
-                    touch(&backend.pool, found.id).await?;
+                    touch(&backend.pool, found.id, lifetimes.longest).await;
                 }
                 Identity::Viewer(found.viewer(address)?)
             }
@@ -145,6 +145,9 @@ impl Found {
 }
 
 /// Returns the session with this hash or id, unless it has ended.
+///
+/// If the clock was set back, a session was last used in the future. Unless that is close, it has ended: nobody knows how
+/// long it was idle.
 async fn find(
     pool: &PgPool,
     secret_hash: Option<&[u8]>,
@@ -154,10 +157,11 @@ async fn find(
     let found = sqlx::query_as!(
         Found,
         r#"select sessions.id, user_id, name, email, role,
-                  last_used_at < now() - interval '1 minute' as "is_stale!"
+                  last_used_at not between now() - interval '1 minute' and now() + interval '1 minute' as "is_stale!"
            from sessions join users on users.id = user_id
            where (secret_hash = $1 or sessions.id = $2)
-             and expires_at > now() and last_used_at > now() - $3 * interval '1 second'"#,
+             and expires_at > now()
+             and last_used_at > now() - $3 * interval '1 second' and last_used_at < now() + $3 * interval '1 second'"#,
         secret_hash,
         id.map(SessionId::get),
         idle.as_secs_f64()
@@ -167,15 +171,21 @@ async fn find(
     Ok(found)
 }
 
-async fn touch(pool: &PgPool, id: i64) -> Result<()> {
-    sqlx::query!(
-        "update sessions set last_used_at = now()
-         where id = $1 and last_used_at < now() - interval '1 minute'",
-        id
+/// Records that the session is used, and that it lasts at most `longest` from now, whatever the clock said when it began.
+/// A database that is read-only refuses that, but not the session.
+async fn touch(pool: &PgPool, id: i64, longest: Duration) {
+    let touched = sqlx::query!(
+        "update sessions
+         set last_used_at = now(), expires_at = least(expires_at, now() + $2 * interval '1 second')
+         where id = $1 and last_used_at not between now() - interval '1 minute' and now() + interval '1 minute'",
+        id,
+        longest.as_secs_f64()
     )
     .execute(pool)
-    .await?;
-    Ok(())
+    .await;
+    if let Err(error) = touched {
+        tracing::warn!(%error, "the use of a session could not be recorded");
+    }
 }
 
 /// Computes the hash used for unknown addresses, so that the first sign-in takes no longer than others.
@@ -300,6 +310,7 @@ async fn forget_ended(tx: &mut PgConnection, user_id: UserId, idle: Duration) ->
     sqlx::query!(
         "delete from sessions
          where expires_at <= now() or last_used_at <= now() - $2 * interval '1 second'
+            or last_used_at >= now() + $2 * interval '1 second'
             or id in (select id from sessions where user_id = $1 order by last_used_at desc, id desc offset $3)",
         user_id.get(),
         idle.as_secs_f64(),
@@ -337,7 +348,8 @@ pub async fn sessions(backend: &Backend, viewer: &Viewer, idle: Duration) -> Res
     let sessions = sqlx::query_as!(
         Stored,
         "select id, created_at, last_used_at, expires_at, user_agent, address from sessions
-         where user_id = $1 and expires_at > now() and last_used_at > now() - $2 * interval '1 second'
+         where user_id = $1 and expires_at > now()
+           and last_used_at > now() - $2 * interval '1 second' and last_used_at < now() + $2 * interval '1 second'
          order by last_used_at desc, id desc",
         account.user_id.get(),
         idle.as_secs_f64()

@@ -167,14 +167,21 @@ pub(super) async fn use_token(
         let used = sqlx::query!(
             r#"update api_tokens
                set last_used_at = now(),
-                   last_audited_at = case when last_audited_at > now() - interval '1 hour' then last_audited_at
-                                          else now() end
-               where id = $1 and (last_used_at is null or last_used_at < now() - interval '1 minute')
+                   last_audited_at = case
+                       when last_audited_at between now() - interval '1 hour' and now() + interval '1 minute'
+                       then last_audited_at else now() end
+               where id = $1 and (last_used_at is null
+                   or last_used_at not between now() - interval '1 minute' and now() + interval '1 minute')
                returning last_audited_at = now() as "is_first!", prefix"#,
             id
         )
         .fetch_optional(pool)
-        .await?;
+        .await
+        // A database that is read-only refuses that, but not the token.
+        .unwrap_or_else(|error| {
+            tracing::warn!(%error, "the use of a token could not be recorded");
+            None
+        });
         if let Some(used) = used.filter(|used| used.is_first) {
             let event = Event::done(AuditKind::UseToken)
                 .of_user(user_id)
@@ -203,7 +210,8 @@ async fn good(
     let found = sqlx::query_as!(
         Found,
         r#"select api_tokens.id, user_id, users.name, email, role, scope,
-                  last_used_at is null or last_used_at < now() - interval '1 minute' as "is_stale!"
+                  last_used_at is null
+                      or last_used_at not between now() - interval '1 minute' and now() + interval '1 minute' as "is_stale!"
            from api_tokens join users on users.id = user_id
            where (secret_hash = $1 or api_tokens.id = $2) and revoked_at is null and expires_at > now()"#,
         secret_hash,

@@ -405,17 +405,21 @@ pub(crate) struct QuietJob {
     pub shared_workflow_id: Option<String>,
 }
 
-/// Returns the jobs that are being processed but haven't made progress for the duration `since`.
+/// Returns the jobs that are being processed but haven't made progress for the duration `since`. A change that lies as
+/// far in the future counts as none, because the clock was set back.
 pub(crate) async fn quiet(
     database: impl PgExecutor<'_>,
     since: Duration,
 ) -> sqlx::Result<Vec<QuietJob>> {
     let quiet = sqlx::query!(
         r#"select id, run, shared_workflow_id from jobs
-           where status = 'processing' and updated_at < clock_timestamp() - $1 * interval '1 second'
+           where status = 'processing'
+             and updated_at not between clock_timestamp() - $1 * interval '1 second'
+                                    and clock_timestamp() + $1 * interval '1 second'
              and not exists (
                  select from job_chunks where job_chunks.result_id = jobs.result_id
-                   and committed_at >= clock_timestamp() - $1 * interval '1 second')
+                   and committed_at between clock_timestamp() - $1 * interval '1 second'
+                                        and clock_timestamp() + $1 * interval '1 second')
            order by updated_at"#,
         since.as_secs_f64()
     )

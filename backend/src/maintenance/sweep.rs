@@ -28,6 +28,11 @@ async fn step(pool: &PgPool, storage: &Storage) -> Result<bool> {
     let Some(entry) = deletion_queue::next(&mut tx).await? else {
         return Ok(false);
     };
+    if entry.is_leased {
+        deletion_queue::end_lease(&mut tx, entry.id).await?;
+        tx.commit().await?;
+        return Ok(true);
+    }
     let more = match entry.result_id {
         Some(result_id) => ledger::remove_some(&mut tx, result_id).await?,
         None => false,

@@ -13,7 +13,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
-use backend::hosts::Host;
+use backend::{hosts::Host, uploads};
 use domain::UserId;
 use leptos::{prelude::provide_context, server_fn};
 use url::Url;
@@ -72,6 +72,14 @@ pub async fn server_function(
     }
     let is_person = accepts_html(headers);
     let backend = state.backend.clone();
+    if app::takes_files(request.uri().path())
+        && let length = bodies::content_length(request.headers())
+        && let Err(error) = uploads::check_intake(&backend, length).await
+    {
+        let came_from = came_from.filter(|_| is_person);
+        return refuse_upload(request.uri().path(), came_from, error);
+    }
+    let headers = request.headers();
     let site = wanted(&state.site, headers).seen_by(&viewer);
     let said = Said::default();
     let told = said.clone();
@@ -97,6 +105,19 @@ pub async fn server_function(
         }
         _ => response,
     }
+}
+
+/// Refuses an upload before its body is read, so that nobody sends a file in vain. People are redirected to the page with
+/// the form, which shows the reason.
+fn refuse_upload(path: &str, came_from: Option<Url>, error: backend::Error) -> Response {
+    let Some(page) = came_from else {
+        return Problem::from(error).into_response();
+    };
+    let error = PostedError::new(path, AppError::from(error).at("file"));
+    let mut response = Redirect::to(&page[url::Position::BeforePath..]).into_response();
+    let cookie = error_cookie(error, page.path());
+    response.headers_mut().append(SET_COOKIE, cookie);
+    response
 }
 
 /// Commands or deletes several jobs. Redirects to the list from which they were chosen, which shows the result.
@@ -225,9 +246,7 @@ fn lead_back(mut response: Response, page: &Url, said: Option<Notice>) -> Respon
     let location = HeaderValue::try_from(path).expect("a URL is ASCII");
     headers.insert(LOCATION, location);
     if let Some(error) = error {
-        let text = error.to_text(MAX_COOKIE_BYTES);
-        let cookie = cookie(ERROR_COOKIE, &text, target.path(), 60);
-        headers.append(SET_COOKIE, cookie);
+        headers.append(SET_COOKIE, error_cookie(error, target.path()));
     } else if let Some(notice) = said {
         headers.append(SET_COOKIE, notice_cookie(notice, target.path()));
     }
@@ -284,6 +303,11 @@ pub async fn forget_shown(request: Request, next: Next) -> Response {
         }
     }
     response
+}
+
+/// Returns the cookie with the error of a form for the page at this path.
+fn error_cookie(error: PostedError, path: &str) -> HeaderValue {
+    cookie(ERROR_COOKIE, &error.to_text(MAX_COOKIE_BYTES), path, 60)
 }
 
 /// Returns the cookie with a notice for the page at this path.

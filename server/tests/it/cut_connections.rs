@@ -197,7 +197,7 @@ impl Rig {
             assert_eq!(response.status(), StatusCode::NO_CONTENT);
         }
         // Lets the leases of files expire whose writers have lost PostgreSQL.
-        sqlx::query("update removals set due_at = now()")
+        sqlx::query("update removals set due_at = now(), is_leased = false")
             .execute(pool)
             .await
             .unwrap();

@@ -25,10 +25,14 @@ fn facts(job: &Job, report: &JobReport) -> impl IntoView + use<> {
         format::decimal(&amount).into_any()
     });
     let dates = report.valid_dates.map(span);
-    let seconds = job.finished_at.zip(job.started_at).map(|(end, start)| {
-        let seconds = (end - start).num_milliseconds() as f64 / 1000.0;
-        seconds.max(0.001)
-    });
+    let seconds = job
+        .finished_at
+        .zip(job.started_at)
+        .and_then(|(end, start)| {
+            let seconds = (end - start).num_milliseconds() as f64 / 1000.0;
+            // The clock may have been set back.
+            (seconds >= 0.0).then(|| seconds.max(0.001))
+        });
     let took = seconds.map(|seconds| format::seconds(seconds).into_any());
     // Measured over the same time as the duration next to it.
     let speed = seconds.filter(|_| checked > 0).map(|seconds| {

@@ -393,7 +393,7 @@ impl Subject {
     /// Waits until nothing remains of any job. Lets the leases of files with dead writers expire.
     pub async fn nothing_is_left(&self) {
         eventually("everything to be removed", async || {
-            sqlx::query("update removals set due_at = now()")
+            sqlx::query("update removals set due_at = now(), is_leased = false")
                 .execute(&self.pool)
                 .await
                 .unwrap();
