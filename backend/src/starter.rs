@@ -129,13 +129,23 @@ async fn start_those_waiting(starter: Starter) {
     };
     // The workflow is started in the trace of the first request, with links to the others.
     let asked_in = first.asked_in.clone();
-    let begun = async {
-        let (orders, workflow_id) = starter.start_workflow(&group).await?;
-        // Others can start the next workflow while these attempts begin.
-        drop(waiting);
-        begin(&starter.pool, &starter.quotas, &orders, Some(&workflow_id)).await
+    let started = starter.start_workflow(&group);
+    let started = started.instrument(asked_in.clone()).await;
+    if started.is_err() {
+        // Those that have arrived meanwhile would fail in the same way, only later: each group waits for Temporal in turn.
+        while let Ok(request) = waiting.try_recv() {
+            group.push(request);
+        }
+    }
+    // Others can start the next workflow while these attempts begin.
+    drop(waiting);
+    let begun = match started {
+        Ok((orders, workflow_id)) => {
+            let begun = begin(&starter.pool, &starter.quotas, &orders, Some(&workflow_id));
+            begun.instrument(asked_in).await
+        }
+        Err(error) => Err(error),
     };
-    let begun = begun.instrument(asked_in).await;
     for Request { order, answer, .. } in group {
         let own = match &begun {
             Ok(jobs) => Ok(jobs

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::harness::{Options, SAMPLE, TestApp, eventually, expect, generated, problem};
 
@@ -160,6 +163,28 @@ async fn a_start_without_temporal_changes_nothing() {
         health,
         json!({"status": "unavailable", "postgres": true, "temporal": false})
     );
+}
+
+/// Groups of starts wait for Temporal in turn, so each would be refused later than the one before.
+#[tokio::test]
+async fn starts_that_wait_for_temporal_are_refused_together() {
+    // Accepts connections but never responds.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = TestApp::start_with(Options {
+        temporal_address: Some(format!("http://{}", silent.local_addr().unwrap())),
+        ..Options::default()
+    })
+    .await;
+    let user_id = app.user().await;
+    // Five groups.
+    let job_ids = join_all((0..150).map(|_| app.upload(user_id, SAMPLE))).await;
+    let refused = join_all(job_ids.iter().map(async |job_id| {
+        let response = app.post(&format!("/jobs/{job_id}/start")).await;
+        let detail = problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
+        assert!(detail.contains("Nothing was changed"), "{detail}");
+    }));
+    let deadline = Duration::from_secs(35);
+    tokio::time::timeout(deadline, refused).await.unwrap();
 }
 
 #[tokio::test]
