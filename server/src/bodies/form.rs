@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 /// Limits on what a reader of a form holds in memory.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +56,8 @@ pub(super) enum Place {
     /// Between a boundary and an empty line.
     Header {
         head: Vec<u8>,
+        /// Whether the line of the boundary has ended. The header may be empty, but that line end isn't part of its end.
+        has_begun: bool,
         end: Search,
     },
     Content {
@@ -95,8 +97,19 @@ impl Form {
                     piece = &piece[end..];
                     self.place = Place::header();
                 }
-                Place::Header { head, end } => {
-                    let found = end.find(b"\r\n\r\n", piece);
+                Place::Header {
+                    head,
+                    has_begun,
+                    end,
+                } => {
+                    let mut start = 0;
+                    if !*has_begun {
+                        let line_end = memchr(b'\n', piece);
+                        *has_begun = line_end.is_some();
+                        start = line_end.map_or(piece.len(), |at| at + 1);
+                    }
+                    let found = end.find(b"\r\n\r\n", &piece[start..]);
+                    let found = found.map(|end| start + end);
                     let part = &piece[..found.unwrap_or(piece.len())];
                     // Two more hyphens mark the last boundary.
                     head.extend_from_slice(&part[..part.len().min(limits.part_header_bytes)]);
@@ -145,6 +158,7 @@ impl Place {
     fn header() -> Self {
         Self::Header {
             head: Vec::new(),
+            has_begun: false,
             end: Search::default(),
         }
     }
@@ -210,6 +224,13 @@ mod tests {
     #[test]
     fn forms() {
         let field = part("name=\"a\"", &"f".repeat(50));
+        // A part without a header begins with its second empty line, as multer reads it.
+        let bare = "--xyz\r\n\r\na\r\n--xyz--";
+        let long = "f".repeat(60);
+        assert_eq!(
+            check(format!("{bare}\r\n\r\n{long}").as_bytes()),
+            Err(FormExcess::Field(50))
+        );
         let file = part(
             "name=\"file\"; FileName=\"a.csv\"",
             &"\r\n--xy".repeat(1000),

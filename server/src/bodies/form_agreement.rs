@@ -87,7 +87,7 @@ fn read(boundary: &str, form: &[u8], cuts: &[u8]) -> Outcome {
 fn held(form: &Form) -> usize {
     match &form.place {
         Place::Preamble(search) => search.tail.len(),
-        Place::Header { head, end } => head.len() + end.tail.len(),
+        Place::Header { head, end, .. } => head.len() + end.tail.len(),
         Place::Content { end, .. } => end.tail.len(),
         Place::Epilogue => 0,
     }
