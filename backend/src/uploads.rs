@@ -7,6 +7,7 @@ use std::fmt::Display;
 use bytes::Bytes;
 use domain::{AuditKind, Format, GivenFormat, Job, JobId, Quotas, UserId, hidden::without_hidden};
 use futures::Stream;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
@@ -14,11 +15,13 @@ use crate::{
     access::{Act, Viewer, check_user},
     audit::{self, Event},
     database, deletion_queue,
+    error::DATABASE_AWAY,
     jobs::{query, transition, usage},
     maintenance, saved_formats, traces,
 };
 
 pub(crate) use self::intake::Intake;
+use self::intake::PATIENCE;
 pub use self::intake::check_intake;
 
 /// What comes with a file.
@@ -51,8 +54,14 @@ pub async fn admit(
     form_bytes: Option<u64>,
 ) -> Result<Admission> {
     check_intake(backend, form_bytes).await?;
-    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
-    let quotas = usage::limiting_files(&backend.pool, user_id, &backend.quotas).await?;
+    let admitted = async {
+        check_user(&backend.pool, viewer, user_id, Act::Change).await?;
+        usage::limiting_files(&backend.pool, user_id, &backend.quotas).await
+    };
+    // The database may have disappeared since it was last checked.
+    let quotas = timeout(PATIENCE, admitted)
+        .await
+        .unwrap_or_else(|_| Err(Error::Unavailable(DATABASE_AWAY.to_owned())))?;
     let least_bytes = form_bytes.unwrap_or_default().saturating_sub(FORM_OVERHEAD);
     if let Some(quotas) = &quotas {
         usage::check_file(quotas, least_bytes)?;

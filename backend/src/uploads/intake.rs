@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long the database and the storage may take to respond.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a result is cached. However many files are uploaded, the services are checked at most this often.
 const FRESH: Duration = Duration::from_secs(1);

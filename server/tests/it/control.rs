@@ -161,6 +161,11 @@ async fn a_job_whose_workflow_was_terminated_fails_and_can_be_retried() {
     let job_id = app.upload(user_id, file).await;
     app.begin(job_id).await;
     app.terminate_workflow(&format!("job-{job_id}-run-1"));
+    // As if the clock had been set back since. That must not hide the job until the clock has caught up.
+    sqlx::query("update jobs set updated_at = clock_timestamp() + interval '1 hour'")
+        .execute(&app.pool)
+        .await
+        .unwrap();
     app.restart_worker();
     let job = app.finished(job_id).await;
     assert_eq!(job["status"], "failed");

@@ -9,8 +9,8 @@ use std::{env, net::SocketAddr, time::Duration};
 use reqwest::{Response, StatusCode};
 
 use crate::harness::{
-    Cut, CuttingProxy, DEADLINE, ObjectStore, Options, Protocol, SAMPLE, TestApp, eventually,
-    generated, problem, required, unique,
+    Cut, CuttingProxy, DEADLINE, ObjectStore, Options, Protocol, SAMPLE, TestApp, address_of,
+    eventually, generated, problem, required, unique,
 };
 
 /// The number of rows of a file with several chunks.
@@ -41,11 +41,6 @@ impl Rig {
     async fn start() -> Self {
         let store = ObjectStore::start(Duration::ZERO).await;
         let mut environment = store.environment();
-        let address_of = |url: &str| {
-            let (_, rest) = url.split_once("://").unwrap();
-            let rest = rest.rsplit('@').next().unwrap();
-            rest.split('/').next().unwrap().to_owned()
-        };
         let url = |address: SocketAddr| format!("http://{address}");
         let postgres = address_of(&required("DATABASE_URL"));
         let temporal = address_of(&required("TEMPORAL_ADDRESS"));

@@ -33,10 +33,10 @@ use url::Url;
 use self::process::Process;
 pub use self::{
     collector::{Collector, Exported, environment as collector_environment},
-    cutting_proxy::{Cut, CuttingProxy, Protocol},
+    cutting_proxy::{Cut, CuttingProxy, Line, Protocol},
     object_store::{Fault, ObjectStore},
     openid::{Browser, OpenIdProvider},
-    raw::{RawConnection, raw},
+    raw::{RawConnection, RawResponse, raw},
     socket::Socket,
 };
 
@@ -796,6 +796,13 @@ async fn separate_workflow_ids(pool: &PgPool) {
     .execute(pool)
     .await
     .unwrap();
+}
+
+/// Returns the host and port of a URL, which may contain a user and a path.
+pub fn address_of(url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap();
+    let rest = rest.rsplit('@').next().unwrap();
+    rest.split('/').next().unwrap().to_owned()
 }
 
 /// Returns a number that no other test uses.

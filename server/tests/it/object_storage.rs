@@ -1,7 +1,7 @@
 //! Files in an object store. Everything that works with a directory works with S3, even if it is slow, fails for a
 //! while, or is shared by several servers and workers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -232,6 +232,41 @@ async fn a_job_survives_a_store_that_fails() {
     store.set(Fault::None);
     let whole = app.get(&download).await.text().await.unwrap();
     assert_eq!(whole.lines().count(), 600_001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_store_that_never_responds() {
+    let store = ObjectStore::start(Duration::ZERO).await;
+    let app = TestApp::start_in(&store).await;
+    let job = app.process(SAMPLE).await;
+    let path = format!("/jobs/{}", job["id"]);
+    store.set(Fault::Silent);
+    let began = Instant::now();
+    let refused = async |path: String| {
+        let detail = problem(app.get(&path).await, StatusCode::SERVICE_UNAVAILABLE).await;
+        assert_eq!(
+            detail,
+            "The file storage can't be reached. Try again in a moment."
+        );
+    };
+    let ((), (), (), page) = tokio::join!(
+        refused(format!("{path}/transactions")),
+        refused(format!("{path}/results.csv")),
+        refused(format!("{path}/results.xlsx")),
+        app.page(&path),
+    );
+    // The verdict stays.
+    assert!(page.contains("Completed"), "{page}");
+    let page = page.replace("&#x27;", "'");
+    assert!(page.contains("The file storage can't be reached"), "{page}");
+    // The timeout is 10 s.
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        began.elapsed()
+    );
+    store.set(Fault::None);
+    assert_eq!(app.downloaded_rows(job["id"].as_i64().unwrap()).await.0, 4);
 }
 
 /// With a constant latency, the number of requests determines how long a person waits.

@@ -1,4 +1,5 @@
-//! A TCP proxy that parses just enough of a protocol to cut a connection at the n-th request.
+//! A TCP proxy that parses just enough of a protocol to cut a connection at the n-th request. It can also make its
+//! service disappear or fall silent.
 
 use std::{
     collections::HashMap,
@@ -13,9 +14,10 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
-        TcpListener, TcpStream,
+        TcpListener, TcpSocket, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::watch,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,16 @@ pub enum Cut {
     BeforeAnswer,
 }
 
+/// What clients see of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    Up,
+    /// Open connections end, and new ones are refused.
+    Away,
+    /// Nothing passes in either direction, as if the service were frozen.
+    Silent,
+}
+
 /// Cuts at most one connection each time it is armed.
 pub struct CuttingProxy {
     pub address: SocketAddr,
@@ -47,6 +59,7 @@ struct State {
     protocol: Protocol,
     service: String,
     counted: Mutex<Counted>,
+    line: watch::Sender<Line>,
 }
 
 /// What has passed since the proxy was armed.
@@ -68,14 +81,15 @@ impl CuttingProxy {
             protocol,
             service,
             counted: Mutex::default(),
+            line: watch::Sender::new(Line::Up),
         });
-        let accepting = state.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(connection(accepting.clone(), client));
-            }
-        });
+        tokio::spawn(accept(state.clone(), listener));
         Self { address, state }
+    }
+
+    /// Sets what clients see from now on.
+    pub fn set(&self, line: Line) {
+        self.state.line.send_replace(line);
     }
 
     /// Cuts a connection at the `n`-th request from now on.
@@ -93,6 +107,12 @@ impl CuttingProxy {
 }
 
 impl State {
+    async fn until(&self, is_so: fn(Line) -> bool) {
+        let mut line = self.line.subscribe();
+        // Fails only if the sender is gone, which is in `self`.
+        let _ = line.wait_for(|line| is_so(*line)).await;
+    }
+
     /// Counts a request. Returns whether to cut its connection.
     fn count(&self, request: &str) -> Option<Cut> {
         let mut counted = self.counted.lock().unwrap();
@@ -101,6 +121,33 @@ impl State {
         let (_, cut) = counted.cut.take_if(|(n, _)| *n == number)?;
         counted.cut_at = Some(request.to_owned());
         Some(cut)
+    }
+}
+
+async fn accept(state: Arc<State>, mut listener: TcpListener) {
+    let address = listener.local_addr().unwrap();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (client, _) = accepted.unwrap();
+                let state = state.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = connection(state.clone(), client) => {}
+                        () = state.until(|line| line == Line::Away) => {}
+                    }
+                });
+            }
+            () = state.until(|line| line == Line::Away) => {
+                drop(listener);
+                // A bound socket that doesn't listen refuses connections and keeps its port.
+                let socket = TcpSocket::new_v4().unwrap();
+                socket.set_reuseaddr(true).unwrap();
+                socket.bind(address).unwrap();
+                state.until(|line| line != Line::Away).await;
+                listener = socket.listen(128).unwrap();
+            }
+        }
     }
 }
 
@@ -118,7 +165,7 @@ async fn connection(state: Arc<State>, client: TcpStream) {
     // The first direction to end also ends the other one, so that both sides see the connection end.
     tokio::select! {
         _ = requests(&state, &doom, from_client, to_service) => {}
-        _ = answers(state.protocol, &doom, from_service, to_client) => {}
+        _ = answers(&state, &doom, from_service, to_client) => {}
     }
 }
 
@@ -141,6 +188,7 @@ async fn requests(
                 }
                 _ => {}
             }
+            state.until(|line| line != Line::Silent).await;
             to.write_all(&bytes).await?;
         }
         if from.read_buf(&mut units.received).await? == 0 {
@@ -152,11 +200,12 @@ async fn requests(
 }
 
 async fn answers(
-    protocol: Protocol,
+    state: &State,
     doom: &Doom,
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
 ) -> io::Result<()> {
+    let protocol = state.protocol;
     let mut received = Vec::new();
     loop {
         while let Some(length) = answer_unit(protocol, &received) {
@@ -175,6 +224,7 @@ async fn answers(
                     continue;
                 }
             }
+            state.until(|line| line != Line::Silent).await;
             to.write_all(&received[..length]).await?;
             received.drain(..length);
         }

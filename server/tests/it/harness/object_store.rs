@@ -33,6 +33,8 @@ pub enum Fault {
     Full,
     /// Never acknowledges anything to be stored.
     Stuck,
+    /// Accepts connections and requests, and never responds.
+    Silent,
 }
 
 /// A bucket for one test. Programs with [`ObjectStore::environment`] reach it through the proxy. The test itself
@@ -147,7 +149,7 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
     let stores = head.method == Method::PUT;
     let mut fault = proxy.fault.subscribe();
     let fault = fault
-        .wait_for(|fault| !stores || *fault != Fault::Stuck)
+        .wait_for(|fault| *fault != Fault::Silent && (!stores || *fault != Fault::Stuck))
         .await
         .map_or(Fault::None, |fault| *fault);
     // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html

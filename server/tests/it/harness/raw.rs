@@ -76,7 +76,7 @@ impl RawConnection {
         };
         let end = match response.header("content-length") {
             Some(length) => head_end + length.parse::<usize>().unwrap(),
-            None if response.status == 101 => head_end,
+            None if response.status < 200 => head_end,
             None => {
                 while self.read().await {}
                 self.received.len()
