@@ -1,5 +1,4 @@
 //! Tests of the generator itself. That the validator finds what was generated is tested in `validator`.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use testkit::{Error, Transactions};
 
