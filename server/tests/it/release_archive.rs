@@ -120,18 +120,20 @@ async fn an_unpacked_release_is_all_that_batchline_needs() {
     // js: batchline, split, check. wasm: batchline, the upload form, check.
     assert_eq!(found, [1, 3, 1, 3], "{kinds:?}");
 
-    // If one of the programs ends, so does the other, which would otherwise keep the output open.
-    let refused = Command::new(release.join("batchline"))
-        .env_clear()
-        .envs([("PATH", "/usr/bin:/bin"), ("AUTH", "nonsense")])
-        .current_dir(directory)
-        .output()
-        .unwrap();
-    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-
     let (code, took) = app.end_server().await.unwrap();
     assert_eq!(code, Some(0));
     assert!(took < Duration::from_secs(10), "{took:?}");
     let entries = fs::read_dir(directory).unwrap().count();
     assert_eq!(entries, 1, "it wrote beside itself");
+
+    // A server that ends ends the worker, too, which would otherwise wait for PostgreSQL and keep the output open.
+    let nowhere = "postgres://127.0.0.1:1/nowhere";
+    let refused = Command::new(release.join("batchline"))
+        .env_clear()
+        .envs([("PATH", "/usr/bin:/bin"), ("AUTH", "nonsense")])
+        .env("DATABASE_URL", nowhere)
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }

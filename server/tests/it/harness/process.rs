@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead, BufReader},
-    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -15,8 +14,8 @@ use super::DEADLINE;
 /// A process that is killed on drop.
 pub struct Process {
     child: Child,
-    /// Whether it leads a process group, which is killed with it.
-    leads: bool,
+    /// A script ends the programs that it started, but only if it isn't killed.
+    is_script: bool,
     printed: Arc<Mutex<Vec<String>>>,
 }
 
@@ -43,13 +42,13 @@ impl Process {
     ) -> (Self, String) {
         let mut command = Command::new(script);
         command.env_clear().env("PATH", "/usr/bin:/bin");
-        command.current_dir(directory).process_group(0);
+        command.current_dir(directory);
         Self::spawn(command, true, environment, ready)
     }
 
     fn spawn(
         mut command: Command,
-        leads: bool,
+        is_script: bool,
         environment: &[(&str, String)],
         ready: &'static str,
     ) -> (Self, String) {
@@ -66,7 +65,7 @@ impl Process {
         let printed = Arc::new(Mutex::new(Vec::new()));
         let process = Self {
             child,
-            leads,
+            is_script,
             printed: printed.clone(),
         };
         let (send, receive) = mpsc::channel();
@@ -88,19 +87,24 @@ impl Process {
 
     /// Sends SIGTERM. Returns the exit code and the duration of the shutdown.
     pub fn end(mut self) -> (Option<i32>, Duration) {
+        self.terminate(DEADLINE).expect("it doesn't end")
+    }
+
+    /// Returns nothing if the process doesn't end in this time.
+    fn terminate(&mut self, patience: Duration) -> Option<(Option<i32>, Duration)> {
         let began = Instant::now();
         let asked = Command::new("kill")
             .args(["-TERM", &self.child.id().to_string()])
             .status()
             .unwrap();
         assert!(asked.success());
-        loop {
+        while began.elapsed() < patience {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return (status.code(), began.elapsed());
+                return Some((status.code(), began.elapsed()));
             }
-            assert!(began.elapsed() < DEADLINE, "it doesn't end");
             thread::sleep(Duration::from_millis(20));
         }
+        None
     }
 
     /// Returns the output so far.
@@ -111,11 +115,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.leads {
-            let group = format!("-{}", self.child.id());
-            let mut kill = Command::new("kill");
-            kill.args(["-KILL", "--", &group]).stderr(Stdio::null());
-            let _ = kill.status();
+        if self.is_script && matches!(self.child.try_wait(), Ok(None)) {
+            self.terminate(Duration::from_secs(15));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
