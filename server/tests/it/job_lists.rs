@@ -118,7 +118,7 @@ async fn jobs_are_filtered_searched_and_ordered() {
         "Status must be",
         "Sort must be",
         "from must be",
-        "user_id is",
+        "user_id must be",
         "\"kind\"",
     ] {
         assert!(detail.contains(named), "{detail}");

@@ -582,7 +582,7 @@ async fn wrong_settings_prevent_the_start() {
         ),
         (
             vec![issuer, client, ("OIDC_ADMIN_CLAIM", "groups")],
-            "OIDC_ADMIN_CLAIM and OIDC_ADMIN_VALUES need",
+            "OIDC_ADMIN_CLAIM and OIDC_ADMIN_VALUES must be set together",
         ),
         (
             vec![
