@@ -5,7 +5,7 @@
 //! result and continues with the one in the database. `PROPTEST_CASES` runs more cases than the default.
 
 mod model;
-mod subject;
+pub mod subject;
 
 use domain::{Command, JobId, JobStatus};
 use proptest::{
@@ -195,7 +195,7 @@ impl Case<'_> {
 
 async fn run(subject: &Subject, file: &File, operations: &[Operation]) {
     subject.clear().await;
-    let job_id = subject.upload(file).await;
+    let job_id = subject.upload(&file.content).await;
     let mut case = Case {
         subject,
         file,

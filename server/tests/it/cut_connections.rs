@@ -14,7 +14,7 @@ use crate::harness::{
 };
 
 /// The number of rows of a file with several chunks.
-const ROWS: u64 = 45_000;
+const ROWS: u64 = 36_000;
 
 /// The number of times a user repeats a request. One connection is cut, and requests that share it may fail with it.
 const MOST_REPETITIONS: u32 = 3;

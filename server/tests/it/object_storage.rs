@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use testkit::Row;
 
 use crate::harness::{
     Fault, ObjectStore, Options, SAMPLE, TestApp, eventually, expect, generated, problem,
+    transactions,
 };
 
 /// The typical latency of an object store within one region.
@@ -69,32 +71,34 @@ async fn a_file_in_an_object_store_is_processed() {
     let job = app.finished(job_id).await;
     assert_exact(&job, counts);
 
+    let transactions = transactions(rows);
+    let errors = transactions.expected().errors;
     let invalid_rows: Vec<u64> = (1..=rows)
-        .filter(|row| matches!(row % 100, 7 | 31))
+        .filter(|row| transactions.error(*row).is_some())
         .collect();
     let last = invalid_rows.len() - 50;
     for (query, numbers, total) in [
         ("size=3", vec![1, 2, 3], rows),
         ("page=50000&size=3", (rows - 2..=rows).collect(), rows),
         ("row=77&size=1", vec![77], rows),
-        ("filter=valid&size=7", vec![1, 2, 3, 4, 5, 6, 8], valid),
+        ("filter=valid&size=20", (1..20).chain([21]).collect(), valid),
         ("filter=invalid&size=50", invalid_rows[..50].into(), invalid),
         (
-            "filter=invalid&size=50&page=60",
+            "filter=invalid&size=50&page=150",
             invalid_rows[last..].into(),
             invalid,
         ),
         (
             "filter=suspicious&size=2&page=2",
-            vec![177, 178],
+            vec![251, 351],
             suspicious,
         ),
         (
             "filter=amount.not_a_number&size=2",
-            vec![7, 107],
-            rows / 100,
+            vec![200, 400],
+            errors["amount.not_a_number"],
         ),
-        ("q=TXN0000077", vec![77], 1),
+        ("q=TXN00000077", vec![77], 1),
         (
             "q=Monthly%20SUB&size=2&page=75000",
             vec![rows - 1, rows],
@@ -105,10 +109,7 @@ async fn a_file_in_an_object_store_is_processed() {
         assert_eq!(page(&app, &job, query).await, (numbers, total), "{query}");
     }
     let report = app.get_json(&format!("/jobs/{job_id}/report")).await;
-    assert_eq!(
-        report["problems"],
-        json!({"amount.not_a_number": rows / 100, "date.not_a_date": rows / 100})
-    );
+    assert_eq!(report["problems"], json!(errors));
 
     let download = async |query: &str| {
         let response = app.get(&format!("/jobs/{job_id}/results.csv{query}")).await;
@@ -117,12 +118,19 @@ async fn a_file_in_an_object_store_is_processed() {
     };
     let all = download("").await;
     assert_eq!(all.lines().count() as u64, rows + 1);
-    let end = "TXN0150000,150.00,2024-01-15,Monthly subscription,150000,150001,true,false,,\r\n";
-    assert!(all.ends_with(end));
+    let Row { amount, date, .. } = transactions.row(1);
+    let first = format!("TXN00000001,{amount},{date},Monthly subscription,1,2,true,false,,");
+    assert_eq!(all.lines().nth(1), Some(&*first));
+    let Row { date, .. } = transactions.row(rows);
+    let last = format!("TXN00150000,n/a,{date},Monthly subscription,150000,150001,false,false,");
+    assert!(all.lines().last().unwrap().starts_with(&last));
     let only_invalid = download("?filter=invalid").await;
     assert_eq!(only_invalid.lines().count() as u64, invalid + 1);
-    let first = "TXN0000007,\"12,50 EURO\",2024-01-15,Monthly subscription,7,8,false,false,amount.not_a_number,";
-    assert!(only_invalid.lines().nth(1).unwrap().starts_with(first));
+    let Row { amount, .. } = transactions.row(20);
+    let first = format!(
+        "TXN00000020,{amount},yesterday,Monthly subscription,20,21,false,false,date.not_a_date,"
+    );
+    assert!(only_invalid.lines().nth(1).unwrap().starts_with(&first));
 
     let small = app.process(SAMPLE).await;
     assert_exact(&small, [4, 0, 1]);
@@ -280,9 +288,9 @@ async fn a_page_of_a_long_file_takes_a_handful_of_requests() {
     assert_exact(&job, counts);
     for (query, numbers, most) in [
         ("page=9000&size=50", 449_951..=450_000, 4),
-        // Two of every 100 rows are invalid.
-        ("filter=invalid&page=180&size=50", 447_507..=449_931, 4),
-        ("q=TXN0449999", 449_999..=449_999, 6),
+        // Every 20th row is invalid.
+        ("filter=invalid&page=450&size=50", 449_020..=450_000, 4),
+        ("q=TXN00449999", 449_999..=449_999, 6),
     ] {
         store.take_requests();
         let (found, _) = page(&app, &job, query).await;

@@ -3,6 +3,7 @@ use std::io::Cursor;
 use calamine::{Data, Reader, Xlsx};
 use reqwest::StatusCode;
 use serde_json::json;
+use testkit::{Error, Transactions};
 
 use crate::harness::{SAMPLE, TestApp, generated, problem};
 
@@ -53,16 +54,10 @@ async fn the_result_is_the_file_with_the_verdicts() {
 #[tokio::test]
 async fn a_long_result_streams_every_row() {
     let app = TestApp::start().await;
-    let mut file = "transaction_id,amount,date\n".to_owned();
-    for row in 1..=100_000 {
-        let date = if row % 1000 == 0 {
-            "never"
-        } else {
-            "2024-01-01"
-        };
-        file += &format!("T{row},1,{date}\n");
-    }
-    let job = app.process(file).await;
+    let file = Transactions::new(100_000)
+        .invalid_every(1000, &[Error::DateNotADate])
+        .with_description("x");
+    let job = app.process(file.text()).await;
     assert!(
         job["total_batches"].as_u64() > Some(1),
         "several chunks: {job}"
@@ -76,7 +71,7 @@ async fn a_long_result_streams_every_row() {
             .await
             .unwrap();
         let rows = text.lines().skip(1);
-        rows.map(|row| row.split(',').nth(3).unwrap().parse().unwrap())
+        rows.map(|row| row.split(',').nth(4).unwrap().parse().unwrap())
             .collect()
     };
     assert_eq!(numbers("all").await, (1..=100_000).collect::<Vec<_>>());

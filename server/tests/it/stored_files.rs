@@ -37,7 +37,7 @@ async fn a_changed_file_is_not_validated() {
     for (name, spoil, sentence) in [
         (
             "changed",
-            (|path| change(path, ",150.00,")) as fn(&PathBuf),
+            (|path| change(path, "2024-01-15")) as fn(&PathBuf),
             CHANGED,
         ),
         ("cut", cut, CHANGED),
@@ -68,7 +68,7 @@ async fn a_file_that_changes_during_validation_fails_its_job() {
     app.under_way(job_id).await;
     // A step may commit what it has already read.
     app.command(job_id, "pause").await;
-    change(&stored(&app, content.len()), "TXN1000000");
+    change(&stored(&app, content.len()), "TXN01000000");
     app.command(job_id, "resume").await;
     let job = app.finished(job_id).await;
     assert_eq!(job["status"], "failed");
@@ -80,7 +80,7 @@ async fn rows_of_a_missing_or_changed_file_are_not_shown() {
     let app = TestApp::start().await;
     for (spoil, sentence) in [
         (
-            (|path| change(path, "TXN0000300")) as fn(&PathBuf),
+            (|path| change(path, "TXN00000300")) as fn(&PathBuf),
             "The job's file in the storage has changed since it was uploaded, so its rows can't be read.",
         ),
         (
@@ -94,7 +94,7 @@ async fn rows_of_a_missing_or_changed_file_are_not_shown() {
         spoil(&stored(&app, content.len()));
         for path in [
             format!("/jobs/{id}/transactions?page=16&size=20"),
-            format!("/jobs/{id}/transactions?q=TXN0000301"),
+            format!("/jobs/{id}/transactions?q=TXN00000301"),
             format!("/jobs/{id}/results.csv"),
             format!("/jobs/{id}/results.xlsx"),
         ] {

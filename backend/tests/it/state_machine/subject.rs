@@ -1,7 +1,6 @@
 //! A real job, with a database and files of its own and a real Temporal. The worker's steps are called directly.
 
 use std::{
-    fmt::Write as _,
     future::poll_fn,
     task::Poll,
     time::{Duration, Instant},
@@ -21,6 +20,7 @@ use domain::{Command, Email, GivenFormat, JobId, JobStatus, NewUser, RowFilter, 
 use futures::{TryStreamExt, stream};
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
+use testkit::{Expected, Transactions};
 use url::Url;
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A file with known verdicts.
 pub struct File {
-    content: String,
+    pub content: String,
     pub is_small: bool,
     /// For each chunk, the number of rows, and of valid, invalid and suspicious ones.
     chunks: Vec<[i64; 4]>,
@@ -41,24 +41,6 @@ impl File {
     pub fn chunks(&self) -> u32 {
         self.chunks.len() as u32
     }
-}
-
-/// The last digit of the numbers of invalid and of suspicious rows.
-const INVALID: i64 = 3;
-const SUSPICIOUS: i64 = 7;
-
-fn content(rows: i64) -> String {
-    let mut file = String::from("transaction_id,amount,date,description\n");
-    let description = "x".repeat(1000);
-    for row in 1..=rows {
-        let amount = match row % 10 {
-            INVALID => "much",
-            SUSPICIOUS => "-50.00",
-            _ => "150.00",
-        };
-        writeln!(file, "TXN{row},{amount},2024-01-15,{description}").unwrap();
-    }
-    file
 }
 
 /// An act of a person or a worker.
@@ -175,15 +157,20 @@ impl Subject {
         }
     }
 
-    /// Returns a file of `rows` rows of a kilobyte each, with the result of an undisturbed job.
-    pub async fn file(&self, rows: i64, is_small: bool) -> File {
+    /// Returns a file of `rows` rows of a kilobyte each, with the result of an undisturbed job. One tenth of the rows is
+    /// invalid, another tenth suspicious.
+    pub async fn file(&self, rows: u64, is_small: bool) -> File {
+        let transactions = Transactions::new(rows)
+            .invalid_every(10, &testkit::Error::ALL)
+            .suspicious_every(10)
+            .with_description(&"x".repeat(1000));
         let mut file = File {
-            content: content(rows),
+            content: transactions.text(),
             is_small,
             chunks: Vec::new(),
             results: Vec::new(),
         };
-        let job_id = self.upload(&file).await;
+        let job_id = self.upload(&file.content).await;
         self.act(job_id, &Act::Command(Command::Start)).await;
         if is_small {
             self.act(job_id, &Act::Small(1)).await;
@@ -204,15 +191,19 @@ impl Subject {
         for (first, count) in chunks {
             assert_eq!(first, next, "each row is in one chunk");
             next += count;
-            // `first_row` starts at 1.
-            let with = |digit| (first..next).filter(|row| row % 10 == digit).count() as i64;
-            let invalid = with(INVALID);
+            let Expected {
+                rows,
+                valid,
+                invalid,
+                suspicious,
+                ..
+            } = transactions.expected_in(first as u64..=next as u64 - 1);
             file.chunks
-                .push([count, count - invalid, invalid, with(SUSPICIOUS)]);
+                .push([rows, valid, invalid, suspicious].map(|count| count as i64));
         }
-        let [all, valid, invalid, suspicious] = file.sums(0..file.chunks());
+        let rows = rows as i64;
         assert_eq!(
-            [all, valid, invalid, suspicious],
+            file.sums(0..file.chunks()),
             [rows, rows - rows / 10, rows / 10, rows / 10]
         );
         file.results = self.results(job_id).await;
@@ -222,8 +213,8 @@ impl Subject {
         file
     }
 
-    pub async fn upload(&self, file: &File) -> JobId {
-        let content = stream::iter([Ok::<_, std::io::Error>(file.content.clone().into())]);
+    pub async fn upload(&self, content: &str) -> JobId {
+        let content = stream::iter([Ok::<_, std::io::Error>(content.to_owned().into())]);
         let given = async { Some(GivenFormat::default()) };
         let with = Accompanying::default();
         let admission = uploads::admit(&self.backend, &self.viewer, self.user_id, None).await;
