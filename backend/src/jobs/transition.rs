@@ -210,7 +210,7 @@ pub(crate) async fn stop(
         "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
          changed as (
          update jobs
-         set status = $3, run = run + 1,
+         set status = $3, run = run + 1, unfinished_plans = 0,
              paused_at = case when $3 = 'paused' then clock_timestamp() end,
              paused_seconds = paused_seconds
                  + coalesce(extract(epoch from clock_timestamp() - paused_at), 0),
