@@ -67,7 +67,7 @@ test('a screen reader gets the start, the progress and the end of a job @large',
       - term: Valid share
       - definition: 100%
       - term: Total (valid rows)
-      - definition: /1,500,000/
+      - definition: /14,979,222,500/
       - term: Date range (valid rows)
       - definition:
         - time: 2024-01-01
