@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, completed, createUser, generated, live, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, generated, live, longFile, start, upload } from './batchline';
 
 test('the title says how a job stands, and nothing moves until its end @javascript @large @once', async ({ page }) => {
   await createUser(page);
