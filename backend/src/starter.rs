@@ -137,8 +137,6 @@ async fn start_those_waiting(starter: Starter) {
             group.push(request);
         }
     }
-    // Others can start the next workflow while these attempts begin.
-    drop(waiting);
     let begun = match started {
         Ok((orders, workflow_id)) => {
             let begun = begin(&starter.pool, &starter.quotas, &orders, Some(&workflow_id));
