@@ -11,7 +11,7 @@ import time
 
 import duckdb
 
-READ = """create table rows as select * from read_csv(?, auto_detect = false, header = true, delim = ',', quote = '"',
+READ = """create table rows as select transaction_id, amount, date, description from read_csv(?, auto_detect = false, header = true, delim = ',', quote = '"',
     columns = {'transaction_id': 'varchar', 'amount': 'decimal(28, 10)', 'date': 'date', 'description': 'varchar'},
     store_rejects = true)"""
 REPEATED = "select count(*) from (select transaction_id from rows group by transaction_id having count(*) > 1)"

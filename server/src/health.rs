@@ -14,10 +14,11 @@ use crate::state::AppState;
 pub const ROUTES: [&str; 3] = ["/health", "/healthz", "/readyz"];
 
 pub fn routes() -> Router<AppState> {
+    let [health_route, alive_route, ready_route] = ROUTES;
     Router::new()
-        .route("/health", get(health))
-        .route("/healthz", get(alive))
-        .route("/readyz", get(ready))
+        .route(health_route, get(health))
+        .route(alive_route, get(alive))
+        .route(ready_route, get(ready))
 }
 
 /// Responds as long as the process does. Checks no other service.

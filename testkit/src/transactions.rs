@@ -10,7 +10,7 @@ const HEADER: &[u8] = b"transaction_id,amount,date,description\n";
 /// The bytes that are collected before they are written.
 const BUFFER: usize = 1 << 20;
 
-/// One row in so many is invalid in a file [with errors](Transactions::with_errors).
+/// The interval between invalid rows in a file [with errors](Transactions::with_errors).
 pub const INVALID_EVERY: u64 = 20;
 
 /// A file of transactions. It is generated row by row, so its size doesn't matter for memory, and the same settings always
@@ -18,11 +18,11 @@ pub const INVALID_EVERY: u64 = 20;
 #[derive(Debug, Clone)]
 pub struct Transactions {
     rows: u64,
-    /// One row in so many is invalid: those whose number it divides. 0 if all rows are valid.
+    /// The interval between invalid rows, whose numbers are its multiples. 0 if all rows are valid.
     invalid_every: u64,
     /// The errors of invalid rows, in turn.
     errors: Vec<Error>,
-    /// One row in so many is suspicious, starting in the middle. 0 if none is.
+    /// The interval between suspicious rows, the first of which is in the middle of one. 0 if there are none.
     suspicious_every: u64,
     /// Replaces the descriptions.
     description: Option<String>,
@@ -62,7 +62,7 @@ impl Transactions {
         self
     }
 
-    /// Makes one row in so many suspicious, starting in the middle, unless it is invalid. 0 means none.
+    /// Makes every `every`th row suspicious unless it is invalid, starting in the middle of an interval. 0 means none.
     #[must_use]
     pub fn suspicious_every(mut self, every: u64) -> Self {
         self.suspicious_every = every;

@@ -68,17 +68,7 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
     let python = need_duckdb()?;
     let chromium = Chromium::find().context("there is no Chromium: run script/setup --test")?;
     let site = target().join("site");
-    build::release(&site)?;
-    let build = [
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "server",
-        "-p",
-        "worker",
-    ];
-    run(cargo().args(build).args(["--example", "noop"]))?;
+    build::release_with(&site, &["--bins", "--example", "noop"])?;
 
     let directory = WorkDirectory::new("bench")?;
     let mut services = Services::default();

@@ -11,8 +11,14 @@ use crate::{
 
 /// Builds the release. Its programs are in `target/release`.
 pub fn release(site: &Path) -> anyhow::Result<()> {
+    release_with(site, &[])
+}
+
+/// Builds the release with further targets, as in `--bins --example noop`. In a build of their own, they would compile
+/// most crates again, with other features.
+pub fn release_with(site: &Path, targets: &[&str]) -> anyhow::Result<()> {
     say("Building server and worker");
-    run(cargo().args([
+    let build = [
         "build",
         "--release",
         "--locked",
@@ -20,7 +26,8 @@ pub fn release(site: &Path) -> anyhow::Result<()> {
         "server",
         "-p",
         "worker",
-    ]))?;
+    ];
+    run(cargo().args(build).args(targets))?;
     say("Building the WebAssembly, the style sheet and the static files");
     site::build(&site::Options {
         directory: site.to_owned(),
@@ -28,26 +35,13 @@ pub fn release(site: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// Builds for running on this machine, which compiles faster. Returns the directories of the programs and of the site.
-pub fn quick() -> anyhow::Result<(PathBuf, PathBuf)> {
-    // `script/lib/xtask` has compiled them together with this program, which is faster than one after the other.
-    run(cargo().args([
-        "build",
-        "--quiet",
-        "--profile",
-        "quick",
-        "--locked",
-        "-p",
-        "server",
-        "-p",
-        "worker",
-        "-p",
-        "xtask",
-    ]))?;
-    let site = target().join("site-quick");
+/// Builds the site for running on this machine, and returns its directory. `script/lib/xtask` has built the programs,
+/// together with this one, in `target/quick`.
+pub fn quick_site() -> anyhow::Result<PathBuf> {
+    let directory = target().join("site-quick");
     site::build(&site::Options {
-        directory: site.clone(),
+        directory: directory.clone(),
         profile: Profile::Quick,
     })?;
-    Ok((target().join("quick"), site))
+    Ok(directory)
 }

@@ -8,7 +8,6 @@ use std::{
     io::Write,
     net::TcpStream,
     path::PathBuf,
-    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -20,7 +19,7 @@ use testkit::Transactions;
 
 use crate::{
     api::Api,
-    build,
+    build, clients,
     process::{Background, check_interruption, pause},
     project::{say, target},
     services::{Batchline, Postgres, Services, Temporal, free_ports, has_client_programs, local},
@@ -74,9 +73,6 @@ impl Extent {
 /// Small jobs that are started at once in the scenarios with many of them.
 const SMALL_JOBS: usize = 300;
 const SMALL_ROWS: u64 = 5000;
-
-/// Clients that start the jobs of a scenario.
-const STARTING_AT_ONCE: usize = 16;
 
 /// How long a condition may take without any progress.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -338,7 +334,11 @@ impl<'a> Chaos<'a> {
         let page = self.watch_page()?;
         // The first faults also hit the starts of many jobs.
         let (api, jobs) = (self.api.clone(), self.jobs.clone());
-        let starts = thread::spawn(move || start(&api, jobs));
+        let starts = thread::spawn(move || {
+            clients::for_each(&jobs, |job_id| {
+                eventually("the start", || api.command(job_id, "start").map(Some))
+            })
+        });
         self.repeat(fault, times)?;
         starts.join().expect("it doesn't panic")?;
         say(format!("  {}", self.check(file)?));
@@ -410,23 +410,6 @@ impl Planted {
         content.write(&mut File::create(&path)?)?;
         Ok(Self { path, content })
     }
-}
-
-/// Starts jobs, many at the same time.
-fn start(api: &Api, jobs: Vec<i64>) -> anyhow::Result<()> {
-    let waiting = Mutex::new(jobs);
-    let next = || waiting.lock().expect("nothing panics").pop();
-    let client = || {
-        while let Some(job_id) = next() {
-            eventually("the start", || api.command(job_id, "start").map(Some))?;
-        }
-        anyhow::Ok(())
-    };
-    thread::scope(|scope| {
-        let clients: Vec<_> = (0..STARTING_AT_ONCE).map(|_| scope.spawn(client)).collect();
-        let mut ended = clients.into_iter().map(|client| client.join());
-        ended.try_for_each(|ended| ended.expect("it doesn't panic"))
-    })
 }
 
 fn is_over(job: &Value) -> bool {

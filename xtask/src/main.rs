@@ -4,6 +4,7 @@ mod api;
 mod bench;
 mod build;
 mod chaos;
+mod clients;
 mod licenses;
 mod package;
 mod pages;

@@ -16,7 +16,7 @@ use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// The time after which a command that was told to end is killed.
+/// How long a command may take to end before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 

@@ -14,7 +14,7 @@ use rustix::{fs::Mode, process::umask};
 use crate::{
     build,
     process::pause,
-    project::{root, say},
+    project::{root, say, target},
     services::{
         Batchline, Port, Postgres, Services, Temporal, has_client_programs, is_ok, reachable,
         require_free,
@@ -95,10 +95,10 @@ pub fn run() -> anyhow::Result<()> {
     // As the programs do: variables in the environment take precedence.
     let _ = dotenvy::dotenv();
     let settings = Settings::read();
-    // Before the builds, so that the error doesn't come after minutes.
+    // Before the build of what browsers load, so that the error comes early.
     settings.require_free_ports()?;
     setup::run(setup::Options::RUN)?;
-    let (programs, site) = build::quick()?;
+    let site = build::quick_site()?;
 
     let local = root().join(".local");
     let logs = local.join("logs");
@@ -106,7 +106,7 @@ pub fn run() -> anyhow::Result<()> {
     keep_last_logs(&logs)?;
     let mut services = Services::default();
     let mut batchline = Batchline {
-        programs,
+        programs: target().join("quick"),
         logs: logs.clone(),
         settings: vec![
             ("WEB_ADDR", settings.web.clone()),
@@ -191,7 +191,7 @@ fn keep_last_logs(logs: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts PostgreSQL. Returns the URL of the database, and what people are told about it.
+/// Starts PostgreSQL. Returns the URL of the database, and a line about it to print.
 fn start_database(
     services: &mut Services,
     port: u16,

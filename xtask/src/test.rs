@@ -6,7 +6,6 @@ mod roles;
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     time::Instant,
 };
 
@@ -16,7 +15,7 @@ use clap::ValueEnum;
 use crate::{
     chaos, package,
     process::run,
-    project::{cargo, npx, say, target},
+    project::{cargo, say, target},
     services::{
         Batchline, Postgres, Services, Temporal, free_ports, has_client_programs,
         start_object_store,
@@ -308,8 +307,7 @@ impl<'a> Shared<'a> {
             ("MAX_SIGN_INS_PER_ACCOUNT", "0"),
         ]);
         accounts.start_server(services, "accounts")?;
-        let mut tests: Command = npx();
-        chromium.choose(&mut tests);
+        let mut tests = chromium.npx();
         let url = |batchline: &Batchline, setting| format!("http://{}", batchline.setting(setting));
         tests.envs([
             ("BATCHLINE_URL", url(&batchline, "WEB_ADDR")),

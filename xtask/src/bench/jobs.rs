@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     path::Path,
-    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -19,11 +18,11 @@ use super::{
 };
 use crate::{
     api::Api,
+    clients::{self, CLIENTS},
     process::{check_interruption, output},
     project::command,
 };
 
-const CLIENTS: usize = 16;
 const STREAM: Duration = Duration::from_secs(10);
 const STREAM_ROWS: u64 = 100;
 const SAMPLES: usize = 30;
@@ -101,9 +100,7 @@ pub fn many_at_once(system: &mut System, rows: u64, rounds: usize) -> anyhow::Re
             .collect::<anyhow::Result<_>>()?;
         system.sql(&["checkpoint"])?;
         let started = Instant::now();
-        for_all(&system.api, &jobs, |api, job_id| {
-            api.command(job_id, "start")
-        })?;
+        clients::for_each(&jobs, |job_id| system.api.command(job_id, "start"))?;
         let (mut last, mut longest) = (0.0, 0.0);
         for job_id in jobs {
             let (job, seconds) = system.finished(job_id, started, Duration::from_millis(10))?;
@@ -130,27 +127,6 @@ pub fn many_at_once(system: &mut System, rows: u64, rounds: usize) -> anyhow::Re
         "from start to end of the slowest of them",
     );
     Ok(())
-}
-
-/// Does something to each job, for as many as there are clients at the same time.
-fn for_all(
-    api: &Api,
-    jobs: &[i64],
-    act: impl Fn(&Api, i64) -> anyhow::Result<()> + Sync,
-) -> anyhow::Result<()> {
-    let waiting = Mutex::new(jobs.to_vec());
-    let next = || waiting.lock().expect("nothing panics").pop();
-    let client = || {
-        while let Some(job_id) = next() {
-            act(api, job_id)?;
-        }
-        anyhow::Ok(())
-    };
-    thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
-        let mut ended = clients.into_iter().map(|client| client.join());
-        ended.try_for_each(|ended| ended.expect("it doesn't panic"))
-    })
 }
 
 /// Compares the smallest job with a workflow that does nothing, in turn.
@@ -215,14 +191,7 @@ pub fn stream(system: &mut System) -> anyhow::Result<()> {
         }
         anyhow::Ok(times)
     };
-    let times = thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
-        let mut all = Vec::new();
-        for client in clients {
-            all.extend(client.join().expect("it doesn't panic")?);
-        }
-        anyhow::Ok(all)
-    })?;
+    let times = clients::run_all(client)?.concat();
     let count = times.len() as f64;
     let jobs = |condition: &str| -> anyhow::Result<u64> {
         let user_id = system.user_id;

@@ -62,10 +62,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn free_ports_differ_and_are_free() {
+    fn free_ports_differ_and_can_be_used() {
         let ports: [u16; 20] = free_ports().unwrap();
         assert_eq!(ports.iter().collect::<HashSet<_>>().len(), 20);
-        assert!(!ports.iter().any(|port| is_taken(*port)));
+        // Another test may have taken a few of them meanwhile.
+        let usable = ports
+            .iter()
+            .filter(|port| TcpListener::bind(("127.0.0.1", **port)).is_ok());
+        assert!(usable.count() > 10);
     }
 
     #[test]
