@@ -8,7 +8,7 @@ use std::{collections::HashSet, time::Duration};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use tokio::time::interval;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// How long a file that is being written is protected after its writer last renewed the lease. After that it is protected
 /// once more for as long, because the writer may be alive: the clock may have jumped, or PostgreSQL was unreachable.
@@ -27,7 +27,8 @@ pub(crate) struct Entry {
 pub(crate) async fn expect_file(database: impl PgExecutor<'_>, key: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into removals (storage_key, due_at, is_leased) values ($1, now() + $2 * interval '1 second', true)
-         on conflict (storage_key) do update set due_at = excluded.due_at, is_leased = true",
+         on conflict (storage_key) do update set due_at = excluded.due_at, is_leased = true
+             where not removals.is_being_removed",
         key,
         LEASE.as_secs_f64()
     )
@@ -61,15 +62,21 @@ pub(crate) async fn while_writing<T>(
 
 /// Undoes [`expect_file`], in the transaction that adds the file to a job.
 ///
-/// Fails if the lease has expired and somebody has begun to remove the file.
+/// Fails if the lease has expired and a process has begun to remove the file.
 pub(crate) async fn keep_file(tx: &mut PgConnection, key: &str) -> Result<()> {
-    let kept = sqlx::query!("delete from removals where storage_key = $1", key)
-        .execute(tx)
-        .await?;
+    let kept = sqlx::query!(
+        "delete from removals where storage_key = $1 and not is_being_removed",
+        key
+    )
+    .execute(tx)
+    .await?;
     if kept.rows_affected() == 1 {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the lease of the file has expired").into())
+    Err(Error::Unavailable(
+        "The database couldn't be reached for some time, so the file wasn't kept. Upload it again."
+            .to_owned(),
+    ))
 }
 
 /// Queues the file under `key` for removal now.
@@ -121,9 +128,22 @@ pub(crate) async fn due(database: impl PgExecutor<'_>) -> sqlx::Result<u64> {
     Ok(u64::try_from(due).unwrap_or_default())
 }
 
-pub(crate) async fn done(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
+/// Notes that the file of this entry is about to be removed, outside of the transaction, because a store may take long
+/// to respond. Nobody can keep the file from now on. If the entry isn't [`done`] within a minute, the file is removed
+/// again.
+pub(crate) async fn begin_removal(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update removals set is_being_removed = true, due_at = now() + interval '1 minute' where id = $1",
+        id
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn done(database: impl PgExecutor<'_>, id: i64) -> sqlx::Result<()> {
     sqlx::query!("delete from removals where id = $1", id)
-        .execute(tx)
+        .execute(database)
         .await?;
     Ok(())
 }
@@ -134,17 +154,6 @@ pub(crate) async fn end_lease(tx: &mut PgConnection, id: i64) -> sqlx::Result<()
         "update removals set due_at = now() + $2 * interval '1 second', is_leased = false where id = $1",
         id,
         LEASE.as_secs_f64()
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Postpones an entry by a minute, so that the others don't wait for it.
-pub(crate) async fn put_off(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update removals set due_at = now() + interval '1 minute' where id = $1",
-        id
     )
     .execute(tx)
     .await?;

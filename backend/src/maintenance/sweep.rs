@@ -37,23 +37,24 @@ async fn step(pool: &PgPool, storage: &Storage) -> Result<bool> {
         Some(result_id) => ledger::remove_some(&mut tx, result_id).await?,
         None => false,
     };
-    if !more {
-        let removed = match &entry.storage_key {
-            Some(key) => storage.delete(key).await,
-            None => Ok(()),
-        };
-        match removed {
-            Ok(()) => deletion_queue::done(&mut tx, entry.id).await?,
-            Err(error) => {
-                tracing::warn!(
-                    storage_key = entry.storage_key,
-                    error = format!("{error:#}"),
-                    "a file could not be removed; retrying in a minute"
-                );
-                deletion_queue::put_off(&mut tx, entry.id).await?;
-            }
-        }
+    if more {
+        tx.commit().await?;
+        return Ok(true);
     }
+    let Some(key) = &entry.storage_key else {
+        deletion_queue::done(&mut *tx, entry.id).await?;
+        tx.commit().await?;
+        return Ok(true);
+    };
+    deletion_queue::begin_removal(&mut tx, entry.id).await?;
     tx.commit().await?;
+    match storage.delete(key).await {
+        Ok(()) => deletion_queue::done(pool, entry.id).await?,
+        Err(error) => tracing::warn!(
+            storage_key = key,
+            error = format!("{error:#}"),
+            "a file could not be removed; retrying in a minute"
+        ),
+    }
     Ok(true)
 }

@@ -55,23 +55,22 @@ async fn a_job_ends_right_although_the_clock_is_set() {
     }
 }
 
-#[tokio::test]
-async fn a_file_that_is_being_uploaded_survives_the_end_of_its_lease() {
-    let app = TestApp::start().await;
+const END: &str = "\r\n--x--\r\n";
+
+/// Begins to upload `content`, of which the last ten bytes and [`END`] are still to be sent, and lets the lease of its
+/// file end.
+async fn upload_without_lease(app: &TestApp, content: &str) -> RawConnection {
     let user_id = app.user().await;
-    let (content, _) = generated(200_000);
-    let end = "\r\n--x--\r\n";
     let start = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n";
     let host = app.api.strip_prefix("http://").unwrap();
-    let length = start.len() + content.len() + end.len();
+    let length = start.len() + content.len() + END.len();
     let head = format!(
         "POST /jobs?user_id={user_id} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\
          Content-Type: multipart/form-data; boundary=x\r\n\r\n{start}"
     );
-    let (first, rest) = content.split_at(content.len() - 10);
     let mut upload = RawConnection::open(&app.api).await;
     upload.send(head).await;
-    upload.send(first).await;
+    upload.send(&content[..content.len() - 10]).await;
     eventually("a part of the file", async || {
         (!app.stored_files().is_empty()).then_some(())
     })
@@ -90,11 +89,47 @@ async fn a_file_that_is_being_uploaded_survives_the_end_of_its_lease() {
         is_over.then_some(())
     })
     .await;
-    upload.send(rest).await;
-    upload.send(end).await;
+    upload
+}
+
+#[tokio::test]
+async fn a_file_that_is_being_uploaded_survives_the_end_of_its_lease() {
+    let app = TestApp::start().await;
+    let (content, _) = generated(200_000);
+    let mut upload = upload_without_lease(&app, &content).await;
+    upload.send(&content[content.len() - 10..]).await;
+    upload.send(END).await;
     assert_eq!(upload.response().await.status, 201);
     let stored = app.stored_files().pop().unwrap();
     assert_eq!(std::fs::read_to_string(stored).unwrap(), content);
+}
+
+#[tokio::test]
+async fn a_file_whose_removal_has_begun_does_not_become_a_job() {
+    let app = TestApp::start().await;
+    let (content, _) = generated(200_000);
+    let mut upload = upload_without_lease(&app, &content).await;
+    // Where another process is at work that doesn't end.
+    execute(
+        &app.pool,
+        "update removals set is_being_removed = true, due_at = now() + interval '1 hour'",
+    )
+    .await;
+    upload.send(&content[content.len() - 10..]).await;
+    upload.send(END).await;
+    let response = upload.response().await;
+    assert_eq!(response.status, 503, "{response:?}");
+    assert!(response.body.contains("Upload it again."), "{response:?}");
+    // The server removes the file itself.
+    eventually("the file to be removed", async || {
+        app.stored_files().is_empty().then_some(())
+    })
+    .await;
+    let jobs: i64 = sqlx::query_scalar("select count(*) from jobs")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(jobs, 0);
 }
 
 #[tokio::test]

@@ -248,6 +248,8 @@ async fn nobody_waits_for_a_store_that_never_responds() {
     let app = TestApp::start_in(&store).await;
     let job = app.process(SAMPLE).await;
     let path = format!("/jobs/{}", job["id"]);
+    let deleted = app.process(SAMPLE).await;
+    let files = store.keys().await.len();
     store.set(Fault::Silent);
     let began = Instant::now();
     let refused = async |path: String| {
@@ -273,8 +275,30 @@ async fn nobody_waits_for_a_store_that_never_responds() {
         "{:?}",
         began.elapsed()
     );
+
+    // No transaction waits for the removal of files.
+    let deletion = app.delete(&format!("/jobs/{}", deleted["id"])).await;
+    expect(deletion, StatusCode::NO_CONTENT).await;
+    eventually("a removal to begin", async || {
+        sqlx::query_scalar::<_, i64>(
+            "select id from removals where storage_key is not null and due_at > now() for update skip locked",
+        )
+        .fetch_optional(&app.pool)
+        .await
+        .unwrap()
+    })
+    .await;
     store.set(Fault::None);
     assert_eq!(app.downloaded_rows(job["id"].as_i64().unwrap()).await.0, 4);
+    // Those that fail are repeated a minute later.
+    eventually("the files to be removed", async || {
+        sqlx::query("update removals set due_at = now()")
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        (store.keys().await.len() < files).then_some(())
+    })
+    .await;
 }
 
 /// With a constant latency, the number of requests determines how long a person waits.
