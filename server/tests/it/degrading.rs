@@ -48,8 +48,45 @@ pub async fn set_read_only(app: &TestApp, read_only: bool) {
     .unwrap();
 }
 
+/// Makes PostgreSQL refuse to store anything, with the error of a full disk, or accept everything again.
+async fn set_full(app: &TestApp, is_full: bool) {
+    let tables: Vec<String> =
+        sqlx::query_scalar("select tablename::text from pg_tables where schemaname = 'public'")
+            .fetch_all(&app.pool)
+            .await
+            .unwrap();
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html
+    let fail = "create or replace function full_disk() returns trigger language plpgsql as $$ begin
+        raise exception 'could not extend file: No space left on device' using errcode = 'disk_full';
+    end $$";
+    sqlx::raw_sql(fail).execute(&app.pool).await.unwrap();
+    // A transaction each, so that none of them waits for a lock while it holds another.
+    for table in tables {
+        let change = if is_full {
+            format!(
+                "create trigger full_disk before insert or update on {table}
+                     for each row execute function full_disk()"
+            )
+        } else {
+            format!("drop trigger full_disk on {table}")
+        };
+        sqlx::raw_sql(&change).execute(&app.pool).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_database_that_is_read_only_for_a_while_costs_nothing() {
+    costs_nothing(set_read_only, READ_ONLY).await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_full_for_a_while_costs_nothing() {
+    costs_nothing(set_full, "The database is full. Tell your administrator.").await;
+}
+
+/// Checks what people see while the database accepts no changes, and that everything continues afterwards. `set` begins
+/// and ends that state.
+async fn costs_nothing(set: impl AsyncFn(&TestApp, bool), sentence: &str) {
     let app = TestApp::start().await;
     app.slow_down().await;
     let user_id = app.user().await;
@@ -59,7 +96,7 @@ async fn a_database_that_is_read_only_for_a_while_costs_nothing() {
     app.begin(running).await;
     app.under_way(running).await;
 
-    set_read_only(&app, true).await;
+    set(&app, true).await;
     // Refused before the body has arrived, so nobody sends the rest of it.
     let path = format!("/jobs?user_id={user_id}");
     let status = send_endlessly(
@@ -75,20 +112,20 @@ async fn a_database_that_is_read_only_for_a_while_costs_nothing() {
         .await;
     assert_eq!(
         problem(refused, StatusCode::SERVICE_UNAVAILABLE).await,
-        READ_ONLY
+        sentence
     );
     for path in [
         format!("/jobs/{waiting}/start"),
         format!("/jobs/{running}/pause"),
     ] {
         let detail = problem(app.post(&path).await, StatusCode::SERVICE_UNAVAILABLE).await;
-        assert_eq!(detail, READ_ONLY, "{path}");
+        assert_eq!(detail, sentence, "{path}");
     }
     // Existing data can be read.
     let page = app.page(&format!("/jobs/{running}")).await;
     assert!(page.contains("Processing"), "{page}");
 
-    set_read_only(&app, false).await;
+    set(&app, false).await;
     let job = app.finished(running).await;
     assert_eq!(
         (
