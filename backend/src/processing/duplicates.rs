@@ -8,7 +8,7 @@
 //! Once sorted, equal ids are neighbours in the order of the file, and the same pass writes them to the index.
 
 use std::{
-    io::{self, Read, Seek, Write},
+    io::{self, BufWriter, Read, Seek, Write},
     ops::Range,
 };
 
@@ -36,6 +36,9 @@ struct Limits {
 
 /// The maximum size of a partition's index in memory, in bytes.
 const SPOOLED: usize = 8 << 20;
+
+/// How much is written to a temporary file at once, in bytes.
+const WRITTEN: usize = 64 << 10;
 
 /// The memory for the numbers of duplicate rows before they go to disk, in bytes.
 const DUPLICATES_BUDGET: usize = 16 << 20;
@@ -110,7 +113,7 @@ pub(super) struct IdPartition {
 
 /// The result of a partition.
 pub(super) struct Resolved {
-    /// The entries of the index, in their order.
+    /// The entries of the index, in their order, from the start.
     pub index: SpooledTempFile,
     /// The number of entries in each bucket, starting with this one.
     pub first_bucket: usize,
@@ -127,18 +130,19 @@ impl IdPartition {
             number: self.number,
             bucket_bits: self.bucket_bits,
             limits: self.limits,
-            index: Vec::new(),
             previous: None,
-            resolved: Resolved {
-                index: SpooledTempFile::new(SPOOLED),
-                first_bucket: (usize::from(self.number) << own_bits) >> shared_bits,
-                bucket_entries: vec![0; 1 << own_bits],
-                duplicates: SpooledTempFile::new(SPOOLED),
-            },
+            first_bucket: (usize::from(self.number) << own_bits) >> shared_bits,
+            bucket_entries: vec![0; 1 << own_bits],
+            index: spooled(),
+            duplicates: spooled(),
         };
         resolver.partition(self.entries, HASH_BITS)?;
-        resolver.flush()?;
-        Ok(resolver.resolved)
+        Ok(Resolved {
+            first_bucket: resolver.first_bucket,
+            bucket_entries: resolver.bucket_entries,
+            index: rewound(resolver.index)?,
+            duplicates: rewound(resolver.duplicates)?,
+        })
     }
 }
 
@@ -146,11 +150,22 @@ struct Resolver {
     number: u8,
     bucket_bits: u32,
     limits: Limits,
-    /// Encoded entries of the index that aren't written yet.
-    index: Vec<u8>,
     /// The previous hash, and whether one of its rows counts.
     previous: Option<(u128, bool)>,
-    resolved: Resolved,
+    first_bucket: usize,
+    bucket_entries: Vec<u64>,
+    index: BufWriter<SpooledTempFile>,
+    duplicates: BufWriter<SpooledTempFile>,
+}
+
+fn spooled() -> BufWriter<SpooledTempFile> {
+    BufWriter::with_capacity(WRITTEN, SpooledTempFile::new(SPOOLED))
+}
+
+fn rewound(file: BufWriter<SpooledTempFile>) -> io::Result<SpooledTempFile> {
+    let mut file = file.into_inner()?;
+    file.rewind()?;
+    Ok(file)
 }
 
 impl Resolver {
@@ -191,27 +206,17 @@ impl Resolver {
         };
         if counts && counted {
             let row = row_and_worth >> 1;
-            self.resolved.duplicates.write_all(&row.to_le_bytes())?;
+            self.duplicates.write_all(&row.to_le_bytes())?;
         }
         self.previous = Some((hash, counted || counts));
 
         let hash = (u128::from(self.number) << HASH_BITS) | hash;
         let hash_bits = HASH_BITS + 8;
         let bucket = (hash >> (hash_bits - self.bucket_bits)) as usize;
-        self.resolved.bucket_entries[bucket - self.resolved.first_bucket] += 1;
+        self.bucket_entries[bucket - self.first_bucket] += 1;
         let fragment = id_index::fragment(hash << (128 - hash_bits), self.bucket_bits);
         let entry = (fragment << ROW_BITS) | row_and_worth;
-        self.index.extend_from_slice(&entry.to_le_bytes());
-        if self.index.len() >= 64 << 10 {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.resolved.index.write_all(&self.index)?;
-        self.index.clear();
-        Ok(())
+        self.index.write_all(&entry.to_le_bytes())
     }
 }
 
@@ -232,7 +237,6 @@ impl Duplicates {
     }
 
     pub fn insert(&mut self, resolved: &mut Resolved) -> io::Result<()> {
-        resolved.duplicates.rewind()?;
         let mut block = Vec::new();
         loop {
             block.clear();
@@ -366,7 +370,6 @@ mod tests {
         for partition in table.into_partitions() {
             let mut resolved = partition.resolve().unwrap();
             duplicates.insert(&mut resolved).unwrap();
-            resolved.index.rewind().unwrap();
             resolved.index.read_to_end(&mut index).unwrap();
         }
         let rows = duplicates

@@ -372,8 +372,7 @@ async fn copy_index(
     partition: &mut Resolved,
     upload: &mut crate::storage::Upload,
 ) -> Result<(), StepError> {
-    use std::io::{Read, Seek};
-    partition.index.rewind().map_err(spilled)?;
+    use std::io::Read;
     let mut block = Vec::new();
     loop {
         block.clear();
