@@ -35,9 +35,10 @@ pub struct Options {
     /// The part to run. By default all of them
     #[arg(value_enum)]
     part: Option<Part>,
-    /// For Playwright, as in: script/test browser -g upload
+    /// Which tests of the part: names, as in: script/test rust clock. Or arguments for Playwright, as in: script/test
+    /// browser -g upload
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    playwright: Vec<String>,
+    chosen: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -102,7 +103,7 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
         part: options.part,
         took: Vec::new(),
     };
-    let result = run_steps(&mut steps, &directory, &options.playwright);
+    let result = run_steps(&mut steps, &directory, &options.chosen);
     directory.keep_logs_of(result)?;
     say("");
     for (seconds, name) in steps.took {
@@ -120,15 +121,16 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
 fn run_steps(
     steps: &mut Steps,
     directory: &WorkDirectory,
-    playwright: &[String],
+    chosen: &[String],
 ) -> anyhow::Result<()> {
     let part = steps.part;
+    let is_part_of_rust = part == Some(Part::Rust) && !chosen.is_empty();
     let tools = match part {
         Some(Part::Rust) => setup::Options::TEST_RUST,
         _ => setup::Options::TEST,
     };
     steps.step("tools", || setup::run(tools))?;
-    if steps.includes(Part::Rust) {
+    if steps.includes(Part::Rust) && !is_part_of_rust {
         steps.step("formatting", || {
             run(cargo().args(["fmt", "--all", "--check"]))
         })?;
@@ -169,8 +171,11 @@ fn run_steps(
         }
         if steps.includes(Part::Rust) {
             steps.step("unit and integration tests", || {
-                shared.test_rust(&mut services, archive.as_deref())
+                let chosen = if is_part_of_rust { chosen } else { &[] };
+                shared.test_rust(&mut services, archive.as_deref(), chosen)
             })?;
+        }
+        if steps.includes(Part::Rust) && !is_part_of_rust {
             steps.step("role without superuser", || {
                 roles::test(&shared, &mut services)
             })?;
@@ -182,7 +187,7 @@ fn run_steps(
         }
         if steps.includes(Part::Browser) {
             steps.step("browser tests", || {
-                shared.test_browser(&mut services, &site, playwright)
+                shared.test_browser(&mut services, &site, chosen)
             })?;
         }
     }
@@ -259,7 +264,13 @@ impl<'a> Shared<'a> {
         ])
     }
 
-    fn test_rust(&self, services: &mut Services, archive: Option<&Path>) -> anyhow::Result<()> {
+    /// Runs the tests whose names contain one of `names`, or all.
+    fn test_rust(
+        &self,
+        services: &mut Services,
+        archive: Option<&Path>,
+        names: &[String],
+    ) -> anyhow::Result<()> {
         let store = self.ports.object_store;
         start_object_store(services, store, &self.directory.log("object-store"))?;
         let mut test = cargo();
@@ -271,6 +282,10 @@ impl<'a> Shared<'a> {
         test.env("SERVER_METRICS_ADDR", "127.0.0.1:0");
         if let Some(archive) = archive {
             test.env("RELEASE_ARCHIVE", archive);
+        }
+        if !names.is_empty() {
+            // Otherwise, those in the documentation would be compiled, too.
+            test.args(["--lib", "--bins", "--tests", "--"]).args(names);
         }
         run(&mut test)
     }
