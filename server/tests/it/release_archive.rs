@@ -39,7 +39,11 @@ fn loaded_modules(script: &str) -> Vec<&str> {
     let texts: Vec<&str> = script.split('"').collect();
     let loaded = texts.windows(2).filter_map(|pair| {
         let name = pair[1].strip_prefix("./")?;
-        let is_loaded = pair[0].ends_with("from ") || pair[0].ends_with("new URL(");
+        // Minified scripts have no space after the word.
+        let before = pair[0].trim_end();
+        let is_loaded = ["from", "import", "import(", "new URL("]
+            .iter()
+            .any(|end| before.ends_with(end));
         is_loaded.then_some(name)
     });
     loaded.collect()
