@@ -9,6 +9,7 @@
 
 use std::{
     io::{self, BufWriter, Read, Seek, Write},
+    iter,
     ops::Range,
 };
 
@@ -36,6 +37,9 @@ struct Limits {
 
 /// The maximum size of a partition's index in memory, in bytes.
 const SPOOLED: usize = 8 << 20;
+
+/// The number of entries that are worth a task of their own.
+const GROUP: u64 = 1 << 15;
 
 /// How much is written to a temporary file at once, in bytes.
 const WRITTEN: usize = 64 << 10;
@@ -87,19 +91,23 @@ impl IdTable {
         self.entries
     }
 
-    /// Yields the partitions. They can be resolved in any order and in parallel.
-    pub fn into_partitions(self) -> impl Iterator<Item = IdPartition> {
+    /// Yields the partitions in groups, which can be resolved in any order and in parallel.
+    pub fn into_groups(self) -> impl Iterator<Item = Vec<IdPartition>> {
         let bucket_bits = id_index::bucket_bits(self.entries);
         let limits = self.limits;
-        let partitions = self.ids.into_partitions();
-        (0..=u8::MAX)
-            .zip(partitions)
-            .map(move |(number, entries)| IdPartition {
-                number,
-                entries,
-                bucket_bits,
-                limits,
-            })
+        let partitions = (0..=u8::MAX).zip(self.ids.into_partitions());
+        let mut partitions = partitions.map(move |(number, entries)| IdPartition {
+            number,
+            entries,
+            bucket_bits,
+            limits,
+        });
+        let average = self.entries / PARTITIONS as u64 + 1;
+        let size = (GROUP / average).clamp(1, PARTITIONS as u64) as usize;
+        iter::from_fn(move || {
+            let group: Vec<_> = partitions.by_ref().take(size).collect();
+            (!group.is_empty()).then_some(group)
+        })
     }
 }
 
@@ -367,7 +375,7 @@ mod tests {
         }
         let mut duplicates = Duplicates::new(ids.len() as u64);
         let mut index = Vec::new();
-        for partition in table.into_partitions() {
+        for partition in table.into_groups().flatten() {
             let mut resolved = partition.resolve().unwrap();
             duplicates.insert(&mut resolved).unwrap();
             resolved.index.read_to_end(&mut index).unwrap();

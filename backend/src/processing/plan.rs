@@ -1,7 +1,14 @@
 //! The first step: one pass over the stored file on all cores. It checks the header, cuts the file into chunks at
 //! record boundaries, numbers the rows, finds repeated ids and writes the id index.
 
-use std::{num::NonZero, ops::Range, sync::Arc, thread, time::Duration};
+use std::{
+    io::{self, Read},
+    num::NonZero,
+    ops::Range,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -14,7 +21,7 @@ use validator::{
 
 use super::{
     StepError, applied, begin, content,
-    duplicates::{Duplicates, IdTable, Resolved},
+    duplicates::{Duplicates, IdPartition, IdTable, Resolved},
 };
 use crate::{
     Backend, Storage, database, deletion_queue,
@@ -197,7 +204,7 @@ struct Scanned {
 struct Collector {
     chunks: Vec<ChunkRange>,
     ids: IdTable,
-    trouble: std::io::Result<()>,
+    trouble: io::Result<()>,
 }
 
 impl PlanSink for Collector {
@@ -336,23 +343,24 @@ async fn write_index(
 ) -> Result<Duplicates, StepError> {
     let mut bucket_entries = vec![0; 1 << id_index::bucket_bits(index.entries)];
     let mut duplicates = Duplicates::new(rows);
-    let resolved = stream::iter(ids.into_partitions())
-        .map(|partition| spawn_blocking(move || partition.resolve()))
+    let resolved = stream::iter(ids.into_groups())
+        .map(|group| spawn_blocking(move || resolve(group)))
         .buffered(lanes());
     futures::pin_mut!(resolved);
     let mut upload = storage.upload(&index.storage_key).await?;
     let written = async {
-        while let Some(partition) = resolved.next().await {
-            let mut partition = partition?.map_err(spilled)?;
-            duplicates.insert(&mut partition).map_err(spilled)?;
-            let first = partition.first_bucket;
-            for (bucket, entries) in bucket_entries[first..]
-                .iter_mut()
-                .zip(&partition.bucket_entries)
-            {
-                *bucket += entries;
+        while let Some(group) = resolved.next().await {
+            for mut partition in group?.map_err(spilled)? {
+                duplicates.insert(&mut partition).map_err(spilled)?;
+                let first = partition.first_bucket;
+                for (bucket, entries) in bucket_entries[first..]
+                    .iter_mut()
+                    .zip(&partition.bucket_entries)
+                {
+                    *bucket += entries;
+                }
+                copy_index(&mut partition, &mut upload).await?;
             }
-            copy_index(&mut partition, &mut upload).await?;
         }
         upload.write(&id_index::directory(&bucket_entries)).await?;
         Ok::<(), StepError>(())
@@ -368,11 +376,14 @@ async fn write_index(
     Ok(duplicates)
 }
 
+fn resolve(group: Vec<IdPartition>) -> io::Result<Vec<Resolved>> {
+    group.into_iter().map(IdPartition::resolve).collect()
+}
+
 async fn copy_index(
     partition: &mut Resolved,
     upload: &mut crate::storage::Upload,
 ) -> Result<(), StepError> {
-    use std::io::Read;
     let mut block = Vec::new();
     loop {
         block.clear();
@@ -388,6 +399,6 @@ async fn copy_index(
     }
 }
 
-fn spilled(error: std::io::Error) -> StepError {
+fn spilled(error: io::Error) -> StepError {
     StepError::Retry(anyhow::Error::new(error).context("temporary files of the planner"))
 }
