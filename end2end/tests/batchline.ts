@@ -85,7 +85,7 @@ export async function expectCounts(page: Page, counts: Record<string, string>) {
 }
 
 // Returns a file whose verdicts are known, and what a job must find in it. `testkit transactions --help` has the options.
-export function generated(rows: number, ...options: ('--errors' | '--one-error' | '--unsuspicious')[]) {
+export function generated(rows: number, ...options: ('--errors' | '--unsuspicious')[]) {
   const program = process.env.TESTKIT ?? join(__dirname, '../../target/debug/testkit');
   const directory = mkdtempSync(join(tmpdir(), 'generated-'));
   const path = join(directory, 'transactions.csv');

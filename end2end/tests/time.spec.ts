@@ -3,8 +3,7 @@ import { SAMPLE, completed, createUser, generated, live, longFile, start, upload
 
 test('the title says how a job stands, and nothing moves until its end @javascript @large @once', async ({ page }) => {
   await createUser(page);
-  // Each further kind of errors adds a line to the report, which moves the rows.
-  const { content, counts } = generated(2_000_000, '--one-error');
+  const { content, counts } = generated(2_000_000, '--errors');
   await upload(page, 'long.csv', content);
   await expect(page).toHaveTitle('long.csv · Batchline');
   await live(page);
@@ -41,6 +40,20 @@ test('the title says how a job stands, and nothing moves until its end @javascri
     shifts.reduce((sum, shift) => sum + Number.parseFloat(shift), 0),
     shifts.join('\n'),
   ).toBeLessThan(0.02);
+
+  // Of many kinds of errors, the most frequent are visible, and all of them on paper.
+  const problems = page.getByRole('region', { name: 'Problems' });
+  const kinds = problems.getByRole('listitem');
+  await expect(kinds).toHaveCount(6);
+  const further = problems.getByText(/^\d more kinds$/);
+  const number = 6 + Number.parseInt((await further.textContent())!, 10);
+  await page.emulateMedia({ media: 'print' });
+  await expect(kinds).toHaveCount(number);
+  await expect(kinds.last()).toBeVisible();
+  await page.emulateMedia({ media: null });
+  await expect(kinds).toHaveCount(6);
+  await further.click();
+  await expect(kinds).toHaveCount(number);
 });
 
 test('a job without updates says what it waits for @javascript @once', async ({ page }) => {

@@ -5,7 +5,7 @@ use std::{fs::File, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use serde_json::json;
-use testkit::{Error, Expected, INVALID_EVERY, Transactions, write_equal_ids, write_short_ids};
+use testkit::{Expected, INVALID_EVERY, Transactions, write_equal_ids, write_short_ids};
 
 #[derive(Debug, Parser)]
 struct Options {
@@ -33,9 +33,6 @@ struct TransactionsOptions {
     /// Every 20th row is invalid, with all errors in turn
     #[arg(long)]
     errors: bool,
-    /// Every 20th row is invalid, because its amount is not a number
-    #[arg(long, conflicts_with = "errors")]
-    one_error: bool,
     /// No row is suspicious
     #[arg(long)]
     unsuspicious: bool,
@@ -87,9 +84,6 @@ impl TransactionsOptions {
         if self.errors {
             transactions = transactions.with_errors();
         }
-        if self.one_error {
-            transactions = transactions.invalid_every(INVALID_EVERY, &[Error::AmountNotANumber]);
-        }
         if self.unsuspicious {
             transactions = transactions.suspicious_every(0);
         }
@@ -97,7 +91,7 @@ impl TransactionsOptions {
         transactions.write(&mut file)?;
         Ok(Planted {
             expected: transactions.expected(),
-            invalid_every: (self.errors || self.one_error).then_some(INVALID_EVERY),
+            invalid_every: self.errors.then_some(INVALID_EVERY),
         })
     }
 }

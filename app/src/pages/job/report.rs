@@ -3,6 +3,10 @@ use leptos::prelude::*;
 
 use super::rows::Address;
 
+/// The number of kinds that are visible at once. If there are more, the last one gives way to a summary that opens the
+/// others, so that the rows below stay in view and hardly move while a job runs.
+const SHOWN: usize = 7;
+
 /// The errors of the rows by kind. Empty until there is something to show.
 #[component]
 pub fn Report<'a>(
@@ -43,7 +47,7 @@ pub fn Report<'a>(
 #[component]
 fn Problems<'a>(
     address: &'a Address,
-    problems: Vec<(ErrorCode, u64)>,
+    mut problems: Vec<(ErrorCode, u64)>,
     /// The number of checked rows.
     rows: u64,
 ) -> impl IntoView + use<> {
@@ -63,8 +67,19 @@ fn Problems<'a>(
             </li>
         }
     };
+    let further = (problems.len() > SHOWN).then(|| {
+        let further = problems.split_off(SHOWN - 1);
+        let kinds = format::counted(further.len() as u64, "more kind");
+        view! {
+            <details class="disclosure">
+                <summary>{kinds}</summary>
+                <ol class="bars">{further.into_iter().map(bar).collect_view()}</ol>
+            </details>
+        }
+    });
     view! {
         <ol class="bars">{problems.into_iter().map(bar).collect_view()}</ol>
+        {further}
         <p class="hint">"Percentages are of the rows checked. A row can have several errors."</p>
     }
     .into_any()
