@@ -123,7 +123,7 @@ pub async fn identity(
     headers: &HeaderMap,
     extensions: &axum::http::Extensions,
 ) -> backend::Result<Identity> {
-    let address = extensions.get().map(|Ends { peer, .. }| peer.ip());
+    let address = extensions.get().map(|Ends { client, .. }| *client);
     let session = session_secret(headers, extensions);
     let credentials = Credentials {
         token: token(headers),
@@ -251,7 +251,7 @@ pub fn client(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Clien
         .get(USER_AGENT)
         .and_then(|agent| agent.to_str().ok());
     Client {
-        address: extensions.get().map(|Ends { peer, .. }| peer.ip()),
+        address: extensions.get().map(|Ends { client, .. }| *client),
         user_agent: agent.map(str::to_owned),
     }
 }

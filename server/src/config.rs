@@ -18,7 +18,7 @@ use backend::{
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use self::openid::OpenIdOptions;
-use crate::limits::Limits;
+use crate::{limits::Limits, proxies::TrustedProxies};
 
 /// Batchline's server: the pages, the REST API and the live updates.
 #[derive(Debug, Parser)]
@@ -93,6 +93,11 @@ pub struct ServerConfig {
     /// whether other machines can reach them
     #[arg(long, env = "PUBLISHED_ADDRESS", value_parser = parse_address)]
     pub published_address: Option<IpAddr>,
+
+    /// Addresses and networks of reverse proxies, separated by commas. The client of a request from one of them is the last
+    /// address in X-Forwarded-For that isn't one of them
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
+    pub trusted_proxies: TrustedProxies,
 
     /// Minutes without a request after which a session ends
     #[arg(long, env = "SESSION_IDLE_MINUTES", default_value_t = 12 * 60, value_parser = clap::value_parser!(u64).range(1..=365 * 24 * 60))]

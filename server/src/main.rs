@@ -22,6 +22,7 @@ mod metrics;
 mod openapi;
 mod pages;
 mod problem;
+mod proxies;
 mod rate;
 mod requests;
 mod response_time;
@@ -118,6 +119,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
             router,
             &config.limits,
             connections,
+            config.trusted_proxies.clone(),
             shutdown.clone(),
         )
     };

@@ -178,8 +178,8 @@ pub async fn limit_changes(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if let Some(Ends { peer, .. }) = request.extensions().get().filter(|_| is_change)
-        && let Err(seconds) = rate.address.count(&whose(peer.ip()))
+    if let Some(Ends { client, .. }) = request.extensions().get().filter(|_| is_change)
+        && let Err(seconds) = rate.address.count(&whose(*client))
     {
         rate.refused.inc();
         let sentence =

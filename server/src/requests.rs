@@ -57,7 +57,7 @@ pub async fn trace(
         %method,
         path = start_of(request.uri().path(), MAX_LOGGED_PATH_CHARS),
         id,
-        peer = Empty,
+        client = Empty,
         caller_id = Empty,
         trace_id = Empty,
         span_id = Empty,
@@ -66,8 +66,8 @@ pub async fn trace(
         span.record("trace_id", ids.trace_id);
         span.record("span_id", ids.span_id);
     }
-    if let Some(Ends { peer, .. }) = request.extensions().get() {
-        span.record("peer", tracing::field::display(peer.ip()));
+    if let Some(Ends { client, .. }) = request.extensions().get() {
+        span.record("client", tracing::field::display(client));
     }
     let given = request.headers_mut().remove(REQUEST_ID);
     if let Some(given) = given.as_ref().and_then(|given| given.to_str().ok()) {

@@ -1,6 +1,11 @@
 //! Serves a router over TCP. Replaces `axum::serve`, which has no timeouts and no limit on connections.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1};
@@ -15,16 +20,18 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use crate::{connection::PatientStream, limits::Limits};
+use crate::{connection::PatientStream, limits::Limits, proxies::TrustedProxies};
 
 /// How long to pause after the system had no resources for a new connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// The addresses of both ends of a request's connection.
+/// Where a request was received and where it comes from.
 #[derive(Debug, Clone, Copy)]
 pub struct Ends {
+    /// This end of the connection.
     pub local: SocketAddr,
-    pub peer: SocketAddr,
+    /// The client's address: the other end of the connection or, if that is a trusted proxy, what the proxy reports.
+    pub client: IpAddr,
 }
 
 /// Serves until `shutdown` is cancelled, and then until every connection has finished its request.
@@ -35,6 +42,7 @@ pub async fn serve(
     router: Router,
     limits: &Limits,
     connections: Arc<Semaphore>,
+    proxies: TrustedProxies,
     shutdown: CancellationToken,
 ) {
     let mut protocol = http1::Builder::new();
@@ -65,14 +73,15 @@ pub async fn serve(
             }
         };
         // Fails if the client has already disconnected.
-        let Ok(ends) = stream.local_addr().map(|local| Ends { local, peer }) else {
+        let Ok(local) = stream.local_addr() else {
             continue;
         };
         let connection = connection(
             protocol.clone(),
             PatientStream::new(stream, limits.write_timeout()),
-            ends,
+            (local, peer),
             router.clone(),
+            proxies.clone(),
             shutdown.clone(),
         );
         open.spawn(async move {
@@ -88,12 +97,14 @@ pub async fn serve(
 async fn connection(
     protocol: http1::Builder,
     stream: PatientStream<TcpStream>,
-    ends: Ends,
+    (local, peer): (SocketAddr, SocketAddr),
     router: Router,
+    proxies: TrustedProxies,
     shutdown: CancellationToken,
 ) {
     let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ends);
+        let client = proxies.client(peer.ip(), request.headers());
+        request.extensions_mut().insert(Ends { local, client });
         request.map(Body::new)
     });
     let mut connection = pin!(
@@ -109,6 +120,6 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, peer = %ends.peer, "a connection broke off");
+        tracing::debug!(%error, %peer, "a connection broke off");
     }
 }

@@ -42,13 +42,13 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 pub async fn watch_user(
     State(state): State<AppState>,
     By(viewer): By,
-    Extension(Ends { peer, .. }): Extension<Ends>,
+    Extension(Ends { client, .. }): Extension<Ends>,
     ApiPath(user_id): ApiPath<UserId>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     users::get(&state.backend, &viewer, user_id).await?;
     let upgrade = bounded(upgrade?);
-    let counted = state.sockets.count(Some(user_id), whose(peer.ip()))?;
+    let counted = state.sockets.count(Some(user_id), whose(client))?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _counted = counted;
         let watcher = Watcher {
@@ -73,11 +73,11 @@ const CHANGED: &str = r#"{"type":"jobs_changed"}"#;
 pub async fn watch_all(
     State(state): State<AppState>,
     By(viewer): By,
-    Extension(Ends { peer, .. }): Extension<Ends>,
+    Extension(Ends { client, .. }): Extension<Ends>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = bounded(upgrade?);
-    let counted = state.sockets.count(viewer.owner(), whose(peer.ip()))?;
+    let counted = state.sockets.count(viewer.owner(), whose(client))?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _counted = counted;
         // An error means that the peer is gone, so nothing is left to do.

@@ -136,7 +136,7 @@ pub async fn show_sign_in(
 pub async fn sign_in(
     Asked(state): Asked,
     from: Sender,
-    Extension(Ends { peer, .. }): Extension<Ends>,
+    Extension(Ends { client, .. }): Extension<Ends>,
     form: Fields,
 ) -> Result<Response, Page> {
     let lifetimes = password_lifetimes(&state)?;
@@ -155,7 +155,7 @@ pub async fn sign_in(
         let status = StatusCode::FORBIDDEN;
         return Ok(refused(status, AppError::forbidden(sentence)).into_response());
     }
-    if let Err(problem) = state.sign_in_rate.count(peer.ip(), email) {
+    if let Err(problem) = state.sign_in_rate.count(client, email) {
         let page = refused(problem.status(), AppError::forbidden(problem.detail()));
         return Ok(problem.with_page(page));
     }
@@ -214,13 +214,13 @@ pub async fn show_set_password(
 pub async fn set_password(
     Asked(state): Asked,
     from: Sender,
-    Extension(Ends { peer, .. }): Extension<Ends>,
+    Extension(Ends { client, .. }): Extension<Ends>,
     form: Fields,
 ) -> Result<Response, Page> {
     password_lifetimes(&state)?;
     let link = form.get("link");
     // Nobody guesses a link, but hashing a password is expensive.
-    if let Err(problem) = state.sign_in_rate.count(peer.ip(), link) {
+    if let Err(problem) = state.sign_in_rate.count(client, link) {
         return Ok(problem.into_response());
     }
     let client = auth::client(&from.headers, &from.extensions);
@@ -272,7 +272,7 @@ pub async fn change_password(
     Asked(state): Asked,
     By(viewer): By,
     from: Sender,
-    Extension(Ends { peer, .. }): Extension<Ends>,
+    Extension(Ends { client, .. }): Extension<Ends>,
     form: Fields,
 ) -> Result<Response, Page> {
     password_lifetimes(&state)?;
@@ -280,7 +280,7 @@ pub async fn change_password(
         let new = NewPassword::parse(form.get("new_password"))?;
         let account = viewer.account().map_or("", |account| &account.email);
         // Somebody with a stolen session must not find out the password by trying.
-        if let Err(problem) = state.sign_in_rate.count(peer.ip(), account) {
+        if let Err(problem) = state.sign_in_rate.count(client, account) {
             return Err(AppError::unavailable(problem.detail()));
         }
         let current = form.get("current_password");

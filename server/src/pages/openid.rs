@@ -86,13 +86,13 @@ pub async fn begin(
 pub async fn callback(
     Asked(state): Asked,
     from: Sender,
-    Extension(Ends { peer, .. }): Extension<Ends>,
+    Extension(Ends { client, .. }): Extension<Ends>,
     PageQuery(query): PageQuery,
 ) -> Result<Response, Page> {
     let lifetimes = lifetimes(&state)?;
     let provider = provider(&state)?;
     // Each request may send one to the provider and adds to the audit.
-    if let Err(problem) = state.sign_in_rate.count_address(peer.ip()) {
+    if let Err(problem) = state.sign_in_rate.count_address(client) {
         let error = AppError::unavailable(problem.detail());
         let page = refused(&state, problem.status(), "/", error);
         return Ok(problem.with_page(page));

@@ -1,6 +1,6 @@
 //! Requests that are refused because they are too large, too slow or too many.
 
-use reqwest::StatusCode;
+use reqwest::{Client, StatusCode};
 use serde_json::json;
 
 use crate::harness::{RawConnection, SAMPLE, TestApp, eventually, expect, generated, problem, raw};
@@ -312,6 +312,26 @@ async fn changes_per_address_can_be_limited() {
     problem(refused, StatusCode::TOO_MANY_REQUESTS).await;
     // Reading still works.
     app.get_json("/users").await;
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_changes_are_counted_per_client() {
+    let http = Client::builder().no_proxy().build().unwrap();
+    let refused = async |app: &TestApp, forwarded: &str| {
+        let request = http.post(format!("{}/jobs/1/start", app.api));
+        let response = request.header("x-forwarded-for", forwarded).send().await;
+        response.unwrap().status() == StatusCode::TOO_MANY_REQUESTS
+    };
+    let one = ("MAX_CHANGES_PER_MINUTE", "1");
+    let trusting = TestApp::start_set(&[one, ("TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1")]).await;
+    assert!(!refused(&trusting, "198.51.100.1").await);
+    assert!(!refused(&trusting, "198.51.100.2, 10.1.2.3").await);
+    assert!(refused(&trusting, "198.51.100.1").await);
+    // What the client claims doesn't count.
+    assert!(refused(&trusting, "198.51.100.9, 198.51.100.2").await);
+    let others = TestApp::start_set(&[one]).await;
+    assert!(!refused(&others, "198.51.100.1").await);
+    assert!(refused(&others, "198.51.100.2").await);
 }
 
 #[tokio::test]
