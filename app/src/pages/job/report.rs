@@ -5,7 +5,7 @@ use super::rows::Address;
 
 /// The number of kinds that are visible at once. If there are more, the last one gives way to a summary that opens the
 /// others, so that the rows below stay in view and hardly move while a job runs.
-const SHOWN: usize = 7;
+const SHOWN: usize = 6;
 
 /// The errors of the rows by kind. Empty until there is something to show.
 #[component]
@@ -71,15 +71,16 @@ fn Problems<'a>(
         let further = problems.split_off(SHOWN - 1);
         let kinds = format::counted(further.len() as u64, "more kind");
         view! {
-            <details class="disclosure">
-                <summary>{kinds}</summary>
-                <ol class="bars">{further.into_iter().map(bar).collect_view()}</ol>
-            </details>
+            <li>
+                <details class="disclosure">
+                    <summary>{kinds}</summary>
+                    <ol class="bars">{further.into_iter().map(bar).collect_view()}</ol>
+                </details>
+            </li>
         }
     });
     view! {
-        <ol class="bars">{problems.into_iter().map(bar).collect_view()}</ol>
-        {further}
+        <ol class="bars">{problems.into_iter().map(bar).collect_view()} {further}</ol>
         <p class="hint">"Percentages are of the rows checked. A row can have several errors."</p>
     }
     .into_any()
