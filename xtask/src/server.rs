@@ -126,6 +126,9 @@ pub fn run() -> anyhow::Result<()> {
         batchline.settings.push(("DATABASE_URL", url));
         database = Some(shown);
     }
+    // What Temporal stores and the uploaded files must not be readable by other users of this machine. PostgreSQL, which
+    // may run as another user, has a directory that only it can read.
+    umask(Mode::RWXG | Mode::RWXO);
     if let Some((port, pages)) = &settings.temporal_ports {
         say("Starting Temporal");
         let file = local.join("temporal.db").display().to_string();
@@ -142,8 +145,6 @@ pub fn run() -> anyhow::Result<()> {
     }
 
     say("Starting worker and server");
-    // Uploaded files must not be readable by other users of this machine.
-    umask(Mode::RWXG | Mode::RWXO);
     batchline.begin_worker(&mut services, "worker")?;
     batchline.begin_server(&mut services, "server")?;
     services.wait_for_log("worker", "worker ready")?;

@@ -9,7 +9,7 @@ mod temporal;
 
 use std::{
     fs::{self, OpenOptions},
-    os::unix::process::CommandExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::LazyLock,
@@ -62,7 +62,12 @@ impl Services {
         if let Some(directory) = log.parent() {
             fs::create_dir_all(directory)?;
         }
-        let output = OpenOptions::new().create(true).append(true).open(log)?;
+        let output = OpenOptions::new()
+            .create(true)
+            .append(true)
+            // It may contain what is in files. Files that exist keep their mode.
+            .mode(0o600)
+            .open(log)?;
         let mut child = ended_with_this_program(command);
         child
             .env("NO_COLOR", "1")

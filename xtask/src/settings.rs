@@ -46,6 +46,56 @@ fn names() -> impl Iterator<Item = &'static str> {
 mod tests {
     use super::*;
 
+    /// Without a parser of YAML: each service is a block of lines that are indented further than its name.
+    #[test]
+    fn containers_have_limits_and_are_reached_from_this_machine_only() {
+        let file = include_str!("../../docker-compose.yml");
+        let (anchors, services) = file.split_once("\nservices:\n").unwrap();
+        for line in [
+            "read_only: true",
+            "cap_drop: [ALL]",
+            "security_opt: [\"no-new-privileges:true\"]",
+            "stop_grace_period: 30s",
+        ] {
+            assert!(anchors.contains(line), "{line}");
+        }
+        assert!(anchors.contains("x-application: &application\n  <<: *container\n"));
+        let (services, _) = services.split_once("\nvolumes:\n").unwrap();
+        let mut service = "";
+        let mut found = Vec::new();
+        for line in services.lines() {
+            match line.strip_prefix("  ") {
+                Some(name) if name.ends_with(':') && !name.starts_with([' ', '#']) => {
+                    service = name
+                }
+                _ => {}
+            }
+            let line = line.trim();
+            if line.starts_with("mem_limit: ") {
+                found.push((service, "a limit"));
+            }
+            if line == "<<: *container" || line == "<<: *application" {
+                found.push((service, "restrictions"));
+            }
+            // A published port, such as 127.0.0.1:5432:5432.
+            if line.starts_with("- ") && line.matches(':').count() >= 2 && line.contains("PORT") {
+                let is_local = ["127.0.0.1:", "${LISTEN_ADDRESS:-127.0.0.1}:"];
+                let port = line.trim_start_matches("- ");
+                assert!(
+                    is_local.iter().any(|address| port.starts_with(address)),
+                    "{line}"
+                );
+                found.push((service, "a port"));
+            }
+        }
+        for service in ["db:", "database-role:", "temporal:", "server:", "worker:"] {
+            assert!(found.contains(&(service, "a limit")), "{service}");
+            assert!(found.contains(&(service, "restrictions")), "{service}");
+        }
+        let ports = found.iter().filter(|(_, what)| *what == "a port");
+        assert_eq!(ports.count(), 5);
+    }
+
     #[test]
     fn the_documented_settings_are_cleared() {
         let names: Vec<_> = names().collect();
