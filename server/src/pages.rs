@@ -217,16 +217,18 @@ fn busy(site: &Site) -> Page {
 }
 
 async fn users(
-    State(backend): State<Backend>,
+    State(state): State<AppState>,
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Response {
-    match viewer.owner() {
-        Some(user_id) => Redirect::to(&format!("/users/{user_id}")).into_response(),
-        None => pages::users(&site, &backend, &viewer, &query)
-            .await
-            .into_response(),
+    if let Some(user_id) = viewer.owner() {
+        return Redirect::to(&format!("/users/{user_id}")).into_response();
     }
+    let Ok(_turn) = turn_to_search(&state, &query).await else {
+        return busy(&site).into_response();
+    };
+    let page = pages::users(&site, &state.backend, &viewer, &query).await;
+    page.into_response()
 }
 
 async fn delete_jobs(
@@ -240,11 +242,14 @@ async fn delete_jobs(
 }
 
 async fn find(
-    State(backend): State<Backend>,
+    State(state): State<AppState>,
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Page {
-    pages::find(&site, &backend, &viewer, &query).await
+    let Ok(_turn) = turn_to_search(&state, &query).await else {
+        return busy(&site);
+    };
+    pages::find(&site, &state.backend, &viewer, &query).await
 }
 
 async fn formats(Seen { site, .. }: Seen) -> Page {

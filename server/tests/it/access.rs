@@ -7,13 +7,13 @@ use reqwest::{Method, Response, StatusCode, multipart};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{SAMPLE, TestApp},
+    harness::{SAMPLE, TestApp, raw},
     people::{Accounts, By, Person, location},
 };
 
 /// Who may use an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum For {
+pub enum For {
     /// Every signed-in user, who sees only their own data.
     All,
     /// The owner and admins. Others get a 404.
@@ -383,52 +383,53 @@ fn routes(source: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The method and the path of each page and form, and who may use it.
+pub const PAGES: &[(&str, &str, Option<For>)] = &[
+    ("get", "/sign-in", None),
+    ("get", "/sign-in/openid", None),
+    ("get", "/sign-in/openid/callback", None),
+    ("get", "/sign-in/openid/sign-out", None),
+    ("get", "/set-password", None),
+    ("post", "/theme", None),
+    ("get", "/", Some(All)),
+    ("get", "/find", Some(All)),
+    ("get", "/formats", Some(All)),
+    ("get", "/accounts", Some(Admin)),
+    ("get", "/users", Some(All)),
+    ("get", "/jobs/delete", Some(All)),
+    ("post", "/jobs/commands", Some(All)),
+    ("get", "/users/{user_id}", Some(Owner)),
+    ("get", "/jobs/{job_id}", Some(Owner)),
+    ("get", "/jobs/{job_id}/rows/1", Some(Owner)),
+    ("get", "/account", Some(All)),
+    ("get", "/audit", Some(Admin)),
+    ("post", "/jobs/{job_id}/answers", Some(Owner)),
+    ("post", "/account/password", Some(All)),
+    ("post", "/account/sessions/0/end", Some(All)),
+    ("post", "/account/tokens", Some(All)),
+    ("post", "/account/tokens/0/revoke", Some(All)),
+    ("post", "/users/{user_id}/password-link", Some(Admin)),
+    ("post", "/users/{user_id}/forget-provider", Some(Admin)),
+    ("post", "/users/{user_id}/role", Some(Admin)),
+    ("post", "/rpc/create-user", Some(Admin)),
+    ("post", "/rpc/update-user", Some(AdminOfOwned)),
+    ("post", "/rpc/delete-user", Some(AdminOfOwned)),
+    ("post", "/rpc/set-quotas", Some(AdminOfOwned)),
+    ("post", "/rpc/upload-file", Some(Owner)),
+    ("post", "/rpc/create-demo-job", Some(Owner)),
+    ("post", "/rpc/command-job", Some(Owner)),
+    ("post", "/rpc/delete-job", Some(Owner)),
+    ("post", "/rpc/import-format", Some(Owner)),
+    ("post", "/rpc/update-format", Some(Owner)),
+    ("post", "/rpc/delete-format", Some(Owner)),
+    // These end the session.
+    ("post", "/account/end-other-sessions", Some(All)),
+    ("post", "/sign-out", Some(All)),
+];
+
 #[tokio::test]
 async fn every_page_and_form_checks_access() {
-    // The method, the path, and who may use it.
-    let pages: &[(&str, &str, Option<For>)] = &[
-        ("get", "/sign-in", None),
-        ("get", "/sign-in/openid", None),
-        ("get", "/sign-in/openid/callback", None),
-        ("get", "/sign-in/openid/sign-out", None),
-        ("get", "/set-password", None),
-        ("post", "/theme", None),
-        ("get", "/", Some(All)),
-        ("get", "/find", Some(All)),
-        ("get", "/formats", Some(All)),
-        ("get", "/accounts", Some(Admin)),
-        ("get", "/users", Some(All)),
-        ("get", "/jobs/delete", Some(All)),
-        ("post", "/jobs/commands", Some(All)),
-        ("get", "/users/{user_id}", Some(Owner)),
-        ("get", "/jobs/{job_id}", Some(Owner)),
-        ("get", "/jobs/{job_id}/rows/1", Some(Owner)),
-        ("get", "/account", Some(All)),
-        ("get", "/audit", Some(Admin)),
-        ("post", "/jobs/{job_id}/answers", Some(Owner)),
-        ("post", "/account/password", Some(All)),
-        ("post", "/account/sessions/0/end", Some(All)),
-        ("post", "/account/tokens", Some(All)),
-        ("post", "/account/tokens/0/revoke", Some(All)),
-        ("post", "/users/{user_id}/password-link", Some(Admin)),
-        ("post", "/users/{user_id}/forget-provider", Some(Admin)),
-        ("post", "/users/{user_id}/role", Some(Admin)),
-        ("post", "/rpc/create-user", Some(Admin)),
-        ("post", "/rpc/update-user", Some(AdminOfOwned)),
-        ("post", "/rpc/delete-user", Some(AdminOfOwned)),
-        ("post", "/rpc/set-quotas", Some(AdminOfOwned)),
-        ("post", "/rpc/upload-file", Some(Owner)),
-        ("post", "/rpc/create-demo-job", Some(Owner)),
-        ("post", "/rpc/command-job", Some(Owner)),
-        ("post", "/rpc/delete-job", Some(Owner)),
-        ("post", "/rpc/import-format", Some(Owner)),
-        ("post", "/rpc/update-format", Some(Owner)),
-        ("post", "/rpc/delete-format", Some(Owner)),
-        // These end the session.
-        ("post", "/account/end-other-sessions", Some(All)),
-        ("post", "/sign-out", Some(All)),
-    ];
-    let known: BTreeSet<String> = pages
+    let known: BTreeSet<String> = PAGES
         .iter()
         .map(|(_, path, _)| {
             let path = path
@@ -478,7 +479,7 @@ async fn every_page_and_form_checks_access() {
         accounts.member("other").await,
     );
     let owned = target(&accounts, &owner).await;
-    for (method, path, whom) in pages {
+    for (method, path, whom) in PAGES {
         let what = format!("{method} {path}");
         let path = path
             .replace("{user_id}", &owned.user_id.to_string())
@@ -799,4 +800,46 @@ async fn auth_must_be_set_if_other_machines_can_connect() {
         .await
         .unwrap();
     assert_eq!(invented.status(), 200);
+}
+
+#[tokio::test]
+async fn every_body_that_is_not_a_file_has_a_limit() {
+    let accounts = Accounts::start().await;
+    let app = &accounts.app;
+    let by_admin = format!("Cookie: session={}\r\n", accounts.admin.session);
+    // Sends only the head: the response doesn't wait for the body.
+    let status = async |base: &str, method: &str, path: &str, kind: &str| {
+        let path = path
+            .replace("{user_id}", &accounts.admin.id.to_string())
+            .replace("{job_id}", "1")
+            .replace("{format_id}", "1");
+        let method = method.to_uppercase();
+        let host = base.strip_prefix("http://").unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{by_admin}Content-Type: {kind}\r\n\
+             Content-Length: 200000000\r\n\r\n"
+        );
+        raw(base, head).await.status
+    };
+    for (method, path, _, _, body) in operations() {
+        if method == "get" || matches!(body, Body::File) {
+            continue;
+        }
+        for (base, path) in [
+            (&app.api, path.to_owned()),
+            (&app.web, format!("/api{path}")),
+        ] {
+            let status = status(base, method, &path, "application/json").await;
+            assert_eq!(status, 413, "{method} {path}");
+        }
+    }
+    let forms = PAGES.iter().filter(|(method, ..)| *method == "post");
+    let forms = forms
+        .map(|(_, path, _)| *path)
+        .filter(|path| *path != "/rpc/upload-file");
+    // The pages of these have the same path.
+    for path in forms.chain(["/sign-in", "/set-password", "/accounts"]) {
+        let status = status(&app.web, "post", path, "application/x-www-form-urlencoded").await;
+        assert_eq!(status, 413, "{path}");
+    }
 }

@@ -1,5 +1,8 @@
 //! Requests that are refused because they are too large, too slow or too many.
 
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 
@@ -25,31 +28,12 @@ pub async fn send_endlessly(base: &str, method: &str, path: &str, kind: &str, be
 #[tokio::test]
 async fn large_bodies_are_refused_before_they_are_read() {
     let app = TestApp::start().await;
-    let user_id = app.user().await;
     let large = json!({"name": "x".repeat(70_000), "email": "a@example.com"});
     problem(
         app.post_json("/users", &large).await,
         StatusCode::PAYLOAD_TOO_LARGE,
     )
     .await;
-    for (method, path) in [
-        ("POST", "/users".to_owned()),
-        ("PATCH", format!("/users/{user_id}")),
-        ("POST", format!("/users/{user_id}/formats")),
-        ("POST", "/jobs/1/start".to_owned()),
-        ("POST", "/jobs/1/retry".to_owned()),
-    ] {
-        for (base, prefix) in [(&app.api, ""), (&app.web, "/api")] {
-            // Sends only the head: the response doesn't wait for the body.
-            let head = format!(
-                "{method} {prefix}{path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-                 Content-Length: 200000000\r\n\r\n",
-                host(base)
-            );
-            let answer = raw(base, head).await;
-            assert_eq!(answer.status, 413, "{method} {path}: {answer:?}");
-        }
-    }
     // Without a length, the limit applies while the body is read.
     let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, "x".repeat(1 << 16));
     let mut connection = RawConnection::open(&app.api).await;
@@ -61,21 +45,6 @@ async fn large_bodies_are_refused_before_they_are_read() {
         ))
         .await;
     assert_eq!(connection.response().await.status, 413);
-
-    for function in [
-        "create-user",
-        "update-user",
-        "delete-job",
-        "command-job",
-        "import-format",
-    ] {
-        let head = format!(
-            "POST /rpc/{function} HTTP/1.1\r\nHost: {}\r\nContent-Length: 200000000\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\n\r\n",
-            host(&app.web)
-        );
-        assert_eq!(raw(&app.web, head).await.status, 413, "{function}");
-    }
 }
 
 #[tokio::test]
@@ -231,17 +200,23 @@ async fn clients_that_stop_reading_are_dropped() {
 #[tokio::test]
 async fn connections_are_limited() {
     let app =
-        TestApp::start_set(&[("MAX_CONNECTIONS", "2"), ("HEADER_TIMEOUT_SECONDS", "1")]).await;
-    // More connections than allowed: each waits for its turn, which comes when earlier ones time out.
-    let mut connections = Vec::new();
-    for _ in 0..6 {
-        connections.push(RawConnection::open(&app.api).await);
-    }
-    for connection in &mut connections {
-        connection.closed().await;
+        TestApp::start_set(&[("MAX_CONNECTIONS", "2"), ("HEADER_TIMEOUT_SECONDS", "3")]).await;
+    // Each connection waits for its turn, which comes when one of the earlier ones has timed out.
+    let began = Instant::now();
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        idle.push(RawConnection::open(&app.api).await);
     }
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", host(&app.api));
     assert_eq!(raw(&app.api, request).await.status, 200);
+    assert!(
+        began.elapsed() > Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    for connection in &mut idle {
+        connection.closed().await;
+    }
 }
 
 #[tokio::test]
@@ -297,6 +272,58 @@ async fn searches_and_downloads_take_turns() {
     .await;
     let found = app.rows(&job["id"], "q=Monthly&size=1").await;
     assert!(found.1 > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_search_takes_a_turn() {
+    let app = TestApp::start_set(&[("MAX_SEARCHES", "1")]).await;
+    let job = app.process(SAMPLE).await;
+    let (job_id, user_id) = (&job["id"], &job["user_id"]);
+    // The first search waits for this lock.
+    let mut tx = app.pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table jobs in access exclusive mode")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let first = app.get("/jobs?q=payments");
+    let others = async {
+        eventually("the first search", async || {
+            let waiting: bool = sqlx::query_scalar(
+                "select exists (select from pg_locks where not granted and relation = 'jobs'::regclass)",
+            )
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
+            waiting.then_some(())
+        })
+        .await;
+        let operations = [
+            "/jobs?q=payments".to_owned(),
+            format!("/jobs/{job_id}/transactions?q=payments"),
+        ];
+        let operations = join_all(operations.iter().map(async |path| {
+            let refused = app.get(path).await;
+            assert_eq!(refused.headers()["retry-after"], "2", "{path}");
+            problem(refused, StatusCode::SERVICE_UNAVAILABLE).await;
+        }));
+        let pages = [
+            "/?q=payments".to_owned(),
+            "/find?q=payments".to_owned(),
+            "/users?q=ann".to_owned(),
+            format!("/users/{user_id}?q=payments"),
+            format!("/jobs/{job_id}?q=payments"),
+        ];
+        let pages = join_all(pages.iter().map(async |path| {
+            let refused = app.page_response(path).await;
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+            let page = refused.text().await.unwrap();
+            assert!(page.contains("Too many requests of this kind"), "{page}");
+        }));
+        tokio::join!(operations, pages);
+        tx.rollback().await.unwrap();
+    };
+    let (first, ()) = tokio::join!(first, others);
+    expect(first, StatusCode::OK).await;
 }
 
 #[tokio::test]
