@@ -18,6 +18,7 @@ const FILE_CHANGED: &str = "The job's file in the storage has changed since it w
 pub(crate) const DATABASE_AWAY: &str = "The database can't be reached. Try again in a moment.";
 pub(crate) const DATABASE_READ_ONLY: &str =
     "The database is read-only at the moment, so nothing can be changed. Try again later.";
+const STORAGE_REFUSES: &str = "The file storage refuses access. Tell your administrator.";
 pub(crate) const STORAGE_AWAY: &str = "The file storage can't be reached. Try again in a moment.";
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -88,6 +89,12 @@ impl From<object_store::Error> for Error {
             object_store::Error::NotFound { path, .. } => {
                 tracing::error!(path, "a job's file is missing from the storage");
                 Self::Unavailable(FILE_MISSING.to_owned())
+            }
+            // Its credentials or permissions are wrong, or it has reached a quota.
+            object_store::Error::PermissionDenied { .. }
+            | object_store::Error::Unauthenticated { .. } => {
+                tracing::error!(%error, "the file storage refuses access");
+                Self::Unavailable(STORAGE_REFUSES.to_owned())
             }
             error => Self::Internal(anyhow::Error::new(error).context("file storage")),
         }

@@ -169,7 +169,11 @@ async fn an_upload_to_a_full_store_leaves_no_parts() {
     let response = app
         .upload_response(user_id, "payments.csv", vec![b'x'; 40_000_000])
         .await;
-    problem(response, StatusCode::INTERNAL_SERVER_ERROR).await;
+    let detail = problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(
+        detail,
+        "The file storage refuses access. Tell your administrator."
+    );
     emptied(&store).await;
 }
 
