@@ -1,10 +1,10 @@
 //! The connection pool and the migrations.
 
-use std::{str::FromStr, time::Duration};
+use std::{io, str::FromStr, time::Duration};
 
 use anyhow::Context;
 use sqlx::{
-    ConnectOptions, Connection, PgPool, PgTransaction,
+    ConnectOptions, Connection, PgConnection, PgExecutor, PgPool, PgTransaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -12,6 +12,9 @@ use crate::BackendConfig;
 
 /// How long startup waits for a PostgreSQL that doesn't answer yet.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection that was idle may take to answer before another one is used.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Session settings. The first ones are for a process that is frozen or cut off from PostgreSQL: nobody should wait for
 /// its locks for long. Another process repeats its work, and nothing that it hasn't committed counts.
@@ -41,6 +44,9 @@ pub(crate) async fn connect(
     let pool = PgPoolOptions::new()
         .max_connections(config.database_max_connections)
         .acquire_timeout(Duration::from_secs(10))
+        // Without a limit on the time, each connection that a firewall has forgotten would cost a request.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(is_alive(connection)))
         .connect_lazy_with(bounded);
 
     let deadline = tokio::time::Instant::now() + START_TIMEOUT;
@@ -58,6 +64,12 @@ pub(crate) async fn connect(
         .context("the database can't be brought up to date")?;
     unbounded.close().await?;
     Ok(pool)
+}
+
+async fn is_alive(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let answer = tokio::time::timeout(PING_TIMEOUT, connection.ping()).await;
+    answer.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
+    Ok(true)
 }
 
 /// Begins a transaction.
@@ -95,9 +107,9 @@ fn parse_url(url: &str) -> anyhow::Result<PgConnectOptions> {
         .context("DATABASE_URL is not a URL like postgres://user:password@host/database")
 }
 
-pub(crate) async fn answers(pool: &PgPool) -> sqlx::Result<()> {
+pub(crate) async fn answers(database: impl PgExecutor<'_>) -> sqlx::Result<()> {
     sqlx::query_scalar!("select 1 as one")
-        .fetch_one(pool)
+        .fetch_one(database)
         .await?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Queries on jobs for the pages and the API.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Days, Utc};
 use domain::{Job, JobEvent, JobId, JobListRequest, JobProgress, UserId};
 
@@ -80,9 +82,10 @@ pub async fn states(
     viewer: &Viewer,
     user_id: UserId,
     also: &[JobId],
+    since: Duration,
 ) -> Result<Vec<JobProgress>> {
     check_user(&backend.pool, viewer, user_id, Act::Read).await?;
-    query::states_of_user(&backend.pool, user_id, also).await
+    query::states_of_user(&backend.pool, user_id, also, since).await
 }
 
 /// Starts to listen to the database's notifications about jobs.

@@ -64,6 +64,9 @@ pub async fn watch_user(
     }))
 }
 
+/// More than the age of the oldest message that a socket can miss because it is slow.
+const LAG: Duration = Duration::from_secs(60);
+
 /// The minimum time between two messages about changed jobs.
 const CHANGES_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -107,7 +110,7 @@ async fn tell_changes(
                     }
                 }
                 // A missed event may mean that the viewer may see less.
-                Ok(Event::Resync) | Err(RecvError::Lagged(_)) => {
+                Ok(Event::Resync(_)) | Err(RecvError::Lagged(_)) => {
                     if !look_again(&backend, auth, &mut viewer).await {
                         break;
                     }
@@ -147,7 +150,7 @@ fn concerns(event: &Event, owner: Option<UserId>) -> bool {
     match event {
         Event::Progress(progress) => of(progress.state.user_id),
         Event::Deleted(deleted) => of(deleted.user_id),
-        Event::AccessChanged(_) | Event::Resync => false,
+        Event::AccessChanged(_) | Event::Resync(_) => false,
     }
 }
 
@@ -300,7 +303,7 @@ impl Watcher {
     ) -> Result<(), axum::Error> {
         // Subscribes before the state is read, so that events in between arrive twice rather than never.
         let mut events = hub.subscribe();
-        self.send_states().await?;
+        self.send_states(Duration::ZERO).await?;
         let mut ping = interval(PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -321,11 +324,15 @@ impl Watcher {
                     }
                     Ok(Event::Progress(_) | Event::Deleted(_) | Event::AccessChanged(_)) => {}
                     // A missed event may mean that the viewer may see less.
-                    Ok(Event::Resync) | Err(RecvError::Lagged(_)) => {
+                    missed @ (Ok(Event::Resync(_)) | Err(RecvError::Lagged(_))) => {
                         if !self.may_watch().await {
                             break;
                         }
-                        self.send_states().await?;
+                        self.send_states(match missed {
+                            Ok(Event::Resync(since)) => since,
+                            _ => LAG,
+                        })
+                        .await?;
                     }
                     Err(RecvError::Closed) => break,
                 },
@@ -360,20 +367,27 @@ impl Watcher {
                     .is_ok())
     }
 
-    /// Sends the states of the user's active jobs, and of those that were active when they were last sent.
-    async fn send_states(&mut self) -> Result<(), axum::Error> {
+    /// Sends the states of the user's active jobs, of those that were active when they were last sent, and of those that
+    /// ended within `since`, because they may also have started in that time.
+    async fn send_states(&mut self, since: Duration) -> Result<(), axum::Error> {
         let unfinished: Vec<JobId> = self
             .sent
             .iter()
             .filter(|(_, (_, active))| *active)
             .map(|(job_id, _)| *job_id)
             .collect();
-        let states = queries::states(&self.backend, &self.viewer, self.user_id, &unfinished)
-            .await
-            .map_err(|error| {
-                tracing::warn!(%error, "a socket is closed because the state can't be read");
-                axum::Error::new(error)
-            })?;
+        let states = queries::states(
+            &self.backend,
+            &self.viewer,
+            self.user_id,
+            &unfinished,
+            since,
+        )
+        .await
+        .map_err(|error| {
+            tracing::warn!(%error, "a socket is closed because the state can't be read");
+            axum::Error::new(error)
+        })?;
         for state in states {
             self.send(&state).await?;
         }

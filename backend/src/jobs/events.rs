@@ -10,19 +10,30 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use anyhow::{Context, anyhow};
 use domain::{JobDeleted, JobId, JobProgress, UserId};
 use serde::Serialize;
-use sqlx::{PgConnection, PgPool, postgres::PgListener};
+use sqlx::{
+    PgConnection, PgPool,
+    postgres::{PgListener, PgNotification},
+};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::query;
-use crate::Result;
+use crate::{Result, database};
 
 const CHANNEL: &str = "job_progress";
 /// A trigger sends the id of a user whose sessions, tokens or role have changed.
 const ACCESS_CHANNEL: &str = "access_changed";
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long nothing may arrive before the connection is tried, and how long an answer may take. If a firewall has
+/// forgotten the connection, nothing would ever arrive.
+const QUIET: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What is added to the time in which messages may have been lost, because changes are announced after they were made.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// The time between two publications of progress.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -138,8 +149,8 @@ pub enum Event {
     Deleted(JobDeleted),
     /// A user may have been signed out.
     AccessChanged(UserId),
-    /// Messages may have been lost: read the state again.
-    Resync,
+    /// Messages of this time until now may have been lost: read the state again.
+    Resync(Duration),
 }
 
 /// Broadcasts notifications of the database to any number of subscribers in this process.
@@ -162,15 +173,16 @@ impl ProgressHub {
         };
         let pool = pool.clone();
         tokio::spawn(async move {
+            let mut heard = Instant::now();
             loop {
-                let event = match listener.try_recv().await {
-                    Ok(Some(notification)) if notification.channel() == ACCESS_CHANNEL => {
+                let event = match next(&mut listener, &mut heard).await {
+                    Ok(notification) if notification.channel() == ACCESS_CHANNEL => {
                         match notification.payload().parse() {
                             Ok(user_id) => Event::AccessChanged(user_id),
                             Err(_) => continue,
                         }
                     }
-                    Ok(Some(notification)) => {
+                    Ok(notification) => {
                         let message = notification.payload();
                         match JobProgress::from_json(message) {
                             Ok(progress) => Event::Progress(Arc::new(progress)),
@@ -183,10 +195,11 @@ impl ProgressHub {
                             },
                         }
                     }
-                    lost => {
-                        tracing::warn!(error = ?lost.err(), "the progress listener lost PostgreSQL");
+                    Err(error) => {
+                        let error = format!("{error:#}");
+                        tracing::warn!(error, "the progress listener lost PostgreSQL");
                         listener = listen_again(&pool).await;
-                        Event::Resync
+                        Event::Resync(heard.elapsed() + MARGIN)
                     }
                 };
                 // An error means that there are no subscribers.
@@ -213,6 +226,23 @@ async fn listen(pool: &PgPool) -> anyhow::Result<PgListener> {
         .await
         .context("listening for progress")?;
     Ok(listener)
+}
+
+/// Waits for the next notification. Fails if the connection is lost. `heard` is when anything was last received.
+async fn next(listener: &mut PgListener, heard: &mut Instant) -> anyhow::Result<PgNotification> {
+    loop {
+        match timeout(QUIET, listener.try_recv()).await {
+            Ok(received) => {
+                let notification = received?.context("it has ended the connection")?;
+                *heard = Instant::now();
+                return Ok(notification);
+            }
+            Err(_) => timeout(ANSWER, database::answers(&mut *listener))
+                .await
+                .context("it doesn't answer")??,
+        }
+        *heard = Instant::now();
+    }
 }
 
 async fn listen_again(pool: &PgPool) -> PgListener {

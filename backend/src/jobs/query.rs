@@ -74,17 +74,21 @@ pub(crate) async fn states(
     Ok(jobs.iter().map(JobProgress::from).collect())
 }
 
-/// Returns the current states of the user's active jobs, and of those in `also` whatever their status.
+/// Returns the current states of the user's active jobs, of those in `also` whatever their status, and of those that
+/// ended within `since`.
 pub(crate) async fn states_of_user(
     database: impl PgExecutor<'_>,
     user_id: UserId,
     also: &[JobId],
+    since: Duration,
 ) -> Result<Vec<JobProgress>> {
     let jobs = query_jobs!(
         "select",
-        "from job_states where user_id = $1 and (status in ('processing', 'paused') or id = any($2)) order by id",
+        "from job_states where user_id = $1 and (status in ('processing', 'paused') or id = any($2)
+             or finished_at > now() - $3 * interval '1 second') order by id",
         user_id.get(),
-        &numbers(also)
+        &numbers(also),
+        since.as_secs_f64()
     );
     let jobs = jobs.fetch_all(database).await?;
     Ok(jobs.iter().map(JobProgress::from).collect())

@@ -1,7 +1,10 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{SAMPLE, TestApp, eventually, generated, problem};
+use crate::harness::{
+    CuttingProxy, Options, Protocol, SAMPLE, TestApp, address_of, eventually, generated, problem,
+    required,
+};
 
 #[tokio::test]
 async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
@@ -129,6 +132,29 @@ async fn a_lost_listener_loses_no_final_state() {
         (&last["status"], &last["processed_records"]),
         (&json!("completed"), &json!(300_000))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_a_firewall_has_forgotten_are_replaced() {
+    let service = address_of(&required("DATABASE_URL"));
+    let postgres = CuttingProxy::start(Protocol::Postgres, service).await;
+    let app = TestApp::start_with(Options {
+        postgres_proxy: Some(postgres.address),
+        ..Options::default()
+    })
+    .await;
+    let user_id = app.user().await;
+    let mut socket = app.socket(user_id).await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    assert_eq!(socket.json().await["job_id"], job_id);
+    postgres.forget_connections();
+    // Only requests that already had a connection could fail.
+    let upload = app.upload_response(user_id, "a.csv", SAMPLE.into());
+    assert_eq!(upload.await.status(), StatusCode::CREATED);
+    // The listener finds out by itself, although nothing ever arrives on its connection.
+    app.begin(job_id).await;
+    let last = socket.until_finished(job_id).await.pop().unwrap();
+    assert_eq!(last["status"], "completed");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -60,6 +60,10 @@ struct State {
     service: String,
     counted: Mutex<Counted>,
     line: watch::Sender<Line>,
+    /// The number of connections so far.
+    connections: AtomicUsize,
+    /// Nothing passes on the connections before this number.
+    forgotten: AtomicUsize,
 }
 
 /// What has passed since the proxy was armed.
@@ -82,6 +86,8 @@ impl CuttingProxy {
             service,
             counted: Mutex::default(),
             line: watch::Sender::new(Line::Up),
+            connections: AtomicUsize::new(0),
+            forgotten: AtomicUsize::new(0),
         });
         tokio::spawn(accept(state.clone(), listener));
         Self { address, state }
@@ -90,6 +96,16 @@ impl CuttingProxy {
     /// Sets what clients see from now on.
     pub fn set(&self, line: Line) {
         self.state.line.send_replace(line);
+    }
+
+    /// From now on, nothing passes on the connections that are open, as if a firewall had forgotten them.
+    pub fn forget_connections(&self) {
+        let State {
+            connections,
+            forgotten,
+            ..
+        } = &*self.state;
+        forgotten.store(connections.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     /// Cuts a connection at the `n`-th request from now on.
@@ -111,6 +127,14 @@ impl State {
         let mut line = self.line.subscribe();
         // Fails only if the sender is gone, which is in `self`.
         let _ = line.wait_for(|line| is_so(*line)).await;
+    }
+
+    /// Waits until something can pass on a connection.
+    async fn can_pass(&self, connection: usize) {
+        self.until(|line| line != Line::Silent).await;
+        if connection < self.forgotten.load(Ordering::SeqCst) {
+            std::future::pending().await
+        }
     }
 
     /// Counts a request. Returns whether to cut its connection.
@@ -158,20 +182,22 @@ async fn connection(state: Arc<State>, client: TcpStream) {
     let Ok(service) = TcpStream::connect(&state.service).await else {
         return;
     };
+    let number = state.connections.fetch_add(1, Ordering::SeqCst);
     let _ = (client.set_nodelay(true), service.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_service, to_service) = service.into_split();
     let doom = Doom::new(0);
     // The first direction to end also ends the other one, so that both sides see the connection end.
     tokio::select! {
-        _ = requests(&state, &doom, from_client, to_service) => {}
-        _ = answers(&state, &doom, from_service, to_client) => {}
+        _ = requests(&state, &doom, number, from_client, to_service) => {}
+        _ = answers(&state, &doom, number, from_service, to_client) => {}
     }
 }
 
 async fn requests(
     state: &State,
     doom: &Doom,
+    number: usize,
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
 ) -> io::Result<()> {
@@ -188,7 +214,7 @@ async fn requests(
                 }
                 _ => {}
             }
-            state.until(|line| line != Line::Silent).await;
+            state.can_pass(number).await;
             to.write_all(&bytes).await?;
         }
         if from.read_buf(&mut units.received).await? == 0 {
@@ -202,6 +228,7 @@ async fn requests(
 async fn answers(
     state: &State,
     doom: &Doom,
+    number: usize,
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
 ) -> io::Result<()> {
@@ -224,7 +251,7 @@ async fn answers(
                     continue;
                 }
             }
-            state.until(|line| line != Line::Silent).await;
+            state.can_pass(number).await;
             to.write_all(&received[..length]).await?;
             received.drain(..length);
         }
