@@ -2,5 +2,6 @@
 //! addresses.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod maintenance;
 mod state_machine;
 mod steps;

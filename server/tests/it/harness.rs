@@ -326,6 +326,18 @@ impl TestApp {
         running.flat_map(Process::printed).collect()
     }
 
+    /// Returns the server's peak memory in bytes, and its CPU time in ticks of 10 ms.
+    #[cfg(target_os = "linux")]
+    pub fn server_usage(&self) -> (u64, u64) {
+        self.server.lock().unwrap().as_ref().unwrap().usage()
+    }
+
+    /// Returns the worker's peak memory in bytes.
+    #[cfg(target_os = "linux")]
+    pub fn worker_memory(&self) -> u64 {
+        self.worker.lock().unwrap().as_ref().unwrap().usage().0
+    }
+
     /// Sends SIGTERM to the server. Returns its exit code and the duration of its shutdown.
     pub fn end_server(&self) -> JoinHandle<(Option<i32>, Duration)> {
         let server = self.server.lock().unwrap().take().unwrap();

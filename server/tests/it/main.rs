@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod ageing;
 mod api;
 mod audit;
 mod backup;
@@ -22,6 +23,7 @@ mod job_lists;
 mod jobs;
 mod ledger;
 mod limits;
+mod memory;
 mod monitoring;
 mod object_storage;
 mod openid;

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::Command,
     time::Duration,
@@ -80,6 +81,10 @@ async fn an_unpacked_release_is_all_that_batchline_needs() {
     let job = app.process(SAMPLE).await;
     assert_eq!(job["status"], "completed");
     assert_eq!(job["valid_records"], json!(4));
+    for file in app.stored_files() {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others can read {}", file.display());
+    }
 
     let mut files = BTreeSet::new();
     for path in ["/".to_owned(), format!("/users/{}", job["user_id"])] {

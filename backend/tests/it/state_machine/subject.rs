@@ -90,7 +90,7 @@ pub enum Ended {
 /// The parts of a server and a worker under test.
 pub struct Subject {
     pub backend: Backend,
-    pool: PgPool,
+    pub pool: PgPool,
     viewer: Viewer,
     user_id: UserId,
     files: TempDir,
@@ -431,7 +431,7 @@ struct Observed {
     runs: Vec<i32>,
 }
 
-async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !is_so().await {
         assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
