@@ -279,6 +279,8 @@ async fn every_search_takes_a_turn() {
     let app = TestApp::start_set(&[("MAX_SEARCHES", "1")]).await;
     let job = app.process(SAMPLE).await;
     let (job_id, user_id) = (&job["id"], &job["user_id"]);
+    // Its maintenance would wait, too.
+    app.stop_worker();
     // The first search waits for this lock.
     let mut tx = app.pool.begin().await.unwrap();
     sqlx::raw_sql("lock table jobs in access exclusive mode")
@@ -287,16 +289,7 @@ async fn every_search_takes_a_turn() {
         .unwrap();
     let first = app.get("/jobs?q=payments");
     let others = async {
-        eventually("the first search", async || {
-            let waiting: bool = sqlx::query_scalar(
-                "select exists (select from pg_locks where not granted and relation = 'jobs'::regclass)",
-            )
-            .fetch_one(&app.pool)
-            .await
-            .unwrap();
-            waiting.then_some(())
-        })
-        .await;
+        app.waiting("relation", 1).await;
         let operations = [
             "/jobs?q=payments".to_owned(),
             format!("/jobs/{job_id}/transactions?q=payments"),
