@@ -13,7 +13,7 @@ use crate::{
 
 /// Who may use an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum For {
+enum For {
     /// Every signed-in user, who sees only their own data.
     All,
     /// The owner and admins. Others get a 404.
@@ -384,7 +384,7 @@ fn routes(source: &str) -> BTreeSet<String> {
 }
 
 /// The method and the path of each page and form, and who may use it.
-pub const PAGES: &[(&str, &str, Option<For>)] = &[
+const PAGES: &[(&str, &str, Option<For>)] = &[
     ("get", "/sign-in", None),
     ("get", "/sign-in/openid", None),
     ("get", "/sign-in/openid/callback", None),

@@ -518,6 +518,20 @@ impl TestApp {
             .collect()
     }
 
+    /// Waits until all data of deleted jobs is removed, if there are no others.
+    pub async fn emptied(&self) {
+        eventually("everything to be removed", async || {
+            let left: i64 = sqlx::query_scalar(
+                "select (select count(*) from job_chunks) + (select count(*) from removals)",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            (left == 0 && self.stored_files().is_empty()).then_some(())
+        })
+        .await;
+    }
+
     /// Returns the directory of the files.
     pub fn stored_files_directory(&self) -> PathBuf {
         self.files.path().to_owned()

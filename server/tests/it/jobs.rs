@@ -212,16 +212,7 @@ async fn a_deleted_job_leaves_nothing() {
     )
     .await;
     // Data that is no longer visible is removed in the background.
-    eventually("everything to be removed", async || {
-        let rows: i64 = sqlx::query_scalar(
-            "select (select count(*) from job_chunks) + (select count(*) from removals)",
-        )
-        .fetch_one(&app.pool)
-        .await
-        .unwrap();
-        (rows == 0 && app.stored_files().is_empty()).then_some(())
-    })
-    .await;
+    app.emptied().await;
 }
 
 #[tokio::test]
