@@ -22,7 +22,7 @@ pub struct Transactions {
     invalid_every: u64,
     /// The errors of invalid rows, in turn.
     errors: Vec<Error>,
-    /// The interval between suspicious rows, the first of which is in the middle of one. 0 if there are none.
+    /// The interval between suspicious rows, the first of which comes after half an interval. 0 if there are none.
     suspicious_every: u64,
     /// Replaces the descriptions.
     description: Option<String>,

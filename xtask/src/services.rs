@@ -65,7 +65,7 @@ impl Services {
         let output = OpenOptions::new()
             .create(true)
             .append(true)
-            // It may contain what is in files. Files that exist keep their mode.
+            // A log may contain data from files. An existing one keeps its mode.
             .mode(0o600)
             .open(log)?;
         let mut child = ended_with_this_program(command);

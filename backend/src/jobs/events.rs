@@ -149,7 +149,7 @@ pub enum Event {
     Deleted(JobDeleted),
     /// A user may have been signed out.
     AccessChanged(UserId),
-    /// Messages of this time until now may have been lost: read the state again.
+    /// Messages may have been lost during this time, which ends now: read the state again.
     Resync(Duration),
 }
 

@@ -57,8 +57,7 @@ async fn a_job_ends_right_although_the_clock_is_set() {
 
 const END: &str = "\r\n--x--\r\n";
 
-/// Begins to upload `content`, of which the last ten bytes and [`END`] are still to be sent, and lets the lease of its
-/// file end.
+/// Starts uploading `content` without its last ten bytes and [`END`], and lets the file's lease expire.
 async fn upload_without_lease(app: &TestApp, content: &str) -> RawConnection {
     let user_id = app.user().await;
     let start = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n";

@@ -18,7 +18,7 @@ async fn a_file_with_one_id_in_all_rows_takes_little_memory() {
         (&job["status"], &job["invalid_records"]),
         (&json!("completed"), &json!(ROWS))
     );
-    // Of all ids at once it would be 16 bytes each, and several times that while they are sorted.
+    // All ids at once would take 16 bytes each, and several times that while being sorted.
     let peak = app.worker_memory();
     assert!(peak < 300 << 20, "{peak}");
 }
@@ -52,7 +52,7 @@ async fn a_download_with_many_columns_takes_little_memory_and_ends_with_its_read
     drop(download);
     let (peak, _) = app.server_usage();
     assert!(peak < before + (64 << 20), "{before}, {peak}");
-    // It doesn't go on for nobody.
+    // Nothing continues without a reader.
     let (mut used, mut since) = (0, Instant::now());
     eventually("the server to rest", async || {
         let (_, now) = app.server_usage();
