@@ -323,6 +323,10 @@ pub(crate) struct Work {
     pub checksums: Option<Vec<u8>>,
     pub bytes: i64,
     pub is_planned: bool,
+    /// The number of tries to read the file that haven't ended.
+    pub unfinished_plans: i16,
+    /// Whether the attempt began more than four seconds ago. Temporal notices after five that a worker died.
+    pub is_late: bool,
     /// The format as given.
     pub format: Json<Format>,
     /// The saved format that the user chose by name.
@@ -348,7 +352,8 @@ pub(crate) async fn work(
     sqlx::query_as!(
         Work,
         r#"select result_id as "result_id!", user_id, storage_key, checksums, bytes,
-                  layout is not null as "is_planned!",
+                  layout is not null as "is_planned!", unfinished_plans,
+                  coalesce(started_at < clock_timestamp() - interval '4 seconds', false) as "is_late!",
                   format as "format: Json<Format>", saved_format_id, filename,
                   array(
                       select distinct coalesce(saved.format ->> 'encoding', '') from saved_formats as saved

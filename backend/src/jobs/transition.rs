@@ -417,7 +417,7 @@ pub(crate) async fn complete_small(
          update jobs
          set status = 'completed', layout = $3, total_records = $4, processed_records = $4, valid_records = $5,
              invalid_records = $6, suspicious_records = $7, total_batches = $8, batch_completed = $8,
-             ignored_records = $9, reading = $10, applied_format = $11,
+             ignored_records = $9, reading = $10, applied_format = $11, unfinished_plans = 0,
              finished_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1
          where id = $1 and run = $2 and status = 'processing' and layout is null
          returning id, run, status

@@ -13,6 +13,7 @@ mod plan;
 mod scratch;
 mod small_file;
 mod spill;
+mod tries;
 mod validate;
 
 pub use finish::{complete, fail};

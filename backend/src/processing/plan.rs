@@ -7,7 +7,6 @@ use std::{
     ops::Range,
     sync::Arc,
     thread,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -22,6 +21,7 @@ use validator::{
 use super::{
     StepError, applied, begin, content,
     duplicates::{Duplicates, IdPartition, IdTable, Resolved},
+    tries::{Try, planned_meanwhile},
 };
 use crate::{
     Backend, Storage, database, deletion_queue,
@@ -40,13 +40,6 @@ use crate::{
 /// several times a second and a crash costs little, and large enough that the cost per chunk is negligible.
 const SLICE_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(2 << 20);
 
-/// The number of attempts to plan a file that may take their worker down. Another one would end the same way.
-const UNFINISHED_PLANS: u32 = 2;
-
-/// How often recording the end of an attempt is tried, and the pause between two tries.
-const ENDED_TRIES: u32 = 120;
-const ENDED_PAUSE: Duration = Duration::from_secs(1);
-
 /// Begins the attempt, and plans its file unless that was done before. Returns the numbers of the chunks to validate,
 /// which excludes those that are already committed.
 pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>, StepError> {
@@ -58,78 +51,16 @@ pub async fn plan(backend: &Backend, attempt: Attempt) -> Result<Vec<Range<u32>>
         // An earlier try of this step got this far, or the attempt before a pause.
         return Ok(ledger::remaining(&backend.pool, work.result_id).await?);
     }
-    let (unfinished, ended) = plan_begins(backend, attempt).await?;
-    if unfinished >= UNFINISHED_PLANS {
-        return Err(StepError::Unreadable(
-            "Reading this file has stopped the worker twice. This was recorded. Please tell your administrator."
-                .to_owned(),
-        ));
-    }
-    let chunks = read_and_store(backend, attempt, &work, ended).await?;
+    let begun = Try::begin(backend, attempt, &work).await?;
+    let chunks = read_and_store(backend, attempt, &work, begun).await?;
     Ok(Vec::from_iter((chunks > 0).then_some(0..chunks)))
-}
-
-/// Marks the plan as unfinished. Returns how many plans were unfinished before, and a guard that removes the mark when
-/// it is dropped. However planning ends, if it ends, the worker has survived. That includes a step that is dropped in
-/// an orderly shutdown.
-///
-/// Runs in a task of its own. So the mark never exists without the guard, even if the caller is dropped or PostgreSQL's
-/// response is lost.
-async fn plan_begins(backend: &Backend, attempt: Attempt) -> Result<(u32, PlanEnds), StepError> {
-    let ended = PlanEnds {
-        backend: backend.clone(),
-        attempt,
-        is_stored: false,
-    };
-    let begins = async move {
-        let before = transition::plan_begins(&ended.backend.pool, attempt).await?;
-        Ok((before.ok_or_else(planned_meanwhile)?, ended))
-    };
-    tokio::spawn(begins).await?
-}
-
-/// Removes the mark of an unfinished plan when dropped, unless the plan is stored.
-struct PlanEnds {
-    backend: Backend,
-    attempt: Attempt,
-    is_stored: bool,
-}
-
-impl Drop for PlanEnds {
-    fn drop(&mut self) {
-        if self.is_stored {
-            return;
-        }
-        let (pool, attempt) = (self.backend.pool.clone(), self.attempt);
-        tokio::spawn(async move {
-            // An unreachable database may be the reason why the attempt ended.
-            for _ in 0..ENDED_TRIES {
-                match transition::plan_ended(&pool, attempt).await {
-                    Ok(()) => return,
-                    Err(error) => {
-                        tracing::debug!(%error, "the end of a plan could not be recorded")
-                    }
-                }
-                tokio::time::sleep(ENDED_PAUSE).await;
-            }
-            tracing::warn!(
-                job_id = attempt.job_id.get(),
-                "an attempt to plan a file counts as unfinished"
-            );
-        });
-    }
-}
-
-fn planned_meanwhile() -> StepError {
-    // The attempt is outdated, or another try of this step was faster. The retry finds out which.
-    StepError::Retry(anyhow::anyhow!("the job was planned or ended meanwhile"))
 }
 
 async fn read_and_store(
     backend: &Backend,
     attempt: Attempt,
     work: &Work,
-    mut ended: PlanEnds,
+    begun: Try,
 ) -> Result<u32, StepError> {
     let chosen = applied::by_choice(&backend.pool, work).await?;
     let given_sheet = work.format.0.sheet.as_deref();
@@ -189,7 +120,7 @@ async fn read_and_store(
         Ok(tx.commit().await?)
     };
     traces::statement("insert", "job_chunks", store).await?;
-    ended.is_stored = true;
+    begun.stored();
     Ok(chunks as u32)
 }
 

@@ -6,7 +6,7 @@ use validator::{
     PlanSink, Planner, Reading, RowId, RowSet, SeenHashes, scan_slice, validate_chunk,
 };
 
-use super::{Committed, StepError, applied, begin, plan::random_key};
+use super::{Committed, StepError, applied, begin, plan::random_key, tries::Try};
 use crate::{
     Backend, database,
     jobs::{
@@ -47,6 +47,11 @@ pub async fn process_small_file(
             };
             work
         }
+    };
+    // Nearly every small file is done long before that, and needs no mark.
+    let begun = match work.is_late || work.unfinished_plans > 0 {
+        true => Some(Try::begin(backend, attempt, &work).await?),
+        false => None,
     };
     let bytes = backend
         .storage
@@ -93,6 +98,9 @@ pub async fn process_small_file(
         Ok(tx.commit().await?)
     };
     traces::statement("insert", "job_chunks", store).await?;
+    if let Some(begun) = begun {
+        begun.stored();
+    }
     backend
         .publisher
         .change(attempt.job_id)

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use sqlx::PgPool;
 
-use crate::harness::{SAMPLE, TestApp, expect, generated};
+use crate::harness::{SAMPLE, TestApp, expect, generated, unique};
 
 /// Returns the size of all tables with their indexes, in bytes.
 async fn stored_bytes(pool: &PgPool) -> i64 {
@@ -107,4 +107,62 @@ async fn a_running_version_copes_with_columns_that_the_next_one_adds() {
         .into_iter()
         .find(|line| line.contains("cached plan"));
     assert_eq!(complaint, None);
+}
+
+/// The names of a thousand columns, in each of a page's jobs, would be read for nothing.
+#[tokio::test]
+async fn lists_do_not_read_the_headers_of_files() {
+    let app = TestApp::start().await;
+    let job = app.process(SAMPLE).await;
+    let (job_id, user_id) = (&job["id"], &job["user_id"]);
+    let role = format!("lists_{}", unique());
+    let columns: String = sqlx::query_scalar(
+        "select string_agg(quote_ident(column_name), ', ') from information_schema.columns
+         where table_name = 'jobs' and column_name <> 'layout'",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    let restrict = format!(
+        "create role {role};
+         grant create on schema public to {role};
+         grant all on all tables in schema public to {role};
+         grant all on all sequences in schema public to {role};
+         revoke select on jobs from {role};
+         grant select ({columns}) on jobs to {role};
+         do $$ begin
+             execute format('alter database %I set role = {role}', current_database());
+         end $$"
+    );
+    sqlx::raw_sql(&restrict).execute(&app.pool).await.unwrap();
+    let restricted = app.beside().await;
+    for path in [
+        "/users".to_owned(),
+        format!("/users/{user_id}"),
+        format!("/users/{user_id}/jobs"),
+        "/jobs".to_owned(),
+        "/jobs?status=completed&q=payments".to_owned(),
+        format!("/jobs/{job_id}"),
+        format!("/jobs/{job_id}/events"),
+    ] {
+        let response = restricted.get(&path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+    }
+    for path in ["/", "/users", &format!("/users/{user_id}")] {
+        let response = restricted.page_response(path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+    }
+    // Rows can't be read without.
+    let rows = format!("/jobs/{job_id}/transactions");
+    let refused = restricted.get(&rows).await.status();
+    assert_eq!(refused, StatusCode::INTERNAL_SERVER_ERROR);
+    drop(restricted);
+    let release = format!(
+        "do $$ begin
+             execute format('alter database %I reset role', current_database());
+         end $$;
+         drop owned by {role};
+         drop role {role}"
+    );
+    sqlx::raw_sql(&release).execute(&app.pool).await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, eventually, generated, numbers};
+use crate::harness::{TestApp, eventually, numbers};
 
 /// Uses verdicts of other rules: they reject the second row's amount, consider only the first row suspicious, and
 /// accept the fourth row's date.
@@ -160,38 +160,6 @@ async fn results_of_an_earlier_version_are_read_and_get_verdicts() {
     .await;
     assert_eq!(app.rows(&job["id"], "").await, before);
     assert_eq!(csv().await, csv_before);
-}
-
-#[tokio::test]
-async fn a_plan_that_takes_its_worker_down_twice_ends_the_job() {
-    let app = TestApp::start().await;
-    let user_id = app.user().await;
-    // Planning waits for this lock when it reaches the index.
-    let lock = app
-        .hold(
-            "after insert on removals for each row when (new.storage_key like '%.ids')",
-            "true",
-        )
-        .await;
-    let (file, [valid, ..]) = generated(50_000);
-    let job_id = app.upload(user_id, file).await;
-    app.begin(job_id).await;
-    for deaths in 1..=2 {
-        // The session of a killed worker keeps waiting.
-        app.waiting("advisory", deaths).await;
-        app.restart_worker();
-    }
-    let job = app.finished(job_id).await;
-    assert_eq!(job["status"], "failed");
-    assert!(job["error"].as_str().unwrap().contains("twice"), "{job}");
-    // An operator who knows better can retry the job.
-    lock.rollback().await.unwrap();
-    app.command(job_id, "retry").await;
-    let job = app.finished(job_id).await;
-    assert_eq!(
-        (&job["status"], &job["valid_records"]),
-        (&json!("completed"), &json!(valid))
-    );
 }
 
 /// An id is found through the index beside the file. Both are removed with the job.

@@ -45,3 +45,4 @@ mod strangers;
 mod traces;
 mod users;
 mod versions;
+mod worker_deaths;

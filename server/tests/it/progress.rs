@@ -1,3 +1,4 @@
+use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -178,4 +179,56 @@ async fn the_worker_has_metrics() {
     .await;
     // The SDK's metrics are included.
     assert!(metrics.contains("temporal_"));
+}
+
+/// Each commit with a `NOTIFY` takes a lock on the whole database until it has reached the disk.
+#[tokio::test]
+async fn only_the_start_and_end_of_work_notify_in_transactions_with_data() {
+    let app = TestApp::start().await;
+    // Found before PostgreSQL's own function, it counts the calls within and outside of transactions that change data.
+    sqlx::raw_sql(
+        "create unlogged sequence within;
+         create unlogged sequence outside;
+         create function public.pg_notify(channel text, message text) returns void language plpgsql as $$
+             begin
+                 perform case
+                     when pg_current_xact_id_if_assigned() is null then nextval('outside')
+                     else nextval('within')
+                 end;
+                 perform pg_catalog.pg_notify(channel, message);
+             end $$;
+         do $$ begin
+             execute format('alter database %I set search_path = public, pg_catalog', current_database());
+         end $$",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    // Sessions that were there before don't find it.
+    let counted = app.beside().await;
+    app.stop_worker();
+    app.stop_server();
+    let app = counted;
+    let user_id = app.user().await;
+    let (small, large) = (generated(1_000).0, generated(600_000).0);
+    let small = join_all((0..30).map(|_| app.upload(user_id, small.clone()))).await;
+    let large = app.upload(user_id, large).await;
+    app.begin(large).await;
+    join_all(small.iter().map(|job_id| app.begin(*job_id))).await;
+    for job_id in small {
+        app.finished(job_id).await;
+    }
+    let job = app.finished(large).await;
+    let chunks = job["total_batches"].as_i64().unwrap();
+    let (within, outside): (i64, i64) = sqlx::query_as(
+        "select (select case when is_called then last_value else 0 end from within),
+                (select case when is_called then last_value else 0 end from outside)",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    // Each job was started, and the large one was planned and completed.
+    assert!(within <= 31 + 2 && chunks > 10, "{within}, {chunks} chunks");
+    // The ends of the small ones.
+    assert!(outside >= 30, "{outside}");
 }
