@@ -37,7 +37,9 @@ struct User {
 impl Postgres {
     /// Starts the server, and creates its files if there are none.
     pub fn start(&self, services: &mut Services, log: &Path) -> anyhow::Result<()> {
-        let user = User::choose()?;
+        let directory = self.data.parent().context("it needs a directory")?;
+        fs::create_dir_all(directory)?;
+        let user = User::choose(directory)?;
         let major = POSTGRES.major_version()?;
         let version = self.data.join("PG_VERSION");
         match fs::read_to_string(&version) {
@@ -213,8 +215,8 @@ impl Postgres {
 }
 
 impl User {
-    /// Returns `None` unless this program runs as root.
-    fn choose() -> anyhow::Result<Option<Self>> {
+    /// Returns `None` unless this program runs as root. `directory` is where the server's files are.
+    fn choose(directory: &Path) -> anyhow::Result<Option<Self>> {
         if !getuid().is_root() {
             return Ok(None);
         }
@@ -234,25 +236,34 @@ impl User {
             "INT",
         ]
         .map(str::to_owned);
-        // The only capability needed to traverse directories like /root to its programs and data. The last option makes
+        // Others can't traverse directories like /root without a capability, which programs that PostgreSQL runs inherit:
+        // reading everything if possible, and otherwise, as in most containers, writing too. The last option makes
         // access(2), which PostgreSQL calls on its programs, respect it.
-        let traversing = [
-            "--inh-caps=+dac_override",
-            "--ambient-caps=+dac_override",
-            "--securebits=+no_setuid_fixup",
-        ]
-        .map(str::to_owned);
-        for options in [&traversing[..], &[]] {
-            let setpriv = [&unprivileged[..], options, &["--".to_owned()]].concat();
-            let user = Self { uid, setpriv };
-            let mut test = run_as(Some(&user), Path::new("test"));
-            if succeeds(test.arg("-x").arg(POSTGRES.program("postgres"))) {
+        let capabilities = [&[][..], &["dac_read_search"], &["dac_override"]];
+        for capability in capabilities {
+            let traversing = capability.iter().flat_map(|name| {
+                [
+                    format!("--inh-caps=+{name}"),
+                    format!("--ambient-caps=+{name}"),
+                    "--securebits=+no_setuid_fixup".to_owned(),
+                ]
+            });
+            let setpriv = unprivileged.iter().cloned().chain(traversing);
+            let user = Self {
+                uid,
+                setpriv: setpriv.chain(["--".to_owned()]).collect(),
+            };
+            let mut reaches = run_as(Some(&user), Path::new("test"));
+            reaches.arg("-x").arg(POSTGRES.program("postgres"));
+            reaches.args(["-a", "-x"]).arg(directory);
+            if succeeds(&mut reaches) {
                 return Ok(Some(user));
             }
         }
         bail!(
-            "PostgreSQL does not run as root, and user {name} cannot reach {}: run this as a normal user, or set BATCHLINE_CACHE to a directory that everybody can read",
-            POSTGRES.home().display()
+            "PostgreSQL does not run as root, and user {name} cannot reach {} and {}: run this as a normal user, or in a directory that everybody can read, and set BATCHLINE_CACHE to such a directory",
+            POSTGRES.home().display(),
+            directory.display()
         )
     }
 }
