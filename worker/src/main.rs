@@ -32,7 +32,7 @@ use temporalio_sdk::{
     },
 };
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use crate::{
     activities::{Activities, HEARTBEAT_INTERVAL},
@@ -56,6 +56,9 @@ const STICKY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The interval of maintenance.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3);
+
+/// How long a round may take. If a firewall forgets its connection in the middle of a statement, it would never end.
+const MAINTENANCE_LIMIT: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
@@ -176,8 +179,12 @@ async fn maintain(backend: Backend, mut schedules: Schedules) {
     loop {
         due.tick().await;
         schedules.create().await;
-        if let Err(error) = maintenance::round(&backend).await {
-            tracing::warn!(error = %anyhow::Error::new(error), "maintenance is postponed");
+        match timeout(MAINTENANCE_LIMIT, maintenance::round(&backend)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %anyhow::Error::new(error), "maintenance is postponed")
+            }
+            Err(_) => tracing::warn!("maintenance took too long and starts again"),
         }
     }
 }

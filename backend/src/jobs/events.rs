@@ -38,6 +38,9 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// The time between two publications of progress.
 const INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long a publication may take. If a firewall forgets the connection while it waits, it would never end.
+const PUBLICATION: Duration = Duration::from_secs(10);
+
 /// The number of requests that can wait to be published. It is only exceeded while PostgreSQL is slow; progress is then
 /// skipped.
 const WAITING: usize = 1024;
@@ -125,13 +128,14 @@ async fn publish(pool: PgPool, mut requests: mpsc::Receiver<Request>) {
         due = Instant::now() + INTERVAL;
         let job_ids: Vec<JobId> = std::mem::take(&mut jobs).into_iter().collect();
         let waiting = std::mem::take(&mut waiting);
-        match publish_states(&pool, &job_ids).await {
+        match timeout(PUBLICATION, publish_states(&pool, &job_ids)).await {
             // An error means that the caller has stopped waiting.
-            Ok(()) => waiting.into_iter().for_each(|done: oneshot::Sender<()>| {
+            Ok(Ok(())) => waiting.into_iter().for_each(|done: oneshot::Sender<()>| {
                 let _ = done.send(());
             }),
             // Dropping the senders notifies the callers.
-            Err(error) => tracing::debug!(?error, "progress could not be published"),
+            Ok(Err(error)) => tracing::debug!(?error, "progress could not be published"),
+            Err(_) => tracing::warn!("publishing progress took too long"),
         }
     }
 }

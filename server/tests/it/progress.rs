@@ -232,3 +232,51 @@ async fn only_the_start_and_end_of_work_notify_in_transactions_with_data() {
     // The ends of the small ones.
     assert!(outside >= 30, "{outside}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_lost_while_progress_is_published_is_replaced() {
+    let service = address_of(&required("DATABASE_URL"));
+    let postgres = CuttingProxy::start(Protocol::Postgres, service).await;
+    let app = TestApp::start_with(Options {
+        postgres_proxy: Some(postgres.address),
+        ..Options::default()
+    })
+    .await;
+    // Found before PostgreSQL's own function, it lets publications wait.
+    sqlx::raw_sql(
+        "create function public.pg_notify(channel text, message text) returns void language plpgsql as $$
+             begin
+                 if pg_current_xact_id_if_assigned() is null then
+                     perform pg_advisory_xact_lock_shared(1);
+                 end if;
+                 perform pg_catalog.pg_notify(channel, message);
+             end $$;
+         do $$ begin
+             execute format('alter database %I set search_path = public, pg_catalog', current_database());
+         end $$",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    app.restart_worker();
+    let user_id = app.user().await;
+    let mut socket = app.socket(user_id).await;
+    let mut lock = app.pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(1)")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let jobs = [
+        app.upload(user_id, SAMPLE).await,
+        app.upload(user_id, SAMPLE).await,
+    ];
+    app.begin(jobs[0]).await;
+    app.waiting("advisory", 1).await;
+    postgres.forget_connections();
+    lock.rollback().await.unwrap();
+    // The server's listener finds out by itself, and pages then read the state.
+    socket.until_finished(jobs[0]).await;
+    app.begin(jobs[1]).await;
+    let last = socket.until_finished(jobs[1]).await.pop().unwrap();
+    assert_eq!(last["status"], "completed");
+}
