@@ -261,15 +261,17 @@ async fn a_connection_that_is_lost_while_progress_is_published_is_replaced() {
     app.restart_worker();
     let user_id = app.user().await;
     let mut socket = app.socket(user_id).await;
+    let mut jobs = [0; 2];
+    for job_id in &mut jobs {
+        *job_id = app.upload(user_id, SAMPLE).await;
+        // The server has published it.
+        assert_eq!(socket.json().await["job_id"], *job_id);
+    }
     let mut lock = app.pool.begin().await.unwrap();
     sqlx::query("select pg_advisory_xact_lock(1)")
         .execute(&mut *lock)
         .await
         .unwrap();
-    let jobs = [
-        app.upload(user_id, SAMPLE).await,
-        app.upload(user_id, SAMPLE).await,
-    ];
     app.begin(jobs[0]).await;
     app.waiting("advisory", 1).await;
     postgres.forget_connections();
