@@ -43,5 +43,6 @@ mod small_jobs;
 mod stored_files;
 mod strangers;
 mod traces;
+mod upgrade;
 mod users;
 mod versions;
