@@ -17,7 +17,7 @@ mod workflow;
 use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use backend::{Backend, maintenance, monitoring, processing, program};
+use backend::{Backend, maintenance::Maintenance, monitoring, processing, program};
 use futures::FutureExt;
 use temporalio_client::Client;
 use temporalio_common::telemetry::{
@@ -174,12 +174,13 @@ async fn work(config: WorkerConfig) -> anyhow::Result<()> {
 
 /// Every worker runs maintenance, so it happens as long as there is one.
 async fn maintain(backend: Backend, mut schedules: Schedules) {
+    let mut maintenance = Maintenance::new(backend);
     let mut due = tokio::time::interval(MAINTENANCE_INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;
         schedules.create().await;
-        match timeout(MAINTENANCE_LIMIT, maintenance::round(&backend)).await {
+        match timeout(MAINTENANCE_LIMIT, maintenance.round()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(error = %anyhow::Error::new(error), "maintenance is postponed")

@@ -108,54 +108,41 @@ pub(crate) async fn counted(
     ))
 }
 
-/// Counts the jobs that match a search or a range of days, by status.
-async fn count(tx: &mut PgConnection, filter: &JobFilter) -> sqlx::Result<StatusCounts> {
-    let counted = sqlx::query!(
-        r#"select status, count(*) as "jobs!" from jobs
-           where ($1::bigint is null or user_id = $1)
-             and ($2::timestamptz is null or created_at >= $2) and ($3::timestamptz is null or created_at < $3)
-             and ($4::text is null or strpos(lower(filename), lower($4)) > 0 or user_id in (
-                 select id from users
-                 where strpos(lower(name), lower($4)) > 0 or strpos(lower(email), lower($4)) > 0))
-           group by status"#,
-        filter.owner.map(UserId::get),
-        filter.begins(),
-        filter.ends(),
-        filter.search()
-    )
-    .fetch_all(tx)
-    .await?;
-    Ok(StatusCounts::new(
-        counted.into_iter().map(|row| (row.status, row.jobs)),
-    ))
-}
-
-/// Selects the ids of a page in an order. PostgreSQL drops the join with users unless the order needs it.
-macro_rules! ids_ordered {
-    ($order:literal, $tx:expr, $filter:expr, $limit:expr, $offset:expr) => {
-        sqlx::query_scalar!(
-            "select jobs.id from jobs left join users on users.id = jobs.user_id
-             where ($1::bigint is null or user_id = $1)
-               and ($2::timestamptz is null or jobs.created_at >= $2)
-               and ($3::timestamptz is null or jobs.created_at < $3)
-               and ($4::text is null or strpos(lower(filename), lower($4)) > 0 or user_id in (
-                   select found.id from users as found
-                   where strpos(lower(found.name), lower($4)) > 0 or strpos(lower(found.email), lower($4)) > 0))
-               and ($5::text is null or status = $5)
-             order by "
-                + $order
-                + " limit $6 offset $7",
+/// A query for the jobs that match a filter whatever their status, with its end and further arguments from `$5` on.
+/// PostgreSQL drops the join with users unless the order needs it.
+macro_rules! query_filtered {
+    ($query:ident, $select:literal, $filter:expr, [$($end:literal)*] $(, $argument:expr)* $(,)?) => {
+        sqlx::$query!(
+            $select
+                + " from jobs left join users on users.id = jobs.user_id
+                   where ($1::bigint is null or user_id = $1)
+                     and ($2::timestamptz is null or jobs.created_at >= $2)
+                     and ($3::timestamptz is null or jobs.created_at < $3)
+                     and ($4::text is null or strpos(lower(filename), lower($4)) > 0 or user_id in (
+                         select found.id from users as found
+                         where strpos(lower(found.name), lower($4)) > 0 or strpos(lower(found.email), lower($4)) > 0)) "
+                $(+ $end)*,
             $filter.owner.map(UserId::get),
             $filter.begins(),
             $filter.ends(),
-            $filter.search(),
-            $filter.status.map(JobStatus::as_str),
-            $limit,
-            $offset
+            $filter.search()
+            $(, $argument)*
         )
-        .fetch_all($tx)
-        .await
     };
+}
+
+/// Counts the jobs that match a search or a range of days, by status.
+async fn count(tx: &mut PgConnection, filter: &JobFilter) -> sqlx::Result<StatusCounts> {
+    let select = query_filtered!(
+        query,
+        r#"select status, count(*) as "jobs!""#,
+        filter,
+        ["group by status"]
+    );
+    let counted = select.fetch_all(tx).await?;
+    Ok(StatusCounts::new(
+        counted.into_iter().map(|row| (row.status, row.jobs)),
+    ))
 }
 
 /// Returns the ids of `size` jobs after the first `offset` ones.
@@ -172,7 +159,17 @@ async fn ids(
     let offset = i64::try_from(offset).unwrap_or(i64::MAX);
     macro_rules! ordered {
         ($order:literal) => {
-            ids_ordered!($order, tx, filter, limit, offset)
+            query_filtered!(
+                query_scalar,
+                "select jobs.id",
+                filter,
+                ["and ($5::text is null or status = $5) order by " $order " limit $6 offset $7"],
+                filter.status.map(JobStatus::as_str),
+                limit,
+                offset
+            )
+            .fetch_all(tx)
+            .await
         };
     }
     // Within one status either all jobs are running or none is.

@@ -16,12 +16,30 @@ fn numbers(job_ids: &[JobId]) -> Vec<i64> {
 }
 
 /// A query that returns [`Job`](domain::Job)s. Inserts their columns between the two parts of the statement: before
-/// `from job_states`, or after the `returning` of a change to `jobs`.
+/// `from job_states`, or after the `returning` of a change to `jobs`. With `changed`, the first part ends with a change
+/// to `jobs` within `with changed as (`, the second one closes it and may add more, and the changed jobs are returned.
 macro_rules! query_jobs {
-    ($before:expr, $after:expr $(, $argument:expr)* $(,)?) => {
+    (changed $change:literal, $more:literal $(, $argument:expr)* $(,)?) => {
+        $crate::jobs::query_jobs!(
+            [$change
+                " returning jobs.id, jobs.user_id, jobs.filename, jobs.bytes, jobs.sha256, jobs.status,
+                              jobs.total_records, jobs.valid_records, jobs.invalid_records, jobs.suspicious_records,
+                              jobs.ignored_records, jobs.batch_completed, jobs.total_batches, jobs.created_at,
+                              jobs.started_at, jobs.finished_at, jobs.error, jobs.error_code, jobs.run, jobs.version,
+                              jobs.paused_at, jobs.updated_at, jobs.paused_seconds "
+                $more
+                " select "],
+            "from changed"
+            $(, $argument)*
+        )
+    };
+    ($before:literal, $after:literal $(, $argument:expr)* $(,)?) => {
+        $crate::jobs::query_jobs!([$before], $after $(, $argument)*)
+    };
+    ([$($before:literal)*], $after:literal $(, $argument:expr)*) => {
         sqlx::query!(
-            $before
-                + r#" id as "id!", user_id as "user_id!", filename as "filename!", bytes as "bytes!", sha256 as "sha256!",
+            $($before +)*
+                r#" id as "id!", user_id as "user_id!", filename as "filename!", bytes as "bytes!", sha256 as "sha256!",
                       status as "status!", total_records as "total_records!", valid_records as "valid_records!",
                       invalid_records as "invalid_records!", suspicious_records as "suspicious_records!",
                       ignored_records as "ignored_records!",

@@ -106,6 +106,7 @@ pub(crate) struct IdIndex {
 /// A planned file, with the result that it belongs to.
 #[derive(Clone)]
 pub(crate) struct Source {
+    pub job_id: i64,
     pub result_id: i64,
     pub storage_key: String,
     pub checksums: Option<Vec<u8>>,
@@ -119,21 +120,29 @@ impl Source {
     }
 }
 
+/// A query that returns [`Source`]s of planned jobs under a condition.
+macro_rules! query_sources {
+    ($condition:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Source,
+            r#"select id as job_id, result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!",
+                      case when content_key is null then checksums else content_checksums end as checksums,
+                      layout as "layout!: Json<Layout>", id_index as "id_index: Json<IdIndex>"
+               from jobs where layout is not null and "#
+                + $condition
+            $(, $argument)*
+        )
+    };
+}
+
 /// Returns the file of a job. `None` before it is planned, or if there is no such job.
 pub(crate) async fn source(
     database: impl PgExecutor<'_>,
     job_id: JobId,
 ) -> sqlx::Result<Option<Source>> {
-    sqlx::query_as!(
-        Source,
-        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!",
-                  case when content_key is null then checksums else content_checksums end as checksums,
-                  layout as "layout!: Json<Layout>", id_index as "id_index: Json<IdIndex>"
-           from jobs where id = $1 and layout is not null"#,
-        job_id.get()
-    )
-    .fetch_optional(database)
-    .await
+    query_sources!("id = $1", job_id.get())
+        .fetch_optional(database)
+        .await
 }
 
 /// Returns the file of a result, whichever job has it.
@@ -141,16 +150,9 @@ pub(crate) async fn source_of_result(
     database: impl PgExecutor<'_>,
     result_id: i64,
 ) -> sqlx::Result<Option<Source>> {
-    sqlx::query_as!(
-        Source,
-        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!",
-                  case when content_key is null then checksums else content_checksums end as checksums,
-                  layout as "layout!: Json<Layout>", id_index as "id_index: Json<IdIndex>"
-           from jobs where result_id = $1 and layout is not null"#,
-        result_id
-    )
-    .fetch_optional(database)
-    .await
+    query_sources!("result_id = $1", result_id)
+        .fetch_optional(database)
+        .await
 }
 
 /// Returns the file of a job that is being processed in this attempt. `None` before it is planned.
@@ -158,12 +160,8 @@ pub(crate) async fn source_of_attempt(
     database: impl PgExecutor<'_>,
     attempt: Attempt,
 ) -> sqlx::Result<Option<Source>> {
-    sqlx::query_as!(
-        Source,
-        r#"select result_id as "result_id!", coalesce(content_key, storage_key) as "storage_key!",
-                  case when content_key is null then checksums else content_checksums end as checksums,
-                  layout as "layout!: Json<Layout>", id_index as "id_index: Json<IdIndex>"
-           from jobs where id = $1 and run = $2 and status = 'processing' and layout is not null"#,
+    query_sources!(
+        "id = $1 and run = $2 and status = 'processing'",
         attempt.job_id.get(),
         attempt.number as i32
     )

@@ -71,7 +71,7 @@ pub(crate) async fn begin(
     let beyond = usage::beyond_quota(tx, attempts, defaults).await?;
     refuse(tx, &beyond).await?;
     let begun = query_jobs!(
-        "with at_rest as (
+        changed "with at_rest as (
              select id, result_id, id_index ->> 'storage_key' as id_index_key, content_key, status,
                     status = 'paused' as paused
              from jobs join unnest($1::bigint[], $2::integer[]) as next (job_id, run)
@@ -83,7 +83,7 @@ pub(crate) async fn begin(
              select result_id, id_index_key from at_rest where not paused and result_id is not null
              union all
              select null, content_key from at_rest where not paused and content_key is not null
-         ), begun as (
+         ), changed as (
              update jobs
              set status = 'processing', run = run + 1, shared_workflow_id = $3,
                  result_id = case when paused then jobs.result_id else nextval('result_ids') end,
@@ -108,16 +108,13 @@ pub(crate) async fn begin(
                      + extract(epoch from clock_timestamp() - paused_at) else 0 end,
                  finished_at = null, paused_at = null, error = null, updated_at = clock_timestamp(),
                  version = version + 1
-             from at_rest where jobs.id = at_rest.id
-             returning jobs.*
-         ), event as (
+             from at_rest where jobs.id = at_rest.id",
+        "), event as (
              insert into job_events (job_id, run, kind)
-             select begun.id, begun.run,
+             select changed.id, changed.run,
                     case at_rest.status when 'pending' then 'started' when 'paused' then 'resumed' else 'retried' end
-             from begun join at_rest on begun.id = at_rest.id
-         )
-         select",
-        "from begun",
+             from changed join at_rest on changed.id = at_rest.id
+         )",
         &attempts
             .iter()
             .map(|next| next.job_id.get())
@@ -207,7 +204,7 @@ pub(crate) async fn stop(
 ) -> Result<Option<Job>> {
     lock(tx, attempt).await?;
     let stopped = query_jobs!(
-        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
+        changed "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
          changed as (
          update jobs
          set status = $3, run = run + 1, unfinished_plans = 0,
@@ -221,13 +218,10 @@ pub(crate) async fn stop(
              batch_completed = done.chunks, updated_at = clock_timestamp(),
              version = version + done.chunks + 1
          from done
-         where id = $1 and run = $2 and status in ('processing', 'paused')
-         returning jobs.*
-         ), event as (
+         where id = $1 and run = $2 and status in ('processing', 'paused')",
+        "), event as (
              insert into job_events (job_id, run, kind) select id, run - 1, status from changed
-         )
-         select",
-        "from changed",
+         )",
         attempt.job_id.get(),
         attempt.number as i32,
         status.as_str()
@@ -244,7 +238,7 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
     let mut tx = database::begin(pool).await?;
     lock(&mut tx, attempt).await?;
     let failed = query_jobs!(
-        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
+        changed "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
          changed as (
          update jobs
          set status = 'failed', error = $3, finished_at = clock_timestamp(),
@@ -254,13 +248,10 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
              batch_completed = done.chunks, updated_at = clock_timestamp(),
              version = version + done.chunks + 1
          from done
-         where id = $1 and run = $2 and status = 'processing'
-         returning jobs.*
-         ), event as (
+         where id = $1 and run = $2 and status = 'processing'",
+        "), event as (
              insert into job_events (job_id, run, kind) select id, run, status from changed
-         )
-         select",
-        "from changed",
+         )",
         attempt.job_id.get(),
         attempt.number as i32,
         error
@@ -276,7 +267,7 @@ pub(crate) async fn fail(pool: &PgPool, attempt: Attempt, error: &str) -> Result
 /// the transaction back. Returns whether the attempt was completed.
 pub(crate) async fn complete(mut tx: PgTransaction<'_>, attempt: Attempt) -> Result<bool> {
     let completed = query_jobs!(
-        "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
+        changed "with done as (select valid, invalid, suspicious, ignored, chunks from job_sums where job_id = $1),
          changed as (
          update jobs
          set status = 'completed', finished_at = clock_timestamp(),
@@ -287,13 +278,10 @@ pub(crate) async fn complete(mut tx: PgTransaction<'_>, attempt: Attempt) -> Res
              version = version + done.chunks + 1
          from done
          where id = $1 and run = $2 and status = 'processing' and layout is not null
-           and done.chunks = total_batches and done.valid + done.invalid = total_records
-         returning jobs.*
-         ), event as (
+           and done.chunks = total_batches and done.valid + done.invalid = total_records",
+        "), event as (
              insert into job_events (job_id, run, kind) select id, run, status from changed
-         )
-         select",
-        "from changed",
+         )",
         attempt.job_id.get(),
         attempt.number as i32
     )

@@ -195,10 +195,10 @@ pub(crate) async fn rows_before(
     row: u64,
 ) -> sqlx::Result<(u64, u64)> {
     let found = sqlx::query!(
-        r#"select coalesce(sum(case when first_row + rows <= $2 then rows - ignored_records
+        r#"select coalesce(sum(case when first_row + rows <= $2 then rows_under('all', chunk)
                                     else greatest($2 - first_row, 0) end), 0)::bigint as "before!",
-                  coalesce(sum(rows - ignored_records), 0)::bigint as "all!"
-           from job_chunks where result_id = $1 and committed_at is not null"#,
+                  coalesce(sum(rows_under('all', chunk)), 0)::bigint as "all!"
+           from job_chunks as chunk where result_id = $1 and committed_at is not null"#,
         result_id,
         row as i64
     )
@@ -335,8 +335,8 @@ pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> 
 /// Returns how many rows are missing from the attempt's result. `None` if the attempt isn't current.
 pub(crate) async fn missing_rows(pool: &PgPool, attempt: Attempt) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
-        r#"select total_records - coalesce((select sum(rows - ignored_records) from job_chunks
-                where job_chunks.result_id = jobs.result_id and committed_at is not null), 0)::bigint as "rows!"
+        r#"select total_records - coalesce((select sum(rows_under('all', chunk)) from job_chunks as chunk
+                where chunk.result_id = jobs.result_id and committed_at is not null), 0)::bigint as "rows!"
            from jobs where id = $1 and run = $2 and status = 'processing'"#,
         attempt.job_id.get(),
         attempt.number as i32

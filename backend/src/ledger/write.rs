@@ -4,8 +4,8 @@ use std::io;
 
 use chrono::NaiveDate;
 use serde_json::json;
-use sqlx::{PgConnection, PgExecutor};
-use validator::{ChunkRange, RowSet, Summary, Verdicts};
+use sqlx::{PgConnection, PgExecutor, types::Json};
+use validator::{ChunkRange, Counts, Problems, RowSet, Summary, Verdicts};
 
 use crate::temporal::Attempt;
 
@@ -228,41 +228,64 @@ pub(crate) struct OldChunk {
     pub byte_start: i64,
     pub byte_end: i64,
     pub duplicates: Vec<u8>,
+    valid_records: i64,
+    invalid_records: i64,
+    suspicious_records: i64,
+    ignored_records: i64,
+    problems: Json<Problems>,
 }
 
-/// Locks and returns the next chunks, after a result and a number, that an earlier version committed without verdicts.
-/// Skips those that another process is handling.
+impl OldChunk {
+    /// Returns the numbers of rows that were committed: by verdict, and by error.
+    pub fn counts(&self) -> (Counts, &Problems) {
+        let counts = Counts {
+            processed: (self.valid_records + self.invalid_records) as u64,
+            valid: self.valid_records as u64,
+            invalid: self.invalid_records as u64,
+            suspicious: self.suspicious_records as u64,
+            ignored: self.ignored_records as u64,
+        };
+        (counts, &self.problems)
+    }
+}
+
+/// Returns the next chunks, after a result and a number, that an earlier version committed without verdicts. Leaves out
+/// those of `except`.
 pub(crate) async fn old_chunks(
-    tx: &mut PgConnection,
+    database: impl PgExecutor<'_>,
     (result_id, number): (i64, i32),
+    except: &[i64],
 ) -> sqlx::Result<Vec<OldChunk>> {
     sqlx::query_as!(
         OldChunk,
-        "select result_id, number, byte_start, byte_end, duplicates from job_chunks
-         where committed_at is not null and verdicts is null and (result_id, number) > ($1, $2)
-         order by result_id, number limit 4 for update skip locked",
+        r#"select result_id, number, byte_start, byte_end, duplicates, valid_records, invalid_records,
+                  suspicious_records, ignored_records, problems as "problems: Json<Problems>"
+           from job_chunks
+           where committed_at is not null and verdicts is null and (result_id, number) > ($1, $2)
+             and result_id <> all($3)
+           order by result_id, number limit 16"#,
         result_id,
-        number
+        number,
+        except
     )
-    .fetch_all(tx)
+    .fetch_all(database)
     .await
 }
 
-/// Adds the verdicts to a chunk that an earlier version committed.
+/// Adds the verdicts to a chunk that an earlier version committed, unless another process has.
 pub(crate) async fn add_verdicts(
-    tx: &mut PgConnection,
+    database: impl PgExecutor<'_>,
     chunk: &OldChunk,
     verdicts: &Verdicts,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "update job_chunks set verdicts = $3, duplicates = ''
-         where result_id = $1 and number = $2 and committed_at is not null and verdicts is null and rows = $4",
+         where result_id = $1 and number = $2 and committed_at is not null and verdicts is null",
         chunk.result_id,
         chunk.number,
-        verdicts.encode(),
-        i64::from(verdicts.rows())
+        verdicts.encode()
     )
-    .execute(tx)
+    .execute(database)
     .await?;
     Ok(())
 }

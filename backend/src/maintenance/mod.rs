@@ -14,16 +14,31 @@ use crate::{
     jobs::{list, usage},
 };
 
-/// Runs one round. A task that fails doesn't keep the others from running.
-pub async fn round(backend: &Backend) -> Result<()> {
-    let results = [
-        sweep::sweep(&backend.pool, &backend.storage).await,
-        reconcile::reconcile(backend).await,
-        old_results::derive(&backend.pool, &backend.storage).await,
-        list::sum_up_counts(&backend.pool)
-            .await
-            .map_err(Error::from),
-        usage::sum_up(&backend.pool).await.map_err(Error::from),
-    ];
-    results.into_iter().collect()
+/// What a process does every few seconds.
+pub struct Maintenance {
+    backend: Backend,
+    /// The results of an earlier version whose verdicts this version can't derive.
+    differing: Vec<i64>,
+}
+
+impl Maintenance {
+    pub fn new(backend: Backend) -> Self {
+        Self {
+            backend,
+            differing: Vec::new(),
+        }
+    }
+
+    /// Runs one round. A task that fails doesn't keep the others from running.
+    pub async fn round(&mut self) -> Result<()> {
+        let Backend { pool, storage, .. } = &self.backend;
+        let results = [
+            sweep::sweep(pool, storage).await,
+            reconcile::reconcile(&self.backend).await,
+            old_results::derive(pool, storage, &mut self.differing).await,
+            list::sum_up_counts(pool).await.map_err(Error::from),
+            usage::sum_up(pool).await.map_err(Error::from),
+        ];
+        results.into_iter().collect()
+    }
 }

@@ -77,10 +77,10 @@ impl IdTable {
 
     pub fn insert(&mut self, chunk: &ChunkRange, ids: &[RowId]) -> io::Result<()> {
         for id in ids {
-            let row = chunk.first_row + u64::from(id.row);
-            let partition = (id.hash >> 120) as u8;
-            let hash = (id.hash >> (120 - HASH_BITS)) & ((1 << HASH_BITS) - 1);
-            let entry = (hash << ROW_BITS) | u128::from((row << 1) | u64::from(!id.counts));
+            let row = chunk.first_row + u64::from(id.row());
+            let partition = (id.hash() >> 120) as u8;
+            let hash = (id.hash() >> (120 - HASH_BITS)) & ((1 << HASH_BITS) - 1);
+            let entry = (hash << ROW_BITS) | u128::from((row << 1) | u64::from(!id.counts()));
             self.ids.push(partition, entry)?;
         }
         self.entries += ids.len() as u64;
@@ -364,10 +364,9 @@ mod tests {
             };
             let ids: Vec<RowId> = (0..)
                 .zip(ids)
-                .map(|(row, id)| RowId {
-                    hash: hasher.hash(id.trim_start_matches('?').as_bytes()),
-                    row,
-                    counts: !id.starts_with('?'),
+                .map(|(row, id)| {
+                    let hash = hasher.hash(id.trim_start_matches('?').as_bytes());
+                    RowId::new(hash, row, !id.starts_with('?'))
                 })
                 .collect();
             table.insert(&chunk, &ids).unwrap();

@@ -1,4 +1,4 @@
-//! The first step: one pass over the stored file on all cores. It checks the header, cuts the file into chunks at
+//! The first step: one pass over the stored file on several cores. It checks the header, cuts the file into chunks at
 //! record boundaries, numbers the rows, finds repeated ids and writes the id index.
 
 use std::{
@@ -39,6 +39,10 @@ use crate::{
 /// Limits on the size of a slice, which is otherwise a 32nd of the file. Slices are small enough that progress moves
 /// several times a second and a crash costs little, and large enough that the cost per chunk is negligible.
 const SLICE_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(2 << 20);
+
+/// The maximum number of slices that are scanned at the same time, of which each may take 18 MB with its ids. A core
+/// scans more than a gigabyte a second, so further ones would only wait for the storage and for the ids to be collected.
+const MAX_LANES: usize = 4;
 
 /// Begins the attempt, and plans its file unless that was done before. Returns the numbers of the chunks to validate,
 /// which excludes those that are already committed.
@@ -153,7 +157,8 @@ pub(super) fn random_key() -> [u8; 16] {
 }
 
 fn lanes() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    cores.min(MAX_LANES)
 }
 
 /// Scans the file. The inner error says why it can't be read.
@@ -180,7 +185,7 @@ async fn scan(
         ids: IdTable::new(),
         trouble: Ok(()),
     };
-    // Reads and scans as many slices at the same time as there are cores. One more is being read, and one merged.
+    // One more slice than those that are scanned is being read, and one merged.
     let read_first = stream::iter(first.into_iter().map(Ok));
     let scan = |(start, slice): (u64, Bytes)| {
         let (layout, hasher) = (layout.clone(), hasher.clone());

@@ -127,10 +127,10 @@ struct Collector {
 
 impl PlanSink for Collector {
     fn chunk(&mut self, range: ChunkRange, ids: Vec<RowId>) {
-        let counting = ids.iter().filter(|id| id.counts);
+        let counting = ids.iter().filter(|id| id.counts());
         let duplicates: RowSet = counting
-            .filter(|id| !self.seen.insert(id.hash))
-            .map(|id| id.row)
+            .filter(|id| !self.seen.insert(id.hash()))
+            .map(|id| id.row())
             .collect();
         self.chunks.push(PlannedChunk { range, duplicates });
     }

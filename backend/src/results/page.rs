@@ -100,7 +100,7 @@ async fn filtered(
         .collect();
     let verdicts = reader.verdicts(&chunks).await?;
     let until = skip + u64::from(size);
-    let wanted = window
+    let wanted: Vec<_> = window
         .chunks
         .into_iter()
         .zip(verdicts)
@@ -113,7 +113,7 @@ async fn filtered(
             }
         })
         .collect();
-    Ok((window.total, reader.rows(wanted).await?))
+    Ok((window.total, reader.rows(&wanted).await?))
 }
 
 /// Returns the rows of a page that have exactly this transaction id or, if there are none, that contain the text, with
@@ -171,7 +171,7 @@ async fn with_id(
     };
     let chunks = ledger::with_rows(&backend.pool, reader.result_id, &rows).await?;
     let verdicts = reader.verdicts(&chunks).await?;
-    let candidates = chunks
+    let candidates: Vec<_> = chunks
         .into_iter()
         .zip(verdicts)
         .map(|(chunk, verdicts)| {
@@ -191,11 +191,7 @@ async fn with_id(
             }
         })
         .collect();
-    // Another id may have the same hash by chance.
-    let mut rows = reader.rows(candidates).await?;
-    rows.retain(|row| row.transaction_id.as_deref() == Some(id));
-    let total = rows.len() as u64;
-    let page = rows.into_iter().skip(wanted.start as usize);
-    let page = page.take((wanted.end - wanted.start) as usize).collect();
-    Ok(Some((total, page)))
+    // Another id may have the same hash by chance, so the rows are read before they are counted.
+    let found = reader.rows_with_id(&candidates, id, wanted.clone());
+    Ok(Some(found.await?))
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The maximum size of the texts on a page, in bytes. The last row may exceed it.
-const MAX_PAGE_BYTES: u64 = 8 << 20;
+pub(super) const MAX_PAGE_BYTES: u64 = 8 << 20;
 
 /// The maximum number of bytes of the file held at a time. The last part may exceed it.
 const MAX_READ_BYTES: u64 = 8 << 20;
@@ -36,6 +36,59 @@ pub(crate) struct Wanted {
     pub chunk: CommittedChunk,
     pub verdicts: Arc<Verdicts>,
     pub rows: Vec<Range<u32>>,
+}
+
+/// The rows of a page, with bounded memory.
+#[derive(Default)]
+pub(super) struct Page {
+    pub rows: Vec<Transaction>,
+    bytes: u64,
+}
+
+impl Page {
+    /// Adds the next row, unless the page is full.
+    pub fn add(&mut self, row: impl FnOnce() -> Transaction) {
+        if !self.is_full() {
+            let row = row();
+            self.bytes += shown_bytes(&row);
+            self.rows.push(row);
+        }
+    }
+
+    /// Whether the texts have reached the maximum size of a page.
+    pub fn is_full(&self) -> bool {
+        self.bytes >= MAX_PAGE_BYTES
+    }
+}
+
+/// Counts the rows that match a search, and keeps those of a page.
+pub(super) struct MatchedRows {
+    wanted: Range<u64>,
+    count: u64,
+    page: Page,
+}
+
+impl MatchedRows {
+    /// `wanted` are the matches to keep, counted from 0.
+    pub fn new(wanted: Range<u64>) -> Self {
+        Self {
+            wanted,
+            count: 0,
+            page: Page::default(),
+        }
+    }
+
+    pub fn add(&mut self, row: impl FnOnce() -> Transaction) {
+        if self.wanted.contains(&self.count) {
+            self.page.add(row);
+        }
+        self.count += 1;
+    }
+
+    /// Returns the number of matches, and those to keep until the page was full.
+    pub fn into_parts(self) -> (u64, Vec<Transaction>) {
+        (self.count, self.page.rows)
+    }
 }
 
 impl Reader {
@@ -94,14 +147,46 @@ impl Reader {
         }
     }
 
-    /// Reads these rows, which must be in the order of the file. Chunks and rows that are close together are read
-    /// together. Stops early once the rows exceed the maximum size of a page.
-    pub async fn rows(&self, wanted: Vec<Wanted>) -> Result<Vec<Transaction>> {
+    /// Reads these rows, which must be in the order of the file. Stops early once the page is full.
+    pub async fn rows(&self, wanted: &[Wanted]) -> Result<Vec<Transaction>> {
+        let page = self.fold(wanted, Page::default(), |page, row| {
+            page.add(|| row.to_transaction());
+            !page.is_full()
+        });
+        Ok(page.await?.rows)
+    }
+
+    /// Reads those of these rows, which must be in the order of the file, that have this id. Counts all of them, and
+    /// returns those in `wanted`, counted from 0, until the page is full.
+    pub async fn rows_with_id(
+        &self,
+        candidates: &[Wanted],
+        id: &str,
+        wanted: Range<u64>,
+    ) -> Result<(u64, Vec<Transaction>)> {
+        let id = id.to_owned();
+        let matches = self.fold(candidates, MatchedRows::new(wanted), move |found, row| {
+            if row.transaction_id == Some(&id) {
+                found.add(|| row.to_transaction());
+            }
+            true
+        });
+        Ok(matches.await?.into_parts())
+    }
+
+    /// Passes these rows to `on_row`, in the order of the file, until it returns `false`. Chunks and rows that are close
+    /// together are read together.
+    async fn fold<T: Send + 'static>(
+        &self,
+        wanted: &[Wanted],
+        mut state: T,
+        on_row: impl Fn(&mut T, &Row<'_>) -> bool + Send + Sync + 'static,
+    ) -> Result<T> {
+        let on_row = Arc::new(on_row);
         let parts: Vec<_> = wanted.iter().flat_map(Wanted::parts).collect();
         let mut parts = parts.into_iter().peekable();
-        let mut found = Vec::new();
-        let mut shown = 0;
-        while parts.peek().is_some() && shown < MAX_PAGE_BYTES {
+        let mut goes_on = true;
+        while goes_on && parts.peek().is_some() {
             let mut together = Vec::new();
             let mut bytes = 0;
             while let Some(part) = parts.next_if(|_| bytes < MAX_READ_BYTES) {
@@ -110,19 +195,18 @@ impl Reader {
             }
             let ranges: Vec<_> = together.iter().map(|part| part.bytes.clone()).collect();
             let bytes = self.storage.read_ranges(&self.file, &ranges).await?;
-            let layout = self.layout.clone();
-            let (rows, size) = blocking(move || {
-                let (mut rows, mut size) = (Vec::new(), shown);
+            let (layout, on_row) = (self.layout.clone(), on_row.clone());
+            (state, goes_on) = blocking(move || {
                 for (part, bytes) in together.iter().zip(&bytes) {
-                    part.read(&layout, bytes, &mut size, &mut rows);
+                    part.each(&layout, bytes, |row| {
+                        goes_on = goes_on && on_row(&mut state, row);
+                    });
                 }
-                (rows, size)
+                (state, goes_on)
             })
             .await?;
-            found.extend(rows);
-            shown = size;
         }
-        Ok(found)
+        Ok(state)
     }
 
     /// Reads one row. A row has at most a megabyte but may have nearly as many fields, so those beyond `max_fields` are
@@ -195,16 +279,6 @@ struct Part {
 }
 
 impl Part {
-    fn read(&self, layout: &Layout, bytes: &[u8], size: &mut u64, found: &mut Vec<Transaction>) {
-        self.each(layout, bytes, |row| {
-            if *size < MAX_PAGE_BYTES {
-                let row = row.to_transaction();
-                *size += shown_bytes(&row);
-                found.push(row);
-            }
-        });
-    }
-
     /// Calls `on_row` with each wanted row.
     fn each(&self, layout: &Layout, bytes: &[u8], mut on_row: impl FnMut(&Row<'_>)) {
         let first = self.first_row + u64::from(self.segment_row);
@@ -228,7 +302,7 @@ impl Part {
 }
 
 /// Returns the size of a row's texts in a response, in bytes.
-fn shown_bytes(row: &Transaction) -> u64 {
+pub(super) fn shown_bytes(row: &Transaction) -> u64 {
     let texts = [&row.transaction_id, &row.description, &row.error_message];
     texts
         .into_iter()

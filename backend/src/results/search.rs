@@ -17,7 +17,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use sqlx::PgPool;
 use validator::{Encoding, Verdicts, read_rows};
 
-use super::reader::{Reader, blocking};
+use super::reader::{MAX_PAGE_BYTES, MatchedRows, Page, Reader, blocking, shown_bytes};
 use crate::{
     Error, Result,
     ledger::{self, CommittedChunk},
@@ -63,7 +63,8 @@ impl Searches {
         searches.get_or_insert_mut(key, Matches::default).clone()
     }
 
-    /// Returns the total number of matches of a search, and the matches in `wanted`, counted from 0.
+    /// Returns the total number of matches of a search, and the matches in `wanted`, counted from 0, until the page is
+    /// full.
     pub async fn find(
         &self,
         pool: &PgPool,
@@ -99,19 +100,32 @@ impl Searches {
             .buffered(lanes);
         let mut total = 0;
         let mut parts = Vec::new();
-        while let Some((chunk, (count, first))) = counted.try_next().await? {
+        // The size of the rows that are kept until all matches are counted.
+        let mut kept = 0;
+        while let Some((chunk, (count, mut first))) = counted.try_next().await? {
             matches.insert(chunk.number, count);
             let before = total;
             total += count;
             let part = wanted.start.max(before)..wanted.end.min(total);
-            if !part.is_empty() {
+            if !part.is_empty() && kept < MAX_PAGE_BYTES {
                 let part = part.start - before..part.end - before;
-                parts.push(search.clone().part(chunk, part, first));
+                let rows = (part.end <= first.len() as u64).then(|| {
+                    let rows = first.drain(part.start as usize..part.end as usize);
+                    rows.collect::<Vec<_>>()
+                });
+                kept += rows.iter().flatten().map(shown_bytes).sum::<u64>();
+                parts.push(search.clone().part(chunk, part, rows));
             }
         }
         drop(matches);
-        let rows: Vec<_> = stream::iter(parts).buffered(lanes).try_collect().await?;
-        Ok((total, rows.into_iter().flatten().collect()))
+        let mut parts = stream::iter(parts).buffered(lanes);
+        let mut page = Page::default();
+        while !page.is_full()
+            && let Some(rows) = parts.try_next().await?
+        {
+            rows.into_iter().for_each(|row| page.add(|| row));
+        }
+        Ok((total, page.rows))
     }
 }
 
@@ -156,18 +170,17 @@ impl Search {
         .await
     }
 
-    /// Returns the chunk's matches in `wanted`. `first` are its first matches, if known.
+    /// Returns the chunk's matches in `wanted`, which are these rows if they are known.
     async fn part(
         self: Arc<Self>,
         chunk: CommittedChunk,
         wanted: Range<u64>,
-        mut first: Vec<Transaction>,
+        rows: Option<Vec<Transaction>>,
     ) -> Result<Vec<Transaction>> {
-        if wanted.end > first.len() as u64 {
-            return Ok(self.chunk(&chunk, wanted).await?.1);
+        match rows {
+            Some(rows) => Ok(rows),
+            None => Ok(self.chunk(&chunk, wanted).await?.1),
         }
-        first.truncate(wanted.end as usize);
-        Ok(first.split_off(wanted.start as usize))
     }
 
     fn may_be_in(&self, chunk: &[u8]) -> bool {
@@ -183,8 +196,7 @@ impl Search {
         verdicts: &Verdicts,
         wanted: &Range<u64>,
     ) -> (u64, Vec<Transaction>) {
-        let mut count = 0;
-        let mut rows = Vec::new();
+        let mut found = MatchedRows::new(wanted.clone());
         read_rows(
             &self.reader.layout,
             chunk,
@@ -204,14 +216,11 @@ impl Search {
                         .any(|value| self.pattern.is_in(value)),
                 };
                 if is_match {
-                    if wanted.contains(&count) {
-                        rows.push(candidate.row().to_transaction());
-                    }
-                    count += 1;
+                    found.add(|| candidate.row().to_transaction());
                 }
             },
         );
-        (count, rows)
+        found.into_parts()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Maintenance, which runs every few seconds for as long as a worker runs.
 
-use backend::maintenance;
+use backend::maintenance::Maintenance;
 
 use crate::state_machine::subject::{Subject, eventually};
 
@@ -28,13 +28,14 @@ async fn a_round_does_not_read_the_jobs_that_are_over() {
          select pg_stat_reset()"
     );
     sqlx::raw_sql(&many).execute(&subject.pool).await.unwrap();
+    let mut maintenance = Maintenance::new(subject.backend.clone());
     let (rounds, mut reads) = (5_i64, (0_i64, 0_i64));
     for _ in 0..rounds {
-        maintenance::round(&subject.backend).await.unwrap();
+        maintenance.round().await.unwrap();
     }
     // A session reports what it has read a second later.
     eventually("the statistics", async || {
-        maintenance::round(&subject.backend).await.unwrap();
+        maintenance.round().await.unwrap();
         reads = sqlx::query_as(
             "select idx_scan, (seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables where relname = 'jobs'",
         )

@@ -21,7 +21,7 @@ use std::{
 
 use reqwest::{Client, Response, StatusCode, multipart};
 use serde_json::Value;
-use sqlx::{Connection, PgConnection, PgPool, PgTransaction, postgres::PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgExecutor, PgPool, PgTransaction, postgres::PgPoolOptions};
 use tempfile::{NamedTempFile, TempDir};
 use testkit::Transactions;
 use tokio::{
@@ -137,6 +137,20 @@ impl TestApp {
             app.restart_worker();
         }
         app
+    }
+
+    /// Starts a server with the database and the files that an earlier version has left. `fill` creates them, in an
+    /// empty database, and inserts no jobs before it has called [`separate_workflow_ids`].
+    pub async fn start_upgraded(fill: impl AsyncFnOnce(&mut PgConnection, &Path)) -> Self {
+        let (environment, files) = Self::prepare(Options::default()).await;
+        let (_, database_url) = environment
+            .iter()
+            .find(|(name, _)| *name == "DATABASE_URL")
+            .unwrap();
+        let mut connection = PgConnection::connect(database_url).await.unwrap();
+        fill(&mut connection, files.path()).await;
+        connection.close().await.unwrap();
+        Self::launch(environment, files).await
     }
 
     /// Starts the server and the worker of a release by its script, in a directory of their own. [`Self::end_server`]
@@ -808,14 +822,13 @@ fn worker_binary() -> PathBuf {
 }
 
 /// All tests share one Temporal, in which workflows are named after job ids, so these must differ.
-async fn separate_workflow_ids(pool: &PgPool) {
+pub async fn separate_workflow_ids(database: impl PgExecutor<'_>) {
     let first = i64::try_from(unique() % (1 << 40)).unwrap() * 1000;
-    sqlx::raw_sql(&format!(
-        "alter table jobs alter column id restart with {first}"
-    ))
-    .execute(pool)
-    .await
-    .unwrap();
+    sqlx::query("select setval(pg_get_serial_sequence('jobs', 'id'), $1)")
+        .bind(first)
+        .execute(database)
+        .await
+        .unwrap();
 }
 
 /// Returns the host and port of a URL, which may contain a user and a path.

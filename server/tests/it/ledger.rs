@@ -1,5 +1,8 @@
 //! Every reader shows what the ledger says.
 
+use std::io::Cursor;
+
+use calamine::{Data, Reader, Xlsx};
 use serde_json::{Value, json};
 
 use crate::harness::{TestApp, eventually, numbers};
@@ -101,6 +104,52 @@ async fn committed_verdicts_outlive_the_rules() {
         .get(&format!("/jobs/{}/results.csv?filter=invalid", job["id"]))
         .await;
     assert_eq!(invalid.text().await.unwrap().lines().count(), 2);
+    let workbook = app.get(&format!("/jobs/{}/results.xlsx", job["id"])).await;
+    let workbook = Cursor::new(workbook.bytes().await.unwrap());
+    let sheet = Xlsx::new(workbook).unwrap().worksheet_range("Results");
+    let verdicts: Vec<_> = sheet
+        .unwrap()
+        .rows()
+        .skip(1)
+        .map(|row| row[6..9].to_vec())
+        .collect();
+    let verdict = |valid, suspicious, code: &str| {
+        let code = match code {
+            "" => Data::Empty,
+            code => Data::String(code.to_owned()),
+        };
+        vec![Data::Bool(valid), Data::Bool(suspicious), code]
+    };
+    assert_eq!(
+        verdicts,
+        [
+            verdict(true, true, ""),
+            verdict(false, false, "amount.not_a_number"),
+            verdict(true, false, ""),
+            verdict(true, false, ""),
+        ]
+    );
+    let address = format!("/jobs/{}", job["id"]);
+    let report = app.get_json(&format!("{address}/report")).await;
+    assert_eq!(report["problems"], json!({"amount.not_a_number": 1}));
+    let page = app.page(&address).await;
+    let shown = (1..=4).map(|row| {
+        let (_, row) = page.split_once(&format!("<tr id=\"row-{row}\"")).unwrap();
+        let (row, _) = row.split_once("</tr>").unwrap();
+        (
+            row.contains("data-verdict=\"valid\""),
+            row.contains("data-status=\"suspicious\""),
+        )
+    });
+    assert_eq!(
+        Vec::from_iter(shown),
+        [(true, true), (false, false), (true, false), (true, false)]
+    );
+    for (row, expected) in [(2, true), (4, false)] {
+        let page = app.page(&format!("{address}/rows/{row}")).await;
+        assert_eq!(page.contains("isn't a number"), expected, "{page}");
+        assert!(!page.contains("Use a date like"), "{page}");
+    }
 }
 
 /// Resets the ledger to the state of the version without verdicts: duplicates as a list that is kept after the commit.
@@ -160,6 +209,64 @@ async fn results_of_an_earlier_version_are_read_and_get_verdicts() {
     .await;
     assert_eq!(app.rows(&job["id"], "").await, before);
     assert_eq!(csv().await, csv_before);
+}
+
+/// The verdicts that this version would derive contradict what was committed: a suspicious row, and the number of rows.
+#[tokio::test]
+async fn committed_counts_outlive_verdicts_that_cannot_be_derived() {
+    let app = TestApp::start().await;
+    const FILE: &str = "transaction_id,amount,date\nA,1,2024-01-01\nB,x,2024-01-02\n";
+    let mut result_ids: Vec<i64> = Vec::new();
+    for change in ["suspicious_records = 1", "rows = 3, valid_records = 2", ""] {
+        let job = app.process(FILE).await;
+        let result_id: i64 = sqlx::query_scalar("select result_id from jobs where id = $1")
+            .bind(job["id"].as_i64())
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
+        if !change.is_empty() {
+            let change = format!(
+                "update job_chunks set verdicts = null, {change} where result_id = {result_id}"
+            );
+            sqlx::raw_sql(&change).execute(&app.pool).await.unwrap();
+        }
+        result_ids.push(result_id);
+    }
+    let refusals = || {
+        let lines = app.printed().into_iter();
+        lines
+            .filter(|line| line.contains("can't be derived"))
+            .count()
+    };
+    eventually("both to be logged", async || {
+        (refusals() == 2).then_some(())
+    })
+    .await;
+    // A later round derives the verdicts of the third result, and doesn't try the others again.
+    sqlx::query("update job_chunks set verdicts = null where result_id = $1")
+        .bind(result_ids[2])
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let derived = eventually("the verdicts to be derived", async || {
+        let derived: Vec<i64> = sqlx::query_scalar(
+            "select result_id from job_chunks where verdicts is not null order by result_id",
+        )
+        .fetch_all(&app.pool)
+        .await
+        .unwrap();
+        derived.contains(&result_ids[2]).then_some(derived)
+    })
+    .await;
+    assert_eq!((derived, refusals()), (vec![result_ids[2]], 2));
+    let job_id: i64 = sqlx::query_scalar("select id from jobs where result_id = $1")
+        .bind(result_ids[0])
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    let (rows, total) = app.rows(&json!(job_id), "").await;
+    assert_eq!((numbers(&rows), total), (vec![1, 2], 2));
+    assert_eq!(app.rows(&json!(job_id), "filter=suspicious").await.1, 1);
 }
 
 /// An id is found through the index beside the file. Both are removed with the job.

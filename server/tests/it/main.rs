@@ -43,6 +43,7 @@ mod small_jobs;
 mod stored_files;
 mod strangers;
 mod traces;
+mod upgrade;
 mod users;
 mod versions;
 mod worker_deaths;

@@ -54,15 +54,35 @@ pub struct ChunkRange {
     pub ignored: u32,
 }
 
-/// The id of a row.
+/// The id of a row, in 16 bytes, because a slice may have a million rows: 96 bits of the hash, the row, and whether it
+/// doesn't count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RowId {
-    /// The hash by the [`IdHasher`] with which the file is planned.
-    pub hash: u128,
-    /// Counted from the chunk's first row, which is 0.
-    pub row: u32,
-    /// Whether the id makes later rows with the same id duplicates. Otherwise it is only shown.
-    pub counts: bool,
+pub struct RowId(u128);
+
+impl RowId {
+    /// The bits of the row and of whether it counts.
+    const ROW_BITS: u32 = 32;
+
+    /// `row` must be less than 2^31.
+    pub fn new(hash: u128, row: u32, counts: bool) -> Self {
+        let row = (row << 1) | u32::from(!counts);
+        Self((hash >> Self::ROW_BITS << Self::ROW_BITS) | u128::from(row))
+    }
+
+    /// Returns the first 96 bits of the hash by the [`IdHasher`] with which the file is planned, followed by zeros.
+    pub fn hash(self) -> u128 {
+        self.0 >> Self::ROW_BITS << Self::ROW_BITS
+    }
+
+    /// Returns the number of the row, counted from the chunk's first row, which is 0.
+    pub fn row(self) -> u32 {
+        self.0 as u32 >> 1
+    }
+
+    /// Returns whether the id makes later rows with the same id duplicates. Otherwise it is only shown.
+    pub fn counts(self) -> bool {
+        self.0 & 1 == 0
+    }
 }
 
 /// Receives the chunks of a file in their order.
@@ -325,7 +345,7 @@ impl Rows {
         }
         self.end = record.end;
         let row = self.count;
-        // A slice and a record have far fewer than 2^32 bytes.
+        // A slice and a record have far fewer than 2^31 bytes.
         self.count += 1;
         if !layout.ignore().is_empty() && is_ignored(layout, record) {
             self.ignored += 1;
@@ -342,11 +362,8 @@ impl Rows {
             }
         }
         if let Some((id, counts)) = self.rules.shown_id(layout, record, error.is_none()) {
-            self.ids.push(RowId {
-                hash: self.hasher.hash(id),
-                row,
-                counts,
-            });
+            let hash = self.hasher.hash(id);
+            self.ids.push(RowId::new(hash, row, counts));
         }
     }
 }

@@ -268,12 +268,12 @@ struct Sink {
 
 impl PlanSink for Sink {
     fn chunk(&mut self, chunk: ChunkRange, ids: Vec<RowId>) {
-        assert!(ids.is_sorted_by(|a, b| a.row < b.row), "{ids:?}");
-        assert!(ids.iter().all(|id| id.row < chunk.rows));
+        assert!(ids.is_sorted_by(|a, b| a.row() < b.row()), "{ids:?}");
+        assert!(ids.iter().all(|id| id.row() < chunk.rows));
         let mut duplicates = RowSet::default();
-        for id in ids.iter().filter(|id| id.counts) {
-            if !self.seen.insert(id.hash) {
-                duplicates.push(id.row);
+        for id in ids.iter().filter(|id| id.counts()) {
+            if !self.seen.insert(id.hash()) {
+                duplicates.push(id.row());
             }
         }
         self.chunks.push((chunk, duplicates));

@@ -12,7 +12,7 @@ struct Sink {
 
 impl PlanSink for Sink {
     fn chunk(&mut self, chunk: ChunkRange, ids: Vec<RowId>) {
-        let number = |id: RowId| (chunk.first_row + u64::from(id.row), id);
+        let number = |id: RowId| (chunk.first_row + u64::from(id.row()), id);
         self.ids.extend(ids.into_iter().map(number));
         self.chunks.push(chunk);
     }
@@ -124,7 +124,7 @@ fn ids_that_are_shown_and_those_that_count_for_duplicates() {
     let ids: Vec<_> = sink
         .ids
         .iter()
-        .map(|(row, id)| (*row, id.hash, id.counts))
+        .map(|(row, id)| (*row, id.hash(), id.counts()))
         .collect();
     let expected = [
         (1, "A", true),
@@ -136,6 +136,7 @@ fn ids_that_are_shown_and_those_that_count_for_duplicates() {
     ];
     assert_eq!(
         ids,
-        expected.map(|(row, id, counts)| (row, hasher.hash(id.as_bytes()), counts))
+        // 96 bits of it.
+        expected.map(|(row, id, counts)| (row, hasher.hash(id.as_bytes()) >> 32 << 32, counts))
     );
 }

@@ -9,7 +9,8 @@ use std::{
 use backend::{
     Attempt, Backend, BackendConfig, Error, QuotaDefaults, Viewer,
     accounts::{Auth, Credentials, Identity},
-    control, deletion, maintenance,
+    control, deletion,
+    maintenance::Maintenance,
     processing::{self, StepError},
     program::LogFormat,
     results::download::{self, Form},
@@ -388,7 +389,8 @@ impl Subject {
                 .execute(&self.pool)
                 .await
                 .unwrap();
-            maintenance::round(&self.backend).await.unwrap();
+            let mut maintenance = Maintenance::new(self.backend.clone());
+            maintenance.round().await.unwrap();
             let (jobs, removals, chunks, open): (i64, i64, i64, i64) = sqlx::query_as(
                 "select (select count(*) from jobs), (select count(*) from removals),
                         (select count(*) from job_chunks),
