@@ -89,6 +89,8 @@ names! {
         SignIn = "sign_in", "Sign in";
         SignOut = "sign_out", "Sign out";
         EndSession = "end_session", "End session";
+        /// An admin ends all sessions and API tokens of a user.
+        EndAccess = "end_access", "Sign out everywhere";
         ChangePassword = "change_password", "Change password";
         /// An existing user signs in with the OpenID Connect provider for the first time.
         LinkProvider = "link_provider", "Link to provider";
