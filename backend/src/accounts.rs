@@ -10,6 +10,7 @@ mod me;
 mod members;
 mod passwords;
 mod provider;
+mod refusals;
 mod secret;
 mod sessions;
 mod tokens;
@@ -23,6 +24,7 @@ pub use members::{
 };
 pub(crate) use passwords::Passwords;
 pub use provider::{SignInAttempt, forget_provider, sign_in_with};
+pub use refusals::{note_refused_token, note_too_many_sign_ins};
 pub use secret::Secret;
 pub use sessions::{
     Auth, Client, Credentials, Identity, Lifetimes, NewSession, change_password,

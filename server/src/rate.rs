@@ -1,4 +1,4 @@
-//! Rate limits on changes per address, and on attempts to sign in.
+//! Rate limits on changes per address, on attempts to sign in, and on what the audit records about refusals.
 
 use std::{
     hash::Hash,
@@ -14,7 +14,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use domain::{Email, UserId};
+use domain::{AuditKind, Email, UserId};
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -168,6 +168,22 @@ impl SignInRate {
         let sentence = format!("Too many sign-in attempts. Try again in {seconds} s.");
         let problem = Problem::new(ProblemKind::TooManyRequests, sentence);
         problem.retry_after(seconds)
+    }
+}
+
+/// Limits how often the audit records that requests from an address were refused, because these cost a client nothing.
+#[derive(Clone)]
+pub struct RefusalRate(Rate<(AuditKind, IpAddr)>);
+
+impl RefusalRate {
+    /// Once a minute.
+    pub fn new() -> Self {
+        Self(Rate::new(Some(Quota::per_minute(NonZeroU32::MIN))))
+    }
+
+    /// Returns whether another refusal of this kind is recorded.
+    pub fn allows(&self, kind: AuditKind, address: IpAddr) -> bool {
+        self.0.count(&(kind, whose(address))).is_ok()
     }
 }
 

@@ -14,7 +14,7 @@ use backend::{
     accounts::{self, Auth, Identity, Lifetimes},
     hosts::Host,
 };
-use domain::{NewPassword, NewToken};
+use domain::{AuditKind, NewPassword, NewToken};
 
 use super::{Asked, PageQuery, Seen, forms, openid};
 use crate::{
@@ -156,6 +156,9 @@ pub async fn sign_in(
         return Ok(refused(status, AppError::forbidden(sentence)).into_response());
     }
     if let Err(problem) = state.sign_in_rate.count(client, email) {
+        if state.refusal_rate.allows(AuditKind::SignIn, client) {
+            accounts::note_too_many_sign_ins(&state.backend, Some(email), Some(client)).await;
+        }
         let page = refused(problem.status(), AppError::forbidden(problem.detail()));
         return Ok(problem.with_page(page));
     }
