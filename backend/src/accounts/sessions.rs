@@ -246,7 +246,32 @@ pub async fn sign_in(
     };
     let session = begin(&mut tx, lifetimes, user, "password", client, replaced).await?;
     tx.commit().await?;
+    if let Some(stored) = stored
+        && let Err(error) = renew_hash(backend, user_id, password, &stored).await
+    {
+        tracing::warn!(%error, "the hash of a password could not be renewed");
+    }
     Ok(Some(session))
+}
+
+/// Replaces a hash that was made with parameters of an earlier version, unless the password was changed in the meantime.
+async fn renew_hash(
+    backend: &Backend,
+    user_id: UserId,
+    password: &str,
+    stored: &str,
+) -> Result<()> {
+    if let Some(renewed) = backend.passwords.renewed(password, stored).await? {
+        sqlx::query!(
+            "update users set password_hash = $3 where id = $1 and password_hash = $2",
+            user_id.get(),
+            stored,
+            renewed
+        )
+        .execute(&backend.pool)
+        .await?;
+    }
+    Ok(())
 }
 
 /// A user who has proved their identity.

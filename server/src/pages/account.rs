@@ -197,7 +197,9 @@ pub async fn sign_out(Asked(state): Asked, By(viewer): By, from: Sender) -> Resu
         .map_err(|error| failed(&state, &viewer, error))?;
     let forgotten = auth::session_cookie(state.auth, &from.extensions, None);
     let jar = CookieJar::new().add(forgotten);
-    Ok((jar, Redirect::to("/sign-in?after=sign-out")).into_response())
+    // Not "cookies", which would include the theme.
+    let cleared = [("clear-site-data", "\"cache\", \"storage\"")];
+    Ok((jar, cleared, Redirect::to("/sign-in?after=sign-out")).into_response())
 }
 
 fn failed(state: &AppState, viewer: &Viewer, error: backend::Error) -> Page {

@@ -92,6 +92,25 @@ async fn signing_in_starts_a_session_and_reveals_no_users() {
     words.dedup();
     assert_eq!(words.len(), 1, "{words:#?}");
 
+    // The hash of an earlier version with cheaper parameters is replaced by one with today's, for the same password.
+    const OLD: &str = "$argon2id$v=19$m=8192,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$OzIX+UJGC2ZsBTuogebZwPWSx7ncwZbKBQkrj75xCXY";
+    accounts
+        .execute(&format!(
+            "update users set password_hash = '{OLD}' where id = {}",
+            ann.id
+        ))
+        .await;
+    accounts.signed_in(&ann.email).await;
+    let renewed: String = sqlx::query_scalar("select password_hash from users where id = $1")
+        .bind(ann.id)
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    assert!(
+        renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+        "{renewed}"
+    );
+
     // It continues to the requested page, if that is on this site.
     for (next, expected) in [
         ("/jobs/7?filter=valid", "/jobs/7?filter=valid"),
@@ -279,6 +298,10 @@ async fn sessions_expire_and_can_be_ended() {
 
     let signed_out = accounts.form("/sign-out", &[], &By::from(&ann)).await;
     assert_eq!(location(&signed_out), "/sign-in?after=sign-out");
+    assert_eq!(
+        signed_out.headers()["clear-site-data"],
+        "\"cache\", \"storage\""
+    );
     let cookie = signed_out.headers()["set-cookie"].to_str().unwrap();
     assert!(
         cookie.starts_with("session=;") && cookie.contains("Max-Age=0"),
