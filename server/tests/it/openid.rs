@@ -483,6 +483,36 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
 }
 
 #[tokio::test]
+async fn an_id_token_counts_only_if_the_provider_signed_it_for_us_and_now() {
+    let provider = OpenIdProvider::start(&[]);
+    let accounts = Accounts::start_with(&provider, &[]).await;
+    let ann = accounts.user("ann").await;
+    provider.knows("a1", claims("ann@example.com", true)).await;
+    let flaws = [
+        "audience",
+        "audiences",
+        "issuer",
+        "expired",
+        "key",
+        "unsigned",
+        "HS256",
+    ];
+    let mut browser = Browser::default();
+    for flaw in flaws {
+        provider.has_flaw(flaw).await;
+        let response = accounts.with_provider(&mut browser, &provider, "a1").await;
+        refused(response, 403, "to this sign-in isn't from Example").await;
+        assert!(browser.cookies.is_empty(), "{flaw}");
+    }
+    let invalid = "sign_in refused openid connect: invalid ID token";
+    assert_eq!(accounts.audited().await, vec![invalid; flaws.len()]);
+    // Nothing else is wrong with them.
+    provider.has_flaw("none").await;
+    accounts.with_provider(&mut browser, &provider, "a1").await;
+    assert_eq!(accounts.user_of(&browser).await.0, ann);
+}
+
+#[tokio::test]
 async fn attempts_are_limited_and_cookies_require_https() {
     let provider = OpenIdProvider::start(&[]);
     let settings = [
