@@ -47,21 +47,21 @@ fn setting() -> Option<HtmlInputElement> {
 }
 
 fn are_on() -> bool {
-    let cookies = cookies().and_then(|document| document.cookie().ok());
+    let cookies = page().and_then(|page| page.cookie().ok());
     let cookies = cookies.unwrap_or_default();
     !cookies.split(';').any(|cookie| cookie.trim() == OFF)
 }
 
 fn turn(on: bool) {
     let seconds = if on { 0 } else { SECONDS };
-    if let Some(document) = cookies() {
+    if let Some(page) = page() {
         // If cookies are forbidden, the setting is lost with the page.
         let cookie = format!("{OFF}; Path=/; Max-Age={seconds}; SameSite=Lax");
-        let _ = document.set_cookie(&cookie);
+        let _ = page.set_cookie(&cookie);
     }
 }
 
-fn cookies() -> Option<HtmlDocument> {
+fn page() -> Option<HtmlDocument> {
     document().dyn_into().ok()
 }
 

@@ -314,10 +314,10 @@ pub fn SignInSettings(
             <form method="post" action=format!("/users/{user_id}/role")>
                 <div class="field">
                     <label for="role">"Role"</label>
-                    <select id="role" name="role">
+                    <select id="role" name="role" aria-describedby="role-hint">
                         {roles}
                     </select>
-                    <p class="hint">"A new role signs the user out and revokes their API tokens."</p>
+                    <p class="hint" id="role-hint">"A new role signs the user out and revokes their API tokens."</p>
                 </div>
                 <button class="button" data-under-way="Saving…">
                     "Save role"

@@ -784,9 +784,11 @@ async fn the_first_admin_comes_from_the_command_line() {
     assert!(!is_created && said.contains("too easy to guess"), "{said}");
     // A member becomes an admin and gets another password.
     let ann = accounts.member("ann").await;
+    let token = By::Token(accounts.token(&ann, "read").await);
     let (is_created, said) = create("Ann@example.com", "quite an odd phrase");
     assert!(is_created && said.contains("already existed"), "{said}");
     assert!(!accounts.is_signed_in(&ann.session).await);
+    assert_eq!(accounts.get("/users", &token).await.status(), 401);
     let session = session_in(&accounts.sign_in(&ann.email, "quite an odd phrase").await);
     let audit = accounts.get("/audit.ndjson", &By::Session(session)).await;
     assert_eq!(audit.status(), 200);
