@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // An OpenID Connect provider for the server's tests: oidc-provider with its own sign-in pages. PUT /people/SUBJECT
-// creates a person with the given claims. Ends when its standard input ends.
-import { generateKeyPairSync } from 'node:crypto';
+// creates a person with the given claims. PUT /flaw/FLAW makes it sign ID tokens with a flaw from then on. Ends when its
+// standard input ends.
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
 import Provider from 'oidc-provider';
@@ -10,14 +11,16 @@ const { PORT = '0', CLAIMS_IN_ID_TOKEN } = process.env;
 const server = createServer();
 await new Promise((listening) => server.listen(Number(PORT), '127.0.0.1', listening));
 const issuer = `http://127.0.0.1:${server.address().port}`;
-const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const client_secret = 'quite secret: 100% +';
+const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+const [privateKey, anotherKey] = [newKey(), newKey()];
 
 const people = new Map();
 const provider = new Provider(issuer, {
   clients: [
     {
       client_id: 'batchline',
-      client_secret: 'quite secret: 100% +',
+      client_secret,
       // Its pages may use any port of the loopback address (RFC 8252, 7.3).
       application_type: 'native',
       redirect_uris: ['http://127.0.0.1/sign-in/openid/callback'],
@@ -33,11 +36,38 @@ const provider = new Provider(issuer, {
 });
 provider.on('server_error', (_, error) => console.error(error));
 
+let flaw;
+// Signs the claims of an ID token again. The flaw "none" changes nothing.
+function flawed(token) {
+  const [header, claims] = token.split('.', 2).map((part) => JSON.parse(Buffer.from(part, 'base64url')));
+  if (flaw === 'audience') claims.aud = 'another-client';
+  if (flaw === 'audiences') claims.aud = ['batchline', 'another-client'];
+  if (flaw === 'issuer') claims.iss = 'https://evil.example';
+  if (flaw === 'expired') claims.exp = claims.iat - 1;
+  if (flaw === 'unsigned') header.alg = 'none';
+  if (flaw === 'HS256') header.alg = 'HS256';
+  const part = (json) => Buffer.from(JSON.stringify(json)).toString('base64url');
+  const content = `${part(header)}.${part(claims)}`;
+  const key = flaw === 'key' ? anotherKey : privateKey;
+  const signature = {
+    none: () => '',
+    HS256: () => createHmac('sha256', client_secret).update(content).digest('base64url'),
+    ES256: () => sign('sha256', Buffer.from(content), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url'),
+  };
+  return `${content}.${signature[header.alg]()}`;
+}
+
+provider.use(async (context, next) => {
+  await next();
+  if (flaw && context.oidc?.route === 'token') context.body.id_token = flawed(context.body.id_token);
+});
+
 const answer = provider.callback();
 server.on('request', async (request, response) => {
-  const [, subject] = request.url.match(/^\/people\/(.+)/) ?? [];
-  if (!subject) return answer(request, response);
-  people.set(subject, await json(request));
+  const [, kind, name] = request.url.match(/^\/(people|flaw)\/(.+)/) ?? [];
+  if (!kind) return answer(request, response);
+  if (kind === 'people') people.set(name, await json(request));
+  else flaw = name;
   response.end();
 });
 console.log(`provider ready: ${issuer}`);

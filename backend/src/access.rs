@@ -182,3 +182,8 @@ pub(crate) fn session_of(viewer: &Viewer) -> Result<(&Account, SessionId)> {
         None => Err(Error::NotFound("Account")),
     }
 }
+
+/// Returned if the viewer's session has ended since the request began.
+pub(crate) fn session_ended() -> Error {
+    Error::Conflict("You were signed out meanwhile. Sign in and try again.".to_owned())
+}

@@ -4,21 +4,27 @@
 //!
 //! **Invariant.** Secrets are random, shown once, and stored as a hash.
 
+mod end_access;
 mod links;
 mod me;
 mod members;
 mod passwords;
 mod provider;
+mod refusals;
 mod secret;
 mod sessions;
 mod tokens;
 
+pub use end_access::sign_out_everywhere;
 pub use links::{LINK_HOURS, PasswordLink, create_link, link_owner, use_link};
 pub use me::{Credential, Me, me};
 pub(crate) use members::keep_an_admin;
-pub use members::{Member, MemberPage, create_admin, create_user, member, members, set_role};
+pub use members::{
+    Member, MemberPage, change_user, create_admin, create_user, member, members, set_role,
+};
 pub(crate) use passwords::Passwords;
 pub use provider::{SignInAttempt, forget_provider, sign_in_with};
+pub use refusals::{note_refused_token, note_too_many_sign_ins};
 pub use secret::Secret;
 pub use sessions::{
     Auth, Client, Credentials, Identity, Lifetimes, NewSession, change_password,

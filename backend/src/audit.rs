@@ -138,26 +138,42 @@ pub(crate) async fn record_each(
     database: impl PgExecutor<'_>,
     events: &[(Actor, Event<'_>)],
 ) -> sqlx::Result<()> {
-    add(database, events, false).await
+    add(database, events, Repeats::Counted).await
+}
+
+/// Whether an event that resembles one of the last minute is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    Counted,
+    /// Unless it is identical.
+    OnceAMinute,
+    /// Unless the actor is the same. Neither is it added if the user whom it concerns doesn't exist.
+    OnceAMinuteByActor,
 }
 
 /// Adds an event about something that has already happened. If that fails, the event goes to the log.
 ///
-/// Refused accesses and downloads cost a client nothing to repeat, so identical ones are added once a minute.
+/// Refused accesses and downloads cost a client nothing to repeat, and nobody can delete events for 30 days. So identical
+/// downloads are added once a minute, and refused accesses of the same actor once a minute, whatever they concern:
+/// otherwise a loop over invented ids would fill the audit.
 pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_>) {
-    let once_a_minute = matches!(event.kind, AuditKind::Access | AuditKind::Download);
+    let repeats = match event.kind {
+        AuditKind::Access => Repeats::OnceAMinuteByActor,
+        AuditKind::Download => Repeats::OnceAMinute,
+        _ => Repeats::Counted,
+    };
     let events = [(actor.into(), event)];
-    if let Err(error) = add(pool, &events, once_a_minute).await {
+    if let Err(error) = add(pool, &events, repeats).await {
         tracing::error!(%error, ?events, "an event could not be added to the audit");
     }
 }
 
-/// Adds events and logs them. With `once_a_minute`, skips events that equal one of the last minute. That search reads at
-/// most the latest 2,000 events of a kind, through an index, however many there are.
+/// Adds events and logs them, except for repeated ones. The search for these reads at most the latest 2,000 events of a
+/// kind, through an index, however many there are.
 async fn add(
     database: impl PgExecutor<'_>,
     events: &[(Actor, Event<'_>)],
-    once_a_minute: bool,
+    repeats: Repeats,
 ) -> sqlx::Result<()> {
     fn column<'a, T>(
         events: &'a [(Actor, Event<'a>)],
@@ -181,11 +197,13 @@ async fn add(
              where at between now() - interval '1 minute' and now() + interval '1 minute'
                  and latest.outcome = new.outcome
                  and latest.actor_id is not distinct from new.actor_id
-                 and latest.address is not distinct from new.address
-                 and latest.user_id is not distinct from new.user_id
-                 and latest.job_id is not distinct from new.job_id
-                 and latest.detail is not distinct from new.detail
-         )",
+                 and ($12 or (
+                     latest.address is not distinct from new.address
+                     and latest.user_id is not distinct from new.user_id
+                     and latest.job_id is not distinct from new.job_id
+                     and latest.detail is not distinct from new.detail
+                 ))
+         ) and (not $12 or new.user_id is null or exists (select from users where id = new.user_id))",
         &column(events, |_, event| event.kind.as_str()) as &[&str],
         &column(events, |_, event| event.outcome.as_str()) as &[&str],
         &column(events, |actor, _| actor.id.map(UserId::get)) as &[Option<i64>],
@@ -196,7 +214,8 @@ async fn add(
         &column(events, |_, event| event.user_id.map(UserId::get)) as &[Option<i64>],
         &column(events, |_, event| event.job_id.map(JobId::get)) as &[Option<i64>],
         &column(events, |_, event| event.detail) as &[Option<&str>],
-        once_a_minute
+        repeats != Repeats::Counted,
+        repeats == Repeats::OnceAMinuteByActor
     )
     .execute(database)
     .await?;

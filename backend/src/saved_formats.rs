@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    FormatName, HeaderKey, InvalidField, NewSavedFormat, SavedFormat, SavedFormatChange,
+    AuditKind, FormatName, HeaderKey, InvalidField, NewSavedFormat, SavedFormat, SavedFormatChange,
     SavedFormatId, UserId,
 };
 use sha2::{Digest, Sha256};
@@ -16,6 +16,7 @@ use validator::{Format, PossibleHeader};
 use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_user},
+    audit::{self, Event},
     database,
     error::violates,
     users,
@@ -104,6 +105,8 @@ pub async fn create(
         &new.format,
     );
     let created = created.await.map_err(taken)?;
+    let event = Event::done(AuditKind::CreateFormat).of_user(user_id);
+    audit::record(&mut *tx, viewer, event.detail(&created.name)).await?;
     tx.commit().await?;
     Ok(created)
 }
@@ -142,6 +145,8 @@ pub async fn update(
     .await
     .map_err(taken)?
     .ok_or(Error::NotFound("Saved format"))?;
+    let event = Event::done(AuditKind::ChangeFormat).of_user(user_id);
+    audit::record(&mut *tx, viewer, event.detail(&updated.name)).await?;
     tx.commit().await?;
     Ok(updated.into())
 }
@@ -154,17 +159,19 @@ pub async fn delete(
     format_id: SavedFormatId,
 ) -> Result<()> {
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
-    let deleted = sqlx::query!(
-        "delete from saved_formats where user_id = $1 and id = $2",
+    let mut tx = database::begin(&backend.pool).await?;
+    let name = sqlx::query_scalar!(
+        "delete from saved_formats where user_id = $1 and id = $2 returning name",
         user_id.get(),
         format_id.get()
     )
-    .execute(&backend.pool)
-    .await?;
-    match deleted.rows_affected() {
-        0 => Err(Error::NotFound("Saved format")),
-        _ => Ok(()),
-    }
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or(Error::NotFound("Saved format"))?;
+    let event = Event::done(AuditKind::DeleteFormat).of_user(user_id);
+    audit::record(&mut *tx, viewer, event.detail(&name)).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Returns the user's format with this name. Fails with [`Error::Invalid`] if there is none.

@@ -1,4 +1,4 @@
-//! Creates, lists, searches and changes users.
+//! Creates, lists and searches users, and the queries that change them.
 
 use domain::{AuditKind, NewUser, User, UserChange, UserId};
 use sqlx::PgConnection;
@@ -137,18 +137,13 @@ pub async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -> Resul
     Ok(user)
 }
 
-/// Changes a user. Fails with [`Error::Conflict`] if the new address belongs to another user. Requires an admin.
-pub async fn update(
-    backend: &Backend,
-    viewer: &Viewer,
+/// Changes a user. Fails with [`Error::Conflict`] if the new address belongs to another user.
+pub(crate) async fn change(
+    tx: &mut PgConnection,
     user_id: UserId,
     change: &UserChange,
 ) -> Result<User> {
-    // Members must not learn of other users.
-    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
-    check_admin(&backend.pool, viewer, Act::Change).await?;
-    let mut tx = database::begin(&backend.pool).await?;
-    let user = sqlx::query_as!(
+    sqlx::query_as!(
         User,
         "update users set name = coalesce($2, name), email = coalesce($3, email) where id = $1
          returning id, name, email, created_at",
@@ -156,16 +151,22 @@ pub async fn update(
         change.name.as_ref().map(|name| name.as_str()),
         change.email.as_ref().map(|email| email.as_str())
     )
-    .fetch_optional(&mut *tx)
+    .fetch_optional(tx)
     .await
     .map_err(email_taken)?
-    .ok_or(Error::NotFound("User"))?;
-    let changed = Event::done(AuditKind::ChangeUser)
-        .of_user(user.id)
-        .detail(&user.email);
-    audit::record(&mut *tx, viewer, changed).await?;
-    tx.commit().await?;
-    Ok(user)
+    .ok_or(Error::NotFound("User"))
+}
+
+/// Returns the user's email address, and keeps them from being changed or deleted until the transaction ends. Fails with
+/// [`Error::NotFound`].
+pub(crate) async fn lock_email(tx: &mut PgConnection, user_id: UserId) -> Result<String> {
+    let email = sqlx::query_scalar!(
+        "select email from users where id = $1 for no key update",
+        user_id.get()
+    )
+    .fetch_optional(tx)
+    .await?;
+    email.ok_or(Error::NotFound("User"))
 }
 
 /// Keeps the user from being changed or deleted until the transaction ends. Fails with [`Error::NotFound`].

@@ -89,6 +89,8 @@ names! {
         SignIn = "sign_in", "Sign in";
         SignOut = "sign_out", "Sign out";
         EndSession = "end_session", "End session";
+        /// An admin ends all sessions and API tokens of a user.
+        EndAccess = "end_access", "Sign out everywhere";
         ChangePassword = "change_password", "Change password";
         /// An existing user signs in with the OpenID Connect provider for the first time.
         LinkProvider = "link_provider", "Link to provider";
@@ -96,7 +98,7 @@ names! {
         CreatePasswordLink = "create_password_link", "Create password link";
         UsePasswordLink = "use_password_link", "Use password link";
         CreateToken = "create_token", "Create API token";
-        /// Recorded at most once an hour for each token.
+        /// Recorded at most once an hour for each token. Refused ones: at most once a minute for each address.
         UseToken = "use_token", "Use API token";
         RevokeToken = "revoke_token", "Revoke API token";
         CreateUser = "create_user", "Create user";
@@ -105,6 +107,9 @@ names! {
         /// Also a change to how long a user's jobs are kept.
         ChangeQuotas = "change_quotas", "Change quotas";
         DeleteUser = "delete_user", "Delete user";
+        CreateFormat = "create_format", "Create saved format";
+        ChangeFormat = "change_format", "Change saved format";
+        DeleteFormat = "delete_format", "Delete saved format";
         Upload = "upload", "Upload file";
         Start = "start", "Start job";
         Pause = "pause", "Pause job";

@@ -133,6 +133,15 @@ test('a new user sets a password, signs in, and looks after the account', async 
   const event = (what: RegExp) => office.getByRole('row', { name: user.email }).filter({ hasText: what });
   await expect(event(/Upload file.*payments\.csv/)).toBeVisible();
   await expect(event(/Create API token.*bl_/)).toBeVisible();
+
+  // The admin signs the user out everywhere.
+  await office.goto(own);
+  await office.getByRole('button', { name: 'Sign out everywhere and revoke tokens…' }).click();
+  const dialog = office.getByRole('dialog', { name: 'Sign out everywhere?' });
+  await dialog.getByRole('button', { name: 'Sign out everywhere and revoke tokens' }).click();
+  await expect(office.locator('#notice')).toContainText('The user is signed out everywhere');
+  if (javaScriptEnabled === false) await page.goto(own);
+  await expect(page.getByRole('heading', { level: 1, name: 'Sign in' })).toBeVisible();
 });
 
 test('axe finds nothing on the pages for accounts @javascript @once', async ({ page, browser }) => {

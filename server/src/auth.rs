@@ -14,10 +14,11 @@ use axum::{
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use backend::{
     Viewer,
-    accounts::{Auth, Client, Credentials, Identity, Secret, TOKEN_START},
+    accounts::{self, Auth, Client, Credentials, Identity, Secret, TOKEN_START},
     hosts::Host,
     openid::Begun,
 };
+use domain::AuditKind;
 use url::{Url, form_urlencoded};
 
 use crate::{
@@ -112,8 +113,23 @@ async fn pass(state: &AppState, mut request: Request, next: Next) -> Result<Resp
             Ok(response)
         }
         Ok(Identity::Nobody) => Err(Refusal::Nobody),
-        Ok(Identity::InvalidToken) => Err(Refusal::InvalidToken),
+        Ok(Identity::InvalidToken) => {
+            note_invalid_token(state, request.headers(), request.extensions()).await;
+            Err(Refusal::InvalidToken)
+        }
         Err(error) => Err(Refusal::Failed(error.into())),
+    }
+}
+
+async fn note_invalid_token(
+    state: &AppState,
+    headers: &HeaderMap,
+    extensions: &axum::http::Extensions,
+) {
+    if let (Some(token), Some(Ends { client, .. })) = (token(headers), extensions.get())
+        && state.refusal_rate.allows(AuditKind::UseToken, *client)
+    {
+        accounts::note_refused_token(&state.backend, token, Some(*client)).await;
     }
 }
 

@@ -89,7 +89,8 @@ pub struct Limits {
     pub max_sign_ins_per_minute: u32,
 
     /// Maximum number of attempts to sign in to one account from one address; one more is allowed each minute, and
-    /// others get 429. For all addresses together the limit is ten times as high. 0: unlimited
+    /// others get 429. For all addresses together the limit is ten times as high. The same number limits attempts of a
+    /// user to change their password. 0: unlimited
     #[arg(long, env = "MAX_SIGN_INS_PER_ACCOUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub max_sign_ins_per_account: u32,
 

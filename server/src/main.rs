@@ -169,7 +169,8 @@ async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::
     match is_new {
         true => println!("{email} is an admin and can sign in {by}."),
         false => println!(
-            "The user {email} already existed. They are now an admin, can sign in {by}, and are signed out everywhere."
+            "The user {email} already existed. They are now an admin, can sign in {by}, and are signed out everywhere. Their API tokens \
+             are revoked."
         ),
     }
     Ok(())

@@ -106,6 +106,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
             "/users/{id}/forget-provider",
             form(post(account::forget_provider)),
         )
+        .route("/users/{id}/end-access", form(post(account::end_access)))
         .route("/users/{id}/role", form(post(account::set_role)))
         .route(
             "/jobs/{id}/answers",

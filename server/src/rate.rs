@@ -1,4 +1,4 @@
-//! Rate limits on changes per address, and on attempts to sign in.
+//! Rate limits on changes per address, on attempts to sign in, and on what the audit records about refusals.
 
 use std::{
     hash::Hash,
@@ -14,7 +14,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use domain::Email;
+use domain::{AuditKind, Email, UserId};
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -98,13 +98,16 @@ impl ChangeRate {
     }
 }
 
-/// Rate limits on attempts to sign in: per address, per account and address, and per account. Guessing passwords from
-/// many addresses can't lock out anybody who is signed in or has an API token.
+/// Rate limits on attempts to sign in: per address, per account and address, and per account; and on attempts to change
+/// one's own password, per user. Guessing passwords from many addresses can't lock out anybody who is signed in or has an
+/// API token.
 #[derive(Clone)]
 pub struct SignInRate {
     address: Rate<IpAddr>,
     account_from_address: Rate<(String, IpAddr)>,
     account: Rate<String>,
+    /// Counted apart from sign-ins, with which strangers could keep users from changing their password.
+    password_change: Rate<UserId>,
     refused: IntCounter,
 }
 
@@ -122,6 +125,7 @@ impl SignInRate {
             ),
             account_from_address: Rate::new(per_account(tries, MINUTE)),
             account: Rate::new(per_account(tries * 10, MINUTE / 10)),
+            password_change: Rate::new(per_account(tries, MINUTE)),
             refused: metrics.refused(Limited::SignIns),
         }
     }
@@ -131,6 +135,16 @@ impl SignInRate {
         self.address
             .count(&whose(address))
             .map_err(|seconds| self.refuse(seconds))
+    }
+
+    /// Counts an attempt of a signed-in user to change their password, or refuses it.
+    pub fn count_password_change(&self, user_id: UserId) -> Result<(), Problem> {
+        self.password_change.count(&user_id).map_err(|seconds| {
+            self.refused.inc();
+            let sentence =
+                format!("Too many attempts to change the password. Try again in {seconds} s.");
+            Problem::new(ProblemKind::TooManyRequests, sentence).retry_after(seconds)
+        })
     }
 
     /// Counts an attempt, or refuses it. `account` is an email address or any other text that identifies an account.
@@ -154,6 +168,22 @@ impl SignInRate {
         let sentence = format!("Too many sign-in attempts. Try again in {seconds} s.");
         let problem = Problem::new(ProblemKind::TooManyRequests, sentence);
         problem.retry_after(seconds)
+    }
+}
+
+/// Limits how often the audit records that requests from an address were refused, because these cost a client nothing.
+#[derive(Clone)]
+pub struct RefusalRate(Rate<(AuditKind, IpAddr)>);
+
+impl RefusalRate {
+    /// Once a minute.
+    pub fn new() -> Self {
+        Self(Rate::new(Some(Quota::per_minute(NonZeroU32::MIN))))
+    }
+
+    /// Returns whether another refusal of this kind is recorded.
+    pub fn allows(&self, kind: AuditKind, address: IpAddr) -> bool {
+        self.0.count(&(kind, whose(address))).is_ok()
     }
 }
 

@@ -29,7 +29,7 @@ pub async fn update_user(user_id: UserId, name: String, email: String) -> Result
             email: Some(email),
         };
         let (backend, viewer) = caller();
-        let user = backend::users::update(&backend, &viewer, user_id, &change).await?;
+        let user = backend::accounts::change_user(&backend, &viewer, user_id, &change).await?;
         say("Name and email were saved.".to_owned());
         Ok(user)
     })

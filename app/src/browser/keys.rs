@@ -3,13 +3,15 @@
 
 use leptos::{
     ev,
-    prelude::{document, window, window_event_listener},
-    web_sys::{Element, HtmlElement, HtmlInputElement, KeyboardEvent, Storage},
+    prelude::{document, window_event_listener},
+    web_sys::{Element, HtmlDocument, HtmlElement, HtmlInputElement, KeyboardEvent},
 };
 use wasm_bindgen::JsCast;
 
-/// The key in local storage for turning shortcuts with single keys off.
-const SETTING: &str = "batchline-shortcuts";
+/// The cookie that turns shortcuts with single keys off. Local storage would be cleared when somebody signs out.
+const OFF: &str = "shortcuts=off";
+/// The longest time for which browsers keep a cookie.
+const SECONDS: u32 = 400 * 24 * 3600;
 
 /// The id of the dialog that lists the shortcuts.
 const SHEET: &str = "shortcuts";
@@ -32,12 +34,8 @@ pub fn listen() {
     if let Some(setting) = setting() {
         setting.set_checked(are_on());
         let _ = window_event_listener(ev::change, move |event| {
-            if event.target().as_ref() == Some(setting.as_ref())
-                && let Some(storage) = storage()
-            {
-                // If the storage is full or forbidden, the setting is lost with the page.
-                let on = if setting.checked() { "on" } else { "off" };
-                let _ = storage.set_item(SETTING, on);
+            if event.target().as_ref() == Some(setting.as_ref()) {
+                turn(setting.checked());
             }
         });
     }
@@ -49,12 +47,22 @@ fn setting() -> Option<HtmlInputElement> {
 }
 
 fn are_on() -> bool {
-    let setting = storage().and_then(|storage| storage.get_item(SETTING).ok().flatten());
-    setting.as_deref() != Some("off")
+    let cookies = page().and_then(|page| page.cookie().ok());
+    let cookies = cookies.unwrap_or_default();
+    !cookies.split(';').any(|cookie| cookie.trim() == OFF)
 }
 
-fn storage() -> Option<Storage> {
-    window().local_storage().ok().flatten()
+fn turn(on: bool) {
+    let seconds = if on { 0 } else { SECONDS };
+    if let Some(page) = page() {
+        // If cookies are forbidden, the setting is lost with the page.
+        let cookie = format!("{OFF}; Path=/; Max-Age={seconds}; SameSite=Lax");
+        let _ = page.set_cookie(&cookie);
+    }
+}
+
+fn page() -> Option<HtmlDocument> {
+    document().dyn_into().ok()
 }
 
 /// Returns whether nothing else handles the key: no field and no shortcut of the browser.

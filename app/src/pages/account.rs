@@ -138,7 +138,11 @@ fn Password(email: String, error: Option<AppError>) -> impl IntoView {
                     error=error.as_ref()
                 />
                 <NewPasswordField error=error.as_ref() />
-                <p class="hint">"This signs you out everywhere else. API tokens stay valid."</p>
+                <label class="choice">
+                    <input type="checkbox" name="revoke_tokens" value="yes" />
+                    "Also revoke my API tokens"
+                </label>
+                <p class="hint">"This signs you out everywhere else."</p>
                 <button class="button button-primary" data-under-way="Saving…">
                     "Change password"
                 </button>

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     AppError, Page, Query, Site,
     api::{at_its_field, parse},
-    components::{Copy, FormError, Time},
+    components::{Confirm, Copy, FormError, Time},
 };
 
 pub async fn members(
@@ -277,7 +277,7 @@ pub fn SignInSettings(
         view! {
             <form method="post" action=format!("/users/{user_id}/forget-provider")>
                 <p class="muted">
-                    "Signs in with the OpenID Connect provider. If you forget the user's account there, the next account with this email address becomes the user's."
+                    "Signs in with the OpenID Connect provider. If you forget the user's account there, the user is signed out everywhere, their API tokens are revoked, and the next account with this email address becomes the user's."
                 </p>
                 <button class="button" data-under-way="Forgetting…">
                     "Forget provider"
@@ -314,14 +314,30 @@ pub fn SignInSettings(
             <form method="post" action=format!("/users/{user_id}/role")>
                 <div class="field">
                     <label for="role">"Role"</label>
-                    <select id="role" name="role">
+                    <select id="role" name="role" aria-describedby="role-hint">
                         {roles}
                     </select>
+                    <p class="hint" id="role-hint">"A new role signs the user out and revokes their API tokens."</p>
                 </div>
                 <button class="button" data-under-way="Saving…">
                     "Save role"
                 </button>
             </form>
+            <Confirm
+                id="end-access"
+                button="Sign out everywhere and revoke tokens…"
+                question="Sign out everywhere?"
+                error={None::<AppError>}
+            >
+                <p>
+                    "This ends all of the user's sessions and revokes all of their API tokens. Programs that use them stop working. The user can sign in again."
+                </p>
+                <form method="post" action=format!("/users/{user_id}/end-access")>
+                    <button class="button button-danger" data-under-way="Signing out…">
+                        "Sign out everywhere and revoke tokens"
+                    </button>
+                </form>
+            </Confirm>
             <p>
                 <a href=format!("/audit?user={user_id}")>"What this user did"</a>
             </p>

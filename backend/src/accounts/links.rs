@@ -4,9 +4,10 @@ use sqlx::PgPool;
 
 use super::{
     Client,
+    end_access::end_access,
     passwords::check_strength,
     secret::{Secret, hash},
-    sessions::{end_others, set_password},
+    sessions::set_password,
 };
 use crate::{
     Backend, Error, Result,
@@ -78,8 +79,8 @@ pub async fn link_owner(backend: &Backend, secret: &str) -> Result<String> {
     Ok(owner(&backend.pool, secret).await?.email)
 }
 
-/// Uses up the link: sets its user's password and ends their sessions. Fails with [`Error::NotFound`] as [`link_owner`]
-/// does, and with [`Error::Invalid`] if the password is easy to guess.
+/// Uses up the link: sets its user's password, ends their sessions and revokes their API tokens. Fails with
+/// [`Error::NotFound`] as [`link_owner`] does, and with [`Error::Invalid`] if the password is easy to guess.
 pub async fn use_link(
     backend: &Backend,
     secret: &str,
@@ -101,9 +102,10 @@ pub async fn use_link(
         return Err(Error::NotFound("Link"));
     }
     set_password(&mut tx, user_id, &hashed).await?;
-    end_others(&mut tx, user_id, None).await?;
+    let nobody = Viewer::anyone(client.address);
+    end_access(&mut tx, &nobody, user_id).await?;
     let used = Event::done(AuditKind::UsePasswordLink).of_user(user_id);
-    audit::record(&mut *tx, &Viewer::anyone(client.address), used).await?;
+    audit::record(&mut *tx, &nobody, used).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -1,15 +1,16 @@
 use chrono::{DateTime, Utc};
-use domain::{AuditKind, NewPassword, NewUser, Role, User, UserId};
+use domain::{AuditKind, NewPassword, NewUser, Role, User, UserChange, UserId};
 use sqlx::PgConnection;
 
 use super::{
+    end_access::end_access,
     links::{PasswordLink, create_link},
     passwords::check_strength,
-    sessions::{end_others, set_password},
+    sessions::{end_link, set_password},
 };
 use crate::{
     Backend, Error, Result,
-    access::{Act, Viewer, check_admin, session_of},
+    access::{Act, Viewer, check_admin, check_user, session_of},
     audit::{self, Actor, Event},
     database, users,
 };
@@ -131,7 +132,42 @@ pub async fn create_user(
     Ok((user, link))
 }
 
-/// Changes a user's role. Fails with [`Error::Conflict`] for the last admin. Requires an admin.
+/// Changes a user. Fails with [`Error::Conflict`] if the new address belongs to another user. Requires an admin.
+///
+/// If people sign in, an address decides who does so: a provider links a user by it once, and a user with a password types
+/// it. So tokens can't change it, and a link to set a password that was sent to the old one ends.
+pub async fn change_user(
+    backend: &Backend,
+    viewer: &Viewer,
+    user_id: UserId,
+    change: &UserChange,
+) -> Result<User> {
+    // Members must not learn of other users.
+    check_user(&backend.pool, viewer, user_id, Act::Change).await?;
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    let mut tx = database::begin(&backend.pool).await?;
+    let before = users::lock_email(&mut tx, user_id).await?;
+    let new = change.email.as_ref().map(|email| email.as_str());
+    let is_new = new.is_some_and(|new| new != before);
+    if is_new && viewer.account().is_some() {
+        session_of(viewer)?;
+        end_link(&mut tx, user_id).await?;
+    }
+    let user = users::change(&mut tx, user_id, change).await?;
+    let detail = match is_new {
+        true => format!("from {before} to {}", user.email),
+        false => before,
+    };
+    let changed = Event::done(AuditKind::ChangeUser)
+        .of_user(user_id)
+        .detail(&detail);
+    audit::record(&mut *tx, viewer, changed).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Changes a user's role, ends their sessions and revokes their API tokens: a token must not gain rights that nobody
+/// gave it. Fails with [`Error::Conflict`] for the last admin. Requires an admin.
 pub async fn set_role(
     backend: &Backend,
     viewer: &Viewer,
@@ -145,15 +181,17 @@ pub async fn set_role(
         keep_an_admin(&mut tx, user_id).await?;
     }
     let changed = sqlx::query!(
-        "update users set role = $2 where id = $1",
+        "update users set role = $2 where id = $1 and role <> $2",
         user_id.get(),
         role.as_str()
     )
     .execute(&mut *tx)
     .await?;
     if changed.rows_affected() == 0 {
-        return Err(Error::NotFound("User"));
+        // There is no such user, or they already have the role.
+        return users::lock_settings(&mut tx, user_id).await;
     }
+    end_access(&mut tx, viewer, user_id).await?;
     let event = Event::done(AuditKind::ChangeRole)
         .of_user(user_id)
         .detail(role.as_str());
@@ -179,9 +217,9 @@ pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Res
     }
 }
 
-/// Creates an admin with this password, or promotes the user who has the email address. Without a password they sign in
-/// only through the provider. Returns whether the user is new. Called by the command line, which needs a shell on the
-/// server.
+/// Creates an admin with this password, or promotes the user who has the email address, whose sessions and API tokens end.
+/// Without a password they sign in only through the provider. Returns whether the user is new. Called by the command
+/// line, which needs a shell on the server.
 pub async fn create_admin(
     backend: &Backend,
     new: &NewUser,
@@ -208,7 +246,7 @@ pub async fn create_admin(
     if let Some(hashed) = hashed {
         set_password(&mut tx, user_id, &hashed).await?;
     }
-    end_others(&mut tx, user_id, None).await?;
+    end_access(&mut tx, Actor::command_line(), user_id).await?;
     let kind = match user.is_new {
         true => AuditKind::CreateUser,
         false => AuditKind::ChangeRole,

@@ -4,7 +4,10 @@ use std::{
 };
 
 use anyhow::anyhow;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
+    password_hash::phc::PasswordHash,
+};
 use domain::{InvalidField, NewPassword};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use zxcvbn::{Score, zxcvbn};
@@ -65,6 +68,15 @@ impl Passwords {
         .await?
     }
 
+    /// Returns a new hash of the password if the stored one was made with other parameters than today's.
+    pub async fn renewed(&self, password: &str, stored: &str) -> Result<Option<String>> {
+        if has_todays_parameters(stored) {
+            return Ok(None);
+        }
+        let password = password.to_owned();
+        self.in_turn(move || hash(&password)).await?.map(Some)
+    }
+
     async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -87,6 +99,16 @@ fn hash(password: &str) -> Result<String> {
     let hash = Argon2::default().hash_password(password.as_bytes());
     let hash = hash.map_err(|error| anyhow!("hashing a password: {error}"))?;
     Ok(hash.to_string())
+}
+
+fn has_todays_parameters(stored: &str) -> bool {
+    let Ok(stored) = PasswordHash::new(stored) else {
+        return false;
+    };
+    let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+    stored.algorithm == Algorithm::default().ident()
+        && stored.version == Some(Version::default().into())
+        && Params::try_from(&stored).is_ok_and(|params| costs(&params) == costs(&Params::DEFAULT))
 }
 
 /// Refuses a password that is quickly guessed: a very common one, a keyboard pattern, or personal data of its owner
@@ -168,6 +190,18 @@ mod tests {
             stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{stored}"
         );
+        let renewed = passwords.renewed(right.as_str(), &stored).await.unwrap();
+        assert_eq!(renewed, None);
+        for older in [
+            stored.replace("m=19456", "m=8192"),
+            stored.replace("t=2", "t=1"),
+            stored.replace("p=1", "p=2"),
+            stored.replace("v=19", "v=16"),
+            stored.replace("argon2id", "argon2i"),
+        ] {
+            let renewed = passwords.renewed(right.as_str(), &older).await.unwrap();
+            assert!(renewed.is_some(), "{older}");
+        }
         let verify = |text: String, stored: &Option<String>| {
             let (passwords, stored) = (passwords.clone(), stored.clone());
             async move { passwords.verify(&text, stored).await.unwrap() }

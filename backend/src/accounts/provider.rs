@@ -5,7 +5,8 @@ use sqlx::PgConnection;
 
 use super::{
     Client, Lifetimes, NewSession,
-    sessions::{SigningIn, begin, end_others},
+    end_access::end_access,
+    sessions::{SigningIn, begin},
 };
 use crate::{
     Backend, Error, Result,
@@ -219,8 +220,9 @@ fn taken_meanwhile(error: sqlx::Error) -> Error {
     error.into()
 }
 
-/// Returns the user with the role that the provider assigns, if it says who is an admin. This may leave no admin at
-/// all: who becomes the next one is also the provider's decision.
+/// Returns the user with the role that the provider assigns, if it says who is an admin. A changed role ends their
+/// sessions and API tokens, as [`super::set_role`] does. This may leave no admin at all: who becomes the next one is also
+/// the provider's decision.
 async fn with_role(
     tx: &mut PgConnection,
     user: SigningIn,
@@ -246,13 +248,15 @@ async fn with_role(
     let changed = Event::done(AuditKind::ChangeRole)
         .of_user(user.user_id)
         .detail(&detail);
-    audit::record(&mut *tx, &Viewer::anyone(address), changed).await?;
+    let nobody = Viewer::anyone(address);
+    end_access(&mut *tx, &nobody, user.user_id).await?;
+    audit::record(&mut *tx, &nobody, changed).await?;
     let role = role.as_str().to_owned();
     Ok(SigningIn { role, ..user })
 }
 
-/// Unlinks a user from the provider and ends their sessions. The next person who signs in there with the user's
-/// verified email address becomes this user. Requires an admin.
+/// Unlinks a user from the provider, ends their sessions and revokes their API tokens. The next person who signs in there
+/// with the user's verified email address becomes this user. Requires an admin.
 pub async fn forget_provider(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
@@ -266,7 +270,7 @@ pub async fn forget_provider(backend: &Backend, viewer: &Viewer, user_id: UserId
     if changed.rows_affected() == 0 {
         return Err(Error::NotFound("User"));
     }
-    end_others(&mut tx, user_id, None).await?;
+    end_access(&mut tx, viewer, user_id).await?;
     let forgotten = Event::done(AuditKind::ForgetProvider).of_user(user_id);
     audit::record(&mut *tx, viewer, forgotten).await?;
     tx.commit().await?;

@@ -10,8 +10,8 @@ use super::{
     tokens,
 };
 use crate::{
-    Backend, Error, Result,
-    access::{Account, Means, Viewer, session_of},
+    Backend, Result,
+    access::{Account, Means, Viewer, session_ended, session_of},
     audit::{self, Event},
     database,
 };
@@ -246,7 +246,32 @@ pub async fn sign_in(
     };
     let session = begin(&mut tx, lifetimes, user, "password", client, replaced).await?;
     tx.commit().await?;
+    if let Some(stored) = stored
+        && let Err(error) = renew_hash(backend, user_id, password, &stored).await
+    {
+        tracing::warn!(%error, "the hash of a password could not be renewed");
+    }
     Ok(Some(session))
+}
+
+/// Replaces a hash that was made with parameters of an earlier version, unless the password was changed in the meantime.
+async fn renew_hash(
+    backend: &Backend,
+    user_id: UserId,
+    password: &str,
+    stored: &str,
+) -> Result<()> {
+    if let Some(renewed) = backend.passwords.renewed(password, stored).await? {
+        sqlx::query!(
+            "update users set password_hash = $3 where id = $1 and password_hash = $2",
+            user_id.get(),
+            stored,
+            renewed
+        )
+        .execute(&backend.pool)
+        .await?;
+    }
+    Ok(())
 }
 
 /// A user who has proved their identity.
@@ -415,13 +440,15 @@ pub(super) async fn end_others(
     Ok(())
 }
 
-/// Changes the viewer's password and ends their other sessions. Returns the new secret of the current session. Fails
-/// with [`Error::Invalid`] for the field `current_password` or `new_password`.
+/// Changes the viewer's password and ends their other sessions. With `revokes_tokens` their API tokens are revoked, too.
+/// Returns the new secret of the current session. Fails with [`crate::Error::Invalid`] for the field `current_password`
+/// or `new_password`.
 pub async fn change_password(
     backend: &Backend,
     viewer: &Viewer,
     current: &str,
     new: &NewPassword,
+    revokes_tokens: bool,
 ) -> Result<Secret> {
     let (account, session_id) = session_of(viewer)?;
     let user_id = account.user_id;
@@ -444,6 +471,9 @@ pub async fn change_password(
     let mut tx = database::begin(&backend.pool).await?;
     set_password(&mut tx, user_id, &hashed).await?;
     end_others(&mut tx, user_id, Some(session_id)).await?;
+    if revokes_tokens {
+        tokens::revoke_all(&mut tx, viewer.into(), user_id).await?;
+    }
     // The old secret must stop working too, in case somebody else knows it.
     let renewed = sqlx::query!(
         "update sessions set secret_hash = $2 where id = $1",
@@ -453,8 +483,7 @@ pub async fn change_password(
     .execute(&mut *tx)
     .await?;
     if renewed.rows_affected() == 0 {
-        let sentence = "You were signed out meanwhile. Sign in and try again.";
-        return Err(Error::Conflict(sentence.to_owned()));
+        return Err(session_ended());
     }
     let changed = Event::done(AuditKind::ChangePassword).of_user(user_id);
     audit::record(&mut *tx, viewer, changed).await?;
@@ -475,6 +504,11 @@ pub(super) async fn set_password(
     )
     .execute(&mut *tx)
     .await?;
+    end_link(tx, user_id).await
+}
+
+/// Invalidates the link with which the user could set a password.
+pub(super) async fn end_link(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
     sqlx::query!(
         "delete from password_links where user_id = $1",
         user_id.get()

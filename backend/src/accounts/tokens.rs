@@ -2,13 +2,13 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use domain::{ApiToken, AuditKind, NewToken, Role, Scope, TokenId, UserId};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::secret::{Secret, hash};
 use crate::{
     Backend, Error, Result,
-    access::{Account, Means, Viewer, session_of},
-    audit::{self, Event},
+    access::{Account, Means, Viewer, session_ended, session_of},
+    audit::{self, Actor, Event},
     database, users,
 };
 
@@ -64,10 +64,20 @@ pub async fn create_token(
     viewer: &Viewer,
     new: &NewToken,
 ) -> Result<(ApiToken, Secret)> {
-    let (account, _) = session_of(viewer)?;
+    let (account, session_id) = session_of(viewer)?;
     let secret = Secret::new(TOKEN_START)?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, account.user_id).await?;
+    // Otherwise the token would outlive an end of all access that came first.
+    let is_signed_in = sqlx::query_scalar!(
+        r#"select exists(select from sessions where id = $1) as "exists!""#,
+        session_id.get()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if !is_signed_in {
+        return Err(session_ended());
+    }
     let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from api_tokens where user_id = $1 and revoked_at is null"#,
         account.user_id.get()
@@ -121,6 +131,25 @@ pub async fn revoke_token(backend: &Backend, viewer: &Viewer, token_id: TokenId)
         audit::record(&mut *tx, viewer, event).await?;
     }
     tx.commit().await?;
+    Ok(())
+}
+
+/// Revokes all of the user's tokens.
+pub(super) async fn revoke_all(tx: &mut PgConnection, actor: Actor, user_id: UserId) -> Result<()> {
+    let prefixes = sqlx::query_scalar!(
+        "update api_tokens set revoked_at = now() where user_id = $1 and revoked_at is null returning prefix",
+        user_id.get()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let revoked: Vec<_> = prefixes
+        .iter()
+        .map(|prefix| {
+            let event = Event::done(AuditKind::RevokeToken).of_user(user_id);
+            (actor.clone(), event.detail(prefix))
+        })
+        .collect();
+    audit::record_each(tx, &revoked).await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
-use backend::{Backend, deletion, users};
+use backend::{Backend, accounts, deletion, users};
 use domain::{Email, InvalidField, NewUser, User, UserChange, UserId, UserName};
 use utoipa::ToSchema;
 
@@ -114,6 +114,8 @@ pub async fn get(
 }
 
 /// Change a user's name or email
+///
+/// If signing in is required, a token can't change the email, which decides who signs in.
 #[utoipa::path(patch, path = "/users/{user_id}", tag = "users",
     params(("user_id" = UserId, Path)), request_body = UpdateUser,
     responses(
@@ -134,7 +136,7 @@ pub async fn update(
         (name, email) => return Err(invalid([name.err(), email.err()])),
     };
     Ok(Json(
-        users::update(&backend, &viewer, user_id, &change).await?,
+        accounts::change_user(&backend, &viewer, user_id, &change).await?,
     ))
 }
 

@@ -1,7 +1,7 @@
 //! Pages and plain forms for signing in and out, for the account, and for the accounts that admins manage. If sign-in
 //! is disabled, none of these pages exists.
 
-use app::{AppError, Page, pages};
+use app::{AppError, Notice, Page, pages};
 use axum::{
     Extension, Form,
     extract::{Path, Request, rejection::FormRejection},
@@ -14,9 +14,9 @@ use backend::{
     accounts::{self, Auth, Identity, Lifetimes},
     hosts::Host,
 };
-use domain::{NewPassword, NewToken};
+use domain::{AuditKind, NewPassword, NewToken};
 
-use super::{Asked, PageQuery, Seen, openid};
+use super::{Asked, PageQuery, Seen, forms, openid};
 use crate::{
     auth::{self, By},
     problem::Problem,
@@ -156,6 +156,9 @@ pub async fn sign_in(
         return Ok(refused(status, AppError::forbidden(sentence)).into_response());
     }
     if let Err(problem) = state.sign_in_rate.count(client, email) {
+        if state.refusal_rate.allows(AuditKind::SignIn, client) {
+            accounts::note_too_many_sign_ins(&state.backend, Some(email), Some(client)).await;
+        }
         let page = refused(problem.status(), AppError::forbidden(problem.detail()));
         return Ok(problem.with_page(page));
     }
@@ -194,7 +197,9 @@ pub async fn sign_out(Asked(state): Asked, By(viewer): By, from: Sender) -> Resu
         .map_err(|error| failed(&state, &viewer, error))?;
     let forgotten = auth::session_cookie(state.auth, &from.extensions, None);
     let jar = CookieJar::new().add(forgotten);
-    Ok((jar, Redirect::to("/sign-in?after=sign-out")).into_response())
+    // Not "cookies", which would include the theme.
+    let cleared = [("clear-site-data", "\"cache\", \"storage\"")];
+    Ok((jar, cleared, Redirect::to("/sign-in?after=sign-out")).into_response())
 }
 
 fn failed(state: &AppState, viewer: &Viewer, error: backend::Error) -> Page {
@@ -256,6 +261,9 @@ pub async fn show_account(
 ) -> Result<Page, Page> {
     let notice = match query.get("after") {
         "password" => Some("Your password is changed. You are signed out everywhere else."),
+        "password-and-tokens" => Some(
+            "Your password is changed. You are signed out everywhere else, and your API tokens are revoked.",
+        ),
         "session" => Some("The session has ended."),
         "sessions" => Some("All other sessions have ended."),
         "revoke" => Some("The token is revoked."),
@@ -272,34 +280,43 @@ pub async fn change_password(
     Asked(state): Asked,
     By(viewer): By,
     from: Sender,
-    Extension(Ends { client, .. }): Extension<Ends>,
     form: Fields,
 ) -> Result<Response, Page> {
     password_lifetimes(&state)?;
+    let revokes_tokens = form.get("revoke_tokens") == "yes";
+    let refused = async |error: AppError| {
+        let forms = pages::AccountForms {
+            password_error: Some(error),
+            ..Default::default()
+        };
+        account_page(&state, &viewer, forms).await
+    };
+    // Somebody with a stolen session must not find out the password by trying.
+    if let Some(account) = viewer.account()
+        && let Err(problem) = state.sign_in_rate.count_password_change(account.user_id)
+    {
+        let mut page = refused(AppError::unavailable(problem.detail())).await?;
+        page.status = problem.status();
+        return Ok(problem.with_page(page));
+    }
     let changed = async {
         let new = NewPassword::parse(form.get("new_password"))?;
-        let account = viewer.account().map_or("", |account| &account.email);
-        // Somebody with a stolen session must not find out the password by trying.
-        if let Err(problem) = state.sign_in_rate.count(client, account) {
-            return Err(AppError::unavailable(problem.detail()));
-        }
         let current = form.get("current_password");
-        Ok(accounts::change_password(&state.backend, &viewer, current, &new).await?)
+        let changed =
+            accounts::change_password(&state.backend, &viewer, current, &new, revokes_tokens);
+        changed.await
     };
     match changed.await {
         Ok(secret) => {
             let cookie = auth::session_cookie(state.auth, &from.extensions, Some(&secret));
             let jar = CookieJar::new().add(cookie);
-            Ok((jar, Redirect::to("/account?after=password")).into_response())
-        }
-        Err(error) => {
-            let forms = pages::AccountForms {
-                password_error: Some(error),
-                ..Default::default()
+            let page = match revokes_tokens {
+                true => "/account?after=password-and-tokens",
+                false => "/account?after=password",
             };
-            let page = account_page(&state, &viewer, forms).await?;
-            Ok(page.into_response())
+            Ok((jar, Redirect::to(page)).into_response())
         }
+        Err(error) => Ok(refused(error.into()).await?.into_response()),
     }
 }
 
@@ -419,6 +436,24 @@ pub async fn forget_provider(
         .await
         .map_err(|error| failed(&state, &viewer, error))?;
     Ok(Redirect::to(&format!("/users/{user_id}#sign-in")))
+}
+
+pub async fn end_access(
+    Asked(state): Asked,
+    By(viewer): By,
+    Path(id): Path<String>,
+) -> Result<Response, Page> {
+    lifetimes(&state)?;
+    let Ok(user_id) = id.parse() else {
+        return Err(pages::not_found(&state.site.seen_by(&viewer)));
+    };
+    accounts::sign_out_everywhere(&state.backend, &viewer, user_id)
+        .await
+        .map_err(|error| failed(&state, &viewer, error))?;
+    let notice =
+        Notice::new("The user is signed out everywhere, and their API tokens are revoked.");
+    let page = format!("/users/{user_id}");
+    Ok(forms::redirect_with(notice, &page, "#sign-in"))
 }
 
 pub async fn set_role(

@@ -305,6 +305,16 @@ pub async fn forget_shown(request: Request, next: Next) -> Response {
     response
 }
 
+/// Redirects to a fragment of the page at this path, which shows the notice.
+pub fn redirect_with(notice: Notice, path: &str, fragment: &str) -> Response {
+    let cookie = notice_cookie(notice, path);
+    (
+        [(SET_COOKIE, cookie)],
+        Redirect::to(&format!("{path}{fragment}")),
+    )
+        .into_response()
+}
+
 /// Returns the cookie with the error of a form for the page at this path.
 fn error_cookie(error: PostedError, path: &str) -> HeaderValue {
     cookie(ERROR_COOKIE, &error.to_text(MAX_COOKIE_BYTES), path, 60)

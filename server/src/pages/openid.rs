@@ -15,6 +15,7 @@ use backend::{
     hosts::Host,
     openid::{self, Provider, Refusal},
 };
+use domain::AuditKind;
 
 use super::{
     Asked, PageQuery,
@@ -93,6 +94,9 @@ pub async fn callback(
     let provider = provider(&state)?;
     // Each request may send one to the provider and adds to the audit.
     if let Err(problem) = state.sign_in_rate.count_address(client) {
+        if state.refusal_rate.allows(AuditKind::SignIn, client) {
+            accounts::note_too_many_sign_ins(&state.backend, None, Some(client)).await;
+        }
         let error = AppError::unavailable(problem.detail());
         let page = refused(&state, problem.status(), "/", error);
         return Ok(problem.with_page(page));

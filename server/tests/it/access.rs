@@ -410,6 +410,7 @@ const PAGES: &[(&str, &str, Option<For>)] = &[
     ("post", "/account/tokens/0/revoke", Some(All)),
     ("post", "/users/{user_id}/password-link", Some(Admin)),
     ("post", "/users/{user_id}/forget-provider", Some(Admin)),
+    ("post", "/users/{user_id}/end-access", Some(Admin)),
     ("post", "/users/{user_id}/role", Some(Admin)),
     ("post", "/rpc/create-user", Some(Admin)),
     ("post", "/rpc/update-user", Some(AdminOfOwned)),
@@ -734,6 +735,7 @@ async fn a_socket_checks_access_and_ends_with_its_credential() {
     let role = format!("/users/{}/role", second.id);
     let admin = By::from(&accounts.admin);
     accounts.form(&role, &[("role", "admin")], &admin).await;
+    let second = accounts.signed_in(&second.email).await;
     let mut by_second = accounts.socket(owner.id, &By::from(&second)).await.unwrap();
     accounts.form(&role, &[("role", "member")], &admin).await;
     by_second.closed().await;

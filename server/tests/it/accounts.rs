@@ -1,11 +1,11 @@
 //! Passwords, sessions, API tokens, one-time links and roles.
 
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     harness::raw,
-    people::{Accounts, By, link_in, location, password_of, session_in},
+    people::{Accounts, By, Person, link_in, location, password_of, session_in},
 };
 
 impl Accounts {
@@ -91,6 +91,25 @@ async fn signing_in_starts_a_session_and_reveals_no_users() {
     }
     words.dedup();
     assert_eq!(words.len(), 1, "{words:#?}");
+
+    // The hash of an earlier version with cheaper parameters is replaced by one with today's, for the same password.
+    const OLD: &str = "$argon2id$v=19$m=8192,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$OzIX+UJGC2ZsBTuogebZwPWSx7ncwZbKBQkrj75xCXY";
+    accounts
+        .execute(&format!(
+            "update users set password_hash = '{OLD}' where id = {}",
+            ann.id
+        ))
+        .await;
+    accounts.signed_in(&ann.email).await;
+    let renewed: String = sqlx::query_scalar("select password_hash from users where id = $1")
+        .bind(ann.id)
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    assert!(
+        renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+        "{renewed}"
+    );
 
     // It continues to the requested page, if that is on this site.
     for (next, expected) in [
@@ -200,6 +219,22 @@ async fn attempts_to_sign_in_are_limited_by_account_and_address() {
             .unwrap()
             .contains("Too many sign-in attempts.")
     );
+    // Strangers' attempts don't keep a signed-in user from changing the password, but a stolen session isn't enough to
+    // find it out.
+    let current = password_of(&ann.email);
+    let mut ann = ann;
+    let changed = accounts.change_password(&ann.session, &current, "quite an odd phrase");
+    ann.session = session_in(&changed.await);
+    for expected in [422, 422, 422, 429] {
+        let refused = accounts.change_password(&ann.session, "wrong", "another odd phrase");
+        let refused = refused.await;
+        assert_eq!(refused.status(), expected);
+        let has_time = refused.headers().contains_key("retry-after");
+        assert_eq!(has_time, expected == 429);
+        let page = refused.text().await.unwrap();
+        let is_limit = page.contains("Too many attempts to change the password.");
+        assert_eq!(is_limit, expected == 429, "{page}");
+    }
     // Signed-in users stay signed in, and others can still sign in.
     assert!(accounts.is_signed_in(&ann.session).await);
     accounts.signed_in(&accounts.admin.email).await;
@@ -263,6 +298,10 @@ async fn sessions_expire_and_can_be_ended() {
 
     let signed_out = accounts.form("/sign-out", &[], &By::from(&ann)).await;
     assert_eq!(location(&signed_out), "/sign-in?after=sign-out");
+    assert_eq!(
+        signed_out.headers()["clear-site-data"],
+        "\"cache\", \"storage\""
+    );
     let cookie = signed_out.headers()["set-cookie"].to_str().unwrap();
     assert!(
         cookie.starts_with("session=;") && cookie.contains("Max-Age=0"),
@@ -338,6 +377,105 @@ async fn a_changed_password_ends_the_other_sessions() {
     // An older link would undo the change.
     let set = accounts.set_password(&link, "something else again").await;
     assert_eq!(set.status(), 404);
+}
+
+#[tokio::test]
+async fn all_access_of_a_user_can_be_ended() {
+    let accounts = Accounts::start().await;
+    let admin = By::from(&accounts.admin);
+    let ann = accounts.member("ann").await;
+    let ben = accounts.member("ben").await;
+    let bens_token = By::Token(accounts.token(&ben, "write").await);
+    let of_ann = |what: &str| format!("/users/{}/{what}", ann.id);
+    let works = async |by: &By| {
+        let status = accounts.get("/users", by).await.status();
+        assert!(status == 200 || status == 401, "{status}");
+        status == 200
+    };
+    // Signs ann in, and creates a token for her.
+    let access = async |password: &str| {
+        let session = session_in(&accounts.sign_in(&ann.email, password).await);
+        let ann = Person {
+            session,
+            ..ann.clone()
+        };
+        let token = accounts.token(&ann, "write").await;
+        (By::from(&ann), By::Token(token))
+    };
+    let old_password = password_of(&ann.email);
+
+    // An admin's button.
+    let (session, token) = access(&old_password).await;
+    let mut by_session = accounts.socket(ann.id, &session).await.unwrap();
+    let mut by_token = accounts.socket_at("/ws", &token).await.unwrap();
+    let page = accounts.page(&format!("/users/{}", ann.id), &admin).await;
+    let page = page.text().await.unwrap();
+    let button = format!("action=\"/users/{}/end-access\"", ann.id);
+    assert!(page.contains(&button), "{page}");
+    let ended = accounts.form(&of_ann("end-access"), &[], &admin).await;
+    assert_eq!(location(&ended), format!("/users/{}#sign-in", ann.id));
+    by_session.closed().await;
+    by_token.closed().await;
+    for by in [&session, &token, &By::from(&ann)] {
+        assert!(!works(by).await, "{by:?}");
+    }
+    let nobody = accounts.form("/users/999999999/end-access", &[], &admin);
+    assert_eq!(nobody.await.status(), 404);
+    let By::Token(secret) = &token else {
+        unreachable!()
+    };
+    let audited: Vec<String> = sqlx::query_scalar(
+        "select concat_ws(' ', kind, detail) from audit_events where actor_id = $1 and user_id = $2
+         order by id desc limit 2",
+    )
+    .bind(accounts.admin.id)
+    .bind(ann.id)
+    .fetch_all(&accounts.app.pool)
+    .await
+    .unwrap();
+    let revoked = format!("revoke_token {}", &secret[..11]);
+    assert_eq!(audited, ["end_access", &revoked]);
+
+    // A changed role, in both directions. Saving the same role changes nothing.
+    for role in ["admin", "member"] {
+        let (session, token) = access(&old_password).await;
+        let path = of_ann("role");
+        let save = async || accounts.form(&path, &[("role", role)], &admin).await;
+        save().await;
+        assert!(!works(&session).await && !works(&token).await, "{role}");
+        let (session, token) = access(&old_password).await;
+        save().await;
+        assert!(works(&session).await && works(&token).await, "{role}");
+    }
+
+    // A forgotten password.
+    let (session, token) = access(&old_password).await;
+    let page = accounts.form(&of_ann("password-link"), &[], &admin).await;
+    let link = link_in(&page.text().await.unwrap());
+    let first = "quite an odd phrase";
+    accounts.set_password(&link, first).await;
+    assert!(!works(&session).await && !works(&token).await);
+
+    // One's own password: tokens only if one wants that.
+    let (session, token) = access(first).await;
+    let By::Session(secret) = &session else {
+        unreachable!()
+    };
+    let second = "another odd phrase";
+    accounts.change_password(secret, first, second).await;
+    assert!(!works(&session).await && works(&token).await);
+    let (session, second_token) = access(second).await;
+    let fields = [
+        ("current_password", second),
+        ("new_password", first),
+        ("revoke_tokens", "yes"),
+    ];
+    let changed = accounts.form("/account/password", &fields, &session).await;
+    assert_eq!(location(&changed), "/account?after=password-and-tokens");
+    assert!(works(&By::Session(session_in(&changed))).await);
+    assert!(!works(&token).await && !works(&second_token).await);
+
+    assert!(works(&By::from(&ben)).await && works(&bens_token).await);
 }
 
 #[tokio::test]
@@ -512,22 +650,55 @@ async fn an_admin_token_cannot_manage_accounts() {
     let member = accounts.member("ann").await;
     let token = By::Token(accounts.token(&accounts.admin, "write").await);
     let of_member = |what: &str| format!("/users/{}/{what}", member.id);
+    const FORBIDDEN: &str = "An API token can't change how somebody signs in";
     for (path, fields) in [
         (
             "/accounts".to_owned(),
             vec![("name", "Eve"), ("email", "eve@example.com")],
         ),
         (of_member("password-link"), vec![]),
+        (of_member("end-access"), vec![]),
         (of_member("role"), vec![("role", "admin")]),
     ] {
         let refused = accounts.form(&path, &fields, &token).await;
         assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{path}");
         let page = refused.text().await.unwrap();
-        assert!(
-            page.contains("An API token can't change how somebody signs in"),
-            "{page}"
-        );
+        assert!(page.contains(FORBIDDEN), "{page}");
     }
+    // The address decides who signs in: a provider links a user by it, once.
+    let user = format!("/users/{}", member.id);
+    let change = async |change: Value, by: &By| {
+        let request = accounts.api(Method::PATCH, &user, by).json(&change);
+        request.send().await.unwrap()
+    };
+    let refused = change(json!({"email": "eve@example.com"}), &token).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(refused.text().await.unwrap().contains(FORBIDDEN));
+    for unchanged in [json!({"name": "Ann"}), json!({"email": member.email})] {
+        assert_eq!(change(unchanged, &token).await.status(), StatusCode::OK);
+    }
+    // Users created with a token are new, so there is nothing of anybody's to take.
+    let new = json!({"name": "Fay", "email": "fay@example.com"});
+    let created = accounts.api(Method::POST, "/users", &token).json(&new);
+    assert_eq!(created.send().await.unwrap().status(), StatusCode::CREATED);
+
+    // In a session, a new address ends a link that was sent to the old one.
+    let admin = By::from(&accounts.admin);
+    let page = accounts
+        .form(&of_member("password-link"), &[], &admin)
+        .await;
+    let link = link_in(&page.text().await.unwrap());
+    let changed = change(json!({"email": "ann.b@example.com"}), &admin).await;
+    assert_eq!(changed.status(), StatusCode::OK);
+    let set = accounts.set_password(&link, "quite an odd phrase").await;
+    assert_eq!(set.status(), StatusCode::NOT_FOUND);
+    let audited: String = sqlx::query_scalar(
+        "select detail from audit_events where kind = 'change_user' order by id desc limit 1",
+    )
+    .fetch_one(&accounts.app.pool)
+    .await
+    .unwrap();
+    assert_eq!(audited, "from ann@example.com to ann.b@example.com");
     let users: i64 = sqlx::query_scalar(
         "select count(*) from users where email = 'eve@example.com' or role = 'admin'",
     )
@@ -586,9 +757,10 @@ async fn a_deleted_user_is_signed_out_and_the_last_admin_is_kept() {
     // One who can sign in does.
     let cem = accounts.member("cem").await;
     assert_eq!(role(cem.id, "admin").await.status(), 303);
-    let by_cem = accounts.get("/audit.ndjson", &By::from(&cem)).await;
-    assert_eq!(by_cem.status(), 200);
+    let cem = By::from(&accounts.signed_in(&cem.email).await);
+    assert_eq!(accounts.get("/audit.ndjson", &cem).await.status(), 200);
     assert_eq!(role(accounts.admin.id, "member").await.status(), 303);
+    let admin = By::from(&accounts.signed_in(&accounts.admin.email).await);
     assert_eq!(accounts.get("/audit.ndjson", &admin).await.status(), 403);
 }
 
@@ -612,9 +784,11 @@ async fn the_first_admin_comes_from_the_command_line() {
     assert!(!is_created && said.contains("too easy to guess"), "{said}");
     // A member becomes an admin and gets another password.
     let ann = accounts.member("ann").await;
+    let token = By::Token(accounts.token(&ann, "read").await);
     let (is_created, said) = create("Ann@example.com", "quite an odd phrase");
     assert!(is_created && said.contains("already existed"), "{said}");
     assert!(!accounts.is_signed_in(&ann.session).await);
+    assert_eq!(accounts.get("/users", &token).await.status(), 401);
     let session = session_in(&accounts.sign_in(&ann.email, "quite an odd phrase").await);
     let audit = accounts.get("/audit.ndjson", &By::Session(session)).await;
     assert_eq!(audit.status(), 200);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{SAMPLE, TestApp, expect},
-    people::{Accounts, By, password_of},
+    people::{Accounts, By, Person, password_of},
 };
 
 fn events(export: &str) -> Vec<Value> {
@@ -45,6 +45,16 @@ async fn actions_are_recorded_in_the_audit() {
         assert_eq!(accounts.get(&csv, &by_ann).await.status(), 200);
         assert_eq!(accounts.get(&csv, &By::from(&ben)).await.status(), 404);
     }
+    let formats = format!("/users/{}/formats", ann.id);
+    let format = json!({"name": "bank", "format": {"delimiter": ";"}});
+    let created = accounts.api(Method::POST, &formats, &by_ann).json(&format);
+    let created = expect(created.send().await.unwrap(), StatusCode::CREATED).await;
+    let format = format!("{formats}/{}", created["id"]);
+    let renamed = accounts.api(Method::PATCH, &format, &by_ann);
+    let renamed = renamed.json(&json!({"name": "new bank"}));
+    assert_eq!(renamed.send().await.unwrap().status(), 200);
+    let deleted = accounts.api(Method::DELETE, &format, &by_ann);
+    assert_eq!(deleted.send().await.unwrap().status(), 204);
     let token = By::Token(accounts.token(&ann, "read").await);
     for _ in 0..3 {
         assert_eq!(accounts.get("/users", &token).await.status(), 200);
@@ -90,6 +100,9 @@ async fn actions_are_recorded_in_the_audit() {
             ("start", "done"),
             ("download", "done"),
             ("access", "refused"),
+            ("create_format", "done"),
+            ("change_format", "done"),
+            ("delete_format", "done"),
             ("create_token", "done"),
             ("use_token", "done"),
             ("access", "refused"),
@@ -98,6 +111,8 @@ async fn actions_are_recorded_in_the_audit() {
             ("sign_out", "done"),
         ]
     );
+    let renamed = export("?kind=change_format").await;
+    assert_eq!(renamed[0]["detail"], "new bank");
     let downloads = export("?kind=download").await;
     assert_eq!(downloads.len(), 1);
     let event = &downloads[0];
@@ -141,6 +156,126 @@ async fn actions_are_recorded_in_the_audit() {
         let response = accounts.get(&format!("/audit.ndjson{query}"), &admin).await;
         assert_eq!(response.status(), status, "{query}");
     }
+}
+
+#[tokio::test]
+async fn refused_requests_do_not_fill_the_audit() {
+    let settings = [
+        ("TRUSTED_PROXIES", "127.0.0.1"),
+        ("MAX_SIGN_INS_PER_ACCOUNT", "4"),
+    ];
+    let accounts = Accounts::start_set(&settings).await;
+    let (ann, ben) = (accounts.member("ann").await, accounts.member("ben").await);
+    let admin = By::from(&accounts.admin);
+    // Returns refused attempts of this kind, oldest first.
+    let refused = async |kind: &str| -> Vec<Value> {
+        let path = format!("/audit.ndjson?kind={kind}");
+        let export = accounts.get(&path, &admin).await.text().await.unwrap();
+        let events = events(&export).into_iter();
+        events
+            .filter(|event| event["outcome"] == "refused")
+            .collect()
+    };
+    let see = async |user_id: i64, by: &Person| {
+        let path = format!("/users/{user_id}");
+        assert_eq!(accounts.get(&path, &By::from(by)).await.status(), 404);
+    };
+
+    // A user can't find out who exists, so a loop over ids is recorded once, and one over invented ids not at all.
+    for invented in 900_000_000..900_000_005 {
+        see(invented, &ann).await;
+    }
+    assert_eq!(refused("access").await, [] as [Value; 0]);
+    let users: Vec<i64> = sqlx::query_scalar(
+        "insert into users (name, email) select 'x', number || '@example.com' from generate_series(1, 50) as number
+         returning id",
+    )
+    .fetch_all(&accounts.app.pool)
+    .await
+    .unwrap();
+    for user_id in &users {
+        see(*user_id, &ann).await;
+    }
+    assert_eq!(
+        accounts
+            .get("/audit.ndjson", &By::from(&ann))
+            .await
+            .status(),
+        403
+    );
+    see(users[0], &ben).await;
+    let access = refused("access").await;
+    let seen: Vec<_> = access
+        .iter()
+        .map(|event| (&event["actor"], &event["user_id"]))
+        .collect();
+    let expected = [
+        (json!(ann.email), json!(users[0])),
+        (json!(ben.email), json!(users[0])),
+    ];
+    let expected: Vec<_> = expected.iter().map(|(actor, user)| (actor, user)).collect();
+    assert_eq!(seen, expected);
+
+    // A refused token is recorded once a minute for each address, and named only if it was one.
+    let (revoked, expired) = (
+        accounts.token(&ann, "read").await,
+        accounts.token(&ben, "read").await,
+    );
+    sqlx::raw_sql(
+        "update api_tokens set revoked_at = now() where id = (select min(id) from api_tokens);
+         update api_tokens set expires_at = now() where revoked_at is null",
+    )
+    .execute(&accounts.app.pool)
+    .await
+    .unwrap();
+    for (token, address) in [
+        ("bl_invented", "203.0.113.1"),
+        ("bl_another", "203.0.113.1"),
+        (&revoked, "203.0.113.1"),
+        (&revoked, "203.0.113.2"),
+        (&expired, "2001:db8::1"),
+        (&revoked, "2001:db8::2"),
+    ] {
+        let request = accounts.api(Method::GET, "/users", &By::Token(token.to_owned()));
+        let response = request.header("x-forwarded-for", address).send().await;
+        assert_eq!(response.unwrap().status(), 401);
+    }
+    let tokens = refused("use_token").await;
+    let seen: Vec<_> = tokens
+        .iter()
+        .map(|event| json!([event["address"], event["user_id"], event["detail"]]))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            json!(["203.0.113.1", null, "unknown"]),
+            json!([
+                "203.0.113.2",
+                ann.id,
+                format!("{}, revoked", &revoked[..11])
+            ]),
+            json!([
+                "2001:db8::1",
+                ben.id,
+                format!("{}, expired", &expired[..11])
+            ]),
+        ]
+    );
+
+    // Each wrong password is recorded, until there are too many. One attempt was made by `member`.
+    for _ in 0..6 {
+        accounts.sign_in(&ann.email, "a wrong password").await;
+    }
+    let sign_ins = refused("sign_in").await;
+    let seen: Vec<_> = sign_ins
+        .iter()
+        .map(|event| json!([event["user_id"], event["detail"]]))
+        .collect();
+    let wrong = json!([ann.id, null]);
+    let too_many = json!([ann.id, "too many attempts"]);
+    assert_eq!(seen, [wrong.clone(), wrong.clone(), wrong, too_many]);
+    let page = accounts.page("/audit?kind=sign_in", &admin).await;
+    assert!(page.text().await.unwrap().contains("too many attempts"));
 }
 
 #[tokio::test]

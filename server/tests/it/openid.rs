@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::{
     harness::{Browser, OpenIdProvider, TestApp, eventually, raw},
-    people::{Accounts, By, location, password_of},
+    people::{Accounts, By, Person, location, password_of},
 };
 
 const BEGIN: &str = "/sign-in/openid";
@@ -47,6 +47,16 @@ impl Accounts {
         .fetch_one(&self.app.pool)
         .await
         .unwrap()
+    }
+
+    /// Creates a token for the signed-in user.
+    async fn token_of(&self, browser: &Browser) -> By {
+        let person = Person {
+            id: 0,
+            email: String::new(),
+            session: browser.cookies["session"].clone(),
+        };
+        By::Token(self.token(&person, "read").await)
     }
 
     /// Creates a user without a password, as an admin.
@@ -159,12 +169,14 @@ async fn a_subject_identifies_a_user_and_an_email_address_only_once() {
     // An admin can unlink a person, who then becomes another account.
     let path = format!("/users/{ann}/forget-provider");
     let by_admin = By::from(&accounts.admin);
+    let token = accounts.token_of(&again).await;
     let page = accounts.page(&format!("/users/{ann}"), &by_admin).await;
     assert!(page.text().await.unwrap().contains(&path));
     accounts.form(&path, &[], &by_admin).await;
-    let ended = By::Session(again.cookies["session"].clone());
-    let status = accounts.get("/users", &ended).await.status();
-    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    for ended in [By::Session(again.cookies["session"].clone()), token] {
+        let status = accounts.get("/users", &ended).await.status();
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{ended:?}");
+    }
     let mut other = Browser::default();
     accounts.with_provider(&mut other, &provider, "a2").await;
     assert_eq!(accounts.user_of(&other).await.0, ann);
@@ -226,8 +238,9 @@ async fn the_provider_can_decide_who_signs_in_and_who_is_an_admin() {
         claims
     };
     let (browser, _) = sign_in(with_groups(json!(["staff"]))).await;
-    let (zoe, role) = accounts.user_of(&browser).await;
+    let (zoe, mut role) = accounts.user_of(&browser).await;
     assert_eq!(role, "member");
+    let mut token = accounts.token_of(&browser).await;
     let (name, email): (String, String) =
         sqlx::query_as("select name, email from users where id = $1")
             .bind(zoe)
@@ -246,6 +259,11 @@ async fn the_provider_can_decide_who_signs_in_and_who_is_an_admin() {
     ] {
         let (browser, _) = sign_in(with_groups(groups)).await;
         assert_eq!(accounts.user_of(&browser).await, (zoe, expected.to_owned()));
+        // A token lasts until the role changes.
+        let is_valid = accounts.get("/users", &token).await.status() == StatusCode::OK;
+        assert_eq!(is_valid, role == expected, "{expected}");
+        role = expected.to_owned();
+        token = accounts.token_of(&browser).await;
     }
     // Somebody who has left the domain is refused.
     let (_, response) = sign_in(claims("zoe@example.net", true)).await;
@@ -462,6 +480,36 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     assert_eq!(of("response from another issuer"), 2, "{reasons:?}");
     assert_eq!(of("invalid ID token"), 1, "{reasons:?}");
     assert_eq!(of("denied by the provider"), 1, "{reasons:?}");
+}
+
+#[tokio::test]
+async fn an_id_token_counts_only_if_the_provider_signed_it_for_us_and_now() {
+    let provider = OpenIdProvider::start(&[]);
+    let accounts = Accounts::start_with(&provider, &[]).await;
+    let ann = accounts.user("ann").await;
+    provider.knows("a1", claims("ann@example.com", true)).await;
+    let flaws = [
+        "audience",
+        "audiences",
+        "issuer",
+        "expired",
+        "key",
+        "unsigned",
+        "HS256",
+    ];
+    let mut browser = Browser::default();
+    for flaw in flaws {
+        provider.has_flaw(flaw).await;
+        let response = accounts.with_provider(&mut browser, &provider, "a1").await;
+        refused(response, 403, "to this sign-in isn't from Example").await;
+        assert!(browser.cookies.is_empty(), "{flaw}");
+    }
+    let invalid = "sign_in refused openid connect: invalid ID token";
+    assert_eq!(accounts.audited().await, vec![invalid; flaws.len()]);
+    // Nothing else is wrong with them.
+    provider.has_flaw("none").await;
+    accounts.with_provider(&mut browser, &provider, "a1").await;
+    assert_eq!(accounts.user_of(&browser).await.0, ann);
 }
 
 #[tokio::test]

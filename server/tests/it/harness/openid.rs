@@ -65,6 +65,13 @@ impl OpenIdProvider {
         assert_eq!(response.status(), StatusCode::OK);
     }
 
+    /// Makes it sign ID tokens with this flaw from now on. With the flaw `none` they are good.
+    pub async fn has_flaw(&self, flaw: &str) {
+        let url = format!("{}/flaw/{flaw}", self.issuer);
+        let response = self.http.put(url).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+
     /// Signs in on the provider's pages, to which Batchline has redirected. Returns the URL to which the provider
     /// redirects back.
     pub async fn sign_in(&self, address: &str, subject: &str) -> String {
