@@ -80,6 +80,14 @@ pub struct Limits {
     #[arg(long, env = "MAX_DOWNLOADS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_downloads: u32,
 
+    /// Maximum number of concurrent checks of files by POST /check; others wait briefly, then get 503
+    #[arg(long, env = "MAX_CHECKS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_checks: u32,
+
+    /// Maximum number of concurrent uploads; others wait briefly, then get 503
+    #[arg(long, env = "MAX_UPLOADS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_uploads: u32,
+
     /// Maximum number of requests per minute and address that change something; others get 429. 0: unlimited
     #[arg(long, env = "MAX_CHANGES_PER_MINUTE", default_value_t = 30_000)]
     pub max_changes_per_minute: u32,
@@ -100,6 +108,13 @@ pub struct Limits {
 
 /// The maximum size of a form with answers to questions, in bytes. No valid form comes near it.
 pub const MAX_ANSWER_BYTES: u64 = 256 << 10;
+
+/// The minimum rate of a body that is held in memory, and of a client that reads a response: 1 kB per second, on average
+/// once [`SLOW_START`] has passed.
+pub const BYTES_PER_MILLISECOND: u64 = 1;
+
+/// How far a client may be behind that rate.
+pub const SLOW_START: Duration = Duration::from_secs(60);
 
 /// The maximum size of a message from a WebSocket, in bytes. Our clients send only `ping`.
 pub const MAX_SOCKET_MESSAGE: usize = 1 << 10;

@@ -28,6 +28,7 @@ mod requests;
 mod response_time;
 mod router;
 mod serve;
+mod shares;
 mod state;
 mod websocket;
 

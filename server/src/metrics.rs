@@ -48,15 +48,19 @@ pub enum Limited {
     Sockets,
     Searches,
     Downloads,
+    Checks,
+    Uploads,
 }
 
 impl Limited {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Changes,
         Self::SignIns,
         Self::Sockets,
         Self::Searches,
         Self::Downloads,
+        Self::Checks,
+        Self::Uploads,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -66,6 +70,8 @@ impl Limited {
             Self::Sockets => "sockets",
             Self::Searches => "searches",
             Self::Downloads => "downloads",
+            Self::Checks => "checks",
+            Self::Uploads => "uploads",
         }
     }
 }
@@ -104,7 +110,7 @@ impl Metrics {
             running: IntGaugeVec::new(
                 Opts::new(
                     "batchline_running",
-                    "open sockets, searches and downloads, by kind",
+                    "open sockets, searches, downloads, checks and uploads, by kind",
                 ),
                 &["kind"],
             )?,
@@ -188,6 +194,8 @@ impl Metrics {
             (Limited::Sockets, state.sockets.open()),
             (Limited::Searches, state.turns.searches.taken()),
             (Limited::Downloads, state.turns.downloads.taken()),
+            (Limited::Checks, state.turns.checks.taken()),
+            (Limited::Uploads, state.turns.uploads.taken()),
         ];
         for (kind, count) in running {
             let running = self.running.with_label_values(&[kind.as_str()]);

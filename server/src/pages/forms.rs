@@ -51,10 +51,9 @@ pub async fn server_function(
     By(viewer): By,
     mut request: Request,
 ) -> Response {
-    let path = request.uri().path();
-    if function_path(path).is_none() {
+    let Some(path) = function_path(request.uri().path()) else {
         return problem::no_such_route().await.into_response();
-    }
+    };
     if let Err(problem) = check_content_type(path, request.headers()) {
         return problem.into_response();
     }
@@ -72,13 +71,20 @@ pub async fn server_function(
     }
     let is_person = accepts_html(headers);
     let backend = state.backend.clone();
-    if app::takes_files(request.uri().path())
-        && let length = bodies::content_length(request.headers())
-        && let Err(error) = uploads::check_intake(&backend, length).await
-    {
-        let came_from = came_from.filter(|_| is_person);
-        return refuse_upload(request.uri().path(), came_from, error);
-    }
+    let _turn = if app::takes_files(path) {
+        let back = came_from.clone().filter(|_| is_person);
+        let length = bodies::content_length(headers);
+        let turn = match state.turns.uploads.take(&viewer).await {
+            Ok(turn) => turn,
+            Err(busy) => return refuse_upload(path, back, busy),
+        };
+        if let Err(error) = uploads::check_intake(&backend, length).await {
+            return refuse_upload(path, back, error);
+        }
+        Some(turn)
+    } else {
+        None
+    };
     let headers = request.headers();
     let site = wanted(&state.site, headers).seen_by(&viewer);
     let said = Said::default();
@@ -109,7 +115,11 @@ pub async fn server_function(
 
 /// Refuses an upload before its body is read, so that nobody sends a file in vain. People are redirected to the page with
 /// the form, which shows the reason.
-fn refuse_upload(path: &str, came_from: Option<Url>, error: backend::Error) -> Response {
+fn refuse_upload<E>(path: &str, came_from: Option<Url>, error: E) -> Response
+where
+    Problem: From<E>,
+    AppError: From<E>,
+{
     let Some(page) = came_from else {
         return Problem::from(error).into_response();
     };
