@@ -10,6 +10,11 @@ pub struct Limits {
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
+    /// Maximum number of concurrent connections from one address; others are closed at once. Trusted proxies have no limit,
+    /// and neither has this machine unless this is set [default: 256]
+    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections_per_address: Option<u32>,
+
     /// Maximum seconds for sending the head of a request, and for a connection to stay open without one
     #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub header_timeout_seconds: u64,

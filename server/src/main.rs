@@ -21,6 +21,7 @@ mod limits;
 mod metrics;
 mod openapi;
 mod pages;
+mod peers;
 mod problem;
 mod proxies;
 mod rate;
@@ -30,6 +31,7 @@ mod router;
 mod serve;
 mod shares;
 mod state;
+mod transport;
 mod websocket;
 
 use std::{
@@ -54,6 +56,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Cli, Command, ServerConfig},
+    peers::Peers,
     state::{AppState, SignInWays},
 };
 
@@ -113,6 +116,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     )?;
 
     let connections = Arc::new(Semaphore::new(config.limits.max_connections as usize));
+    let peers = Peers::new(&config, &state.metrics);
     let serve = |listener, router| {
         let connections = connections.clone();
         serve::serve(
@@ -120,7 +124,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
             router,
             &config.limits,
             connections,
-            config.trusted_proxies.clone(),
+            peers.clone(),
             shutdown.clone(),
         )
     };

@@ -50,10 +50,11 @@ pub enum Limited {
     Downloads,
     Checks,
     Uploads,
+    Connections,
 }
 
 impl Limited {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Changes,
         Self::SignIns,
         Self::Sockets,
@@ -61,6 +62,7 @@ impl Limited {
         Self::Downloads,
         Self::Checks,
         Self::Uploads,
+        Self::Connections,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -72,6 +74,7 @@ impl Limited {
             Self::Downloads => "downloads",
             Self::Checks => "checks",
             Self::Uploads => "uploads",
+            Self::Connections => "connections",
         }
     }
 }
@@ -103,7 +106,7 @@ impl Metrics {
             refused: IntCounterVec::new(
                 Opts::new(
                     "batchline_refused_total",
-                    "requests that were refused because there were too many of their kind, by kind",
+                    "requests and connections that were refused because there were too many of their kind, by kind",
                 ),
                 &["kind"],
             )?,

@@ -83,7 +83,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
             get(account::show_members).merge(form(post(account::create_member))),
         )
         .route("/audit", get(account::show_audit))
-        .layer(middleware::from_fn(forms::forget_shown))
+        .layer(from_fn_with_state(state.auth, forms::forget_shown))
         .route("/sign-out", form(post(account::sign_out)))
         .route("/account/password", page(post(account::change_password)))
         .route(

@@ -26,7 +26,7 @@ use crate::{
     limits::Limits,
     metrics::{Limited, Metrics},
     problem::{Problem, ProblemKind},
-    serve::Ends,
+    peers::Ends,
 };
 
 /// The number of keys beyond which idle ones are forgotten.

@@ -17,7 +17,7 @@ use crate::{
     health,
     metrics::{Metrics, method_label},
     pages,
-    serve::Ends,
+    peers::Ends,
     state::TraceParents,
 };
 

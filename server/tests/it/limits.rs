@@ -243,6 +243,24 @@ async fn connections_are_limited() {
 }
 
 #[tokio::test]
+async fn connections_from_one_address_are_limited() {
+    let app = TestApp::start_set(&[("MAX_CONNECTIONS_PER_ADDRESS", "2")]).await;
+    let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", host(&app.api));
+    let mut open = Vec::new();
+    for base in [&app.api, &app.web] {
+        let mut connection = RawConnection::open(base).await;
+        connection.send(&request).await;
+        assert_eq!(connection.response().await.status, 200);
+        open.push(connection);
+    }
+    let http = Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/health", app.api);
+    http.get(&url).send().await.unwrap_err();
+    drop(open);
+    eventually("a connection", async || http.get(&url).send().await.ok()).await;
+}
+
+#[tokio::test]
 async fn sockets_and_their_messages_are_limited() {
     let app = TestApp::start_set(&[
         ("MAX_SOCKETS_PER_USER", "2"),
