@@ -18,6 +18,7 @@ use backend::{
     hosts::Host,
     openid::Begun,
 };
+use tracing::Span;
 use url::{Url, form_urlencoded};
 
 use crate::{
@@ -105,6 +106,9 @@ enum Refusal {
 async fn pass(state: &AppState, mut request: Request, next: Next) -> Result<Response, Refusal> {
     match identity(state, request.headers(), request.extensions()).await {
         Ok(Identity::Viewer(viewer)) => {
+            if let Some(account) = viewer.account() {
+                Span::current().record("user", account.user_id.get());
+            }
             let by = By(viewer);
             request.extensions_mut().insert(by.clone());
             let mut response = next.run(request).await;

@@ -10,7 +10,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::Method,
+    http::{Method, StatusCode},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -25,8 +25,8 @@ use prometheus::IntCounter;
 use crate::{
     limits::Limits,
     metrics::{Limited, Metrics},
-    problem::{Problem, ProblemKind},
     peers::Ends,
+    problem::{Problem, ProblemKind},
 };
 
 /// The number of keys beyond which idle ones are forgotten.
@@ -154,6 +154,21 @@ impl SignInRate {
         let sentence = format!("Too many sign-in attempts. Try again in {seconds} s.");
         let problem = Problem::new(ProblemKind::TooManyRequests, sentence);
         problem.retry_after(seconds)
+    }
+}
+
+/// Decides which refusals are logged: one per second of each status and address, so that nobody can flood the log.
+#[derive(Clone)]
+pub struct RefusalLog(Rate<(StatusCode, IpAddr)>);
+
+impl RefusalLog {
+    pub fn new() -> Self {
+        Self(Rate::new(Quota::with_period(Duration::from_secs(1))))
+    }
+
+    /// Returns whether a refusal is logged, which counts it.
+    pub fn is_due(&self, status: StatusCode, client: IpAddr) -> bool {
+        self.0.count(&(status, whose(client))).is_ok()
     }
 }
 

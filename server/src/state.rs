@@ -12,7 +12,7 @@ use crate::{
     config::ServerConfig,
     limits::Limits,
     metrics::Metrics,
-    rate::{ChangeRate, SignInRate},
+    rate::{ChangeRate, RefusalLog, SignInRate},
     websocket::Sockets,
 };
 
@@ -36,6 +36,7 @@ pub struct AppState {
     pub sockets: Sockets,
     pub change_rate: ChangeRate,
     pub sign_in_rate: SignInRate,
+    pub refusals: RefusalLog,
 }
 
 /// The ways to sign in.
@@ -84,6 +85,7 @@ impl AppState {
             sockets: Sockets::new(&config.limits, &metrics),
             change_rate: ChangeRate::new(&config.limits, &metrics),
             sign_in_rate: SignInRate::new(&config.limits, &metrics),
+            refusals: RefusalLog::new(),
             metrics,
             trace_parents: match config.trust_traceparent {
                 true => TraceParents::Trusted,

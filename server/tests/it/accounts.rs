@@ -1,7 +1,9 @@
 //! Passwords, sessions, API tokens, one-time links and roles.
 
+use std::time::Instant;
+
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     harness::raw,
@@ -203,6 +205,37 @@ async fn the_cookie_requires_https_except_on_this_machine() {
         let cookie = answer.header("set-cookie").unwrap();
         assert_eq!(cookie.ends_with("; Secure"), is_secure, "{cookie}");
     }
+}
+
+#[tokio::test]
+async fn refusals_are_logged_once_a_second() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    let began = Instant::now();
+    for _ in 0..20 {
+        let refused = accounts.get("/jobs", &By::Nobody).await;
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    }
+    let user = json!({"name": "Bob", "email": "bob@example.com"});
+    let request = accounts.api(Method::POST, "/users", &By::from(&ann));
+    let refused = request.json(&user).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    // Printed after the others.
+    let user = format!("user={}", ann.id);
+    let words = [
+        "refused status=403",
+        "method=POST",
+        "/users",
+        "client=127.0.0.1",
+    ];
+    accounts.app.logged(&[&words[..], &[&user]].concat()).await;
+    let lines = accounts.app.printed();
+    let lines = lines
+        .iter()
+        .filter(|line| line.contains("refused status=401"));
+    let seconds = began.elapsed().as_secs() as usize;
+    let count = lines.count();
+    assert!((1..=seconds + 1).contains(&count), "{count} in {seconds} s");
 }
 
 #[tokio::test]
