@@ -61,10 +61,6 @@ pub struct Limits {
     #[arg(long, env = "MAX_FIELD_BYTES", default_value_t = 256 << 10, hide_default_value = true)]
     pub max_field_bytes: u64,
 
-    /// Bytes that uploads leave free on the disk of a file:// storage; larger uploads get 507 [default: 256 MiB]
-    #[arg(long, env = "STORAGE_RESERVE_BYTES", default_value_t = 256 << 20, hide_default_value = true)]
-    pub storage_reserve_bytes: u64,
-
     /// Maximum number of concurrent WebSockets in total
     #[arg(long, env = "MAX_SOCKETS", default_value_t = 512)]
     pub max_sockets: usize,

@@ -93,7 +93,6 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
 
     let limits = &config.limits;
     let backend = Backend::connect(&config.backend, limits.statement_timeout()).await?;
-    let backend = backend.with_storage_reserve(limits.storage_reserve_bytes);
     if let Auth::SignIn(_) = auth {
         accounts::prepare(&backend).await?;
     }
