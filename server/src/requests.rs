@@ -15,10 +15,11 @@ use uuid::Uuid;
 
 use crate::{
     health,
-    metrics::method_label,
+    metrics::{Metrics, method_label},
     pages,
     peers::Ends,
-    state::{AppState, TraceParents},
+    rate::RefusalLog,
+    state::TraceParents,
 };
 
 /// The header with the request's id, under which its errors are logged.
@@ -32,8 +33,11 @@ const MAX_LOGGED_CHARS: usize = 64;
 const MAX_LOGGED_PATH_CHARS: usize = 200;
 
 /// Assigns an id to the request. The caller's own id is logged beside it.
-pub async fn trace(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let metrics = &state.metrics;
+pub async fn trace(
+    State((metrics, parents, refusals)): State<(Metrics, TraceParents, RefusalLog)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let in_flight = metrics.begin();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = Uuid::new_v4().to_string();
@@ -43,7 +47,7 @@ pub async fn trace(State(state): State<AppState>, mut request: Request, next: Ne
         && !traced.is_disabled()
         && let Some(parent) = parent.to_str().ok().and_then(traces::parse_traceparent)
     {
-        match state.trace_parents {
+        match parents {
             TraceParents::Trusted => traces::continue_trace(&traced, parent),
             TraceParents::Linked => traces::link_trace(&traced, parent),
         }
@@ -91,7 +95,7 @@ pub async fn trace(State(state): State<AppState>, mut request: Request, next: Ne
             | StatusCode::TOO_MANY_REQUESTS
     );
     let is_logged = match is_refused {
-        true => client.is_some_and(|client| state.refusals.is_due(status, client)),
+        true => client.is_some_and(|client| refusals.is_due(status, client)),
         false => !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS),
     };
     let status = status.as_u16();

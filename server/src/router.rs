@@ -168,6 +168,13 @@ fn wrap(router: Router<AppState>, state: AppState) -> Router {
         .layer(CompressionLayer::new())
         .layer(from_fn(headers::simplify_encodings))
         .layer(from_fn(headers::protect))
-        .layer(from_fn_with_state(state.clone(), requests::trace))
+        .layer(from_fn_with_state(
+            (
+                state.metrics.clone(),
+                state.trace_parents,
+                state.refusals.clone(),
+            ),
+            requests::trace,
+        ))
         .with_state(state)
 }
