@@ -46,6 +46,11 @@ pub struct BackendConfig {
     #[arg(long, env = "MAX_UPLOAD_BYTES", default_value_t = 10 << 30, hide_default_value = true)]
     pub max_upload_bytes: u64,
 
+    /// Bytes that uploads, and the texts of archives and workbooks, leave free on the disk of a file:// storage
+    /// [default: 256 MiB]
+    #[arg(long, env = "STORAGE_RESERVE_BYTES", default_value_t = 256 << 20, hide_default_value = true)]
+    pub storage_reserve_bytes: u64,
+
     #[command(flatten)]
     pub quotas: QuotaDefaults,
 
@@ -71,7 +76,7 @@ pub struct QuotaDefaults {
     #[arg(long, env = "MAX_JOBS_PER_USER", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=Quota::MAX))]
     pub max_jobs_per_user: u64,
 
-    /// Maximum total size of the files of a user's jobs, in bytes. 0: unlimited
+    /// Maximum total size of the files of a user's jobs, with the texts of archives and workbooks, in bytes. 0: unlimited
     #[arg(long, env = "MAX_STORED_BYTES_PER_USER", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=Quota::MAX))]
     pub max_stored_bytes_per_user: u64,
 

@@ -60,13 +60,8 @@ impl Host {
         (self.port == Some(reached)).then(|| format!("http://{}:{other}/", self.name))
     }
 
-    /// Returns the origin of the pages for signing in, such as `https://batchline.example.com`. It uses HTTPS, without
-    /// which browsers keep no session, except on loopback addresses.
-    pub fn origin(&self) -> String {
-        let scheme = match self.is_loopback() {
-            true => "http",
-            false => "https",
-        };
+    /// Returns the origin of this host's pages, such as `https://batchline.example.com`.
+    pub fn origin(&self, scheme: &str) -> String {
         match self.port {
             Some(port) => format!("{scheme}://{}:{port}", self.name),
             None => format!("{scheme}://{}", self.name),
@@ -356,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn sign_in_uses_https_except_on_loopback_addresses() {
+    fn the_origin_of_a_host() {
         for (host, origin) in [
             ("Batchline.example.com", "https://batchline.example.com"),
             (
@@ -369,7 +364,8 @@ mod tests {
             ("[::1]", "http://[::1]"),
         ] {
             let host = Host::parse(host).unwrap();
-            assert_eq!(host.origin(), origin);
+            let (scheme, _) = origin.split_once(':').unwrap();
+            assert_eq!(host.origin(scheme), origin);
             assert!(host.is_of_origin(origin));
         }
     }

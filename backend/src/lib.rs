@@ -120,17 +120,11 @@ impl Backend {
             searches: Searches::new(),
             passwords: Passwords::new(),
             readiness: LatestReadiness::default(),
-            intake: Intake::default(),
+            intake: Intake::with_reserve(config.storage_reserve_bytes),
             max_upload_bytes: config.max_upload_bytes,
             quotas: config.quotas,
             audit_retention_days: config.audit_retention_days,
         })
-    }
-
-    /// Sets the number of bytes that uploads leave free in a storage on a disk. Without this call it is 0.
-    pub fn with_storage_reserve(mut self, bytes: u64) -> Self {
-        self.intake.reserve_bytes = bytes;
-        self
     }
 
     /// Returns the maximum size of an upload, in bytes. Larger files are refused.

@@ -46,7 +46,7 @@ pub fn ids(span: &Span) -> Option<SpanIds> {
 }
 
 /// Continues the current spans in another task: the span of the log and that of the trace, which the former would hide.
-pub(crate) fn in_current_spans<T>(task: impl Future<Output = T>) -> impl Future<Output = T> {
+pub fn in_current_spans<T>(task: impl Future<Output = T>) -> impl Future<Output = T> {
     task.in_current_span().with_context(Context::current())
 }
 

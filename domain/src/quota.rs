@@ -77,7 +77,7 @@ impl Retention {
 pub struct Quotas {
     /// The number of jobs in any status. Deleted jobs don't count.
     pub jobs: Quota,
-    /// The total size of the uploaded files of these jobs, in bytes.
+    /// The total size of the files of these jobs and of their unpacked or converted texts, in bytes.
     pub bytes: Quota,
     /// The number of jobs that are processed at the same time.
     pub active_jobs: Quota,

@@ -19,13 +19,15 @@ use backend::{
     openid::Begun,
 };
 use domain::AuditKind;
+use tracing::Span;
 use url::{Url, form_urlencoded};
 
 use crate::{
     pages::accepts_html,
+    peers::Ends,
     problem::{Problem, ProblemKind},
-    serve::Ends,
     state::AppState,
+    transport::Transport,
 };
 
 /// The viewer who sends a request.
@@ -105,6 +107,9 @@ enum Refusal {
 async fn pass(state: &AppState, mut request: Request, next: Next) -> Result<Response, Refusal> {
     match identity(state, request.headers(), request.extensions()).await {
         Ok(Identity::Viewer(viewer)) => {
+            if let Some(account) = viewer.account() {
+                Span::current().record("user", account.user_id.get());
+            }
             let by = By(viewer);
             request.extensions_mut().insert(by.clone());
             let mut response = next.run(request).await;
@@ -177,16 +182,26 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 /// The name of the cookie. Browsers accept this prefix only from an HTTPS page, for the exact host and all of its
 /// paths.
 const SECURE_COOKIE: &str = "__Host-session";
-/// Pages on a loopback address come over plain HTTP, where not every browser accepts `Secure` cookies.
+/// Pages of this machine come over plain HTTP, where not every browser accepts `Secure` cookies.
 const LOOPBACK_COOKIE: &str = "session";
 
-fn is_loopback(extensions: &axum::http::Extensions) -> bool {
-    extensions.get::<Host>().is_some_and(Host::is_loopback)
+fn is_local(extensions: &axum::http::Extensions) -> bool {
+    extensions.get() == Some(&Transport::Local)
+}
+
+/// Returns whether cookies other than the session's have the attribute `Secure`: whenever the session's would have it.
+pub fn has_secure_cookies(auth: Auth, extensions: &axum::http::Extensions) -> bool {
+    match extensions.get() {
+        Some(Transport::Local) => false,
+        Some(Transport::Https) => true,
+        // Without sessions, pages also work over plain HTTP, where browsers drop such cookies.
+        Some(Transport::Unknown) | None => matches!(auth, Auth::SignIn(_)),
+    }
 }
 
 /// Returns the secret of the browser's session.
 pub fn session_secret(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<String> {
-    let name = match is_loopback(extensions) {
+    let name = match is_local(extensions) {
         true => LOOPBACK_COOKIE,
         false => SECURE_COOKIE,
     };
@@ -214,15 +229,15 @@ pub fn session_cookie(
 }
 
 /// Returns a cookie for this host only. Scripts can't read it, and requests from other sites don't include it unless
-/// they open a page. `names` are its names on any host and on a loopback address. `seconds` is its lifetime.
+/// they open a page. The array has its names elsewhere and on this machine. `seconds` is its lifetime.
 fn cookie(
     [secure, loopback]: [&'static str; 2],
     extensions: &axum::http::Extensions,
     value: String,
     seconds: u64,
 ) -> Cookie<'static> {
-    let is_loopback = is_loopback(extensions);
-    let name = match is_loopback {
+    let is_local = is_local(extensions);
+    let name = match is_local {
         true => loopback,
         false => secure,
     };
@@ -231,7 +246,7 @@ fn cookie(
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
-        .secure(!is_loopback)
+        .secure(!is_local)
         .max_age(time::Duration::seconds(seconds))
         .build()
 }
@@ -253,7 +268,7 @@ pub fn begun_cookie(extensions: &axum::http::Extensions, begun: Option<&Begun>) 
 /// Returns the sign-in that the browser has started.
 pub fn begun(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<Begun> {
     let [secure, loopback] = BEGUN_COOKIES;
-    let name = match is_loopback(extensions) {
+    let name = match is_local(extensions) {
         true => loopback,
         false => secure,
     };

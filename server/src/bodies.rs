@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -20,7 +20,7 @@ use futures::{StreamExt, stream};
 
 use self::form::{Form, FormExcess, FormLimits};
 use crate::{
-    limits::Limits,
+    limits::{BYTES_PER_MILLISECOND, Limits, SLOW_START},
     problem::{Problem, ProblemKind},
 };
 
@@ -33,20 +33,32 @@ mod form_agreement;
 pub struct BodyLimits {
     bytes: u64,
     idle: Duration,
+    /// How far the body may be behind the minimum rate, if it has one.
+    max_lag: Option<Duration>,
     form: FormLimits,
 }
 
 impl BodyLimits {
-    /// `bytes` is the maximum size of the body.
+    /// Returns the limits of a body that is held in memory, so it must arrive at a minimum rate. `bytes` is its maximum
+    /// size.
     pub fn new(limits: &Limits, bytes: u64) -> Self {
         Self {
             bytes,
             idle: limits.body_timeout(),
+            max_lag: Some(SLOW_START),
             form: FormLimits {
                 parts: limits.max_form_parts,
                 part_header_bytes: limits.max_part_header_bytes,
                 field_bytes: limits.max_field_bytes,
             },
+        }
+    }
+
+    /// Returns the limits of a body that is stored while it arrives, however slowly.
+    pub fn of_upload(limits: &Limits, bytes: u64) -> Self {
+        Self {
+            max_lag: None,
+            ..Self::new(limits, bytes)
         }
     }
 }
@@ -57,6 +69,7 @@ enum Excess {
     Bytes(u64),
     Form(FormExcess),
     Idle(Duration),
+    Slow,
 }
 
 impl fmt::Display for Excess {
@@ -72,6 +85,9 @@ impl fmt::Display for Excess {
                 "Nothing came for {} seconds before the request was complete.",
                 time.as_secs()
             ),
+            Self::Slow => {
+                f.write_str("The body of the request arrives at less than 1 kB per second.")
+            }
         }
     }
 }
@@ -81,7 +97,7 @@ impl std::error::Error for Excess {}
 impl Excess {
     fn into_response(self) -> Response {
         let kind = match self {
-            Self::Idle(_) => ProblemKind::BodyTimeout,
+            Self::Idle(_) | Self::Slow => ProblemKind::BodyTimeout,
             _ => ProblemKind::TooLarge,
         };
         let mut response = Problem::new(kind, self.to_string()).into_response();
@@ -101,6 +117,7 @@ pub async fn limit(State(limits): State<BodyLimits>, request: Request, next: Nex
     let excess = Arc::new(OnceLock::new());
     let watched = Watched {
         limits,
+        began: Instant::now(),
         bytes: 0,
         form: boundary(request.headers()).map(|boundary| Form::new(&boundary, limits.form)),
         excess: excess.clone(),
@@ -142,6 +159,7 @@ pub fn boundary(headers: &HeaderMap) -> Option<String> {
 /// A body that is checked while it is read.
 struct Watched {
     limits: BodyLimits,
+    began: Instant,
     bytes: u64,
     form: Option<Form>,
     excess: Arc<OnceLock<Excess>>,
@@ -152,11 +170,12 @@ impl Watched {
         let reading: Option<(Self, BodyDataStream)> = Some((self, body.into_data_stream()));
         Body::from_stream(stream::unfold(reading, |reading| async move {
             let (mut watched, mut body) = reading?;
-            let checked = match tokio::time::timeout(watched.limits.idle, body.next()).await {
+            let (wait, excess) = watched.patience();
+            let checked = match tokio::time::timeout(wait, body.next()).await {
                 Ok(None) => return None,
                 Ok(Some(Err(error))) => return Some((Err(error), None)),
                 Ok(Some(Ok(piece))) => watched.check(piece),
-                Err(_) => Err(Excess::Idle(watched.limits.idle)),
+                Err(_) => Err(excess),
             };
             match checked {
                 Ok(piece) => Some((Ok(piece), Some((watched, body)))),
@@ -167,6 +186,19 @@ impl Watched {
                 }
             }
         }))
+    }
+
+    /// Returns how long to wait for the next bytes, and the excess if none come.
+    fn patience(&self) -> (Duration, Excess) {
+        let idle = self.limits.idle;
+        let left = self.limits.max_lag.map(|lag| {
+            let received = Duration::from_millis(self.bytes / BYTES_PER_MILLISECOND);
+            (received + lag).saturating_sub(self.began.elapsed())
+        });
+        match left {
+            Some(left) if left < idle => (left, Excess::Slow),
+            _ => (idle, Excess::Idle(idle)),
+        }
     }
 
     fn check(&mut self, piece: Bytes) -> Result<Bytes, Excess> {
@@ -233,6 +265,45 @@ mod tests {
             let part = |(name, filename, content)| Part { name, filename, content };
             round_trip(parts.into_iter().map(part).collect(), &cuts);
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_trickles_is_given_up() {
+        let limits = BodyLimits {
+            bytes: 1 << 20,
+            idle: Duration::from_secs(30),
+            max_lag: Some(Duration::from_millis(50)),
+            form: FormLimits {
+                parts: 1,
+                part_header_bytes: 1,
+                field_bytes: 1,
+            },
+        };
+        let read = async |limits: BodyLimits, piece: &'static [u8]| {
+            let excess = Arc::new(OnceLock::new());
+            let watched = Watched {
+                limits,
+                began: Instant::now(),
+                bytes: 0,
+                form: None,
+                excess: excess.clone(),
+            };
+            let every = tokio::time::interval(Duration::from_millis(10));
+            let pieces = stream::unfold(every, move |mut every| async move {
+                every.tick().await;
+                Some((Ok::<_, axum::Error>(piece), every))
+            });
+            let body = watched.wrap(Body::from_stream(pieces.take(20)));
+            let whole = axum::body::to_bytes(body, usize::MAX).await;
+            (whole.is_ok(), excess.get().cloned())
+        };
+        assert_eq!(read(limits, b"x").await, (false, Some(Excess::Slow)));
+        assert_eq!(read(limits, &[b'x'; 1000]).await, (true, None));
+        let upload = BodyLimits {
+            max_lag: None,
+            ..limits
+        };
+        assert_eq!(read(upload, b"x").await, (true, None));
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! Limits on concurrent work.
+//! Limits on concurrent work, in total and per user.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use app::AppError;
+use backend::Viewer;
+use domain::UserId;
 use prometheus::IntCounter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -9,6 +12,8 @@ use crate::{
     limits::Limits,
     metrics::{Limited, Metrics},
     problem::{Problem, ProblemKind},
+    rate::whose,
+    shares::Shares,
 };
 
 /// How long a request waits for its turn.
@@ -19,22 +24,52 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Turns {
     pub searches: Turn,
     pub downloads: Turn,
+    pub checks: Turn,
+    pub uploads: Turn,
 }
 
 impl Turns {
     pub fn new(limits: &Limits, metrics: &Metrics) -> Self {
+        let turn = |at_once, limited| Turn::new(at_once, metrics.refused(limited));
         Self {
-            searches: Turn::new(limits.max_searches, metrics.refused(Limited::Searches)),
-            downloads: Turn::new(limits.max_downloads, metrics.refused(Limited::Downloads)),
+            searches: turn(limits.max_searches, Limited::Searches),
+            downloads: turn(limits.max_downloads, Limited::Downloads),
+            checks: turn(limits.max_checks, Limited::Checks),
+            uploads: turn(limits.max_uploads, Limited::Uploads),
         }
     }
 }
 
+/// The turns of one kind of operation. Nobody holds more than half of them.
 #[derive(Clone)]
 pub struct Turn {
     free: Arc<Semaphore>,
+    shares: Shares<Holder>,
     at_once: usize,
     refused: IntCounter,
+}
+
+/// Who holds a turn: a user or, if sign-in is disabled, an address.
+#[derive(PartialEq, Eq, Hash)]
+enum Holder {
+    User(UserId),
+    Address(Option<IpAddr>),
+}
+
+impl Holder {
+    fn of(viewer: &Viewer) -> Self {
+        match viewer.account() {
+            Some(account) => Self::User(account.user_id),
+            None => Self::Address(viewer.address().map(whose)),
+        }
+    }
+}
+
+/// A turn in use. Dropping it frees the turn.
+#[derive(Debug)]
+pub struct Taken {
+    _share: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Turn {
@@ -42,6 +77,7 @@ impl Turn {
         let at_once = at_once as usize;
         Self {
             free: Arc::new(Semaphore::new(at_once)),
+            shares: Shares::new((at_once / 2).max(1)),
             at_once,
             refused,
         }
@@ -52,17 +88,26 @@ impl Turn {
         self.at_once - self.free.available_permits()
     }
 
-    /// Waits briefly for a free turn. Dropping the permit frees the turn.
-    pub async fn take(&self) -> Result<OwnedSemaphorePermit, Busy> {
-        let permit = tokio::time::timeout(PATIENCE, self.free.clone().acquire_owned()).await;
-        permit.ok().and_then(Result::ok).ok_or_else(|| {
+    /// Waits briefly for a free turn of the viewer's share.
+    pub async fn take(&self, viewer: &Viewer) -> Result<Taken, Busy> {
+        let taken = async {
+            // Whoever waits for their own turns must not keep others waiting.
+            let share = self.shares.of(Holder::of(viewer)).acquire_owned().await;
+            let turn = self.free.clone().acquire_owned().await;
+            Some(Taken {
+                _share: share.ok()?,
+                _turn: turn.ok()?,
+            })
+        };
+        let taken = tokio::time::timeout(PATIENCE, taken).await;
+        taken.ok().flatten().ok_or_else(|| {
             self.refused.inc();
             Busy
         })
     }
 }
 
-/// All turns are in use.
+/// All turns, or all of the viewer's share, are in use.
 #[derive(Debug)]
 pub struct Busy;
 
@@ -74,5 +119,11 @@ impl Busy {
 impl From<Busy> for Problem {
     fn from(_: Busy) -> Self {
         Self::new(ProblemKind::Busy, Busy::SENTENCE).retry_after(2)
+    }
+}
+
+impl From<Busy> for AppError {
+    fn from(_: Busy) -> Self {
+        Self::unavailable(Busy::SENTENCE)
     }
 }

@@ -95,7 +95,7 @@ pub struct ServerConfig {
     pub published_address: Option<IpAddr>,
 
     /// Addresses and networks of reverse proxies, separated by commas. The client of a request from one of them is the last
-    /// address in X-Forwarded-For that isn't one of them
+    /// address in X-Forwarded-For that isn't one of them. X-Forwarded-Proto says whether the client uses HTTPS
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
     pub trusted_proxies: TrustedProxies,
 

@@ -12,6 +12,8 @@ use tokio::{
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
+use crate::limits::{BYTES_PER_MILLISECOND, SLOW_START};
+
 /// The time and the number of bytes for which input is still read after the last response. Closing a connection with
 /// unread input resets it, and the peer may lose the response (RFC 9112, section 9.6).
 const LINGER: Duration = Duration::from_secs(8);
@@ -22,10 +24,19 @@ const LINGER_IDLE: Duration = Duration::from_secs(2);
 pub struct PatientStream<S> {
     stream: S,
     write_timeout: Duration,
-    /// Runs while the peer doesn't read.
-    blocked: Option<Pin<Box<Sleep>>>,
+    /// How far the peer may be behind the minimum rate of reading.
+    max_lag: Duration,
+    /// How far it is: the time for which it kept us waiting, less what it had for the bytes that it read.
+    lag: Duration,
+    /// Set while the peer doesn't read.
+    blocked: Option<Blocked>,
     /// Runs once our side is closed.
     lingering: Option<Lingering>,
+}
+
+struct Blocked {
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
 }
 
 struct Lingering {
@@ -35,31 +46,54 @@ struct Lingering {
 }
 
 impl<S> PatientStream<S> {
-    /// Wraps a stream. Writes fail once the peer has read nothing for `write_timeout`.
+    /// Wraps a stream. Writes fail once the peer has read nothing for `write_timeout`, or, on average over a minute, less
+    /// than the minimum rate.
     pub fn new(stream: S, write_timeout: Duration) -> Self {
         Self {
             stream,
             write_timeout,
+            max_lag: SLOW_START,
+            lag: Duration::ZERO,
             blocked: None,
             lingering: None,
         }
     }
 
-    /// Passes on the result of a write, or a timeout if the write is pending for too long.
+    /// Passes on the result of writing this number of bytes, or a timeout if the peer reads too slowly.
     fn bounded<T>(
         &mut self,
         written: Poll<io::Result<T>>,
+        bytes: usize,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.blocked = None;
+            if let Some(Blocked { since, .. }) = self.blocked.take() {
+                self.lag += since.elapsed();
+            }
+            let read = Duration::from_millis(bytes as u64 / BYTES_PER_MILLISECOND);
+            self.lag = self.lag.saturating_sub(read);
             return written;
         }
-        let timer = self
-            .blocked
-            .get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
-        ready!(timer.as_mut().poll(context));
+        if self.lag <= self.max_lag {
+            let blocked = self.blocked.get_or_insert_with(|| Blocked {
+                since: Instant::now(),
+                timer: Box::pin(sleep(self.write_timeout)),
+            });
+            ready!(blocked.timer.as_mut().poll(context));
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn wrote(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let bytes = match &written {
+            Poll::Ready(Ok(bytes)) => *bytes,
+            _ => 0,
+        };
+        self.bounded(written, bytes, context)
     }
 }
 
@@ -80,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.bounded(written, context)
+        self.wrote(written, context)
     }
 
     fn poll_write_vectored(
@@ -89,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.bounded(written, context)
+        self.wrote(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -98,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.bounded(flushed, context)
+        self.bounded(flushed, 0, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -134,7 +168,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::interval,
+    };
 
     use super::*;
 
@@ -144,6 +181,25 @@ mod tests {
         let mut stream = PatientStream::new(ours, Duration::from_millis(20));
         let error = stream.write_all(&[0; 9]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_reads_too_slowly_is_dropped() {
+        for (piece, is_dropped) in [(1, true), (1000, false)] {
+            let (ours, mut theirs) = duplex(piece);
+            let mut stream = PatientStream::new(ours, Duration::from_secs(30));
+            stream.max_lag = Duration::from_millis(50);
+            tokio::spawn(async move {
+                let mut every = interval(Duration::from_millis(10));
+                let mut bytes = vec![0; piece];
+                while theirs.read_exact(&mut bytes).await.is_ok() {
+                    every.tick().await;
+                }
+            });
+            let written = stream.write_all(&vec![0; 30 * piece]).await;
+            let error = written.err().map(|error| error.kind());
+            assert_eq!(error, is_dropped.then_some(io::ErrorKind::TimedOut));
+        }
     }
 
     #[tokio::test]

@@ -19,8 +19,8 @@ use serde_json::Value;
 use utoipa_swagger_ui::{Config, serve};
 
 use crate::{
+    peers::Ends,
     problem::{self, ProblemKind},
-    serve::Ends,
     state::{AppState, PagesPort},
 };
 

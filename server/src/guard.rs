@@ -16,8 +16,9 @@ use backend::hosts::{AllowedHosts, Host, HostError};
 use tower_http::csrf::CsrfLayer;
 
 use crate::{
+    peers::Ends,
     problem::{Problem, ProblemKind},
-    serve::Ends,
+    transport::Transport,
 };
 
 /// Refuses methods other than GET, HEAD and OPTIONS from pages of another origin.
@@ -34,24 +35,24 @@ fn foreign() -> Problem {
     )
 }
 
-/// Refuses requests for other hosts, and sockets that pages of another origin open. Adds the [`Host`] to accepted
-/// requests as an extension.
+/// Refuses requests for other hosts, and sockets that pages of another origin open. Adds the [`Host`] and the
+/// [`Transport`] to accepted requests as extensions.
 pub async fn check_host(
     State(allowed): State<AllowedHosts>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let local = request
+    let ends = *request
         .extensions()
         .get::<Ends>()
-        .expect("every connection says where it is")
-        .local
-        .ip();
+        .expect("every connection says where it is");
     let named = request.headers().get_all(HOST).iter();
     let target = request.uri().authority().map(Authority::as_str);
-    match allowed.check(named.map(HeaderValue::as_bytes), target, local) {
+    match allowed.check(named.map(HeaderValue::as_bytes), target, ends.local.ip()) {
         Ok(host) if opens_foreign_socket(request.headers(), &host) => foreign().into_response(),
         Ok(host) => {
+            let transport = Transport::of(&host, &ends, request.headers());
+            request.extensions_mut().insert(transport);
             request.extensions_mut().insert(host);
             next.run(request).await
         }

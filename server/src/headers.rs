@@ -4,11 +4,15 @@ use axum::{
     extract::Request,
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_SECURITY_POLICY},
+        header::{
+            ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY,
+        },
     },
     middleware::Next,
     response::Response,
 };
+
+use crate::peers::Ends;
 
 /// Restrictions on what browsers may do with any of our responses.
 const ALWAYS: [(&str, &str); 6] = [
@@ -30,6 +34,10 @@ const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Adds missing headers. Pages have their own policy, and files their own caching.
 pub async fn protect(request: Request, next: Next) -> Response {
+    let is_https = request
+        .extensions()
+        .get()
+        .is_some_and(|ends: &Ends| ends.is_https);
     let mut response = next.run(request).await;
     let is_unchanged = response.status() == StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
@@ -42,6 +50,10 @@ pub async fn protect(request: Request, next: Next) -> Response {
         add(HeaderName::from_static(name), value);
     }
     add(CONTENT_SECURITY_POLICY, NOTHING);
+    // Over plain HTTP, anybody on the way could have added it (RFC 6797, section 7.2).
+    if is_https {
+        add(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
     // A 304 must not change how long the browser keeps the file.
     if !is_unchanged {
         add(CACHE_CONTROL, "no-store");

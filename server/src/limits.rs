@@ -10,6 +10,11 @@ pub struct Limits {
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
+    /// Maximum number of concurrent connections from one address; others are closed at once. Trusted proxies have no limit,
+    /// and neither has this machine unless this is set [default: 256]
+    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections_per_address: Option<u32>,
+
     /// Maximum seconds for sending the head of a request, and for a connection to stay open without one
     #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub header_timeout_seconds: u64,
@@ -56,10 +61,6 @@ pub struct Limits {
     #[arg(long, env = "MAX_FIELD_BYTES", default_value_t = 256 << 10, hide_default_value = true)]
     pub max_field_bytes: u64,
 
-    /// Bytes that uploads leave free on the disk of a file:// storage; larger uploads get 507 [default: 256 MiB]
-    #[arg(long, env = "STORAGE_RESERVE_BYTES", default_value_t = 256 << 20, hide_default_value = true)]
-    pub storage_reserve_bytes: u64,
-
     /// Maximum number of concurrent WebSockets in total
     #[arg(long, env = "MAX_SOCKETS", default_value_t = 512)]
     pub max_sockets: usize,
@@ -79,6 +80,14 @@ pub struct Limits {
     /// Maximum number of concurrent downloads of results; others wait briefly, then get 503
     #[arg(long, env = "MAX_DOWNLOADS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_downloads: u32,
+
+    /// Maximum number of concurrent checks of files by POST /check; others wait briefly, then get 503
+    #[arg(long, env = "MAX_CHECKS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_checks: u32,
+
+    /// Maximum number of concurrent uploads; others wait briefly, then get 503
+    #[arg(long, env = "MAX_UPLOADS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_uploads: u32,
 
     /// Maximum number of requests per minute and address that change something; others get 429. 0: unlimited
     #[arg(long, env = "MAX_CHANGES_PER_MINUTE", default_value_t = 30_000)]
@@ -101,6 +110,13 @@ pub struct Limits {
 
 /// The maximum size of a form with answers to questions, in bytes. No valid form comes near it.
 pub const MAX_ANSWER_BYTES: u64 = 256 << 10;
+
+/// The minimum rate of a body that is held in memory, and of a client that reads a response: 1 kB per second, on average
+/// once [`SLOW_START`] has passed.
+pub const BYTES_PER_MILLISECOND: u64 = 1;
+
+/// How far a client may be behind that rate.
+pub const SLOW_START: Duration = Duration::from_secs(60);
 
 /// The maximum size of a message from a WebSocket, in bytes. Our clients send only `ping`.
 pub const MAX_SOCKET_MESSAGE: usize = 1 << 10;

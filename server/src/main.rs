@@ -21,6 +21,7 @@ mod limits;
 mod metrics;
 mod openapi;
 mod pages;
+mod peers;
 mod problem;
 mod proxies;
 mod rate;
@@ -28,7 +29,9 @@ mod requests;
 mod response_time;
 mod router;
 mod serve;
+mod shares;
 mod state;
+mod transport;
 mod websocket;
 
 use std::{
@@ -53,6 +56,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Cli, Command, ServerConfig},
+    peers::Peers,
     state::{AppState, SignInWays},
 };
 
@@ -89,7 +93,6 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
 
     let limits = &config.limits;
     let backend = Backend::connect(&config.backend, limits.statement_timeout()).await?;
-    let backend = backend.with_storage_reserve(limits.storage_reserve_bytes);
     if let Auth::SignIn(_) = auth {
         accounts::prepare(&backend).await?;
     }
@@ -112,6 +115,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     )?;
 
     let connections = Arc::new(Semaphore::new(config.limits.max_connections as usize));
+    let peers = Peers::new(&config, &state.metrics);
     let serve = |listener, router| {
         let connections = connections.clone();
         serve::serve(
@@ -119,7 +123,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
             router,
             &config.limits,
             connections,
-            config.trusted_proxies.clone(),
+            peers.clone(),
             shutdown.clone(),
         )
     };

@@ -48,15 +48,21 @@ pub enum Limited {
     Sockets,
     Searches,
     Downloads,
+    Checks,
+    Uploads,
+    Connections,
 }
 
 impl Limited {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 8] = [
         Self::Changes,
         Self::SignIns,
         Self::Sockets,
         Self::Searches,
         Self::Downloads,
+        Self::Checks,
+        Self::Uploads,
+        Self::Connections,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -66,6 +72,9 @@ impl Limited {
             Self::Sockets => "sockets",
             Self::Searches => "searches",
             Self::Downloads => "downloads",
+            Self::Checks => "checks",
+            Self::Uploads => "uploads",
+            Self::Connections => "connections",
         }
     }
 }
@@ -97,14 +106,14 @@ impl Metrics {
             refused: IntCounterVec::new(
                 Opts::new(
                     "batchline_refused_total",
-                    "requests that were refused because there were too many of their kind, by kind",
+                    "requests and connections that were refused because there were too many of their kind, by kind",
                 ),
                 &["kind"],
             )?,
             running: IntGaugeVec::new(
                 Opts::new(
                     "batchline_running",
-                    "open sockets, searches and downloads, by kind",
+                    "open sockets, searches, downloads, checks and uploads, by kind",
                 ),
                 &["kind"],
             )?,
@@ -188,6 +197,8 @@ impl Metrics {
             (Limited::Sockets, state.sockets.open()),
             (Limited::Searches, state.turns.searches.taken()),
             (Limited::Downloads, state.turns.downloads.taken()),
+            (Limited::Checks, state.turns.checks.taken()),
+            (Limited::Uploads, state.turns.uploads.taken()),
         ];
         for (kind, count) in running {
             let running = self.running.with_label_values(&[kind.as_str()]);

@@ -21,14 +21,13 @@ use axum::{
 };
 use backend::{Backend, Viewer, uploads::FORM_OVERHEAD};
 use percent_encoding::percent_decode_str;
-use tokio::sync::OwnedSemaphorePermit;
 use tower_http::services::ServeDir;
 
 pub use self::forms::function_path;
 use crate::{
     auth::{self, By},
     bodies::{self, BodyLimits},
-    busy::Busy,
+    busy::{Busy, Taken},
     limits::MAX_ANSWER_BYTES,
     problem::{self, Detail, Problem},
     response_time,
@@ -49,6 +48,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .backend
         .max_upload_bytes()
         .saturating_add(FORM_OVERHEAD);
+    let upload = BodyLimits::of_upload(&state.limits, max_file);
+    let upload = from_fn_with_state(upload, bodies::limit);
     let function = || post(forms::server_function);
     let require = || from_fn_with_state(state.clone(), auth::require_on_page);
     let form = |handler: MethodRouter<AppState>| handler.layer(at_most(max_form));
@@ -82,7 +83,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
             get(account::show_members).merge(form(post(account::create_member))),
         )
         .route("/audit", get(account::show_audit))
-        .layer(middleware::from_fn(forms::forget_shown))
+        .layer(from_fn_with_state(state.auth, forms::forget_shown))
         .route("/sign-out", form(post(account::sign_out)))
         .route("/account/password", page(post(account::change_password)))
         .route(
@@ -122,7 +123,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route_layer(require());
     let in_time = from_fn_with_state(state.limits.response_timeout(), response_time::limit);
     let uploads = Router::new()
-        .route("/rpc/upload-file", function().layer(at_most(max_file)))
+        .route("/rpc/upload-file", function().layer(upload))
         .route_layer(require());
     for_viewers
         .merge(for_everybody)
@@ -195,7 +196,7 @@ async fn home(
         // Members see only themselves.
         return Redirect::to(&format!("/users/{user_id}")).into_response();
     }
-    let Ok(_turn) = turn_to_search(&state, &query).await else {
+    let Ok(_turn) = turn_to_search(&state, &viewer, &query).await else {
         return busy(&site).into_response();
     };
     let page = pages::home(&site, &state.backend, &viewer, &query).await;
@@ -205,11 +206,12 @@ async fn home(
 /// Waits for a turn if the page searches. Other pages need none.
 async fn turn_to_search(
     state: &AppState,
+    viewer: &Viewer,
     query: &Query,
-) -> Result<Option<OwnedSemaphorePermit>, Busy> {
+) -> Result<Option<Taken>, Busy> {
     match query.get("q").trim() {
         "" => Ok(None),
-        _ => state.turns.searches.take().await.map(Some),
+        _ => state.turns.searches.take(viewer).await.map(Some),
     }
 }
 
@@ -225,7 +227,7 @@ async fn users(
     if let Some(user_id) = viewer.owner() {
         return Redirect::to(&format!("/users/{user_id}")).into_response();
     }
-    let Ok(_turn) = turn_to_search(&state, &query).await else {
+    let Ok(_turn) = turn_to_search(&state, &viewer, &query).await else {
         return busy(&site).into_response();
     };
     let page = pages::users(&site, &state.backend, &viewer, &query).await;
@@ -247,7 +249,7 @@ async fn find(
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Page {
-    let Ok(_turn) = turn_to_search(&state, &query).await else {
+    let Ok(_turn) = turn_to_search(&state, &viewer, &query).await else {
         return busy(&site);
     };
     pages::find(&site, &state.backend, &viewer, &query).await
@@ -269,7 +271,7 @@ async fn user(
     let Ok(Path(id)) = id else {
         return pages::not_found(&site);
     };
-    let Ok(_turn) = turn_to_search(&state, &query).await else {
+    let Ok(_turn) = turn_to_search(&state, &viewer, &query).await else {
         return busy(&site);
     };
     pages::user(&site, &state.backend, &viewer, &id, &query).await
@@ -284,7 +286,7 @@ async fn job(
     let Ok(Path(id)) = id else {
         return pages::not_found(&site);
     };
-    let Ok(_turn) = turn_to_search(&state, &query).await else {
+    let Ok(_turn) = turn_to_search(&state, &viewer, &query).await else {
         return busy(&site);
     };
     pages::job(&site, &state.backend, &viewer, &id, &query).await

@@ -89,7 +89,7 @@ problem_kinds! {
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed",
         "This address doesn't support the method. The Allow header lists those it supports.";
     BodyTimeout = "body-timeout", REQUEST_TIMEOUT, "Body timed out",
-        "The request body stopped arriving before it was complete. Send the request again.";
+        "The request body stopped arriving before it was complete, or arrived too slowly. Send the request again.";
     Conflict = "conflict", CONFLICT, "Conflict",
         "The current state doesn't allow it. For example, only a job that is being processed can be paused, and an email \
          address can belong to only one user. See the detail for the reason.";
@@ -116,7 +116,7 @@ problem_kinds! {
         "The file storage has too little room for the file, which wasn't read. Delete jobs that are no longer needed, or \
          tell the operator.";
     Busy = "busy", SERVICE_UNAVAILABLE, "Busy",
-        "Too many searches or downloads are running. Try again after the number of seconds in the Retry-After header.";
+        "Too many searches, downloads, checks or uploads are running, in total or of yours. Try again after the number of seconds in the Retry-After header.";
 }
 
 impl ProblemKind {

@@ -11,6 +11,8 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// The networks of trusted proxies. By default there are none.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Arc<[IpNet]>);
@@ -33,7 +35,19 @@ impl TrustedProxies {
         client
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Returns whether the trusted proxy `peer` reports that the client uses HTTPS. If there are several proxies, all of
+    /// them must.
+    pub fn is_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let values = headers.get_all(X_FORWARDED_PROTO).iter();
+        let mut schemes = values
+            .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+            .map(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+            .peekable();
+        self.trusts(peer) && schemes.peek().is_some() && schemes.all(|is_https| is_https)
+    }
+
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 }
@@ -108,6 +122,30 @@ mod tests {
             let found = client(proxies, peer, forwarded);
             assert_eq!(found, expected, "{proxies} | {peer} | {forwarded:?}");
         }
+    }
+
+    #[test]
+    fn https_is_what_trusted_proxies_report() {
+        let is_https = |peer: &str, reported: &[&'static str]| {
+            let proxies: TrustedProxies = "10.0.0.1".parse().unwrap();
+            let headers = reported
+                .iter()
+                .map(|value| (X_FORWARDED_PROTO, HeaderValue::from_static(value)))
+                .collect();
+            proxies.is_https(peer.parse().unwrap(), &headers)
+        };
+        assert!(is_https("10.0.0.1", &["https"]));
+        assert!(is_https("::ffff:10.0.0.1", &["HTTPS, https"]));
+        for reported in [
+            &[][..],
+            &["http"],
+            &["https, http"],
+            &["https", "http"],
+            &[""],
+        ] {
+            assert!(!is_https("10.0.0.1", reported), "{reported:?}");
+        }
+        assert!(!is_https("10.0.0.2", &["https"]));
     }
 
     #[test]

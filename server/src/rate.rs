@@ -10,7 +10,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::Method,
+    http::{Method, StatusCode},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -25,8 +25,8 @@ use prometheus::IntCounter;
 use crate::{
     limits::Limits,
     metrics::{Limited, Metrics},
+    peers::Ends,
     problem::{Problem, ProblemKind},
-    serve::Ends,
 };
 
 /// The number of keys beyond which idle ones are forgotten.
@@ -184,6 +184,21 @@ impl RefusalRate {
     /// Returns whether another refusal of this kind is recorded.
     pub fn allows(&self, kind: AuditKind, address: IpAddr) -> bool {
         self.0.count(&(kind, whose(address))).is_ok()
+    }
+}
+
+/// Decides which refusals are logged: one per second of each status and address, so that nobody can flood the log.
+#[derive(Clone)]
+pub struct RefusalLog(Rate<(StatusCode, IpAddr)>);
+
+impl RefusalLog {
+    pub fn new() -> Self {
+        Self(Rate::new(Quota::with_period(Duration::from_secs(1))))
+    }
+
+    /// Returns whether a refusal is logged, which counts it.
+    pub fn is_due(&self, status: StatusCode, client: IpAddr) -> bool {
+        self.0.count(&(status, whose(client))).is_ok()
     }
 }
 

@@ -1,11 +1,11 @@
-//! Request ids, spans in the log and in traces, a log line for each request that may have changed something, and the
-//! metrics of requests.
+//! Request ids, spans in the log and in traces, a log line for each request that is refused or may have changed
+//! something, and the metrics of requests.
 
 use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method},
+    http::{HeaderName, HeaderValue, Method, StatusCode},
     middleware::Next,
     response::Response,
 };
@@ -17,7 +17,8 @@ use crate::{
     health,
     metrics::{Metrics, method_label},
     pages,
-    serve::Ends,
+    peers::Ends,
+    rate::RefusalLog,
     state::TraceParents,
 };
 
@@ -33,7 +34,7 @@ const MAX_LOGGED_PATH_CHARS: usize = 200;
 
 /// Assigns an id to the request. The caller's own id is logged beside it.
 pub async fn trace(
-    State((metrics, parents)): State<(Metrics, TraceParents)>,
+    State((metrics, parents, refusals)): State<(Metrics, TraceParents, RefusalLog)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -58,6 +59,7 @@ pub async fn trace(
         path = start_of(request.uri().path(), MAX_LOGGED_PATH_CHARS),
         id,
         client = Empty,
+        user = Empty,
         caller_id = Empty,
         trace_id = Empty,
         span_id = Empty,
@@ -66,7 +68,9 @@ pub async fn trace(
         span.record("trace_id", ids.trace_id);
         span.record("span_id", ids.span_id);
     }
-    if let Some(Ends { client, .. }) = request.extensions().get() {
+    let client = request.extensions().get();
+    let client = client.map(|Ends { client, .. }| *client);
+    if let Some(client) = client {
         span.record("client", tracing::field::display(client));
     }
     let given = request.headers_mut().remove(REQUEST_ID);
@@ -83,11 +87,23 @@ pub async fn trace(
     if status.is_server_error() {
         traced.record("otel.status_code", "error");
     }
+    let is_refused = matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::MISDIRECTED_REQUEST
+            | StatusCode::TOO_MANY_REQUESTS
+    );
+    let is_logged = match is_refused {
+        true => client.is_some_and(|client| refusals.is_due(status, client)),
+        false => !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS),
+    };
     let status = status.as_u16();
     traced.record("http.response.status_code", status);
-    match matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        true => tracing::debug!(status, ?took, "answered"),
-        false => tracing::info!(status, ?took, "answered"),
+    match (is_logged, is_refused) {
+        (true, true) => tracing::info!(status, ?took, "refused"),
+        (true, false) => tracing::info!(status, ?took, "answered"),
+        (false, _) => tracing::debug!(status, ?took, "answered"),
     }
     let id = HeaderValue::try_from(id).expect("a UUID is ASCII");
     let mut response = metrics.count_response(response, in_flight);

@@ -82,7 +82,7 @@ pub fn web(state: AppState) -> Router {
 fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
     let limits = &state.limits;
     let at_most = |bytes| from_fn_with_state(BodyLimits::new(limits, bytes), bodies::limit);
-    let file = |bytes: u64| at_most(bytes.saturating_add(FORM_OVERHEAD));
+    let max_form = |file: u64| file.saturating_add(FORM_OVERHEAD);
     let small = OpenApiRouter::with_openapi(ApiDescription::openapi())
         .routes(routes!(users::list, users::create))
         .routes(routes!(jobs::list))
@@ -115,11 +115,14 @@ fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
         .layer(at_most(limits.max_saved_format_bytes));
     let uploads = OpenApiRouter::new()
         .routes(routes!(jobs::upload))
-        .layer(file(state.backend.max_upload_bytes()));
+        .layer(from_fn_with_state(
+            BodyLimits::of_upload(limits, max_form(state.backend.max_upload_bytes())),
+            bodies::limit,
+        ));
     let checks = OpenApiRouter::new()
         .routes(routes!(check::check))
         .route_layer(from_extractor::<ApiQuery<NoParameters>>())
-        .layer(file(limits.max_check_bytes as u64));
+        .layer(at_most(max_form(limits.max_check_bytes as u64)));
     let in_time = |longest| from_fn_with_state(longest, response_time::limit);
     let require = || from_fn_with_state(state.clone(), auth::require);
     let workbooks = OpenApiRouter::new()
@@ -166,7 +169,11 @@ fn wrap(router: Router<AppState>, state: AppState) -> Router {
         .layer(from_fn(headers::simplify_encodings))
         .layer(from_fn(headers::protect))
         .layer(from_fn_with_state(
-            (state.metrics.clone(), state.trace_parents),
+            (
+                state.metrics.clone(),
+                state.trace_parents,
+                state.refusals.clone(),
+            ),
             requests::trace,
         ))
         .with_state(state)

@@ -1,11 +1,6 @@
 //! Serves a router over TCP. Replaces `axum::serve`, which has no timeouts and no limit on connections.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1};
@@ -20,19 +15,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use crate::{connection::PatientStream, limits::Limits, proxies::TrustedProxies};
+use crate::{connection::PatientStream, limits::Limits, peers::Peers};
 
 /// How long to pause after the system had no resources for a new connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
-
-/// Where a request was received and where it comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct Ends {
-    /// This end of the connection.
-    pub local: SocketAddr,
-    /// The client's address: the other end of the connection or, if that is a trusted proxy, what the proxy reports.
-    pub client: IpAddr,
-}
 
 /// Serves until `shutdown` is cancelled, and then until every connection has finished its request.
 ///
@@ -42,7 +28,7 @@ pub async fn serve(
     router: Router,
     limits: &Limits,
     connections: Arc<Semaphore>,
-    proxies: TrustedProxies,
+    peers: Peers,
     shutdown: CancellationToken,
 ) {
     let mut protocol = http1::Builder::new();
@@ -72,6 +58,11 @@ pub async fn serve(
                 continue;
             }
         };
+        // Closed without a response, which would take as long as a request.
+        let Ok(share) = peers.admit(peer.ip()) else {
+            tracing::debug!(%peer, "too many connections from one address");
+            continue;
+        };
         // Fails if the client has already disconnected.
         let Ok(local) = stream.local_addr() else {
             continue;
@@ -81,12 +72,12 @@ pub async fn serve(
             PatientStream::new(stream, limits.write_timeout()),
             (local, peer),
             router.clone(),
-            proxies.clone(),
+            peers.clone(),
             shutdown.clone(),
         );
         open.spawn(async move {
             connection.await;
-            drop(permit);
+            drop((permit, share));
         });
     }
     drop(listener);
@@ -99,12 +90,12 @@ async fn connection(
     stream: PatientStream<TcpStream>,
     (local, peer): (SocketAddr, SocketAddr),
     router: Router,
-    proxies: TrustedProxies,
+    peers: Peers,
     shutdown: CancellationToken,
 ) {
     let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
-        let client = proxies.client(peer.ip(), request.headers());
-        request.extensions_mut().insert(Ends { local, client });
+        let ends = peers.ends(local, peer.ip(), request.headers());
+        request.extensions_mut().insert(ends);
         request.map(Body::new)
     });
     let mut connection = pin!(

@@ -12,7 +12,7 @@ use crate::{
     config::ServerConfig,
     limits::Limits,
     metrics::Metrics,
-    rate::{ChangeRate, RefusalRate, SignInRate},
+    rate::{ChangeRate, RefusalLog, RefusalRate, SignInRate},
     websocket::Sockets,
 };
 
@@ -37,6 +37,7 @@ pub struct AppState {
     pub change_rate: ChangeRate,
     pub sign_in_rate: SignInRate,
     pub refusal_rate: RefusalRate,
+    pub refusals: RefusalLog,
 }
 
 /// The ways to sign in.
@@ -86,6 +87,7 @@ impl AppState {
             change_rate: ChangeRate::new(&config.limits, &metrics),
             sign_in_rate: SignInRate::new(&config.limits, &metrics),
             refusal_rate: RefusalRate::new(),
+            refusals: RefusalLog::new(),
             metrics,
             trace_parents: match config.trust_traceparent {
                 true => TraceParents::Trusted,

@@ -30,9 +30,9 @@ use crate::{
     input::ApiPath,
     limits::{Limits, MAX_SOCKET_BUFFER, MAX_SOCKET_MESSAGE},
     metrics::{Limited, Metrics},
+    peers::Ends,
     problem::{Problem, ProblemKind},
     rate::whose,
-    serve::Ends,
     state::AppState,
 };
 

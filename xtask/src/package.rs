@@ -5,7 +5,7 @@
 //! LICENSES-OF-CRATES.txt
 //! batchline   starts the worker and the server
 //! bin/        the worker and the server, without symbols
-//! docs/       OPERATIONS.md, and monitoring/ for Prometheus and Grafana
+//! docs/       OPERATIONS.md, SECURITY-CONTROLS.md, and monitoring/ for Prometheus and Grafana
 //! site/       what browsers load (`site.rs`); the server finds it beside bin/
 //! ```
 
@@ -40,13 +40,14 @@ pub struct Options {
 const PROGRAMS: [&str; 2] = ["server", "worker"];
 
 /// The files of the repository that are part of a release, and their names there.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("xtask/release/README.md", "README.md"),
     ("xtask/release/batchline", "batchline"),
     ("LICENSE", "LICENSE"),
     ("CHANGELOG.md", "CHANGELOG.md"),
     (".env.example", ".env.example"),
     ("docs/OPERATIONS.md", "docs/OPERATIONS.md"),
+    ("docs/SECURITY-CONTROLS.md", "docs/SECURITY-CONTROLS.md"),
 ];
 
 const MONITORING: &str = "docs/monitoring";

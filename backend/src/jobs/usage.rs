@@ -13,6 +13,9 @@ use crate::{Error, QuotaDefaults, Result, temporal::Attempt};
 /// The first half of the keys of the advisory locks on quotas. The second half is a hash of the user id.
 const LOCKS: i32 = 0x7175_6f74;
 
+const WHAT_TO_DO: &str =
+    "Delete jobs that are no longer needed, or ask an admin for a higher quota.";
+
 /// Returns the user's quotas with their usage. Fails with [`Error::NotFound`].
 pub(crate) async fn of(
     database: impl PgExecutor<'_>,
@@ -118,10 +121,48 @@ pub(crate) async fn admit_file(
     check_file(&of(tx, user_id, defaults).await?, bytes)
 }
 
+/// Returns the quota for stored bytes of the job's user, or `None` without a limit. Its usage excludes the text of the
+/// job's file, which a new text would replace. Fails with [`Error::NotFound`].
+pub(crate) async fn limiting_text(
+    database: &mut PgConnection,
+    job_id: JobId,
+    defaults: &QuotaDefaults,
+) -> Result<Option<Quota>> {
+    let job = sqlx::query!(
+        r#"select user_id, coalesce(content_bytes, 0) as "text_bytes!", coalesce(max_bytes, $2) > 0 as "is_limited!"
+           from jobs join users on users.id = user_id where jobs.id = $1"#,
+        job_id.get(),
+        defaults.max_stored_bytes_per_user as i64
+    )
+    .fetch_optional(&mut *database)
+    .await?
+    .ok_or(Error::NotFound("Job"))?;
+    if !job.is_limited {
+        return Ok(None);
+    }
+    lock(database, &[job.user_id]).await?;
+    let Quotas { bytes, .. } = of(database, job.user_id.into(), defaults).await?;
+    Ok(Some(Quota {
+        used: bytes.used.saturating_sub(job.text_bytes as u64),
+        ..bytes
+    }))
+}
+
+/// Fails with [`Error::QuotaExceeded`] if a text of this size doesn't fit.
+pub(crate) fn check_text(stored: Quota, bytes: u64) -> Result<()> {
+    let is_too_much = stored.remaining().is_some_and(|free| bytes > free);
+    match stored.limit.filter(|_| is_too_much) {
+        Some(limit) => Err(Error::QuotaExceeded(format!(
+            "The text of this file doesn't fit: the quota for stored files is {}, and {} are used. {WHAT_TO_DO}",
+            format::bytes(limit),
+            format::bytes(stored.used)
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Fails with [`Error::QuotaExceeded`] if the quotas don't allow a file of this size or larger.
 pub(crate) fn check_file(quotas: &Quotas, bytes: u64) -> Result<()> {
-    const WHAT_TO_DO: &str =
-        "Delete jobs that are no longer needed, or ask an admin for a higher quota.";
     let Quotas {
         jobs,
         bytes: stored,

@@ -11,13 +11,19 @@ use validator::{Choice, Container, FileError, Question};
 use super::{StepError, convert::convert, scratch::Scratch};
 use crate::{
     Backend, Storage, database, deletion_queue,
-    jobs::{query::Work, transition},
+    jobs::{query::Work, transition, usage},
     storage::{CheckedFile, Checksummer},
     temporal::Attempt,
 };
 
 /// The maximum size of the text of an archive or a workbook, in bytes.
 const MAX_TEXT_BYTES: u64 = 10 << 30;
+
+/// The code of an error for the user's quota.
+const QUOTA: &str = "file.quota";
+
+const NO_ROOM: &str = "There isn't enough room for the text of this file in the file storage. Delete jobs that are no \
+                       longer needed, or tell your administrator.";
 
 /// The maximum ratio of the text's size to the archive's.
 const MAX_RATIO: u64 = 200;
@@ -80,12 +86,13 @@ pub(super) async fn of(
     let conversion = tokio::time::timeout(PATIENCE, CONVERSIONS.acquire()).await;
     let conversion = conversion.map_err(|_| busy())?;
     let _conversion = conversion.map_err(|closed| StepError::Defect(closed.into()))?;
+    let room = room(backend, attempt).await?;
     let scratch = Scratch::new().map_err(scratch_failed)?;
     let request = Request {
         input: local_copy(&backend.storage, &file, bytes, scratch.path().join("in")).await?,
         output: scratch.path().join("out"),
         limits: Limits {
-            max_unpacked_bytes: MAX_TEXT_BYTES,
+            max_unpacked_bytes: room.bytes,
             max_ratio: MAX_RATIO,
         },
         sheet: sheet.map(str::to_owned),
@@ -96,33 +103,84 @@ pub(super) async fn of(
     let outcome = convert(&program, &request, DEADLINE).await;
     match outcome.map_err(StepError::Retry)? {
         Outcome::Text => Ok(Ok(stored())),
-        Outcome::Refused(refusal) => Ok(Err(refused(&refusal))),
+        Outcome::Refused(refusal) => {
+            let is_too_large = matches!(refusal, Refusal::TooLargeUnpacked { .. });
+            let error = room.error.filter(|_| is_too_large);
+            Ok(Err(error.unwrap_or_else(|| refused(&refusal))))
+        }
         Outcome::Failed(error) => Err(StepError::Retry(anyhow::anyhow!("converting: {error}"))),
-        Outcome::Converted(converted) => store(backend, attempt, work, request.output, converted)
-            .await
-            .map(Ok),
+        Outcome::Converted(converted) => {
+            store(backend, attempt, work, request.output, converted).await
+        }
     }
 }
 
-/// Stores the text beside the uploaded file.
+/// How large the text of a file may be.
+struct Room {
+    bytes: u64,
+    /// What is wrong with a larger text, if the limit isn't the same for all files.
+    error: Option<FileError>,
+}
+
+/// Returns the room that the quota of the job's user and the disk of the storage leave.
+async fn room(backend: &Backend, attempt: Attempt) -> Result<Room, StepError> {
+    let mut room = Room {
+        bytes: MAX_TEXT_BYTES,
+        error: None,
+    };
+    let free = backend.storage.accepts().await.map_err(StepError::Retry)?;
+    let free = free.map(|free| free.saturating_sub(backend.intake.reserve_bytes));
+    if let Some(bytes) = free.filter(|free| *free < room.bytes) {
+        let error = Some(no_room("file.no_room", NO_ROOM.to_owned()));
+        room = Room { bytes, error };
+    }
+    let mut database = backend.pool.acquire().await?;
+    let quota = usage::limiting_text(&mut database, attempt.job_id, &backend.quotas).await?;
+    if let Some(quota) = quota
+        && let Some(bytes) = quota.remaining().filter(|free| *free < room.bytes)
+        && let Err(exceeded) = usage::check_text(quota, bytes + 1)
+    {
+        let error = Some(no_room(QUOTA, exceeded.to_string()));
+        room = Room { bytes, error };
+    }
+    Ok(room)
+}
+
+fn no_room(code: &str, message: String) -> FileError {
+    FileError::Container {
+        code: code.to_owned(),
+        message,
+    }
+}
+
+/// Stores the text beside the uploaded file. The inner error says why it doesn't fit.
 async fn store(
     backend: &Backend,
     attempt: Attempt,
     work: &Work,
     output: PathBuf,
     converted: Converted,
-) -> Result<Content, StepError> {
+) -> Result<Result<Content, FileError>, StepError> {
     let key = format!("{}.{}.text", work.storage_key, Uuid::new_v4());
     deletion_queue::expect_file(&backend.pool, &key).await?;
     let write = upload(&backend.storage, &key, output);
     let file = deletion_queue::while_writing(&backend.pool, &key, write).await?;
     let mut tx = database::begin(&backend.pool).await?;
+    // Other files may have taken the room in the meantime.
+    let quota = usage::limiting_text(&mut tx, attempt.job_id, &backend.quotas).await?;
+    if let Some(quota) = quota
+        && let Err(exceeded) = usage::check_text(quota, converted.bytes)
+    {
+        tx.rollback().await?;
+        deletion_queue::discard_file(&backend.pool, &key).await;
+        return Ok(Err(no_room(QUOTA, exceeded.to_string())));
+    }
     deletion_queue::keep_file(&mut tx, &key).await?;
     if !transition::has_content(&mut tx, attempt, &file, converted.bytes).await? {
         return Err(StepError::Outdated);
     }
     tx.commit().await?;
-    Ok(Content {
+    Ok(Ok(Content {
         file,
         bytes: converted.bytes,
         container: match converted.container {
@@ -131,7 +189,7 @@ async fn store(
             _ => Some(Container::Xlsx),
         },
         sheet: converted.sheet,
-    })
+    }))
 }
 
 async fn upload(storage: &Storage, key: &str, path: PathBuf) -> Result<CheckedFile, StepError> {

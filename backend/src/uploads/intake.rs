@@ -24,11 +24,21 @@ const NO_ROOM: &str = "There isn't enough room for this file in the file storage
                        tell your administrator.";
 
 /// The latest result, and the room that uploads must leave.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Intake {
     /// The lock is held during a check, so that uploads that arrive meanwhile share its result.
     latest: Arc<Mutex<Option<(Instant, State)>>>,
     pub reserve_bytes: u64,
+}
+
+impl Intake {
+    /// `bytes` is the room that uploads leave free in a storage on a disk.
+    pub fn with_reserve(bytes: u64) -> Self {
+        Self {
+            latest: Arc::default(),
+            reserve_bytes: bytes,
+        }
+    }
 }
 
 #[derive(Clone)]

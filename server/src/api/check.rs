@@ -6,12 +6,15 @@ use axum::{
     Json,
     extract::{Multipart, State, multipart::MultipartRejection},
 };
-use backend::dry_run::{self, DryRun};
+use backend::{
+    dry_run::{self, DryRun},
+    traces,
+};
 use domain::{Format, InvalidField};
 use utoipa::ToSchema;
 
 use super::form::{self, Fields, small_text};
-use crate::{auth::By, limits::Limits, problem::Problem};
+use crate::{auth::By, busy::Turns, limits::Limits, problem::Problem};
 
 /// The form for `POST /check`.
 #[derive(ToSchema)]
@@ -43,11 +46,13 @@ pub struct CheckForm {
             body = Problem)))]
 pub async fn check(
     State(limits): State<Arc<Limits>>,
-    _: By,
+    State(turns): State<Turns>,
+    By(viewer): By,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<DryRun>, Problem> {
     let limit = limits.max_check_bytes;
     let mut form = form?;
+    let turn = turns.checks.take(&viewer).await?;
     let mut fields = Fields::new(&["format", "file"]);
     let (mut format, mut file) = (Format::default(), None);
     while let Some(mut field) = form.next_field().await? {
@@ -67,5 +72,13 @@ pub async fn check(
         file = Some(content);
     }
     let content = file.ok_or_else(form::no_file)?;
-    Ok(Json(dry_run::run(content, format).await?))
+    // The check continues if the client disconnects, and so does its turn.
+    let check = async move {
+        let checked = dry_run::run(content, format).await;
+        drop(turn);
+        checked
+    };
+    let checked = tokio::spawn(traces::in_current_spans(check)).await;
+    let checked = checked.map_err(|failed| backend::Error::Internal(failed.into()))?;
+    Ok(Json(checked?))
 }

@@ -194,7 +194,7 @@ pub async fn list(
     ApiQuery(asked): ApiQuery<JobsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let _turn = match asked.request.filter.search() {
-        Some(_) => Some(turns.searches.take().await?),
+        Some(_) => Some(turns.searches.take(&viewer).await?),
         None => None,
     };
     list_page(&backend, &viewer, &uri, &asked.request, &asked.page).await
@@ -259,12 +259,14 @@ async fn list_page(
 pub async fn upload(
     State(backend): State<Backend>,
     By(viewer): By,
+    State(turns): State<Turns>,
     OriginalUri(uri): OriginalUri,
     ApiQuery(query): ApiQuery<UploadQuery>,
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let form = form?;
+    let _turn = turns.uploads.take(&viewer).await?;
     let length = bodies::content_length(&headers);
     let admission = uploads::admit(&backend, &viewer, query.user_id, length).await?;
     let (begin, file) = oneshot::channel();

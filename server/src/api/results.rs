@@ -132,7 +132,7 @@ async fn file(
     form: Form,
     extension: &str,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    let turn = turns.downloads.take().await?;
+    let turn = turns.downloads.take(viewer).await?;
     let download = download::download(backend, viewer, job_id, filter, form).await?;
     let kind = match form {
         Form::Workbook => XLSX,

@@ -77,7 +77,7 @@ pub async fn list(
         None => PageRequest::parse(query.page, query.size, query.filter, query.q.as_deref())?,
     };
     let _turn = match request.query() {
-        Some(_) => Some(turns.searches.take().await?),
+        Some(_) => Some(turns.searches.take(&viewer).await?),
         None => None,
     };
     let found = page::get(&backend, &viewer, job_id, &request).await?;

@@ -19,10 +19,14 @@ use domain::{AuditKind, NewPassword, NewToken};
 use super::{Asked, PageQuery, Seen, forms, openid};
 use crate::{
     auth::{self, By},
+    peers::Ends,
     problem::Problem,
-    serve::Ends,
     state::AppState,
+    transport::Transport,
 };
+
+pub(super) const NEEDS_HTTPS: &str =
+    "Signing in needs HTTPS here: the browser would send your password and session in the clear.";
 
 /// The fields of a form. A missing field reads as empty.
 pub struct Fields(Vec<(String, String)>);
@@ -82,11 +86,10 @@ impl Sender {
         site.is_some_and(|site| site == "cross-site" || site == "same-site")
     }
 
-    /// Returns whether the browser would refuse to keep a session, because it connects over plain HTTP from another
-    /// machine.
-    fn is_unsafe(&self) -> bool {
-        let is_loopback = self.extensions.get().is_some_and(Host::is_loopback);
-        !is_loopback && self.origin().starts_with("http:")
+    /// Returns how the request reached us.
+    pub(super) fn transport(&self) -> Transport {
+        let transport = self.extensions.get().copied();
+        transport.unwrap_or(Transport::Unknown)
     }
 }
 
@@ -150,10 +153,9 @@ pub async fn sign_in(
         };
         pages::sign_in(&state.site, status, shown)
     };
-    if from.is_unsafe() {
-        let sentence = "Signing in needs HTTPS here: the browser would send your password and session in the clear.";
+    if from.transport() == Transport::Unknown {
         let status = StatusCode::FORBIDDEN;
-        return Ok(refused(status, AppError::forbidden(sentence)).into_response());
+        return Ok(refused(status, AppError::forbidden(NEEDS_HTTPS)).into_response());
     }
     if let Err(problem) = state.sign_in_rate.count(client, email) {
         if state.refusal_rate.allows(AuditKind::SignIn, client) {

@@ -13,14 +13,14 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
-use backend::{hosts::Host, uploads};
+use backend::{accounts::Auth, hosts::Host, uploads};
 use domain::UserId;
 use leptos::{prelude::provide_context, server_fn};
 use url::Url;
 
 use super::accepts_html;
 use crate::{
-    auth::By,
+    auth::{self, By},
     bodies,
     problem::{self, Problem, ProblemKind},
     state::AppState,
@@ -51,13 +51,13 @@ pub async fn server_function(
     By(viewer): By,
     mut request: Request,
 ) -> Response {
-    let path = request.uri().path();
-    if function_path(path).is_none() {
+    let Some(path) = function_path(request.uri().path()) else {
         return problem::no_such_route().await.into_response();
-    }
+    };
     if let Err(problem) = check_content_type(path, request.headers()) {
         return problem.into_response();
     }
+    let is_secure = auth::has_secure_cookies(state.auth, request.extensions());
     let came_from = own_page(&request);
     // server_fn redirects to the URL in this header.
     let headers = request.headers_mut();
@@ -72,13 +72,20 @@ pub async fn server_function(
     }
     let is_person = accepts_html(headers);
     let backend = state.backend.clone();
-    if app::takes_files(request.uri().path())
-        && let length = bodies::content_length(request.headers())
-        && let Err(error) = uploads::check_intake(&backend, length).await
-    {
-        let came_from = came_from.filter(|_| is_person);
-        return refuse_upload(request.uri().path(), came_from, error);
-    }
+    let _turn = if app::takes_files(path) {
+        let back = came_from.clone().filter(|_| is_person);
+        let length = bodies::content_length(headers);
+        let turn = match state.turns.uploads.take(&viewer).await {
+            Ok(turn) => turn,
+            Err(busy) => return refuse_upload(path, back, busy, is_secure),
+        };
+        if let Err(error) = uploads::check_intake(&backend, length).await {
+            return refuse_upload(path, back, error, is_secure);
+        }
+        Some(turn)
+    } else {
+        None
+    };
     let headers = request.headers();
     let site = wanted(&state.site, headers).seen_by(&viewer);
     let said = Said::default();
@@ -93,7 +100,7 @@ pub async fn server_function(
         .into_response();
     let has_failed = response.headers().contains_key(FAILED);
     match came_from {
-        Some(page) if is_person => lead_back(response, &page, said.take()),
+        Some(page) if is_person => lead_back(response, &page, said.take(), is_secure),
         None if is_person && has_failed => {
             let error = error_in(response).await.1;
             pages::refused(&site, error.kind.status(), &error.message).into_response()
@@ -109,13 +116,17 @@ pub async fn server_function(
 
 /// Refuses an upload before its body is read, so that nobody sends a file in vain. People are redirected to the page with
 /// the form, which shows the reason.
-fn refuse_upload(path: &str, came_from: Option<Url>, error: backend::Error) -> Response {
+fn refuse_upload<E>(path: &str, came_from: Option<Url>, error: E, is_secure: bool) -> Response
+where
+    Problem: From<E>,
+    AppError: From<E>,
+{
     let Some(page) = came_from else {
         return Problem::from(error).into_response();
     };
     let error = PostedError::new(path, AppError::from(error).at("file"));
     let mut response = Redirect::to(&page[url::Position::BeforePath..]).into_response();
-    let cookie = error_cookie(error, page.path());
+    let cookie = error_cookie(error, page.path(), is_secure);
     response.headers_mut().append(SET_COOKIE, cookie);
     response
 }
@@ -126,6 +137,7 @@ pub async fn change_jobs(
     By(viewer): By,
     request: Request,
 ) -> Response {
+    let is_secure = auth::has_secure_cookies(state.auth, request.extensions());
     let came_from = own_page(&request);
     let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
     let fields = match form {
@@ -145,14 +157,15 @@ pub async fn change_jobs(
     };
     let mut response = Redirect::to(to).into_response();
     if let Some(notice) = notice {
-        let cookie = notice_cookie(notice, path);
+        let cookie = notice_cookie(notice, path, is_secure);
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     response
 }
 
 /// Stores the chosen theme in a cookie. Redirects to the page on which it was chosen.
-pub async fn choose_theme(request: Request) -> Response {
+pub async fn choose_theme(State(auth): State<Auth>, request: Request) -> Response {
+    let is_secure = auth::has_secure_cookies(auth, request.extensions());
     let page = own_page(&request);
     let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
     let fields = match form {
@@ -168,8 +181,9 @@ pub async fn choose_theme(request: Request) -> Response {
     };
     // Lax, so that links from other sites open pages in this theme, too.
     let cookie = format!(
-        "{THEME_COOKIE}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax",
-        theme.as_str()
+        "{THEME_COOKIE}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{}",
+        theme.as_str(),
+        secure(is_secure)
     );
     let to = page
         .as_ref()
@@ -228,7 +242,12 @@ fn own_page(request: &Request) -> Option<Url> {
 }
 
 /// Redirects to a page of ours. A cookie for that page carries the error or the notice.
-fn lead_back(mut response: Response, page: &Url, said: Option<Notice>) -> Response {
+fn lead_back(
+    mut response: Response,
+    page: &Url,
+    said: Option<Notice>,
+    is_secure: bool,
+) -> Response {
     let headers = response.headers_mut();
     let Some(location) = headers.get(LOCATION) else {
         return response;
@@ -246,9 +265,9 @@ fn lead_back(mut response: Response, page: &Url, said: Option<Notice>) -> Respon
     let location = HeaderValue::try_from(path).expect("a URL is ASCII");
     headers.insert(LOCATION, location);
     if let Some(error) = error {
-        headers.append(SET_COOKIE, error_cookie(error, target.path()));
+        headers.append(SET_COOKIE, error_cookie(error, target.path(), is_secure));
     } else if let Some(notice) = said {
-        headers.append(SET_COOKIE, notice_cookie(notice, target.path()));
+        headers.append(SET_COOKIE, notice_cookie(notice, target.path(), is_secure));
     }
     response
 }
@@ -291,14 +310,15 @@ fn value_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Deletes the cookies of messages that the page has shown, so that they are shown once.
-pub async fn forget_shown(request: Request, next: Next) -> Response {
+pub async fn forget_shown(State(auth): State<Auth>, request: Request, next: Next) -> Response {
+    let is_secure = auth::has_secure_cookies(auth, request.extensions());
     let is_page = request.method() == Method::GET;
     let path = request.uri().path().to_owned();
     let shown = [ERROR_COOKIE, NOTICE_COOKIE].map(|name| shown(request.headers(), name).is_some());
     let mut response = next.run(request).await;
     for (name, is_shown) in [ERROR_COOKIE, NOTICE_COOKIE].into_iter().zip(shown) {
         if is_page && is_shown {
-            let forgotten = cookie(name, "", &path, 0);
+            let forgotten = cookie(name, "", &path, 0, is_secure);
             response.headers_mut().append(SET_COOKIE, forgotten);
         }
     }
@@ -316,21 +336,38 @@ pub fn redirect_with(notice: Notice, path: &str, fragment: &str) -> Response {
 }
 
 /// Returns the cookie with the error of a form for the page at this path.
-fn error_cookie(error: PostedError, path: &str) -> HeaderValue {
-    cookie(ERROR_COOKIE, &error.to_text(MAX_COOKIE_BYTES), path, 60)
+fn error_cookie(error: PostedError, path: &str, is_secure: bool) -> HeaderValue {
+    cookie(
+        ERROR_COOKIE,
+        &error.to_text(MAX_COOKIE_BYTES),
+        path,
+        60,
+        is_secure,
+    )
 }
 
 /// Returns the cookie with a notice for the page at this path.
-fn notice_cookie(notice: Notice, path: &str) -> HeaderValue {
-    cookie(NOTICE_COOKIE, &notice.to_text(MAX_COOKIE_BYTES), path, 60)
+fn notice_cookie(notice: Notice, path: &str, is_secure: bool) -> HeaderValue {
+    cookie(
+        NOTICE_COOKIE,
+        &notice.to_text(MAX_COOKIE_BYTES),
+        path,
+        60,
+        is_secure,
+    )
+}
+
+fn secure(is_secure: bool) -> &'static str {
+    if is_secure { "; Secure" } else { "" }
 }
 
 /// Returns a cookie for the page at this path.
-fn cookie(name: &str, value: &str, path: &str, seconds: u32) -> HeaderValue {
+fn cookie(name: &str, value: &str, path: &str, seconds: u32, is_secure: bool) -> HeaderValue {
     // A semicolon would start another attribute.
     let path = if path.contains(';') { "/" } else { path };
     HeaderValue::try_from(format!(
-        "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict"
+        "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{}",
+        secure(is_secure)
     ))
     .expect("its parts are ASCII")
 }

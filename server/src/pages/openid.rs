@@ -19,9 +19,9 @@ use domain::AuditKind;
 
 use super::{
     Asked, PageQuery,
-    account::{Sender, lifetimes},
+    account::{NEEDS_HTTPS, Sender, lifetimes},
 };
-use crate::{auth, serve::Ends, state::AppState};
+use crate::{auth, peers::Ends, state::AppState, transport::Transport};
 
 fn provider(state: &AppState) -> Result<Arc<Provider>, Page> {
     let provider = state.sign_in.provider.clone();
@@ -30,10 +30,12 @@ fn provider(state: &AppState) -> Result<Arc<Provider>, Page> {
 
 /// Returns the origin of our pages, to which the provider redirects.
 fn origin(from: &Sender) -> String {
-    from.extensions
-        .get::<Host>()
-        .map(Host::origin)
-        .unwrap_or_default()
+    let scheme = match from.transport() {
+        Transport::Local => "http",
+        Transport::Https | Transport::Unknown => "https",
+    };
+    let host = from.extensions.get::<Host>();
+    host.map(|host| host.origin(scheme)).unwrap_or_default()
 }
 
 /// Returns the page for signing in, with the reason why the sign-in failed.
@@ -72,6 +74,10 @@ pub async fn begin(
     if from.is_from_elsewhere() {
         // A link on another site must not sign anybody in.
         return Ok(Redirect::to(&auth::sign_in_path(Some(&next))).into_response());
+    }
+    if from.transport() == Transport::Unknown {
+        let error = AppError::forbidden(NEEDS_HTTPS);
+        return Err(refused(&state, StatusCode::FORBIDDEN, &next, error));
     }
     match provider.begin(&origin(&from), &next).await {
         Ok((url, begun)) => {

@@ -1,5 +1,7 @@
 //! Passwords, sessions, API tokens, one-time links and roles.
 
+use std::time::Instant;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -145,21 +147,32 @@ async fn signing_in_starts_a_session_and_reveals_no_users() {
 }
 
 #[tokio::test]
-async fn the_cookie_requires_https_except_on_loopback() {
-    let accounts = Accounts::start_set(&[("ALLOWED_HOSTS", "batchline.example.com")]).await;
+async fn the_cookie_requires_https_except_on_this_machine() {
+    let accounts = Accounts::start_set(&[
+        ("ALLOWED_HOSTS", "batchline.example.com"),
+        ("TRUSTED_PROXIES", "127.0.0.1"),
+    ])
+    .await;
     let web = accounts.app.web.clone();
-    let sign_in = async |origin: &str| {
+    let (name, here) = (
+        "batchline.example.com",
+        web.strip_prefix("http://").unwrap(),
+    );
+    let https = "X-Forwarded-Proto: https\r\n";
+    let sign_in = async |host: &str, headers: &str| {
         let email = &accounts.admin.email;
         let body = format!("email={email}&password={}", password_of(email)).replace(' ', "+");
         let request = format!(
-            "POST /sign-in HTTP/1.1\r\nHost: batchline.example.com\r\nOrigin: {origin}\r\nAccept: text/html\r\n\
+            "POST /sign-in HTTP/1.1\r\nHost: {host}\r\n{headers}Accept: text/html\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
         raw(&web, request).await
     };
-    let answer = sign_in("https://batchline.example.com").await;
+    let answer = sign_in(name, https).await;
     assert_eq!(answer.status, 303, "{answer:?}");
+    let lasting = answer.header("strict-transport-security");
+    assert_eq!(lasting, Some("max-age=31536000"));
     let cookie = answer.header("set-cookie").unwrap();
     assert!(cookie.starts_with("__Host-session="), "{cookie}");
     for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
@@ -168,7 +181,7 @@ async fn the_cookie_requires_https_except_on_loopback() {
     assert!(!cookie.contains("Domain"), "{cookie}");
     let page = async |cookie: &str| {
         let request = format!(
-            "GET /account HTTP/1.1\r\nHost: batchline.example.com\r\nAccept: text/html\r\nCookie: {cookie}\r\n\
+            "GET /account HTTP/1.1\r\nHost: {name}\r\n{https}Accept: text/html\r\nCookie: {cookie}\r\n\
              Connection: close\r\n\r\n"
         );
         raw(&web, request).await.status
@@ -177,13 +190,71 @@ async fn the_cookie_requires_https_except_on_loopback() {
     assert_eq!(page(pair).await, 200);
     // Other hosts could set a cookie with this name, so it is ignored.
     assert_eq!(page(pair.strip_prefix("__Host-").unwrap()).await, 303);
-    // If the browser wouldn't keep the cookie, the page says so.
-    let answer = sign_in("http://batchline.example.com").await;
-    assert_eq!(answer.status, 403, "{answer:?}");
+    // A proxy may send the address at which it reaches us.
+    let answer = sign_in(here, https).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    let cookie = answer.header("set-cookie").unwrap();
     assert!(
-        answer.body.contains("Signing in needs HTTPS here"),
-        "{answer:?}"
+        cookie.starts_with("__Host-session=") && cookie.contains("Secure"),
+        "{cookie}"
     );
+    // Without HTTPS, the page says so.
+    for (host, headers) in [
+        (name, ""),
+        (name, "Origin: https://batchline.example.com\r\n"),
+        (name, "X-Forwarded-Proto: http\r\n"),
+        (here, "X-Forwarded-For: 198.51.100.7\r\n"),
+        (here, "Forwarded: for=198.51.100.7\r\n"),
+    ] {
+        let answer = sign_in(host, headers).await;
+        assert_eq!(answer.status, 403, "{host} {headers}: {answer:?}");
+        assert!(
+            answer.body.contains("Signing in needs HTTPS here"),
+            "{answer:?}"
+        );
+        assert_eq!(answer.header("strict-transport-security"), None);
+    }
+    // The other cookies are like the session's.
+    for (headers, is_secure) in [(https, true), ("", false)] {
+        let request = format!(
+            "POST /theme HTTP/1.1\r\nHost: {here}\r\n{headers}Content-Length: 10\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\ntheme=dark"
+        );
+        let answer = raw(&web, request).await;
+        let cookie = answer.header("set-cookie").unwrap();
+        assert_eq!(cookie.ends_with("; Secure"), is_secure, "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_logged_once_a_second() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    let began = Instant::now();
+    for _ in 0..20 {
+        let refused = accounts.get("/jobs", &By::Nobody).await;
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    }
+    let user = json!({"name": "Bob", "email": "bob@example.com"});
+    let request = accounts.api(Method::POST, "/users", &By::from(&ann));
+    let refused = request.json(&user).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    // Printed after the others.
+    let user = format!("user={}", ann.id);
+    let words = [
+        "refused status=403",
+        "method=POST",
+        "/users",
+        "client=127.0.0.1",
+    ];
+    accounts.app.logged(&[&words[..], &[&user]].concat()).await;
+    let lines = accounts.app.printed();
+    let lines = lines
+        .iter()
+        .filter(|line| line.contains("refused status=401"));
+    let seconds = began.elapsed().as_secs() as usize;
+    let count = lines.count();
+    assert!((1..=seconds + 1).contains(&count), "{count} in {seconds} s");
 }
 
 #[tokio::test]

@@ -375,8 +375,17 @@ impl TestApp {
     }
 
     pub fn restart_worker(&self) {
+        self.restart_worker_set(&[]);
+    }
+
+    /// Restarts the worker with these settings, which override the others.
+    pub fn restart_worker_set(&self, settings: &[(&'static str, &str)]) {
         self.stop_worker();
-        let (worker, ready) = Process::start(&worker_binary(), &self.environment, "worker ready");
+        let settings = settings
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        let environment: Vec<_> = self.environment.iter().cloned().chain(settings).collect();
+        let (worker, ready) = Process::start(&worker_binary(), &environment, "worker ready");
         *self.worker.lock().unwrap() = Some(worker);
         *self.metrics.lock().unwrap() = address(&ready, "metrics");
     }

@@ -6,10 +6,33 @@ use futures::future::join_all;
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 
-use crate::harness::{RawConnection, SAMPLE, TestApp, eventually, expect, generated, problem, raw};
+use crate::{
+    harness::{RawConnection, SAMPLE, TestApp, eventually, expect, generated, problem, raw},
+    people::Accounts,
+};
 
 fn host(base: &str) -> &str {
     base.strip_prefix("http://").unwrap()
+}
+
+/// Begins to post a form. Returns the connection, and the status of the response: 100 if the server waits for the body.
+pub async fn begin_form(base: &str, path: &str, headers: &str) -> (RawConnection, u16) {
+    let mut connection = RawConnection::open(base).await;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: multipart/form-data; boundary=x\r\n\
+         Content-Length: 1000000\r\nExpect: 100-continue\r\n{headers}\r\n",
+        host(base)
+    );
+    connection.send(head).await;
+    let response = connection.response().await;
+    if response.status == 503 {
+        assert_eq!(response.header("retry-after"), Some("2"), "{response:?}");
+        assert!(
+            response.body.contains("Too many requests of this kind"),
+            "{response:?}"
+        );
+    }
+    (connection, response.status)
 }
 
 /// Sends a body in pieces until the server stops accepting it. Returns the status of the response.
@@ -220,6 +243,24 @@ async fn connections_are_limited() {
 }
 
 #[tokio::test]
+async fn connections_from_one_address_are_limited() {
+    let app = TestApp::start_set(&[("MAX_CONNECTIONS_PER_ADDRESS", "2")]).await;
+    let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", host(&app.api));
+    let mut open = Vec::new();
+    for base in [&app.api, &app.web] {
+        let mut connection = RawConnection::open(base).await;
+        connection.send(&request).await;
+        assert_eq!(connection.response().await.status, 200);
+        open.push(connection);
+    }
+    let http = Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/health", app.api);
+    http.get(&url).send().await.unwrap_err();
+    drop(open);
+    eventually("a connection", async || http.get(&url).send().await.ok()).await;
+}
+
+#[tokio::test]
 async fn sockets_and_their_messages_are_limited() {
     let app = TestApp::start_set(&[
         ("MAX_SOCKETS_PER_USER", "2"),
@@ -317,6 +358,47 @@ async fn every_search_takes_a_turn() {
     };
     let (first, ()) = tokio::join!(first, others);
     expect(first, StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn every_check_takes_a_turn() {
+    let app = TestApp::start_set(&[("MAX_CHECKS", "1")]).await;
+    let (first, status) = begin_form(&app.api, "/check", "").await;
+    assert_eq!(status, 100);
+    let (operation, page_operation) = tokio::join!(
+        begin_form(&app.api, "/check", ""),
+        begin_form(&app.web, "/api/check", "")
+    );
+    assert_eq!((operation.1, page_operation.1), (503, 503));
+    drop(first);
+    eventually("the next turn", async || {
+        let (_, status) = begin_form(&app.api, "/check", "").await;
+        (status == 100).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_takes_more_than_half_of_the_turns() {
+    let accounts = Accounts::start_set(&[("MAX_CHECKS", "3"), ("MAX_UPLOADS", "3")]).await;
+    let ann = accounts.member("ann").await;
+    let upload = format!("/jobs?user_id={}", ann.id);
+    let (api, admin) = (&accounts.app.api, &accounts.admin);
+    for path in ["/check", upload.as_str()] {
+        let begin = async |session: &str| {
+            let cookie = format!("Cookie: session={session}\r\n");
+            begin_form(api, path, &cookie).await
+        };
+        let first = begin(&ann.session).await;
+        assert_eq!(first.1, 100, "{path}");
+        let (second, of_admin) = tokio::join!(begin(&ann.session), begin(&admin.session));
+        assert_eq!((second.1, of_admin.1), (503, 100), "{path}");
+        drop(first);
+        eventually("the user's next turn", async || {
+            (begin(&ann.session).await.1 == 100).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -518,12 +518,23 @@ async fn attempts_are_limited_and_cookies_require_https() {
     let settings = [
         ("MAX_SIGN_INS_PER_MINUTE", "4"),
         ("ALLOWED_HOSTS", "batchline.example.com"),
+        ("TRUSTED_PROXIES", "127.0.0.1"),
     ];
     let accounts = Accounts::start_with(&provider, &settings).await;
-    let request = format!(
-        "GET {BEGIN} HTTP/1.1\r\nHost: batchline.example.com\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+    let begin = async |scheme: &str| {
+        let request = format!(
+            "GET {BEGIN} HTTP/1.1\r\nHost: batchline.example.com\r\nX-Forwarded-Proto: {scheme}\r\n\
+             Accept: text/html\r\nConnection: close\r\n\r\n"
+        );
+        raw(&accounts.app.web, request).await
+    };
+    let answer = begin("http").await;
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(
+        answer.body.contains("Signing in needs HTTPS here"),
+        "{answer:?}"
     );
-    let answer = raw(&accounts.app.web, request).await;
+    let answer = begin("https").await;
     assert_eq!(answer.status, 303, "{answer:?}");
     let to = answer.header("location").unwrap();
     let callback = "redirect_uri=https%3A%2F%2Fbatchline.example.com%2Fsign-in%2Fopenid%2Fcallback";

@@ -1,5 +1,8 @@
 //! Quotas: jobs, stored bytes, and jobs in progress.
 
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
 use reqwest::{Method, Response, StatusCode, multipart};
 use serde_json::{Value, json};
 
@@ -210,6 +213,51 @@ async fn a_file_beyond_a_quota_is_refused_and_deleting_makes_room() {
         expect(response, StatusCode::UNPROCESSABLE_ENTITY).await;
     }
     app.begin(second).await;
+}
+
+#[tokio::test]
+async fn the_text_of_an_archive_counts_and_needs_room() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let (text, [valid, ..]) = generated(20_000);
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let in_all = packed.len() + text.len();
+    let used = async || {
+        let quotas = app.get_json(&format!("/users/{user_id}/quotas")).await;
+        quotas["bytes"]["used"].as_u64().unwrap() as usize
+    };
+    set(&app, user_id, json!({"bytes": in_all - 1})).await;
+    let job_id = app.upload(user_id, packed.clone()).await;
+    app.begin(job_id).await;
+    let job = app.finished(job_id).await;
+    let error = job["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("The text of this file doesn't fit: the quota for stored files is"),
+        "{error}"
+    );
+    assert_eq!(used().await, packed.len());
+
+    let retry = format!("/jobs/{job_id}/retry");
+    set(&app, user_id, json!({"bytes": in_all})).await;
+    app.restart_worker_set(&[("STORAGE_RESERVE_BYTES", "1000000000000000000")]);
+    expect(app.post(&retry).await, StatusCode::ACCEPTED).await;
+    let job = app.finished(job_id).await;
+    let error = job["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("There isn't enough room for the text of this file"),
+        "{error}"
+    );
+    app.restart_worker();
+    expect(app.post(&retry).await, StatusCode::ACCEPTED).await;
+    let job = app.finished(job_id).await;
+    assert_eq!(job["valid_records"], valid, "{job}");
+    assert_eq!(used().await, in_all);
+    exceeded(app.upload_response(user_id, "a.csv", SAMPLE.into()).await).await;
+    let path = format!("/jobs/{job_id}");
+    expect(app.delete(&path).await, StatusCode::NO_CONTENT).await;
+    assert_eq!(used().await, 0);
 }
 
 #[tokio::test]

@@ -14,12 +14,16 @@ use crate::{
         CuttingProxy, Fault, Line, ObjectStore, Options, Protocol, RawConnection, RawResponse,
         SAMPLE, TestApp, address_of, eventually, problem, required,
     },
+    limits::begin_form,
 };
 
 const DATABASE_AWAY: &str = "The database can't be reached. Try again in a moment.";
 const STORAGE_AWAY: &str = "The file storage can't be reached. Try again in a moment.";
 const NO_ROOM: &str = "There isn't enough room for this file in the file storage. Delete jobs that are no longer needed, or \
                        tell your administrator.";
+
+const BUSY: &str =
+    "Too many requests of this kind are being answered right now. Try again in a few seconds.";
 
 /// The announced size of an upload.
 const LENGTH: u64 = 900_000_000;
@@ -161,6 +165,17 @@ async fn an_upload_leaves_the_reserve_free() {
     let jobs = app.get_json(&format!("/users/{user_id}/jobs")).await;
     assert_eq!(jobs, json!([]));
     assert!(app.stored_files().is_empty());
+}
+
+#[tokio::test]
+async fn every_upload_takes_a_turn() {
+    let app = TestApp::start_set(&[("MAX_UPLOADS", "1")]).await;
+    let user_id = app.user().await;
+    let (first, status) = begin_form(&app.api, &path_of(user_id), "").await;
+    assert_eq!(status, 100);
+    refused_everywhere(&app, user_id, LENGTH, (503, BUSY)).await;
+    drop(first);
+    accepted(&app, user_id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,6 +119,7 @@ impl Subject {
             temporal_task_queue: name,
             storage_url: Url::from_directory_path(files.path()).unwrap().into(),
             max_upload_bytes: 1 << 30,
+            storage_reserve_bytes: 0,
             quotas: QuotaDefaults {
                 max_jobs_per_user: 0,
                 max_stored_bytes_per_user: 0,
