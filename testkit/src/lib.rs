@@ -1,5 +1,5 @@
-//! Generates files of transactions with known verdicts. Tests, `script/bench`, `script/chaos` and the browser tests all
-//! use it, the last three through the program `testkit`.
+//! Generates files of transactions with known verdicts for tests, `script/bench` and `script/chaos`. The browser tests use
+//! it through the program `testkit`.
 //!
 //! **Architecture invariant:** no verdict comes from the validator. Every row is written with or without one particular
 //! error, so the expected result follows from the construction, and a validator that is wrong disagrees with it. Nothing
