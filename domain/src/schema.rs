@@ -102,8 +102,8 @@ schema! {
         .schema_type(Type::String)
         .enum_values(Some(
             JobColumn::ALL
-                .into_iter()
-                .flat_map(|column| [Self::Ascending(column), Self::Descending(column)])
+                .iter()
+                .flat_map(|column| [Self::Ascending(*column), Self::Descending(*column)])
                 .map(|order| order.to_string()),
         ))
         .build();

@@ -19,6 +19,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::state::AppState;
 
@@ -41,33 +42,14 @@ pub struct Metrics {
 }
 
 /// The kinds of requests that are refused beyond a limit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Limited {
     Changes,
     SignIns,
     Sockets,
     Searches,
     Downloads,
-}
-
-impl Limited {
-    const ALL: [Self; 5] = [
-        Self::Changes,
-        Self::SignIns,
-        Self::Sockets,
-        Self::Searches,
-        Self::Downloads,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Changes => "changes",
-            Self::SignIns => "sign_ins",
-            Self::Sockets => "sockets",
-            Self::Searches => "searches",
-            Self::Downloads => "downloads",
-        }
-    }
 }
 
 impl Metrics {
@@ -127,7 +109,7 @@ impl Metrics {
         registry.register(Box::new(metrics.running.clone()))?;
         registry.register(Box::new(metrics.jobs.clone()))?;
         registry.register(Box::new(metrics.deletion_queue.clone()))?;
-        for limited in Limited::ALL {
+        for &limited in Limited::VARIANTS {
             // Exists from the start, so that the first refusal shows as an increase.
             metrics.refused(limited);
         }
@@ -136,7 +118,7 @@ impl Metrics {
 
     /// Returns the counter of refusals of this kind.
     pub fn refused(&self, limited: Limited) -> IntCounter {
-        self.refused.with_label_values(&[limited.as_str()])
+        self.refused.with_label_values(&[<&str>::from(limited)])
     }
 
     /// Counts a request as in flight until its response is sent or dropped.
@@ -190,12 +172,12 @@ impl Metrics {
             (Limited::Downloads, state.turns.downloads.taken()),
         ];
         for (kind, count) in running {
-            let running = self.running.with_label_values(&[kind.as_str()]);
+            let running = self.running.with_label_values(&[<&str>::from(kind)]);
             running.set(i64::try_from(count)?);
         }
         match monitoring::workload(&state.backend).await {
             Ok(workload) => {
-                for status in JobStatus::ALL {
+                for &status in JobStatus::ALL {
                     let jobs = self.jobs.with_label_values(&[status.as_str()]);
                     jobs.set(i64::try_from(workload.jobs.of(Some(status)))?);
                 }

@@ -40,9 +40,9 @@ pub struct StatusCounts([u64; JobStatus::ALL.len()]);
 impl StatusCounts {
     /// Returns the number of jobs in this status, or in any.
     pub fn of(&self, status: Option<JobStatus>) -> u64 {
-        let counts = JobStatus::ALL.into_iter().zip(self.0);
+        let counts = JobStatus::ALL.iter().zip(self.0);
         counts
-            .filter(|(counted, _)| status.is_none_or(|status| status == *counted))
+            .filter(|(counted, _)| status.is_none_or(|status| status == **counted))
             .map(|(_, count)| count)
             .sum()
     }
