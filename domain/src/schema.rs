@@ -4,12 +4,16 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         RefOr,
-        schema::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type},
+        schema::{
+            ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
+            Type,
+        },
     },
 };
 
 use crate::{
-    Email, FormatName, HeaderKey, JobColumn, JobId, JobOrder, SavedFormatId, UserId, UserName,
+    Email, FormatName, HeaderKey, JobColumn, JobId, JobOrder, Quota, Retention, SavedFormatId,
+    UserId, UserName,
 };
 
 /// The characters of [`crate::hidden`]. Those beyond U+FFFF are written literally, because their escapes depend on the
@@ -73,6 +77,23 @@ fn id(what: &str) -> Object {
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
         .minimum(Some(0))
         .description(Some(what))
+        .build()
+}
+
+/// A value of [`crate::QuotaChange`].
+pub(crate) fn quota() -> Object {
+    at_most(Quota::MAX)
+}
+
+pub(crate) fn days() -> Object {
+    at_most(Retention::MAX_DAYS)
+}
+
+fn at_most(most: u64) -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Array(vec![Type::Integer, Type::Null]))
+        .minimum(Some(0))
+        .maximum(Some(most))
         .build()
 }
 

@@ -142,17 +142,9 @@ pub fn run(extent: Extent) -> anyhow::Result<()> {
 impl<'a> Chaos<'a> {
     fn start(directory: &'a WorkDirectory, extent: &Extent) -> anyhow::Result<Self> {
         let [postgres_port, temporal_port, web, api] = free_ports()?;
-        let postgres = Postgres {
-            data: directory.file("postgres"),
-            port: postgres_port,
-            password: None,
-            settings: Vec::new(),
-        };
+        let postgres = Postgres::temporary(directory, postgres_port);
         let database = directory.file("temporal.db").display().to_string();
-        let temporal = Temporal {
-            port: temporal_port,
-            arguments: vec!["--db-filename".to_owned(), database],
-        };
+        let temporal = Temporal::new(temporal_port, &["--db-filename", &database]);
         let batchline = Batchline::isolated(
             extent.programs.clone(),
             directory,

@@ -221,16 +221,11 @@ impl<'a> Shared<'a> {
         Ok(Self {
             directory,
             postgres: Postgres {
-                data: directory.file("postgres"),
-                port: postgres,
-                password: None,
                 // The tests kill processes but not the machine, so it can be off, which speeds up their many databases.
                 settings: vec!["fsync=off".to_owned()],
+                ..Postgres::temporary(directory, postgres)
             },
-            temporal: Temporal {
-                port: temporal,
-                arguments: arguments.map(str::to_owned).into(),
-            },
+            temporal: Temporal::new(temporal, &arguments),
             ports: Ports {
                 object_store,
                 web,

@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
-use domain::{Job, JobColumn, JobFilter, JobId, JobListRequest, JobOrder, JobStatus, UserId};
+use domain::{
+    Job, JobColumn, JobFilter, JobId, JobListRequest, JobOrder, JobStatus, UserId, page_count,
+};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::{numbers, query_jobs};
@@ -80,7 +82,7 @@ pub(crate) async fn list(
         false => counted(&mut *tx, filter.owner).await?,
     };
     let total = counts.of(filter.status);
-    let page = page.clamp(1, total.div_ceil(size).max(1));
+    let page = page.clamp(1, page_count(total, size));
     let ids = ids(&mut tx, request, size, (page - 1) * size).await?;
     let jobs = jobs(&mut tx, &ids).await?;
     Ok(JobList {

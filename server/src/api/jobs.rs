@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Command, Decision, Format, FormatChange, FormatName, GivenFormat, InvalidField, Job, JobColumn,
     JobEvent, JobFilter, JobId, JobListRequest, JobOrder, JobReport, JobStatus, Question, UserId,
+    page_count,
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -232,7 +233,7 @@ async fn list_page(
     query: &ListQuery,
 ) -> Result<impl IntoResponse + use<>, Problem> {
     let found = queries::jobs(backend, viewer, request, query.page, query.size).await?;
-    let pages = found.total.div_ceil(query.size).max(1);
+    let pages = page_count(found.total, query.size);
     let headers = paging::headers(uri, query.page, pages, found.total);
     let jobs = match found.page == query.page {
         true => found.jobs.into_iter().map(|listed| listed.job).collect(),

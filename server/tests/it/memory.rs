@@ -53,7 +53,7 @@ async fn a_download_with_many_columns_takes_little_memory_and_ends_with_its_read
     let (peak, _) = app.server_usage();
     assert!(peak < before + (64 << 20), "{before}, {peak}");
     // Nothing continues without a reader.
-    let (mut used, mut since) = (0, Instant::now());
+    let (mut used, mut since) = (0.0, Instant::now());
     eventually("the server to rest", async || {
         let (_, now) = app.server_usage();
         if std::mem::replace(&mut used, now) != now {

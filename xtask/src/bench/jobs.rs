@@ -8,11 +8,10 @@ use std::{
 };
 
 use anyhow::ensure;
-use testkit::{Expected, Transactions};
+use testkit::{Expected, Transactions, process::cpu_seconds};
 
 use super::{
     baselines::{duckdb_load, psql_copy},
-    processes::cpu_seconds,
     report::{costs, figure, heading, median, median_ratio, ratio, thousands},
     system::{Job, PROCESSES, System, expect, wait_until},
 };

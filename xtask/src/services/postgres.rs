@@ -14,6 +14,7 @@ use crate::{
     process::{output, succeeds},
     project::command,
     tools::POSTGRES,
+    work_directory::WorkDirectory,
 };
 
 /// A PostgreSQL server on this machine, with the superuser `postgres`.
@@ -35,6 +36,16 @@ struct User {
 }
 
 impl Postgres {
+    /// A server without a password, whose files are removed with the directory.
+    pub fn temporary(directory: &WorkDirectory, port: u16) -> Self {
+        Self {
+            data: directory.file("postgres"),
+            port,
+            password: None,
+            settings: Vec::new(),
+        }
+    }
+
     /// Starts the server, and creates its files if there are none.
     pub fn start(&self, services: &mut Services, log: &Path) -> anyhow::Result<()> {
         let user = User::choose()?;
