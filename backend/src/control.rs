@@ -49,7 +49,7 @@ pub async fn command(
     given: &GivenFormat,
 ) -> Result<Commanded> {
     let (backend, viewer, given) = (backend.clone(), viewer.clone(), given.clone());
-    // In a task of its own: if the client disconnected halfway, the change would be made but missing from the audit.
+    // Runs in a separate task. If the client disconnected halfway, the change would be made but missing from the audit.
     let obeyed = async move { obey(&backend, &viewer, job_id, command, &given).await };
     tokio::spawn(traces::in_current_spans(obeyed))
         .await

@@ -143,7 +143,7 @@ impl Backend {
         self.max_upload_bytes
     }
 
-    /// Whether files are stored on this machine's disk.
+    /// Returns whether files are stored on this machine's disk.
     pub fn has_local_files(&self) -> bool {
         self.storage.local_path("").is_some()
     }

@@ -1,4 +1,4 @@
-//! The versions of a file. Each is a job of its own that names the job it corrects.
+//! The versions of a file. Each is a job that names the job it corrects.
 
 use domain::{ErrorCode, Job, JobId, JobStatus, Problems};
 

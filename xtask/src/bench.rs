@@ -100,7 +100,7 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
     batchline.start_worker(&mut services, "worker")?;
     batchline.start_server(&mut services, "server")?;
 
-    // The same with files in a remote object store.
+    // Another installation has its files in a remote object store.
     start_object_store(&mut services, store, &directory.log("object-store"))?;
     object_store::delay(TcpListener::bind(("127.0.0.1", slow_store))?, store);
     create_bucket(store, "bench")?;

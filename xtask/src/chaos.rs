@@ -298,7 +298,7 @@ impl<'a> Chaos<'a> {
         self.run_scenario(name, &large, 1, fault, times)
     }
 
-    /// The same with many small files, which are processed in a single step and share workflows.
+    /// Runs a scenario with many small files, which are processed in a single step and share workflows.
     fn small_scenario(&mut self, name: &str, fault: Fault, times: u32) -> anyhow::Result<()> {
         let small = self.small.clone();
         self.run_scenario(name, &small, SMALL_JOBS, fault, times)

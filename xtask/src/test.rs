@@ -243,7 +243,7 @@ impl<'a> Shared<'a> {
             .start(services, &self.directory.log("temporal"))
     }
 
-    /// Server and worker with a namespace, a directory for files and a database of their own.
+    /// Returns a server and a worker with a separate namespace, directory for files and database.
     fn batchline(&self, namespace: &str, database: &str, role: &str) -> Batchline {
         let batchline = Batchline::isolated(
             self.programs.clone(),

@@ -1,3 +1,5 @@
+//! Loads jobs for pages, and the server functions that upload, command and delete them.
+
 use domain::{Command, JobId, JobState, UserId};
 use leptos::{
     prelude::*,

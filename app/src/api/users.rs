@@ -1,3 +1,5 @@
+//! Server functions of users and their quotas.
+
 use domain::{NewUser, QuotaChange, User, UserChange, UserId};
 use leptos::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Live progress, and the worker's metrics.
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

@@ -177,7 +177,7 @@ pub fn stream(system: &mut System) -> anyhow::Result<()> {
     let others_before: f64 = before.iter().sum();
     let started = Instant::now();
     let client = || {
-        // A connection of its own.
+        // A separate connection.
         let api = Api::new(system.api.address(), RESPONSE);
         let mut times = Vec::new();
         while started.elapsed() < STREAM {

@@ -1,3 +1,5 @@
+//! A PostgreSQL server on this machine.
+
 use std::{
     fs,
     io::Write,
@@ -277,7 +279,7 @@ fn run_as(user: Option<&User>, program: &Path) -> Command {
     setpriv
 }
 
-/// Whether there are `psql` and other client programs. npm's build of PostgreSQL has none.
+/// Returns whether there are `psql` and other client programs. npm's build of PostgreSQL has none.
 pub fn has_client_programs() -> bool {
     let psql = fs::metadata(POSTGRES.program("psql"));
     psql.is_ok_and(|psql| psql.permissions().mode() & 0o111 != 0)

@@ -1,3 +1,5 @@
+//! A Temporal server on this machine.
+
 use std::path::Path;
 
 use rustix::process::Signal;

@@ -1,4 +1,4 @@
-//! A real job, with a database and files of its own and a real Temporal. The worker's steps are called directly.
+//! A real job, with its own database and files and a real Temporal. The worker's steps are called directly.
 
 use std::{
     future::poll_fn,
