@@ -26,7 +26,7 @@ pub use self::intake::check_intake;
 
 /// Everything that an upload says about its file.
 #[derive(Debug, Clone, Default)]
-pub struct Accompanying {
+pub struct UploadOptions {
     /// How to read it.
     pub given: GivenFormat,
     /// The job of the same user whose file this one corrects. Keys of the format that aren't given are taken from that
@@ -82,12 +82,12 @@ pub async fn upload<E: Display>(
     viewer: &Viewer,
     admission: Admission,
     filename: &str,
-    with: &Accompanying,
+    with: &UploadOptions,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
     rest: impl Future<Output = Option<GivenFormat>>,
 ) -> Result<Job> {
     let Admission { user_id, quotas } = admission;
-    let Accompanying { given, corrects } = with;
+    let UploadOptions { given, corrects } = with;
     let mut before = Format::default();
     if let Some(corrected) = *corrects {
         if query::owner(&backend.pool, corrected).await? != Some(user_id) {

@@ -16,7 +16,7 @@ use backend::{
 };
 use domain::{NewPassword, NewToken};
 
-use super::{Asked, PageQuery, Seen, openid};
+use super::{PageQuery, RequestState, Seen, openid};
 use crate::{
     auth::{self, By},
     problem::Problem,
@@ -107,7 +107,7 @@ fn password_lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
 }
 
 pub async fn show_sign_in(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     from: Sender,
     PageQuery(query): PageQuery,
 ) -> Response {
@@ -134,7 +134,7 @@ pub async fn show_sign_in(
 }
 
 pub async fn sign_in(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     from: Sender,
     Extension(Ends { client, .. }): Extension<Ends>,
     form: Fields,
@@ -187,7 +187,11 @@ pub async fn sign_in(
     }
 }
 
-pub async fn sign_out(Asked(state): Asked, By(viewer): By, from: Sender) -> Result<Response, Page> {
+pub async fn sign_out(
+    RequestState(state): RequestState,
+    By(viewer): By,
+    from: Sender,
+) -> Result<Response, Page> {
     lifetimes(&state)?;
     accounts::sign_out(&state.backend, &viewer)
         .await
@@ -204,7 +208,7 @@ fn failed(state: &AppState, viewer: &Viewer, error: backend::Error) -> Page {
 }
 
 pub async fn show_set_password(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
     password_lifetimes(&state)?;
@@ -212,7 +216,7 @@ pub async fn show_set_password(
 }
 
 pub async fn set_password(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     from: Sender,
     Extension(Ends { client, .. }): Extension<Ends>,
     form: Fields,
@@ -250,7 +254,7 @@ async fn account_page(
 }
 
 pub async fn show_account(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
@@ -269,7 +273,7 @@ pub async fn show_account(
 }
 
 pub async fn change_password(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     from: Sender,
     Extension(Ends { client, .. }): Extension<Ends>,
@@ -304,7 +308,7 @@ pub async fn change_password(
 }
 
 pub async fn end_session(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
@@ -318,7 +322,10 @@ pub async fn end_session(
     Ok(Redirect::to("/account?after=session"))
 }
 
-pub async fn end_other_sessions(Asked(state): Asked, By(viewer): By) -> Result<Redirect, Page> {
+pub async fn end_other_sessions(
+    RequestState(state): RequestState,
+    By(viewer): By,
+) -> Result<Redirect, Page> {
     lifetimes(&state)?;
     accounts::end_other_sessions(&state.backend, &viewer)
         .await
@@ -327,7 +334,7 @@ pub async fn end_other_sessions(Asked(state): Asked, By(viewer): By) -> Result<R
 }
 
 pub async fn create_token(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     form: Fields,
 ) -> Result<Response, Page> {
@@ -362,7 +369,7 @@ pub async fn create_token(
 }
 
 pub async fn revoke_token(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
@@ -377,7 +384,7 @@ pub async fn revoke_token(
 }
 
 pub async fn show_members(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
@@ -386,7 +393,7 @@ pub async fn show_members(
 }
 
 pub async fn create_member(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     from: Sender,
     form: Fields,
@@ -397,7 +404,7 @@ pub async fn create_member(
 }
 
 pub async fn create_password_link(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     from: Sender,
     Path(id): Path<String>,
@@ -407,7 +414,7 @@ pub async fn create_password_link(
 }
 
 pub async fn forget_provider(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
@@ -422,7 +429,7 @@ pub async fn forget_provider(
 }
 
 pub async fn set_role(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     Path(id): Path<String>,
     form: Fields,
@@ -433,7 +440,7 @@ pub async fn set_role(
 }
 
 pub async fn show_audit(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {

@@ -13,7 +13,7 @@ use backend::{
     processing::{self, StepError},
     program::LogFormat,
     results::download::{self, Form},
-    uploads::{self, Accompanying},
+    uploads::{self, UploadOptions},
     users,
 };
 use domain::{Command, Email, GivenFormat, JobId, JobStatus, NewUser, RowFilter, UserId, UserName};
@@ -216,7 +216,7 @@ impl Subject {
     pub async fn upload(&self, content: &str) -> JobId {
         let content = stream::iter([Ok::<_, std::io::Error>(content.to_owned().into())]);
         let given = async { Some(GivenFormat::default()) };
-        let with = Accompanying::default();
+        let with = UploadOptions::default();
         let admission = uploads::admit(&self.backend, &self.viewer, self.user_id, None).await;
         let job = uploads::upload(
             &self.backend,
