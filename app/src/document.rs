@@ -39,7 +39,7 @@ pub struct Page {
     /// Authorises the scripts and styles in the document.
     pub(crate) nonce: String,
     /// The number of seconds after which a browser reloads the page by itself.
-    pub(crate) again_after: Option<u32>,
+    pub(crate) reload_after_seconds: Option<u32>,
 }
 
 impl IntoResponse for Page {
@@ -54,7 +54,7 @@ impl IntoResponse for Page {
              connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         );
         let mut headers = HeaderMap::new();
-        if let Some(seconds) = self.again_after {
+        if let Some(seconds) = self.reload_after_seconds {
             headers.insert(REFRESH, seconds.into());
         }
         (
@@ -411,7 +411,7 @@ impl Site {
             status,
             html,
             nonce,
-            again_after: None,
+            reload_after_seconds: None,
         }
     }
 

@@ -2,7 +2,7 @@
 //! from it, and PostgreSQL refuses to delete events of the last 30 days.
 
 use chrono::{DateTime, Utc};
-use domain::{AuditEvent, AuditKind, JobId, Outcome, UserId};
+use domain::{AuditEvent, AuditKind, JobId, Outcome, UserId, page_count};
 use futures::{Stream, StreamExt, stream};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
@@ -295,7 +295,7 @@ pub async fn page(
     )
     .fetch_one(&backend.pool)
     .await? as u64;
-    let page = page.clamp(1, total.div_ceil(AuditPage::SIZE).max(1));
+    let page = page.clamp(1, page_count(total, AuditPage::SIZE));
     let events = sqlx::query_as!(
         Stored,
         "select id, at, kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail

@@ -29,7 +29,7 @@ pub struct BackendConfig {
     #[arg(env = "TEMPORAL_HOST", hide = true, long)]
     pub temporal_host: Option<String>,
 
-    /// Temporal's namespace. Workflow ids are `job-{id}`, so each deployment needs its own namespace
+    /// Temporal's namespace. Workflow ids are `job-{id}-run-{attempt}`, so each deployment needs its own namespace
     #[arg(long, env = "TEMPORAL_NAMESPACE")]
     pub temporal_namespace: Option<String>,
 

@@ -25,7 +25,7 @@ use crate::{
 const COMMANDED_AT_ONCE: usize = 16;
 
 /// The result of a command.
-pub struct Commanded {
+pub struct CommandResult {
     pub job: Job,
     /// Whether this command has changed the job. If not, an earlier command had the same effect.
     pub has_changed: bool,
@@ -47,22 +47,22 @@ pub async fn command(
     job_id: JobId,
     command: Command,
     given: &GivenFormat,
-) -> Result<Commanded> {
+) -> Result<CommandResult> {
     let (backend, viewer, given) = (backend.clone(), viewer.clone(), given.clone());
-    // In a task of its own: if the client disconnected halfway, the change would be made but missing from the audit.
-    let obeyed = async move { obey(&backend, &viewer, job_id, command, &given).await };
-    tokio::spawn(traces::in_current_spans(obeyed))
+    // Runs in a separate task. If the client disconnected halfway, the change would be made but missing from the audit.
+    let executed = async move { execute(&backend, &viewer, job_id, command, &given).await };
+    tokio::spawn(traces::in_current_spans(executed))
         .await
         .map_err(|error| Error::Internal(error.into()))?
 }
 
-async fn obey(
+async fn execute(
     backend: &Backend,
     viewer: &Viewer,
     job_id: JobId,
     command: Command,
     given: &GivenFormat,
-) -> Result<Commanded> {
+) -> Result<CommandResult> {
     check_job(&backend.pool, viewer, job_id, Act::Change).await?;
     loop {
         let job = query::get(&backend.pool, job_id).await?;
@@ -70,7 +70,7 @@ async fn obey(
         let status = match command.effect_on(job.state.status) {
             Ok(Effect::Change(status)) => status,
             Ok(Effect::Nothing) if is_given(backend, &job, given).await? => {
-                return Ok(Commanded {
+                return Ok(CommandResult {
                     job,
                     has_changed: false,
                 });
@@ -118,7 +118,7 @@ async fn obey(
         };
         // Without a change, somebody else was faster. Check again what the command means now.
         if let Some(job) = changed {
-            return Ok(Commanded {
+            return Ok(CommandResult {
                 job,
                 has_changed: true,
             });

@@ -74,7 +74,7 @@ async fn is_alive(connection: &mut PgConnection) -> sqlx::Result<bool> {
 
 /// Begins a transaction.
 ///
-/// Runs in a task of its own, so that `begin` completes even if the caller is dropped. sqlx 0.8 doesn't roll back a
+/// Runs in a separate task, so that `begin` completes even if the caller is dropped. sqlx 0.8 doesn't roll back a
 /// transaction that was dropped while it began. Its connection would return to the pool, and whatever the next user
 /// does and believes to be committed would be part of that transaction.
 pub(crate) async fn begin(pool: &PgPool) -> sqlx::Result<PgTransaction<'static>> {

@@ -10,7 +10,7 @@ use crate::{
     Backend, Error, Result,
     access::Viewer,
     control,
-    uploads::{self, Accompanying},
+    uploads::{self, UploadOptions},
 };
 
 const FILENAME: &str = "demo.csv";
@@ -23,7 +23,7 @@ const ROWS_PER_PIECE: u32 = 5_000;
 pub async fn create_job(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Job> {
     let pieces = (0..ROWS).step_by(ROWS_PER_PIECE as usize).map(piece);
     let content = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from(piece))));
-    let with = Accompanying::default();
+    let with = UploadOptions::default();
     let nothing_else = future::ready(Some(GivenFormat::default()));
     let admission = uploads::admit(backend, viewer, user_id, None).await?;
     let job = uploads::upload(

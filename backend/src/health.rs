@@ -51,7 +51,7 @@ pub(crate) type LatestReadiness = Arc<Mutex<Option<(Instant, Readiness)>>>;
 
 /// Checks PostgreSQL, Temporal and the storage. Returns within a few seconds, even if one of them hangs.
 pub async fn readiness(backend: &Backend) -> Readiness {
-    // Runs in a task of its own, so that a client that disconnects doesn't cancel the check for others.
+    // Runs in a separate task, so that a client that disconnects doesn't cancel the check for others.
     let asked = tokio::spawn(ask(backend.clone())).await;
     asked.unwrap_or_else(|error| {
         tracing::error!(%error, "a health check panicked");

@@ -1,5 +1,22 @@
 //! The host names that a process accepts. In a DNS rebinding attack, a page whose name points at this machine sends
 //! that name in `Host`, so requests with foreign names are refused.
+//!
+//! ```
+//! use std::net::Ipv4Addr;
+//!
+//! use backend::hosts::{AllowedHosts, HostError};
+//!
+//! let allowed: AllowedHosts = "batchline.example.com, *.example.org".parse()?;
+//! let check = |host: &str| {
+//!     let headers = [host.as_bytes()].into_iter();
+//!     allowed.check(headers, None, Ipv4Addr::LOCALHOST.into())
+//! };
+//!
+//! assert!(check("batchline.example.com:8443").is_ok());
+//! assert!(check("a.example.org").is_ok() && check("localhost").is_ok());
+//! assert_eq!(check("rebound.example.net"), Err(HostError::Foreign));
+//! # Ok::<(), String>(())
+//! ```
 
 use std::{
     fmt,
@@ -232,7 +249,7 @@ impl AllowedHosts {
 impl FromStr for AllowedHosts {
     type Err = String;
 
-    /// Parses a list such as `batchline.example.com, *.example.org:8443`.
+    /// Parses a list such as `batchline.example.com:8443, *.example.org`.
     fn from_str(list: &str) -> Result<Self, Self::Err> {
         list.split(',')
             .map(str::trim)

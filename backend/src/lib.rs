@@ -1,21 +1,26 @@
 //! PostgreSQL, file storage, the Temporal client, and the use cases on top of them.
 //!
-//! **Invariants.** All SQL is in this crate. It knows no HTML and no workflow code, and no HTTP except what
-//! `monitoring` serves to operators. The server, the pages and the worker call one function here per use case and
+//! **Invariants.** All SQL is in this crate. It knows no HTML and no workflow code, and serves no HTTP except
+//! what `monitoring` serves to operators. The server, the pages and the worker call one function here per use case and
 //! translate its result.
-//! Dependencies point down this list. Below the entry points, nothing takes a [`Backend`]:
+//!
+//! Dependencies point down this list and, on a line, to the right. There are two exceptions: `access` notes refusals in
+//! the audit, and `storage` fails with the errors that know its own. Nothing from the readers on down takes a [`Backend`],
+//! except to show the audit.
 //!
 //! ```text
-//! entry points  uploads  control  users  versions  deletion  queries  quotas  reports  demo  results::{page, row, csv}   server and app
-//!               accounts
-//!               processing  maintenance                                                           worker
-//! readers       results::{reader, search, id_index}  starter
-//!               saved_formats: every query on saved formats
+//! entry points  demo  uploads  control  deletion                                   server and app
+//!               queries  quotas  reports  versions  results::{page, row, download, workbook}
+//! operators     monitoring  health
+//! the worker    processing  maintenance
+//! people        accounts  saved_formats  users
+//! readers       results::{search, reader, id_index}  starter
+//! who           audit: what they did  access: what a viewer may do, asked by every entry point
 //! the ledger    ledger: every query on chunks
-//! the job       jobs::{query, list, usage, transition, events}: every query on jobs     deletion_queue
-//! who           access: what a viewer may do, asked by every entry point   audit: what they did
-//! what a program is asked by its operators   health  monitoring
-//! ground        error  config  hosts  database  storage  temporal  traces  openid: the provider that people sign in with
+//! the job       jobs::{list, transition, events, query, usage}: every query on jobs  deletion_queue
+//! without jobs  dry_run  health_check
+//! ground        database  temporal  config  program  traces  hosts  error  storage
+//!               openid: the provider that people sign in with
 //! ```
 
 mod access;
@@ -132,7 +137,7 @@ impl Backend {
         self.max_upload_bytes
     }
 
-    /// Whether files are stored on this machine's disk.
+    /// Returns whether files are stored on this machine's disk.
     pub fn has_local_files(&self) -> bool {
         self.storage.local_path("").is_some()
     }

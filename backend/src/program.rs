@@ -1,4 +1,4 @@
-//! What the server and the worker do alike around their work: settings from `.env`, logging, addresses, the end.
+//! What the server and the worker have in common as programs: settings from `.env`, logging, addresses, shutdown.
 
 use std::{
     io::{IsTerminal, stdout},
@@ -20,11 +20,11 @@ use tracing_subscriber::{
 
 use crate::traces::{TARGET, Traces};
 
-/// How long a program that has ended waits for calls that block, as for a disk that hangs, and for its last spans to be
-/// exported.
+/// How long a program waits at its end for blocking calls, such as reads from a hanging disk, and for the export of its
+/// last spans.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Lines for people
@@ -33,18 +33,19 @@ pub enum LogFormat {
     Json,
 }
 
-/// To be called first: reads `.env`, if there is one, into the environment, and the settings from there and from the
-/// arguments.
+/// Loads `.env`, if there is one, into the environment, and parses the settings in the environment and the arguments. Call
+/// it before anything else.
 pub fn settings<T: Parser>() -> T {
     // A missing .env is fine.
     let _ = dotenvy::dotenv();
     T::parse()
 }
 
-/// Runs a program: starts logging, as `RUST_LOG` says, and returns the exit code of `main`. Why that has failed is logged
-/// in one line.
+/// Runs a program: starts logging as specified by `RUST_LOG`, runs `main`, and returns the exit code. If `main` fails, its
+/// error is logged on one line.
 ///
-/// `service` is the name of a program that serves, and so has traces if the environment says where they go.
+/// `service` is the name under which a server or worker exports traces, if the environment says where to. Commands have
+/// none.
 pub fn run(
     log_format: LogFormat,
     service: Option<&'static str>,
@@ -57,10 +58,10 @@ pub fn run(
         let ended = runtime.block_on(main);
         let began = Instant::now();
         match traces {
-            // Dropped, it would wait for all calls that block.
+            // Dropping it would wait for all blocking calls.
             None => runtime.shutdown_timeout(LAST_CALLS),
             Some(traces) => {
-                // Ends the spans of what was still under way.
+                // Ends the spans of tasks that were still running.
                 runtime.shutdown_timeout(LAST_CALLS / 2);
                 traces.finish(LAST_CALLS.saturating_sub(began.elapsed()));
             }
@@ -87,13 +88,13 @@ fn start_logging(format: LogFormat, traces: Option<&Traces>) {
         LogFormat::Json => lines
             .json()
             .flatten_event(true)
-            // The innermost span has what the others have, or more.
+            // The innermost span has the fields of all others.
             .with_span_list(false)
             .boxed(),
     };
     let registry = tracing_subscriber::registry();
     match traces {
-        // For everything: what isn't logged costs a comparison.
+        // As a global filter, which makes an event that isn't logged cost a single comparison.
         None => registry.with(lines).with(filter).init(),
         Some(traces) => registry
             .with(lines.with_filter(filter))
@@ -102,14 +103,14 @@ fn start_logging(format: LogFormat, traces: Option<&Traces>) {
     }
 }
 
-/// Listens at the address that this variable sets.
+/// Listens on an address. `variable` is the setting that an error names.
 pub async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("{address} can't be used; set {variable} to a free address"))
 }
 
-/// Resolves when the program is asked to stop: by SIGTERM or by Ctrl-C.
+/// Resolves when the program receives SIGTERM or Ctrl-C.
 pub async fn asked_to_stop() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

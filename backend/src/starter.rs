@@ -103,7 +103,7 @@ impl Starter {
         };
         // The receiver is in `self`.
         let _ = self.requests.send(request);
-        // In a task of its own, so that a client that disconnects doesn't cancel the starts of others.
+        // Runs in a separate task, so that a client that disconnects doesn't cancel the starts of others.
         tokio::spawn(start_those_waiting(self.clone()));
         let started = async {
             answered

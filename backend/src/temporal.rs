@@ -1,4 +1,4 @@
-//! The Temporal client: starts the workflow of an attempt, asks after it, and ends it.
+//! The Temporal client. Starts and terminates the workflow of an attempt, and returns how it ended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,17 +31,17 @@ use crate::{
     traces::{self, JobTraces, TARGET, traced},
 };
 
-/// One attempt at one job: what a workflow is about. Work for an older attempt can't commit.
+/// An attempt to process a job. Steps of an earlier attempt can't commit anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Attempt {
     pub job_id: JobId,
-    /// Grows with each start, pause, resume, cancel and retry.
+    /// Increases with each start, pause, resume, cancel and retry.
     #[serde(rename = "run")]
     pub number: u32,
 }
 
 impl Attempt {
-    /// The attempt that the job is in.
+    /// Returns the job's current attempt.
     pub fn of(job: &Job) -> Self {
         Self {
             job_id: job.id,
@@ -56,23 +56,23 @@ impl Attempt {
         }
     }
 
-    /// The workflow of an attempt that has one of its own: a later attempt never meets what is left of an earlier one.
+    /// Returns the id of the workflow that only this attempt has. Attempts have different ids, so a workflow that remains
+    /// from an earlier attempt doesn't interfere.
     pub(crate) fn workflow_id(self) -> String {
         format!("job-{}-run-{}", self.job_id, self.number)
     }
 }
 
-/// What the workflow of an attempt is started with.
+/// The input of the workflow of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     #[serde(flatten)]
     pub attempt: Attempt,
-    /// Size of the file.
+    /// The size of the file in bytes.
     pub bytes: u64,
 }
 
-/// The contract of the workflow that the worker implements for a job chunk by chunk: its name, its input, its
-/// output.
+/// The contract (name, input and output) of the workflow that processes a job chunk by chunk. The worker implements it.
 pub struct ProcessJob;
 
 impl ProcessJob {
@@ -92,7 +92,7 @@ impl HasWorkflowDefinition for ProcessJob {
     type Run = Self;
 }
 
-/// The contract of the workflow for jobs with small files, each of which is processed as a whole.
+/// The contract of the workflow that processes small files, each in a single step.
 pub struct ProcessSmallJobs;
 
 impl ProcessSmallJobs {
@@ -112,7 +112,7 @@ impl HasWorkflowDefinition for ProcessSmallJobs {
     type Run = Self;
 }
 
-/// The contract of the workflow that deletes what has been kept long enough.
+/// The contract of the workflow that deletes jobs and audit events whose retention period has ended.
 pub struct ApplyRetention;
 
 impl ApplyRetention {
@@ -132,11 +132,11 @@ impl HasWorkflowDefinition for ApplyRetention {
     type Run = Self;
 }
 
-/// How often retention is applied. Days are its unit.
+/// The interval at which retention is applied. Periods are given in days, so it needn't be short.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Makes sure that there is the one schedule that applies retention, as this version wants it. One that an operator has
-/// paused stays paused.
+/// Creates the schedule that applies retention, or updates it to this version. If an operator has paused it, it stays
+/// paused.
 pub async fn schedule_retention(client: &Client, task_queue: &str) -> anyhow::Result<()> {
     let id = format!("retention-{task_queue}");
     let action = ScheduleAction::start_workflow(ApplyRetention, (), task_queue, &id);
@@ -162,21 +162,21 @@ pub async fn schedule_retention(client: &Client, task_queue: &str) -> anyhow::Re
     }
 }
 
-/// How long a person waits at most for a Temporal that doesn't answer.
+/// How long a request waits for Temporal before it fails. A person is waiting for the response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// For so long Temporal waits for a worker that is at a workflow, which may be dead.
+/// How long Temporal waits for the worker that executes a workflow task, and may be dead, before another one gets it.
 const WORKFLOW_TASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connects when it is first needed, so that the server starts and shows everything while Temporal
-/// is down. A connection that was made heals by itself.
+/// A client that connects on first use, so that the server starts, and shows pages, while Temporal is down. Once
+/// established, the connection is restored automatically.
 #[derive(Clone)]
 pub struct Temporal {
     config: BackendConfig,
     client: Arc<OnceCell<Client>>,
 }
 
-/// Connects as `config` and Temporal's own variables say.
+/// Connects with the settings in `config` and in Temporal's own variables. The former take precedence.
 pub async fn connect(config: &BackendConfig) -> anyhow::Result<Client> {
     let (mut connection, mut client) =
         ClientOptions::load_from_config(LoadClientConfigProfileOptions::default())
@@ -208,7 +208,7 @@ pub async fn connect(config: &BackendConfig) -> anyhow::Result<Client> {
     Ok(Client::new(connection, client)?)
 }
 
-/// `host:port` or a URL. Without a scheme it is `https` where TLS is set up.
+/// Parses `host:port` or a URL. Without a scheme, it is `https` if TLS is configured, and otherwise `http`.
 fn parse_address(address: &str, tls: bool) -> anyhow::Result<Url> {
     let with_scheme = match address.contains("://") {
         true => address.to_owned(),
@@ -232,14 +232,14 @@ impl Temporal {
         self.client.get_or_try_init(|| connect(&self.config)).await
     }
 
-    /// Starts the workflow of this attempt, unless it is running already. Fails as [`Self::start_workflow`].
+    /// Starts the workflow of this attempt, unless it is already running. Fails like [`Self::start_workflow`].
     pub(crate) async fn start(&self, assignment: Assignment) -> Result<()> {
         let workflow_id = assignment.attempt.workflow_id();
         self.start_workflow(ProcessJob, assignment, workflow_id, [])
             .await
     }
 
-    /// Starts a workflow that these attempts share. `asked_in` has the spans of their requests. Fails as
+    /// Starts a workflow that these attempts share. `asked_in` has the spans of the requests for them. Fails like
     /// [`Self::start_workflow`].
     pub(crate) async fn start_shared(
         &self,
@@ -251,10 +251,10 @@ impl Temporal {
             .await
     }
 
-    /// Fails with [`Error::Unavailable`] when Temporal doesn't take the workflow; then nothing was started,
-    /// or it was and the answer was lost: starting again is safe either way.
+    /// Starts a workflow, which continues the current trace and links to those of the requests for its jobs.
     ///
-    /// The workflow carries the current trace and those of the requests for its jobs.
+    /// Fails with [`Error::Unavailable`] if Temporal doesn't accept the workflow. It may still have been started, if only
+    /// the response was lost. Starting it again is safe in both cases.
     async fn start_workflow<W>(
         &self,
         workflow: W,
@@ -266,7 +266,7 @@ impl Temporal {
         W: HasWorkflowDefinition,
         W::Input: Send,
     {
-        // The names are those of Temporal's SDKs.
+        // Temporal's SDKs use the same names.
         let span = tracing::info_span!(
             target: TARGET,
             "StartWorkflow",
@@ -284,7 +284,7 @@ impl Temporal {
         }
         let options = WorkflowStartOptions::new(self.config.temporal_task_queue.clone(), &id)
             .id_conflict_policy(WorkflowIdConflictPolicy::UseExisting)
-            // One that was ended from outside before it did anything can be started again.
+            // A workflow that was terminated from outside before it did anything can be started again.
             .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
             .task_timeout(WORKFLOW_TASK_TIMEOUT)
             .maybe_header(job_traces.map(|traces| traces.header()))
@@ -305,7 +305,7 @@ impl Temporal {
             tracing::warn!(
                 workflow_id = id,
                 error = format!("{error:#}"),
-                "Temporal did not take the workflow"
+                "Temporal didn't accept the workflow"
             );
             Error::Unavailable(
                 "The job could not be started, because the workflow service doesn't answer. \
@@ -315,8 +315,8 @@ impl Temporal {
         })
     }
 
-    /// Ends the attempt's own workflow if it is running. A courtesy that frees workers: its steps would find
-    /// themselves outdated anyway. One that it shares with other attempts goes on for them.
+    /// Terminates the workflow of this attempt if it is running, to free workers. Not needed for correctness, because the
+    /// steps of an outdated attempt do nothing. A workflow that it shares with other attempts continues.
     pub(crate) async fn terminate(&self, attempt: Attempt, reason: &str) {
         let terminated = async {
             self.handle(&attempt.workflow_id())
@@ -334,7 +334,7 @@ impl Temporal {
         }
     }
 
-    /// [`Self::terminate`], without anybody waiting for it.
+    /// Calls [`Self::terminate`] in the background.
     pub(crate) fn terminate_soon(&self, attempt: Attempt, status: JobStatus) {
         let temporal = self.clone();
         tokio::spawn(async move {
@@ -344,7 +344,8 @@ impl Temporal {
         });
     }
 
-    /// How the workflow has ended: `None` while it is running, or goes on in another execution.
+    /// Returns how the workflow ended, as the predicate of a sentence. `None` while it is running, or if it continued as a
+    /// new execution.
     pub(crate) async fn ended(&self, workflow_id: &str) -> anyhow::Result<Option<&'static str>> {
         let described = self
             .handle(workflow_id)

@@ -23,7 +23,7 @@ pub use self::propagation::{
 /// The target of exported spans. The log omits them.
 pub const TARGET: &str = "traces";
 
-/// Whether spans are exported.
+/// Returns whether spans are exported.
 pub fn are_on() -> bool {
     tracing::span_enabled!(target: TARGET, Level::INFO)
 }

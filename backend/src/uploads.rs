@@ -1,4 +1,4 @@
-//! Takes files in.
+//! Uploads: stores a file while it arrives, and creates its job.
 
 mod intake;
 
@@ -24,17 +24,17 @@ pub(crate) use self::intake::Intake;
 use self::intake::PATIENCE;
 pub use self::intake::check_intake;
 
-/// What comes with a file.
+/// Everything that an upload says about its file.
 #[derive(Debug, Clone, Default)]
-pub struct Accompanying {
-    /// About its format.
+pub struct UploadOptions {
+    /// How to read it.
     pub given: GivenFormat,
-    /// The job of the same user whose file it is a corrected version of. It is read under that one's format, as far as
-    /// nothing else is given.
+    /// The job of the same user whose file this one corrects. Keys of the format that aren't given are taken from that
+    /// job.
     pub corrects: Option<JobId>,
 }
 
-/// Bytes of a multipart form around its file: parts, headers and boundaries.
+/// The maximum size of a multipart form without its file, in bytes: other fields, headers and boundaries.
 pub const FORM_OVERHEAD: u64 = 1 << 20;
 
 /// Permission to upload a file for a user.
@@ -58,7 +58,7 @@ pub async fn admit(
         check_user(&backend.pool, viewer, user_id, Act::Change).await?;
         usage::limiting_files(&backend.pool, user_id, &backend.quotas).await
     };
-    // The database may have disappeared since it was last checked.
+    // The database may have become unreachable since it was last checked.
     let quotas = timeout(PATIENCE, admitted)
         .await
         .unwrap_or_else(|_| Err(Error::Unavailable(DATABASE_AWAY.to_owned())))?;
@@ -69,24 +69,25 @@ pub async fn admit(
     Ok(Admission { user_id, quotas })
 }
 
-/// Stores a file as it comes in and makes a pending job of it. What the file says is looked at only
-/// when the job is started. Without success nothing is left behind, not even if this process dies.
+/// Stores a file while it arrives, and creates a pending job for it. The content is only read when the job is started. If
+/// the upload fails, the file is removed, even if this process dies.
 ///
-/// Fails with [`Error::QuotaExceeded`] as soon as the file goes beyond what the user may have. Of several at the same time
-/// that would go beyond it together, the last ones to be complete fail.
+/// Fails with [`Error::QuotaExceeded`] as soon as the file exceeds the user's quotas. If several uploads at the same time
+/// exceed them together, those that end last fail.
 ///
-/// `rest` returns everything given about the file once its content has ended, or `None` if the request broke off.
+/// `rest` resolves after the end of the content, to everything that the form says about the format, or to `None` if the
+/// request was interrupted.
 pub async fn upload<E: Display>(
     backend: &Backend,
     viewer: &Viewer,
     admission: Admission,
     filename: &str,
-    with: &Accompanying,
+    with: &UploadOptions,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
     rest: impl Future<Output = Option<GivenFormat>>,
 ) -> Result<Job> {
     let Admission { user_id, quotas } = admission;
-    let Accompanying { given, corrects } = with;
+    let UploadOptions { given, corrects } = with;
     let mut before = Format::default();
     if let Some(corrected) = *corrects {
         if query::owner(&backend.pool, corrected).await? != Some(user_id) {
@@ -155,7 +156,7 @@ pub async fn upload<E: Display>(
     job
 }
 
-/// The last part of a path, without characters that can't be seen, at most 255 characters.
+/// Returns the last part of a path: at most 255 characters, without those that can't be seen.
 fn shown_filename(raw: &str) -> String {
     let name = raw.rsplit(['/', '\\']).next().unwrap_or(raw);
     let name: String = without_hidden(name).chars().take(255).collect();

@@ -1,6 +1,6 @@
 //! Creates, lists and searches users, and the queries that change them.
 
-use domain::{AuditKind, NewUser, User, UserChange, UserId};
+use domain::{AuditKind, NewUser, User, UserChange, UserId, page_count};
 use sqlx::PgConnection;
 
 use crate::{
@@ -75,7 +75,7 @@ pub async fn search(
     )
     .fetch_one(&backend.pool)
     .await? as u64;
-    let page = page.clamp(1, total.div_ceil(FoundUsers::SIZE).max(1));
+    let page = page.clamp(1, page_count(total, FoundUsers::SIZE));
     let users = sqlx::query_as!(
         User,
         "select id, name, email, created_at from users

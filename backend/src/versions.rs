@@ -1,4 +1,4 @@
-//! The versions of a file. Each is a job of its own that names the job it corrects.
+//! The versions of a file. Each is a job that names the job it corrects.
 
 use domain::{ErrorCode, Job, JobId, JobStatus, Problems};
 
@@ -35,8 +35,8 @@ pub struct Changes {
 impl Changes {
     fn new(before: &Problems, now: &Problems) -> Self {
         let kinds: Vec<_> = ErrorCode::ALL
-            .into_iter()
-            .map(|code| (code, before.rows(code), now.rows(code)))
+            .iter()
+            .map(|code| (*code, before.rows(*code), now.rows(*code)))
             .filter(|(_, before, now)| before + now > 0)
             .collect();
         Self {

@@ -54,9 +54,9 @@ pub fn facts(layout: &Layout, decisions: &[Decision], summary: &Summary) -> Vec<
             ("Date range (valid rows)", days),
         ]
     });
-    Column::ALL
+    let columns = Column::ALL.iter().copied();
+    columns
         .map(column)
-        .into_iter()
         .chain(others)
         .chain([("Amounts", proved("decimal", decimal))])
         .chain(order)

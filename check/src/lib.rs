@@ -1,7 +1,29 @@
 //! Checks a file before its upload, with the worker's validator in a web worker of the browser.
 //!
 //! With the feature `web_worker` this crate is the WebAssembly that runs in the web worker, which the browser loads when
-//! the first file is chosen. Without it, the crate has only the messages from the web worker to the page.
+//! the first file is chosen. Without it, the crate has only the messages from the web worker to the page, and the form
+//! that asks how a file is to be read:
+//!
+//! ```
+//! use serde_json::json;
+//! use validator::{DateOrder, Question};
+//!
+//! let question: Question = serde_json::from_value(json!({
+//!     "key": "date_order", "code": "format.date_order",
+//!     "message": "Is the day or the month first in 03/04/2024?",
+//!     "choices": [
+//!         { "value": "dmy", "label": "Day first", "samples": [] },
+//!         { "value": "mdy", "label": "Month first", "samples": [] },
+//!     ],
+//! }))?;
+//! let html = check::form::fields(&[question], "format", &[]);
+//! assert!(html.contains(r#"<input type="radio" name="date_order" value="dmy" required>"#));
+//!
+//! let answers = [("date_order".to_owned(), "dmy".to_owned())];
+//! let format = check::form::answers(&answers).unwrap();
+//! assert_eq!(format.date_order, Some(DateOrder::Dmy));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 #[cfg(feature = "web_worker")]
 mod facts;

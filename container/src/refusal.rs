@@ -308,7 +308,7 @@ impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, name) = match self.0 {
             0..1_000 => return write!(f, "{} bytes", self.0),
-            1_000..1_000_000 => (1_000, "KB"),
+            1_000..1_000_000 => (1_000, "kB"),
             1_000_000..1_000_000_000 => (1_000_000, "MB"),
             _ => (1_000_000_000, "GB"),
         };

@@ -3,13 +3,27 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::JobStatus;
 
 /// A command that a person or a program may give to a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum Command {
     /// Start to process an uploaded file.
     Start,
@@ -40,22 +54,10 @@ pub struct Forbidden {
 }
 
 impl Command {
-    pub const ALL: [Self; 5] = [
-        Self::Start,
-        Self::Pause,
-        Self::Resume,
-        Self::Cancel,
-        Self::Retry,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Cancel => "cancel",
-            Self::Retry => "retry",
-        }
+        self.into_str()
     }
 
     /// Returns the effect on a job with this status. Repeating a command isn't an error: a page may be open twice, a

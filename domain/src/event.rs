@@ -1,9 +1,8 @@
 //! The history of a job across its attempts.
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use strum::{EnumString, IntoStaticStr};
 
 use crate::UnknownStatus;
 
@@ -17,9 +16,11 @@ pub struct JobEvent {
     pub at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumString, IntoStaticStr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = UnknownStatus, parse_err_fn = UnknownStatus::new)]
 pub enum JobEventKind {
     Started,
     Paused,
@@ -33,28 +34,8 @@ pub enum JobEventKind {
 }
 
 impl JobEventKind {
-    pub const ALL: [Self; 8] = [
-        Self::Started,
-        Self::Paused,
-        Self::Resumed,
-        Self::Cancelled,
-        Self::Retried,
-        Self::WorkerLost,
-        Self::Failed,
-        Self::Completed,
-    ];
-
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Paused => "paused",
-            Self::Resumed => "resumed",
-            Self::Cancelled => "cancelled",
-            Self::Retried => "retried",
-            Self::WorkerLost => "worker_lost",
-            Self::Failed => "failed",
-            Self::Completed => "completed",
-        }
+        self.into_str()
     }
 
     /// Returns the title of the event for pages.
@@ -69,16 +50,5 @@ impl JobEventKind {
             Self::Failed => "Failed",
             Self::Completed => "Completed",
         }
-    }
-}
-
-impl FromStr for JobEventKind {
-    type Err = UnknownStatus;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| UnknownStatus(text.to_owned()))
     }
 }

@@ -1,16 +1,32 @@
 //! Jobs: uploaded files and their processing.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::{JobId, JobState};
 
 /// The status of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
+#[strum(parse_err_ty = UnknownStatus, parse_err_fn = UnknownStatus::new)]
 pub enum JobStatus {
     /// Uploaded and not started.
     Pending,
@@ -25,24 +41,10 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Processing,
-        Self::Completed,
-        Self::Failed,
-        Self::Paused,
-        Self::Cancelled,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Processing => "processing",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Paused => "paused",
-            Self::Cancelled => "cancelled",
-        }
+        self.into_str()
     }
 
     /// Returns whether the job is being processed, so that its numbers change by themselves.
@@ -56,26 +58,15 @@ impl JobStatus {
     }
 }
 
-impl fmt::Display for JobStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for JobStatus {
-    type Err = UnknownStatus;
-
-    fn from_str(status: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.as_str() == status)
-            .ok_or_else(|| UnknownStatus(status.to_owned()))
-    }
-}
-
 /// The text isn't a status of a job or a kind of event.
 #[derive(Debug)]
-pub struct UnknownStatus(pub(crate) String);
+pub struct UnknownStatus(String);
+
+impl UnknownStatus {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 impl fmt::Display for UnknownStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{InvalidField, JobStatus, PageRequest, UserId};
 
@@ -21,7 +22,8 @@ pub struct JobFilter {
 }
 
 /// The column by which a list of jobs is ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum JobColumn {
     Filename,
     /// The user's name.
@@ -168,22 +170,10 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
 }
 
 impl JobColumn {
-    pub const ALL: [Self; 5] = [
-        Self::Filename,
-        Self::User,
-        Self::Rows,
-        Self::Invalid,
-        Self::Created,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Filename => "filename",
-            Self::User => "user",
-            Self::Rows => "rows",
-            Self::Invalid => "invalid",
-            Self::Created => "created",
-        }
+        self.into_str()
     }
 
     /// Returns the order that people expect first: names from A, numbers from the largest.
@@ -229,15 +219,12 @@ impl FromStr for JobOrder {
 
     fn from_str(text: &str) -> Result<Self, InvalidField> {
         let column = |name: &str| {
-            JobColumn::ALL
-                .into_iter()
-                .find(|column| column.as_str() == name)
-                .ok_or_else(|| {
-                    InvalidField::new(
-                        "sort",
-                        "Sort must be filename, user, rows, invalid or created, or one of them after a minus sign.",
-                    )
-                })
+            name.parse().map_err(|_| {
+                InvalidField::new(
+                    "sort",
+                    "Sort must be filename, user, rows, invalid or created, or one of them after a minus sign.",
+                )
+            })
         };
         match text.strip_prefix('-') {
             Some(name) => column(name).map(Self::Descending),
@@ -282,8 +269,8 @@ mod tests {
     #[test]
     fn orders_round_trip() {
         for order in JobColumn::ALL
-            .into_iter()
-            .flat_map(|column| [JobOrder::Ascending(column), JobOrder::Descending(column)])
+            .iter()
+            .flat_map(|column| [JobOrder::Ascending(*column), JobOrder::Descending(*column)])
         {
             assert_eq!(order.to_string().parse(), Ok(order));
             assert_eq!(order.reversed().reversed(), order);

@@ -46,7 +46,7 @@ pub use event::{JobEvent, JobEventKind};
 pub use id::{JobId, SavedFormatId, SessionId, TokenId, UserId};
 pub use job::{Job, JobStatus, UnknownStatus};
 pub use job_list::{JobColumn, JobFilter, JobListRequest, JobOrder};
-pub use page::PageRequest;
+pub use page::{PageRequest, page_count};
 pub use quota::{Quota, QuotaChange, Quotas, Retention, exact_bytes};
 pub use report::{AmountRows, JobReport, MonthRows, Throughput, results_filename};
 pub use saved_format::{

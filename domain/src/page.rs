@@ -5,6 +5,11 @@ use validator::RowFilter;
 
 use crate::InvalidField;
 
+/// Returns the number of pages of `size` items that `total` items fill, at least 1.
+pub fn page_count(total: u64, size: u64) -> u64 {
+    total.div_ceil(size).max(1)
+}
+
 /// A page of rows: its filter and its position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageRequest {
@@ -103,7 +108,7 @@ impl PageRequest {
 
     /// Returns the number of pages that `total` rows fill, at least 1.
     pub fn pages(&self, total: u64) -> u64 {
-        total.div_ceil(u64::from(self.size)).max(1)
+        page_count(total, u64::from(self.size))
     }
 }
 

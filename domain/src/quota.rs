@@ -109,13 +109,23 @@ impl Quotas {
     }
 }
 
-/// A change to a user's quotas. `None` leaves a quota unchanged, and `Some(None)` resets it to the default for all
-/// users.
+/// Changes to a user's quotas. Omitted fields stay as they are, `null` restores the default of all users, and 0 means
+/// unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", serde(deny_unknown_fields))]
 pub struct QuotaChange {
+    /// The maximum number of the user's jobs.
+    #[cfg_attr(feature = "openapi", schema(schema_with = crate::schema::quota, required = false))]
     pub jobs: Option<Option<u64>>,
+    /// The maximum total size of the files of these jobs, in bytes.
+    #[cfg_attr(feature = "openapi", schema(schema_with = crate::schema::quota, required = false))]
     pub bytes: Option<Option<u64>>,
+    /// The maximum number of jobs that are processed at the same time.
+    #[cfg_attr(feature = "openapi", schema(schema_with = crate::schema::quota, required = false))]
     pub active_jobs: Option<Option<u64>>,
+    /// The number of days after which ended jobs are deleted.
+    #[cfg_attr(feature = "openapi", schema(schema_with = crate::schema::days, required = false))]
     pub retention_days: Option<Option<u64>>,
 }
 

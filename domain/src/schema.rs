@@ -4,12 +4,16 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         RefOr,
-        schema::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type},
+        schema::{
+            ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
+            Type,
+        },
     },
 };
 
 use crate::{
-    Email, FormatName, HeaderKey, JobColumn, JobId, JobOrder, SavedFormatId, UserId, UserName,
+    Email, FormatName, HeaderKey, JobColumn, JobId, JobOrder, Quota, Retention, SavedFormatId,
+    UserId, UserName,
 };
 
 /// The characters of [`crate::hidden`]. Those beyond U+FFFF are written literally, because their escapes depend on the
@@ -76,6 +80,23 @@ fn id(what: &str) -> Object {
         .build()
 }
 
+/// A value of [`crate::QuotaChange`].
+pub(crate) fn quota() -> Object {
+    at_most(Quota::MAX)
+}
+
+pub(crate) fn days() -> Object {
+    at_most(Retention::MAX_DAYS)
+}
+
+fn at_most(most: u64) -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Array(vec![Type::Integer, Type::Null]))
+        .minimum(Some(0))
+        .maximum(Some(most))
+        .build()
+}
+
 schema! {
     UserId: id("The number of a user.");
     JobId: id("The number of a job.");
@@ -102,8 +123,8 @@ schema! {
         .schema_type(Type::String)
         .enum_values(Some(
             JobColumn::ALL
-                .into_iter()
-                .flat_map(|column| [Self::Ascending(column), Self::Descending(column)])
+                .iter()
+                .flat_map(|column| [Self::Ascending(*column), Self::Descending(*column)])
                 .map(|order| order.to_string()),
         ))
         .build();

@@ -24,11 +24,39 @@ pub struct NewUser {
     pub email: Email,
 }
 
+impl NewUser {
+    /// Returns an error for each invalid field.
+    pub fn parse(name: &str, email: &str) -> Result<Self, Vec<InvalidField>> {
+        let (name, email) = both(UserName::parse(name), Email::parse(email))?;
+        Ok(Self { name, email })
+    }
+}
+
 /// A parsed request to change a user. `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
     pub name: Option<UserName>,
     pub email: Option<Email>,
+}
+
+impl UserChange {
+    /// Returns an error for each invalid field.
+    pub fn parse(name: Option<&str>, email: Option<&str>) -> Result<Self, Vec<InvalidField>> {
+        let name = name.map(UserName::parse).transpose();
+        let email = email.map(Email::parse).transpose();
+        let (name, email) = both(name, email)?;
+        Ok(Self { name, email })
+    }
+}
+
+fn both<A, B>(
+    first: Result<A, InvalidField>,
+    second: Result<B, InvalidField>,
+) -> Result<(A, B), Vec<InvalidField>> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (first, second) => Err([first.err(), second.err()].into_iter().flatten().collect()),
+    }
 }
 
 /// A typed value that can't be accepted: the field, and the reason as a sentence.

@@ -84,13 +84,13 @@ export async function expectCounts(page: Page, counts: Record<string, string>) {
   }
 }
 
-// Returns a file whose verdicts are known, and what a job must find in it. `testkit transactions --help` has the options.
+// Returns a file whose verdicts are known, and what a job must find in it. `testkit --help` has the options.
 export function generated(rows: number, ...options: ('--errors' | '--unsuspicious')[]) {
   const program = process.env.TESTKIT ?? join(__dirname, '../../target/debug/testkit');
   const directory = mkdtempSync(join(tmpdir(), 'generated-'));
   const path = join(directory, 'transactions.csv');
   try {
-    const printed = execFileSync(program, ['transactions', path, '--rows', String(rows), ...options]);
+    const printed = execFileSync(program, [path, '--rows', String(rows), ...options]);
     const counts: { rows: number; valid: number; invalid: number; suspicious: number } = JSON.parse(String(printed));
     return { content: readFileSync(path), counts };
   } finally {

@@ -19,6 +19,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::state::AppState;
 
@@ -41,7 +42,8 @@ pub struct Metrics {
 }
 
 /// The kinds of requests that are refused beyond a limit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Limited {
     Changes,
     SignIns,
@@ -51,32 +53,6 @@ pub enum Limited {
     Checks,
     Uploads,
     Connections,
-}
-
-impl Limited {
-    const ALL: [Self; 8] = [
-        Self::Changes,
-        Self::SignIns,
-        Self::Sockets,
-        Self::Searches,
-        Self::Downloads,
-        Self::Checks,
-        Self::Uploads,
-        Self::Connections,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Changes => "changes",
-            Self::SignIns => "sign_ins",
-            Self::Sockets => "sockets",
-            Self::Searches => "searches",
-            Self::Downloads => "downloads",
-            Self::Checks => "checks",
-            Self::Uploads => "uploads",
-            Self::Connections => "connections",
-        }
-    }
 }
 
 impl Metrics {
@@ -136,7 +112,7 @@ impl Metrics {
         registry.register(Box::new(metrics.running.clone()))?;
         registry.register(Box::new(metrics.jobs.clone()))?;
         registry.register(Box::new(metrics.deletion_queue.clone()))?;
-        for limited in Limited::ALL {
+        for &limited in Limited::VARIANTS {
             // Exists from the start, so that the first refusal shows as an increase.
             metrics.refused(limited);
         }
@@ -145,7 +121,7 @@ impl Metrics {
 
     /// Returns the counter of refusals of this kind.
     pub fn refused(&self, limited: Limited) -> IntCounter {
-        self.refused.with_label_values(&[limited.as_str()])
+        self.refused.with_label_values(&[<&str>::from(limited)])
     }
 
     /// Counts a request as in flight until its response is sent or dropped.
@@ -201,12 +177,12 @@ impl Metrics {
             (Limited::Uploads, state.turns.uploads.taken()),
         ];
         for (kind, count) in running {
-            let running = self.running.with_label_values(&[kind.as_str()]);
+            let running = self.running.with_label_values(&[<&str>::from(kind)]);
             running.set(i64::try_from(count)?);
         }
         match monitoring::workload(&state.backend).await {
             Ok(workload) => {
-                for status in JobStatus::ALL {
+                for &status in JobStatus::ALL {
                     let jobs = self.jobs.with_label_values(&[status.as_str()]);
                     jobs.set(i64::try_from(workload.jobs.of(Some(status)))?);
                 }

@@ -54,7 +54,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     let require = || from_fn_with_state(state.clone(), auth::require_on_page);
     let form = |handler: MethodRouter<AppState>| handler.layer(at_most(max_form));
     // A form with a page of its own as the response. Links and the choice of a theme may lead back to its URL with GET.
-    let page = |handler: MethodRouter<AppState>| get(level_up).merge(form(handler));
+    let page = |handler: MethodRouter<AppState>| get(redirect_to_parent).merge(form(handler));
     let for_everybody = Router::new()
         .route(
             "/sign-in",
@@ -111,7 +111,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/users/{id}/role", form(post(account::set_role)))
         .route(
             "/jobs/{id}/answers",
-            get(level_up).merge(post(answer).layer(at_most(MAX_ANSWER_BYTES))),
+            get(redirect_to_parent).merge(post(answer).layer(at_most(MAX_ANSWER_BYTES))),
         )
         .route(
             "/jobs/commands",
@@ -135,9 +135,12 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .fallback_service(
             Router::new()
                 .fallback_service(files)
-                .layer(from_fn_with_state(state.site.clone(), refuse_odd_names)),
+                .layer(from_fn_with_state(
+                    state.site.clone(),
+                    refuse_impossible_names,
+                )),
         )
-        .layer(middleware::from_fn(say_how_long_files_keep))
+        .layer(middleware::from_fn(set_cache_headers))
 }
 
 /// The query of a page's URL, and the error of the form that led there.
@@ -172,9 +175,9 @@ impl FromRequestParts<AppState> for Seen {
 }
 
 /// The state for one request, with the site as the requesting browser wants it.
-struct Asked(AppState);
+struct RequestState(AppState);
 
-impl FromRequestParts<AppState> for Asked {
+impl FromRequestParts<AppState> for RequestState {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(
@@ -320,12 +323,12 @@ async fn answer(
 }
 
 /// Redirects from a form's URL to the page above it.
-async fn level_up(uri: Uri) -> Redirect {
+async fn redirect_to_parent(uri: Uri) -> Redirect {
     let above = uri.path().rsplit_once('/').map_or("/", |(above, _)| above);
     Redirect::to(above)
 }
 
-async fn not_found(Asked(state): Asked) -> Page {
+async fn not_found(RequestState(state): RequestState) -> Page {
     pages::not_found(&state.site)
 }
 
@@ -369,21 +372,25 @@ const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4095;
 
 /// Responds with 404 to names that no file system can contain.
-async fn refuse_odd_names(State(site): State<Site>, request: Request, next: Next) -> Response {
+async fn refuse_impossible_names(
+    State(site): State<Site>,
+    request: Request,
+    next: Next,
+) -> Response {
     let path = request.uri().path();
-    let is_odd = path.len() > MAX_PATH_BYTES / 2
+    let is_impossible = path.len() > MAX_PATH_BYTES / 2
         || path.split('/').any(|name| {
             percent_decode_str(name).count() > MAX_NAME_BYTES - ".br".len()
                 || percent_decode_str(name).any(|byte| byte == 0)
         });
-    match is_odd {
+    match is_impossible {
         true => pages::not_found(&forms::wanted(&site, request.headers())).into_response(),
         false => next.run(request).await,
     }
 }
 
 /// Lets browsers keep files in a folder named after its content forever. They revalidate any other file each time.
-async fn say_how_long_files_keep(request: Request, next: Next) -> Response {
+async fn set_cache_headers(request: Request, next: Next) -> Response {
     let forever = is_named_after_content(request.uri().path());
     let mut response = next.run(request).await;
     // Only files have a modification date.

@@ -1,3 +1,5 @@
+//! The result that a job must have.
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

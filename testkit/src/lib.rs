@@ -1,5 +1,5 @@
-//! Generates files of transactions with known verdicts. Tests, `script/bench`, `script/chaos` and the browser tests all
-//! use it, the last three through the program `testkit`.
+//! Generates files of transactions with known verdicts for tests, `script/bench` and `script/chaos`. The browser tests use
+//! it through the program `testkit`. Also measures processes, for tests and for `script/bench`.
 //!
 //! **Architecture invariant:** no verdict comes from the validator. Every row is written with or without one particular
 //! error, so the expected result follows from the construction, and a validator that is wrong disagrees with it. Nothing
@@ -14,6 +14,7 @@
 
 mod error;
 mod expected;
+pub mod process;
 mod row;
 mod table;
 mod transactions;

@@ -1,3 +1,5 @@
+//! Files of transactions.
+
 use std::{
     io::{self, Write},
     ops::RangeInclusive,

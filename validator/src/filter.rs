@@ -31,6 +31,11 @@ impl RowFilter {
         Self::Ignored,
     ];
 
+    fn all() -> impl Iterator<Item = Self> {
+        let by_code = ErrorCode::ALL.iter().copied().map(Self::Problem);
+        Self::BY_VERDICT.into_iter().chain(by_code)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
@@ -76,9 +81,7 @@ impl FromStr for RowFilter {
         if filter.is_empty() {
             return Ok(Self::All);
         }
-        Self::BY_VERDICT
-            .into_iter()
-            .chain(ErrorCode::ALL.map(Self::Problem))
+        Self::all()
             .find(|known| known.as_str() == filter)
             .ok_or(UnknownFilter)
     }
@@ -102,15 +105,12 @@ impl utoipa::PartialSchema for RowFilter {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
-        let filters = Self::BY_VERDICT
-            .into_iter()
-            .chain(ErrorCode::ALL.map(Self::Problem));
         let schema = ObjectBuilder::new()
             .schema_type(Type::String)
             .description(Some(
                 "Rows by verdict, or those with an error of this code, maybe among others.",
             ))
-            .enum_values(Some(filters.map(Self::as_str)));
+            .enum_values(Some(Self::all().map(Self::as_str)));
         Schema::from(schema.build()).into()
     }
 }
@@ -136,10 +136,7 @@ mod tests {
 
     #[test]
     fn filters_as_text() {
-        let filters = RowFilter::BY_VERDICT
-            .into_iter()
-            .chain(ErrorCode::ALL.map(RowFilter::Problem));
-        for filter in filters {
+        for filter in RowFilter::all() {
             assert_eq!(filter.as_str().parse::<RowFilter>().unwrap(), filter);
             let json = serde_json::to_string(&filter).unwrap();
             assert_eq!(serde_json::from_str::<RowFilter>(&json).unwrap(), filter);

@@ -5,7 +5,7 @@ use std::{borrow::Cow, str};
 use chrono::NaiveDate;
 
 use crate::{
-    Amount, ErrorCode, Layout, RowError, Transaction, Verdict,
+    Amount, ErrorCode, Field, Layout, RowError, Transaction, Verdict,
     csv::text_without_apostrophes,
     file::Record,
     number::Limit,
@@ -54,26 +54,14 @@ impl<'a> Row<'a> {
             .codes()
             .map(|code| RowError::new(code, message(layout, record, line, code)))
             .collect::<Vec<_>>();
-        let has = |codes: [ErrorCode; 3]| codes.into_iter().any(|code| verdict.has(code));
+        let is_right = |field| errors.iter().all(|error| error.field != field);
         let (transaction_id, description) = texts.read(layout, record, verdict);
         Self {
             row_number,
             line,
             transaction_id,
-            amount: amount.filter(|_| {
-                !has([
-                    ErrorCode::AmountMissing,
-                    ErrorCode::AmountNotANumber,
-                    ErrorCode::AmountOutOfRange,
-                ])
-            }),
-            date: date.filter(|_| {
-                !has([
-                    ErrorCode::DateMissing,
-                    ErrorCode::DateNotADate,
-                    ErrorCode::DateOutOfRange,
-                ])
-            }),
+            amount: amount.filter(|_| is_right(Field::Amount)),
+            date: date.filter(|_| is_right(Field::Date)),
             description,
             verdict,
             errors,

@@ -156,8 +156,8 @@ impl Problems {
 
     fn iter(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
         ErrorCode::ALL
-            .into_iter()
-            .map(|code| (code, self.rows(code)))
+            .iter()
+            .map(|code| (*code, self.rows(*code)))
             .filter(|(_, rows)| *rows > 0)
     }
 }
@@ -306,8 +306,8 @@ mod tests {
             r#"{"row.encoding":5,"amount.missing":2,"date.missing":2}"#
         );
         assert_eq!(serde_json::from_str::<Problems>(&json).unwrap(), problems);
-        let mut numbers = ErrorCode::ALL.map(|code| code as usize);
+        let mut numbers: Vec<usize> = ErrorCode::ALL.iter().map(|code| *code as usize).collect();
         numbers.sort_unstable();
-        assert_eq!(numbers, std::array::from_fn(|at| at));
+        assert_eq!(numbers, Vec::from_iter(0..ErrorCode::ALL.len()));
     }
 }

@@ -1,9 +1,10 @@
 //! Rows of a file with their verdicts.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr, VariantArray};
 
 use crate::Amount;
 
@@ -19,77 +20,76 @@ pub enum Field {
     Date,
 }
 
-/// What is wrong with a row. The codes are stable because programs rely on them. So are the numbers, which the ledger
-/// stores: a new code gets a new number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// What is wrong with a row, in the order in which a row reports it. The codes are stable because programs rely on them.
+/// So are the numbers, which the ledger stores: a new code gets a new number.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[strum(const_into_str)]
 pub enum ErrorCode {
     #[serde(rename = "row.too_large")]
+    #[strum(to_string = "row.too_large")]
     RowTooLarge = 0,
     #[serde(rename = "row.encoding")]
+    #[strum(to_string = "row.encoding")]
     RowEncoding = 1,
-    #[serde(rename = "row.column_count")]
-    RowColumnCount = 2,
-    #[serde(rename = "transaction_id.missing")]
-    TransactionIdMissing = 3,
-    #[serde(rename = "transaction_id.too_long")]
-    TransactionIdTooLong = 4,
-    #[serde(rename = "transaction_id.duplicate")]
-    TransactionIdDuplicate = 5,
-    #[serde(rename = "amount.missing")]
-    AmountMissing = 6,
-    #[serde(rename = "amount.not_a_number")]
-    AmountNotANumber = 7,
-    #[serde(rename = "amount.out_of_range")]
-    AmountOutOfRange = 8,
-    #[serde(rename = "date.missing")]
-    DateMissing = 9,
-    #[serde(rename = "date.not_a_date")]
-    DateNotADate = 10,
-    #[serde(rename = "date.out_of_range")]
-    DateOutOfRange = 11,
     #[serde(rename = "row.unclosed_quote")]
+    #[strum(to_string = "row.unclosed_quote")]
     RowUnclosedQuote = 12,
     #[serde(rename = "row.quoted_lines")]
+    #[strum(to_string = "row.quoted_lines")]
     RowQuotedLines = 13,
+    #[serde(rename = "row.column_count")]
+    #[strum(to_string = "row.column_count")]
+    RowColumnCount = 2,
+    #[serde(rename = "transaction_id.missing")]
+    #[strum(to_string = "transaction_id.missing")]
+    TransactionIdMissing = 3,
+    #[serde(rename = "transaction_id.too_long")]
+    #[strum(to_string = "transaction_id.too_long")]
+    TransactionIdTooLong = 4,
+    #[serde(rename = "transaction_id.duplicate")]
+    #[strum(to_string = "transaction_id.duplicate")]
+    TransactionIdDuplicate = 5,
+    #[serde(rename = "amount.missing")]
+    #[strum(to_string = "amount.missing")]
+    AmountMissing = 6,
+    #[serde(rename = "amount.not_a_number")]
+    #[strum(to_string = "amount.not_a_number")]
+    AmountNotANumber = 7,
+    #[serde(rename = "amount.out_of_range")]
+    #[strum(to_string = "amount.out_of_range")]
+    AmountOutOfRange = 8,
+    #[serde(rename = "date.missing")]
+    #[strum(to_string = "date.missing")]
+    DateMissing = 9,
+    #[serde(rename = "date.not_a_date")]
+    #[strum(to_string = "date.not_a_date")]
+    DateNotADate = 10,
+    #[serde(rename = "date.out_of_range")]
+    #[strum(to_string = "date.out_of_range")]
+    DateOutOfRange = 11,
 }
 
 impl ErrorCode {
     /// All codes, in the order in which a row reports them.
-    pub const ALL: [Self; 14] = [
-        Self::RowTooLarge,
-        Self::RowEncoding,
-        Self::RowUnclosedQuote,
-        Self::RowQuotedLines,
-        Self::RowColumnCount,
-        Self::TransactionIdMissing,
-        Self::TransactionIdTooLong,
-        Self::TransactionIdDuplicate,
-        Self::AmountMissing,
-        Self::AmountNotANumber,
-        Self::AmountOutOfRange,
-        Self::DateMissing,
-        Self::DateNotADate,
-        Self::DateOutOfRange,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RowTooLarge => "row.too_large",
-            Self::RowEncoding => "row.encoding",
-            Self::RowUnclosedQuote => "row.unclosed_quote",
-            Self::RowQuotedLines => "row.quoted_lines",
-            Self::RowColumnCount => "row.column_count",
-            Self::TransactionIdMissing => "transaction_id.missing",
-            Self::TransactionIdTooLong => "transaction_id.too_long",
-            Self::TransactionIdDuplicate => "transaction_id.duplicate",
-            Self::AmountMissing => "amount.missing",
-            Self::AmountNotANumber => "amount.not_a_number",
-            Self::AmountOutOfRange => "amount.out_of_range",
-            Self::DateMissing => "date.missing",
-            Self::DateNotADate => "date.not_a_date",
-            Self::DateOutOfRange => "date.out_of_range",
-        }
+        self.into_str()
     }
 
     /// Returns the title of the error where several rows share it.
@@ -125,12 +125,6 @@ impl ErrorCode {
             Self::AmountMissing | Self::AmountNotANumber | Self::AmountOutOfRange => Field::Amount,
             Self::DateMissing | Self::DateNotADate | Self::DateOutOfRange => Field::Date,
         }
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

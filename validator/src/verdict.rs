@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ErrorCode;
+use crate::{ErrorCode, Field};
 
 /// The verdict on one row: the codes of its errors, and whether it is suspicious. A row without errors is valid, unless
 /// it is ignored. An ignored row isn't a transaction and has no verdict.
@@ -58,18 +58,24 @@ impl Verdict {
 
     /// Returns the codes of the row's errors, in the order of the rules.
     pub fn codes(self) -> impl Iterator<Item = ErrorCode> {
-        ErrorCode::ALL
-            .into_iter()
-            .filter(move |code| self.has(*code))
+        let all = ErrorCode::ALL.iter().copied();
+        all.filter(move |code| self.has(*code))
     }
 
     /// Returns whether the row has a row error, so that its fields were not checked.
     pub const fn is_broken(self) -> bool {
-        self.has(ErrorCode::RowTooLarge)
-            || self.has(ErrorCode::RowEncoding)
-            || self.has(ErrorCode::RowUnclosedQuote)
-            || self.has(ErrorCode::RowQuotedLines)
-            || self.has(ErrorCode::RowColumnCount)
+        const ROW_ERRORS: u32 = {
+            let (mut bits, mut at) = (0, 0);
+            while at < ErrorCode::ALL.len() {
+                let code = ErrorCode::ALL[at];
+                if matches!(code.field(), Field::Row) {
+                    bits |= Verdict::bit(code);
+                }
+                at += 1;
+            }
+            bits
+        };
+        self.0 & ROW_ERRORS != 0
     }
 
     /// Returns the stored form. Bit 0 means that the row is suspicious, bit `n + 1` that it has the error with the
@@ -81,9 +87,9 @@ impl Verdict {
     /// Parses the output of [`Self::bits`]. Returns `None` if a bit is unknown.
     pub fn from_bits(bits: u32) -> Option<Self> {
         let known = ErrorCode::ALL
-            .into_iter()
+            .iter()
             .fold(Self::SUSPICIOUS | Self::IGNORED.0, |known, code| {
-                known | Self::bit(code)
+                known | Self::bit(*code)
             });
         (bits & !known == 0).then_some(Self(bits))
     }
@@ -129,6 +135,7 @@ mod tests {
             assert_eq!(Verdict::from_bits(bits), Some(verdict));
             assert_eq!(verdict.codes().collect::<Vec<_>>(), [code]);
             assert!(!verdict.is_valid() && !verdict.is_suspicious());
+            assert_eq!(verdict.is_broken(), code.as_str().starts_with("row."));
         }
         let suspicious = Verdict::VALID.with_suspicion(true);
         assert_eq!(suspicious.bits(), 1);

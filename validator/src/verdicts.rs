@@ -250,7 +250,7 @@ impl Verdicts {
 )]
 mod tests {
     use super::*;
-    use crate::ErrorCode;
+    use crate::{ErrorCode, Field};
 
     const SUSPICIOUS: Verdict = Verdict::VALID.with_suspicion(true);
     const NO_DATE: Verdict = Verdict::VALID.with_error(ErrorCode::DateMissing);
@@ -277,29 +277,28 @@ mod tests {
 
     #[test]
     fn a_row_never_takes_more_than_a_byte() {
-        // Every possible kind: ignored, the five row errors, and every combination of at most one error per field.
+        // Every possible kind: ignored, a row error, and every combination of at most one error per other field.
+        let of = |field: Field| {
+            let codes = ErrorCode::ALL.iter().copied();
+            codes.filter(move |code| code.field() == field)
+        };
+        let choices = |field: Field| of(field).map(Some).chain([None]);
         let with = |verdict: Verdict, code: Option<ErrorCode>| match code {
             Some(code) => verdict.with_error(code),
             None => verdict,
         };
-        let choices = |from: usize| {
-            (from..from + 3)
-                .map(|at| Some(ErrorCode::ALL[at]))
-                .chain([None])
-        };
-        let mut kinds: Vec<Verdict> = ErrorCode::ALL[..5]
-            .iter()
-            .map(|code| Verdict::VALID.with_error(*code))
+        let mut kinds: Vec<Verdict> = of(Field::Row)
+            .map(|code| Verdict::VALID.with_error(code))
             .chain([Verdict::IGNORED])
             .collect();
-        for id in choices(5) {
-            for date in choices(11) {
+        for id in choices(Field::TransactionId) {
+            for date in choices(Field::Date) {
                 let verdict = with(with(Verdict::VALID, id), date);
-                kinds.extend(choices(8).map(|amount| with(verdict, amount)));
+                kinds.extend(choices(Field::Amount).map(|amount| with(verdict, amount)));
                 kinds.push(verdict.with_suspicion(true));
             }
         }
-        assert_eq!(kinds.len(), 86);
+        assert!(kinds.len() >= 86);
         let rows: Vec<_> = kinds
             .repeat(1000)
             .into_iter()

@@ -42,7 +42,7 @@ impl Urgency {
 }
 
 /// The retries of a step after trouble with the infrastructure: without limit, and at most five seconds apart.
-fn for_ever() -> RetryPolicy {
+fn unlimited_retries() -> RetryPolicy {
     RetryPolicy::builder()
         .initial_interval(Duration::from_millis(200))
         .backoff_coefficient(2.0)
@@ -62,7 +62,7 @@ pub async fn step<W, A: ActivityDefinition>(
 ) -> Result<A::Output, ActivityExecutionError> {
     let options = ActivityOptions::with_start_to_close_timeout(limit)
         .heartbeat_timeout(HEARTBEAT_TIMEOUT)
-        .retry_policy(for_ever())
+        .retry_policy(unlimited_retries())
         .priority(urgency.priority())
         .build();
     context.execute_activity(activity, input, options).await
@@ -80,7 +80,7 @@ pub async fn local_step<W, A: ActivityDefinition>(
         .start_to_close_timeout(limit)
         // The SDK's default is 100 s, in which a step may not even be started.
         .schedule_to_close_timeout(YEAR)
-        .retry_policy(for_ever())
+        .retry_policy(unlimited_retries())
         .build();
     context
         .execute_local_activity(activity, input, options)

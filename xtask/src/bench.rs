@@ -6,7 +6,6 @@ mod baselines;
 mod jobs;
 mod large;
 mod object_store;
-mod processes;
 mod report;
 mod system;
 
@@ -82,22 +81,13 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
         store_web,
         store_api,
     ] = free_ports()?;
-    let postgres = Postgres {
-        data: directory.file("postgres"),
-        port: postgres_port,
-        password: None,
-        settings: Vec::new(),
-    };
+    let postgres = Postgres::temporary(&directory, postgres_port);
     postgres.start(&mut services, &directory.log("postgres"))?;
     postgres.create_database("bench")?;
     postgres.create_database("store")?;
     let database = directory.file("temporal.db").display().to_string();
-    let temporal = Temporal {
-        port: temporal_port,
-        arguments: ["--db-filename", &database, "--namespace", "store"]
-            .map(str::to_owned)
-            .into(),
-    };
+    let arguments = ["--db-filename", &database, "--namespace", "store"];
+    let temporal = Temporal::new(temporal_port, &arguments);
     temporal.start(&mut services, &directory.log("temporal"))?;
     let batchline = Batchline::isolated(
         target().join("release"),
@@ -110,7 +100,7 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
     batchline.start_worker(&mut services, "worker")?;
     batchline.start_server(&mut services, "server")?;
 
-    // The same with files in a remote object store.
+    // Another installation has its files in a remote object store.
     start_object_store(&mut services, store, &directory.log("object-store"))?;
     object_store::delay(TcpListener::bind(("127.0.0.1", slow_store))?, store);
     create_bucket(store, "bench")?;

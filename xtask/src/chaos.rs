@@ -142,17 +142,9 @@ pub fn run(extent: Extent) -> anyhow::Result<()> {
 impl<'a> Chaos<'a> {
     fn start(directory: &'a WorkDirectory, extent: &Extent) -> anyhow::Result<Self> {
         let [postgres_port, temporal_port, web, api] = free_ports()?;
-        let postgres = Postgres {
-            data: directory.file("postgres"),
-            port: postgres_port,
-            password: None,
-            settings: Vec::new(),
-        };
+        let postgres = Postgres::temporary(directory, postgres_port);
         let database = directory.file("temporal.db").display().to_string();
-        let temporal = Temporal {
-            port: temporal_port,
-            arguments: vec!["--db-filename".to_owned(), database],
-        };
+        let temporal = Temporal::new(temporal_port, &["--db-filename", &database]);
         let batchline = Batchline::isolated(
             extent.programs.clone(),
             directory,
@@ -306,7 +298,7 @@ impl<'a> Chaos<'a> {
         self.run_scenario(name, &large, 1, fault, times)
     }
 
-    /// The same with many small files, which are processed in a single step and share workflows.
+    /// Runs a scenario with many small files, which are processed in a single step and share workflows.
     fn small_scenario(&mut self, name: &str, fault: Fault, times: u32) -> anyhow::Result<()> {
         let small = self.small.clone();
         self.run_scenario(name, &small, SMALL_JOBS, fault, times)

@@ -38,17 +38,9 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
     let directory = WorkDirectory::new("pages")?;
     let mut services = Services::default();
     let [postgres, temporal, web, api, accounts, accounts_api] = free_ports()?;
-    let postgres = Postgres {
-        data: directory.file("postgres"),
-        port: postgres,
-        password: None,
-        settings: Vec::new(),
-    };
+    let postgres = Postgres::temporary(&directory, postgres);
     postgres.start(&mut services, &directory.log("postgres"))?;
-    let temporal = Temporal {
-        port: temporal,
-        arguments: Vec::new(),
-    };
+    let temporal = Temporal::new(temporal, &[]);
     temporal.start(&mut services, &directory.log("temporal"))?;
     let batchline = Batchline::isolated(
         target().join("release"),

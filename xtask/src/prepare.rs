@@ -60,10 +60,8 @@ pub fn prepare(only_check: bool, mut compile: Command) -> anyhow::Result<()> {
     let mut services = Services::default();
     let [port] = free_ports()?;
     let postgres = Postgres {
-        data: directory.path().join("postgres"),
-        port,
-        password: None,
         settings: vec!["fsync=off".to_owned()],
+        ..Postgres::temporary(&directory, port)
     };
     postgres.start(&mut services, &directory.log("postgres"))?;
     for migration in files(Path::new("backend/migrations"))? {

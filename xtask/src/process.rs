@@ -134,7 +134,7 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// Whether a command succeeds. Its output is discarded.
+/// Runs a command, discards its output, and returns whether it succeeded.
 pub fn succeeds(command: &mut Command) -> bool {
     let silent = command
         .stdin(Stdio::null())
@@ -143,7 +143,7 @@ pub fn succeeds(command: &mut Command) -> bool {
     silent.status().is_ok_and(|status| status.success())
 }
 
-/// A command that runs beside others, in a process group of its own, which is killed when this is dropped.
+/// A command that runs in the background, as a separate process group, which is killed on drop.
 pub struct Background(Child);
 
 impl Background {

@@ -132,12 +132,8 @@ pub fn run() -> anyhow::Result<()> {
     if let Some((port, pages)) = &settings.temporal_ports {
         say("Starting Temporal");
         let file = local.join("temporal.db").display().to_string();
-        let temporal = Temporal {
-            port: port.parse()?,
-            arguments: ["--ui-port", pages, "--db-filename", &file]
-                .map(str::to_owned)
-                .into(),
-        };
+        let arguments = ["--ui-port", pages, "--db-filename", &file];
+        let temporal = Temporal::new(port.parse()?, &arguments);
         temporal.start(&mut services, &logs.join("temporal.log"))?;
         batchline
             .settings

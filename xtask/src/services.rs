@@ -206,7 +206,7 @@ impl Service {
     }
 }
 
-/// The same command, but on Linux it gets a signal when this program ends, even by SIGKILL.
+/// Returns the command, changed so that on Linux it gets a signal when this program ends, even by SIGKILL.
 fn ended_with_this_program(command: &Command) -> Command {
     static HAS_SETPRIV: LazyLock<bool> =
         LazyLock::new(|| succeeds(Command::new("setpriv").args(["--pdeathsig", "TERM", "true"])));

@@ -34,7 +34,7 @@ pub struct Options {
     /// Chromium
     #[arg(long)]
     test: bool,
-    /// The same without the last three
+    /// Like --test, without the last three
     #[arg(long)]
     test_rust: bool,
     /// Only what a build needs, without PostgreSQL and Temporal
@@ -165,7 +165,7 @@ impl Setup {
     }
 }
 
-/// Whether there is a program of this name.
+/// Returns whether there is a program with this name.
 fn has(program: &str) -> bool {
     succeeds(Command::new("sh").args(["-c", "command -v \"$0\"", program]))
 }

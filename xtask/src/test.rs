@@ -221,16 +221,11 @@ impl<'a> Shared<'a> {
         Ok(Self {
             directory,
             postgres: Postgres {
-                data: directory.file("postgres"),
-                port: postgres,
-                password: None,
                 // The tests kill processes but not the machine, so it can be off, which speeds up their many databases.
                 settings: vec!["fsync=off".to_owned()],
+                ..Postgres::temporary(directory, postgres)
             },
-            temporal: Temporal {
-                port: temporal,
-                arguments: arguments.map(str::to_owned).into(),
-            },
+            temporal: Temporal::new(temporal, &arguments),
             ports: Ports {
                 object_store,
                 web,
@@ -248,7 +243,7 @@ impl<'a> Shared<'a> {
             .start(services, &self.directory.log("temporal"))
     }
 
-    /// Server and worker with a namespace, a directory for files and a database of their own.
+    /// Returns a server and a worker with a separate namespace, directory for files and database.
     fn batchline(&self, namespace: &str, database: &str, role: &str) -> Batchline {
         let batchline = Batchline::isolated(
             self.programs.clone(),

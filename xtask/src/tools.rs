@@ -9,7 +9,7 @@ use crate::{
     project::{cache, command, npx},
 };
 
-/// A tool in a directory of its own, which has the version in its name.
+/// A tool in a separate directory, whose name contains the version.
 #[derive(Debug, Clone, Copy)]
 pub struct Tool {
     pub name: &'static str,

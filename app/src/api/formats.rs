@@ -1,3 +1,5 @@
+//! Server functions of saved formats.
+
 use domain::{
     Format, FormatName, HeaderKey, InvalidField, NewSavedFormat, SavedFormatChange, SavedFormatId,
     UserId,

@@ -68,21 +68,15 @@ fn parse(fields: &[(String, String)]) -> Option<(Change, Vec<JobId>)> {
     if let Some(one) = field("one") {
         let (command, id) = one.split_once(' ')?;
         return Some((
-            Change::Command(parse_command(command)?),
+            Change::Command(command.parse().ok()?),
             vec![id.parse().ok()?],
         ));
     }
     let change = match field("command")? {
         "delete" => Change::Delete,
-        command => Change::Command(parse_command(command)?),
+        command => Change::Command(command.parse().ok()?),
     };
     Some((change, chosen_jobs(fields)?))
-}
-
-fn parse_command(text: &str) -> Option<Command> {
-    Command::ALL
-        .into_iter()
-        .find(|command| command.as_str() == text)
 }
 
 async fn give(

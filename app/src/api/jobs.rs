@@ -1,3 +1,5 @@
+//! Loads jobs for pages, and the server functions that upload, command and delete them.
+
 use domain::{Command, JobId, JobState, UserId};
 use leptos::{
     prelude::*,
@@ -10,7 +12,7 @@ use {
     super::{caller, respond, say, shortened},
     crate::ErrorKind,
     backend::results::page::RowPage,
-    backend::{Backend, FileFormat, Viewer, uploads::Accompanying, versions::Versions},
+    backend::{Backend, FileFormat, Viewer, uploads::UploadOptions, versions::Versions},
     chrono::{DateTime, Utc},
     domain::{
         FormatChange, FormatName, GivenFormat, InvalidField, Job, JobEvent, JobReport, JobStatus,
@@ -116,7 +118,7 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     respond(async {
         let mut form = data.into_inner().ok_or_else(incomplete)?;
         let mut user_id: Option<UserId> = None;
-        let mut with = Accompanying::default();
+        let mut with = UploadOptions::default();
         while let Some(mut field) = form.next_field().await.map_err(|_| broken_off())? {
             match field.name() {
                 Some("user_id") => {

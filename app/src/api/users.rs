@@ -1,4 +1,6 @@
-use domain::{Email, NewUser, QuotaChange, User, UserChange, UserId, UserName};
+//! Server functions of users and their quotas.
+
+use domain::{NewUser, QuotaChange, User, UserChange, UserId};
 use leptos::prelude::*;
 
 use super::{caller, respond, say, shortened};
@@ -8,8 +10,7 @@ use crate::{AppError, ErrorKind};
 #[server(prefix = "/rpc", endpoint = "create-user")]
 pub async fn create_user(name: String, email: String) -> Result<User, AppError> {
     respond(async {
-        let (name, email) = parse(&name, &email)?;
-        let user = NewUser { name, email };
+        let user = NewUser::parse(&name, &email).map_err(AppError::invalid)?;
         let (backend, viewer) = caller();
         let user = backend::users::create(&backend, &viewer, &user).await?;
         say(format!("{} was created.", shortened(user.name.clone())));
@@ -23,11 +24,7 @@ pub async fn create_user(name: String, email: String) -> Result<User, AppError> 
 #[server(prefix = "/rpc", endpoint = "update-user")]
 pub async fn update_user(user_id: UserId, name: String, email: String) -> Result<User, AppError> {
     respond(async {
-        let (name, email) = parse(&name, &email)?;
-        let change = UserChange {
-            name: Some(name),
-            email: Some(email),
-        };
+        let change = UserChange::parse(Some(&name), Some(&email)).map_err(AppError::invalid)?;
         let (backend, viewer) = caller();
         let user = backend::accounts::change_user(&backend, &viewer, user_id, &change).await?;
         say("Name and email were saved.".to_owned());
@@ -76,16 +73,6 @@ pub async fn delete_user(user_id: UserId) -> Result<(), AppError> {
         Ok(())
     })
     .await
-}
-
-/// Parses both fields, or returns the error of each.
-pub fn parse(name: &str, email: &str) -> Result<(UserName, Email), AppError> {
-    match (UserName::parse(name), Email::parse(email)) {
-        (Ok(name), Ok(email)) => Ok((name, email)),
-        (name, email) => Err(AppError::invalid(
-            [name.err(), email.err()].into_iter().flatten(),
-        )),
-    }
 }
 
 /// Attaches a conflict to the email field, because no other conflict between users exists.

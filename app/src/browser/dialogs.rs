@@ -20,12 +20,12 @@ pub fn listen() {
         let button = clicked.and_then(|at| at.closest("button[commandfor]").ok().flatten());
         if let Some(button) = button.and_then(|button| button.dyn_into().ok()) {
             // Fails if the dialog is already open.
-            let _ = obey(&button);
+            let _ = execute(&button);
         }
     });
 }
 
-fn obey(button: &HtmlButtonElement) -> Result<(), JsValue> {
+fn execute(button: &HtmlButtonElement) -> Result<(), JsValue> {
     let id = button.get_attribute("commandfor").unwrap_or_default();
     let dialog = document().get_element_by_id(&id);
     if let Some(dialog) = dialog.and_then(|found| found.dyn_into::<HtmlDialogElement>().ok()) {

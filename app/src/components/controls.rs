@@ -43,7 +43,7 @@ pub fn Controls(
             let is_in_vain = *command == Command::Retry && is_file_wrong;
             *command != Command::Cancel && !is_in_vain && command.is_offered_for(status)
         };
-        let offered: Vec<Command> = Command::ALL.into_iter().filter(is_offered).collect();
+        let offered: Vec<Command> = Command::ALL.iter().copied().filter(is_offered).collect();
         let can_cancel = Command::Cancel.is_offered_for(status);
         let posted = posted.clone();
         (can_cancel || !offered.is_empty()).then(|| {

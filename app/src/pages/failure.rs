@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use crate::{AppError, ErrorKind, Page, Site};
 
 /// The number of seconds after which a page reloads if a service was unavailable.
-const AGAIN_AFTER: u32 = 10;
+const RELOAD_AFTER_SECONDS: u32 = 10;
 
 pub fn not_found(site: &Site) -> Page {
     let sentence = "This page doesn't exist. It may have been deleted, or the link is wrong.";
@@ -66,8 +66,9 @@ pub fn failure(site: &Site, error: AppError) -> Page {
             </a>
         }
     });
-    let again_after = (error.kind == ErrorKind::Unavailable).then_some(AGAIN_AFTER);
-    let by_itself = again_after.map(|seconds| {
+    let reload_after_seconds =
+        (error.kind == ErrorKind::Unavailable).then_some(RELOAD_AFTER_SECONDS);
+    let by_itself = reload_after_seconds.map(|seconds| {
         view! { <p class="muted">{format!("The page tries again every {seconds} seconds.")}</p> }
     });
     let back = back(site);
@@ -86,7 +87,7 @@ pub fn failure(site: &Site, error: AppError) -> Page {
         }
     });
     Page {
-        again_after,
+        reload_after_seconds,
         ..page
     }
 }

@@ -5,7 +5,7 @@ use backend::{
     Backend, Viewer,
     accounts::{self, LINK_HOURS, Member, MemberPage, PasswordLink},
 };
-use domain::{Role, User, format};
+use domain::{NewUser, Role, User, format};
 use leptos::prelude::*;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     AppError, Page, Query, Site,
-    api::{at_its_field, parse},
+    api::at_its_field,
     components::{Confirm, Copy, FormError, Time},
 };
 
@@ -120,8 +120,7 @@ pub async fn create_member(
     email: &str,
 ) -> Page {
     let created = async {
-        let (name, email) = parse(name, email)?;
-        let new = domain::NewUser { name, email };
+        let new = NewUser::parse(name, email).map_err(AppError::invalid)?;
         if !site.has_passwords {
             let user = backend::users::create(backend, viewer, &new).await?;
             return Ok((user, None));

@@ -1,4 +1,4 @@
-use domain::format;
+use domain::{format, page_count};
 use leptos::prelude::*;
 
 use crate::Query;
@@ -27,7 +27,7 @@ pub fn Pager<Href: Fn(u64) -> String + 'static>(
     /// Returns the address of a page.
     href: Href,
 ) -> impl IntoView + use<Href> {
-    let pages = total.div_ceil(size).max(1);
+    let pages = page_count(total, size);
     let first = (page - 1) * size + 1;
     let last = total.min(page * size);
     let link = |to: Option<u64>,

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use backend::{Backend, Viewer, users::FoundUsers};
-use domain::{Email, PageRequest, User, UserName, format};
+use domain::{Email, PageRequest, User, UserName, format, page_count};
 use leptos::{prelude::*, server_fn::ServerFn};
 use url::form_urlencoded;
 
@@ -81,8 +81,8 @@ fn UserList(
         .into_any(),
     };
     let has_search = total > FoundUsers::SIZE || !search.is_empty();
-    let announcement = match total.div_ceil(FoundUsers::SIZE) {
-        0 | 1 => format::counted(total, "user"),
+    let announcement = match page_count(total, FoundUsers::SIZE) {
+        1 => format::counted(total, "user"),
         pages => format!("{}, page {page} of {pages}", format::counted(total, "user")),
     };
     let kept = search.clone();

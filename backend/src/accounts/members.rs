@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use domain::{AuditKind, NewPassword, NewUser, Role, User, UserChange, UserId};
+use domain::{AuditKind, NewPassword, NewUser, Role, User, UserChange, UserId, page_count};
 use sqlx::PgConnection;
 
 use super::{
@@ -79,7 +79,7 @@ pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<Me
     let total = sqlx::query_scalar!(r#"select count(*) as "total!" from users"#)
         .fetch_one(&backend.pool)
         .await? as u64;
-    let page = page.clamp(1, total.div_ceil(MemberPage::SIZE).max(1));
+    let page = page.clamp(1, page_count(total, MemberPage::SIZE));
     let members = sqlx::query_as!(
         Stored,
         r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",

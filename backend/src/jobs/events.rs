@@ -3,7 +3,7 @@
 //!
 //! A message carries the whole state and its version, so a late or lost one does no harm. Committing a `NOTIFY` takes a
 //! lock on the whole database until the commit has reached the disk. Starts, stops and deletions notify in their own
-//! transaction. Uploads, chunks and small files are committed without, and a [`Publisher`] follows.
+//! transaction, and so do plans. Uploads, chunks and small files are committed without, and a [`Publisher`] follows.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -77,8 +77,8 @@ struct Request {
     done: Option<oneshot::Sender<()>>,
 }
 
-/// Publishes the current states of jobs. However often it is asked and for however many jobs, it does so about ten
-/// times a second, in one transaction.
+/// Publishes the current states of jobs: progress about ten times a second, however often and for however many jobs it
+/// is requested, and changes at once. All that is waiting is published in one transaction.
 #[derive(Clone)]
 pub(crate) struct Publisher(mpsc::Sender<Request>);
 

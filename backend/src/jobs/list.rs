@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
-use domain::{Job, JobColumn, JobFilter, JobId, JobListRequest, JobOrder, JobStatus, UserId};
+use domain::{
+    Job, JobColumn, JobFilter, JobId, JobListRequest, JobOrder, JobStatus, UserId, page_count,
+};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::{numbers, query_jobs};
@@ -40,9 +42,9 @@ pub struct StatusCounts([u64; JobStatus::ALL.len()]);
 impl StatusCounts {
     /// Returns the number of jobs in this status, or in any.
     pub fn of(&self, status: Option<JobStatus>) -> u64 {
-        let counts = JobStatus::ALL.into_iter().zip(self.0);
+        let counts = JobStatus::ALL.iter().zip(self.0);
         counts
-            .filter(|(counted, _)| status.is_none_or(|status| status == *counted))
+            .filter(|(counted, _)| status.is_none_or(|status| status == **counted))
             .map(|(_, count)| count)
             .sum()
     }
@@ -80,7 +82,7 @@ pub(crate) async fn list(
         false => counted(&mut *tx, filter.owner).await?,
     };
     let total = counts.of(filter.status);
-    let page = page.clamp(1, total.div_ceil(size).max(1));
+    let page = page.clamp(1, page_count(total, size));
     let ids = ids(&mut tx, request, size, (page - 1) * size).await?;
     let jobs = jobs(&mut tx, &ids).await?;
     Ok(JobList {

@@ -9,15 +9,16 @@ use axum::{
 };
 use backend::{
     Backend, Viewer,
-    control::{self, Commanded},
+    control::{self, CommandResult},
     deletion, queries, reports,
-    uploads::{self, Accompanying},
+    uploads::{self, UploadOptions},
     users, versions,
 };
 use chrono::{DateTime, Utc};
 use domain::{
     Command, Decision, Format, FormatChange, FormatName, GivenFormat, InvalidField, Job, JobColumn,
     JobEvent, JobFilter, JobId, JobListRequest, JobOrder, JobReport, JobStatus, Question, UserId,
+    page_count,
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -232,7 +233,7 @@ async fn list_page(
     query: &ListQuery,
 ) -> Result<impl IntoResponse + use<>, Problem> {
     let found = queries::jobs(backend, viewer, request, query.page, query.size).await?;
-    let pages = found.total.div_ceil(query.size).max(1);
+    let pages = page_count(found.total, query.size);
     let headers = paging::headers(uri, query.page, pages, found.total);
     let jobs = match found.page == query.page {
         true => found.jobs.into_iter().map(|listed| listed.job).collect(),
@@ -279,7 +280,7 @@ pub async fn upload(
     };
     let store = async {
         let file = file.await.ok()?;
-        let with = Accompanying {
+        let with = UploadOptions {
             given: file.given,
             corrects: query.corrects,
         };
@@ -342,8 +343,8 @@ macro_rules! command {
             ApiPath(job_id): ApiPath<JobId>,
         ) -> Result<impl IntoResponse, Problem> {
             let given = GivenFormat::default();
-            let commanded = control::command(&backend, &viewer, job_id, $command, &given).await?;
-            Ok(accepted(&uri, $message, commanded))
+            let result = control::command(&backend, &viewer, job_id, $command, &given).await?;
+            Ok(accepted(&uri, $message, result))
         }
     };
     (with format: $name:ident, $path:literal, $command:expr, $message:literal, $summary:literal, $description:literal) => {
@@ -365,8 +366,8 @@ macro_rules! command {
             body: Body,
         ) -> Result<impl IntoResponse, Problem> {
             let format = format_of(body).await?;
-            let commanded = control::command(&backend, &viewer, job_id, $command, &format).await?;
-            Ok(accepted(&uri, $message, commanded))
+            let result = control::command(&backend, &viewer, job_id, $command, &format).await?;
+            Ok(accepted(&uri, $message, result))
         }
     };
 }
@@ -413,12 +414,12 @@ command!(
 );
 
 /// Returns the response to a command that has taken effect, now or earlier.
-fn accepted(uri: &Uri, message: &str, commanded: Commanded) -> impl IntoResponse + use<> {
-    let job = commanded.job;
+fn accepted(uri: &Uri, message: &str, result: CommandResult) -> impl IntoResponse + use<> {
+    let job = result.job;
     let path = uri.path();
     let job_path = path.rsplit_once('/').map_or(path, |(job, _)| job);
     let body = Accepted {
-        message: match commanded.has_changed {
+        message: match result.has_changed {
             true => message.to_owned(),
             false => format!("already {}", job.state.status),
         },

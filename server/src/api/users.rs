@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use backend::{Backend, accounts, deletion, users};
-use domain::{Email, InvalidField, NewUser, User, UserChange, UserId, UserName};
+use domain::{Email, NewUser, User, UserChange, UserId, UserName, page_count};
 use utoipa::ToSchema;
 
 use super::{
@@ -76,7 +76,7 @@ pub async fn list(
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let found = users::page(&backend, &viewer, query.page, query.size).await?;
-    let pages = found.total.div_ceil(query.size).max(1);
+    let pages = page_count(found.total, query.size);
     let headers = paging::headers(&uri, query.page, pages, found.total);
     Ok((headers, Json(found.users)))
 }
@@ -93,10 +93,7 @@ pub async fn create(
     OriginalUri(uri): OriginalUri,
     ApiJson(body): ApiJson<CreateUser>,
 ) -> Result<impl IntoResponse, Problem> {
-    let user = match (UserName::parse(&body.name), Email::parse(&body.email)) {
-        (Ok(name), Ok(email)) => NewUser { name, email },
-        (name, email) => return Err(invalid([name.err(), email.err()])),
-    };
+    let user = NewUser::parse(&body.name, &body.email).map_err(Problem::invalid)?;
     let user = users::create(&backend, &viewer, &user).await?;
     Ok((StatusCode::CREATED, created_in(&uri, user.id), Json(user)))
 }
@@ -129,12 +126,8 @@ pub async fn update(
     ApiPath(user_id): ApiPath<UserId>,
     ApiJson(body): ApiJson<UpdateUser>,
 ) -> Result<Json<User>, Problem> {
-    let name = body.name.as_deref().map(UserName::parse).transpose();
-    let email = body.email.as_deref().map(Email::parse).transpose();
-    let change = match (name, email) {
-        (Ok(name), Ok(email)) => UserChange { name, email },
-        (name, email) => return Err(invalid([name.err(), email.err()])),
-    };
+    let change = UserChange::parse(body.name.as_deref(), body.email.as_deref());
+    let change = change.map_err(Problem::invalid)?;
     Ok(Json(
         accounts::change_user(&backend, &viewer, user_id, &change).await?,
     ))
@@ -154,8 +147,4 @@ pub async fn delete(
 ) -> Result<StatusCode, Problem> {
     deletion::delete_user(&backend, &viewer, user_id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn invalid(errors: [Option<InvalidField>; 2]) -> Problem {
-    Problem::invalid(errors.into_iter().flatten().collect())
 }

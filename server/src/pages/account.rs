@@ -16,7 +16,7 @@ use backend::{
 };
 use domain::{AuditKind, NewPassword, NewToken};
 
-use super::{Asked, PageQuery, Seen, forms, openid};
+use super::{PageQuery, RequestState, Seen, forms, openid};
 use crate::{
     auth::{self, By},
     peers::Ends,
@@ -110,7 +110,7 @@ fn password_lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
 }
 
 pub async fn show_sign_in(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     from: Sender,
     PageQuery(query): PageQuery,
 ) -> Response {
@@ -137,7 +137,7 @@ pub async fn show_sign_in(
 }
 
 pub async fn sign_in(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     from: Sender,
     Extension(Ends { client, .. }): Extension<Ends>,
     form: Fields,
@@ -192,7 +192,11 @@ pub async fn sign_in(
     }
 }
 
-pub async fn sign_out(Asked(state): Asked, By(viewer): By, from: Sender) -> Result<Response, Page> {
+pub async fn sign_out(
+    RequestState(state): RequestState,
+    By(viewer): By,
+    from: Sender,
+) -> Result<Response, Page> {
     lifetimes(&state)?;
     accounts::sign_out(&state.backend, &viewer)
         .await
@@ -211,7 +215,7 @@ fn failed(state: &AppState, viewer: &Viewer, error: backend::Error) -> Page {
 }
 
 pub async fn show_set_password(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
     password_lifetimes(&state)?;
@@ -219,7 +223,7 @@ pub async fn show_set_password(
 }
 
 pub async fn set_password(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     from: Sender,
     Extension(Ends { client, .. }): Extension<Ends>,
     form: Fields,
@@ -257,7 +261,7 @@ async fn account_page(
 }
 
 pub async fn show_account(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
@@ -279,7 +283,7 @@ pub async fn show_account(
 }
 
 pub async fn change_password(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     from: Sender,
     form: Fields,
@@ -323,7 +327,7 @@ pub async fn change_password(
 }
 
 pub async fn end_session(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
@@ -337,7 +341,10 @@ pub async fn end_session(
     Ok(Redirect::to("/account?after=session"))
 }
 
-pub async fn end_other_sessions(Asked(state): Asked, By(viewer): By) -> Result<Redirect, Page> {
+pub async fn end_other_sessions(
+    RequestState(state): RequestState,
+    By(viewer): By,
+) -> Result<Redirect, Page> {
     lifetimes(&state)?;
     accounts::end_other_sessions(&state.backend, &viewer)
         .await
@@ -346,7 +353,7 @@ pub async fn end_other_sessions(Asked(state): Asked, By(viewer): By) -> Result<R
 }
 
 pub async fn create_token(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     form: Fields,
 ) -> Result<Response, Page> {
@@ -381,7 +388,7 @@ pub async fn create_token(
 }
 
 pub async fn revoke_token(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
@@ -396,7 +403,7 @@ pub async fn revoke_token(
 }
 
 pub async fn show_members(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {
@@ -405,7 +412,7 @@ pub async fn show_members(
 }
 
 pub async fn create_member(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     from: Sender,
     form: Fields,
@@ -416,7 +423,7 @@ pub async fn create_member(
 }
 
 pub async fn create_password_link(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     from: Sender,
     Path(id): Path<String>,
@@ -426,7 +433,7 @@ pub async fn create_password_link(
 }
 
 pub async fn forget_provider(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
@@ -441,7 +448,7 @@ pub async fn forget_provider(
 }
 
 pub async fn end_access(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     By(viewer): By,
     Path(id): Path<String>,
 ) -> Result<Response, Page> {
@@ -459,7 +466,7 @@ pub async fn end_access(
 }
 
 pub async fn set_role(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     Path(id): Path<String>,
     form: Fields,
@@ -470,7 +477,7 @@ pub async fn set_role(
 }
 
 pub async fn show_audit(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     PageQuery(query): PageQuery,
 ) -> Result<Page, Page> {

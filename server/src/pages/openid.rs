@@ -18,7 +18,7 @@ use backend::{
 use domain::AuditKind;
 
 use super::{
-    Asked, PageQuery,
+    PageQuery, RequestState,
     account::{NEEDS_HTTPS, Sender, lifetimes},
 };
 use crate::{auth, peers::Ends, state::AppState, transport::Transport};
@@ -64,7 +64,7 @@ fn refused_by_provider(
 
 /// Redirects to the provider.
 pub async fn begin(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     from: Sender,
     PageQuery(query): PageQuery,
 ) -> Result<Response, Page> {
@@ -91,7 +91,7 @@ pub async fn begin(
 
 /// Handles the provider's redirect back.
 pub async fn callback(
-    Asked(state): Asked,
+    RequestState(state): RequestState,
     from: Sender,
     Extension(Ends { client, .. }): Extension<Ends>,
     PageQuery(query): PageQuery,
@@ -156,7 +156,7 @@ pub async fn has_sign_out(state: &AppState) -> bool {
 }
 
 /// Redirects to the provider's page for signing out.
-pub async fn sign_out(Asked(state): Asked, from: Sender) -> Result<Redirect, Page> {
+pub async fn sign_out(RequestState(state): RequestState, from: Sender) -> Result<Redirect, Page> {
     lifetimes(&state)?;
     let provider = provider(&state)?;
     match provider.sign_out(&origin(&from)).await {

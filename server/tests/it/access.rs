@@ -1,7 +1,7 @@
 //! Who may do what, for every operation of the API, every page, every form and the socket. An unknown route fails the
 //! test.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use reqwest::{Method, Response, StatusCode, multipart};
 use serde_json::{Value, json};
@@ -383,6 +383,20 @@ fn routes(source: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// Returns the routes of all server functions.
+fn server_functions() -> Vec<String> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../app/src/api");
+    let files = fs::read_dir(directory).unwrap();
+    let sources = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+    sources
+        .flat_map(|source| {
+            let functions = source.split("endpoint = \"").skip(1);
+            let names = functions.map(|rest| rest.split('"').next().unwrap());
+            names.map(|name| format!("/rpc/{name}")).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// The method and the path of each page and form, and who may use it.
 const PAGES: &[(&str, &str, Option<For>)] = &[
     ("get", "/sign-in", None),
@@ -444,15 +458,7 @@ async fn every_page_and_form_checks_access() {
         .into_iter()
         .filter(|path| path != "/rpc/{name}")
         .collect();
-    let functions = [
-        include_str!("../../../app/src/api/formats.rs"),
-        include_str!("../../../app/src/api/jobs.rs"),
-        include_str!("../../../app/src/api/users.rs"),
-    ]
-    .into_iter()
-    .flat_map(|source| source.split("endpoint = \"").skip(1))
-    .map(|rest| format!("/rpc/{}", rest.split('"').next().unwrap()));
-    let routed: BTreeSet<String> = routed.into_iter().chain(functions).collect();
+    let routed: BTreeSet<String> = routed.into_iter().chain(server_functions()).collect();
     assert_eq!(
         routed, known,
         "who may see it isn't said of every page and form"

@@ -71,7 +71,7 @@ async fn a_running_version_copes_with_columns_that_the_next_one_adds() {
         format!("/jobs/{job_id}/rows/1"),
     ];
     let everything = async || {
-        // Each connection prepares a statement of its own.
+        // Each connection prepares its own statement.
         for _ in 0..3 {
             for path in &api {
                 assert_eq!(app.get(path).await.status(), StatusCode::OK, "{path}");

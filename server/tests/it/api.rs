@@ -1,3 +1,5 @@
+//! The API's description, and what all of its responses have in common.
+
 use std::collections::BTreeSet;
 
 use reqwest::StatusCode;

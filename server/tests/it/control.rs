@@ -1,3 +1,5 @@
+//! Commands to jobs: pause, resume, cancel, retry.
+
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};

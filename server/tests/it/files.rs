@@ -1,3 +1,5 @@
+//! Files of many kinds, from the upload to the verdicts.
+
 use serde_json::{Value, json};
 
 use crate::harness::{SAMPLE, TestApp};

@@ -24,6 +24,8 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgExecutor, PgPool, PgTransaction, postgres::PgPoolOptions};
 use tempfile::{NamedTempFile, TempDir};
 use testkit::Transactions;
+#[cfg(target_os = "linux")]
+use testkit::process as process_usage;
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -340,16 +342,20 @@ impl TestApp {
         running.flat_map(Process::printed).collect()
     }
 
-    /// Returns the server's peak memory in bytes, and its CPU time in ticks of 10 ms.
+    /// Returns the server's peak memory in bytes, and its CPU time in seconds.
     #[cfg(target_os = "linux")]
-    pub fn server_usage(&self) -> (u64, u64) {
-        self.server.lock().unwrap().as_ref().unwrap().usage()
+    pub fn server_usage(&self) -> (u64, f64) {
+        let server = self.server.lock().unwrap().as_ref().unwrap().id();
+        (
+            process_usage::peak_memory(server).unwrap(),
+            process_usage::cpu_seconds(server).unwrap(),
+        )
     }
 
     /// Returns the worker's peak memory in bytes.
     #[cfg(target_os = "linux")]
     pub fn worker_memory(&self) -> u64 {
-        self.worker.lock().unwrap().as_ref().unwrap().usage().0
+        process_usage::peak_memory(self.worker.lock().unwrap().as_ref().unwrap().id()).unwrap()
     }
 
     /// Sends SIGTERM to the server. Returns its exit code and the duration of its shutdown.

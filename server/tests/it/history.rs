@@ -1,3 +1,5 @@
+//! The history of a job across its attempts.
+
 use reqwest::StatusCode;
 use serde_json::Value;
 

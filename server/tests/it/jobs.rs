@@ -1,3 +1,5 @@
+//! Jobs from the upload to the deletion.
+
 use std::time::Duration;
 
 use futures::future::join_all;

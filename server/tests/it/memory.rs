@@ -76,7 +76,7 @@ async fn a_download_with_many_columns_takes_little_memory_and_ends_with_its_read
     download(40 << 20).await;
     let (_, read) = app.server_usage();
     // Without a reader nothing is written: the server rests, and not because it has finished.
-    let (mut used, mut since) = (0, Instant::now());
+    let (mut used, mut since) = (0.0, Instant::now());
     eventually("the server to rest", async || {
         let (_, now) = app.server_usage();
         if std::mem::replace(&mut used, now) != now {

@@ -1,3 +1,5 @@
+//! Rendering of pages under load.
+
 use futures::{StreamExt, stream};
 use reqwest::StatusCode;
 

@@ -1,3 +1,5 @@
+//! Live progress, and the worker's metrics.
+
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};

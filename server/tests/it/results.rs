@@ -1,3 +1,5 @@
+//! Downloads of results.
+
 use std::io::Cursor;
 
 use calamine::{Data, Reader, Xlsx};

@@ -1,3 +1,5 @@
+//! Pages of rows, and reports.
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

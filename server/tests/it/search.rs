@@ -1,3 +1,5 @@
+//! Searches for texts in rows.
+
 use serde_json::json;
 
 use crate::harness::{TestApp, generated, numbers};

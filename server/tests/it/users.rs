@@ -1,3 +1,5 @@
+//! Users.
+
 use reqwest::StatusCode;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Corrected versions of a file.
+
 use reqwest::{StatusCode, multipart};
 use serde_json::{Value, json};
 

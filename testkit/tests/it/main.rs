@@ -1,6 +1,9 @@
 //! Tests of the generator itself. That the validator finds what was generated is tested in `validator`.
 
-use testkit::{Error, Transactions};
+use testkit::{
+    Error, Transactions,
+    process::{cpu_seconds, peak_memory},
+};
 
 /// `script/bench` compares its results with those of earlier versions, which measured with the same bytes.
 #[test]
@@ -99,4 +102,31 @@ fn the_row_that_a_duplicate_repeats_is_valid() {
             assert_eq!(file.error(original), None, "{duplicate}: {original}");
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn processes_with_any_name_are_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("a) R (b");
+    std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
+    let mut busy = std::process::Command::new(&program)
+        // Waits for its input after it has used some time.
+        .args([
+            "-c",
+            "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo; read end",
+        ])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0];
+    std::io::Read::read_exact(busy.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let used = cpu_seconds(busy.id()).unwrap();
+    assert!(used > 0.0);
+    // Those of a process include those of its children.
+    assert!(cpu_seconds(std::process::id()).unwrap() >= used);
+    assert!(peak_memory(busy.id()).unwrap() > 100 << 10);
+    drop(busy.stdin.take());
+    busy.wait().unwrap();
 }

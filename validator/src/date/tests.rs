@@ -396,7 +396,7 @@ fn evidence() {
     }
 }
 
-/// A slow, independent implementation of the specification: every form is a template that is matched by backtracking.
+/// A slow, independent implementation of `docs/RULES.md`: every form is a template that is matched by backtracking.
 mod reference {
     use std::collections::BTreeSet;
 

@@ -291,7 +291,7 @@ fn decisions(
             decisions.push(Decision::new(key, value.clone(), Source::Given));
         }
     }
-    for column in Column::ALL {
+    for &column in Column::ALL {
         let key = format!("columns.{column}");
         let given = given.get("columns").and_then(|it| it.get(column.as_str()));
         if let Some(value) = given {

@@ -1,8 +1,7 @@
 //! How a stored file is to be read.
 
-use std::fmt;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use strum::{Display, IntoStaticStr, VariantArray};
 
 pub use super::encoding::Encoding;
 use crate::{
@@ -293,7 +292,8 @@ mod places {
 }
 
 /// A column known to the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Column {
     TransactionId,
     Amount,
@@ -303,26 +303,10 @@ pub enum Column {
 }
 
 impl Column {
-    pub const ALL: [Self; 4] = [
-        Self::TransactionId,
-        Self::Amount,
-        Self::Date,
-        Self::Description,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
     pub const REQUIRED: [Self; 3] = [Self::TransactionId, Self::Amount, Self::Date];
 
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TransactionId => "transaction_id",
-            Self::Amount => "amount",
-            Self::Date => "date",
-            Self::Description => "description",
-        }
-    }
-}
-
-impl fmt::Display for Column {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into_str()
     }
 }

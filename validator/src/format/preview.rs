@@ -114,8 +114,9 @@ fn read(text: &[u8], format: &Format) -> Result<(Uses, Vec<PreviewRow>), FileErr
         checker.push(text, &mut on_row)?;
         match checker.finish(&mut on_row)? {
             Checked::Done(done) => {
-                let uses = Column::ALL.map(|column| (column, done.0.positions(column)));
-                return Ok((uses.into(), rows));
+                let uses = Column::ALL.iter();
+                let uses = uses.map(|column| (*column, done.0.positions(*column)));
+                return Ok((uses.collect(), rows));
             }
             Checked::Again(proved) => presumed = proved,
         }

@@ -101,19 +101,6 @@ pub enum Source {
     OnlyChoice,
 }
 
-impl Source {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Given => "given",
-            Self::Saved => "saved",
-            Self::Name => "name",
-            Self::Content => "content",
-            Self::Evidence => "evidence",
-            Self::OnlyChoice => "only choice",
-        }
-    }
-}
-
 impl Question {
     pub(crate) fn new(key: &str, message: String) -> Self {
         Self {

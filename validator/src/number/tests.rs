@@ -384,7 +384,7 @@ fn evidence() {
     }
 }
 
-/// A slow, independent implementation of the specification.
+/// A slow, independent implementation of `docs/RULES.md`.
 mod reference {
     use super::{Decimal, DecimalEvidence};
 

@@ -218,7 +218,7 @@ fn assert_summary(summary: &Summary, rows: &[Transaction]) {
         ignored: count(|row| is_ignored(row)),
     };
     assert_eq!(summary.counts, expect);
-    for code in ErrorCode::ALL {
+    for &code in ErrorCode::ALL {
         let has_it = |row: &&Transaction| row.errors.iter().any(|error| error.code == code);
         let rows = rows.iter().filter(has_it).count() as u64;
         assert_eq!(summary.problems.rows(code), rows, "{code}");
@@ -348,7 +348,7 @@ fn assert_read(
         RowFilter::Ignored,
     ]
     .into_iter()
-    .chain(ErrorCode::ALL.map(RowFilter::Problem));
+    .chain(ErrorCode::ALL.iter().copied().map(RowFilter::Problem));
     for filter in filters {
         let wanted: Vec<&Transaction> = all.iter().filter(|row| is_under(filter, row)).collect();
         assert_eq!(decoded.count(filter), wanted.len() as u64, "{filter}");

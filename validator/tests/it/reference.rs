@@ -1,6 +1,6 @@
-//! A second implementation of version 2 of the rules, written from their text alone. It is slow and simple, works on
-//! the whole file at once, and splits records with csv-core. The only types of the crate that it uses are those of a
-//! format.
+//! A second implementation of version 2 of the rules, written from their text alone (`docs/RULES.md`). It is slow and
+//! simple, works on the whole file at once, and splits records with csv-core. The only types of the crate that it uses
+//! are those of a format.
 
 use std::collections::HashSet;
 

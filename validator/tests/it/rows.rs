@@ -321,7 +321,8 @@ fn messages_name_what_was_found() {
 
 #[test]
 fn errors_are_counted_under_their_codes() {
-    for code in ErrorCode::ALL {
+    for &code in ErrorCode::ALL {
+        assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         let problems: Problems = [(code, 1)].into_iter().collect();
         assert_eq!(problems.ranked(), [(code, 1)]);
     }

@@ -3,8 +3,11 @@
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output},
+    thread,
 };
 
 fn worker(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -62,6 +65,30 @@ fn invalid_trace_settings_are_refused_with_a_sentence() {
         let (code, said) = worker(&[], &[endpoint, (variable, value)]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(variable), "{said}");
+    }
+}
+
+#[test]
+fn the_health_check_succeeds_if_the_response_is_200() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // It reaches a worker that listens on all addresses.
+    let address = format!("0.0.0.0:{}", listener.local_addr().unwrap().port());
+    for (status, code) in [("200 OK", 0), ("503 Service Unavailable", 1)] {
+        let listener = listener.try_clone().unwrap();
+        let answered = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 12];
+            stream.read_exact(&mut request).unwrap();
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            // The client closes the connection, so that its request isn't cut off.
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            request
+        });
+        let proxy = ("http_proxy", "http://127.0.0.1:9");
+        let (ended, said) = worker(&["healthcheck"], &[("METRICS_ADDR", &address), proxy]);
+        assert_eq!(ended, Some(code), "{said}");
+        assert_eq!(&answered.join().unwrap(), b"GET /healthz");
     }
 }
 

@@ -8,11 +8,10 @@ use std::{
 };
 
 use anyhow::ensure;
-use testkit::{Expected, Transactions};
+use testkit::{Expected, Transactions, process::cpu_seconds};
 
 use super::{
     baselines::{duckdb_load, psql_copy},
-    processes::cpu_seconds,
     report::{costs, figure, heading, median, median_ratio, ratio, thousands},
     system::{Job, PROCESSES, System, expect, wait_until},
 };
@@ -178,7 +177,7 @@ pub fn stream(system: &mut System) -> anyhow::Result<()> {
     let others_before: f64 = before.iter().sum();
     let started = Instant::now();
     let client = || {
-        // A connection of its own.
+        // A separate connection.
         let api = Api::new(system.api.address(), RESPONSE);
         let mut times = Vec::new();
         while started.elapsed() < STREAM {

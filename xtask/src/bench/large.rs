@@ -8,11 +8,13 @@ use std::{
 };
 
 use anyhow::ensure;
-use testkit::Transactions;
+use testkit::{
+    Transactions,
+    process::{peak_memory, reset_peak_memory},
+};
 
 use super::{
     jobs::{megabytes, write},
-    processes::{peak_memory, reset_peak_memory},
     report::{costs, figure, heading, median, ratio, thousands},
     system::{Job, System, last_page},
 };
@@ -200,7 +202,10 @@ pub fn upload_memory(system: &mut System) -> anyhow::Result<()> {
         started.elapsed().as_secs_f64()
     ));
     figure(
-        format!("{:.0} MB", peak_memory(server)? - before),
+        format!(
+            "{:.0} MB",
+            peak_memory(server)?.saturating_sub(before) as f64 / 1e6
+        ),
         format!("more memory in the server than the {before:.0} MB before"),
     );
     fs::remove_file(upload)?;

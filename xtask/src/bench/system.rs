@@ -10,9 +10,11 @@ use std::{
 
 use anyhow::{bail, ensure};
 use serde_json::Value;
-use testkit::Expected;
+use testkit::{
+    Expected,
+    process::{cpu_seconds, peak_memory, reset_peak_memory},
+};
 
-use super::processes::{cpu_seconds, peak_memory, reset_peak_memory};
 use crate::{
     api::Api,
     process::{check_interruption, output},
@@ -117,7 +119,7 @@ impl System {
             id,
             expected: expected.clone(),
             seconds,
-            worker_peak: peak_memory(worker)?,
+            worker_peak: peak_memory(worker)? as f64 / 1e6,
             disk: new_disk - disk,
             wal: new_wal - wal,
             cpu,

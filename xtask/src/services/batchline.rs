@@ -1,3 +1,5 @@
+//! Servers and workers of Batchline.
+
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
@@ -21,7 +23,7 @@ pub struct Batchline {
 }
 
 impl Batchline {
-    /// An installation of its own, with files below `directory`, and with these ports for pages and API.
+    /// Returns a separate installation, with files below `directory` and these ports for pages and API.
     pub fn isolated(
         programs: PathBuf,
         directory: &WorkDirectory,
@@ -45,7 +47,7 @@ impl Batchline {
         }
     }
 
-    /// Another server with the same data, on which everybody has to sign in.
+    /// Returns another server with the same data, which requires signing in.
     pub fn with_accounts(&self, [web, api]: [u16; 2]) -> Self {
         self.with([
             ("AUTH", "password"),
@@ -54,7 +56,7 @@ impl Batchline {
         ])
     }
 
-    /// The same with further settings.
+    /// Adds settings. Later ones override earlier ones.
     pub fn with<'a>(&self, settings: impl IntoIterator<Item = (&'static str, &'a str)>) -> Self {
         let mut same = self.clone();
         for (name, value) in settings {

@@ -1,3 +1,5 @@
+//! An S3 server on this machine.
+
 use std::path::Path;
 
 use rustix::process::Signal;

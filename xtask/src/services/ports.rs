@@ -27,7 +27,7 @@ pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     Ok(ports)
 }
 
-/// Whether something listens on a port of this machine.
+/// Returns whether something listens on a port of this machine.
 pub fn is_taken(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }

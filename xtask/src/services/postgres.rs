@@ -1,3 +1,5 @@
+//! A PostgreSQL server on this machine.
+
 use std::{
     fs,
     io::Write,
@@ -14,6 +16,7 @@ use crate::{
     process::{output, succeeds},
     project::command,
     tools::POSTGRES,
+    work_directory::WorkDirectory,
 };
 
 /// A PostgreSQL server on this machine, with the superuser `postgres`.
@@ -35,6 +38,16 @@ struct User {
 }
 
 impl Postgres {
+    /// A server without a password, whose files are removed with the directory.
+    pub fn temporary(directory: &WorkDirectory, port: u16) -> Self {
+        Self {
+            data: directory.file("postgres"),
+            port,
+            password: None,
+            settings: Vec::new(),
+        }
+    }
+
     /// Starts the server, and creates its files if there are none.
     pub fn start(&self, services: &mut Services, log: &Path) -> anyhow::Result<()> {
         let directory = self.data.parent().context("it needs a directory")?;
@@ -277,7 +290,7 @@ fn run_as(user: Option<&User>, program: &Path) -> Command {
     setpriv
 }
 
-/// Whether there are `psql` and other client programs. npm's build of PostgreSQL has none.
+/// Returns whether there are `psql` and other client programs. npm's build of PostgreSQL has none.
 pub fn has_client_programs() -> bool {
     let psql = fs::metadata(POSTGRES.program("psql"));
     psql.is_ok_and(|psql| psql.permissions().mode() & 0o111 != 0)

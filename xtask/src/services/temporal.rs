@@ -1,3 +1,5 @@
+//! A Temporal server on this machine.
+
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -14,6 +16,14 @@ pub struct Temporal {
 }
 
 impl Temporal {
+    pub fn new(port: u16, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        Self {
+            port,
+            arguments: arguments.collect(),
+        }
+    }
+
     pub fn start(&self, services: &mut Services, log: &Path) -> anyhow::Result<()> {
         let program = TEMPORAL.home().join("temporal");
         let mut server = command(&program);

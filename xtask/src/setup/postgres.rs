@@ -1,3 +1,5 @@
+//! Installs PostgreSQL.
+
 use std::{
     fs,
     path::{Path, PathBuf},

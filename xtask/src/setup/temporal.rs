@@ -1,3 +1,5 @@
+//! Installs Temporal.
+
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{bail, ensure};

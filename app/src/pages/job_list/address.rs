@@ -2,7 +2,7 @@
 //! it omits has its default.
 
 use backend::JobList;
-use domain::{InvalidField, JobColumn, JobListRequest, JobOrder, JobStatus, UserId};
+use domain::{InvalidField, JobColumn, JobListRequest, JobOrder, JobStatus, UserId, page_count};
 use url::form_urlencoded;
 
 use crate::Query;
@@ -145,7 +145,7 @@ impl Address {
 
     /// Returns the number of pages that `total` jobs fill, at least 1.
     pub fn pages(total: u64) -> u64 {
-        total.div_ceil(JobList::SIZE).max(1)
+        page_count(total, JobList::SIZE)
     }
 
     /// Returns the direction in which the jobs are ordered by this column, as a value of `aria-sort`.

@@ -1,4 +1,4 @@
-//! A real job, with a database and files of its own and a real Temporal. The worker's steps are called directly.
+//! A real job, with its own database and files and a real Temporal. The worker's steps are called directly.
 
 use std::{
     future::poll_fn,
@@ -14,7 +14,7 @@ use backend::{
     processing::{self, StepError},
     program::LogFormat,
     results::download::{self, Form},
-    uploads::{self, Accompanying},
+    uploads::{self, UploadOptions},
     users,
 };
 use domain::{Command, Email, GivenFormat, JobId, JobStatus, NewUser, RowFilter, UserId, UserName};
@@ -218,7 +218,7 @@ impl Subject {
     pub async fn upload(&self, content: &str) -> JobId {
         let content = stream::iter([Ok::<_, std::io::Error>(content.to_owned().into())]);
         let given = async { Some(GivenFormat::default()) };
-        let with = Accompanying::default();
+        let with = UploadOptions::default();
         let admission = uploads::admit(&self.backend, &self.viewer, self.user_id, None).await;
         let job = uploads::upload(
             &self.backend,

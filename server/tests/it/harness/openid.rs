@@ -8,7 +8,7 @@ use url::Url;
 
 use super::process::Process;
 
-/// A real provider (`oidc-provider`) in a process of its own.
+/// A real provider (`oidc-provider`) in a separate process.
 pub struct OpenIdProvider {
     pub issuer: String,
     http: Client,

@@ -107,22 +107,8 @@ impl Process {
         None
     }
 
-    /// Returns the peak of its resident memory in bytes, and its CPU time in ticks of 10 ms: proc_pid_status(5) and
-    /// proc_pid_stat(5).
-    #[cfg(target_os = "linux")]
-    pub fn usage(&self) -> (u64, u64) {
-        let read = |file| std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()));
-        let status = read("status").unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = peak.unwrap().trim().trim_end_matches(" kB");
-        let stat = read("stat").unwrap();
-        // The program's name in parentheses may contain anything. Time in user mode and in the kernel.
-        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
-        let times = fields.skip(11).take(2);
-        (
-            kilobytes.parse::<u64>().unwrap() << 10,
-            times.map(|time| time.parse::<u64>().unwrap()).sum(),
-        )
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Returns the output so far.
