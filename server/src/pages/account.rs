@@ -450,6 +450,7 @@ pub async fn forget_provider(
 pub async fn end_access(
     RequestState(state): RequestState,
     By(viewer): By,
+    from: Sender,
     Path(id): Path<String>,
 ) -> Result<Response, Page> {
     lifetimes(&state)?;
@@ -462,7 +463,8 @@ pub async fn end_access(
     let notice =
         Notice::new("The user is signed out everywhere, and their API tokens are revoked.");
     let page = format!("/users/{user_id}");
-    Ok(forms::redirect_with(notice, &page, "#sign-in"))
+    let is_secure = auth::has_secure_cookies(state.auth, &from.extensions);
+    Ok(forms::redirect_with(notice, &page, "#sign-in", is_secure))
 }
 
 pub async fn set_role(

@@ -326,8 +326,13 @@ pub async fn forget_shown(State(auth): State<Auth>, request: Request, next: Next
 }
 
 /// Redirects to a fragment of the page at this path, which shows the notice.
-pub fn redirect_with(notice: Notice, path: &str, fragment: &str) -> Response {
-    let cookie = notice_cookie(notice, path);
+pub fn redirect_with(
+    notice: Notice,
+    path: &str,
+    fragment: &str,
+    has_secure_cookies: bool,
+) -> Response {
+    let cookie = notice_cookie(notice, path, has_secure_cookies);
     (
         [(SET_COOKIE, cookie)],
         Redirect::to(&format!("{path}{fragment}")),
