@@ -17,10 +17,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use rustix::process::{Signal, kill_process, kill_process_group};
+use testkit::process::peak_memory;
 
-use crate::process::{check_interruption, last_lines, pause, pid, succeeds};
+use crate::{
+    process::{check_interruption, last_lines, pause, pid, succeeds},
+    project::say,
+};
 
 pub use self::{
     batchline::{Batchline, get, is_ok, local},
@@ -143,6 +147,16 @@ impl Services {
     /// Returns the process id of a service.
     pub fn process_id(&self, name: &str) -> anyhow::Result<u32> {
         Ok(self.get(name)?.child.id())
+    }
+
+    /// Fails if a service has taken more memory at any time since its start than `megabytes`. Linux only.
+    pub fn check_peak_memory(&self, name: &str, megabytes: u64) -> anyhow::Result<()> {
+        if cfg!(target_os = "linux") {
+            let peak = peak_memory(self.process_id(name)?)? / 1_000_000;
+            say(format!("{name}: at most {peak} MB of memory"));
+            ensure!(peak <= megabytes, "{name} took {peak} MB of memory");
+        }
+        Ok(())
     }
 
     pub fn signal(&self, name: &str, signal: Signal) -> anyhow::Result<()> {

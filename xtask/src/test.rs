@@ -30,6 +30,9 @@ use crate::{
 pub const ADMIN_PASSWORD: &str = "quite an odd phrase";
 pub const ADMIN_EMAIL: &str = "root@example.com";
 
+/// The maximum memory of a server or worker at any time of the tests, in MB.
+const MAX_MEMORY: u64 = 400;
+
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// The part to run. By default all of them
@@ -332,6 +335,10 @@ impl<'a> Shared<'a> {
         ]);
         tests.env("TESTKIT", self.programs.join("testkit"));
         tests.envs(batchline.settings.iter().map(|(name, value)| (name, value)));
-        run(tests.args(["playwright", "test"]).args(arguments))
+        run(tests.args(["playwright", "test"]).args(arguments))?;
+        for name in ["worker", "server", "accounts"] {
+            services.check_peak_memory(name, MAX_MEMORY)?;
+        }
+        Ok(())
     }
 }

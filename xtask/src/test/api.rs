@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use anyhow::{Context, ensure};
 use rustix::process::Signal;
 
-use super::{ADMIN_EMAIL, ADMIN_PASSWORD, Shared};
+use super::{ADMIN_EMAIL, ADMIN_PASSWORD, MAX_MEMORY, Shared};
 use crate::{
     process::run,
     project::{command, npx, root},
@@ -42,6 +42,7 @@ pub fn test(shared: &Shared, services: &mut Services) -> anyhow::Result<()> {
     let api = format!("http://{}", accounts.setting("API_ADDR"));
     schemathesis(shared, &api, Some(&token))?;
     for name in ["server with accounts", "server of api", "worker of api"] {
+        services.check_peak_memory(name, MAX_MEMORY)?;
         services.end(name, Signal::TERM)?;
     }
     Ok(())
