@@ -71,8 +71,8 @@ pub fn facts(layout: &Layout, decisions: &[Decision], summary: &Summary) -> Vec<
 
 fn ignored_names(layout: &Layout) -> String {
     let known: Vec<usize> = Column::ALL
-        .into_iter()
-        .flat_map(|column| layout.positions(column))
+        .iter()
+        .flat_map(|column| layout.positions(*column))
         .collect();
     let mut names: Vec<String> = layout
         .names()

@@ -2,12 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use axum::{
-    body::{Body, BodyDataStream, Bytes},
+    body::{Body, BodyDataStream, Bytes, HttpBody},
     extract::{Request, State},
     http::{
         HeaderMap, HeaderValue,
@@ -16,7 +20,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use self::form::{Form, FormExcess, FormLimits};
 use crate::{
@@ -100,11 +104,7 @@ impl Excess {
             Self::Idle(_) | Self::Slow => ProblemKind::BodyTimeout,
             _ => ProblemKind::TooLarge,
         };
-        let mut response = Problem::new(kind, self.to_string()).into_response();
-        // Nothing can follow a body that isn't read to its end.
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-        response
+        Problem::new(kind, self.to_string()).into_response()
     }
 }
 
@@ -129,6 +129,42 @@ pub async fn limit(State(limits): State<BodyLimits>, request: Request, next: Nex
         Some(excess) if !response.status().is_success() => excess.clone().into_response(),
         _ => response,
     }
+}
+
+/// Closes the connection after an error for which the body wasn't read to its end, because nothing can follow it. A client
+/// that isn't told could lose its next request.
+pub async fn close_unread(request: Request, next: Next) -> Response {
+    let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+    let request = match is_read.load(Ordering::Relaxed) {
+        true => request,
+        false => {
+            let length = content_length(request.headers());
+            request.map(|body| noting_its_end(body, length, is_read.clone()))
+        }
+    };
+    let mut response = next.run(request).await;
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    if is_error && !is_read.load(Ordering::Relaxed) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
+}
+
+/// `length` is the body's size in bytes if it is known. What reads a form stops at its last boundary, which is the end then.
+fn noting_its_end(body: Body, length: Option<u64>, is_read: Arc<AtomicBool>) -> Body {
+    let mut left = length;
+    let (all, end) = (is_read.clone(), is_read);
+    let pieces = body.into_data_stream().inspect_ok(move |piece| {
+        left = left.map(|left| left.saturating_sub(piece.len() as u64));
+        if left == Some(0) {
+            all.store(true, Ordering::Relaxed);
+        }
+    });
+    Body::from_stream(pieces.chain(stream::poll_fn(move |_| {
+        end.store(true, Ordering::Relaxed);
+        Poll::Ready(None)
+    })))
 }
 
 /// Returns the `Content-Length` of a request.

@@ -10,9 +10,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State, rejection::FormRejection},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode, Uri,
-        header::{
-            ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, LAST_MODIFIED, RETRY_AFTER, VARY,
-        },
+        header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, LAST_MODIFIED, RETRY_AFTER, VARY},
         request::Parts,
     },
     middleware::{self, Next, from_fn_with_state},
@@ -352,10 +350,8 @@ pub async fn show_problem(State(site): State<Site>, request: Request, next: Next
         status => pages::refused(&site, status, detail),
     };
     let mut page = page.into_response();
-    for name in [CONNECTION, RETRY_AFTER] {
-        if let Some(value) = response.headers().get(&name) {
-            page.headers_mut().insert(name, value.clone());
-        }
+    if let Some(value) = response.headers().get(RETRY_AFTER) {
+        page.headers_mut().insert(RETRY_AFTER, value.clone());
     }
     page
 }

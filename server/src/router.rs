@@ -168,6 +168,7 @@ fn wrap(router: Router<AppState>, state: AppState) -> Router {
         .layer(CompressionLayer::new())
         .layer(from_fn(headers::simplify_encodings))
         .layer(from_fn(headers::protect))
+        .layer(from_fn(bodies::close_unread))
         .layer(from_fn_with_state(
             (
                 state.metrics.clone(),

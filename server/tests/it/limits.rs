@@ -70,6 +70,30 @@ async fn large_bodies_are_refused_before_they_are_read() {
     assert_eq!(connection.response().await.status, 413);
 }
 
+/// The connection would be closed anyway, and the client would lose its next request.
+#[tokio::test]
+async fn errors_announce_that_an_unread_body_ends_the_connection() {
+    let app = TestApp::start().await;
+    let host = app.api.strip_prefix("http://").unwrap();
+    let form = "Content-Type: multipart/form-data; boundary=x";
+    for (path, headers, body, status, is_closed) in [
+        ("/jobs?user_id=404", form, "--x", 404, true),
+        ("/nowhere", "", "x", 404, true),
+        ("/users", "Content-Type: application/json", "{}", 422, false),
+        ("/users/404/quotas", "", "", 405, false),
+    ] {
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{headers}{}\r\n",
+            if headers.is_empty() { "" } else { "\r\n" }
+        );
+        let response = raw(&app.api, head + body).await;
+        assert_eq!(response.status, status, "{path}: {response:?}");
+        let connection = response.header("connection");
+        assert_eq!(connection == Some("close"), is_closed, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_form_that_is_not_an_upload_is_refused_early() {
     let app = TestApp::start().await;
