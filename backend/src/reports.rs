@@ -1,6 +1,6 @@
 //! Reports on whole jobs.
 
-use domain::{AmountRows, JobId, JobReport, MonthRows, Throughput};
+use domain::{AmountRows, JobId, JobReport, MonthRows, ResultId, Throughput};
 
 use crate::{
     Backend, Result,
@@ -18,7 +18,7 @@ pub async fn get(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Jo
     let job = query::get(&mut *tx, job_id).await?;
     let source = query::source(&mut *tx, job_id).await?;
     // No result has the id 0.
-    let result_id = source.map_or(0, |source| source.result_id);
+    let result_id = source.map_or(ResultId::from(0), |source| source.result_id);
     let sums = ledger::sums(&mut tx, result_id).await?;
     let started = job.started_at.unwrap_or(job.created_at);
     let commits: Vec<(f64, u64)> = sums

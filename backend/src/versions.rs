@@ -1,6 +1,6 @@
 //! The versions of a file. Each is a job that names the job it corrects.
 
-use domain::{ErrorCode, Job, JobId, JobStatus, Problems};
+use domain::{ErrorCode, Job, JobId, JobStatus, Problems, ResultId};
 
 use crate::{
     Backend, Result,
@@ -101,7 +101,7 @@ pub async fn of(backend: &Backend, viewer: &Viewer, job_id: JobId) -> Result<Ver
 async fn problems(backend: &Backend, job_id: JobId) -> Result<Problems> {
     let source = query::source(&backend.pool, job_id).await?;
     // No result has the id 0.
-    let result_id = source.map_or(0, |source| source.result_id);
+    let result_id = source.map_or(ResultId::from(0), |source| source.result_id);
     Ok(ledger::problems(&backend.pool, result_id).await?)
 }
 

@@ -69,6 +69,11 @@ id! {
 }
 
 id! {
+    /// The id of what an attempt at a job has found. A retry begins another one.
+    ResultId
+}
+
+id! {
     /// The id of a saved format.
     SavedFormatId
 }

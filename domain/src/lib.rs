@@ -43,7 +43,7 @@ pub use account::{
 };
 pub use command::{Command, Effect, Forbidden};
 pub use event::{JobEvent, JobEventKind};
-pub use id::{JobId, SavedFormatId, SessionId, TokenId, UserId};
+pub use id::{JobId, ResultId, SavedFormatId, SessionId, TokenId, UserId};
 pub use job::{Job, JobStatus, UnknownStatus};
 pub use job_list::{JobColumn, JobFilter, JobListRequest, JobOrder};
 pub use page::{PageRequest, page_count};

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use domain::{Job, JobEvent, JobId, JobProgress, UserId};
+use domain::{Job, JobEvent, JobId, JobProgress, ResultId, UserId};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use validator::{Format, Layout, Question, Reading};
@@ -107,7 +107,7 @@ pub(crate) struct IdIndex {
 #[derive(Clone)]
 pub(crate) struct Source {
     pub job_id: i64,
-    pub result_id: i64,
+    pub result_id: ResultId,
     pub storage_key: String,
     pub checksums: Option<Vec<u8>>,
     pub layout: Json<Layout>,
@@ -148,9 +148,9 @@ pub(crate) async fn source(
 /// Returns the file of a result, whichever job has it.
 pub(crate) async fn source_of_result(
     database: impl PgExecutor<'_>,
-    result_id: i64,
+    result_id: ResultId,
 ) -> sqlx::Result<Option<Source>> {
-    query_sources!("result_id = $1", result_id)
+    query_sources!("result_id = $1", result_id.get())
         .fetch_optional(database)
         .await
 }
@@ -315,7 +315,7 @@ pub(crate) async fn events(
 
 /// What the steps need to know about a job that is being processed.
 pub(crate) struct Work {
-    pub result_id: i64,
+    pub result_id: ResultId,
     pub user_id: i64,
     pub storage_key: String,
     pub checksums: Option<Vec<u8>>,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use chrono::{DateTime, Utc};
-use domain::{DateSpan, Problems, RowFilter};
+use domain::{DateSpan, Problems, ResultId, RowFilter};
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use validator::{AmountSizes, AmountSum, MAX_MONTHS, Month, Months};
 
@@ -12,14 +12,14 @@ use crate::{Result, temporal::Attempt};
 /// Returns the chunks that aren't committed, with neighbours merged into ranges.
 pub(crate) async fn remaining(
     database: impl PgExecutor<'_>,
-    result_id: i64,
+    result_id: ResultId,
 ) -> sqlx::Result<Vec<Range<u32>>> {
     let ranges = sqlx::query!(
         r#"select min(number) as "first!", max(number) as "last!"
            from (select number, number - row_number() over (order by number) as island
                  from job_chunks where result_id = $1 and committed_at is null) as remaining
            group by island order by 1"#,
-        result_id
+        result_id.get()
     )
     .fetch_all(database)
     .await?;
@@ -40,7 +40,7 @@ pub(crate) struct OpenChunk {
 /// Returns those of the chunks that aren't committed, in the order of the file.
 pub(crate) async fn open_chunks(
     database: impl PgExecutor<'_>,
-    result_id: i64,
+    result_id: ResultId,
     numbers: &Range<u32>,
 ) -> sqlx::Result<Vec<OpenChunk>> {
     sqlx::query_as!(
@@ -48,7 +48,7 @@ pub(crate) async fn open_chunks(
         "select number, byte_start, byte_end, duplicates from job_chunks
          where result_id = $1 and number >= $2 and number < $3 and committed_at is null
          order by number",
-        result_id,
+        result_id.get(),
         numbers.start as i32,
         numbers.end as i32
     )
@@ -79,7 +79,7 @@ impl CommittedChunk {
 /// Returns the committed chunks with rows that match the filter, in the order of the file.
 pub(crate) async fn committed(
     database: impl PgExecutor<'_>,
-    result_id: i64,
+    result_id: ResultId,
     filter: RowFilter,
 ) -> sqlx::Result<Vec<CommittedChunk>> {
     sqlx::query_as!(
@@ -87,7 +87,7 @@ pub(crate) async fn committed(
         "select number, byte_start, byte_end, first_row, first_line, rows from job_chunks as chunk
          where result_id = $1 and committed_at is not null and rows_under($2, chunk) > 0
          order by number",
-        result_id,
+        result_id.get(),
         filter.as_str()
     )
     .fetch_all(database)
@@ -112,7 +112,7 @@ pub(crate) struct Window {
 /// Finds the chunks with the rows `skip..skip + size` of those that match the filter, counted from 0.
 pub(crate) async fn window(
     database: impl PgExecutor<'_>,
-    result_id: i64,
+    result_id: ResultId,
     filter: RowFilter,
     skip: u64,
     size: u32,
@@ -133,7 +133,7 @@ pub(crate) async fn window(
                 ) as placed
            where from_last = 1 or before + matches > $3 and before < $3::bigint + $4::bigint and matches > 0
            order by number"#,
-        result_id,
+        result_id.get(),
         filter.as_str(),
         i64::try_from(skip).unwrap_or(i64::MAX / 2),
         i64::from(size)
@@ -165,7 +165,7 @@ pub(crate) async fn window(
 /// Returns the committed chunks that contain these rows, in the order of the file.
 pub(crate) async fn with_rows(
     database: impl PgExecutor<'_>,
-    result_id: i64,
+    result_id: ResultId,
     rows: &[u64],
 ) -> sqlx::Result<Vec<CommittedChunk>> {
     let rows: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
@@ -180,7 +180,7 @@ pub(crate) async fn with_rows(
            ) as chunk
            where committed_at is not null and wanted.row < first_row + chunk.rows
            order by number"#,
-        result_id,
+        result_id.get(),
         &rows
     )
     .fetch_all(database)
@@ -191,7 +191,7 @@ pub(crate) async fn with_rows(
 /// ignored rows, except for those before this row in its own chunk.
 pub(crate) async fn rows_before(
     database: impl PgExecutor<'_>,
-    result_id: i64,
+    result_id: ResultId,
     row: u64,
 ) -> sqlx::Result<(u64, u64)> {
     let found = sqlx::query!(
@@ -199,7 +199,7 @@ pub(crate) async fn rows_before(
                                     else greatest($2 - first_row, 0) end), 0)::bigint as "before!",
                   coalesce(sum(rows_under('all', chunk)), 0)::bigint as "all!"
            from job_chunks as chunk where result_id = $1 and committed_at is not null"#,
-        result_id,
+        result_id.get(),
         row as i64
     )
     .fetch_one(database)
@@ -216,7 +216,7 @@ pub(crate) struct StoredVerdicts {
 /// Returns the stored verdicts of these chunks, in the order of the file. Omits chunks of a result that is gone.
 pub(crate) async fn verdicts(
     database: impl PgExecutor<'_>,
-    result_id: i64,
+    result_id: ResultId,
     numbers: &[i32],
 ) -> sqlx::Result<Vec<StoredVerdicts>> {
     sqlx::query_as!(
@@ -224,7 +224,7 @@ pub(crate) async fn verdicts(
         "select verdicts, duplicates from job_chunks
          where result_id = $1 and number = any($2) and committed_at is not null
          order by number",
-        result_id,
+        result_id.get(),
         numbers
     )
     .fetch_all(database)
@@ -247,7 +247,7 @@ pub(crate) struct Sums {
 /// Returns the number of rows of a result with each error code.
 pub(crate) async fn problems(
     database: impl PgExecutor<'_>,
-    result_id: i64,
+    result_id: ResultId,
 ) -> sqlx::Result<Problems> {
     let problems = sqlx::query_scalar!(
         r#"select coalesce(jsonb_object_agg(code, rows), '{}') as "problems!: Json<Problems>"
@@ -255,20 +255,23 @@ pub(crate) async fn problems(
                  from job_chunks cross join jsonb_each_text(problems)
                  where result_id = $1 and committed_at is not null
                  group by key) as counted"#,
-        result_id
+        result_id.get()
     )
     .fetch_one(database)
     .await?;
     Ok(problems.0)
 }
 
-async fn amount_sizes(database: impl PgExecutor<'_>, result_id: i64) -> sqlx::Result<AmountSizes> {
+async fn amount_sizes(
+    database: impl PgExecutor<'_>,
+    result_id: ResultId,
+) -> sqlx::Result<AmountSizes> {
     let rows = sqlx::query_scalar!(
         r#"select sum(size.value::bigint)::bigint as "rows!"
            from job_chunks cross join jsonb_array_elements_text(spread -> 'sizes') with ordinality as size (value, at)
            where result_id = $1 and committed_at is not null
            group by at order by at"#,
-        result_id
+        result_id.get()
     )
     .fetch_all(database)
     .await?;
@@ -276,27 +279,27 @@ async fn amount_sizes(database: impl PgExecutor<'_>, result_id: i64) -> sqlx::Re
     Ok(rows.try_into().unwrap_or_default())
 }
 
-async fn months(database: impl PgExecutor<'_>, result_id: i64) -> sqlx::Result<Months> {
+async fn months(database: impl PgExecutor<'_>, result_id: ResultId) -> sqlx::Result<Months> {
     let months = sqlx::query_scalar!(
         r#"select coalesce(jsonb_object_agg(month, rows), '{}') as "months!: Json<BTreeMap<Month, u64>>"
            from (select key as month, sum(value::bigint) as rows
                  from job_chunks cross join jsonb_each_text(nullif(spread -> 'months', 'null'))
                  where result_id = $1 and committed_at is not null
                  group by key) as counted"#,
-        result_id
+        result_id.get()
     )
     .fetch_one(database)
     .await?;
     Ok(Some(months.0).filter(|months| months.len() <= MAX_MONTHS))
 }
 
-pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> {
+pub(crate) async fn sums(tx: &mut PgConnection, result_id: ResultId) -> Result<Sums> {
     let sums = sqlx::query!(
         r#"select coalesce(sum(valid_amount), 0)::text as "valid_amount!", min(first_date) as first_date,
                   max(last_date) as last_date, coalesce(bool_and(spread is not null), true) as "has_spread!",
                   coalesce(bool_and(spread -> 'months' <> 'null'), true) as "has_months!"
            from job_chunks where result_id = $1 and committed_at is not null"#,
-        result_id
+        result_id.get()
     )
     .fetch_one(&mut *tx)
     .await?;
@@ -312,7 +315,7 @@ pub(crate) async fn sums(tx: &mut PgConnection, result_id: i64) -> Result<Sums> 
     let commits = sqlx::query!(
         r#"select committed_at as "committed_at!", rows
            from job_chunks where result_id = $1 and committed_at is not null order by committed_at"#,
-        result_id
+        result_id.get()
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -3,6 +3,7 @@
 use std::io;
 
 use chrono::NaiveDate;
+use domain::ResultId;
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use validator::{ChunkRange, Counts, Problems, RowSet, Summary, Verdicts};
@@ -21,7 +22,7 @@ pub(crate) struct PlannedChunk {
 /// Inserts the chunks of a new result, uncommitted.
 pub(crate) async fn insert(
     tx: &mut PgConnection,
-    result_id: i64,
+    result_id: ResultId,
     chunks: impl IntoIterator<Item = io::Result<PlannedChunk>>,
 ) -> sqlx::Result<()> {
     let mut chunks = chunks.into_iter().peekable();
@@ -40,7 +41,7 @@ pub(crate) async fn insert(
              from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[],
                          $8::bigint[])
                   as chunk (number, byte_start, byte_end, first_row, rows, duplicates, first_line)",
-            result_id,
+            result_id.get(),
             &numbers,
             &column(|chunk| chunk.start),
             &column(|chunk| chunk.end),
@@ -119,7 +120,7 @@ pub(crate) async fn commit(
 /// attempt is current.
 pub(crate) async fn insert_validated(
     tx: &mut PgConnection,
-    result_id: i64,
+    result_id: ResultId,
     planned: &[PlannedChunk],
     validated: &[ValidatedChunk],
 ) -> sqlx::Result<()> {
@@ -143,7 +144,7 @@ pub(crate) async fn insert_validated(
                      $15::bigint[], $16::jsonb[])
               as chunk (number, verdicts, valid, invalid, suspicious, problems, amount, first_date, last_date,
                         byte_start, byte_end, first_row, ignored, first_line, spread)",
-        result_id,
+        result_id.get(),
         &columns.numbers,
         &columns.verdicts,
         &columns.valid,
@@ -207,13 +208,13 @@ impl Columns {
 }
 
 /// Removes some chunks of a result that is no longer visible. Returns whether there may be more.
-pub(crate) async fn remove_some(tx: &mut PgConnection, result_id: i64) -> sqlx::Result<bool> {
+pub(crate) async fn remove_some(tx: &mut PgConnection, result_id: ResultId) -> sqlx::Result<bool> {
     const TOGETHER: i64 = 1000;
     let removed = sqlx::query!(
         "delete from job_chunks
          where result_id = $1
            and number in (select number from job_chunks where result_id = $1 order by number limit $2)",
-        result_id,
+        result_id.get(),
         TOGETHER
     )
     .execute(tx)
@@ -223,7 +224,7 @@ pub(crate) async fn remove_some(tx: &mut PgConnection, result_id: i64) -> sqlx::
 
 /// A chunk that an earlier version committed without verdicts.
 pub(crate) struct OldChunk {
-    pub result_id: i64,
+    pub result_id: ResultId,
     pub number: i32,
     pub byte_start: i64,
     pub byte_end: i64,
@@ -253,9 +254,10 @@ impl OldChunk {
 /// those of `except`.
 pub(crate) async fn old_chunks(
     database: impl PgExecutor<'_>,
-    (result_id, number): (i64, i32),
-    except: &[i64],
+    (result_id, number): (ResultId, i32),
+    except: &[ResultId],
 ) -> sqlx::Result<Vec<OldChunk>> {
+    let except: Vec<i64> = except.iter().map(|id| id.get()).collect();
     sqlx::query_as!(
         OldChunk,
         r#"select result_id, number, byte_start, byte_end, duplicates, valid_records, invalid_records,
@@ -264,9 +266,9 @@ pub(crate) async fn old_chunks(
            where committed_at is not null and verdicts is null and (result_id, number) > ($1, $2)
              and result_id <> all($3)
            order by result_id, number limit 16"#,
-        result_id,
+        result_id.get(),
         number,
-        except
+        &except
     )
     .fetch_all(database)
     .await
@@ -281,7 +283,7 @@ pub(crate) async fn add_verdicts(
     sqlx::query!(
         "update job_chunks set verdicts = $3, duplicates = ''
          where result_id = $1 and number = $2 and committed_at is not null and verdicts is null",
-        chunk.result_id,
+        chunk.result_id.get(),
         chunk.number,
         verdicts.encode()
     )

@@ -9,6 +9,8 @@ mod sweep;
 pub use storage_check::{Mismatch, check_storage};
 pub(crate) use sweep::sweep_soon;
 
+use domain::ResultId;
+
 use crate::{
     Backend, Error, Result,
     jobs::{list, usage},
@@ -18,7 +20,7 @@ use crate::{
 pub struct Maintenance {
     backend: Backend,
     /// The results of an earlier version whose verdicts this version can't derive.
-    differing: Vec<i64>,
+    differing: Vec<ResultId>,
 }
 
 impl Maintenance {

@@ -2,6 +2,7 @@
 //!
 //! Until a chunk's turn comes, its readers derive them for themselves (`results::reader`), so nothing waits for this.
 
+use domain::ResultId;
 use sqlx::PgPool;
 use tokio::task::spawn_blocking;
 use validator::{RowSet, validate_chunk};
@@ -19,9 +20,9 @@ use crate::{
 pub(super) async fn derive(
     pool: &PgPool,
     storage: &Storage,
-    differing: &mut Vec<i64>,
+    differing: &mut Vec<ResultId>,
 ) -> Result<()> {
-    let mut after = (0, 0);
+    let mut after = (ResultId::from(0), 0);
     loop {
         let chunks = ledger::old_chunks(pool, after, differing).await?;
         let Some(last) = chunks.last() else {

@@ -34,7 +34,7 @@ async fn step(pool: &PgPool, storage: &Storage) -> Result<bool> {
         return Ok(true);
     }
     let more = match entry.result_id {
-        Some(result_id) => ledger::remove_some(&mut tx, result_id).await?,
+        Some(result_id) => ledger::remove_some(&mut tx, result_id.into()).await?,
         None => false,
     };
     if more {

@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use domain::Transaction;
+use domain::{ResultId, Transaction};
 use sqlx::PgPool;
 use tokio::task::spawn_blocking;
 use validator::{Layout, Row, RowSet, Verdicts, read_rows, validate_chunk};
@@ -26,7 +26,7 @@ const MAX_READ_BYTES: u64 = 8 << 20;
 pub(crate) struct Reader {
     pool: PgPool,
     storage: Storage,
-    pub result_id: i64,
+    pub result_id: ResultId,
     file: CheckedFile,
     pub layout: Arc<Layout>,
 }

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use domain::{RowFilter, Transaction};
+use domain::{ResultId, RowFilter, Transaction};
 use futures::{StreamExt, TryStreamExt, stream};
 use lru::LruCache;
 use regex::bytes::{Regex, RegexBuilder};
@@ -33,7 +33,7 @@ const REMEMBERED: NonZero<usize> = NonZero::new(256).expect("more than none");
 pub(crate) struct Searches(Arc<Mutex<LruCache<Key, Matches>>>);
 
 /// The result, the filter, the text, and how it is matched.
-type Key = (i64, RowFilter, String, Match);
+type Key = (ResultId, RowFilter, String, Match);
 
 /// Matches by chunk number. A search holds the lock, so that the same search doesn't run twice at the same time.
 type Matches = Arc<tokio::sync::Mutex<HashMap<i32, u64>>>;
