@@ -229,6 +229,13 @@ pub async fn set_password(
     form: Fields,
 ) -> Result<Response, Page> {
     password_lifetimes(&state)?;
+    if from.transport() == Transport::Unknown {
+        return Err(pages::refused(
+            &state.site,
+            StatusCode::FORBIDDEN,
+            NEEDS_HTTPS,
+        ));
+    }
     let link = form.get("link");
     // Nobody guesses a link, but hashing a password is expensive.
     if let Err(problem) = state.sign_in_rate.count(client, link) {

@@ -159,17 +159,17 @@ async fn the_cookie_requires_https_except_on_this_machine() {
         web.strip_prefix("http://").unwrap(),
     );
     let https = "X-Forwarded-Proto: https\r\n";
-    let sign_in = async |host: &str, headers: &str| {
+    let post = async |path: &str, host: &str, headers: &str| {
         let email = &accounts.admin.email;
         let body = format!("email={email}&password={}", password_of(email)).replace(' ', "+");
         let request = format!(
-            "POST /sign-in HTTP/1.1\r\nHost: {host}\r\n{headers}Accept: text/html\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Accept: text/html\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
         raw(&web, request).await
     };
-    let answer = sign_in(name, https).await;
+    let answer = post("/sign-in", name, https).await;
     assert_eq!(answer.status, 303, "{answer:?}");
     let lasting = answer.header("strict-transport-security");
     assert_eq!(lasting, Some("max-age=31536000"));
@@ -191,7 +191,7 @@ async fn the_cookie_requires_https_except_on_this_machine() {
     // Other hosts could set a cookie with this name, so it is ignored.
     assert_eq!(page(pair.strip_prefix("__Host-").unwrap()).await, 303);
     // A proxy may send the address at which it reaches us.
-    let answer = sign_in(here, https).await;
+    let answer = post("/sign-in", here, https).await;
     assert_eq!(answer.status, 303, "{answer:?}");
     let cookie = answer.header("set-cookie").unwrap();
     assert!(
@@ -206,13 +206,15 @@ async fn the_cookie_requires_https_except_on_this_machine() {
         (here, "X-Forwarded-For: 198.51.100.7\r\n"),
         (here, "Forwarded: for=198.51.100.7\r\n"),
     ] {
-        let answer = sign_in(host, headers).await;
-        assert_eq!(answer.status, 403, "{host} {headers}: {answer:?}");
-        assert!(
-            answer.body.contains("Signing in needs HTTPS here"),
-            "{answer:?}"
-        );
-        assert_eq!(answer.header("strict-transport-security"), None);
+        for path in ["/sign-in", "/set-password"] {
+            let answer = post(path, host, headers).await;
+            assert_eq!(answer.status, 403, "{path} {host} {headers}: {answer:?}");
+            assert!(
+                answer.body.contains("Signing in needs HTTPS here"),
+                "{answer:?}"
+            );
+            assert_eq!(answer.header("strict-transport-security"), None);
+        }
     }
     // The other cookies are like the session's.
     for (headers, is_secure) in [(https, true), ("", false)] {
