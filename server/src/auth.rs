@@ -132,7 +132,7 @@ async fn note_invalid_token(
     extensions: &axum::http::Extensions,
 ) {
     if let (Some(token), Some(Ends { client, .. })) = (token(headers), extensions.get())
-        && state.refusal_rate.allows(AuditKind::UseToken, *client)
+        && state.audited_refusals.allows(AuditKind::UseToken, *client)
     {
         accounts::note_refused_token(&state.backend, token, Some(*client)).await;
     }

@@ -131,8 +131,8 @@ pub async fn limit(State(limits): State<BodyLimits>, request: Request, next: Nex
     }
 }
 
-/// Closes the connection after an error for which the body wasn't read to its end, because nothing can follow it. A client
-/// that isn't told could lose its next request.
+/// Closes the connection after an error for which the body wasn't read to its end, because nothing can follow it. Unless it
+/// is told, a client may send its next request on this connection and get no response.
 pub async fn close_unread(request: Request, next: Next) -> Response {
     let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
     let request = match is_read.load(Ordering::Relaxed) {
@@ -151,7 +151,7 @@ pub async fn close_unread(request: Request, next: Next) -> Response {
     response
 }
 
-/// `length` is the body's size in bytes if it is known. What reads a form stops at its last boundary, which is the end then.
+/// `length` is the size of the body in bytes if it is known: a form is read to its last boundary, not to the end of the body.
 fn noting_its_end(body: Body, length: Option<u64>, is_read: Arc<AtomicBool>) -> Body {
     let mut left = length;
     let (all, end) = (is_read.clone(), is_read);

@@ -10,11 +10,11 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{Method, StatusCode},
+    http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use domain::{AuditKind, Email, UserId};
+use domain::{Email, UserId};
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -171,34 +171,19 @@ impl SignInRate {
     }
 }
 
-/// Limits how often the audit records that requests from an address were refused, because these cost a client nothing.
+/// Limits how often refusals of a kind are recorded for an address, because they cost a client nothing.
 #[derive(Clone)]
-pub struct RefusalRate(Rate<(AuditKind, IpAddr)>);
+pub struct RecordRate<K: Hash + Eq + Clone>(Rate<(K, IpAddr)>);
 
-impl RefusalRate {
-    /// Once a minute.
-    pub fn new() -> Self {
-        Self(Rate::new(Some(Quota::per_minute(NonZeroU32::MIN))))
+impl<K: Hash + Eq + Clone> RecordRate<K> {
+    /// One in each `period`.
+    pub fn new(period: Duration) -> Self {
+        Self(Rate::new(Quota::with_period(period)))
     }
 
     /// Returns whether another refusal of this kind is recorded.
-    pub fn allows(&self, kind: AuditKind, address: IpAddr) -> bool {
+    pub fn allows(&self, kind: K, address: IpAddr) -> bool {
         self.0.count(&(kind, whose(address))).is_ok()
-    }
-}
-
-/// Decides which refusals are logged: one per second of each status and address, so that nobody can flood the log.
-#[derive(Clone)]
-pub struct RefusalLog(Rate<(StatusCode, IpAddr)>);
-
-impl RefusalLog {
-    pub fn new() -> Self {
-        Self(Rate::new(Quota::with_period(Duration::from_secs(1))))
-    }
-
-    /// Returns whether a refusal is logged, which counts it.
-    pub fn is_due(&self, status: StatusCode, client: IpAddr) -> bool {
-        self.0.count(&(status, whose(client))).is_ok()
     }
 }
 

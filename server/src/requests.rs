@@ -18,7 +18,7 @@ use crate::{
     metrics::{Metrics, method_label},
     pages,
     peers::Ends,
-    rate::RefusalLog,
+    rate::RecordRate,
     state::TraceParents,
 };
 
@@ -34,7 +34,7 @@ const MAX_LOGGED_PATH_CHARS: usize = 200;
 
 /// Assigns an id to the request. The caller's own id is logged beside it.
 pub async fn trace(
-    State((metrics, parents, refusals)): State<(Metrics, TraceParents, RefusalLog)>,
+    State((metrics, parents, refusals)): State<(Metrics, TraceParents, RecordRate<StatusCode>)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -95,7 +95,7 @@ pub async fn trace(
             | StatusCode::TOO_MANY_REQUESTS
     );
     let is_logged = match is_refused {
-        true => client.is_some_and(|client| refusals.is_due(status, client)),
+        true => client.is_some_and(|client| refusals.allows(status, client)),
         false => !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS),
     };
     let status = status.as_u16();

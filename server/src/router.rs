@@ -173,7 +173,7 @@ fn wrap(router: Router<AppState>, state: AppState) -> Router {
             (
                 state.metrics.clone(),
                 state.trace_parents,
-                state.refusals.clone(),
+                state.logged_refusals.clone(),
             ),
             requests::trace,
         ))

@@ -1,10 +1,11 @@
 //! State shared by the handlers.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use app::{Site, pages};
-use axum::extract::FromRef;
+use axum::{extract::FromRef, http::StatusCode};
 use backend::{Backend, ProgressHub, accounts::Auth, hosts::AllowedHosts, openid::Provider};
+use domain::AuditKind;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     config::ServerConfig,
     limits::Limits,
     metrics::Metrics,
-    rate::{ChangeRate, RefusalLog, RefusalRate, SignInRate},
+    rate::{ChangeRate, RecordRate, SignInRate},
     websocket::Sockets,
 };
 
@@ -36,8 +37,10 @@ pub struct AppState {
     pub sockets: Sockets,
     pub change_rate: ChangeRate,
     pub sign_in_rate: SignInRate,
-    pub refusal_rate: RefusalRate,
-    pub refusals: RefusalLog,
+    /// Refusals in the audit.
+    pub audited_refusals: RecordRate<AuditKind>,
+    /// Refusals in the log.
+    pub logged_refusals: RecordRate<StatusCode>,
 }
 
 /// The ways to sign in.
@@ -86,8 +89,8 @@ impl AppState {
             sockets: Sockets::new(&config.limits, &metrics),
             change_rate: ChangeRate::new(&config.limits, &metrics),
             sign_in_rate: SignInRate::new(&config.limits, &metrics),
-            refusal_rate: RefusalRate::new(),
-            refusals: RefusalLog::new(),
+            audited_refusals: RecordRate::new(Duration::from_secs(60)),
+            logged_refusals: RecordRate::new(Duration::from_secs(1)),
             metrics,
             trace_parents: match config.trust_traceparent {
                 true => TraceParents::Trusted,

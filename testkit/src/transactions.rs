@@ -24,7 +24,7 @@ pub struct Transactions {
     invalid_every: u64,
     /// The errors of invalid rows, in turn.
     errors: Vec<Error>,
-    /// The interval between suspicious rows, the first of which comes after half an interval. 0 if there are none.
+    /// One row in this many is suspicious, beginning halfway through the first ones. 0 if there are none.
     suspicious_every: u64,
     /// Replaces the descriptions.
     description: Option<String>,

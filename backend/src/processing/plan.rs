@@ -40,8 +40,8 @@ use crate::{
 /// several times a second and a crash costs little, and large enough that the cost per chunk is negligible.
 const SLICE_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(2 << 20);
 
-/// The maximum number of slices that are scanned at the same time, of which each may take 18 MB with its ids. A core
-/// scans more than a gigabyte a second, so further ones would only wait for the storage and for the ids to be collected.
+/// The maximum number of slices that are scanned at the same time. With its ids, each may take 18 MiB. Four cores scan
+/// several gigabytes per second, more than the storage delivers.
 const MAX_LANES: usize = 4;
 
 /// Begins the attempt, and plans its file unless that was done before. Returns the numbers of the chunks to validate,

@@ -158,7 +158,7 @@ pub async fn sign_in(
         return Ok(refused(status, AppError::forbidden(NEEDS_HTTPS)).into_response());
     }
     if let Err(problem) = state.sign_in_rate.count(client, email) {
-        if state.refusal_rate.allows(AuditKind::SignIn, client) {
+        if state.audited_refusals.allows(AuditKind::SignIn, client) {
             accounts::note_too_many_sign_ins(&state.backend, Some(email), Some(client)).await;
         }
         let page = refused(problem.status(), AppError::forbidden(problem.detail()));

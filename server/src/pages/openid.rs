@@ -100,7 +100,7 @@ pub async fn callback(
     let provider = provider(&state)?;
     // Each request may send one to the provider and adds to the audit.
     if let Err(problem) = state.sign_in_rate.count_address(client) {
-        if state.refusal_rate.allows(AuditKind::SignIn, client) {
+        if state.audited_refusals.allows(AuditKind::SignIn, client) {
             accounts::note_too_many_sign_ins(&state.backend, None, Some(client)).await;
         }
         let error = AppError::unavailable(problem.detail());

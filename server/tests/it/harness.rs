@@ -718,6 +718,11 @@ impl TestApp {
         .execute(&self.pool)
         .await
         .unwrap();
+        self.lock().await
+    }
+
+    /// Takes the lock for which [`Self::hold`] makes others wait.
+    pub async fn lock(&self) -> PgTransaction<'static> {
         let mut lock = self.pool.begin().await.unwrap();
         sqlx::query("select pg_advisory_xact_lock(1)")
             .execute(&mut *lock)

@@ -9,6 +9,39 @@ use crate::harness::{
     required,
 };
 
+/// An installation that reaches PostgreSQL through a proxy.
+async fn behind_proxy() -> (TestApp, CuttingProxy) {
+    let service = address_of(&required("DATABASE_URL"));
+    let postgres = CuttingProxy::start(Protocol::Postgres, service).await;
+    let app = TestApp::start_with(Options {
+        postgres_proxy: Some(postgres.address),
+        ..Options::default()
+    })
+    .await;
+    (app, postgres)
+}
+
+/// Makes sessions that begin from now on run these PL/pgSQL statements before each `NOTIFY`. `changes_data` tells
+/// whether its transaction has changed data.
+async fn before_notify(app: &TestApp, statements: &str) {
+    // Sessions find this function before PostgreSQL's own.
+    sqlx::raw_sql(&format!(
+        "create function public.pg_notify(channel text, message text) returns void language plpgsql as $$
+             declare
+                 changes_data constant boolean := pg_current_xact_id_if_assigned() is not null;
+             begin
+                 {statements}
+                 perform pg_catalog.pg_notify(channel, message);
+             end $$;
+         do $$ begin
+             execute format('alter database %I set search_path = public, pg_catalog', current_database());
+         end $$"
+    ))
+    .execute(&app.pool)
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
 async fn a_million_rows_are_counted_exactly_and_progress_never_goes_back() {
     let app = TestApp::start().await;
@@ -139,13 +172,7 @@ async fn a_lost_listener_loses_no_final_state() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_a_firewall_has_forgotten_are_replaced() {
-    let service = address_of(&required("DATABASE_URL"));
-    let postgres = CuttingProxy::start(Protocol::Postgres, service).await;
-    let app = TestApp::start_with(Options {
-        postgres_proxy: Some(postgres.address),
-        ..Options::default()
-    })
-    .await;
+    let (app, postgres) = behind_proxy().await;
     let user_id = app.user().await;
     let mut socket = app.socket(user_id).await;
     let job_id = app.upload(user_id, SAMPLE).await;
@@ -187,25 +214,14 @@ async fn the_worker_has_metrics() {
 #[tokio::test]
 async fn only_the_start_and_end_of_work_notify_in_transactions_with_data() {
     let app = TestApp::start().await;
-    // Found before PostgreSQL's own function, it counts the calls within and outside of transactions that change data.
-    sqlx::raw_sql(
-        "create unlogged sequence within;
-         create unlogged sequence outside;
-         create function public.pg_notify(channel text, message text) returns void language plpgsql as $$
-             begin
-                 perform case
-                     when pg_current_xact_id_if_assigned() is null then nextval('outside')
-                     else nextval('within')
-                 end;
-                 perform pg_catalog.pg_notify(channel, message);
-             end $$;
-         do $$ begin
-             execute format('alter database %I set search_path = public, pg_catalog', current_database());
-         end $$",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
+    // Counts the calls within and outside of transactions that change data.
+    sqlx::raw_sql("create unlogged sequence within; create unlogged sequence outside")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let count =
+        "perform case when changes_data then nextval('within') else nextval('outside') end;";
+    before_notify(&app, count).await;
     // Sessions that were there before don't find it.
     let counted = app.beside().await;
     app.stop_worker();
@@ -237,29 +253,9 @@ async fn only_the_start_and_end_of_work_notify_in_transactions_with_data() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_lost_while_progress_is_published_is_replaced() {
-    let service = address_of(&required("DATABASE_URL"));
-    let postgres = CuttingProxy::start(Protocol::Postgres, service).await;
-    let app = TestApp::start_with(Options {
-        postgres_proxy: Some(postgres.address),
-        ..Options::default()
-    })
-    .await;
-    // Found before PostgreSQL's own function, it lets publications wait.
-    sqlx::raw_sql(
-        "create function public.pg_notify(channel text, message text) returns void language plpgsql as $$
-             begin
-                 if pg_current_xact_id_if_assigned() is null then
-                     perform pg_advisory_xact_lock_shared(1);
-                 end if;
-                 perform pg_catalog.pg_notify(channel, message);
-             end $$;
-         do $$ begin
-             execute format('alter database %I set search_path = public, pg_catalog', current_database());
-         end $$",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
+    let (app, postgres) = behind_proxy().await;
+    let wait = "if not changes_data then perform pg_advisory_xact_lock_shared(1); end if;";
+    before_notify(&app, wait).await;
     app.restart_worker();
     let user_id = app.user().await;
     let mut socket = app.socket(user_id).await;
@@ -269,11 +265,7 @@ async fn a_connection_that_is_lost_while_progress_is_published_is_replaced() {
         // The server has published it.
         assert_eq!(socket.json().await["job_id"], *job_id);
     }
-    let mut lock = app.pool.begin().await.unwrap();
-    sqlx::query("select pg_advisory_xact_lock(1)")
-        .execute(&mut *lock)
-        .await
-        .unwrap();
+    let lock = app.lock().await;
     app.begin(jobs[0]).await;
     app.waiting("advisory", 1).await;
     postgres.forget_connections();
