@@ -16,6 +16,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection that was idle may take to answer before another one is used.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a short transaction may take.
+const SHORT: Duration = Duration::from_secs(30);
+
 /// Session settings. The first ones are for a process that is frozen or cut off from PostgreSQL: nobody should wait for
 /// its locks for long. Another process repeats its work, and nothing that it hasn't committed counts.
 const SESSION: [(&str, &str); 5] = [
@@ -97,6 +100,16 @@ where
     tokio::spawn(begin(pool.clone()))
         .await
         .unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+/// Fails if this takes longer than any of our short transactions. For work that nobody else limits and others wait for: if
+/// a firewall forgets its connection in the middle of a statement, it would never end.
+pub(crate) async fn in_time<T, E: From<sqlx::Error>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout(SHORT, work)
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()))
 }
 
 /// Parses a PostgreSQL URL. sqlx itself accepts any scheme.

@@ -140,7 +140,7 @@ async fn start_those_waiting(starter: Starter) {
     let begun = match started {
         Ok((orders, workflow_id)) => {
             let begun = begin(&starter.pool, &starter.quotas, &orders, Some(&workflow_id));
-            begun.instrument(asked_in).await
+            database::in_time(begun.instrument(asked_in)).await
         }
         Err(error) => Err(error),
     };

@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::StepError;
 use crate::{
-    Backend,
+    Backend, database,
     jobs::{query::Work, transition},
     temporal::Attempt,
 };
@@ -54,7 +54,8 @@ impl Try {
             _alone: alone,
         };
         let begins = async move {
-            let before = transition::plan_begins(&begun.backend.pool, attempt).await?;
+            let before = transition::plan_begins(&begun.backend.pool, attempt);
+            let before = database::in_time(before).await?;
             Ok::<_, StepError>((before.ok_or_else(planned_meanwhile)?, begun))
         };
         let (unfinished, begun) = tokio::spawn(begins).await??;

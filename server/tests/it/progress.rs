@@ -276,3 +276,24 @@ async fn a_connection_that_is_lost_while_progress_is_published_is_replaced() {
     let last = socket.until_finished(jobs[1]).await.pop().unwrap();
     assert_eq!(last["status"], "completed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn starts_continue_after_a_connection_was_lost_while_one_began() {
+    let (app, postgres) = behind_proxy().await;
+    // It would begin the job, too.
+    app.stop_worker();
+    let user_id = app.user().await;
+    let jobs = [
+        app.upload(user_id, SAMPLE).await,
+        app.upload(user_id, SAMPLE).await,
+    ];
+    let lock = app.hold("after update on jobs for each row", "true").await;
+    let start = format!("/jobs/{}/start", jobs[0]);
+    let (first, ()) = tokio::join!(app.post(&start), async {
+        app.waiting("advisory", 1).await;
+        postgres.forget_connections();
+        lock.rollback().await.unwrap();
+    });
+    problem(first, StatusCode::SERVICE_UNAVAILABLE).await;
+    app.begin(jobs[1]).await;
+}
