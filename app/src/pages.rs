@@ -30,7 +30,7 @@ pub use formats::formats;
 pub use home::home;
 pub use job::{answer, job};
 pub use job_row::job_row;
-pub use members::{create_member, members, password_link, set_role};
+pub use members::{create_member, lock_user, members, password_link, set_role, unlock_user};
 pub use sign_in::{SignIn, set_password, sign_in};
 pub use user::user;
 pub use users::users;

@@ -1,11 +1,12 @@
 //! Signing in: passwords, an OpenID Connect provider, sessions, API tokens, one-time links and roles. Holds every query
-//! on `sessions`, `api_tokens` and `password_links`, and on the columns `role`, `password_hash` and `openid_…` of
-//! `users`.
+//! on `sessions`, `api_tokens` and `password_links`, and on the columns `role`, `password_hash`, `openid_…` and
+//! `locked_at` of `users`.
 //!
 //! **Invariant.** Secrets are random, shown once, and stored as a hash.
 
 mod end_access;
 mod links;
+mod lock;
 mod me;
 mod members;
 mod passwords;
@@ -17,6 +18,7 @@ mod tokens;
 
 pub use end_access::sign_out_everywhere;
 pub use links::{LINK_HOURS, PasswordLink, create_link, link_owner, use_link};
+pub use lock::{lock_user, unlock_user};
 pub use me::{Credential, Me, me};
 pub(crate) use members::keep_an_admin;
 pub use members::{

@@ -91,6 +91,8 @@ names! {
         EndSession = "end_session", "End session";
         /// An admin ends all sessions and API tokens of a user.
         EndAccess = "end_access", "Sign out everywhere";
+        LockUser = "lock_user", "Lock user";
+        UnlockUser = "unlock_user", "Unlock user";
         ChangePassword = "change_password", "Change password";
         /// An existing user signs in with the OpenID Connect provider for the first time.
         LinkProvider = "link_provider", "Link to provider";

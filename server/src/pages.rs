@@ -106,6 +106,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
             form(post(account::forget_provider)),
         )
         .route("/users/{id}/end-access", form(post(account::end_access)))
+        .route("/users/{id}/lock", form(post(account::lock)))
+        .route("/users/{id}/unlock", form(post(account::unlock)))
         .route("/users/{id}/role", form(post(account::set_role)))
         .route(
             "/jobs/{id}/answers",

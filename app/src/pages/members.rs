@@ -103,7 +103,7 @@ fn one_member(member: Member, has_provider: bool) -> impl IntoView {
             <a class="card-title" href=format!("/users/{}", member.user.id)>
                 <bdi>{member.user.name}</bdi>
             </a>
-            <span class="muted">{member.role.label()}</span>
+            <span class="muted">{member.role.label()} {member.locked_at.map(|_| " · Locked")}</span>
             <span class="muted">{member.user.email} {password} {seen}</span>
         </li>
     }
@@ -163,7 +163,7 @@ pub async fn password_link(
     }
 }
 
-/// Changes the role of a user. Returns the redirect, or the page with the error.
+/// Changes the role of a user. Returns the path of the user's page, or a page with the error.
 pub async fn set_role(
     site: &Site,
     backend: &Backend,
@@ -182,8 +182,48 @@ pub async fn set_role(
             sentence,
         ));
     };
-    match accounts::set_role(backend, viewer, user_id, role).await {
-        Ok(()) => Ok(format!("/users/{user_id}#sign-in")),
+    let set = accounts::set_role(backend, viewer, user_id, role).await;
+    changed(site, backend, viewer, id, set).await
+}
+
+/// Locks a user. Returns the path of the user's page, or a page with the error.
+pub async fn lock_user(
+    site: &Site,
+    backend: &Backend,
+    viewer: &Viewer,
+    id: &str,
+) -> Result<String, Page> {
+    let Ok(user_id) = id.parse() else {
+        return Err(super::not_found(site));
+    };
+    let locked = accounts::lock_user(backend, viewer, user_id).await;
+    changed(site, backend, viewer, id, locked).await
+}
+
+/// Unlocks a user. Returns the path of the user's page, or a page with the error.
+pub async fn unlock_user(
+    site: &Site,
+    backend: &Backend,
+    viewer: &Viewer,
+    id: &str,
+) -> Result<String, Page> {
+    let Ok(user_id) = id.parse() else {
+        return Err(super::not_found(site));
+    };
+    let unlocked = accounts::unlock_user(backend, viewer, user_id).await;
+    changed(site, backend, viewer, id, unlocked).await
+}
+
+/// Returns the path of the user's page after a change to how they sign in, or a page with the error.
+async fn changed(
+    site: &Site,
+    backend: &Backend,
+    viewer: &Viewer,
+    id: &str,
+    result: backend::Result<()>,
+) -> Result<String, Page> {
+    match result {
+        Ok(()) => Ok(format!("/users/{id}")),
         Err(error @ backend::Error::Conflict(_)) => {
             let error = AppError::from(error);
             let query = Query::default().with_answers(&[], Some(error.message));
@@ -255,6 +295,7 @@ pub fn SignInSettings(
 ) -> impl IntoView {
     let user_id = member.user.id;
     let state = match (member.has_password, member.link_expires_at) {
+        _ if member.locked_at.is_some() => ().into_any(),
         (true, None) => "Has a password.".into_any(),
         (true, Some(until)) => view! {
             "Has a password. A link to set another one is valid until "
@@ -284,7 +325,7 @@ pub fn SignInSettings(
             </form>
         }
     });
-    let password_link = has_passwords.then(|| {
+    let password_link = (has_passwords && member.locked_at.is_none()).then(|| {
         view! {
             <form method="post" action=format!("/users/{user_id}/password-link")>
                 <button class="button" data-under-way="Creating…">
@@ -293,6 +334,35 @@ pub fn SignInSettings(
             </form>
         }
     });
+    let lock = match member.locked_at {
+        Some(since) => view! {
+            <form method="post" action=format!("/users/{user_id}/unlock")>
+                <p>"Locked since " <Time at=format::machine_time(since) /> ". The user can't sign in."</p>
+                <button class="button" data-under-way="Unlocking…">
+                    "Unlock user"
+                </button>
+            </form>
+        }
+        .into_any(),
+        None => view! {
+            <Confirm
+                id="lock"
+                button="Lock user…"
+                question="Lock this user?"
+                error={None::<AppError>}
+            >
+                <p>
+                    "This signs the user out everywhere, revokes their API tokens, and keeps them from signing in until you unlock them. Their jobs go on, and their files and results are kept."
+                </p>
+                <form method="post" action=format!("/users/{user_id}/lock")>
+                    <button class="button button-danger" data-under-way="Locking…">
+                        "Lock user"
+                    </button>
+                </form>
+            </Confirm>
+        }
+        .into_any(),
+    };
     let roles = Role::ALL
         .iter()
         .map(|role| {
@@ -337,6 +407,7 @@ pub fn SignInSettings(
                     </button>
                 </form>
             </Confirm>
+            {lock}
             <p>
                 <a href=format!("/audit?user={user_id}")>"What this user did"</a>
             </p>

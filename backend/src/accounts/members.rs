@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use super::{
     end_access::end_access,
     links::{PasswordLink, create_link},
+    lock::unlock,
     passwords::check_strength,
     sessions::{end_link, set_password},
 };
@@ -22,6 +23,8 @@ pub struct Member {
     pub has_password: bool,
     /// Whether they have signed in through an OpenID Connect provider.
     pub has_provider: bool,
+    /// Since when an admin keeps the user from signing in.
+    pub locked_at: Option<DateTime<Utc>>,
     /// When the link to set a password expires, if one is valid.
     pub link_expires_at: Option<DateTime<Utc>>,
     /// When one of their sessions was last used.
@@ -36,6 +39,7 @@ struct Stored {
     role: String,
     has_password: bool,
     has_provider: bool,
+    locked_at: Option<DateTime<Utc>>,
     link_expires_at: Option<DateTime<Utc>>,
     last_seen_at: Option<DateTime<Utc>>,
 }
@@ -54,6 +58,7 @@ impl TryFrom<Stored> for Member {
             role: stored.role.parse().map_err(anyhow::Error::new)?,
             has_password: stored.has_password,
             has_provider: stored.has_provider,
+            locked_at: stored.locked_at,
             link_expires_at: stored.link_expires_at,
             last_seen_at: stored.last_seen_at,
         })
@@ -83,7 +88,7 @@ pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<Me
     let members = sqlx::query_as!(
         Stored,
         r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",
-                  openid_subject is not null as "has_provider!",
+                  openid_subject is not null as "has_provider!", locked_at,
                   (select expires_at from password_links where user_id = users.id and expires_at > now())
                       as link_expires_at,
                   (select max(last_used_at) from sessions where user_id = users.id) as last_seen_at
@@ -107,7 +112,7 @@ pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Resu
     sqlx::query_as!(
         Stored,
         r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",
-                  openid_subject is not null as "has_provider!",
+                  openid_subject is not null as "has_provider!", locked_at,
                   (select expires_at from password_links where user_id = users.id and expires_at > now())
                       as link_expires_at,
                   (select max(last_used_at) from sessions where user_id = users.id) as last_seen_at
@@ -204,7 +209,7 @@ pub async fn set_role(
 pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Result<()> {
     let admins = sqlx::query_scalar!(
         "select id from users
-         where role = 'admin' and (password_hash is not null or openid_subject is not null)
+         where role = 'admin' and locked_at is null and (password_hash is not null or openid_subject is not null)
          order by id for update"
     )
     .fetch_all(tx)
@@ -217,8 +222,8 @@ pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Res
     }
 }
 
-/// Creates an admin with this password, or promotes the user who has the email address, whose sessions and API tokens end.
-/// Without a password they sign in only through the provider. Returns whether the user is new. Called by the command
+/// Creates an admin with this password, or promotes and unlocks the user who has the email address, whose sessions and API
+/// tokens end. Without a password they sign in only through the provider. Returns whether the user is new. Called by the command
 /// line, which needs a shell on the server.
 pub async fn create_admin(
     backend: &Backend,
@@ -247,6 +252,10 @@ pub async fn create_admin(
         set_password(&mut tx, user_id, &hashed).await?;
     }
     end_access(&mut tx, Actor::command_line(), user_id).await?;
+    if unlock(&mut tx, user_id).await? {
+        let unlocked = Event::done(AuditKind::UnlockUser).of_user(user_id);
+        audit::record(&mut *tx, Actor::command_line(), unlocked).await?;
+    }
     let kind = match user.is_new {
         true => AuditKind::CreateUser,
         false => AuditKind::ChangeRole,

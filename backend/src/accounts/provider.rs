@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use super::{
     Client, Lifetimes, NewSession,
     end_access::end_access,
+    lock::{is_locked, refuse_locked},
     sessions::{SigningIn, begin},
 };
 use crate::{
@@ -34,6 +35,7 @@ pub struct SignInAttempt<'a> {
 }
 
 /// Starts a session for the user whom the provider has authenticated. The audit records each refusal with its reason.
+/// Fails with [`Error::Forbidden`] if an admin has locked the user.
 pub async fn sign_in_with(
     provider: &Provider,
     backend: &Backend,
@@ -63,6 +65,10 @@ pub async fn sign_in_with(
             return Ok(Err(refusal));
         }
     };
+    if is_locked(&mut tx, user.user_id).await? {
+        drop(tx);
+        return Err(refuse_locked(backend, address, user.user_id, BY).await);
+    }
     let user = with_role(&mut tx, user, claims.is_admin, address).await?;
     let begun = begin(
         &mut tx,

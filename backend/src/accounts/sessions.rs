@@ -5,6 +5,7 @@ use domain::{AuditKind, InvalidField, NewPassword, Role, Session, SessionId, Use
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    lock::{is_locked, refuse_locked},
     passwords::check_strength,
     secret::{Secret, hash},
     tokens,
@@ -18,6 +19,8 @@ use crate::{
 
 /// The maximum number of sessions per user. The least recently used ones end beyond it.
 const MAX_PER_USER: i64 = 50;
+/// How the audit names a sign-in with a password.
+const BY: &str = "password";
 /// The number of characters of a `User-Agent` that are kept.
 const MAX_USER_AGENT_CHARS: usize = 300;
 
@@ -159,7 +162,7 @@ async fn find(
         r#"select sessions.id, user_id, name, email, role,
                   last_used_at not between now() - interval '1 minute' and now() + interval '1 minute' as "is_stale!"
            from sessions join users on users.id = user_id
-           where (secret_hash = $1 or sessions.id = $2)
+           where (secret_hash = $1 or sessions.id = $2) and locked_at is null
              and expires_at > now()
              and last_used_at > now() - $3 * interval '1 second' and last_used_at < now() + $3 * interval '1 second'"#,
         secret_hash,
@@ -195,7 +198,8 @@ pub async fn prepare(backend: &Backend) -> Result<()> {
 }
 
 /// Starts a session if the password is the user's. Returns `None` if the email address or the password is wrong;
-/// neither the result nor its timing reveals which. Ends the session of `replaced`, the browser's current secret.
+/// neither the result nor its timing reveals which. Fails with [`crate::Error::Forbidden`] if an admin has locked the user, which
+/// only the right password reveals. Ends the session of `replaced`, the browser's current secret.
 pub async fn sign_in(
     backend: &Backend,
     lifetimes: Lifetimes,
@@ -238,13 +242,17 @@ pub async fn sign_in(
     if is_current != Some(true) {
         return Ok(None);
     }
+    if is_locked(&mut tx, user_id).await? {
+        drop(tx);
+        return Err(refuse_locked(backend, client.address, user_id, BY).await);
+    }
     let user = SigningIn {
         user_id,
         name: user.name,
         email: user.email,
         role: user.role,
     };
-    let session = begin(&mut tx, lifetimes, user, "password", client, replaced).await?;
+    let session = begin(&mut tx, lifetimes, user, BY, client, replaced).await?;
     tx.commit().await?;
     if let Some(stored) = stored
         && let Err(error) = renew_hash(backend, user_id, password, &stored).await

@@ -242,7 +242,8 @@ async fn good(
                   last_used_at is null
                       or last_used_at not between now() - interval '1 minute' and now() + interval '1 minute' as "is_stale!"
            from api_tokens join users on users.id = user_id
-           where (secret_hash = $1 or api_tokens.id = $2) and revoked_at is null and expires_at > now()"#,
+           where (secret_hash = $1 or api_tokens.id = $2) and locked_at is null and revoked_at is null
+             and expires_at > now()"#,
         secret_hash,
         id.map(TokenId::get)
     )

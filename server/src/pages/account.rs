@@ -474,6 +474,32 @@ pub async fn end_access(
     Ok(forms::redirect_with(notice, &page, "#sign-in", is_secure))
 }
 
+pub async fn lock(
+    RequestState(state): RequestState,
+    Seen { site, viewer }: Seen,
+    from: Sender,
+    Path(id): Path<String>,
+) -> Result<Response, Page> {
+    lifetimes(&state)?;
+    let user = pages::lock_user(&site, &state.backend, &viewer, &id).await?;
+    let notice = Notice::new("The user is locked.");
+    let is_secure = auth::has_secure_cookies(state.auth, &from.extensions);
+    Ok(forms::redirect_with(notice, &user, "#sign-in", is_secure))
+}
+
+pub async fn unlock(
+    RequestState(state): RequestState,
+    Seen { site, viewer }: Seen,
+    from: Sender,
+    Path(id): Path<String>,
+) -> Result<Response, Page> {
+    lifetimes(&state)?;
+    let user = pages::unlock_user(&site, &state.backend, &viewer, &id).await?;
+    let notice = Notice::new("The user can sign in again.");
+    let is_secure = auth::has_secure_cookies(state.auth, &from.extensions);
+    Ok(forms::redirect_with(notice, &user, "#sign-in", is_secure))
+}
+
 pub async fn set_role(
     RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
@@ -481,8 +507,8 @@ pub async fn set_role(
     form: Fields,
 ) -> Result<Redirect, Page> {
     lifetimes(&state)?;
-    let to = pages::set_role(&site, &state.backend, &viewer, &id, form.get("role")).await?;
-    Ok(Redirect::to(&to))
+    let user = pages::set_role(&site, &state.backend, &viewer, &id, form.get("role")).await?;
+    Ok(Redirect::to(&format!("{user}#sign-in")))
 }
 
 pub async fn show_audit(

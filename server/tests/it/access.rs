@@ -425,6 +425,8 @@ const PAGES: &[(&str, &str, Option<For>)] = &[
     ("post", "/users/{user_id}/password-link", Some(Admin)),
     ("post", "/users/{user_id}/forget-provider", Some(Admin)),
     ("post", "/users/{user_id}/end-access", Some(Admin)),
+    ("post", "/users/{user_id}/lock", Some(Admin)),
+    ("post", "/users/{user_id}/unlock", Some(Admin)),
     ("post", "/users/{user_id}/role", Some(Admin)),
     ("post", "/rpc/create-user", Some(Admin)),
     ("post", "/rpc/update-user", Some(AdminOfOwned)),

@@ -552,6 +552,128 @@ async fn all_access_of_a_user_can_be_ended() {
 }
 
 #[tokio::test]
+async fn a_locked_user_stays_out_until_unlocked() {
+    let accounts = Accounts::start().await;
+    let admin = By::from(&accounts.admin);
+    let ann = accounts.member("ann").await;
+    let token = By::Token(accounts.token(&ann, "write").await);
+    let of_ann = |what: &str| format!("/users/{}/{what}", ann.id);
+    let page_of_ann = async || {
+        let page = accounts.page(&format!("/users/{}", ann.id), &admin).await;
+        page.text().await.unwrap()
+    };
+    let password = password_of(&ann.email);
+    let page = accounts.form(&of_ann("password-link"), &[], &admin).await;
+    let link = link_in(&page.text().await.unwrap());
+    let mut socket = accounts.socket_at("/ws", &token).await.unwrap();
+    let page = page_of_ann().await;
+    assert!(page.contains(&of_ann("lock")), "{page}");
+
+    // A second click changes nothing.
+    for _ in 0..2 {
+        let locked = accounts.form(&of_ann("lock"), &[], &admin).await;
+        assert_eq!(location(&locked), format!("/users/{}#sign-in", ann.id));
+    }
+    socket.closed().await;
+    assert!(!accounts.is_signed_in(&ann.session).await);
+    assert_eq!(accounts.get("/users", &token).await.status(), 401);
+    let set = accounts.set_password(&link, "quite an odd phrase").await;
+    assert_eq!(set.status(), 404);
+    // Only the right password reveals the reason.
+    for (password, status, sentence) in [
+        ("wrong", 422, "The email address or the password"),
+        (&password, 403, "Your account is locked."),
+    ] {
+        let refused = accounts.sign_in(&ann.email, password).await;
+        assert_eq!(refused.status(), status);
+        assert!(!refused.headers().contains_key("set-cookie"));
+        let page = refused.text().await.unwrap();
+        assert!(page.contains(sentence), "{page}");
+    }
+    let page = page_of_ann().await;
+    assert!(page.contains("Locked since"), "{page}");
+    assert!(page.contains(&of_ann("unlock")), "{page}");
+    assert!(!page.contains(&of_ann("password-link")), "{page}");
+    let members = accounts.page("/accounts", &admin).await;
+    assert!(members.text().await.unwrap().contains("Member · Locked"));
+
+    // A session that were left over wouldn't work either.
+    accounts
+        .execute(&format!(
+            "insert into sessions (secret_hash, user_id, expires_at)
+             values (sha256('left over'), {}, now() + interval '1 hour')",
+            ann.id
+        ))
+        .await;
+    assert!(!accounts.is_signed_in("left over").await);
+    accounts
+        .execute("delete from sessions where secret_hash = sha256('left over')")
+        .await;
+
+    for _ in 0..2 {
+        let unlocked = accounts.form(&of_ann("unlock"), &[], &admin).await;
+        assert_eq!(location(&unlocked), format!("/users/{}#sign-in", ann.id));
+    }
+    assert_eq!(accounts.get("/users", &token).await.status(), 401);
+    let session = session_in(&accounts.sign_in(&ann.email, &password).await);
+    assert!(accounts.is_signed_in(&session).await);
+    for what in ["lock", "unlock"] {
+        let path = format!("/users/999999999/{what}");
+        let nobody = accounts.form(&path, &[], &admin);
+        assert_eq!(nobody.await.status(), 404, "{what}");
+    }
+
+    // Nobody locks themselves, and a locked admin isn't one who could unlock others.
+    let refused = async |id: i64, sentence: &str| {
+        let refused = accounts
+            .form(&format!("/users/{id}/lock"), &[], &admin)
+            .await;
+        assert_eq!(refused.status(), 409);
+        let page = refused.text().await.unwrap();
+        assert!(page.contains(sentence), "{page}");
+    };
+    refused(accounts.admin.id, "lock yourself. Ask another admin.").await;
+    accounts
+        .form(&of_ann("role"), &[("role", "admin")], &admin)
+        .await;
+    accounts.form(&of_ann("lock"), &[], &admin).await;
+    let own_role = format!("/users/{}/role", accounts.admin.id);
+    let kept = accounts
+        .form(&own_role, &[("role", "member")], &admin)
+        .await;
+    assert_eq!(kept.status(), 409);
+
+    // Whoever has a shell on the server gets in again.
+    let arguments = ["create-admin", "--email", &ann.email, "--name", "Ann"];
+    let created = accounts
+        .app
+        .server_program(&arguments, &[], "quite an odd phrase");
+    assert!(created.status.success());
+    let session = session_in(&accounts.sign_in(&ann.email, "quite an odd phrase").await);
+    assert!(accounts.is_signed_in(&session).await);
+
+    let audited: Vec<String> = sqlx::query_scalar(
+        "select concat_ws(' ', kind, outcome, actor, detail) from audit_events
+         where user_id = $1 and (kind in ('lock_user', 'unlock_user') or detail like '%locked') order by id",
+    )
+    .bind(ann.id)
+    .fetch_all(&accounts.app.pool)
+    .await
+    .unwrap();
+    let by_admin = |what: &str| format!("{what} done {}", accounts.admin.email);
+    assert_eq!(
+        audited,
+        [
+            by_admin("lock_user"),
+            "sign_in refused anyone password: locked".to_owned(),
+            by_admin("unlock_user"),
+            by_admin("lock_user"),
+            "unlock_user done command line".to_owned(),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_link_sets_a_password_once() {
     let accounts = Accounts::start().await;
     let admin = By::from(&accounts.admin);
@@ -731,6 +853,8 @@ async fn an_admin_token_cannot_manage_accounts() {
         ),
         (of_member("password-link"), vec![]),
         (of_member("end-access"), vec![]),
+        (of_member("lock"), vec![]),
+        (of_member("unlock"), vec![]),
         (of_member("role"), vec![("role", "admin")]),
     ] {
         let refused = accounts.form(&path, &fields, &token).await;

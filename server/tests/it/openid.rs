@@ -185,6 +185,15 @@ async fn a_subject_identifies_a_user_and_an_email_address_only_once() {
     accounts.with_provider(&mut first, &provider, "a1").await;
     assert_eq!(accounts.user_of(&first).await.0, ben);
 
+    // A locked user stays out, whatever the provider says.
+    accounts
+        .form(&format!("/users/{ben}/lock"), &[], &by_admin)
+        .await;
+    let response = accounts
+        .with_provider(&mut Browser::default(), &provider, "a1")
+        .await;
+    refused(response, 403, "Your account is locked.").await;
+
     let refused = |reason: &str| format!("sign_in refused openid connect: {reason}");
     let signed_in = |user: i64| format!("sign_in done {user} openid connect");
     let linked = |user: i64, name: &str| format!("link_provider done {user} {name}@example.com");
@@ -206,6 +215,7 @@ async fn a_subject_identifies_a_user_and_an_email_address_only_once() {
             signed_in(ann),
             linked(ben, "ben"),
             signed_in(ben),
+            format!("sign_in refused {ben} openid connect: locked"),
         ]
     );
 }
