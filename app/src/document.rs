@@ -51,7 +51,8 @@ impl IntoResponse for Page {
         let policy = format!(
             "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
              style-src 'self' 'nonce-{nonce}' '{WITHOUT_SCRIPT_HASH}'; img-src 'self' data:; \
-             connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+             connect-src 'self'; worker-src 'self' blob:; object-src 'none'; form-action 'self'; base-uri 'none'; \
+             frame-ancestors 'none'"
         );
         let mut headers = HeaderMap::new();
         if let Some(seconds) = self.reload_after_seconds {

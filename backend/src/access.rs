@@ -78,6 +78,11 @@ impl Viewer {
             .is_none_or(|account| account.role == Role::Admin)
     }
 
+    /// Returns whether the viewer has signed in, so isn't a program with a token.
+    pub fn has_session(&self) -> bool {
+        session_of(self).is_ok()
+    }
+
     /// Returns the user whose data the viewer is limited to, or `None` if they see everybody's.
     pub fn owner(&self) -> Option<UserId> {
         self.account()

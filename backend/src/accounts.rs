@@ -5,6 +5,7 @@
 //! **Invariant.** Secrets are random, shown once, and stored as a hash.
 
 mod end_access;
+mod ended;
 mod links;
 mod lock;
 mod me;
@@ -17,6 +18,7 @@ mod sessions;
 mod tokens;
 
 pub use end_access::sign_out_everywhere;
+pub(crate) use ended::delete_ended;
 pub use links::{LINK_HOURS, PasswordLink, create_link, link_owner, use_link};
 pub use lock::{lock_user, unlock_user};
 pub use me::{Credential, Me, me};

@@ -8,14 +8,14 @@ use http_body_util::Full;
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{CONTENT_TYPE, HOST, HeaderValue},
+    header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{IntGaugeVec, Opts, Registry, TextEncoder};
 use serde_json::json;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 
 use crate::{
     Backend, deletion_queue,
@@ -26,6 +26,9 @@ use crate::{
 
 /// The maximum duration of a connection, from its first byte to its last.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The maximum number of connections at a time.
+const MAX_CONNECTIONS: usize = 64;
 
 /// How long to pause after the system had no resources for a new connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
@@ -81,7 +84,9 @@ struct Monitoring {
 
 impl Monitoring {
     async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
+            let permit = connections.clone().acquire_owned().await;
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -103,6 +108,7 @@ impl Monitoring {
                     .serve_connection(TokioIo::new(stream), service);
                 // A client that disconnects gets no metrics.
                 let _ = timeout(TIMEOUT, connection).await;
+                drop(permit);
             });
         }
     }
@@ -112,7 +118,7 @@ impl Monitoring {
         request: Request<Incoming>,
         local: SocketAddr,
     ) -> anyhow::Result<Response<Full<Bytes>>> {
-        const TEXT: &str = "text/plain; version=0.0.4";
+        const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
         const JSON: &str = "application/json";
         let named = request.headers().get_all(HOST).iter();
         let target = request.uri().authority().map(|target| target.as_str());
@@ -159,7 +165,13 @@ fn response(status: StatusCode, kind: &'static str, text: String) -> Response<Fu
     let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static(kind);
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+    );
     response
 }
 

@@ -1,6 +1,7 @@
 //! What the server and the worker have in common as programs: settings from `.env`, logging, addresses, shutdown.
 
 use std::{
+    env,
     io::{IsTerminal, stdout},
     net::SocketAddr,
     process::ExitCode,
@@ -33,12 +34,33 @@ pub enum LogFormat {
     Json,
 }
 
-/// Loads `.env`, if there is one, into the environment, and parses the settings in the environment and the arguments. Call
-/// it before anything else.
+/// Loads `.env`, if there is one, into the environment, and parses the settings in the environment and the arguments. Ends
+/// the program if either is invalid: without the rest of `.env`, for example, nobody would have to sign in. Call it before
+/// anything else.
 pub fn settings<T: Parser>() -> T {
-    // A missing .env is fine.
-    let _ = dotenvy::dotenv();
-    T::parse()
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => {
+            clap::Error::raw(clap::error::ErrorKind::Io, unreadable(&error)).exit()
+        }
+        _ => T::parse(),
+    }
+}
+
+/// Returns why `.env` can't be used. A value may be a secret, so only the name on the line is quoted.
+fn unreadable(error: &dotenvy::Error) -> String {
+    let line = match error {
+        dotenvy::Error::LineParse(line, _) => line,
+        error => return format!("The file .env can't be read: {error}\n"),
+    };
+    let name = line.split_once('=').map(|(name, _)| name.trim());
+    let is_name = |name: &&str| name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    match name.filter(is_name) {
+        Some(name) => format!(
+            "The file .env can't be read: the value of {name} isn't valid. Put a value with spaces or special \
+             characters in quotes.\n"
+        ),
+        None => "The file .env can't be read: each line must be NAME=value.\n".to_owned(),
+    }
 }
 
 /// Runs a program: starts logging as specified by `RUST_LOG`, runs `main`, and returns the exit code. If `main` fails, its
@@ -52,7 +74,12 @@ pub fn run(
     main: impl Future<Output = anyhow::Result<()>>,
 ) -> ExitCode {
     let traces = service.map_or(Ok(None), Traces::from_environment);
-    start_logging(log_format, traces.as_ref().ok().and_then(Option::as_ref));
+    let of_traces = traces.as_ref().ok().and_then(Option::as_ref);
+    if let Err(error) = start_logging(log_format, of_traces) {
+        // Nothing else can print it.
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let ended = traces.and_then(|traces| {
         let runtime = Runtime::new().context("there is no room for threads")?;
         let ended = runtime.block_on(main);
@@ -77,11 +104,14 @@ pub fn run(
     }
 }
 
-fn start_logging(format: LogFormat, traces: Option<&Traces>) {
+fn start_logging(format: LogFormat, traces: Option<&Traces>) -> anyhow::Result<()> {
     let spans_of_traces: Directive = format!("{TARGET}=off").parse().expect("it is a directive");
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"))
-        .add_directive(spans_of_traces);
+    let wanted = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = match &*wanted {
+        "" => EnvFilter::new("info,sqlx=warn"),
+        wanted => EnvFilter::try_new(wanted).context("RUST_LOG isn't valid")?,
+    };
+    let filter = filter.add_directive(spans_of_traces);
     let lines = tracing_subscriber::fmt::layer();
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Text => lines.with_ansi(stdout().is_terminal()).boxed(),

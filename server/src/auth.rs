@@ -1,11 +1,13 @@
 //! Authentication. One layer in front of every protected route identifies who sends a request and refuses anonymous
 //! ones. Handlers receive a [`By`].
 
+use std::time::Duration;
+
 use axum::{
     extract::{FromRequestParts, Request, State},
     http::{
         HeaderMap, HeaderValue, Method,
-        header::{AUTHORIZATION, REFERER, USER_AGENT, WWW_AUTHENTICATE},
+        header::{AUTHORIZATION, CONTENT_TYPE, REFERER, REFRESH, USER_AGENT, WWW_AUTHENTICATE},
         request::Parts,
     },
     middleware::Next,
@@ -48,6 +50,8 @@ impl<S: Sync> FromRequestParts<S> for By {
 }
 
 const SIGN_IN: &str = "Sign in, or send an API token: \"Authorization: Bearer bl_…\".";
+const INSECURE_TOKEN: &str =
+    "API tokens need HTTPS here: anybody on the way could read this one. Revoke it.";
 /// For scripts of a page, which show it there.
 const SIGNED_OUT: &str = "You are signed out. Reload the page to sign in.";
 const INVALID_TOKEN: &str =
@@ -80,8 +84,13 @@ pub async fn require_on_page(
         Method::GET | Method::HEAD => request.uri().path_and_query().map(ToString::to_string),
         _ => own_referer(&request),
     };
+    let is_read = request.method() == Method::GET;
     pass(&state, request, next)
         .await
+        .map(|response| match state.auth {
+            Auth::SignIn(lifetimes) if is_read => reloaded_after(lifetimes.idle, response),
+            _ => response,
+        })
         .unwrap_or_else(|refusal| match refusal {
             Refusal::Nobody if is_person => {
                 let back = back.filter(|back| back != "/");
@@ -97,6 +106,17 @@ pub async fn require_on_page(
         })
 }
 
+/// Makes a browser reload an open page once its session may have ended, so that it doesn't go on showing data to whoever
+/// comes by. A session that is still used isn't prolonged beyond the end of its use.
+fn reloaded_after(idle: Duration, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if kind.is_some_and(|kind| kind.starts_with(b"text/html")) && !headers.contains_key(REFRESH) {
+        headers.insert(REFRESH, (idle.as_secs() + 1).into());
+    }
+    response
+}
+
 /// Why a request is refused.
 enum Refusal {
     Nobody,
@@ -105,6 +125,13 @@ enum Refusal {
 }
 
 async fn pass(state: &AppState, mut request: Request, next: Next) -> Result<Response, Refusal> {
+    if matches!(state.auth, Auth::SignIn(_))
+        && token(request.headers()).is_some()
+        && request.extensions().get() == Some(&Transport::Unknown)
+    {
+        let problem = Problem::new(ProblemKind::Forbidden, INSECURE_TOKEN);
+        return Err(Refusal::Failed(problem));
+    }
     match identity(state, request.headers(), request.extensions()).await {
         Ok(Identity::Viewer(viewer)) => {
             if let Some(account) = viewer.account() {

@@ -26,7 +26,7 @@ use crate::{
 
 /// Scripts and styles are files of ours. Swagger UI has its icons in data URLs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The site's own style sheets, then ours.
 const STYLE: &str = concat!(

@@ -5,7 +5,8 @@ use axum::{
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{
-            ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY,
+            ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+            STRICT_TRANSPORT_SECURITY,
         },
     },
     middleware::Next,
@@ -30,7 +31,8 @@ const ALWAYS: [(&str, &str); 6] = [
 ];
 
 /// The policy for everything that isn't a page: data that a browser may save, and nothing else.
-const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
+const NOTHING: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Adds missing headers. Pages have their own policy, and files their own caching.
 pub async fn protect(request: Request, next: Next) -> Response {
@@ -52,13 +54,28 @@ pub async fn protect(request: Request, next: Next) -> Response {
     add(CONTENT_SECURITY_POLICY, NOTHING);
     // Over plain HTTP, anybody on the way could have added it (RFC 6797, section 7.2).
     if is_https {
-        add(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+        add(
+            STRICT_TRANSPORT_SECURITY,
+            "max-age=31536000; includeSubDomains",
+        );
+    }
+    if let Some(kind) = headers.get(CONTENT_TYPE).and_then(in_utf_8) {
+        headers.insert(CONTENT_TYPE, kind);
     }
     // A 304 must not change how long the browser keeps the file.
     if !is_unchanged {
         add(CACHE_CONTROL, "no-store");
     }
     response
+}
+
+/// Returns the media type of a text with its charset, if it lacks one.
+fn in_utf_8(kind: &HeaderValue) -> Option<HeaderValue> {
+    let kind = kind.to_str().ok()?;
+    let is_text = kind.starts_with("text/") || kind == "image/svg+xml";
+    (is_text && !kind.contains("charset="))
+        .then(|| HeaderValue::try_from(format!("{kind}; charset=utf-8")).ok())
+        .flatten()
 }
 
 /// Removes encodings that we don't support from `Accept-Encoding`. A client that refuses even an unencoded response

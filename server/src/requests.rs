@@ -89,9 +89,12 @@ pub async fn trace(
     }
     let is_refused = matches!(
         status,
-        StatusCode::UNAUTHORIZED
+        StatusCode::BAD_REQUEST
+            | StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN
+            | StatusCode::PAYLOAD_TOO_LARGE
             | StatusCode::MISDIRECTED_REQUEST
+            | StatusCode::UNPROCESSABLE_ENTITY
             | StatusCode::TOO_MANY_REQUESTS
     );
     let is_logged = match is_refused {

@@ -37,7 +37,7 @@ pub async fn user(
         let jobs = Jobs::read(backend, viewer, Some(user_id), query).await?;
         let corrects = corrected(backend, viewer, user_id, query.get("corrects")).await?;
         // If signing in is required, admins manage how users do it.
-        let member = match viewer.account().is_some() && viewer.is_admin() {
+        let member = match viewer.has_session() && viewer.is_admin() {
             true => Some(backend::accounts::member(backend, viewer, user_id).await?),
             false => None,
         };

@@ -87,7 +87,15 @@ pub async fn use_link(
     new: &NewPassword,
     client: &Client,
 ) -> Result<()> {
-    let Owner { id, name, email } = owner(&backend.pool, secret).await?;
+    let nobody = Viewer::anyone(client.address);
+    let Owner { id, name, email } = match owner(&backend.pool, secret).await {
+        Err(error @ Error::NotFound(_)) => {
+            let refused = Event::refused(AuditKind::UsePasswordLink);
+            audit::note(&backend.pool, &nobody, refused).await;
+            return Err(error);
+        }
+        found => found?,
+    };
     check_strength(new, &[&name, &email])?;
     let hashed = backend.passwords.hash(new).await?;
     let user_id = UserId::from(id);
@@ -102,7 +110,6 @@ pub async fn use_link(
         return Err(Error::NotFound("Link"));
     }
     set_password(&mut tx, user_id, &hashed).await?;
-    let nobody = Viewer::anyone(client.address);
     end_access(&mut tx, &nobody, user_id).await?;
     let used = Event::done(AuditKind::UsePasswordLink).of_user(user_id);
     audit::record(&mut *tx, &nobody, used).await?;

@@ -78,9 +78,10 @@ impl MemberPage {
     pub const SIZE: u64 = 50;
 }
 
-/// Returns the page with this number, or the last one if there are fewer. Requires an admin.
+/// Returns the page with this number, or the last one if there are fewer. Requires an admin in a session.
 pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<MemberPage> {
     check_admin(&backend.pool, viewer, Act::Read).await?;
+    session_of(viewer)?;
     let total = sqlx::query_scalar!(r#"select count(*) as "total!" from users"#)
         .fetch_one(&backend.pool)
         .await? as u64;
@@ -106,9 +107,10 @@ pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<Me
     })
 }
 
-/// Returns a user as admins see them. Requires an admin.
+/// Returns a user as admins see them. Requires an admin in a session.
 pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Member> {
     check_admin(&backend.pool, viewer, Act::Read).await?;
+    session_of(viewer)?;
     sqlx::query_as!(
         Stored,
         r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",

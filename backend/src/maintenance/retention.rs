@@ -1,10 +1,11 @@
-//! Deletes ended jobs and audit events whose retention has ended. A Temporal schedule triggers it.
+//! Deletes ended jobs and audit events whose retention has ended, and credentials that no longer work. A Temporal schedule
+//! triggers it.
 
 use domain::{AuditKind, JobId};
 
 use super::sweep_soon;
 use crate::{
-    Backend, Result,
+    Backend, Result, accounts,
     audit::{self, Actor, Event},
     database,
     jobs::{transition, usage},
@@ -18,6 +19,7 @@ const EVENTS: i64 = 5_000;
 pub async fn apply(backend: &Backend) -> Result<bool> {
     let has_more_jobs = delete_jobs(backend).await?;
     let has_more_events = delete_events(backend).await?;
+    accounts::delete_ended(&backend.pool).await?;
     Ok(has_more_jobs || has_more_events)
 }
 

@@ -239,6 +239,9 @@ pub async fn set_password(
     let link = form.get("link");
     // Nobody guesses a link, but hashing a password is expensive.
     if let Err(problem) = state.sign_in_rate.count(client, link) {
+        if state.audited_refusals.allows(AuditKind::SignIn, client) {
+            accounts::note_too_many_sign_ins(&state.backend, None, Some(client)).await;
+        }
         return Ok(problem.into_response());
     }
     let client = auth::client(&from.headers, &from.extensions);

@@ -33,6 +33,8 @@ const ERROR_COOKIE: &str = "form_error";
 /// The cookie with the result of a form.
 const NOTICE_COOKIE: &str = "notice";
 const THEME_COOKIE: &str = "theme";
+/// Browsers accept a cookie with this prefix only from an HTTPS page.
+const SECURE_PREFIX: &str = "__Secure-";
 /// Browsers keep cookies of up to 4,096 bytes, including name and attributes.
 const MAX_COOKIE_BYTES: usize = 3500;
 
@@ -181,7 +183,8 @@ pub async fn choose_theme(State(auth): State<Auth>, request: Request) -> Respons
     };
     // Lax, so that links from other sites open pages in this theme, too.
     let cookie = format!(
-        "{THEME_COOKIE}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{}",
+        "{}{THEME_COOKIE}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{}",
+        prefix(is_secure),
         theme.as_str(),
         secure(is_secure)
     );
@@ -298,6 +301,7 @@ fn shown<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     value_of(headers, name)
 }
 
+/// Returns the value of the cookie with this name, with the prefix or without.
 fn value_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(COOKIE)
@@ -305,7 +309,7 @@ fn value_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .filter_map(|cookies| cookies.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(found, _)| *found == name)
+        .find(|(found, _)| found.strip_prefix(SECURE_PREFIX).unwrap_or(found) == name)
         .map(|(_, value)| value)
 }
 
@@ -362,6 +366,10 @@ fn notice_cookie(notice: Notice, path: &str, is_secure: bool) -> HeaderValue {
     )
 }
 
+fn prefix(is_secure: bool) -> &'static str {
+    if is_secure { SECURE_PREFIX } else { "" }
+}
+
 fn secure(is_secure: bool) -> &'static str {
     if is_secure { "; Secure" } else { "" }
 }
@@ -371,7 +379,8 @@ fn cookie(name: &str, value: &str, path: &str, seconds: u32, is_secure: bool) ->
     // A semicolon would start another attribute.
     let path = if path.contains(';') { "/" } else { path };
     HeaderValue::try_from(format!(
-        "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{}",
+        "{}{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{}",
+        prefix(is_secure),
         secure(is_secure)
     ))
     .expect("its parts are ASCII")

@@ -751,6 +751,40 @@ async fn a_socket_checks_access_and_ends_with_its_credential() {
     assert_eq!(by_admin.text().await, "pong");
 }
 
+#[test]
+fn unreadable_settings_are_not_ignored() {
+    let directory = tempfile::tempdir().unwrap();
+    let refused = |env_file: &str, log: &str| {
+        std::fs::write(directory.path().join(".env"), env_file).unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_server"))
+            .args([
+                "create-admin",
+                "--email",
+                "ann@example.com",
+                "--name",
+                "Ann",
+            ])
+            .env("RUST_LOG", log)
+            .env("DATABASE_URL", "postgres://127.0.0.1:1/none")
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    // What comes after such a line would be lost, such as AUTH.
+    let said = refused("OIDC_LABEL=Open ID secret\nAUTH=password\n", "");
+    assert!(
+        said.contains("the value of OIDC_LABEL isn't valid"),
+        "{said}"
+    );
+    assert!(!said.contains("secret"), "{said}");
+    let said = refused("secret\n", "");
+    assert!(said.contains("each line must be NAME=value"), "{said}");
+    let said = refused("OIDC_LABEL='Open ID'\n", "info,batch line=x=y");
+    assert!(said.contains("RUST_LOG isn't valid"), "{said}");
+}
+
 #[tokio::test]
 async fn auth_must_be_set_if_other_machines_can_connect() {
     let app = TestApp::start().await;

@@ -172,7 +172,7 @@ async fn the_cookie_requires_https_except_on_this_machine() {
     let answer = post("/sign-in", name, https).await;
     assert_eq!(answer.status, 303, "{answer:?}");
     let lasting = answer.header("strict-transport-security");
-    assert_eq!(lasting, Some("max-age=31536000"));
+    assert_eq!(lasting, Some("max-age=31536000; includeSubDomains"));
     let cookie = answer.header("set-cookie").unwrap();
     assert!(cookie.starts_with("__Host-session="), "{cookie}");
     for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
@@ -225,6 +225,37 @@ async fn the_cookie_requires_https_except_on_this_machine() {
         let answer = raw(&web, request).await;
         let cookie = answer.header("set-cookie").unwrap();
         assert_eq!(cookie.ends_with("; Secure"), is_secure, "{cookie}");
+        assert_eq!(
+            cookie.starts_with("__Secure-theme=dark"),
+            is_secure,
+            "{cookie}"
+        );
+        let name = cookie.split(';').next().unwrap();
+        let request = format!(
+            "GET /sign-in HTTP/1.1\r\nHost: {here}\r\n{headers}Cookie: {name}\r\nConnection: close\r\n\r\n"
+        );
+        let page = raw(&web, request).await.body;
+        assert!(page.contains("content=\"dark\""), "{page}");
+    }
+    // Nor do tokens travel in the clear.
+    let token = accounts.token(&accounts.admin, "read").await;
+    for (host, headers, status) in [
+        (name, https, 200),
+        (name, "", 403),
+        (here, "", 200),
+        (here, "X-Forwarded-For: 198.51.100.7\r\n", 403),
+    ] {
+        let request = format!(
+            "GET /api/me HTTP/1.1\r\nHost: {host}\r\n{headers}Authorization: Bearer {token}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        let answer = raw(&web, request).await;
+        assert_eq!(answer.status, status, "{host} {headers}: {answer:?}");
+        assert_eq!(
+            answer.body.contains("API tokens need HTTPS here"),
+            status == 403,
+            "{answer:?}"
+        );
     }
 }
 
@@ -336,12 +367,10 @@ async fn sessions_expire_and_can_be_ended() {
             .fetch_all(&accounts.app.pool)
             .await
             .unwrap();
-    let page = accounts
-        .page("/account", &By::from(&ann))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let page = accounts.page("/account", &By::from(&ann)).await;
+    // Otherwise the page would go on showing data for ever.
+    assert_eq!(page.headers()["refresh"], "43201");
+    let page = page.text().await.unwrap();
     for id in &ids {
         assert!(page.contains(&format!("id=\"session-{id}\"")), "{page}");
     }
@@ -730,6 +759,13 @@ async fn a_link_sets_a_password_once() {
     assert_eq!(shown(&second).await, 404);
     let again = accounts.set_password(&second, "another odd phrase").await;
     assert_eq!(again.status(), 404);
+    let refused: i64 = sqlx::query_scalar(
+        "select count(*) from audit_events where kind = 'use_password_link' and outcome = 'refused'",
+    )
+    .fetch_one(&accounts.app.pool)
+    .await
+    .unwrap();
+    assert_eq!(refused, 2);
     let signed_in = accounts
         .sign_in("ann@example.com", "quite an odd phrase")
         .await;

@@ -59,7 +59,14 @@ async fn every_response_has_security_headers() {
         );
         let policy = header(&response, "content-security-policy").to_owned();
         assert!(policy.contains("default-src 'none'"), "{url}: {policy}");
-        assert!(policy.contains("frame-ancestors 'none'"), "{url}: {policy}");
+        for closed in ["frame-ancestors 'none'", "base-uri 'none'"] {
+            assert!(policy.contains(closed), "{url}: {policy}");
+        }
+        let kind = header(&response, "content-type").to_owned();
+        assert!(
+            !kind.starts_with("text/") || kind.contains("charset=utf-8"),
+            "{url}: {kind}"
+        );
         assert!(
             !policy.replace("'wasm-unsafe-eval'", "").contains("unsafe"),
             "{url}: {policy}"

@@ -33,6 +33,22 @@ async fn jobs_and_events_are_deleted_after_their_retention() {
     .execute(&app.pool)
     .await
     .unwrap();
+    sqlx::raw_sql(
+        "insert into sessions (secret_hash, user_id, expires_at)
+         select sha256(days::text::bytea), id, now() + days * interval '1 day'
+         from unnest(array[-1, 1]) as days, (select min(id) as id from users) as users;
+         insert into password_links (secret_hash, user_id, expires_at)
+         select sha256('link'), min(id), now() - interval '1 day' from users;
+         insert into api_tokens (secret_hash, prefix, user_id, name, scope, revoked_at, expires_at)
+         select sha256(name::bytea), 'bl_', id, name, 'read', now() + revoked * interval '1 day',
+                now() + expires * interval '1 day'
+         from (values ('expired', null, -91), ('revoked', -91, 7), ('expired lately', null, -89), ('valid', null, 7))
+                  as tokens (name, revoked, expires),
+              (select min(id) as id from users) as users",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
 
     // Until then, pages and API show the date.
     let job = app.get_json(&format!("/jobs/{recent}")).await;
@@ -63,6 +79,18 @@ async fn jobs_and_events_are_deleted_after_their_retention() {
         let status = app.get(&format!("/jobs/{stays}")).await.status();
         assert_eq!(status, StatusCode::OK);
     }
+    // Credentials that no longer work are deleted, too.
+    eventually("the ended credentials to be deleted", async || {
+        let left: Vec<String> = sqlx::query_scalar(
+            "select 'session' from sessions union all select 'link' from password_links
+             union all select name from api_tokens order by 1",
+        )
+        .fetch_all(&app.pool)
+        .await
+        .unwrap();
+        (left == ["expired lately", "session", "valid"]).then_some(())
+    })
+    .await;
     let events = async |kind: &str| -> Vec<Value> {
         let export = app.get(&format!("/audit.ndjson?kind={kind}")).await;
         let export = export.text().await.unwrap();
