@@ -1,4 +1,4 @@
-# The images for docker-compose.yml: the targets `server`, `worker`, `temporal` and `database-role`. The target `archive`
+# The images for docker-compose.yml: the targets `server`, `worker`, `temporal` and `database-roles`. The target `archive`
 # is the release archive: docker build --target archive --output DIRECTORY .
 
 FROM rust:1.95-bookworm AS build
@@ -58,7 +58,7 @@ FROM temporalio/temporal:1.9.1 AS temporal
 # A new volume gets the owner of its mount point. Otherwise the image's user couldn't write to it.
 COPY --from=runtime --chown=1000:1000 /empty /data
 
-FROM postgres:18 AS database-role
-COPY --chmod=644 script/lib/application_role.sql /
+FROM postgres:18 AS database-roles
+COPY --chmod=644 script/lib/database_roles.sql /
 USER postgres
-ENTRYPOINT ["psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=/application_role.sql"]
+ENTRYPOINT ["psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=/database_roles.sql"]

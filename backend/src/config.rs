@@ -8,7 +8,7 @@ use crate::{hosts::AllowedHosts, program::LogFormat};
 /// The addresses of PostgreSQL, Temporal and the storage. Each setting is an option and an environment variable.
 #[derive(Debug, Clone, Args)]
 pub struct BackendConfig {
-    /// PostgreSQL database; migrations run at startup
+    /// PostgreSQL database. If its role owns the database, migrations run at startup. Otherwise, run `server migrate` first
     #[arg(
         long,
         env = "DATABASE_URL",

@@ -1,5 +1,7 @@
 //! The connection pool and the migrations.
 
+mod migrations;
+
 use std::{io, str::FromStr, time::Duration};
 
 use anyhow::Context;
@@ -9,6 +11,10 @@ use sqlx::{
 };
 
 use crate::BackendConfig;
+
+/// The settings with URLs of the database.
+const DATABASE_URL: &str = "DATABASE_URL";
+const OWNER_URL: &str = "DATABASE_OWNER_URL";
 
 /// How long startup waits for a PostgreSQL that doesn't answer yet.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,10 +40,7 @@ pub(crate) async fn connect(
     config: &BackendConfig,
     statement_timeout: Option<Duration>,
 ) -> anyhow::Result<PgPool> {
-    let options = parse_url(&config.database_url)?
-        .application_name("batchline")
-        .options(SESSION)
-        .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
+    let options = parse_url(&config.database_url, DATABASE_URL)?;
     let bounded = match statement_timeout {
         Some(time) => options
             .clone()
@@ -51,22 +54,36 @@ pub(crate) async fn connect(
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(is_alive(connection)))
         .connect_lazy_with(bounded);
+    reach(&pool, DATABASE_URL).await?;
+    let mut unbounded = options.connect().await?;
+    migrations::run_or_check(&mut unbounded).await?;
+    unbounded.close().await?;
+    Ok(pool)
+}
 
+/// Brings the database up to date as its owner, and grants the role of `DATABASE_URL` what server and worker need.
+pub async fn migrate(config: &BackendConfig, owner_url: &str) -> anyhow::Result<()> {
+    let application = parse_url(&config.database_url, DATABASE_URL)?;
+    let owner = parse_url(owner_url, OWNER_URL)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(owner);
+    reach(&pool, OWNER_URL).await?;
+    let mut owner = pool.acquire().await?;
+    migrations::run_as_owner(&mut owner, application.get_username()).await
+}
+
+/// Waits until PostgreSQL can be reached at the URL in this setting.
+async fn reach(pool: &PgPool, setting: &str) -> anyhow::Result<()> {
     let deadline = tokio::time::Instant::now() + START_TIMEOUT;
     while let Err(error) = pool.acquire().await {
         if tokio::time::Instant::now() >= deadline {
-            return Err(error).context("PostgreSQL can't be reached at DATABASE_URL");
+            return Err(error).with_context(|| format!("PostgreSQL can't be reached at {setting}"));
         }
         tracing::info!(%error, "waiting for PostgreSQL");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    let mut unbounded = options.connect().await?;
-    sqlx::migrate!()
-        .run(&mut unbounded)
-        .await
-        .context("the database can't be brought up to date")?;
-    unbounded.close().await?;
-    Ok(pool)
+    Ok(())
 }
 
 async fn is_alive(connection: &mut PgConnection) -> sqlx::Result<bool> {
@@ -112,12 +129,19 @@ pub(crate) async fn in_time<T, E: From<sqlx::Error>>(
         .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()))
 }
 
-/// Parses a PostgreSQL URL. sqlx itself accepts any scheme.
-fn parse_url(url: &str) -> anyhow::Result<PgConnectOptions> {
-    url.split_once("://")
+/// Parses the PostgreSQL URL in this setting. sqlx itself accepts any scheme.
+fn parse_url(url: &str, setting: &str) -> anyhow::Result<PgConnectOptions> {
+    let options = url
+        .split_once("://")
         .filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
         .and_then(|_| PgConnectOptions::from_str(url).ok())
-        .context("DATABASE_URL is not a URL like postgres://user:password@host/database")
+        .with_context(|| {
+            format!("{setting} is not a URL like postgres://user:password@host/database")
+        })?;
+    Ok(options
+        .application_name("batchline")
+        .options(SESSION)
+        .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5)))
 }
 
 pub(crate) async fn answers(database: impl PgExecutor<'_>) -> sqlx::Result<()> {
@@ -188,11 +212,11 @@ mod tests {
 
     #[test]
     fn only_postgresql_urls_are_accepted() {
-        assert!(parse_url("postgres://localhost/x").is_ok());
-        assert!(parse_url("postgresql://me:secret@[::1]:5433/x").is_ok());
+        assert!(parse_url("postgres://localhost/x", OWNER_URL).is_ok());
+        assert!(parse_url("postgresql://me:secret@[::1]:5433/x", OWNER_URL).is_ok());
         for url in ["mysql://localhost/x", "localhost", "", "postgres://:x:/"] {
-            let error = parse_url(url).unwrap_err().to_string();
-            assert!(error.starts_with("DATABASE_URL"), "{url}: {error}");
+            let error = parse_url(url, OWNER_URL).unwrap_err().to_string();
+            assert!(error.starts_with(OWNER_URL), "{url}: {error}");
         }
     }
 }

@@ -69,6 +69,7 @@ use crate::{
 
 pub use access::{Account, Means, Viewer};
 pub use config::{BackendConfig, QuotaDefaults};
+pub use database::migrate;
 pub use error::{Error, Result};
 pub use health_check::health_check;
 pub use jobs::{
@@ -100,8 +101,9 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Connects to PostgreSQL, runs the migrations and opens the storage. Waits a while for PostgreSQL, which may be
-    /// starting at the same time. The connection to Temporal opens on first use.
+    /// Connects to PostgreSQL, runs the migrations and opens the storage. If the role doesn't own the database, fails
+    /// unless [`migrate`] has run them. Waits a while for PostgreSQL, which may be starting at the same time. The
+    /// connection to Temporal opens on first use.
     ///
     /// `statement_timeout` limits every statement except those of the migrations.
     pub async fn connect(

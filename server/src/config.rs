@@ -35,6 +35,13 @@ pub enum Command {
     /// Run a health check of the server with these settings; exit with 0 or 1
     Healthcheck,
 
+    /// Bring the database up to date as its owner, and grant the role of DATABASE_URL what the server and the worker need
+    Migrate {
+        /// The same database as in DATABASE_URL, with the role that owns it
+        #[arg(long, env = "DATABASE_OWNER_URL", hide_env_values = true)]
+        database_owner_url: String,
+    },
+
     /// Create an admin, or promote the user with this email address. Asks for the password, or reads it as a line from
     /// standard input
     CreateAdmin {

@@ -69,6 +69,11 @@ fn main() -> ExitCode {
     program::run(config.backend.log_format, service, async {
         match command {
             None => serve(config).await,
+            Some(Command::Migrate { database_owner_url }) => {
+                backend::migrate(&config.backend, &database_owner_url).await?;
+                tracing::info!("the database is up to date");
+                Ok(())
+            }
             Some(Command::CreateAdmin { email, name }) => create_admin(config, &email, &name).await,
             Some(Command::CheckStorage {
                 remove,

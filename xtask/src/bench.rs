@@ -83,8 +83,8 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
     ] = free_ports()?;
     let postgres = Postgres::temporary(&directory, postgres_port);
     postgres.start(&mut services, &directory.log("postgres"))?;
-    postgres.create_database("bench")?;
-    postgres.create_database("store")?;
+    let bench = postgres.database_for_batchline("bench", None)?;
+    let database_with_store = postgres.database_for_batchline("store", None)?;
     let database = directory.file("temporal.db").display().to_string();
     let arguments = ["--db-filename", &database, "--namespace", "store"];
     let temporal = Temporal::new(temporal_port, &arguments);
@@ -92,11 +92,12 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
     let batchline = Batchline::isolated(
         target().join("release"),
         &directory,
-        postgres.url("postgres", "bench"),
+        &bench,
         &temporal,
         [web, api],
     );
     let batchline = batchline.with([("SITE_ROOT", &*site.display().to_string())]);
+    batchline.migrate(&bench)?;
     batchline.start_worker(&mut services, "worker")?;
     batchline.start_server(&mut services, "server")?;
 
@@ -105,7 +106,7 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
     object_store::delay(TcpListener::bind(("127.0.0.1", slow_store))?, store);
     create_bucket(store, "bench")?;
     let in_store = batchline.with([
-        ("DATABASE_URL", &*postgres.url("postgres", "store")),
+        ("DATABASE_URL", &*database_with_store.url),
         ("TEMPORAL_NAMESPACE", "store"),
         ("STORAGE_URL", "s3://bench/uploads"),
         ("AWS_ENDPOINT", &format!("http://{}", local(slow_store))),
@@ -117,6 +118,7 @@ pub fn run_with(options: Options) -> anyhow::Result<()> {
         ("WEB_ADDR", &local(store_web)),
         ("API_ADDR", &local(store_api)),
     ]);
+    in_store.migrate(&database_with_store)?;
     in_store.start_worker(&mut services, "worker with store")?;
     in_store.start_server(&mut services, "server with store")?;
 

@@ -70,6 +70,8 @@ impl Extent {
     }
 }
 
+const DATABASE: &str = "chaos";
+
 /// Small jobs that are started at once in the scenarios with many of them.
 const SMALL_JOBS: usize = 300;
 const SMALL_ROWS: u64 = 5000;
@@ -143,20 +145,24 @@ impl<'a> Chaos<'a> {
     fn start(directory: &'a WorkDirectory, extent: &Extent) -> anyhow::Result<Self> {
         let [postgres_port, temporal_port, web, api] = free_ports()?;
         let postgres = Postgres::temporary(directory, postgres_port);
-        let database = directory.file("temporal.db").display().to_string();
-        let temporal = Temporal::new(temporal_port, &["--db-filename", &database]);
+        let file = directory.file("temporal.db").display().to_string();
+        let temporal = Temporal::new(temporal_port, &["--db-filename", &file]);
+        let mut services = Services::default();
+        postgres.start(&mut services, &directory.log("postgres"))?;
+        let database = postgres.database_for_batchline(DATABASE, None)?;
         let batchline = Batchline::isolated(
             extent.programs.clone(),
             directory,
-            postgres.url("batchline", "postgres"),
+            &database,
             &temporal,
             [web, api],
         );
         let site = extent.site.display().to_string();
         let batchline = batchline.with([("SITE_ROOT", &*site)]);
+        batchline.migrate(&database)?;
         say(format!("Generating {} rows", extent.rows));
         let mut chaos = Self {
-            services: Services::default(),
+            services,
             postgres,
             temporal,
             batchline,
@@ -168,8 +174,6 @@ impl<'a> Chaos<'a> {
             committed: 0,
             directory,
         };
-        chaos.start_postgres()?;
-        chaos.postgres.create_application_role("postgres", None)?;
         chaos.start_temporal()?;
         chaos.begin_worker("worker")?;
         chaos.start_server()?;

@@ -42,14 +42,16 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
     postgres.start(&mut services, &directory.log("postgres"))?;
     let temporal = Temporal::new(temporal, &[]);
     temporal.start(&mut services, &directory.log("temporal"))?;
+    let database = postgres.database_for_batchline("pages", None)?;
     let batchline = Batchline::isolated(
         target().join("release"),
         &directory,
-        postgres.url("postgres", "postgres"),
+        &database,
         &temporal,
         [web, api],
     );
     let batchline = batchline.with([("SITE_ROOT", &*site.display().to_string())]);
+    batchline.migrate(&database)?;
     batchline.start_worker(&mut services, "worker")?;
     batchline.start_server(&mut services, "server")?;
     // Another server with the same data, for pages that require signing in.

@@ -80,7 +80,7 @@ pub fn prepare(only_check: bool, mut compile: Command) -> anyhow::Result<()> {
     source.set_modified(std::time::SystemTime::now())?;
     compile.env("SQLX_OFFLINE", "false");
     compile.env("SQLX_OFFLINE_DIR", &described);
-    compile.env("DATABASE_URL", postgres.url("postgres", "postgres"));
+    compile.env("DATABASE_URL", postgres.url("postgres", None, "postgres"));
     run(&mut compile)?;
 
     let described = descriptions(&described)?;

@@ -16,8 +16,8 @@ use crate::{
     process::pause,
     project::{root, say, target},
     services::{
-        Batchline, Port, Postgres, Services, Temporal, has_client_programs, is_ok, reachable,
-        require_free,
+        Batchline, Database, Passwords, Port, Postgres, Services, Temporal, has_client_programs,
+        is_ok, reachable, require_free,
     },
     setup,
 };
@@ -119,13 +119,24 @@ pub fn run() -> anyhow::Result<()> {
             ),
         ],
     };
-    let mut database = None;
-    if let Some(port) = &settings.postgres_port {
-        say("Starting PostgreSQL");
-        let (url, shown) = start_database(&mut services, port.parse()?, &local, &logs)?;
-        batchline.settings.push(("DATABASE_URL", url));
-        database = Some(shown);
-    }
+    let mut shown_database = None;
+    let database = match &settings.postgres_port {
+        Some(port) => {
+            say("Starting PostgreSQL");
+            let (database, shown) = start_database(&mut services, port.parse()?, &local, &logs)?;
+            shown_database = Some(shown);
+            database
+        }
+        None => Database {
+            owner_url: env::var("DATABASE_OWNER_URL")
+                .ok()
+                .filter(|url| !url.is_empty()),
+            url: env::var("DATABASE_URL")?,
+        },
+    };
+    batchline
+        .settings
+        .push(("DATABASE_URL", database.url.clone()));
     // What Temporal stores and the uploaded files must not be readable by other users of this machine. PostgreSQL, which
     // may run as another user, has a directory that only it can read.
     umask(Mode::RWXG | Mode::RWXO);
@@ -141,6 +152,7 @@ pub fn run() -> anyhow::Result<()> {
     }
 
     say("Starting worker and server");
+    batchline.migrate(&database)?;
     batchline.begin_worker(&mut services, "worker")?;
     batchline.begin_server(&mut services, "server")?;
     services.wait_for_log("worker", "worker ready")?;
@@ -159,7 +171,7 @@ pub fn run() -> anyhow::Result<()> {
     if let Some((_, pages)) = &settings.temporal_ports {
         say(format!("  Temporal UI  http://localhost:{pages}"));
     }
-    if let Some(database) = database {
+    if let Some(database) = shown_database {
         say(format!("  PostgreSQL   {database}"));
     }
     say("  Logs         .local/logs");
@@ -188,13 +200,13 @@ fn keep_last_logs(logs: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts PostgreSQL. Returns the URL of the database, and a line about it to print.
+/// Starts PostgreSQL. Returns the database, and a line about it to print.
 fn start_database(
     services: &mut Services,
     port: u16,
     local: &Path,
     logs: &Path,
-) -> anyhow::Result<(String, String)> {
+) -> anyhow::Result<(Database, String)> {
     let superuser_secret = "postgres-password";
     let postgres = Postgres {
         data: local.join("postgres"),
@@ -203,26 +215,20 @@ fn start_database(
         settings: Vec::new(),
     };
     postgres.start(services, &logs.join("postgres.log"))?;
-    let (role, database, role_secret) = match has_client_programs() {
-        true => {
-            let exists = format!("select 1 from pg_database where datname = '{DATABASE}'");
-            if postgres.sql("postgres", &exists)?.is_empty() {
-                postgres.create_database(DATABASE)?;
-            }
-            let role_secret = "database-password";
-            let password = secret(local, role_secret)?;
-            postgres.create_application_role(DATABASE, Some(&password))?;
-            ("batchline", DATABASE, role_secret)
-        }
-        // This role and this database always exist.
-        false => ("postgres", "postgres", superuser_secret),
+    let application_secret = "database-password";
+    let passwords = Passwords {
+        owner: secret(local, "database-owner-password")?,
+        application: secret(local, application_secret)?,
     };
-    let password = secret(local, role_secret)?;
-    let shown = postgres.url(role, database);
-    Ok((
-        postgres.url(&format!("{role}:{password}"), database),
-        format!("{shown}   password: .local/{role_secret}"),
-    ))
+    let database = postgres.database_for_batchline(DATABASE, Some(&passwords))?;
+    let (shown, secret) = match has_client_programs() {
+        true => (
+            postgres.url("batchline", None, DATABASE),
+            application_secret,
+        ),
+        false => (postgres.url("postgres", None, "postgres"), superuser_secret),
+    };
+    Ok((database, format!("{shown}   password: .local/{secret}")))
 }
 
 /// Returns the password that is stored under this name. There is a new one the first time.

@@ -88,12 +88,25 @@ mod tests {
                 found.push((service, "a port"));
             }
         }
-        for service in ["db:", "database-role:", "temporal:", "server:", "worker:"] {
+        for service in [
+            "db:",
+            "database-roles:",
+            "migrate:",
+            "temporal:",
+            "server:",
+            "worker:",
+        ] {
             assert!(found.contains(&(service, "a limit")), "{service}");
             assert!(found.contains(&(service, "restrictions")), "{service}");
         }
         let ports = found.iter().filter(|(_, what)| *what == "a port");
         assert_eq!(ports.count(), 5);
+        // A single container has the password of the database's owner.
+        let (before, from) = services.split_once("\n  migrate:\n").unwrap();
+        let (_, after) = from.split_once("\n\n").unwrap();
+        for others in [anchors, before, after] {
+            assert!(!others.contains("DATABASE_OWNER_URL"));
+        }
     }
 
     #[test]
@@ -101,6 +114,7 @@ mod tests {
         let names: Vec<_> = names().collect();
         for name in [
             "DATABASE_URL",
+            "DATABASE_OWNER_URL",
             "WORKER_CONCURRENCY",
             "OIDC_ISSUER",
             "LOG_FORMAT",

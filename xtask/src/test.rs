@@ -16,10 +16,7 @@ use crate::{
     chaos, package,
     process::run,
     project::{cargo, say, target},
-    services::{
-        Batchline, Postgres, Services, Temporal, free_ports, has_client_programs,
-        start_object_store,
-    },
+    services::{Batchline, Database, Postgres, Services, Temporal, free_ports, start_object_store},
     setup,
     site::{self, Profile},
     tools::{Chromium, TEMPORAL},
@@ -179,7 +176,7 @@ fn run_steps(
             })?;
         }
         if steps.includes(Part::Rust) && !is_part_of_rust {
-            steps.step("role without superuser", || {
+            steps.step("roles without superuser", || {
                 roles::test(&shared, &mut services)
             })?;
         }
@@ -246,12 +243,12 @@ impl<'a> Shared<'a> {
             .start(services, &self.directory.log("temporal"))
     }
 
-    /// Returns a server and a worker with a separate namespace, directory for files and database.
-    fn batchline(&self, namespace: &str, database: &str, role: &str) -> Batchline {
+    /// Returns a server and a worker with this database and a separate namespace and directory for files.
+    fn batchline(&self, namespace: &str, database: &Database) -> Batchline {
         let batchline = Batchline::isolated(
             self.programs.clone(),
             self.directory,
-            self.postgres.url(role, database),
+            database,
             &self.temporal,
             [self.ports.web, self.ports.api],
         );
@@ -273,7 +270,10 @@ impl<'a> Shared<'a> {
         start_object_store(services, store, &self.directory.log("object-store"))?;
         let mut test = cargo();
         test.args(["test", "--workspace", "--locked"]);
-        test.env("DATABASE_URL", self.postgres.url("postgres", "postgres"));
+        test.env(
+            "DATABASE_URL",
+            self.postgres.url("postgres", None, "postgres"),
+        );
         test.env("TEMPORAL_ADDRESS", self.temporal.address());
         test.env("TEMPORAL_CLI", TEMPORAL.home().join("temporal"));
         test.env("S3_ENDPOINT", format!("http://127.0.0.1:{store}"));
@@ -297,18 +297,12 @@ impl<'a> Shared<'a> {
         let Some(chromium) = Chromium::find() else {
             bail!("there is no Chromium: run script/setup --test");
         };
-        let (database, role) = match has_client_programs() {
-            true => ("browser", "batchline"),
-            false => ("postgres", "postgres"),
-        };
-        if has_client_programs() {
-            self.postgres.create_database(database)?;
-            self.postgres.create_application_role(database, None)?;
-        }
-        let batchline = self.batchline("browser", database, role).with([
+        let database = self.postgres.database_for_batchline("browser", None)?;
+        let batchline = self.batchline("browser", &database).with([
             ("MAX_UPLOAD_BYTES", "200000000"),
             ("SITE_ROOT", &site.display().to_string()),
         ]);
+        batchline.migrate(&database)?;
         // One step at a time, because the tests need some seconds to act on a job while it is being processed.
         let one_at_a_time = batchline.with([("WORKER_CONCURRENCY", "1")]);
         one_at_a_time.start_worker(services, "worker")?;
@@ -330,7 +324,7 @@ impl<'a> Shared<'a> {
             ("BATCHLINE_ADMIN_PASSWORD", ADMIN_PASSWORD.to_owned()),
             (
                 "SLOW_DATABASE_URL",
-                batchline.setting("DATABASE_URL").to_owned(),
+                database.owner_url.unwrap_or(database.url),
             ),
         ]);
         tests.env("TESTKIT", self.programs.join("testkit"));

@@ -56,6 +56,16 @@ async fn a_database_and_later_files_are_restored() {
     let orphan = key_of(&app, late).await;
     let restored = app.restored(&programs, &dump).await;
 
+    // The dump doesn't restore who may delete old events.
+    let may_delete: (bool, bool) = sqlx::query_as(
+        "select has_function_privilege('public', oid, 'execute'), has_function_privilege('batchline', oid, 'execute')
+         from pg_proc where proname = 'delete_audit_events'",
+    )
+    .fetch_one(&restored.pool)
+    .await
+    .unwrap();
+    assert_eq!(may_delete, (false, true));
+
     // The counts of jobs and usage in the database are consistent.
     let response = restored.get(&format!("/jobs?user_id={user_id}")).await;
     assert_eq!(response.headers()["x-total-count"], "3");

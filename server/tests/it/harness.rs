@@ -1,8 +1,9 @@
-//! A separate installation for each test: a fresh database, a directory for files, a task queue, and one server and one
+//! A separate installation for each test: a fresh database with two roles, a directory for files, a task queue, and one server and one
 //! worker as real processes on free ports.
 
 mod collector;
 mod cutting_proxy;
+pub mod database;
 mod object_store;
 mod openid;
 mod process;
@@ -80,6 +81,8 @@ pub struct TestApp {
     pub api: String,
     /// The URL of the server's metrics and health checks.
     pub monitoring: String,
+    pub database: String,
+    /// The superuser's. Server and worker have a role that may do less.
     pub pool: PgPool,
     http: Client,
     files: Arc<TempDir>,
@@ -94,6 +97,8 @@ pub struct TestApp {
 /// Settings of a test that differ from the default.
 #[derive(Default)]
 pub struct Options {
+    /// A database, and the role of server and worker, instead of a new database with two roles.
+    pub database: Option<(String, String)>,
     pub max_upload_bytes: Option<u64>,
     /// Replaces the running Temporal.
     pub temporal_address: Option<String>,
@@ -142,16 +147,19 @@ impl TestApp {
     }
 
     /// Starts a server with the database and the files that an earlier version has left. `fill` creates them, in an
-    /// empty database, and inserts no jobs before it has called [`separate_workflow_ids`].
+    /// empty database as its owner, and inserts no jobs before it has called [`separate_workflow_ids`].
     pub async fn start_upgraded(fill: impl AsyncFnOnce(&mut PgConnection, &Path)) -> Self {
-        let (environment, files) = Self::prepare(Options::default()).await;
-        let (_, database_url) = environment
-            .iter()
-            .find(|(name, _)| *name == "DATABASE_URL")
-            .unwrap();
-        let mut connection = PgConnection::connect(database_url).await.unwrap();
+        let name = database::create_empty(database::OWNER).await;
+        let (environment, files) = Self::prepare(Options {
+            database: Some((name.clone(), database::APPLICATION.to_owned())),
+            ..Options::default()
+        })
+        .await;
+        let owner_url = database::url(&name, database::OWNER);
+        let mut connection = PgConnection::connect(&owner_url).await.unwrap();
         fill(&mut connection, files.path()).await;
         connection.close().await.unwrap();
+        database::migrate(&name);
         Self::launch(environment, files).await
     }
 
@@ -170,22 +178,18 @@ impl TestApp {
     async fn prepare(options: Options) -> (Vec<(&'static str, String)>, Arc<TempDir>) {
         // Sets the TLS provider of the HTTP client. An error means that one is already set.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let name = format!("test_{}", unique());
-        let admin_url = Url::parse(&required("DATABASE_URL")).unwrap();
-        let mut admin = PgConnection::connect(admin_url.as_str()).await.unwrap();
-        sqlx::raw_sql(&format!("create database {name}"))
-            .execute(&mut admin)
-            .await
-            .unwrap();
-        let mut database_url = admin_url;
-        database_url.set_path(&name);
+        let (name, role) = match options.database {
+            Some(given) => given,
+            None => (database::create().await, database::APPLICATION.to_owned()),
+        };
+        let database_url = database::url(&name, &role);
 
         let files = Arc::new(TempDir::new().unwrap());
         let temporal = options
             .temporal_address
             .unwrap_or_else(|| required("TEMPORAL_ADDRESS"));
         let mut environment = vec![
-            ("DATABASE_URL", database_url.to_string()),
+            ("DATABASE_URL", database_url.clone()),
             ("TEMPORAL_ADDRESS", temporal),
             ("TEMPORAL_TASK_QUEUE", name),
             (
@@ -203,11 +207,11 @@ impl TestApp {
             environment.push(("MAX_UPLOAD_BYTES", limit.to_string()));
         }
         if let Some(proxy) = options.postgres_proxy {
-            let _ = database_url.set_ip_host(proxy.ip());
-            let _ = database_url.set_port(Some(proxy.port()));
-            database_url.set_query(Some("sslmode=disable"));
-            // After the URL above, which the test itself uses.
-            environment.push(("DATABASE_URL", database_url.to_string()));
+            let mut url = Url::parse(&database_url).unwrap();
+            let _ = url.set_ip_host(proxy.ip());
+            let _ = url.set_port(Some(proxy.port()));
+            url.set_query(Some("sslmode=disable"));
+            environment.push(("DATABASE_URL", url.to_string()));
         }
         environment.extend(options.environment);
         (environment, files)
@@ -239,14 +243,16 @@ impl TestApp {
             .iter()
             .find(|(name, _)| *name == "DATABASE_URL")
             .unwrap();
+        let name = Url::parse(database_url).unwrap().path()[1..].to_owned();
         let pool = PgPoolOptions::new()
             .max_connections(2)
-            .connect(database_url)
+            .connect(&database::url(&name, database::SUPERUSER))
             .await
             .unwrap();
         Self {
             web,
             api,
+            database: name,
             monitoring: metrics.strip_suffix("/metrics").unwrap().to_owned(),
             pool,
             http: Client::builder().no_proxy().build().unwrap(),
@@ -271,7 +277,7 @@ impl TestApp {
         let dumped = Command::new(pg_dump)
             .args(["--format=custom", "--file"])
             .arg(dump.path())
-            .arg(self.setting("DATABASE_URL"))
+            .arg(database::url(&self.database, database::OWNER))
             .output()
             .unwrap();
         assert!(dumped.status.success(), "{dumped:?}");
@@ -280,22 +286,16 @@ impl TestApp {
 
     /// Starts another installation with the database of this dump and a copy of the current files.
     pub async fn restored(&self, programs: &str, dump: &NamedTempFile) -> Self {
-        let name = format!("test_{}", unique());
-        let mut admin = PgConnection::connect(&required("DATABASE_URL"))
-            .await
-            .unwrap();
-        sqlx::raw_sql(&format!("create database {name}"))
-            .execute(&mut admin)
-            .await
-            .unwrap();
-        let mut database_url = Url::parse(self.setting("DATABASE_URL")).unwrap();
-        database_url.set_path(&name);
+        let name = database::create_empty(database::OWNER).await;
         let restored = Command::new(Path::new(programs).join("pg_restore"))
-            .args(["--exit-on-error", "--dbname", database_url.as_str()])
+            .args(["--exit-on-error", "--no-owner", "--no-privileges"])
+            .args(["--dbname", &database::url(&name, database::OWNER)])
             .arg(dump.path())
             .output()
             .unwrap();
         assert!(restored.status.success(), "{restored:?}");
+        database::migrate(&name);
+        let database_url = database::url(&name, database::APPLICATION);
         let files = Arc::new(TempDir::new().unwrap());
         for file in self.stored_files() {
             std::fs::copy(&file, files.path().join(file.file_name().unwrap())).unwrap();
@@ -303,7 +303,7 @@ impl TestApp {
         let storage_url = Url::from_directory_path(files.path()).unwrap();
         let environment = self.environment.iter().cloned().map(|(variable, value)| {
             let value = match variable {
-                "DATABASE_URL" => database_url.to_string(),
+                "DATABASE_URL" => database_url.clone(),
                 "STORAGE_URL" => storage_url.to_string(),
                 "TEMPORAL_TASK_QUEUE" => name.clone(),
                 _ => value,

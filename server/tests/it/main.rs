@@ -11,6 +11,7 @@ mod backup;
 mod clock;
 mod control;
 mod cut_connections;
+mod database_roles;
 mod degrading;
 mod files;
 mod formats;

@@ -215,10 +215,13 @@ async fn the_worker_has_metrics() {
 async fn only_the_start_and_end_of_work_notify_in_transactions_with_data() {
     let app = TestApp::start().await;
     // Counts the calls within and outside of transactions that change data.
-    sqlx::raw_sql("create unlogged sequence within; create unlogged sequence outside")
-        .execute(&app.pool)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "create unlogged sequence within; create unlogged sequence outside;
+         grant usage on sequence within, outside to public",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
     let count =
         "perform case when changes_data then nextval('within') else nextval('outside') end;";
     before_notify(&app, count).await;

@@ -5,7 +5,7 @@ use std::{fs, time::Instant};
 use anyhow::{Context, bail, ensure};
 use testkit::Expected;
 
-use super::{Chaos, Planted, eventually, is_over};
+use super::{Chaos, DATABASE, Planted, eventually, is_over};
 
 /// Rows of a page.
 const PAGE: u64 = 50;
@@ -154,7 +154,7 @@ impl Chaos<'_> {
     }
 
     fn query(&self, sql: &str) -> anyhow::Result<String> {
-        self.postgres.sql("postgres", sql)
+        self.postgres.sql(DATABASE, sql)
     }
 }
 

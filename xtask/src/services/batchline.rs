@@ -9,8 +9,8 @@ use std::{
 use anyhow::ensure;
 use rustix::process::Signal;
 
-use super::{Services, Temporal};
-use crate::{project::command, work_directory::WorkDirectory};
+use super::{Database, Services, Temporal};
+use crate::{process::output, project::command, work_directory::WorkDirectory};
 
 /// Server and worker of a build, with their settings.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ impl Batchline {
     pub fn isolated(
         programs: PathBuf,
         directory: &WorkDirectory,
-        database_url: String,
+        database: &Database,
         temporal: &Temporal,
         [web, api]: [u16; 2],
     ) -> Self {
@@ -36,7 +36,7 @@ impl Batchline {
             programs,
             logs: directory.path().to_owned(),
             settings: vec![
-                ("DATABASE_URL", database_url),
+                ("DATABASE_URL", database.url.clone()),
                 ("TEMPORAL_ADDRESS", temporal.address()),
                 ("STORAGE_URL", format!("file://{}", uploads.display())),
                 ("WEB_ADDR", local(web)),
@@ -75,8 +75,20 @@ impl Batchline {
     /// One of the programs with the settings.
     pub fn command(&self, program: &str) -> Command {
         let mut command = command(self.programs.join(program));
+        command.env_remove("DATABASE_OWNER_URL");
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Creates or updates the tables as the owner of the database.
+    pub fn migrate(&self, database: &Database) -> anyhow::Result<()> {
+        let Some(owner_url) = &database.owner_url else {
+            return Ok(());
+        };
+        let mut migrate = self.command("server");
+        migrate.env("DATABASE_OWNER_URL", owner_url).arg("migrate");
+        output(&mut migrate)?;
+        Ok(())
     }
 
     /// Starts a worker without waiting until it is ready.

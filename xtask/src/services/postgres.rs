@@ -30,6 +30,21 @@ pub struct Postgres {
     pub settings: Vec<String>,
 }
 
+/// A database, with the URLs of its roles.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// For `server migrate`. `None` if server and worker have the same role, and run the migrations.
+    pub owner_url: Option<String>,
+    /// For server and worker.
+    pub url: String,
+}
+
+/// The passwords of the two roles.
+pub struct Passwords {
+    pub owner: String,
+    pub application: String,
+}
+
 /// The unprivileged user that PostgreSQL runs as when this program runs as root, which PostgreSQL refuses.
 struct User {
     uid: u32,
@@ -199,31 +214,53 @@ impl Postgres {
         output(self.psql(database).args(["--command", statement]))
     }
 
+    /// Creates a database unless there is one with this name.
     pub fn create_database(&self, name: &str) -> anyhow::Result<()> {
-        self.sql("postgres", &format!("create database \"{name}\""))?;
+        let exists = format!("select 1 from pg_database where datname = '{name}'");
+        if self.sql("postgres", &exists)?.is_empty() {
+            self.sql("postgres", &format!("create database \"{name}\""))?;
+        }
         Ok(())
     }
 
-    /// Makes the role `batchline`, which server and worker use, the owner of the database.
-    pub fn create_application_role(
+    /// Creates a database with two roles, unless they are there: `batchline_owner` owns it, `batchline` is for server and
+    /// worker. npm's build of PostgreSQL has no client programs; there, the superuser and its database are for everything.
+    ///
+    /// The passwords are set if there are any.
+    pub fn database_for_batchline(
         &self,
-        database: &str,
-        password: Option<&str>,
-    ) -> anyhow::Result<()> {
-        let mut psql = self.psql(database);
-        if let Some(password) = password {
-            psql.env("DATABASE_PASSWORD", password);
+        name: &str,
+        passwords: Option<&Passwords>,
+    ) -> anyhow::Result<Database> {
+        if !has_client_programs() {
+            return Ok(Database {
+                owner_url: None,
+                url: self.url("postgres", self.password.as_deref(), "postgres"),
+            });
+        }
+        self.create_database(name)?;
+        let mut psql = self.psql(name);
+        if let Some(passwords) = passwords {
+            psql.env("DATABASE_OWNER_PASSWORD", &passwords.owner);
+            psql.env("DATABASE_PASSWORD", &passwords.application);
         }
         output(psql.args([
             "--single-transaction",
-            "--file=script/lib/application_role.sql",
+            "--file=script/lib/database_roles.sql",
         ]))?;
-        Ok(())
+        let owner = passwords.map(|passwords| passwords.owner.as_str());
+        let application = passwords.map(|passwords| passwords.application.as_str());
+        Ok(Database {
+            owner_url: Some(self.url("batchline_owner", owner, name)),
+            url: self.url("batchline", application, name),
+        })
     }
 
-    /// Returns the address of a database.
-    pub fn url(&self, role: &str, database: &str) -> String {
-        format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)
+    /// Returns the URL of a database.
+    pub fn url(&self, role: &str, password: Option<&str>, database: &str) -> String {
+        let password = password.map_or(String::new(), |password| format!(":{password}"));
+        let port = self.port;
+        format!("postgres://{role}{password}@127.0.0.1:{port}/{database}")
     }
 }
 

@@ -18,10 +18,11 @@ pub fn test(shared: &Shared, services: &mut Services) -> anyhow::Result<()> {
     if !has_client_programs() {
         return Ok(());
     }
-    shared.postgres.create_database("api")?;
+    let database = shared.postgres.database_for_batchline("api", None)?;
     let batchline = shared
-        .batchline("api", "api", "postgres")
+        .batchline("api", &database)
         .with([("MAX_CHANGES_PER_MINUTE", "0")]);
+    batchline.migrate(&database)?;
     batchline.start_worker(services, "worker of api")?;
     batchline.start_server(services, "server of api")?;
     let api = format!("http://{}", batchline.setting("API_ADDR"));

@@ -103,14 +103,26 @@ impl Subject {
         let name = format!("test_{}", Uuid::new_v4().simple());
         let mut url = Url::parse(&required("DATABASE_URL")).unwrap();
         let mut admin = PgConnection::connect(url.as_str()).await.unwrap();
-        sqlx::raw_sql(&format!("create database {name}"))
-            .execute(&mut admin)
-            .await
-            .unwrap();
+        for role in ["batchline_owner", "batchline"] {
+            let create = format!(
+                "do $$ begin
+                     create role {role} login;
+                 exception when duplicate_object or unique_violation then
+                 end $$"
+            );
+            sqlx::raw_sql(&create).execute(&mut admin).await.unwrap();
+        }
+        let create = format!("create database {name} owner batchline_owner");
+        sqlx::raw_sql(&create).execute(&mut admin).await.unwrap();
         url.set_path(&name);
+        let url_of = |role| {
+            let mut url = url.clone();
+            url.set_username(role).unwrap();
+            url.to_string()
+        };
         let files = TempDir::new().unwrap();
         let config = BackendConfig {
-            database_url: url.to_string(),
+            database_url: url_of("batchline"),
             database_max_connections: 8,
             temporal_address: Some(required("TEMPORAL_ADDRESS")),
             temporal_host: None,
@@ -130,6 +142,9 @@ impl Subject {
             allowed_hosts: "".parse().unwrap(),
             log_format: LogFormat::Text,
         };
+        backend::migrate(&config, &url_of("batchline_owner"))
+            .await
+            .unwrap();
         let backend = Backend::connect(&config, None).await.unwrap();
         let pool = PgPoolOptions::new().max_connections(2);
         let pool = pool.connect(url.as_str()).await.unwrap();
