@@ -2,6 +2,7 @@
 //! server function parses its input, makes one call into the backend and returns the result. After a plain post the
 //! browser is redirected to the page with the form, or to the target of `redirect`.
 
+mod form;
 #[cfg(feature = "ssr")]
 mod formats;
 #[cfg(feature = "ssr")]
@@ -10,6 +11,7 @@ mod jobs;
 #[cfg(feature = "ssr")]
 mod users;
 
+use form::PlainForm;
 #[cfg(feature = "ssr")]
 pub use formats::*;
 #[cfg(feature = "ssr")]

@@ -159,12 +159,18 @@ impl FromServerFnError for AppError {
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {
-            ServerFnErrorErr::Args(_)
-            | ServerFnErrorErr::MissingArg(_)
-            | ServerFnErrorErr::Deserialization(_) => Self::new(
-                ErrorKind::Invalid,
-                "Some fields didn't arrive. Reload the page and try again.",
-            ),
+            ServerFnErrorErr::Args(text)
+            | ServerFnErrorErr::MissingArg(text)
+            | ServerFnErrorErr::Deserialization(text) => {
+                // Text of the form's encoding if it is JSON, otherwise of a library.
+                match serde_json::from_str::<InvalidField>(&text) {
+                    Ok(field) => field.into(),
+                    Err(_) => Self::new(
+                        ErrorKind::Invalid,
+                        "Some fields didn't arrive. Reload the page and try again.",
+                    ),
+                }
+            }
             error => {
                 leptos::logging::error!("server function: {error}");
                 Self::internal()

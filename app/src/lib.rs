@@ -26,6 +26,8 @@ pub mod pages;
 mod request;
 
 #[cfg(feature = "ssr")]
+pub use check::form::FIELDS as ANSWER_FIELDS;
+#[cfg(feature = "ssr")]
 pub use document::{Page, PostedError, Query, Site, Theme};
 pub use error::{AppError, ErrorKind};
 #[cfg(feature = "ssr")]

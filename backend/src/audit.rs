@@ -84,6 +84,17 @@ impl Actor {
         }
     }
 
+    /// Returns the actor for what follows from processing a job. The job's start is an event of its own.
+    pub fn worker() -> Self {
+        Self {
+            id: None,
+            name: "worker".to_owned(),
+            means: "none",
+            means_id: None,
+            address: None,
+        }
+    }
+
     /// Returns the actor for the schedule that deletes old data.
     pub fn retention() -> Self {
         Self {

@@ -6,8 +6,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    AuditKind, FormatName, HeaderKey, InvalidField, NewSavedFormat, SavedFormat, SavedFormatChange,
-    SavedFormatId, UserId,
+    AuditKind, FormatName, HeaderKey, InvalidField, JobId, NewSavedFormat, SavedFormat,
+    SavedFormatChange, SavedFormatId, UserId,
 };
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgExecutor, types::Json};
@@ -16,7 +16,7 @@ use validator::{Format, PossibleHeader};
 use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_user},
-    audit::{self, Event},
+    audit::{self, Actor, Event},
     database,
     error::violates,
     users,
@@ -251,6 +251,7 @@ pub(crate) async fn find_by_header(
 /// What is known about a completed job's file and format.
 pub(crate) struct CompletedFile<'a> {
     pub user_id: UserId,
+    pub job_id: JobId,
     pub filename: &'a str,
     /// The format as given for the file.
     pub given: &'a Format,
@@ -300,8 +301,9 @@ pub(crate) async fn save_after_completion(
                 id.get(),
                 Json(&format) as _
             )
-            .execute(tx)
+            .execute(&mut *tx)
             .await?;
+            record_saved(tx, AuditKind::ChangeFormat, file, &old.name).await?;
         }
         return Ok(());
     }
@@ -316,6 +318,18 @@ pub(crate) async fn save_after_completion(
     }
     let name = free_name(tx, file.user_id, file.filename).await?;
     insert(tx, file.user_id, &name, header.as_ref(), &format).await?;
+    record_saved(tx, AuditKind::CreateFormat, file, name.as_str()).await
+}
+
+/// Adds the change of a saved format that follows from a completed job to the audit.
+async fn record_saved(
+    tx: &mut PgConnection,
+    kind: AuditKind,
+    file: &CompletedFile<'_>,
+    name: &str,
+) -> Result<()> {
+    let event = Event::done(kind).of_job(file.user_id, file.job_id);
+    audit::record(tx, Actor::worker(), event.detail(name)).await?;
     Ok(())
 }
 

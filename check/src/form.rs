@@ -18,6 +18,28 @@ const DELIMITERS: [(&str, &str); 4] = [
 /// The names and values of the fields of a submitted form.
 pub type Answers = [(String, String)];
 
+/// The names of all fields that the form may have.
+pub const FIELDS: [&str; 18] = [
+    "encoding",
+    "delimiter",
+    "date_order",
+    "decimal",
+    "fields",
+    "sheet",
+    "skip_records",
+    "no_header",
+    "only",
+    "date",
+    "amount",
+    "debit",
+    "credit",
+    "sign",
+    "negative",
+    "transaction_id",
+    "repeats",
+    "description",
+];
+
 const NO_DATE: &str = "Choose the column of the date.";
 const NO_AMOUNT: &str = "Choose one column for the amount, with or without its direction, or two: money out and money in.";
 
@@ -604,6 +626,29 @@ mod tests {
             format(&[("skip_records", "many")]),
             Err("skip_records".to_owned())
         );
+    }
+
+    #[test]
+    fn every_field_is_known() {
+        let question = |key: &str| Question {
+            key: key.to_owned(),
+            code: format!("format.{key}"),
+            message: String::new(),
+            choices: Vec::new(),
+            suggestion: None,
+            header: vec!["a".to_owned()],
+            rows: Vec::new(),
+        };
+        let html = fields(&[question("columns"), question("fields")], "q", &[]);
+        let names: Vec<_> = html
+            .split(" name=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert!(names.len() > 10, "{names:?}");
+        for name in names {
+            assert!(FIELDS.contains(&name), "{name}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub use saved_format::{
     FormatName, GivenFormat, HeaderKey, NewSavedFormat, SavedFormat, SavedFormatChange,
 };
 pub use state::{JobDeleted, JobProgress, JobState, Phase};
-pub use user::{Email, InvalidField, NewUser, User, UserChange, UserName};
+pub use user::{Email, InvalidField, MAX_NAMED_CHARS, NewUser, User, UserChange, UserName};
 pub use validator::{
     Amount, AmountSum, Counts, DateSpan, Decision, ErrorCode, Field, Format, FormatChange,
     InvalidFormat, Month, Problems, Question, Reading, RowError, RowFilter, Source, Transaction,

@@ -59,6 +59,9 @@ fn both<A, B>(
     }
 }
 
+/// The number of characters of an unknown name that a response repeats.
+pub const MAX_NAMED_CHARS: usize = 64;
+
 /// A typed value that can't be accepted: the field, and the reason as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -73,6 +76,12 @@ impl InvalidField {
             field: field.to_owned(),
             message: message.to_owned(),
         }
+    }
+
+    /// Returns the error for a field that a form of ours doesn't have. Somebody may have misspelt its name.
+    pub fn unknown_in_form(name: &str) -> Self {
+        let name: String = name.chars().take(MAX_NAMED_CHARS).collect();
+        Self::new(&name, &format!("This form has no field \"{name}\"."))
     }
 }
 

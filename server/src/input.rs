@@ -8,15 +8,12 @@ use axum::{
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, header::CONTENT_TYPE, request::Parts},
 };
-use domain::{InvalidField, JobId, SavedFormatId, UserId};
+use domain::{InvalidField, JobId, MAX_NAMED_CHARS, SavedFormatId, UserId};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::problem::{Problem, ProblemKind};
-
-/// The number of characters of an unknown name that a response repeats.
-const MAX_NAMED_CHARS: usize = 64;
 
 /// The ids in a path.
 pub struct ApiPath<T>(pub T);

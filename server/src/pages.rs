@@ -4,10 +4,10 @@ mod account;
 mod forms;
 mod openid;
 
-use app::{AppError, Page, Query, Site, pages};
+use app::{ANSWER_FIELDS, AppError, Page, Query, Site, pages};
 use axum::{
-    Form, Router,
-    extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State, rejection::FormRejection},
+    Router,
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode, Uri,
         header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, LAST_MODIFIED, RETRY_AFTER, VARY},
@@ -307,16 +307,17 @@ async fn job_row(
 }
 
 async fn answer(
-    State(backend): State<Backend>,
+    State(state): State<AppState>,
     Seen { site, viewer }: Seen,
     id: Id,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
+    request: Request,
 ) -> Result<Redirect, Response> {
     let Ok(Path(id)) = id else {
         return Err(pages::not_found(&site).into_response());
     };
-    let Form(fields) = form.map_err(|rejection| Problem::from(rejection).into_response())?;
-    let to = pages::answer(&site, &backend, &viewer, &id, &fields)
+    let fields = forms::fields(request, &state, &ANSWER_FIELDS);
+    let fields = fields.await.map_err(IntoResponse::into_response)?;
+    let to = pages::answer(&site, &state.backend, &viewer, &id, &fields)
         .await
         .map_err(IntoResponse::into_response)?;
     Ok(Redirect::to(&to))

@@ -104,6 +104,8 @@ impl ChangeRate {
 #[derive(Clone)]
 pub struct SignInRate {
     address: Rate<IpAddr>,
+    /// Counted apart, because a sign-in with a provider begins and ends with a request.
+    begun: Rate<IpAddr>,
     account_from_address: Rate<(String, IpAddr)>,
     account: Rate<String>,
     /// Counted apart from sign-ins, with which strangers could keep users from changing their password.
@@ -119,15 +121,22 @@ impl SignInRate {
             NonZeroU32::new(tries).map(|tries| quota.allow_burst(tries))
         };
         let tries = limits.max_sign_ins_per_account;
+        let per_address = NonZeroU32::new(limits.max_sign_ins_per_minute).map(Quota::per_minute);
         Self {
-            address: Rate::new(
-                NonZeroU32::new(limits.max_sign_ins_per_minute).map(Quota::per_minute),
-            ),
+            address: Rate::new(per_address),
+            begun: Rate::new(per_address),
             account_from_address: Rate::new(per_account(tries, MINUTE)),
             account: Rate::new(per_account(tries * 10, MINUTE / 10)),
             password_change: Rate::new(per_account(tries, MINUTE)),
             refused: metrics.refused(Limited::SignIns),
         }
+    }
+
+    /// Counts a sign-in that is about to begin at the provider, or refuses it.
+    pub fn count_begun(&self, address: IpAddr) -> Result<(), Problem> {
+        self.begun
+            .count(&whose(address))
+            .map_err(|seconds| self.refuse(seconds))
     }
 
     /// Counts an attempt that names no account, or refuses it.

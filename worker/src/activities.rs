@@ -70,6 +70,7 @@ impl Activities {
         context: ActivityContext,
         attempt: Attempt,
     ) -> Result<Vec<Range<u32>>, ActivityError> {
+        let is_retry = context.info().attempt > 1;
         let step = async {
             let chunks = processing::plan(&self.backend, attempt).await?;
             let count: usize = chunks.iter().map(ExactSizeIterator::len).sum();
@@ -77,7 +78,7 @@ impl Activities {
                 return Ok(chunks);
             }
             for numbers in chunks {
-                self.validate_groups(attempt, numbers).await?;
+                self.validate_groups(attempt, numbers, is_retry).await?;
             }
             processing::complete(&self.backend, attempt).await?;
             Ok(Vec::new())
@@ -92,7 +93,8 @@ impl Activities {
         context: ActivityContext,
         chunks: Chunks,
     ) -> Result<(), ActivityError> {
-        let step = self.validate_groups(chunks.attempt, chunks.numbers);
+        let is_retry = context.info().attempt > 1;
+        let step = self.validate_groups(chunks.attempt, chunks.numbers, is_retry);
         self.alive(&context, Some(chunks.attempt), step).await
     }
 
@@ -166,13 +168,15 @@ impl Activities {
         &self,
         attempt: Attempt,
         numbers: Range<u32>,
+        is_retry: bool,
     ) -> Result<(), StepError> {
         let Range { start, end } = numbers;
         let groups = (start..end).step_by(CHUNKS_IN_A_COMMIT).map(async |first| {
             let numbers = first..end.min(first + CHUNKS_IN_A_COMMIT as u32);
             // The semaphore is never closed.
             let _permit = self.groups.acquire().await;
-            let committed = processing::validate_chunks(&self.backend, attempt, numbers).await?;
+            let committed =
+                processing::validate_chunks(&self.backend, attempt, numbers, is_retry).await?;
             self.metrics.committed(committed);
             Ok::<(), StepError>(())
         });

@@ -7,14 +7,14 @@ use domain::{
 use leptos::prelude::*;
 use serde_json::Value;
 
-use super::{caller, respond, say, shortened};
+use super::{PlainForm, caller, respond, say, shortened};
 use crate::AppError;
 
 /// The maximum size of an imported format with its header, in bytes. No valid one is larger.
 const MAX_IMPORT_BYTES: usize = 1 << 20;
 
 /// Changes the name and the JSON of a saved format.
-#[server(prefix = "/rpc", endpoint = "update-format")]
+#[server(prefix = "/rpc", endpoint = "update-format", input = PlainForm)]
 pub async fn update_format(
     user_id: UserId,
     format_id: SavedFormatId,
@@ -53,7 +53,7 @@ pub async fn update_format(
 }
 
 /// Deletes a saved format. Succeeds if it is already deleted.
-#[server(prefix = "/rpc", endpoint = "delete-format")]
+#[server(prefix = "/rpc", endpoint = "delete-format", input = PlainForm)]
 pub async fn delete_format(user_id: UserId, format_id: SavedFormatId) -> Result<(), AppError> {
     respond(async {
         let (backend, viewer) = caller();
@@ -69,7 +69,7 @@ pub async fn delete_format(user_id: UserId, format_id: SavedFormatId) -> Result<
 }
 
 /// Saves a format from exported JSON.
-#[server(prefix = "/rpc", endpoint = "import-format")]
+#[server(prefix = "/rpc", endpoint = "import-format", input = PlainForm)]
 pub async fn import_format(user_id: UserId, json: String) -> Result<(), AppError> {
     respond(async {
         let new = parse(&json)?;

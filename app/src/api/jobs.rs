@@ -6,6 +6,7 @@ use leptos::{
     server_fn::codec::{MultipartData, MultipartFormData},
 };
 
+use super::PlainForm;
 use crate::AppError;
 #[cfg(feature = "ssr")]
 use {
@@ -111,36 +112,62 @@ macro_rules! small_text {
     };
 }
 
+/// The fields of the form of an upload. Each may occur once.
+#[cfg(feature = "ssr")]
+const UPLOAD_FIELDS: [&str; 6] = [
+    "user_id",
+    "corrects",
+    "format",
+    "format_name",
+    "file",
+    "then",
+];
+
+/// Adds a field of an upload to those seen. Fails if it is unknown or repeated.
+#[cfg(feature = "ssr")]
+fn see(seen: &mut Vec<&'static str>, name: Option<&str>) -> Result<&'static str, InvalidField> {
+    let name = name.unwrap_or_default();
+    let known = UPLOAD_FIELDS.into_iter().find(|known| *known == name);
+    let known = known.ok_or_else(|| InvalidField::unknown_in_form(name))?;
+    if seen.contains(&known) {
+        let sentence = format!("{known} is given more than once.");
+        return Err(InvalidField::new(known, &sentence));
+    }
+    seen.push(known);
+    Ok(known)
+}
+
 /// Stores the field `file` for the user in the field `user_id`, which must come first. Returns the id of the new job
-/// and redirects to its page. The file is streamed to the storage as it arrives.
+/// and redirects to its page. The file is streamed to the storage as it arrives. Only `then` may follow it.
 #[server(prefix = "/rpc", endpoint = "upload-file", input = MultipartFormData)]
 pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     respond(async {
         let mut form = data.into_inner().ok_or_else(incomplete)?;
         let mut user_id: Option<UserId> = None;
         let mut with = UploadOptions::default();
+        let mut seen = Vec::new();
+        let mut starts = false;
         while let Some(mut field) = form.next_field().await.map_err(|_| broken_off())? {
-            match field.name() {
-                Some("user_id") => {
-                    user_id = small_text!(field, MAX_ID_BYTES)?.parse().ok();
+            match see(&mut seen, field.name())? {
+                "user_id" => user_id = small_text!(field, MAX_ID_BYTES)?.parse().ok(),
+                "corrects" => {
+                    let id = small_text!(field, MAX_ID_BYTES)?;
+                    with.corrects = Some(id.parse().map_err(|_| incomplete())?);
                 }
-                Some("format") => {
+                "format" => {
                     let text = small_text!(field, MAX_FORMAT_BYTES)?;
                     with.given.format =
                         FormatChange::from_json(&text).map_err(InvalidField::from)?;
                 }
-                Some("format_name") => {
+                "format_name" => {
                     let text = small_text!(field, MAX_FORMAT_BYTES)?;
                     if !text.is_empty() {
                         let name = FormatName::parse_field("format_name", &text)?;
                         with.given.saved = Some(name);
                     }
                 }
-                Some("corrects") => {
-                    let id = small_text!(field, MAX_ID_BYTES)?;
-                    with.corrects = Some(id.parse().map_err(|_| incomplete())?);
-                }
-                Some("file") => {
+                "then" => starts = small_text!(field, MAX_ID_BYTES)? == "start",
+                _ => {
                     let user_id = user_id.ok_or_else(incomplete)?;
                     let filename = field.file_name().unwrap_or_default().to_owned();
                     // Browsers send an empty name if no file was chosen.
@@ -151,24 +178,41 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                     let admission =
                         backend::uploads::admit(&backend, &viewer, user_id, request_bytes())
                             .await?;
-                    let in_all = std::future::ready(Some(with.given.clone()));
-                    let job = backend::uploads::upload(
+                    let mut refused = None;
+                    // Resolves after the file, so that nothing is stored for a form that is refused.
+                    let in_all = async {
+                        // The pressed button is the last field.
+                        let rest = async {
+                            while let Some(mut field) =
+                                form.next_field().await.map_err(|_| broken_off())?
+                            {
+                                match see(&mut seen, field.name())? {
+                                    "then" => starts = small_text!(field, MAX_ID_BYTES)? == "start",
+                                    name => {
+                                        let sentence = format!("{name} must precede the file.");
+                                        return Err(InvalidField::new(name, &sentence).into());
+                                    }
+                                }
+                            }
+                            Ok::<_, AppError>(())
+                        };
+                        refused = rest.await.err();
+                        refused.is_none().then(|| with.given.clone())
+                    };
+                    let uploaded = backend::uploads::upload(
                         &backend, &viewer, admission, &filename, &with, field, in_all,
-                    )
-                    .await?;
-                    // The pressed button is the last field. The file is stored with or without it.
-                    while let Ok(Some(mut field)) = form.next_field().await {
-                        let is_button = field.name() == Some("then");
-                        if is_button
-                            && small_text!(field, MAX_ID_BYTES).is_ok_and(|then| then == "start")
-                        {
-                            start(&backend, &viewer, job.id).await;
-                        }
+                    );
+                    let uploaded = uploaded.await;
+                    if let Some(error) = refused {
+                        return Err(error);
+                    }
+                    let job = uploaded?;
+                    if starts {
+                        start(&backend, &viewer, job.id).await;
                     }
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
                     return Ok(job.id);
                 }
-                _ => {}
             }
         }
         Err(incomplete())
@@ -215,7 +259,7 @@ fn broken_off() -> AppError {
 }
 
 /// Uploads the demonstration file for the user, starts its job, and redirects to the page of the job.
-#[server(prefix = "/rpc", endpoint = "create-demo-job")]
+#[server(prefix = "/rpc", endpoint = "create-demo-job", input = PlainForm)]
 pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
     respond(async {
         let (backend, viewer) = caller();
@@ -227,7 +271,7 @@ pub async fn create_demo_job(user_id: UserId) -> Result<(), AppError> {
 }
 
 /// Starts, pauses, resumes, cancels or retries a job. Repeating a command has no effect.
-#[server(prefix = "/rpc", endpoint = "command-job")]
+#[server(prefix = "/rpc", endpoint = "command-job", input = PlainForm)]
 pub async fn command_job(job_id: JobId, command: Command) -> Result<JobState, AppError> {
     respond(async {
         let (backend, viewer) = caller();
@@ -268,7 +312,7 @@ pub async fn answer_questions(
 }
 
 /// Redirects to the page of `user_id`, the owner of the deleted job.
-#[server(prefix = "/rpc", endpoint = "delete-job")]
+#[server(prefix = "/rpc", endpoint = "delete-job", input = PlainForm)]
 pub async fn delete_job(job_id: JobId, user_id: UserId) -> Result<(), AppError> {
     respond(async {
         let (backend, viewer) = caller();

@@ -3,11 +3,11 @@
 use domain::{NewUser, QuotaChange, User, UserChange, UserId};
 use leptos::prelude::*;
 
-use super::{caller, respond, say, shortened};
+use super::{PlainForm, caller, respond, say, shortened};
 use crate::{AppError, ErrorKind};
 
 /// Redirects to the page of the new user.
-#[server(prefix = "/rpc", endpoint = "create-user")]
+#[server(prefix = "/rpc", endpoint = "create-user", input = PlainForm)]
 pub async fn create_user(name: String, email: String) -> Result<User, AppError> {
     respond(async {
         let user = NewUser::parse(&name, &email).map_err(AppError::invalid)?;
@@ -21,7 +21,7 @@ pub async fn create_user(name: String, email: String) -> Result<User, AppError> 
     .map_err(|error| at_its_field(error, &name, &email))
 }
 
-#[server(prefix = "/rpc", endpoint = "update-user")]
+#[server(prefix = "/rpc", endpoint = "update-user", input = PlainForm)]
 pub async fn update_user(user_id: UserId, name: String, email: String) -> Result<User, AppError> {
     respond(async {
         let change = UserChange::parse(Some(&name), Some(&email)).map_err(AppError::invalid)?;
@@ -35,7 +35,7 @@ pub async fn update_user(user_id: UserId, name: String, email: String) -> Result
 }
 
 /// Sets all quotas of a user, and how long their jobs are kept. Empty fields select the default for all users.
-#[server(prefix = "/rpc", endpoint = "set-quotas")]
+#[server(prefix = "/rpc", endpoint = "set-quotas", input = PlainForm)]
 pub async fn set_quotas(
     user_id: UserId,
     jobs: String,
@@ -59,7 +59,7 @@ pub async fn set_quotas(
 }
 
 /// Redirects to the list of users.
-#[server(prefix = "/rpc", endpoint = "delete-user")]
+#[server(prefix = "/rpc", endpoint = "delete-user", input = PlainForm)]
 pub async fn delete_user(user_id: UserId) -> Result<(), AppError> {
     respond(async {
         let (backend, viewer) = caller();

@@ -399,7 +399,7 @@ pub fn SignInSettings(
                 error={None::<AppError>}
             >
                 <p>
-                    "This ends all of the user's sessions and revokes all of their API tokens. Programs that use them stop working. It doesn't keep the user from signing in again."
+                    "This ends all of the user's sessions and revokes all of their API tokens, and a link with which they could set a password stops working. It doesn't keep the user from signing in again."
                 </p>
                 <form method="post" action=format!("/users/{user_id}/end-access")>
                     <button class="button button-danger" data-under-way="Signing out…">

@@ -3,7 +3,10 @@
 use domain::{AuditKind, UserId};
 use sqlx::PgConnection;
 
-use super::{sessions::end_others, tokens::revoke_all};
+use super::{
+    sessions::{end_link, end_others},
+    tokens::revoke_all,
+};
 use crate::{
     Backend, Result,
     access::{Act, Viewer, check_admin, session_of},
@@ -22,7 +25,8 @@ pub(super) async fn end_access(
     revoke_all(tx, actor.into(), user_id).await
 }
 
-/// Signs a user out everywhere and revokes their API tokens. Requires an admin in a session; tokens are refused.
+/// Signs a user out everywhere, revokes their API tokens, and invalidates a link with which they could set a password.
+/// Requires an admin in a session; tokens are refused.
 pub async fn sign_out_everywhere(
     backend: &Backend,
     viewer: &Viewer,
@@ -33,6 +37,7 @@ pub async fn sign_out_everywhere(
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
     end_access(&mut tx, viewer, user_id).await?;
+    end_link(&mut tx, user_id).await?;
     let ended = Event::done(AuditKind::EndAccess).of_user(user_id);
     audit::record(&mut *tx, viewer, ended).await?;
     tx.commit().await?;

@@ -15,5 +15,5 @@ pub(crate) use read::{
 };
 pub(crate) use write::{
     OldChunk, PlannedChunk, ValidatedChunk, add_verdicts, commit, insert, insert_validated,
-    old_chunks, remove_some,
+    old_chunks, remove_some, try_begins, try_ended,
 };

@@ -35,6 +35,8 @@ pub(crate) struct OpenChunk {
     pub byte_start: i64,
     pub byte_end: i64,
     pub duplicates: Vec<u8>,
+    /// The earlier tries to validate it that didn't end.
+    pub unfinished_tries: i16,
 }
 
 /// Returns those of the chunks that aren't committed, in the order of the file.
@@ -45,7 +47,7 @@ pub(crate) async fn open_chunks(
 ) -> sqlx::Result<Vec<OpenChunk>> {
     sqlx::query_as!(
         OpenChunk,
-        "select number, byte_start, byte_end, duplicates from job_chunks
+        "select number, byte_start, byte_end, duplicates, unfinished_tries from job_chunks
          where result_id = $1 and number >= $2 and number < $3 and committed_at is null
          order by number",
         result_id.get(),

@@ -116,6 +116,44 @@ pub(crate) async fn commit(
     .await
 }
 
+/// Counts a try to validate these chunks, whose worker may die. Returns how many earlier ones of any of them didn't end,
+/// or `None` if all of them are committed.
+pub(crate) async fn try_begins(
+    database: impl PgExecutor<'_>,
+    result_id: ResultId,
+    numbers: &[i32],
+) -> sqlx::Result<Option<i16>> {
+    sqlx::query_scalar!(
+        "with begun as (
+             update job_chunks set unfinished_tries = unfinished_tries + 1
+             where result_id = $1 and number = any($2) and committed_at is null
+             returning unfinished_tries
+         )
+         select max(unfinished_tries - 1)::smallint from begun",
+        result_id.get(),
+        numbers
+    )
+    .fetch_one(database)
+    .await
+}
+
+/// Takes back [`try_begins`]: the try has ended, and its worker survived.
+pub(crate) async fn try_ended(
+    database: impl PgExecutor<'_>,
+    result_id: ResultId,
+    numbers: &[i32],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update job_chunks set unfinished_tries = greatest(unfinished_tries - 1, 0)
+         where result_id = $1 and number = any($2) and committed_at is null",
+        result_id.get(),
+        numbers
+    )
+    .execute(database)
+    .await?;
+    Ok(())
+}
+
 /// Inserts the chunks of a new result together with their verdicts. The caller's transaction has checked that the
 /// attempt is current.
 pub(crate) async fn insert_validated(

@@ -23,6 +23,7 @@ async fn complete_job(backend: &Backend, attempt: Attempt) -> Result<(), StepErr
     };
     let file = CompletedFile {
         user_id: job.user_id.into(),
+        job_id: attempt.job_id,
         filename: &job.filename,
         given: &job.format.0,
         chosen: job.saved_format_id.map(Into::into),

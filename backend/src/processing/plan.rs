@@ -21,7 +21,7 @@ use validator::{
 use super::{
     StepError, applied, begin, content,
     duplicates::{Duplicates, IdPartition, IdTable, Resolved},
-    tries::{Try, planned_meanwhile},
+    tries::{Try, done_meanwhile},
 };
 use crate::{
     Backend, Storage, database, deletion_queue,
@@ -117,7 +117,7 @@ async fn read_and_store(
         let mut tx = database::begin(&backend.pool).await?;
         deletion_queue::keep_file(&mut tx, &index.storage_key).await?;
         if !transition::planned(&mut tx, attempt, &planned).await? {
-            return Err(planned_meanwhile());
+            return Err(done_meanwhile());
         }
         ledger::insert(&mut tx, work.result_id, duplicates.by_chunk(scanned.chunks)).await?;
         transition::announce(&mut tx, attempt).await?;

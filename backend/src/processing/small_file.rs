@@ -81,6 +81,7 @@ pub async fn process_small_file(
     };
     let completed = CompletedFile {
         user_id: work.user_id.into(),
+        job_id: attempt.job_id,
         filename: &work.filename,
         given: &work.format.0,
         chosen: work.saved_format_id.map(Into::into),

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use tokio::task::spawn_blocking;
 use validator::RowSet;
 
-use super::{Committed, StepError};
+use super::{Committed, StepError, tries::Try};
 use crate::{
     Backend,
     jobs::query,
@@ -16,11 +16,12 @@ use crate::{
 };
 
 /// Validates these chunks and commits their verdicts in one transaction. Skips chunks that are already committed.
-/// Returns what it has committed.
+/// Returns what it has committed. `is_retry` says that an earlier try may have taken its worker down.
 pub async fn validate_chunks(
     backend: &Backend,
     attempt: Attempt,
     numbers: Range<u32>,
+    is_retry: bool,
 ) -> Result<Committed, StepError> {
     let source = query::source_of_attempt(&backend.pool, attempt)
         .await?
@@ -28,6 +29,10 @@ pub async fn validate_chunks(
     let file = source.file()?;
     let layout = Arc::new(source.layout.0);
     let open = ledger::open_chunks(&backend.pool, source.result_id, &numbers).await?;
+    let begun = match is_retry && !open.is_empty() {
+        true => Some(Try::begin_chunks(backend, attempt, source.result_id, &open).await?),
+        false => None,
+    };
     let mut validated = Vec::with_capacity(open.len());
     let mut next = None;
     for at in 0..open.len() {
@@ -53,7 +58,11 @@ pub async fn validate_chunks(
         }
         validated.push(validating.await?);
     }
-    commit(backend, attempt, &validated).await
+    let committed = commit(backend, attempt, &validated).await?;
+    if let Some(begun) = begun {
+        begun.stored();
+    }
+    Ok(committed)
 }
 
 async fn read(

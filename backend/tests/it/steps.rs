@@ -43,7 +43,7 @@ impl Subject {
         let backend = &self.backend;
         let ends = [
             processing::plan(backend, attempt).await.map(drop),
-            processing::validate_chunks(backend, attempt, 0..2)
+            processing::validate_chunks(backend, attempt, 0..2, false)
                 .await
                 .map(drop),
             processing::fail(backend, attempt, "It was a test.").await,
@@ -71,7 +71,7 @@ async fn a_repeated_step_returns_only_what_it_has_done_itself() {
 
     let Range { start, end } = subject.plan(attempt).await.unwrap();
     assert!(start == 0 && end > 2, "{start}..{end}");
-    let first = processing::validate_chunks(backend, attempt, 0..1)
+    let first = processing::validate_chunks(backend, attempt, 0..1, false)
         .await
         .unwrap();
     assert_eq!(first.chunks, 1);
@@ -79,7 +79,7 @@ async fn a_repeated_step_returns_only_what_it_has_done_itself() {
         first.counts,
         counts(file.expected_in(1..=first.counts.processed))
     );
-    let again = processing::validate_chunks(backend, attempt, 0..1)
+    let again = processing::validate_chunks(backend, attempt, 0..1, false)
         .await
         .unwrap();
     assert_eq!((again.chunks, again.counts), (0, Counts::default()));
@@ -87,7 +87,7 @@ async fn a_repeated_step_returns_only_what_it_has_done_itself() {
     let early = processing::complete(backend, attempt).await;
     assert!(matches!(early, Err(StepError::Defect(_))), "{early:?}");
 
-    let rest = processing::validate_chunks(backend, attempt, 0..end)
+    let rest = processing::validate_chunks(backend, attempt, 0..end, false)
         .await
         .unwrap();
     assert_eq!(rest.chunks, u64::from(end) - 1);

@@ -1,10 +1,12 @@
 //! Pages and plain forms for signing in and out, for the account, and for the accounts that admins manage. If sign-in
 //! is disabled, none of these pages exists.
 
+use std::marker::PhantomData;
+
 use app::{AppError, Notice, Page, pages};
 use axum::{
-    Extension, Form,
-    extract::{Path, Request, rejection::FormRejection},
+    Extension,
+    extract::{Path, Request},
     http::{Extensions, HeaderMap, StatusCode, header::ORIGIN},
     response::{IntoResponse, Redirect, Response},
 };
@@ -14,7 +16,7 @@ use backend::{
     accounts::{self, Auth, Identity, Lifetimes},
     hosts::Host,
 };
-use domain::{AuditKind, NewPassword, NewToken};
+use domain::{AuditKind, InvalidField, NewPassword, NewToken};
 
 use super::{PageQuery, RequestState, Seen, forms, openid};
 use crate::{
@@ -28,23 +30,57 @@ use crate::{
 pub(super) const NEEDS_HTTPS: &str =
     "Signing in needs HTTPS here: the browser would send your password and session in the clear.";
 
-/// The fields of a form. A missing field reads as empty.
-pub struct Fields(Vec<(String, String)>);
+/// The fields of a form. Unknown and repeated fields are refused, and a missing one reads as empty.
+pub struct Fields<F> {
+    values: Vec<(String, String)>,
+    form: PhantomData<F>,
+}
 
-impl Fields {
+/// The names of a form's fields.
+pub trait Form {
+    const NAMES: &'static [&'static str];
+}
+
+macro_rules! form_fields {
+    ($($form:ident: $($name:literal),+;)+) => {$(
+        pub struct $form;
+
+        impl Form for $form {
+            const NAMES: &'static [&'static str] = &[$($name),+];
+        }
+    )+};
+}
+
+// The email address of some forms tells password managers whose password it is.
+form_fields! {
+    SignIn: "email", "password", "next";
+    NewPasswordByLink: "link", "email", "new_password";
+    ChangedPassword: "email", "current_password", "new_password", "revoke_tokens";
+    Token: "name", "scope", "days";
+    Member: "name", "email";
+    NewRole: "role";
+}
+
+impl<F> Fields<F> {
     fn get(&self, name: &str) -> &str {
-        let field = self.0.iter().find(|(field, _)| field == name);
+        let field = self.values.iter().find(|(field, _)| field == name);
         field.map_or("", |(_, value)| value)
     }
 }
 
-impl axum::extract::FromRequest<AppState> for Fields {
+impl<F: Form> axum::extract::FromRequest<AppState> for Fields<F> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        let form: Result<Form<Vec<(String, String)>>, FormRejection> =
-            Form::from_request(request, state).await;
-        Ok(Self(form?.0))
+        let values = forms::fields(request, state, F::NAMES).await?;
+        for (at, (name, _)) in values.iter().enumerate() {
+            if values[..at].iter().any(|(before, _)| before == name) {
+                let sentence = format!("{name} is given more than once.");
+                return Err(InvalidField::new(name, &sentence).into());
+            }
+        }
+        let form = PhantomData;
+        Ok(Self { values, form })
     }
 }
 
@@ -140,7 +176,7 @@ pub async fn sign_in(
     RequestState(state): RequestState,
     from: Sender,
     Extension(Ends { client, .. }): Extension<Ends>,
-    form: Fields,
+    form: Fields<SignIn>,
 ) -> Result<Response, Page> {
     let lifetimes = password_lifetimes(&state)?;
     let (email, next) = (form.get("email"), auth::local_path(form.get("next")));
@@ -226,7 +262,7 @@ pub async fn set_password(
     RequestState(state): RequestState,
     from: Sender,
     Extension(Ends { client, .. }): Extension<Ends>,
-    form: Fields,
+    form: Fields<NewPasswordByLink>,
 ) -> Result<Response, Page> {
     password_lifetimes(&state)?;
     if from.transport() == Transport::Unknown {
@@ -296,7 +332,7 @@ pub async fn change_password(
     RequestState(state): RequestState,
     By(viewer): By,
     from: Sender,
-    form: Fields,
+    form: Fields<ChangedPassword>,
 ) -> Result<Response, Page> {
     password_lifetimes(&state)?;
     let revokes_tokens = form.get("revoke_tokens") == "yes";
@@ -365,7 +401,7 @@ pub async fn end_other_sessions(
 pub async fn create_token(
     RequestState(state): RequestState,
     By(viewer): By,
-    form: Fields,
+    form: Fields<Token>,
 ) -> Result<Response, Page> {
     lifetimes(&state)?;
     let (name, scope, days) = (form.get("name"), form.get("scope"), form.get("days"));
@@ -425,7 +461,7 @@ pub async fn create_member(
     RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     from: Sender,
-    form: Fields,
+    form: Fields<Member>,
 ) -> Result<Page, Page> {
     lifetimes(&state)?;
     let (name, email) = (form.get("name"), form.get("email"));
@@ -507,7 +543,7 @@ pub async fn set_role(
     RequestState(state): RequestState,
     Seen { site, viewer }: Seen,
     Path(id): Path<String>,
-    form: Fields,
+    form: Fields<NewRole>,
 ) -> Result<Redirect, Page> {
     lifetimes(&state)?;
     let user = pages::set_role(&site, &state.backend, &viewer, &id, form.get("role")).await?;

@@ -5,7 +5,7 @@ use app::{AppError, Notice, PARTS_HEADER, PostedError, Said, Site, Theme, pages}
 use axum::{
     Form,
     body::{Body, to_bytes},
-    extract::{FromRequest, Request, State},
+    extract::{FromRequest, Request, State, rejection::FormRejection},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method,
         header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, REFERER, SET_COOKIE},
@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use backend::{accounts::Auth, hosts::Host, uploads};
-use domain::UserId;
+use domain::{InvalidField, UserId};
 use leptos::{prelude::provide_context, server_fn};
 use url::Url;
 
@@ -116,6 +116,21 @@ pub async fn server_function(
     }
 }
 
+/// Returns the fields of a form. Refuses those with other names.
+pub async fn fields(
+    request: Request,
+    state: &AppState,
+    known: &[&str],
+) -> Result<Vec<(String, String)>, Problem> {
+    let form: Result<Form<Vec<(String, String)>>, FormRejection> =
+        Form::from_request(request, state).await;
+    let Form(fields) = form?;
+    match fields.iter().find(|(name, _)| !known.contains(&&**name)) {
+        Some((name, _)) => Err(InvalidField::unknown_in_form(name).into()),
+        None => Ok(fields),
+    }
+}
+
 /// Refuses an upload before its body is read, so that nobody sends a file in vain. People are redirected to the page with
 /// the form, which shows the reason.
 fn refuse_upload<E>(path: &str, came_from: Option<Url>, error: E, is_secure: bool) -> Response
@@ -141,10 +156,9 @@ pub async fn change_jobs(
 ) -> Response {
     let is_secure = auth::has_secure_cookies(state.auth, request.extensions());
     let came_from = own_page(&request);
-    let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
-    let fields = match form {
-        Ok(Form(fields)) => fields,
-        Err(rejection) => return Problem::from(rejection).into_response(),
+    let fields = match fields(request, &state, &["job", "command", "one", "from"]).await {
+        Ok(fields) => fields,
+        Err(problem) => return problem.into_response(),
     };
     let notice = pages::change_jobs(&state.backend, &viewer, &fields).await;
     let list = came_from.and_then(|page| {
@@ -166,13 +180,12 @@ pub async fn change_jobs(
 }
 
 /// Stores the chosen theme in a cookie. Redirects to the page on which it was chosen.
-pub async fn choose_theme(State(auth): State<Auth>, request: Request) -> Response {
-    let is_secure = auth::has_secure_cookies(auth, request.extensions());
+pub async fn choose_theme(State(state): State<AppState>, request: Request) -> Response {
+    let is_secure = auth::has_secure_cookies(state.auth, request.extensions());
     let page = own_page(&request);
-    let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
-    let fields = match form {
-        Ok(Form(fields)) => fields,
-        Err(rejection) => return Problem::from(rejection).into_response(),
+    let fields = match fields(request, &state, &[THEME_COOKIE]).await {
+        Ok(fields) => fields,
+        Err(problem) => return problem.into_response(),
     };
     let chosen = fields.iter().find(|(name, _)| name == THEME_COOKIE);
     let theme = chosen.map_or(Theme::System, |(_, chosen)| Theme::parse(chosen));

@@ -1,7 +1,7 @@
 //! Signing in through an OpenID Connect provider. Uses links and redirects rather than forms: browsers apply
 //! `form-action` to redirects after a form, and a provider may redirect anywhere.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use app::{AppError, ErrorKind, Page, pages};
 use axum::{
@@ -21,7 +21,7 @@ use super::{
     PageQuery, RequestState,
     account::{NEEDS_HTTPS, Sender, lifetimes},
 };
-use crate::{auth, peers::Ends, state::AppState, transport::Transport};
+use crate::{auth, peers::Ends, problem::Problem, state::AppState, transport::Transport};
 
 fn provider(state: &AppState) -> Result<Arc<Provider>, Page> {
     let provider = state.sign_in.provider.clone();
@@ -62,10 +62,32 @@ fn refused_by_provider(
     refused(state, status, next, error)
 }
 
+/// Returns the page that refuses a sign-in whose session somebody could read on its way.
+fn check_transport(state: &AppState, from: &Sender, next: &str) -> Result<(), Page> {
+    match from.transport() {
+        Transport::Local | Transport::Https => Ok(()),
+        Transport::Unknown => {
+            let error = AppError::forbidden(NEEDS_HTTPS);
+            Err(refused(state, StatusCode::FORBIDDEN, next, error))
+        }
+    }
+}
+
+/// Refuses a sign-in beyond the limit, and records that in the audit.
+async fn too_many(state: &AppState, client: IpAddr, next: &str, problem: Problem) -> Response {
+    if state.audited_refusals.allows(AuditKind::SignIn, client) {
+        accounts::note_too_many_sign_ins(&state.backend, None, Some(client)).await;
+    }
+    let error = AppError::unavailable(problem.detail());
+    let page = refused(state, problem.status(), next, error);
+    problem.with_page(page)
+}
+
 /// Redirects to the provider.
 pub async fn begin(
     RequestState(state): RequestState,
     from: Sender,
+    Extension(Ends { client, .. }): Extension<Ends>,
     PageQuery(query): PageQuery,
 ) -> Result<Response, Page> {
     lifetimes(&state)?;
@@ -75,9 +97,9 @@ pub async fn begin(
         // A link on another site must not sign anybody in.
         return Ok(Redirect::to(&auth::sign_in_path(Some(&next))).into_response());
     }
-    if from.transport() == Transport::Unknown {
-        let error = AppError::forbidden(NEEDS_HTTPS);
-        return Err(refused(&state, StatusCode::FORBIDDEN, &next, error));
+    check_transport(&state, &from, &next)?;
+    if let Err(problem) = state.sign_in_rate.count_begun(client) {
+        return Ok(too_many(&state, client, &next, problem).await);
     }
     match provider.begin(&origin(&from), &next).await {
         Ok((url, begun)) => {
@@ -98,14 +120,10 @@ pub async fn callback(
 ) -> Result<Response, Page> {
     let lifetimes = lifetimes(&state)?;
     let provider = provider(&state)?;
+    check_transport(&state, &from, "/")?;
     // Each request may send one to the provider and adds to the audit.
     if let Err(problem) = state.sign_in_rate.count_address(client) {
-        if state.audited_refusals.allows(AuditKind::SignIn, client) {
-            accounts::note_too_many_sign_ins(&state.backend, None, Some(client)).await;
-        }
-        let error = AppError::unavailable(problem.detail());
-        let page = refused(&state, problem.status(), "/", error);
-        return Ok(problem.with_page(page));
+        return Ok(too_many(&state, client, "/", problem).await);
     }
     let begun = auth::begun(&from.headers, &from.extensions);
     let next = begun.as_ref().map_or("", |begun| begun.next.as_str());

@@ -161,7 +161,11 @@ async fn the_cookie_requires_https_except_on_this_machine() {
     let https = "X-Forwarded-Proto: https\r\n";
     let post = async |path: &str, host: &str, headers: &str| {
         let email = &accounts.admin.email;
-        let body = format!("email={email}&password={}", password_of(email)).replace(' ', "+");
+        let password = password_of(email).replace(' ', "+");
+        let body = match path {
+            "/set-password" => format!("link=x&new_password={password}"),
+            _ => format!("email={email}&password={password}"),
+        };
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Accept: text/html\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -507,6 +511,8 @@ async fn all_access_of_a_user_can_be_ended() {
     let old_password = password_of(&ann.email);
 
     // An admin's button.
+    let page = accounts.form(&of_ann("password-link"), &[], &admin).await;
+    let pending_link = link_in(&page.text().await.unwrap());
     let (session, token) = access(&old_password).await;
     let mut by_session = accounts.socket(ann.id, &session).await.unwrap();
     let mut by_token = accounts.socket_at("/ws", &token).await.unwrap();
@@ -521,6 +527,8 @@ async fn all_access_of_a_user_can_be_ended() {
     for by in [&session, &token, &By::from(&ann)] {
         assert!(!works(by).await, "{by:?}");
     }
+    let set = accounts.set_password(&pending_link, "quite an odd phrase");
+    assert_eq!(set.await.status(), 404);
     let nobody = accounts.form("/users/999999999/end-access", &[], &admin);
     assert_eq!(nobody.await.status(), 404);
     let By::Token(secret) = &token else {

@@ -6,10 +6,14 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use reqwest::{
     Client, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE},
+    multipart,
     redirect::Policy,
 };
 
-use crate::harness::{TestApp, problem};
+use crate::{
+    harness::{SAMPLE, TestApp, problem},
+    people::{Accounts, By},
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -292,6 +296,79 @@ const FUNCTIONS: [(&str, &[&str]); 11] = [
         ],
     ),
 ];
+
+/// Posts a file with these fields around it, `None` being the file.
+async fn upload(app: &TestApp, fields: &[Option<(&str, &str)>]) -> Response {
+    let mut form = multipart::Form::new();
+    for field in fields {
+        form = match field {
+            Some((name, value)) => form.text((*name).to_owned(), (*value).to_owned()),
+            None => form.part(
+                "file",
+                multipart::Part::bytes(SAMPLE.as_bytes()).file_name("a.csv"),
+            ),
+        };
+    }
+    let request = client().post(format!("{}/rpc/upload-file", app.web));
+    request.multipart(form).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn unknown_fields_are_refused_by_name() {
+    let accounts = Accounts::start().await;
+    let admin = By::from(&accounts.admin);
+    const SENTENCE: &str = "This form has no field \"colour\".";
+    let functions = FUNCTIONS.iter().filter(|it| it.0 != "upload-file");
+    let functions = functions.map(|(function, fields)| (format!("/rpc/{function}"), *fields));
+    let pages: [(&str, &[&str]); 9] = [
+        ("/sign-in", &["email", "password", "next"]),
+        ("/set-password", &["link", "email", "new_password"]),
+        (
+            "/account/password",
+            &["email", "current_password", "new_password", "revoke_tokens"],
+        ),
+        ("/account/tokens", &["name", "scope", "days"]),
+        ("/accounts", &["name", "email"]),
+        ("/users/1/role", &["role"]),
+        ("/theme", &["theme"]),
+        ("/jobs/commands", &["command", "job"]),
+        ("/jobs/1/answers", &["decimal"]),
+    ];
+    let pages = pages.map(|(path, fields)| (path.to_owned(), fields));
+    for (path, fields) in functions.chain(pages) {
+        let mut fields: Vec<_> = fields.iter().map(|name| (*name, "1")).collect();
+        fields.insert(0, ("colour", "red"));
+        let refused = accounts.form(&path, &fields, &admin).await;
+        let (status, text) = (refused.status(), refused.text().await.unwrap());
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: {text}");
+        let text = text.replace("&quot;", "\"");
+        assert!(text.contains(SENTENCE), "{path}: {text}");
+    }
+
+    let app = TestApp::start().await;
+    let id = app.user().await.to_string();
+    let (user, colour) = (Some(("user_id", &*id)), Some(("colour", "red")));
+    for (fields, sentence) in [
+        (&[user, colour, None][..], SENTENCE),
+        (&[user, None, colour], SENTENCE),
+        (
+            &[user, None, Some(("format", "{}"))],
+            "format must precede the file.",
+        ),
+        (&[user, user, None], "user_id is given more than once."),
+        (&[user, None, None], "file is given more than once."),
+    ] {
+        let refused = upload(&app, fields).await;
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let error: serde_json::Value = refused.json().await.unwrap();
+        assert_eq!(error["message"], sentence, "{fields:?}");
+    }
+    // Nothing is left of them.
+    app.emptied().await;
+    let started = upload(&app, &[user, None, Some(("then", "start"))]).await;
+    let job_id = started.json::<i64>().await.unwrap();
+    assert_eq!(app.finished(job_id).await["status"], "completed");
+}
 
 /// Values that a field may not expect, percent-encoded.
 const ODD: &[&str] = &[

@@ -531,20 +531,23 @@ async fn attempts_are_limited_and_cookies_require_https() {
         ("TRUSTED_PROXIES", "127.0.0.1"),
     ];
     let accounts = Accounts::start_with(&provider, &settings).await;
-    let begin = async |scheme: &str| {
+    const CALLBACK: &str = "/sign-in/openid/callback?state=x&code=y";
+    let get = async |path: &str, scheme: &str| {
         let request = format!(
-            "GET {BEGIN} HTTP/1.1\r\nHost: batchline.example.com\r\nX-Forwarded-Proto: {scheme}\r\n\
+            "GET {path} HTTP/1.1\r\nHost: batchline.example.com\r\nX-Forwarded-Proto: {scheme}\r\n\
              Accept: text/html\r\nConnection: close\r\n\r\n"
         );
         raw(&accounts.app.web, request).await
     };
-    let answer = begin("http").await;
-    assert_eq!(answer.status, 403, "{answer:?}");
-    assert!(
-        answer.body.contains("Signing in needs HTTPS here"),
-        "{answer:?}"
-    );
-    let answer = begin("https").await;
+    for path in [BEGIN, CALLBACK] {
+        let answer = get(path, "http").await;
+        assert_eq!(answer.status, 403, "{answer:?}");
+        assert!(
+            answer.body.contains("Signing in needs HTTPS here"),
+            "{answer:?}"
+        );
+    }
+    let answer = get(BEGIN, "https").await;
     assert_eq!(answer.status, 303, "{answer:?}");
     let to = answer.header("location").unwrap();
     let callback = "redirect_uri=https%3A%2F%2Fbatchline.example.com%2Fsign-in%2Fopenid%2Fcallback";
@@ -561,10 +564,7 @@ async fn attempts_are_limited_and_cookies_require_https() {
         assert!(cookie.contains(attribute), "{cookie}");
     }
     // The admin has signed in once.
-    let callback = format!(
-        "{}/sign-in/openid/callback?state=x&code=y",
-        accounts.app.web
-    );
+    let callback = format!("{}{CALLBACK}", accounts.app.web);
     for _ in 0..3 {
         refused(
             Browser::default().get(&callback).await,
@@ -574,6 +574,15 @@ async fn attempts_are_limited_and_cookies_require_https() {
         .await;
     }
     let response = Browser::default().get(&callback).await;
+    assert!(response.headers().contains_key("retry-after"));
+    refused(response, 429, "Too many sign-in attempts.").await;
+    // Beginning is limited, too, apart from what it leads to. One has begun above.
+    let begin = format!("{}{BEGIN}", accounts.app.web);
+    for _ in 0..3 {
+        let begun = Browser::default().get(&begin).await;
+        assert_eq!(begun.status(), StatusCode::SEE_OTHER);
+    }
+    let response = Browser::default().get(&begin).await;
     assert!(response.headers().contains_key("retry-after"));
     refused(response, 429, "Too many sign-in attempts.").await;
 }

@@ -63,6 +63,7 @@ async fn a_given_format_is_saved_and_applied_by_the_header() {
     assert_eq!(saved[0]["name"], "bank");
     assert_eq!(saved[0]["header"], json!(["wann", "wert", "wofür"]));
     assert_eq!(saved[0]["format"], format());
+    let first_id = job["id"].as_i64().unwrap();
 
     let job = process(&app, user_id, "next.csv", SECOND, &[]).await;
     assert_eq!(
@@ -89,6 +90,25 @@ async fn a_given_format_is_saved_and_applied_by_the_header() {
     assert_eq!((saved.len(), &saved[0]["name"]), (1, &json!("bank")));
     assert_eq!(saved[0]["format"]["date_order"], "mdy");
     assert_eq!(saved[0]["format"]["columns"], format()["columns"]);
+    // The audit names the jobs that have changed saved formats.
+    let audited: Vec<(String, String, i64, i64, String)> = sqlx::query_as(
+        "select actor, kind, user_id, job_id, detail from audit_events where kind like '%_format' order by id",
+    )
+    .fetch_all(&app.pool)
+    .await
+    .unwrap();
+    let saved = |kind: &str, job_id| {
+        let (actor, name) = ("worker".to_owned(), "bank".to_owned());
+        (actor, kind.to_owned(), user_id, job_id, name)
+    };
+    let last_id = job["id"].as_i64().unwrap();
+    assert_eq!(
+        audited,
+        [
+            saved("create_format", first_id),
+            saved("change_format", last_id)
+        ]
+    );
 
     // Other users aren't affected.
     let other = app.user().await;

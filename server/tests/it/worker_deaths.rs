@@ -58,6 +58,19 @@ async fn planning_that_takes_two_workers_down_ends_the_job() {
     .await;
 }
 
+/// The first try isn't counted.
+#[tokio::test]
+async fn validation_that_takes_three_workers_down_ends_the_job() {
+    let trigger = "after update on job_chunks for each row";
+    ends_after(
+        3,
+        generated(50_000).0,
+        trigger,
+        "new.committed_at is not null",
+    )
+    .await;
+}
+
 /// The first try isn't counted, as the job has only just begun then.
 #[tokio::test]
 async fn a_small_file_that_takes_three_workers_down_ends_the_job() {

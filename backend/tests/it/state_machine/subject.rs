@@ -268,7 +268,7 @@ impl Subject {
             }
             Act::Plan(run) => processing::plan(backend, attempt(run)).await.map(drop),
             Act::Validate(run, numbers) => {
-                processing::validate_chunks(backend, attempt(run), numbers)
+                processing::validate_chunks(backend, attempt(run), numbers, false)
                     .await
                     .map(drop)
             }
