@@ -345,7 +345,7 @@ impl Site {
             true => vec![("/", "All jobs"), ("/users", "Users")],
             false => vec![("/", "Your files")],
         };
-        places.extend([("/formats", "What can be read"), ("/api/docs", "API")]);
+        places.extend([("/formats", "Supported formats"), ("/api/docs", "API")]);
         if let Some(account) = &self.account {
             places.push(("/account", "Account"));
             if account.is_admin {

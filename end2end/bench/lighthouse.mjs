@@ -99,7 +99,7 @@ const chrome = await launch({
 });
 const failures = [];
 try {
-  console.log('page           perf  a11y  best   seo |   FCP    LCP    TTI    TBT   CLS | wasm    all');
+  console.log('page           perf  a11y  best   seo |     FCP      LCP      TTI      TBT   CLS | wasm    all');
   for (const [name, url] of pages) {
     const { lhr, report } = await lighthouse(url, {
       extraHeaders: url.startsWith(accounts) && name !== 'sign-in' ? { cookie } : undefined,
@@ -115,7 +115,7 @@ try {
     }
     if (lhr.runtimeError) throw new Error(`${name}: ${lhr.runtimeError.message}`);
     const scores = CATEGORIES.map((category) => Math.round(lhr.categories[category].score * 100));
-    const time = (audit) => `${Math.round(lhr.audits[audit].numericValue)} ms`.padStart(7);
+    const time = (audit) => `${Math.round(lhr.audits[audit].numericValue)} ms`.padStart(8);
     const requests = lhr.audits['network-requests'].details.items;
     const bytes = (items) => items.reduce((sum, item) => sum + item.transferSize, 0);
     const wasm = bytes(requests.filter((request) => request.url.endsWith('.wasm')));

@@ -51,6 +51,8 @@ test('axe finds nothing on any page @javascript @once', async ({ page }) => {
   await expectAccessible(page, 'the users');
   await page.goto('/find?q=march');
   await expectAccessible(page, 'the page that finds');
+  await page.goto('/formats');
+  await expectAccessible(page, 'the supported formats');
   expect(errors()).toEqual([]);
   await page.goto('/nowhere');
   await expectAccessible(page, 'no page');

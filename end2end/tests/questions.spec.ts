@@ -12,7 +12,7 @@ test('a statement is processed once its questions are answered', async ({ page }
   await createUser(page);
   await upload(page, 'statement.csv', STATEMENT);
   await start(page);
-  const questions = page.getByRole('region', { name: 'How is this file to be read?' });
+  const questions = page.getByRole('region', { name: 'How should this file be read?' });
   await expect(questions).toBeVisible();
   const columns = questions.getByRole('group', { name: 'Columns' });
   await expect(columns.getByRole('cell', { name: 'Rent' })).toBeVisible();
@@ -41,7 +41,7 @@ test('a file without a header keeps its first row', async ({ page }) => {
   await createUser(page);
   await upload(page, 'headless.csv', '01/02/2024,-5.00,Coffee\n13/02/2024,-7.10,Lunch\n');
   await start(page);
-  const questions = page.getByRole('region', { name: 'How is this file to be read?' });
+  const questions = page.getByRole('region', { name: 'How should this file be read?' });
   await expect(questions).toContainText('The file is read without a header. Its first row seems to be record 1.');
   await expect(questions.getByLabel('Date')).toHaveValue('{"column":1}');
   await questions.getByLabel('Description', { exact: true }).selectOption({ label: 'Column 3' });
@@ -55,7 +55,7 @@ test('invalid answers are reported in place', async ({ page }) => {
   await createUser(page);
   await upload(page, 'names.csv', 'Txn,Value,When\n1,2,2024-01-01\n');
   await start(page);
-  const questions = page.getByRole('region', { name: 'How is this file to be read?' });
+  const questions = page.getByRole('region', { name: 'How should this file be read?' });
   await questions.getByLabel('Amount, in one column').selectOption('');
   await questions.getByRole('button', { name: 'Process with these answers' }).click();
   await expect(page.getByRole('alert')).toContainText('Choose one column for the amount');
@@ -94,7 +94,7 @@ test('the check asks before the upload, and its answers are sent along @javascri
 
 test('the supported formats are explained, with samples', async ({ page }) => {
   await page.goto('/formats');
-  await expect(page.getByRole('heading', { level: 1, name: 'What can be read' })).toBeVisible();
+  await expect(page.getByRole('heading', { level: 1, name: 'Supported formats' })).toBeVisible();
   const download = page.waitForEvent('download');
   await page.getByRole('link', { name: 'sample-german.csv' }).click();
   expect((await download).suggestedFilename()).toBe('sample-german.csv');

@@ -167,3 +167,60 @@ fn release_time() -> anyhow::Result<u64> {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use tar::Archive;
+
+    use super::*;
+
+    /// Archives these files, which are created in this order. The last part of a path is also the content.
+    fn archived(files: &[&str]) -> Vec<u8> {
+        let directory = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, path.file_name().unwrap().as_encoded_bytes()).unwrap();
+            let mode = if file.starts_with("bin/") {
+                0o700
+            } else {
+                0o600
+            };
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let mut tar = Builder::new(Vec::new());
+        append(&mut tar, directory.path(), Path::new("batchline-1"), 7).unwrap();
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn equal_releases_have_equal_archives() {
+        let archive = archived(&["README.md", "bin/worker", "bin/server", ".env.example"]);
+        let same = archived(&["bin/server", ".env.example", "bin/worker", "README.md"]);
+        assert!(archive == same);
+
+        let mut archive = Archive::new(&archive[..]);
+        let entries = archive.entries().unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            let header = entry.header();
+            let owner = (header.uid().unwrap(), header.gid().unwrap());
+            assert_eq!((owner, header.mtime().unwrap()), ((0, 0), 7));
+            let path = entry.path().unwrap().display().to_string();
+            (path, header.mode().unwrap() & 0o777)
+        });
+        let expected = [
+            ("batchline-1", 0o755),
+            ("batchline-1/.env.example", 0o644),
+            ("batchline-1/README.md", 0o644),
+            ("batchline-1/bin", 0o755),
+            ("batchline-1/bin/server", 0o755),
+            ("batchline-1/bin/worker", 0o755),
+        ];
+        assert_eq!(
+            entries.collect::<Vec<_>>(),
+            expected.map(|(path, mode)| (path.to_owned(), mode))
+        );
+    }
+}

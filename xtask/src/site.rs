@@ -118,22 +118,27 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
         compress(file, *profile)
     })?;
 
-    let mut content = Sha256::new();
-    add(&mut content, &folder)?;
-    let name = text(content);
     copy(Path::new(PUBLIC), directory)?;
+    put_in_place(&folder, directory)?;
+    Ok(fs::write(marker, inputs)?)
+}
+
+/// Moves a folder of modules to the place that is named after its content, and removes those of earlier builds.
+fn put_in_place(folder: &Path, directory: &Path) -> anyhow::Result<()> {
+    let mut content = Sha256::new();
+    add(&mut content, folder)?;
+    let name = text(content);
     let place = directory.join(MODULES).join(&name);
     if !place.exists() {
-        fs::rename(&folder, &place)?;
+        fs::rename(folder, &place)?;
     }
     fs::write(directory.join(FOLDER), &name)?;
-    for other in fs::read_dir(directory.join(MODULES))? {
-        let other = other?;
-        if other.file_name() != OsStr::new(&name) {
-            remove(&other.path())?;
+    for other in entries(&directory.join(MODULES))? {
+        if other != place {
+            remove(&other)?;
         }
     }
-    Ok(fs::write(marker, inputs)?)
+    Ok(())
 }
 
 /// Copies a site that is completely built, without what earlier builds have left beside it.
@@ -296,5 +301,98 @@ fn remove(path: &Path) -> std::io::Result<()> {
     match path.is_dir() {
         true => fs::remove_dir_all(path),
         false => fs::remove_file(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    #[test]
+    fn modules_are_in_a_single_folder_named_after_their_content() {
+        let site = tempfile::tempdir().unwrap();
+        let site = site.path();
+        fs::create_dir(site.join(MODULES)).unwrap();
+        let built = |file: &str, content: &str| {
+            let folder = site.join("new").join(MODULES);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(file), content).unwrap();
+            put_in_place(&folder, site).unwrap();
+            let _ = fs::remove_dir_all(site.join("new"));
+            let name = fs::read_to_string(site.join(FOLDER)).unwrap();
+            assert_eq!(
+                name.len(),
+                22,
+                "browsers keep only folders with such names forever"
+            );
+            let modules = site.join(MODULES);
+            assert_eq!(entries(&modules).unwrap(), [modules.join(&name)]);
+            assert_eq!(
+                fs::read_to_string(modules.join(&name).join(file)).unwrap(),
+                content
+            );
+            name
+        };
+        let first = built("batchline.js", "1");
+        assert_eq!(built("batchline.js", "1"), first);
+        assert_ne!(built("batchline.js", "2"), first);
+        assert_ne!(built("check.js", "1"), first);
+        assert_eq!(built("batchline.js", "1"), first);
+    }
+
+    #[test]
+    fn files_have_compressed_copies_with_the_same_content() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("batchline.js");
+        let content = "export const value = 1;\n".repeat(1000);
+        fs::write(&script, &content).unwrap();
+        fs::write(directory.path().join("logo.svg"), "<svg/>").unwrap();
+        for_each(directory.path(), &["js"], |file| {
+            compress(file, Profile::Quick)
+        })
+        .unwrap();
+        let names: Vec<_> = entries(directory.path()).unwrap();
+        let names: Vec<_> = names
+            .iter()
+            .filter_map(|path| path.file_name()?.to_str())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "batchline.js",
+                "batchline.js.br",
+                "batchline.js.gz",
+                "logo.svg"
+            ]
+        );
+
+        let (brotli, gzip) = (
+            script.with_extension("js.br"),
+            script.with_extension("js.gz"),
+        );
+        let (brotli, gzip) = (fs::read(brotli).unwrap(), fs::read(gzip).unwrap());
+        assert!(brotli.len() < content.len() / 10 && gzip.len() < content.len() / 10);
+        let mut read = Vec::new();
+        brotli::BrotliDecompress(&mut &brotli[..], &mut read).unwrap();
+        assert_eq!(read, content.as_bytes());
+        read.clear();
+        GzDecoder::new(&gzip[..]).read_to_end(&mut read).unwrap();
+        assert_eq!(read, content.as_bytes());
+    }
+
+    #[test]
+    fn only_a_completely_built_site_is_copied() {
+        let (site, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(site.path().join(MODULES)).unwrap();
+        let error = copy_built(site.path(), copied.path()).unwrap_err();
+        assert!(
+            error.to_string().contains("script/package builds it"),
+            "{error}"
+        );
+        assert_eq!(entries(copied.path()).unwrap(), [PathBuf::new(); 0]);
     }
 }

@@ -34,17 +34,17 @@ pub fn formats(site: &Site) -> Page {
         true => "Users",
         false => "Your files",
     };
-    site.page(StatusCode::OK, "What can be read", || {
+    site.page(StatusCode::OK, "Supported formats", || {
         view! {
             <nav class="crumbs" aria-label="Breadcrumb">
                 <a href="/">{start}</a>
                 <span aria-hidden="true">"/"</span>
-                <span aria-current="page">"What can be read"</span>
+                <span aria-current="page">"Supported formats"</span>
             </nav>
             <div class="page-head">
-                <h1>"What can be read"</h1>
+                <h1>"Supported formats"</h1>
                 <p class="lead">
-                    "Batchline proves from the whole file how it is to be read, or asks. It never guesses."
+                    "Batchline proves from the whole file how to read it, or asks. It never guesses."
                 </p>
             </div>
             <div class="prose">

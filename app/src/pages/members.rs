@@ -394,7 +394,7 @@ pub fn SignInSettings(
             </form>
             <Confirm
                 id="end-access"
-                button="Sign out everywhere and revoke tokens…"
+                button="Sign out everywhere…"
                 question="Sign out everywhere?"
                 error={None::<AppError>}
             >
@@ -403,7 +403,7 @@ pub fn SignInSettings(
                 </p>
                 <form method="post" action=format!("/users/{user_id}/end-access")>
                     <button class="button button-danger" data-under-way="Signing out…">
-                        "Sign out everywhere and revoke tokens"
+                        "Sign out and revoke tokens"
                     </button>
                 </form>
             </Confirm>

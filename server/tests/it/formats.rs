@@ -245,7 +245,7 @@ async fn questions_are_answered_on_the_page_without_javascript() {
         .await;
     let id = &job["id"];
     let page = app.page(&format!("/jobs/{id}")).await;
-    assert!(page.contains("How is this file to be read?"), "{page}");
+    assert!(page.contains("How should this file be read?"), "{page}");
     assert!(
         page.contains("<option value=\"&quot;Value&quot;\" selected>Value</option>"),
         "{page}"

@@ -90,7 +90,7 @@ fn date_order(
         (Some(day), Some(month)) => (
             format!(
                 "The dates contradict each other: {} in row {} has the day first, {} in row {} has the month first. \
-                 Choose how dates are to be read.",
+                 Choose how to read the dates.",
                 shown(&text(day)),
                 day.row,
                 shown(&text(month)),
@@ -156,7 +156,7 @@ fn decimal(evidence: &Evidence, given: &Format) -> Result<(Decimal, Decision), B
         (Some(point), Some(comma)) => (
             format!(
                 "The amounts contradict each other: {} in row {} has a decimal point, {} in row {} has a decimal comma. \
-                 Choose how amounts are to be read.",
+                 Choose how to read the amounts.",
                 shown(&text(point)),
                 point.row,
                 shown(&text(comma)),

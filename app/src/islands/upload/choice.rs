@@ -108,7 +108,7 @@ pub fn FileField(
                     "Choose CSV files or workbooks, or drop them anywhere here. "
                 }}
                 "Each row needs an amount and a date. "
-                <a href="/formats">"What can be read"</a>
+                <a href="/formats">"Supported formats"</a>
             </p>
         </div>
     }

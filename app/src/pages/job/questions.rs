@@ -25,10 +25,10 @@ pub fn Questions<'a>(
     let panel = questions.map(|fields| {
         view! {
             <section class="panel questions" aria-labelledby="questions-title">
-                <h2 id="questions-title">"How is this file to be read?"</h2>
+                <h2 id="questions-title">"How should this file be read?"</h2>
                 <p class="muted">
                     "Batchline never guesses. Your answers are used to process the file again. "
-                    <a href="/formats">"What can be read"</a>
+                    <a href="/formats">"Supported formats"</a>
                 </p>
                 {error.map(|error| view! { <p class="notice notice-bad" role="alert">{error}</p> })}
                 <form method="post" action=action data-script=script data-wasm=wasm>
