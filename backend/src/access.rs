@@ -105,7 +105,7 @@ impl Viewer {
 }
 
 /// Fails with [`Error::NotFound`] if the viewer may not see the user's data, and with [`Error::Forbidden`] if they may
-/// only read it.
+/// only read it. A missing user is reported here or, to viewers who see everything, by the query that reads the data.
 pub(crate) async fn check_user(
     pool: &PgPool,
     viewer: &Viewer,

@@ -45,6 +45,7 @@ test('pictures of the pages @screenshots', async ({ page }) => {
   const pages = {
     home: '/',
     users: '/users',
+    find: '/find?q=march',
     formats: '/formats',
     user: dashboard,
     empty: first,

@@ -142,6 +142,6 @@ mod tests {
         assert!(suspicious.is_valid() && suspicious.is_suspicious());
         assert_eq!(Verdict::IGNORED.bits(), 1 << 31);
         assert!(!Verdict::IGNORED.is_valid() && !Verdict::IGNORED.is_invalid());
-        assert_eq!(Verdict::from_bits(0x8000), None);
+        assert_eq!(Verdict::from_bits(1 << 30), None);
     }
 }

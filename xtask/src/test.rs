@@ -43,6 +43,8 @@ pub struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// Formatting, dependencies, lints and documentation: what needs no test
+    Lints,
     /// All but the browser
     Rust,
     /// The API's description: two validators and Schemathesis
@@ -130,17 +132,20 @@ fn run_steps(
         _ => setup::Options::TEST,
     };
     steps.step("tools", || setup::run(tools))?;
-    if steps.includes(Part::Rust) && !is_part_of_rust {
+    if steps.includes(Part::Lints) || part == Some(Part::Rust) && !is_part_of_rust {
         steps.step("formatting", || {
             run(cargo().args(["fmt", "--all", "--check"]))
         })?;
         steps.step("dependencies", lints::dependencies)?;
-        if part.is_none() {
+        if part != Some(Part::Rust) {
             steps.step("lints of scripts, styles and TypeScript", lints::scripts)?;
         }
         steps.step("lints and queries", lints::workspace)?;
         steps.step("lints for the browser", lints::for_browser)?;
         steps.step("documentation", lints::documentation)?;
+    }
+    if part == Some(Part::Lints) {
+        return Ok(());
     }
     steps.step("build", || {
         // Programs and tests together. Separately, the tests' dependencies would cause everything to be compiled again.

@@ -425,7 +425,8 @@ impl Candidate {
 
     fn columns(&self, record: &First, format: &Format) -> FoundColumns {
         let names = match format.is_headless() {
-            true => ColumnNames::new(&vec![String::new(); record.raw.min(MAX_COLUMNS)]),
+            // A name that no format can contain.
+            true => ColumnNames::new(&vec!["\0".to_owned(); record.raw.min(MAX_COLUMNS)]),
             false => ColumnNames::new(&record.names),
         };
         FoundColumns::find(&names, format)

@@ -13,8 +13,8 @@ pub(crate) struct ColumnNames {
     normalized: Vec<String>,
 }
 
-/// Normalizes a name for comparison: removes invisible characters, spaces, hyphens and underscores, trims it, and
-/// converts it to lower case.
+/// Normalizes a name for comparison: removes invisible characters, trims it, converts it to lower case, and removes
+/// spaces, hyphens and underscores.
 pub(crate) fn normalized(name: &str) -> String {
     let is_visible = |c: &char| {
         !matches!(
@@ -23,11 +23,8 @@ pub(crate) fn normalized(name: &str) -> String {
         )
     };
     let visible: String = name.chars().filter(is_visible).collect();
-    trim(&visible)
-        .chars()
-        .filter(|c| !matches!(c, ' ' | '-' | '_'))
-        .flat_map(char::to_lowercase)
-        .collect()
+    // While words are still apart, because a sigma at the end of a word has its own lower case.
+    trim(&visible).to_lowercase().replace([' ', '-', '_'], "")
 }
 
 /// The reason why a column wasn't found.
@@ -116,7 +113,8 @@ pub(crate) struct FoundColumns {
     pub date: Option<usize>,
     pub descriptions: Vec<usize>,
     pub ignore: Vec<(usize, IgnoredValue)>,
-    /// The number of known columns.
+    /// The number of columns that are present, possibly several times. One that consists of several columns counts once,
+    /// if all of these are present.
     pub known: usize,
     pub missing: Vec<Column>,
     pub repeated: Vec<(Column, Vec<usize>)>,
@@ -140,30 +138,14 @@ impl FoundColumns {
                 let id = found.by_name(names, Column::TransactionId);
                 found.ids.extend(id);
             }
-            Some(given) => {
-                found.ids = found.several(names, Column::TransactionId, &given.from);
-                if given.from.is_empty() {
-                    found.known += 1;
-                }
-            }
+            Some(given) => found.ids = found.several(names, Column::TransactionId, &given.from),
         }
         found.amount = match amount {
             None => found.by_name(names, Column::Amount).map(AmountColumns::One),
             Some(given) => {
-                let places = given.try_map(|column| {
-                    let place = names.given(column);
-                    place.map_err(|not_found| (column.clone(), not_found))
-                });
-                match places {
-                    Ok(places) => {
-                        found.known += 1;
-                        Some(places)
-                    }
-                    Err((column, not_found)) => {
-                        found.lacks(Column::Amount, Some(&column), not_found);
-                        None
-                    }
-                }
+                let all: Vec<ColumnRef> = given.all().into_iter().flatten().cloned().collect();
+                found.several(names, Column::Amount, &all);
+                given.try_map(|column| names.given(column)).ok()
             }
         };
         found.date = match date {
@@ -194,11 +176,10 @@ impl FoundColumns {
     }
 
     fn by_name(&mut self, names: &ColumnNames, column: Column) -> Option<usize> {
-        match names.known(column) {
-            Ok(at) => {
-                self.known += 1;
-                Some(at)
-            }
+        let place = names.known(column);
+        self.known += usize::from(place != Err(NotFound::Missing));
+        match place {
+            Ok(at) => Some(at),
             Err(not_found) => {
                 self.lacks(column, None, not_found);
                 None
@@ -208,22 +189,23 @@ impl FoundColumns {
 
     fn several(&mut self, names: &ColumnNames, column: Column, given: &[ColumnRef]) -> Vec<usize> {
         let mut places = Vec::new();
+        let mut is_known = true;
         for one in given {
             match names.given(one) {
                 Ok(at) => places.push(at),
-                Err(not_found) => self.lacks(column, Some(one), not_found),
+                Err(not_found) => {
+                    is_known &= not_found != NotFound::Missing;
+                    self.lacks(column, Some(one), not_found);
+                }
             }
         }
-        self.known += usize::from(places.len() == given.len() && !given.is_empty());
+        self.known += usize::from(is_known);
         places
     }
 
     fn lacks(&mut self, column: Column, given: Option<&ColumnRef>, not_found: NotFound) {
         match not_found {
-            NotFound::Repeated(places) => {
-                self.known += 1;
-                self.repeated.push((column, places));
-            }
+            NotFound::Repeated(places) => self.repeated.push((column, places)),
             NotFound::Missing => {
                 self.unknown.extend(given.cloned());
                 if Column::REQUIRED.contains(&column) && !self.missing.contains(&column) {
@@ -252,5 +234,6 @@ mod tests {
         }
         assert_eq!(normalized("Währung (EUR)"), "währung(eur)");
         assert_eq!(normalized("\u{200B} a "), "a");
+        assert_eq!(normalized("ΤΙΤΛΟΣ ΕΡΓΟΥ"), normalized("τιτλος εργου"));
     }
 }

@@ -505,3 +505,35 @@ fn a_detector_knows_encodings_whose_characters_have_several_bytes() {
         assert!(read_as.unwrap().contains(name), "{read_as:?}");
     }
 }
+
+#[test]
+fn several_columns_count_once_and_only_if_none_is_missing() {
+    // Split at commas, there are two columns of either name. That doesn't make them more than those split at semicolons.
+    check(
+        "x;y;;;;;;,x,x,y,y\nA;1;2024-01-01;;;;;\n",
+        r#"{"columns": {"transaction_id": {"column": 1}, "amount": {"column": 2}, "date": {"column": 3},
+                        "description": ["x", "y"]}}"#,
+        &["A 1 2024-01-01 A 1"],
+    );
+    // A record that lacks one of the columns isn't the header, even if another one is repeated.
+    check(
+        "transaction_id,debit,debit,date\ntransaction_id,debit,credit,date\nA,1,,2024-01-01\n",
+        r#"{"columns": {"amount": {"debit": "debit", "credit": "credit"}}}"#,
+        &["A -1 2024-01-01 -"],
+    );
+    check(
+        "a,a,amount,date\na,b,amount,date\nA,B,1,2024-01-01\n",
+        r#"{"columns": {"transaction_id": ["a", "b"]}}"#,
+        &["A/B 1 2024-01-01 -"],
+    );
+}
+
+#[test]
+fn without_a_header_no_column_has_a_name() {
+    for name in ["", " ", "column 1", "\u{FFFD}"] {
+        let format = format!(
+            r#"{{"header": false, "columns": {{"transaction_id": null, "amount": {{"column": 1}}, "date": "{name}"}}}}"#
+        );
+        assert_eq!(asks("20240101\n", &format), "format.columns", "{name:?}");
+    }
+}

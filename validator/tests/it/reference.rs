@@ -415,14 +415,18 @@ impl Columns {
     fn find_each(names: &[String], format: &Format) -> [Found; 4] {
         let columns = &format.columns;
         let several = |given: &[ColumnRef]| {
-            let mut places = Vec::new();
+            let (mut places, mut is_repeated) = (Vec::new(), false);
             for column in given {
                 match find_given(names, column) {
                     Found::At(at) => places.push(at),
-                    not_found => return not_found,
+                    Found::Missing => return Found::Missing,
+                    _ => is_repeated = true,
                 }
             }
-            Found::All(places)
+            match is_repeated {
+                true => Found::Repeated,
+                false => Found::All(places),
+            }
         };
         let date = match find_name(names, "date") {
             Found::Missing => find_name(names, "timestamp"),
@@ -833,11 +837,11 @@ impl Record {
         self.fields.iter().all(Vec::is_empty)
     }
 
-    /// Returns the names of a header without trailing empty names. Without a header, returns an empty name for each
-    /// field.
+    /// Returns the names of a header without trailing empty names. Without a header, returns a name that no format can
+    /// contain for each field.
     fn names(&self, has_header: bool) -> Vec<String> {
         if !has_header {
-            return vec!["\u{FFFD}".to_owned(); self.fields.len()];
+            return vec!["\0".to_owned(); self.fields.len()];
         }
         let name = |name: &Vec<u8>| String::from_utf8_lossy(name).into_owned();
         let mut names: Vec<String> = self.fields.iter().map(name).collect();
