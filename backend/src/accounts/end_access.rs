@@ -3,7 +3,7 @@
 use domain::{AuditKind, UserId};
 use sqlx::PgConnection;
 
-use super::{sessions::end_others, tokens::revoke_all};
+use super::{confirmation::check_confirmed, sessions::end_others, tokens::revoke_all};
 use crate::{
     Backend, Result,
     access::{Act, Viewer, check_admin, session_of},
@@ -22,7 +22,8 @@ pub(super) async fn end_access(
     revoke_all(tx, actor.into(), user_id).await
 }
 
-/// Signs a user out everywhere and revokes their API tokens. Requires an admin in a session; tokens are refused.
+/// Signs a user out everywhere and revokes their API tokens. Requires an admin in a session; tokens are refused. Fails with
+/// [`crate::Error::Unconfirmed`].
 pub async fn sign_out_everywhere(
     backend: &Backend,
     viewer: &Viewer,
@@ -30,6 +31,7 @@ pub async fn sign_out_everywhere(
 ) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
+    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
     end_access(&mut tx, viewer, user_id).await?;

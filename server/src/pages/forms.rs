@@ -7,7 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::{FromRequest, Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, REFERER, SET_COOKIE},
     },
     middleware::Next,
@@ -166,7 +166,8 @@ pub async fn change_jobs(
 /// Stores the chosen theme in a cookie. Redirects to the page on which it was chosen.
 pub async fn choose_theme(State(auth): State<Auth>, request: Request) -> Response {
     let is_secure = auth::has_secure_cookies(auth, request.extensions());
-    let page = own_page(&request);
+    // A page in response to a form of a server function can't be fetched again.
+    let page = own_page(&request).filter(|page| function_path(page.path()).is_none());
     let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
     let fields = match form {
         Ok(Form(fields)) => fields,
@@ -233,7 +234,7 @@ fn check_content_type(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Returns the page that the request came from, if it is one of ours.
-fn own_page(request: &Request) -> Option<Url> {
+pub(super) fn own_page(request: &Request) -> Option<Url> {
     let referer = request.headers().get(REFERER)?.to_str().ok()?;
     let page = Url::parse(referer).ok()?;
     let host = request.extensions().get::<Host>()?;
@@ -257,6 +258,10 @@ fn lead_back(
         .filter(|target| target.origin() == page.origin())
         .unwrap_or_else(|| page.join("/").expect("every page has a root"));
     let error = PostedError::take_from(&mut target);
+    if error.as_ref().is_some_and(PostedError::is_unconfirmed) {
+        // The page that asks who the user is replaces it.
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     if target.query() == Some("") {
         // server_fn leaves the question mark behind.
         target.set_query(None);
