@@ -26,6 +26,7 @@ const provider = new Provider(issuer, {
       redirect_uris: ['http://127.0.0.1/sign-in/openid/callback'],
       post_logout_redirect_uris: ['http://127.0.0.1/sign-in'],
       id_token_signed_response_alg: 'ES256',
+      require_auth_time: true,
     },
   ],
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' }] },
@@ -44,6 +45,8 @@ function flawed(token) {
   if (flaw === 'audiences') claims.aud = ['batchline', 'another-client'];
   if (flaw === 'issuer') claims.iss = 'https://evil.example';
   if (flaw === 'expired') claims.exp = claims.iat - 1;
+  if (flaw === 'old') claims.auth_time = claims.iat - 3600;
+  if (flaw === 'undated') delete claims.auth_time;
   if (flaw === 'unsigned') header.alg = 'none';
   if (flaw === 'HS256') header.alg = 'HS256';
   const part = (json) => Buffer.from(JSON.stringify(json)).toString('base64url');

@@ -20,7 +20,7 @@ use leptos::{
 use url::{Url, form_urlencoded};
 
 use crate::{
-    AppError, Notice,
+    AppError, ErrorKind, Notice,
     components::{Logo, NoticePlace, Shortcuts, document_title, error_title},
     islands::CheckModule,
     pages::FindForm,
@@ -94,6 +94,11 @@ impl PostedError {
             path: path.to_owned(),
             error,
         }
+    }
+
+    /// Returns whether the user must confirm who they are first.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.error.kind == ErrorKind::Unconfirmed
     }
 
     /// Extracts the error that server_fn put into an address.
@@ -316,6 +321,14 @@ impl Site {
             host: host.to_owned(),
             ..self.clone()
         }
+    }
+
+    /// Returns the email address of the signed-in user, or an empty text.
+    pub(crate) fn account_email(&self) -> String {
+        let account = self.account.as_ref();
+        account
+            .map(|account| account.email.clone())
+            .unwrap_or_default()
     }
 
     pub(crate) fn host(&self) -> String {

@@ -13,6 +13,8 @@ pub enum ErrorKind {
     NotFound,
     /// The data may be seen, but the action isn't allowed.
     Forbidden,
+    /// The user must confirm who they are first.
+    Unconfirmed,
     /// A quota of the user is used up.
     QuotaExceeded,
     Conflict,
@@ -32,6 +34,7 @@ impl ErrorKind {
 
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Unconfirmed => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::QuotaExceeded => StatusCode::FORBIDDEN,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
@@ -188,6 +191,7 @@ impl From<backend::Error> for AppError {
         let kind = match error {
             Error::NotFound(_) => ErrorKind::NotFound,
             Error::Forbidden(_) => ErrorKind::Forbidden,
+            Error::Unconfirmed => ErrorKind::Unconfirmed,
             Error::QuotaExceeded(_) => ErrorKind::QuotaExceeded,
             Error::Conflict(_) => ErrorKind::Conflict,
             Error::Invalid(invalid) => return invalid.into(),

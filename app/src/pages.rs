@@ -3,6 +3,7 @@
 
 mod account;
 mod audit;
+mod confirm;
 mod delete_jobs;
 mod failure;
 mod find;
@@ -22,6 +23,7 @@ mod users;
 pub use crate::api::change_jobs;
 pub use account::{AccountForms, account};
 pub use audit::audit;
+pub use confirm::{Confirmation, PendingForm, confirm, confirmed};
 pub use delete_jobs::delete_jobs;
 pub use failure::{failure, not_found, refused};
 pub(crate) use find::FindForm;

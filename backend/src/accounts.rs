@@ -4,6 +4,7 @@
 //!
 //! **Invariant.** Secrets are random, shown once, and stored as a hash.
 
+mod confirmation;
 mod end_access;
 mod ended;
 mod links;
@@ -17,6 +18,10 @@ mod secret;
 mod sessions;
 mod tokens;
 
+pub(crate) use confirmation::check_confirmed;
+pub use confirmation::{
+    CONFIRMED_MINUTES, ConfirmationWays, confirm_with_password, confirmation_ways,
+};
 pub use end_access::sign_out_everywhere;
 pub(crate) use ended::delete_ended;
 pub use links::{LINK_HOURS, PasswordLink, create_link, link_owner, use_link};

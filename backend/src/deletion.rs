@@ -52,12 +52,13 @@ pub async fn delete_jobs(backend: &Backend, viewer: &Viewer, job_ids: &[JobId]) 
 }
 
 /// Deletes a user with all their jobs, rows and files, and ends their sessions and API tokens. Work in progress ends by
-/// itself, because it can't commit without its job. Fails with [`Error::Conflict`] for the last admin. Requires an
-/// admin.
+/// itself, because it can't commit without its job. Fails with [`Error::Conflict`] for the last admin, and with
+/// [`Error::Unconfirmed`]. Requires an admin.
 pub async fn delete_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
     // Members must not learn of other users.
     check_user(&backend.pool, viewer, user_id, Act::Change).await?;
     check_admin(&backend.pool, viewer, Act::Change).await?;
+    accounts::check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     if viewer.account().is_some() {
         accounts::keep_an_admin(&mut tx, user_id).await?;

@@ -31,6 +31,9 @@ pub enum Error {
     /// The viewer may see it but not do this.
     #[error("{0}")]
     Forbidden(String),
+    /// The viewer may do this, but their session must be authenticated again first.
+    #[error("You signed in too long ago for this change. Confirm that it's you, or sign in again.")]
+    Unconfirmed,
     /// The current state forbids it.
     #[error("{0}")]
     Conflict(String),

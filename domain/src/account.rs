@@ -87,6 +87,8 @@ names! {
     /// What an audit event is about.
     AuditKind {
         SignIn = "sign_in", "Sign in";
+        /// A signed-in user proves again who they are, before a sensitive change.
+        Confirm = "confirm", "Confirm identity";
         SignOut = "sign_out", "Sign out";
         EndSession = "end_session", "End session";
         /// An admin ends all sessions and API tokens of a user.

@@ -228,12 +228,7 @@ pub fn has_secure_cookies(auth: Auth, extensions: &axum::http::Extensions) -> bo
 
 /// Returns the secret of the browser's session.
 pub fn session_secret(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<String> {
-    let name = match is_local(extensions) {
-        true => LOOPBACK_COOKIE,
-        false => SECURE_COOKIE,
-    };
-    let jar = CookieJar::from_headers(headers);
-    jar.get(name).map(|cookie| cookie.value().to_owned())
+    value([SECURE_COOKIE, LOOPBACK_COOKIE], headers, extensions)
 }
 
 /// Returns the cookie with the secret of a session, or one that deletes it.
@@ -294,13 +289,39 @@ pub fn begun_cookie(extensions: &axum::http::Extensions, begun: Option<&Begun>) 
 
 /// Returns the sign-in that the browser has started.
 pub fn begun(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<Begun> {
-    let [secure, loopback] = BEGUN_COOKIES;
+    Begun::parse(&value(BEGUN_COOKIES, headers, extensions)?)
+}
+
+/// Returns the value of a cookie that [`cookie`] has made.
+fn value(
+    [secure, loopback]: [&str; 2],
+    headers: &HeaderMap,
+    extensions: &axum::http::Extensions,
+) -> Option<String> {
     let name = match is_local(extensions) {
         true => loopback,
         false => secure,
     };
     let jar = CookieJar::from_headers(headers);
-    Begun::parse(jar.get(name)?.value())
+    jar.get(name).map(|cookie| cookie.value().to_owned())
+}
+
+/// The names of the cookie with a form that waits until its sender has confirmed who they are.
+const PENDING_FORM_COOKIES: [&str; 2] = ["__Host-form", "form"];
+
+/// Returns the cookie with a form that waits, or one that deletes it.
+pub fn pending_form_cookie(
+    extensions: &axum::http::Extensions,
+    form: Option<&str>,
+) -> Cookie<'static> {
+    let seconds = if form.is_some() { BEGUN_SECONDS } else { 0 };
+    let form = form.unwrap_or_default().to_owned();
+    cookie(PENDING_FORM_COOKIES, extensions, form, seconds)
+}
+
+/// Returns the form that waits in the browser.
+pub fn pending_form(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<String> {
+    value(PENDING_FORM_COOKIES, headers, extensions)
 }
 
 /// Describes the client that somebody signs in from.

@@ -1,6 +1,7 @@
 //! The pages, the server functions to which their forms post, and the static files.
 
 mod account;
+mod confirm;
 mod forms;
 mod openid;
 
@@ -53,6 +54,10 @@ pub fn router(state: &AppState) -> Router<AppState> {
     let form = |handler: MethodRouter<AppState>| handler.layer(at_most(max_form));
     // A form with a page of its own as the response. Links and the choice of a theme may lead back to its URL with GET.
     let page = |handler: MethodRouter<AppState>| get(redirect_to_parent).merge(form(handler));
+    // A change that is made only after its sender has confirmed who they are.
+    let confirmed = |handler: MethodRouter<AppState>| {
+        page(handler.layer(from_fn_with_state(state.clone(), confirm::ask)))
+    };
     let for_everybody = Router::new()
         .route(
             "/sign-in",
@@ -78,7 +83,9 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/account", get(account::show_account))
         .route(
             "/accounts",
-            get(account::show_members).merge(form(post(account::create_member))),
+            get(account::show_members).merge(form(
+                post(account::create_member).layer(from_fn_with_state(state.clone(), confirm::ask)),
+            )),
         )
         .route("/audit", get(account::show_audit))
         .layer(from_fn_with_state(state.auth, forms::forget_shown))
@@ -86,29 +93,33 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/account/password", page(post(account::change_password)))
         .route(
             "/account/sessions/{id}/end",
-            form(post(account::end_session)),
+            confirmed(post(account::end_session)),
         )
         .route(
             "/account/end-other-sessions",
-            form(post(account::end_other_sessions)),
+            confirmed(post(account::end_other_sessions)),
         )
-        .route("/account/tokens", page(post(account::create_token)))
+        .route("/account/tokens", confirmed(post(account::create_token)))
         .route(
             "/account/tokens/{id}/revoke",
             form(post(account::revoke_token)),
         )
         .route(
             "/users/{id}/password-link",
-            page(post(account::create_password_link)),
+            confirmed(post(account::create_password_link)),
         )
         .route(
             "/users/{id}/forget-provider",
-            form(post(account::forget_provider)),
+            confirmed(post(account::forget_provider)),
         )
-        .route("/users/{id}/end-access", form(post(account::end_access)))
-        .route("/users/{id}/lock", form(post(account::lock)))
-        .route("/users/{id}/unlock", form(post(account::unlock)))
-        .route("/users/{id}/role", form(post(account::set_role)))
+        .route(
+            "/users/{id}/end-access",
+            confirmed(post(account::end_access)),
+        )
+        .route("/users/{id}/lock", confirmed(post(account::lock)))
+        .route("/users/{id}/unlock", confirmed(post(account::unlock)))
+        .route("/users/{id}/role", confirmed(post(account::set_role)))
+        .route("/confirm", get(confirm::show))
         .route(
             "/jobs/{id}/answers",
             get(redirect_to_parent).merge(post(answer).layer(at_most(MAX_ANSWER_BYTES))),
@@ -117,7 +128,12 @@ pub fn router(state: &AppState) -> Router<AppState> {
             "/jobs/commands",
             post(forms::change_jobs).layer(at_most(max_form)),
         )
-        .route("/rpc/{name}", function().layer(at_most(max_form)))
+        .route(
+            "/rpc/{name}",
+            function()
+                .layer(from_fn_with_state(state.clone(), confirm::ask))
+                .layer(at_most(max_form)),
+        )
         .route("/rpc/import-format", function().layer(at_most(max_format)))
         .route("/rpc/update-format", function().layer(at_most(max_format)))
         .route_layer(require());
@@ -323,10 +339,13 @@ async fn answer(
     Ok(Redirect::to(&to))
 }
 
-/// Redirects from a form's URL to the page above it.
+/// Redirects from a form's URL to its page, which is above it.
 async fn redirect_to_parent(uri: Uri) -> Redirect {
     let above = uri.path().rsplit_once('/').map_or("/", |(above, _)| above);
-    Redirect::to(above)
+    match above.starts_with("/account/") {
+        true => Redirect::to("/account"),
+        false => Redirect::to(above),
+    }
 }
 
 async fn not_found(RequestState(state): RequestState) -> Page {

@@ -74,6 +74,9 @@ problem_kinds! {
          one on the Account page.";
     InvalidToken = "invalid-token", UNAUTHORIZED, "Invalid API token",
         "The API token is mistyped, expired or revoked. Create a new one on the Account page.";
+    ConfirmationRequired = "confirmation-required", UNAUTHORIZED, "Confirmation required",
+        "The session was authenticated too long ago for a change that affects how somebody signs in. Sign in again, or make \
+         the change on a page, which asks who you are.";
     Forbidden = "forbidden", FORBIDDEN, "Not allowed",
         "You don't have permission: the operation is for admins, or the API token is read-only.";
     QuotaExceeded = "quota-exceeded", FORBIDDEN, "Quota exceeded",
@@ -242,6 +245,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
+        let is_unconfirmed = self.kind == ProblemKind::ConfirmationRequired;
         let (retry_after, detail) = (self.retry_after, Detail(self.detail.clone()));
         // `Json` sets its own content type, so ours is set on the finished response.
         let mut response = (status, Json(self)).into_response();
@@ -252,6 +256,15 @@ impl IntoResponse for Problem {
         );
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if is_unconfirmed {
+            // RFC 9470, section 3.
+            let challenge =
+                "Bearer realm=\"Batchline\", error=\"insufficient_user_authentication\"";
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
         }
         response.extensions_mut().insert(detail);
         response
@@ -264,6 +277,7 @@ impl From<backend::Error> for Problem {
         match error {
             Error::NotFound(_) => Self::new(ProblemKind::NotFound, error.to_string()),
             Error::Forbidden(sentence) => Self::new(ProblemKind::Forbidden, sentence),
+            Error::Unconfirmed => Self::new(ProblemKind::ConfirmationRequired, error.to_string()),
             Error::QuotaExceeded(sentence) => Self::new(ProblemKind::QuotaExceeded, sentence),
             Error::Conflict(sentence) => Self::new(ProblemKind::Conflict, sentence),
             Error::Invalid(field) => Self::invalid(vec![field]),

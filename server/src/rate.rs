@@ -108,8 +108,9 @@ pub struct SignInRate {
     begun: Rate<IpAddr>,
     account_from_address: Rate<(String, IpAddr)>,
     account: Rate<String>,
-    /// Counted apart from sign-ins, with which strangers could keep users from changing their password.
-    password_change: Rate<UserId>,
+    /// Attempts of signed-in users with their own password. Counted apart from sign-ins, with which strangers could keep
+    /// users from changing their password.
+    own_password: Rate<UserId>,
     refused: IntCounter,
 }
 
@@ -127,7 +128,7 @@ impl SignInRate {
             begun: Rate::new(per_address),
             account_from_address: Rate::new(per_account(tries, MINUTE)),
             account: Rate::new(per_account(tries * 10, MINUTE / 10)),
-            password_change: Rate::new(per_account(tries, MINUTE)),
+            own_password: Rate::new(per_account(tries, MINUTE)),
             refused: metrics.refused(Limited::SignIns),
         }
     }
@@ -148,12 +149,21 @@ impl SignInRate {
 
     /// Counts an attempt of a signed-in user to change their password, or refuses it.
     pub fn count_password_change(&self, user_id: UserId) -> Result<(), Problem> {
-        self.password_change.count(&user_id).map_err(|seconds| {
+        self.own_password.count(&user_id).map_err(|seconds| {
             self.refused.inc();
             let sentence =
                 format!("Too many attempts to change the password. Try again in {seconds} s.");
             Problem::new(ProblemKind::TooManyRequests, sentence).retry_after(seconds)
         })
+    }
+
+    /// Counts an attempt of a signed-in user to confirm who they are, or refuses it. It counts like one to sign in from the
+    /// address, and like one to change the password, which it guesses as well.
+    pub fn count_confirmation(&self, address: IpAddr, user_id: UserId) -> Result<(), Problem> {
+        self.address
+            .count(&whose(address))
+            .and_then(|()| self.own_password.count(&user_id))
+            .map_err(|seconds| self.refuse(seconds))
     }
 
     /// Counts an attempt, or refuses it. `account` is an email address or any other text that identifies an account.

@@ -4,6 +4,7 @@ use domain::{AuditKind, UserId};
 use sqlx::PgConnection;
 
 use super::{
+    confirmation::check_confirmed,
     sessions::{end_link, end_others},
     tokens::revoke_all,
 };
@@ -26,7 +27,7 @@ pub(super) async fn end_access(
 }
 
 /// Signs a user out everywhere, revokes their API tokens, and invalidates a link with which they could set a password.
-/// Requires an admin in a session; tokens are refused.
+/// Requires an admin in a session; tokens are refused. Fails with [`crate::Error::Unconfirmed`].
 pub async fn sign_out_everywhere(
     backend: &Backend,
     viewer: &Viewer,
@@ -34,6 +35,7 @@ pub async fn sign_out_everywhere(
 ) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
+    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
     end_access(&mut tx, viewer, user_id).await?;

@@ -4,6 +4,7 @@ use sqlx::PgPool;
 
 use super::{
     Client,
+    confirmation::check_confirmed,
     end_access::end_access,
     passwords::check_strength,
     secret::{Secret, hash},
@@ -26,7 +27,8 @@ pub struct PasswordLink {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Creates a link for the user and invalidates the previous one. Requires an admin in a session; tokens are refused.
+/// Creates a link for the user and invalidates the previous one. Requires an admin in a session; tokens are refused. Fails
+/// with [`Error::Unconfirmed`].
 pub async fn create_link(
     backend: &Backend,
     viewer: &Viewer,
@@ -34,6 +36,7 @@ pub async fn create_link(
 ) -> Result<PasswordLink> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
+    check_confirmed(&backend.pool, viewer).await?;
     let secret = Secret::new("")?;
     let mut tx = database::begin(&backend.pool).await?;
     let expires_at = sqlx::query_scalar!(

@@ -3,7 +3,10 @@ use std::net::IpAddr;
 use domain::{AuditKind, UserId};
 use sqlx::PgConnection;
 
-use super::{end_access::end_access, members::keep_an_admin, sessions::end_link};
+use super::{
+    confirmation::check_confirmed, end_access::end_access, members::keep_an_admin,
+    sessions::end_link,
+};
 use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_admin, session_of},
@@ -12,7 +15,8 @@ use crate::{
 };
 
 /// Locks a user: ends their access and the link to set a password, and keeps them from signing in. Their jobs go on.
-/// Fails with [`Error::Conflict`] for the viewer and for the last admin. Requires an admin in a session.
+/// Fails with [`Error::Conflict`] for the viewer and for the last admin, and with [`Error::Unconfirmed`]. Requires an admin
+/// in a session.
 pub async fn lock_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     let (account, _) = session_of(viewer)?;
@@ -21,6 +25,7 @@ pub async fn lock_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> R
             "You can't lock yourself. Ask another admin.".to_owned(),
         ));
     }
+    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     // Two admins could lock each other at the same moment.
     keep_an_admin(&mut tx, user_id).await?;
@@ -42,10 +47,12 @@ pub async fn lock_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> R
     Ok(())
 }
 
-/// Lets a locked user sign in again. Their sessions and tokens stay ended. Requires an admin in a session.
+/// Lets a locked user sign in again. Their sessions and tokens stay ended. Fails with [`Error::Unconfirmed`].
+/// Requires an admin in a session.
 pub async fn unlock_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
+    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
     if unlock(&mut tx, user_id).await? {

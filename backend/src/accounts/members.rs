@@ -3,6 +3,7 @@ use domain::{AuditKind, NewPassword, NewUser, Role, User, UserChange, UserId, pa
 use sqlx::PgConnection;
 
 use super::{
+    confirmation::check_confirmed,
     end_access::end_access,
     links::{PasswordLink, create_link},
     lock::unlock,
@@ -127,13 +128,15 @@ pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Resu
     .try_into()
 }
 
-/// Creates a user and the link with which they set their password. Requires an admin.
+/// Creates a user and the link with which they set their password. Requires an admin. Fails with [`Error::Unconfirmed`].
 pub async fn create_user(
     backend: &Backend,
     viewer: &Viewer,
     new: &NewUser,
 ) -> Result<(User, PasswordLink)> {
     session_of(viewer)?;
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    check_confirmed(&backend.pool, viewer).await?;
     let user = users::create(backend, viewer, new).await?;
     let link = create_link(backend, viewer, user.id).await?;
     Ok((user, link))
@@ -142,7 +145,8 @@ pub async fn create_user(
 /// Changes a user. Fails with [`Error::Conflict`] if the new address belongs to another user. Requires an admin.
 ///
 /// If people sign in, an address decides who does so: a provider links a user by it once, and a user with a password types
-/// it. So tokens can't change it, and a link to set a password that was sent to the old one ends.
+/// it. So tokens can't change it, a session must be confirmed ([`Error::Unconfirmed`]), and a link to set a password that
+/// was sent to the old one ends.
 pub async fn change_user(
     backend: &Backend,
     viewer: &Viewer,
@@ -158,6 +162,7 @@ pub async fn change_user(
     let is_new = new.is_some_and(|new| new != before);
     if is_new && viewer.account().is_some() {
         session_of(viewer)?;
+        check_confirmed(&mut *tx, viewer).await?;
         end_link(&mut tx, user_id).await?;
     }
     let user = users::change(&mut tx, user_id, change).await?;
@@ -174,7 +179,7 @@ pub async fn change_user(
 }
 
 /// Changes a user's role, ends their sessions and revokes their API tokens: a token must not gain rights that nobody
-/// gave it. Fails with [`Error::Conflict`] for the last admin. Requires an admin.
+/// gave it. Fails with [`Error::Conflict`] for the last admin, and with [`Error::Unconfirmed`]. Requires an admin.
 pub async fn set_role(
     backend: &Backend,
     viewer: &Viewer,
@@ -183,6 +188,7 @@ pub async fn set_role(
 ) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
+    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     if role != Role::Admin {
         keep_an_admin(&mut tx, user_id).await?;

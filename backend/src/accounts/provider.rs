@@ -1,10 +1,12 @@
 use std::net::IpAddr;
 
-use domain::{AuditKind, Email, Role, UserId, UserName};
+use chrono::{DateTime, Utc};
+use domain::{AuditKind, Email, Role, SessionId, UserId, UserName};
 use sqlx::PgConnection;
 
 use super::{
     Client, Lifetimes, NewSession,
+    confirmation::{check_confirmed, is_recent, renew, set_authenticated_at},
     end_access::end_access,
     lock::{is_locked, refuse_locked},
     sessions::{SigningIn, begin},
@@ -32,10 +34,12 @@ pub struct SignInAttempt<'a> {
     pub client: &'a Client,
     /// The browser's current session secret. The new session replaces that session.
     pub replaced: Option<&'a str>,
+    /// The signed-in user who confirms who they are. They keep their session.
+    pub confirming: Option<&'a Viewer>,
 }
 
-/// Starts a session for the user whom the provider has authenticated. The audit records each refusal with its reason.
-/// Fails with [`Error::Forbidden`] if an admin has locked the user.
+/// Starts a session for the user whom the provider has authenticated, or confirms that it is the user who is signed in. The
+/// audit records each refusal with its reason. Fails with [`Error::Forbidden`] if an admin has locked the user.
 pub async fn sign_in_with(
     provider: &Provider,
     backend: &Backend,
@@ -47,12 +51,20 @@ pub async fn sign_in_with(
         origin,
         begun,
         response,
+        confirming,
         ..
     } = attempt;
+    let note_refusal = async |refusal: &Refusal, claims: Option<&Claims>| match confirming {
+        Some(viewer) => note_refusal(backend, viewer, AuditKind::Confirm, refusal, claims).await,
+        None => {
+            let nobody = Viewer::anyone(address);
+            note_refusal(backend, &nobody, AuditKind::SignIn, refusal, claims).await;
+        }
+    };
     let claims = match provider.finish(origin, begun, &response).await {
         Ok(claims) => claims,
         Err(refusal) => {
-            note_refusal(backend, address, &refusal, None).await;
+            note_refusal(&refusal, None).await;
             return Ok(Err(refusal));
         }
     };
@@ -61,13 +73,36 @@ pub async fn sign_in_with(
         Ok(user) => user,
         Err(refusal) => {
             drop(tx);
-            note_refusal(backend, address, &refusal, Some(&claims)).await;
+            note_refusal(&refusal, Some(&claims)).await;
             return Ok(Err(refusal));
         }
     };
     if is_locked(&mut tx, user.user_id).await? {
         drop(tx);
         return Err(refuse_locked(backend, address, user.user_id, BY).await);
+    }
+    let authenticated_at = match provider.settings.checks_auth_time {
+        true => claims.authenticated_at,
+        false => Some(Utc::now()),
+    };
+    if let Some(viewer) = confirming {
+        let refusal = match confirms(viewer, user.user_id, authenticated_at) {
+            Ok((session_id, at)) => {
+                let user = with_role(&mut tx, user, claims.is_admin, address).await?;
+                let secret = renew(&mut tx, viewer, session_id, at).await?;
+                let confirmed = Event::done(AuditKind::Confirm)
+                    .of_user(user.user_id)
+                    .detail(BY);
+                audit::record(&mut *tx, viewer, confirmed).await?;
+                tx.commit().await?;
+                let user_id = user.user_id;
+                return Ok(Ok(NewSession { secret, user_id }));
+            }
+            Err(refusal) => refusal,
+        };
+        drop(tx);
+        note_refusal(&refusal, Some(&claims)).await;
+        return Ok(Err(refusal));
     }
     let user = with_role(&mut tx, user, claims.is_admin, address).await?;
     let begun = begin(
@@ -79,13 +114,31 @@ pub async fn sign_in_with(
         attempt.replaced,
     );
     let session = begun.await?;
+    set_authenticated_at(&mut tx, &session.secret, authenticated_at).await?;
     tx.commit().await?;
     Ok(Ok(session))
 }
 
+/// Returns the viewer's session and when they authenticated, if that was just now.
+fn confirms(
+    viewer: &Viewer,
+    user_id: UserId,
+    authenticated_at: Option<DateTime<Utc>>,
+) -> Result<(SessionId, DateTime<Utc>), Refusal> {
+    let (account, session_id) = session_of(viewer).map_err(|_| Refusal::NotBegunHere)?;
+    if account.user_id != user_id {
+        return Err(Refusal::OtherUser);
+    }
+    match authenticated_at.filter(|at| is_recent(*at)) {
+        Some(at) => Ok((session_id, at)),
+        None => Err(Refusal::NotRecent),
+    }
+}
+
 async fn note_refusal(
     backend: &Backend,
-    address: Option<IpAddr>,
+    viewer: &Viewer,
+    kind: AuditKind,
     refusal: &Refusal,
     claims: Option<&Claims>,
 ) {
@@ -94,8 +147,8 @@ async fn note_refusal(
         Some(email) => format!("{BY}: {refusal}, {}", email.as_str()),
         None => format!("{BY}: {refusal}"),
     };
-    let refused = Event::refused(AuditKind::SignIn).detail(&detail);
-    audit::note(&backend.pool, &Viewer::anyone(address), refused).await;
+    let refused = Event::refused(kind).detail(&detail);
+    audit::note(&backend.pool, viewer, refused).await;
 }
 
 /// Returns the user whom the provider identifies. Links them to its subject, or creates them, if that is safe.
@@ -262,10 +315,11 @@ async fn with_role(
 }
 
 /// Unlinks a user from the provider, ends their sessions and revokes their API tokens. The next person who signs in there
-/// with the user's verified email address becomes this user. Requires an admin.
+/// with the user's verified email address becomes this user. Requires an admin. Fails with [`Error::Unconfirmed`].
 pub async fn forget_provider(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
+    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     let changed = sqlx::query!(
         "update users set openid_issuer = null, openid_subject = null where id = $1",

@@ -5,6 +5,7 @@ use domain::{AuditKind, InvalidField, NewPassword, Role, Session, SessionId, Use
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    confirmation::check_confirmed,
     lock::{is_locked, refuse_locked},
     passwords::check_strength,
     secret::{Secret, hash},
@@ -315,8 +316,8 @@ pub(super) async fn begin(
         agent.take(MAX_USER_AGENT_CHARS).collect::<String>()
     });
     let session_id = sqlx::query_scalar!(
-        "insert into sessions (secret_hash, user_id, expires_at, user_agent, address)
-         values ($1, $2, now() + $3 * interval '1 second', $4, $5) returning id",
+        "insert into sessions (secret_hash, user_id, expires_at, user_agent, address, authenticated_at)
+         values ($1, $2, now() + $3 * interval '1 second', $4, $5, now()) returning id",
         secret.hash(),
         user_id.get(),
         lifetimes.longest.as_secs_f64(),
@@ -400,9 +401,10 @@ pub async fn sessions(backend: &Backend, viewer: &Viewer, idle: Duration) -> Res
     Ok(sessions.into_iter().map(session).collect())
 }
 
-/// Ends one of the viewer's sessions. Succeeds if it has already ended.
+/// Ends one of the viewer's sessions. Succeeds if it has already ended. Fails with [`crate::Error::Unconfirmed`].
 pub async fn end_session(backend: &Backend, viewer: &Viewer, session_id: SessionId) -> Result<()> {
     let (account, _) = session_of(viewer)?;
+    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     let ended = sqlx::query!(
         "delete from sessions where id = $1 and user_id = $2",
@@ -419,9 +421,10 @@ pub async fn end_session(backend: &Backend, viewer: &Viewer, session_id: Session
     Ok(())
 }
 
-/// Ends all of the viewer's sessions except the current one.
+/// Ends all of the viewer's sessions except the current one. Fails with [`crate::Error::Unconfirmed`].
 pub async fn end_other_sessions(backend: &Backend, viewer: &Viewer) -> Result<()> {
     let (account, session_id) = session_of(viewer)?;
+    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     end_others(&mut tx, account.user_id, Some(session_id)).await?;
     let ended = Event::done(AuditKind::EndSession)

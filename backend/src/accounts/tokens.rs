@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use domain::{ApiToken, AuditKind, NewToken, Role, Scope, TokenId, UserId};
 use sqlx::{PgConnection, PgPool};
 
-use super::secret::{Secret, hash};
+use super::{
+    confirmation::check_confirmed,
+    secret::{Secret, hash},
+};
 use crate::{
     Backend, Error, Result,
     access::{Account, Means, Viewer, session_ended, session_of},
@@ -57,14 +60,15 @@ pub async fn tokens(backend: &Backend, viewer: &Viewer) -> Result<Vec<ApiToken>>
     tokens.into_iter().map(ApiToken::try_from).collect()
 }
 
-/// Creates a token for the viewer. Its secret can't be retrieved again. Fails with [`Error::Conflict`] if the viewer
-/// already has the maximum number of tokens.
+/// Creates a token for the viewer. Its secret can't be retrieved again. Fails with [`Error::Unconfirmed`], and with
+/// [`Error::Conflict`] if the viewer already has the maximum number of tokens.
 pub async fn create_token(
     backend: &Backend,
     viewer: &Viewer,
     new: &NewToken,
 ) -> Result<(ApiToken, Secret)> {
     let (account, session_id) = session_of(viewer)?;
+    check_confirmed(&backend.pool, viewer).await?;
     let secret = Secret::new(TOKEN_START)?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, account.user_id).await?;

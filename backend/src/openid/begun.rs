@@ -12,7 +12,12 @@ pub struct Begun {
     pub(super) verifier: String,
     /// The page to continue to. Untrusted: check it before following it.
     pub next: String,
+    /// Whether a signed-in user confirms who they are, rather than signing in.
+    pub confirms: bool,
 }
+
+/// Marks the sign-in of somebody who confirms who they are.
+const CONFIRMS: &str = "confirms";
 
 /// The maximum length of `next` in bytes, within the size of a cookie that browsers keep. A longer one is dropped.
 const MAX_NEXT: usize = 2000;
@@ -25,9 +30,12 @@ impl Begun {
             false => "",
         };
         let next = URL_SAFE_NO_PAD.encode(next);
-        [&self.state, &self.nonce, &self.verifier, &next]
-            .map(String::as_str)
-            .join(".")
+        let text = [&self.state, &self.nonce, &self.verifier, &next].map(String::as_str);
+        let text = text.join(".");
+        match self.confirms {
+            true => format!("{text}.{CONFIRMS}"),
+            false => text,
+        }
     }
 
     /// Parses the output of [`Self::to_text`].
@@ -36,12 +44,15 @@ impl Begun {
         let mut part = || parts.next().filter(|part| !part.is_empty());
         let (state, nonce, verifier) = (part()?, part()?, part()?);
         let next = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
-        let is_whole = parts.next().is_none();
+        let confirms = parts.next();
+        let is_whole =
+            parts.next().is_none() && confirms.as_deref().is_none_or(|text| text == CONFIRMS);
         let begun = Self {
             state,
             nonce,
             verifier,
             next: String::from_utf8(next).ok()?,
+            confirms: confirms.is_some(),
         };
         is_whole.then_some(begun)
     }
@@ -58,7 +69,13 @@ mod tests {
             nonce: "n".to_owned(),
             verifier: "v".to_owned(),
             next: next.to_owned(),
+            confirms: false,
         };
+        let confirming = Begun {
+            confirms: true,
+            ..begun("/confirm")
+        };
+        assert_eq!(Begun::parse(&confirming.to_text()), Some(confirming));
         for next in ["", "/jobs/7?q=ä.b"] {
             let begun = begun(next);
             assert_eq!(Begun::parse(&begun.to_text()), Some(begun));

@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use openidconnect::{
     AdditionalClaims, EndUserEmail, EndUserName, EndUserUsername, LocalizedClaim, SubjectIdentifier,
 };
@@ -20,6 +21,8 @@ impl AdditionalClaims for OtherClaims {}
 pub struct Claims {
     /// Unique within the issuer of the settings.
     pub subject: String,
+    /// When they authenticated there, if the provider says so (`auth_time`).
+    pub authenticated_at: Option<DateTime<Utc>>,
     pub email: Option<String>,
     /// Whether the provider has verified that the address is theirs.
     pub email_verified: bool,
@@ -41,6 +44,7 @@ impl Claims {
         let name = name.and_then(|name| name.get(None));
         Self {
             subject: subject.as_str().to_owned(),
+            authenticated_at: None,
             email: email.map(|email| email.as_str().to_owned()),
             email_verified: email_verified == Some(true),
             name: name
@@ -59,6 +63,7 @@ impl Claims {
         };
         Self {
             subject: self.subject,
+            authenticated_at: self.authenticated_at,
             email,
             email_verified,
             name: self.name.or(more.name),

@@ -1,10 +1,10 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use openidconnect::{
     AuthorizationCode, ClaimsVerificationError, CsrfToken, LogoutRequest, Nonce,
     OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, RedirectUrl,
     RequestTokenError, TokenResponse, UserInfoClaims,
-    core::{CoreAuthenticationFlow, CoreGenderClaim, CoreJwsSigningAlgorithm},
+    core::{CoreAuthPrompt, CoreAuthenticationFlow, CoreGenderClaim, CoreJwsSigningAlgorithm},
 };
 use url::Url;
 
@@ -66,26 +66,39 @@ impl Provider {
     }
 
     /// Starts a sign-in on the pages of this origin that continues to `next`. Returns the URL for the browser, and what
-    /// the browser has to keep meanwhile.
-    pub async fn begin(&self, origin: &str, next: &str) -> Result<(Url, Begun), Refusal> {
+    /// the browser has to keep meanwhile. With `confirms` the provider is asked to have the person sign in again there,
+    /// and to say when they did (OpenID Connect Core 1.0, section 3.1.2.1).
+    pub async fn begin(
+        &self,
+        origin: &str,
+        next: &str,
+        confirms: bool,
+    ) -> Result<(Url, Begun), Refusal> {
         let discovered = self.discovered().await?;
         let client = discovered.client.clone();
         let client = client.set_redirect_uri(callback(origin)?);
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let (url, state, nonce) = client
+        let request = client
             .authorize_url(
                 CoreAuthenticationFlow::AuthorizationCode,
                 CsrfToken::new_random,
                 Nonce::new_random,
             )
             .add_scopes(self.settings.scopes.iter().cloned())
-            .set_pkce_challenge(challenge)
-            .url();
+            .set_pkce_challenge(challenge);
+        let request = match confirms {
+            true => request
+                .add_prompt(CoreAuthPrompt::Login)
+                .set_max_age(Duration::ZERO),
+            false => request,
+        };
+        let (url, state, nonce) = request.url();
         let begun = Begun {
             state: state.into_secret(),
             nonce: nonce.secret().clone(),
             verifier: verifier.into_secret(),
             next: next.to_owned(),
+            confirms,
         };
         Ok((url, begun))
     }
@@ -159,7 +172,7 @@ impl Provider {
             Refusal::InvalidToken
         })?;
         let (other, admin) = (claims.additional_claims(), self.settings.admin.as_ref());
-        let said = Claims::new(
+        let mut said = Claims::new(
             claims.subject(),
             claims.email(),
             claims.email_verified(),
@@ -168,6 +181,7 @@ impl Provider {
             other,
             admin,
         );
+        said.authenticated_at = claims.auth_time();
         let subject = claims.subject().clone();
         let asked = client.user_info(tokens.access_token().clone(), Some(subject));
         match asked {

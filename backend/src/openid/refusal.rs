@@ -23,6 +23,10 @@ pub enum Refusal {
     DomainNotAllowed,
     /// No admin has created a user with the email address.
     NoSuchUser,
+    /// Somebody else than the user who is signed in here confirmed who they are.
+    OtherUser,
+    /// The provider doesn't say that the person authenticated just now.
+    NotRecent,
     /// The user with the email address is linked to another subject.
     OtherSubject,
 }
@@ -62,6 +66,12 @@ impl Refusal {
             Self::NoSuchUser => {
                 "There is no user with your email address. Ask an admin to create one.".to_owned()
             }
+            Self::OtherUser => format!(
+                "That is another user's {provider} account. Use the one with which you are signed in here."
+            ),
+            Self::NotRecent => format!(
+                "{provider} doesn't confirm that you signed in just now. Sign out there, and try again."
+            ),
             Self::OtherSubject => format!(
                 "Your email address belongs to a user who signs in with another {provider} account. Ask an admin for help."
             ),
@@ -88,6 +98,8 @@ impl fmt::Display for Refusal {
             Self::EmailNotVerified => "email address not verified",
             Self::DomainNotAllowed => "domain not allowed",
             Self::NoSuchUser => "no such user",
+            Self::OtherUser => "another user",
+            Self::NotRecent => "no recent authentication",
             Self::OtherSubject => "email address of another subject",
         })
     }

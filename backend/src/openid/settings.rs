@@ -21,6 +21,9 @@ pub struct Settings {
     pub email_domains: Vec<String>,
     /// Whether unknown people become new users. Otherwise an admin has to create them first.
     pub creates_users: bool,
+    /// Whether a user has authenticated only when the provider says so in `auth_time`. Otherwise, when they come back from
+    /// there.
+    pub checks_auth_time: bool,
 }
 
 /// A claim that makes somebody an admin if it equals or contains one of the values.
@@ -62,6 +65,7 @@ impl Settings {
             admin: None,
             email_domains: Vec::new(),
             creates_users: false,
+            checks_auth_time: true,
         })
     }
 

@@ -40,6 +40,11 @@ pub struct OpenIdOptions {
     #[arg(long, env = "OIDC_CREATE_USERS", default_value_t = false, action = ArgAction::Set)]
     oidc_create_users: bool,
 
+    /// Whether the provider must say when a user authenticated (auth_time) before they make a change that asks who they are.
+    /// Otherwise coming back from the provider is enough
+    #[arg(long, env = "OIDC_CHECK_AUTH_TIME", default_value_t = true, action = ArgAction::Set)]
+    oidc_check_auth_time: bool,
+
     /// Claim that decides at each sign-in who is an admin. Without it, admins decide
     #[arg(long, env = "OIDC_ADMIN_CLAIM")]
     oidc_admin_claim: Option<String>,
@@ -88,6 +93,7 @@ impl OpenIdOptions {
         settings.label = self.oidc_label.trim().to_owned();
         settings.email_domains = domains.iter().map(|it| it.to_ascii_lowercase()).collect();
         settings.creates_users = self.oidc_create_users;
+        settings.checks_auth_time = self.oidc_check_auth_time;
         settings.admin = admin;
         Ok(Some(settings))
     }

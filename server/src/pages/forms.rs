@@ -7,7 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::{FromRequest, Request, State, rejection::FormRejection},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, REFERER, SET_COOKIE},
     },
     middleware::Next,
@@ -182,7 +182,8 @@ pub async fn change_jobs(
 /// Stores the chosen theme in a cookie. Redirects to the page on which it was chosen.
 pub async fn choose_theme(State(state): State<AppState>, request: Request) -> Response {
     let is_secure = auth::has_secure_cookies(state.auth, request.extensions());
-    let page = own_page(&request);
+    // A page in response to a form of a server function can't be fetched again.
+    let page = own_page(&request).filter(|page| function_path(page.path()).is_none());
     let fields = match fields(request, &state, &[THEME_COOKIE]).await {
         Ok(fields) => fields,
         Err(problem) => return problem.into_response(),
@@ -249,7 +250,7 @@ fn check_content_type(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Returns the page that the request came from, if it is one of ours.
-fn own_page(request: &Request) -> Option<Url> {
+pub(super) fn own_page(request: &Request) -> Option<Url> {
     let referer = request.headers().get(REFERER)?.to_str().ok()?;
     let page = Url::parse(referer).ok()?;
     let host = request.extensions().get::<Host>()?;
@@ -273,6 +274,10 @@ fn lead_back(
         .filter(|target| target.origin() == page.origin())
         .unwrap_or_else(|| page.join("/").expect("every page has a root"));
     let error = PostedError::take_from(&mut target);
+    if error.as_ref().is_some_and(PostedError::is_unconfirmed) {
+        // The page that asks who the user is replaces it.
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     if target.query() == Some("") {
         // server_fn leaves the question mark behind.
         target.set_query(None);

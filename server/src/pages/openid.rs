@@ -11,7 +11,8 @@ use axum::{
 };
 use axum_extra::extract::cookie::CookieJar;
 use backend::{
-    accounts::{self, SignInAttempt},
+    Viewer,
+    accounts::{self, Identity, SignInAttempt},
     hosts::Host,
     openid::{self, Provider, Refusal},
 };
@@ -20,6 +21,7 @@ use domain::AuditKind;
 use super::{
     PageQuery, RequestState,
     account::{NEEDS_HTTPS, Sender, lifetimes},
+    confirm,
 };
 use crate::{auth, peers::Ends, problem::Problem, state::AppState, transport::Transport};
 
@@ -54,12 +56,8 @@ fn refused_by_provider(
     next: &str,
     refusal: &Refusal,
 ) -> Page {
-    let (kind, status) = match refusal.is_outage() {
-        true => (ErrorKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
-        false => (ErrorKind::Forbidden, StatusCode::FORBIDDEN),
-    };
-    let error = AppError::new(kind, refusal.sentence(&provider.settings.label));
-    refused(state, status, next, error)
+    let error = error_of(provider, refusal);
+    refused(state, error.kind.status(), next, error)
 }
 
 /// Returns the page that refuses a sign-in whose session somebody could read on its way.
@@ -83,7 +81,23 @@ async fn too_many(state: &AppState, client: IpAddr, next: &str, problem: Problem
     problem.with_page(page)
 }
 
-/// Redirects to the provider.
+fn error_of(provider: &Provider, refusal: &Refusal) -> AppError {
+    let kind = match refusal.is_outage() {
+        true => ErrorKind::Unavailable,
+        false => ErrorKind::Forbidden,
+    };
+    AppError::new(kind, refusal.sentence(&provider.settings.label))
+}
+
+/// Returns the user who is signed in.
+async fn viewer(state: &AppState, from: &Sender) -> Option<Viewer> {
+    match auth::identity(state, &from.headers, &from.extensions).await {
+        Ok(Identity::Viewer(viewer)) => Some(viewer),
+        _ => None,
+    }
+}
+
+/// Redirects to the provider. A signed-in user can confirm there who they are.
 pub async fn begin(
     RequestState(state): RequestState,
     from: Sender,
@@ -101,7 +115,8 @@ pub async fn begin(
     if let Err(problem) = state.sign_in_rate.count_begun(client) {
         return Ok(too_many(&state, client, &next, problem).await);
     }
-    match provider.begin(&origin(&from), &next).await {
+    let confirms = query.get("confirm") == "yes" && viewer(&state, &from).await.is_some();
+    match provider.begin(&origin(&from), &next, confirms).await {
         Ok((url, begun)) => {
             let cookie = auth::begun_cookie(&from.extensions, Some(&begun));
             let jar = CookieJar::new().add(cookie);
@@ -130,6 +145,10 @@ pub async fn callback(
     let next = auth::local_path(next);
     let client = auth::client(&from.headers, &from.extensions);
     let replaced = auth::session_secret(&from.headers, &from.extensions);
+    let confirming = match &begun {
+        Some(begun) if begun.confirms => viewer(&state, &from).await,
+        _ => None,
+    };
     let attempt = SignInAttempt {
         origin: &origin(&from),
         begun: begun.as_ref(),
@@ -141,6 +160,7 @@ pub async fn callback(
         },
         client: &client,
         replaced: replaced.as_deref(),
+        confirming: confirming.as_ref(),
     };
     let forgotten = auth::begun_cookie(&from.extensions, None);
     match accounts::sign_in_with(&provider, &state.backend, lifetimes, attempt).await {
@@ -154,7 +174,13 @@ pub async fn callback(
             Err(refused_by_provider(&state, &provider, &next, &refusal))
         }
         Ok(Err(refusal)) => {
-            let page = refused_by_provider(&state, &provider, &next, &refusal);
+            let page = match &confirming {
+                Some(viewer) => {
+                    let error = error_of(&provider, &refusal);
+                    confirm::refused(&state, viewer, &from, error).await
+                }
+                None => refused_by_provider(&state, &provider, &next, &refusal),
+            };
             Ok((CookieJar::new().add(forgotten), page).into_response())
         }
         Err(error) => {

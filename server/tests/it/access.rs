@@ -416,6 +416,7 @@ const PAGES: &[(&str, &str, Option<For>)] = &[
     ("get", "/jobs/{job_id}", Some(Owner)),
     ("get", "/jobs/{job_id}/rows/1", Some(Owner)),
     ("get", "/account", Some(All)),
+    ("get", "/confirm", Some(All)),
     ("get", "/audit", Some(Admin)),
     ("post", "/jobs/{job_id}/answers", Some(Owner)),
     ("post", "/account/password", Some(All)),

@@ -257,6 +257,7 @@ async fn the_url_of_a_form_redirects_to_the_page_above_it() {
     for (form, page) in [
         ("/account/password", "/account"),
         ("/account/tokens", "/account"),
+        ("/account/sessions/7/end", "/account"),
         ("/users/1/password-link", "/users/1"),
         ("/jobs/7/answers", "/jobs/7"),
     ] {

@@ -9,6 +9,7 @@ mod api;
 mod audit;
 mod backup;
 mod clock;
+mod confirmation;
 mod control;
 mod cut_connections;
 mod database_roles;
