@@ -131,6 +131,7 @@ fn start_logging(format: LogFormat, traces: Option<&Traces>) -> anyhow::Result<(
             .with(traces.layer())
             .init(),
     }
+    Ok(())
 }
 
 /// Listens on an address. `variable` is the setting that an error names.
