@@ -393,6 +393,6 @@ mod tests {
             error.to_string().contains("script/package builds it"),
             "{error}"
         );
-        assert_eq!(entries(copied.path()).unwrap(), [PathBuf::new(); 0]);
+        assert!(entries(copied.path()).unwrap().is_empty());
     }
 }
