@@ -147,7 +147,7 @@ fn outage(error: &sqlx::Error) -> Option<&'static str> {
     }
 }
 
-/// Returns what is wrong if a disk is full or read-only.
+/// Returns what is wrong if a disk is full, read-only or forbidden to us.
 pub(crate) fn disk_error(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -158,6 +158,7 @@ pub(crate) fn disk_error(error: &(dyn std::error::Error + 'static)) -> Option<&'
             Some(io::ErrorKind::ReadOnlyFilesystem) => {
                 return Some("The file storage is read-only at the moment. Try again later.");
             }
+            Some(io::ErrorKind::PermissionDenied) => return Some(STORAGE_REFUSES),
             _ => cause = error.source(),
         }
     }
@@ -190,7 +191,8 @@ mod tests {
             (io::ErrorKind::StorageFull, "full"),
             (io::ErrorKind::QuotaExceeded, "full"),
             (io::ErrorKind::ReadOnlyFilesystem, "read-only"),
-            (io::ErrorKind::PermissionDenied, "reached"),
+            (io::ErrorKind::PermissionDenied, "refuses"),
+            (io::ErrorKind::TimedOut, "reached"),
         ] {
             let error = anyhow::Error::new(io::Error::from(kind)).context("writing");
             let error = object_store::Error::Generic {

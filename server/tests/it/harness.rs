@@ -323,14 +323,11 @@ impl TestApp {
         }
     }
 
-    /// Returns a line of the server's log that contains all of these words.
+    /// Returns a line of the log of server or worker that contains all of these words.
     pub async fn logged(&self, words: &[&str]) -> String {
         eventually("a line in the log", async || {
-            let server = self.server.lock().unwrap();
-            let lines = server.as_ref().unwrap().printed();
-            lines
-                .into_iter()
-                .find(|line| words.iter().all(|word| line.contains(word)))
+            let mut lines = self.printed().into_iter();
+            lines.find(|line| words.iter().all(|word| line.contains(word)))
         })
         .await
     }

@@ -2,9 +2,12 @@
 
 use std::{
     fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
     time::{Duration, Instant},
 };
 
+use flate2::{Compression, write::GzEncoder};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -12,13 +15,14 @@ use crate::{
     degrading::{READ_ONLY, set_read_only},
     harness::{
         CuttingProxy, Fault, Line, ObjectStore, Options, Protocol, RawConnection, RawResponse,
-        SAMPLE, TestApp, address_of, eventually, problem, required,
+        SAMPLE, TestApp, address_of, eventually, generated, problem, required,
     },
     limits::begin_form,
 };
 
 const DATABASE_AWAY: &str = "The database can't be reached. Try again in a moment.";
 const STORAGE_AWAY: &str = "The file storage can't be reached. Try again in a moment.";
+const STORAGE_REFUSES: &str = "The file storage refuses access. Tell your administrator.";
 const NO_ROOM: &str = "There isn't enough room for this file in the file storage. Delete jobs that are no longer needed, or \
                        tell your administrator.";
 
@@ -152,6 +156,46 @@ async fn without_a_database_or_a_directory_uploads_are_refused_at_once() {
     }
     let jobs = app.get_json(&format!("/users/{user_id}/jobs")).await;
     assert_eq!(app.stored_files().len(), jobs.as_array().unwrap().len());
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_refuses_uploads_and_only_delays_jobs() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let done = app.process_for(user_id, SAMPLE).await;
+    let small = app.upload(user_id, SAMPLE).await;
+    // These store something while they are processed: an index of ids, and the text of an archive.
+    let (content, [valid, ..]) = generated(50_000);
+    let large = app.upload(user_id, content).await;
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(SAMPLE.as_bytes()).unwrap();
+    let archive = app.upload(user_id, packed.finish().unwrap()).await;
+    let directory = app.stored_files_directory();
+    let set_mode =
+        |mode| fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
+
+    set_mode(0o555);
+    refused(&app, user_id, 503, STORAGE_REFUSES).await;
+    let page = app.page_response(&format!("/jobs/{done}")).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    assert_eq!(app.downloaded_rows(done).await.0, 4);
+    app.begin(small).await;
+    assert_eq!(app.finished(small).await["status"], "completed");
+    for job_id in [large, archive] {
+        app.begin(job_id).await;
+        let workflow = format!("job-{job_id}-run-1");
+        app.logged(&[&workflow, "a step will be tried again", "Permission denied"])
+            .await;
+        let job = app.get_json(&format!("/jobs/{job_id}")).await;
+        assert_eq!(job["status"], "processing", "{job}");
+    }
+    set_mode(0o755);
+    accepted(&app, user_id).await;
+    for (job_id, valid) in [(large, valid), (archive, 4)] {
+        let job = app.finished(job_id).await;
+        assert_eq!(job["status"], "completed", "{job}");
+        assert_eq!(job["valid_records"], valid, "{job}");
+    }
 }
 
 #[tokio::test]

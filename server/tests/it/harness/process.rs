@@ -1,7 +1,9 @@
 //! Runs our programs in processes.
 
 use std::{
+    fs::metadata,
     io::{BufRead, BufReader},
+    os::unix::fs::MetadataExt,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -26,7 +28,7 @@ impl Process {
         environment: &[(&str, String)],
         ready: &'static str,
     ) -> (Self, String) {
-        let mut command = Command::new(program);
+        let mut command = bound_by_permissions(program);
         // Not in the checkout, whose .env would apply.
         command.current_dir(std::env::temp_dir());
         Self::spawn(command, false, environment, ready)
@@ -115,6 +117,21 @@ impl Process {
     pub fn printed(&self) -> Vec<String> {
         self.printed.lock().unwrap().clone()
     }
+}
+
+/// Returns a command that runs the program without the privileges with which root may access any file. Outside of tests
+/// it has none of them either.
+fn bound_by_permissions(program: &Path) -> Command {
+    let is_root = metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    if !is_root {
+        return Command::new(program);
+    }
+    const PRIVILEGES: &str = "-dac_override,-dac_read_search";
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--bounding-set={PRIVILEGES}"));
+    command.arg(format!("--inh-caps={PRIVILEGES}"));
+    command.arg(program);
+    command
 }
 
 impl Drop for Process {
