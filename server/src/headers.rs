@@ -43,6 +43,9 @@ pub async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let is_unchanged = response.status() == StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
+    if let Some(kind) = headers.get(CONTENT_TYPE).and_then(in_utf_8) {
+        headers.insert(CONTENT_TYPE, kind);
+    }
     let mut add = |name: HeaderName, value: &'static str| {
         headers
             .entry(name)
@@ -58,9 +61,6 @@ pub async fn protect(request: Request, next: Next) -> Response {
             STRICT_TRANSPORT_SECURITY,
             "max-age=31536000; includeSubDomains",
         );
-    }
-    if let Some(kind) = headers.get(CONTENT_TYPE).and_then(in_utf_8) {
-        headers.insert(CONTENT_TYPE, kind);
     }
     // A 304 must not change how long the browser keeps the file.
     if !is_unchanged {
