@@ -45,6 +45,7 @@ function flawed(token) {
   if (flaw === 'audiences') claims.aud = ['batchline', 'another-client'];
   if (flaw === 'issuer') claims.iss = 'https://evil.example';
   if (flaw === 'expired') claims.exp = claims.iat - 1;
+  if (flaw.startsWith('acr:')) claims.acr = flaw.slice(4);
   if (flaw === 'old') claims.auth_time = claims.iat - 3600;
   if (flaw === 'undated') delete claims.auth_time;
   if (flaw === 'unsigned') header.alg = 'none';

@@ -1,9 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use openidconnect::{
-    AuthorizationCode, ClaimsVerificationError, CsrfToken, LogoutRequest, Nonce,
-    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, RedirectUrl,
-    RequestTokenError, TokenResponse, UserInfoClaims,
+    AuthenticationContextClass, AuthorizationCode, ClaimsVerificationError, CsrfToken,
+    LogoutRequest, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier,
+    PostLogoutRedirectUrl, RedirectUrl, RequestTokenError, TokenResponse, UserInfoClaims,
     core::{CoreAuthPrompt, CoreAuthenticationFlow, CoreGenderClaim, CoreJwsSigningAlgorithm},
 };
 use url::Url;
@@ -86,6 +86,10 @@ impl Provider {
             )
             .add_scopes(self.settings.scopes.iter().cloned())
             .set_pkce_challenge(challenge);
+        let acr_values = self.settings.acr_values.iter().cloned();
+        let request = acr_values
+            .map(AuthenticationContextClass::new)
+            .fold(request, |request, acr| request.add_auth_context_value(acr));
         let request = match confirms {
             true => request
                 .add_prompt(CoreAuthPrompt::Login)
@@ -171,6 +175,16 @@ impl Provider {
             tracing::warn!(error = chain(&error), "an ID token isn't valid");
             Refusal::InvalidToken
         })?;
+        // OpenID Connect Core 1.0, section 2, and RFC 9470, section 5.
+        let context = claims.auth_context_ref().map(|context| context.as_str());
+        let acr_values = &self.settings.acr_values;
+        if !acr_values.is_empty() && !acr_values.iter().any(|acr| Some(&**acr) == context) {
+            tracing::warn!(
+                acr = context,
+                "the OpenID Connect provider used another authentication context"
+            );
+            return Err(Refusal::OtherContext);
+        }
         let (other, admin) = (claims.additional_claims(), self.settings.admin.as_ref());
         let mut said = Claims::new(
             claims.subject(),

@@ -27,6 +27,8 @@ pub enum Refusal {
     OtherUser,
     /// The provider doesn't say that the person authenticated just now.
     NotRecent,
+    /// The provider authenticated the person in another way than the required ones.
+    OtherContext,
     /// The user with the email address is linked to another subject.
     OtherSubject,
 }
@@ -72,6 +74,9 @@ impl Refusal {
             Self::NotRecent => format!(
                 "{provider} doesn't confirm that you signed in just now. Sign out there, and try again."
             ),
+            Self::OtherContext => format!(
+                "{provider} didn't check you in the way that is required here, for example with a second factor. Set that up there, and sign in again."
+            ),
             Self::OtherSubject => format!(
                 "Your email address belongs to a user who signs in with another {provider} account. Ask an admin for help."
             ),
@@ -100,6 +105,7 @@ impl fmt::Display for Refusal {
             Self::NoSuchUser => "no such user",
             Self::OtherUser => "another user",
             Self::NotRecent => "no recent authentication",
+            Self::OtherContext => "authentication context not accepted",
             Self::OtherSubject => "email address of another subject",
         })
     }

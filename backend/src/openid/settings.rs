@@ -15,6 +15,8 @@ pub struct Settings {
     pub label: String,
     /// In addition to `openid`.
     pub(super) scopes: Vec<Scope>,
+    /// The ways to authenticate of which the provider must have used one, such as with a second factor. Empty if any will do.
+    pub acr_values: Vec<String>,
     /// Decides at each sign-in who is an admin.
     pub admin: Option<AdminClaim>,
     /// In lower case. Empty if any domain is allowed.
@@ -62,6 +64,7 @@ impl Settings {
             client_secret: client_secret.map(ClientSecret::new),
             label: "OpenID Connect".to_owned(),
             scopes: Vec::new(),
+            acr_values: Vec::new(),
             admin: None,
             email_domains: Vec::new(),
             creates_users: false,

@@ -45,6 +45,11 @@ pub struct OpenIdOptions {
     #[arg(long, env = "OIDC_CHECK_AUTH_TIME", default_value_t = true, action = ArgAction::Set)]
     oidc_check_auth_time: bool,
 
+    /// Values of which the provider's acr claim must be one, separated by spaces, for example those for a second factor.
+    /// Without it, any will do
+    #[arg(long, env = "OIDC_ACR_VALUES", default_value = "")]
+    oidc_acr_values: String,
+
     /// Claim that decides at each sign-in who is an admin. Without it, admins decide
     #[arg(long, env = "OIDC_ADMIN_CLAIM")]
     oidc_admin_claim: Option<String>,
@@ -93,6 +98,8 @@ impl OpenIdOptions {
         settings.label = self.oidc_label.trim().to_owned();
         settings.email_domains = domains.iter().map(|it| it.to_ascii_lowercase()).collect();
         settings.creates_users = self.oidc_create_users;
+        let acr_values = self.oidc_acr_values.split_whitespace();
+        settings.acr_values = acr_values.map(str::to_owned).collect();
         settings.checks_auth_time = self.oidc_check_auth_time;
         settings.admin = admin;
         Ok(Some(settings))

@@ -10,6 +10,9 @@ use crate::{
 
 const ASKS: &str = "<h1>Confirm it's you</h1>";
 
+/// The path of a form, its fields, and who posts it.
+type Change<'a> = (String, &'a [(&'a str, &'a str)], &'a By);
+
 impl Accounts {
     /// Makes all sessions as old as this.
     async fn age_sessions(&self, authenticated_at: &str) {
@@ -75,7 +78,7 @@ async fn sensitive_changes_ask_who_the_user_is() {
         ("email", "b2@example.com"),
     ];
     let member = [("name", "Eve"), ("email", "eve@example.com")];
-    let changes: [(String, &[(&str, &str)], &By); 10] = [
+    let changes: [Change; 10] = [
         ("/account/tokens".to_owned(), &token_fields, &By::from(&ann)),
         (format!("/account/sessions/{id}/end"), &[], &By::from(&ann)),
         (

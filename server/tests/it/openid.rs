@@ -523,6 +523,37 @@ async fn an_id_token_counts_only_if_the_provider_signed_it_for_us_and_now() {
 }
 
 #[tokio::test]
+async fn the_provider_must_authenticate_people_as_required() {
+    let provider = OpenIdProvider::start(&[]);
+    let settings = [("OIDC_ACR_VALUES", "urn:example:silver  urn:example:gold")];
+    let accounts = Accounts::start_with(&provider, &settings).await;
+    let ann = accounts.user("ann").await;
+    provider.knows("a1", claims("ann@example.com", true)).await;
+    let mut browser = Browser::default();
+    let to = accounts.begin(&mut browser, BEGIN).await;
+    let to = Url::parse(&to).unwrap();
+    let mut asked = to.query_pairs();
+    let (_, asked) = asked.find(|(name, _)| name == "acr_values").unwrap();
+    assert_eq!(asked, "urn:example:silver urn:example:gold");
+    // Without an acr, with one that isn't required, and with one of two.
+    for flaw in ["none", "acr:urn:example:bronze", "acr:urn:example:gol"] {
+        provider.has_flaw(flaw).await;
+        let response = accounts.with_provider(&mut browser, &provider, "a1").await;
+        refused(
+            response,
+            403,
+            "Example didn't check you in the way that is required",
+        )
+        .await;
+    }
+    let reason = "sign_in refused openid connect: authentication context not accepted";
+    assert_eq!(accounts.audited().await, [reason; 3]);
+    provider.has_flaw("acr:urn:example:gold").await;
+    accounts.with_provider(&mut browser, &provider, "a1").await;
+    assert_eq!(accounts.user_of(&browser).await.0, ann);
+}
+
+#[tokio::test]
 async fn attempts_are_limited_and_cookies_require_https() {
     let provider = OpenIdProvider::start(&[]);
     let settings = [
