@@ -46,21 +46,20 @@ pub fn settings<T: Parser>() -> T {
     }
 }
 
-/// Returns why `.env` can't be used. A value may be a secret, so only the name on the line is quoted.
+/// Returns why `.env` can't be used. What dotenvy says quotes the line, which may contain a secret.
 fn unreadable(error: &dotenvy::Error) -> String {
-    let line = match error {
-        dotenvy::Error::LineParse(line, _) => line,
-        error => return format!("The file .env can't be read: {error}\n"),
-    };
-    let name = line.split_once('=').map(|(name, _)| name.trim());
-    let is_name = |name: &&str| name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-    match name.filter(is_name) {
-        Some(name) => format!(
-            "The file .env can't be read: the value of {name} isn't valid. Put a value with spaces or special \
-             characters in quotes.\n"
-        ),
-        None => "The file .env can't be read: each line must be NAME=value.\n".to_owned(),
+    if let dotenvy::Error::Io(error) = error {
+        return format!("The file .env can't be read: {error}\n");
     }
+    let settings = dotenvy::dotenv_iter().into_iter().flatten();
+    let last = settings.map_while(Result::ok).last();
+    let place = last.map_or("The first setting".to_owned(), |(name, _)| {
+        format!("The setting after {name}")
+    });
+    format!(
+        "{place} in the file .env isn't valid. Each must be NAME=value, in quotes if the value contains spaces or special \
+         characters.\n"
+    )
 }
 
 /// Runs a program: starts logging as specified by `RUST_LOG`, runs `main`, and returns the exit code. If `main` fails, its

@@ -308,7 +308,7 @@ impl Temporal {
                 "Temporal didn't accept the workflow"
             );
             Error::Unavailable(
-                "The job could not be started, because the workflow service doesn't answer. \
+                "The job could not be started, because the workflow service isn't available. \
                      Nothing was changed: try again in a moment."
                     .to_owned(),
             )

@@ -75,7 +75,12 @@ impl RowSet {
                     return Err(Malformed);
                 };
                 for row in rows {
-                    set.push(u32::from_le_bytes(*row));
+                    let row = u32::from_le_bytes(*row);
+                    let end = set.ranges.last().map_or(0, |last| last.end);
+                    if row < end || row == u32::MAX {
+                        return Err(Malformed);
+                    }
+                    set.push(row);
                 }
             }
             Some(_) => return Err(Malformed),
@@ -146,6 +151,8 @@ mod tests {
         for bytes in [
             &[2][..],
             &[0, 1],
+            &[0, 5, 0, 0, 0, 3, 0, 0, 0],
+            &[0, 0xFF, 0xFF, 0xFF, 0xFF],
             &[1, 3],
             &[1, 0x80],
             &[1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xF],

@@ -4,6 +4,7 @@
 mod cargo_programs;
 mod node;
 mod postgres;
+mod promtool;
 mod python;
 mod temporal;
 
@@ -30,11 +31,11 @@ pub use self::python::need_duckdb;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
 #[group(multiple = false)]
 pub struct Options {
-    /// Also what script/test needs: an S3 server, cargo-deny, cargo-shear, Node packages, ShellCheck, Schemathesis and a
-    /// Chromium
+    /// Also what script/test needs: an S3 server, cargo-deny, cargo-shear, Node packages, ShellCheck, promtool,
+    /// Schemathesis and a Chromium
     #[arg(long)]
     test: bool,
-    /// Like --test, without the last three
+    /// Like --test, without the last four
     #[arg(long)]
     test_rust: bool,
     /// Only what a build needs, without PostgreSQL and Temporal
@@ -113,6 +114,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     if with_browser {
         steps.extend([
             need_shellcheck as Step,
+            promtool::need,
             python::need_schemathesis,
             node::need_chromium,
         ]);

@@ -139,6 +139,7 @@ fn run_steps(
         steps.step("dependencies", lints::dependencies)?;
         if part != Some(Part::Rust) {
             steps.step("lints of scripts, styles and TypeScript", lints::scripts)?;
+            steps.step("alert rules", lints::alerts)?;
         }
         steps.step("lints and queries", lints::workspace)?;
         steps.step("lints for the browser", lints::for_browser)?;

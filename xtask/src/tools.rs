@@ -74,9 +74,15 @@ fn parse_major_version(said: &str) -> Option<String> {
     (!major.is_empty()).then(|| major.to_owned())
 }
 
+/// Returns the directory of Prometheus's tool for alert rules, of the version that the machine's packages have.
+pub fn promtool() -> PathBuf {
+    cache().join("promtool")
+}
+
 /// Returns the directories with programs that are called by name.
-pub fn search_path() -> [PathBuf; 4] {
+pub fn search_path() -> [PathBuf; 5] {
     [
+        promtool(),
         BINARYEN.home().join("node_modules/.bin"),
         ESBUILD.home().join("node_modules/.bin"),
         CARGO_DENY.home().join("bin"),

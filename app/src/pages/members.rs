@@ -91,6 +91,7 @@ fn one_member(member: Member, has_provider: bool) -> impl IntoView {
             <Time at=format::machine_time(at) />
         }
     });
+    let locked = member.locked_at.map_or("", |_| " · Locked");
     let password = match (member.has_password, member.link_expires_at) {
         _ if member.has_provider => "",
         (true, _) => "",
@@ -103,7 +104,7 @@ fn one_member(member: Member, has_provider: bool) -> impl IntoView {
             <a class="card-title" href=format!("/users/{}", member.user.id)>
                 <bdi>{member.user.name}</bdi>
             </a>
-            <span class="muted">{member.role.label()} {member.locked_at.map(|_| " · Locked")}</span>
+            <span class="muted">{format!("{}{locked}", member.role.label())}</span>
             <span class="muted">{member.user.email} {password} {seen}</span>
         </li>
     }

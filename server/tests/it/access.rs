@@ -774,14 +774,12 @@ fn unreadable_settings_are_not_ignored() {
         String::from_utf8(output.stderr).unwrap()
     };
     // What comes after such a line would be lost, such as AUTH.
-    let said = refused("OIDC_LABEL=Open ID secret\nAUTH=password\n", "");
-    assert!(
-        said.contains("the value of OIDC_LABEL isn't valid"),
-        "{said}"
-    );
+    let said = refused("LOG_FORMAT=text\nOIDC_LABEL=Open ID secret\nAUTH=password\n", "");
+    let sentence = "The setting after LOG_FORMAT in the file .env isn't valid.";
+    assert!(said.contains(sentence), "{said}");
     assert!(!said.contains("secret"), "{said}");
     let said = refused("secret\n", "");
-    assert!(said.contains("each line must be NAME=value"), "{said}");
+    assert!(said.contains("The first setting in the file .env isn't valid."), "{said}");
     let said = refused("OIDC_LABEL='Open ID'\n", "info,batch line=x=y");
     assert!(said.contains("RUST_LOG isn't valid"), "{said}");
 }

@@ -237,7 +237,8 @@ async fn refused_requests_do_not_fill_the_audit() {
         (&revoked, "2001:db8::2"),
     ] {
         let request = accounts.api(Method::GET, "/users", &By::Token(token.to_owned()));
-        let response = request.header("x-forwarded-for", address).send().await;
+        let request = request.header("x-forwarded-for", address);
+        let response = request.header("x-forwarded-proto", "https").send().await;
         assert_eq!(response.unwrap().status(), 401);
     }
     let tokens = refused("use_token").await;

@@ -283,7 +283,11 @@ async fn set_pace(app: &TestApp, seconds: f64) {
 async fn without_temporal_commands_change_nothing_and_can_be_repeated() {
     let service = address_of(&required("TEMPORAL_ADDRESS"));
     let temporal = CuttingProxy::start(Protocol::Grpc, service).await;
-    let environment = vec![("TEMPORAL_ADDRESS", format!("http://{}", temporal.address))];
+    let environment = vec![
+        ("TEMPORAL_ADDRESS", format!("http://{}", temporal.address)),
+        // All jobs make progress at the same time.
+        ("WORKER_CONCURRENCY", "12".to_owned()),
+    ];
     let app = TestApp::start_with(Options {
         environment,
         ..Options::default()
@@ -294,45 +298,59 @@ async fn without_temporal_commands_change_nothing_and_can_be_repeated() {
     set_pace(&app, 0.3).await;
     let (content, [valid, invalid, _]) = generated(400_000);
     let upload = || app.upload(user_id, content.clone());
-    let jobs = [upload().await, upload().await];
+    let running = [upload().await, upload().await, upload().await];
     let waiting = app.upload(user_id, SAMPLE).await;
-    for job_id in jobs {
+    for job_id in running {
         app.begin(job_id).await;
     }
-    for job_id in jobs {
+    for job_id in running {
         app.under_way(job_id).await;
     }
-    let [paused, cancelled] = jobs;
+    let [paused, cancelled, deleted] = running;
+    let jobs = [paused, cancelled];
 
-    temporal.set(Line::Away);
+    temporal.set(Line::Silent);
     // These don't need Temporal.
-    tokio::join!(
+    let began = Instant::now();
+    let deletion = format!("/jobs/{deleted}");
+    let (.., deletion) = tokio::join!(
         app.command(paused, "pause"),
-        app.command(cancelled, "cancel")
+        app.command(cancelled, "cancel"),
+        app.delete(&deletion)
     );
+    assert_eq!(deletion.status(), StatusCode::NO_CONTENT);
+    assert!(began.elapsed() < Duration::from_secs(5));
     set_pace(&app, 0.0).await;
     let state = async |job_id: i64| {
         let job = app.get_json(&format!("/jobs/{job_id}")).await;
         (job["status"].clone(), job["run"].clone())
     };
     let commands = [(waiting, "start"), (paused, "resume"), (cancelled, "retry")];
-    join_all(commands.map(|(job_id, command)| {
-        let (app, state) = (&app, &state);
-        async move {
-            let before = state(job_id).await;
-            let response = app.post(&format!("/jobs/{job_id}/{command}")).await;
-            let detail = problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
-            assert!(
-                detail.contains("Nothing was changed: try again"),
-                "{detail}"
-            );
-            assert_eq!(state(job_id).await, before, "{command}");
+    // https://grpc.io/docs/guides/status-codes/
+    let [overloaded, forbidden] = [8, 7].map(Line::Refusing);
+    for line in [Line::Silent, Line::Away, overloaded, forbidden] {
+        temporal.set(line);
+        let began = Instant::now();
+        join_all(commands.map(|(job_id, command)| {
+            let (app, state) = (&app, &state);
+            async move {
+                let before = state(job_id).await;
+                let response = app.post(&format!("/jobs/{job_id}/{command}")).await;
+                let detail = problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
+                assert!(
+                    detail.contains("Nothing was changed: try again"),
+                    "{detail}"
+                );
+                assert_eq!(state(job_id).await, before, "{command}");
+            }
+        }))
+        .await;
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(12), "{line:?}: {took:?}");
+        // Everything can be seen.
+        for path in ["/".to_owned(), format!("/jobs/{paused}")] {
+            assert_eq!(app.page_response(&path).await.status(), 200, "{path}");
         }
-    }))
-    .await;
-    // Everything can be seen.
-    for path in ["/".to_owned(), format!("/jobs/{paused}")] {
-        assert_eq!(app.page_response(&path).await.status(), 200, "{path}");
     }
 
     temporal.set(Line::Up);

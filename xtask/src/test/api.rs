@@ -14,10 +14,10 @@ use crate::{
 };
 
 pub fn test(shared: &Shared, services: &mut Services) -> anyhow::Result<()> {
-    // npm's build of PostgreSQL has no client programs.
-    if !has_client_programs() {
-        return Ok(());
-    }
+    ensure!(
+        has_client_programs(),
+        "psql is missing: install PostgreSQL with its client programs (Debian: the package postgresql)"
+    );
     let database = shared.postgres.database_for_batchline("api", None)?;
     let batchline = shared
         .batchline("api", &database)

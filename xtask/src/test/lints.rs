@@ -37,6 +37,16 @@ pub fn scripts() -> anyhow::Result<()> {
     run(check.arg("--external-sources").args(scripts))
 }
 
+/// The alert rules for Prometheus, and cases for them.
+pub fn alerts() -> anyhow::Result<()> {
+    if !succeeds(command("promtool").arg("--version")) {
+        say("ALERT RULES NOT CHECKED: install Prometheus, which has promtool.");
+        return Ok(());
+    }
+    run(command("promtool").args(["check", "rules", "docs/monitoring/alerts.yml"]))?;
+    run(command("promtool").args(["test", "rules", "docs/monitoring/alerts.test.yml"]))
+}
+
 /// `deny.toml` has the requirements for dependencies. Entries that match nothing are warnings and fail. Temporal's crates
 /// contain the text of their license but not its name. cargo-deny recognises the text.
 pub fn dependencies() -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
 //! A TCP proxy that parses just enough of a protocol to cut a connection at the n-th request. It can also make its
-//! service disappear or fall silent.
+//! service disappear, fall silent or refuse everything.
 
 use std::{
     collections::HashMap,
@@ -47,6 +47,8 @@ pub enum Line {
     Away,
     /// Nothing passes in either direction, as if the service were frozen.
     Silent,
+    /// Every request gets this status of gRPC instead of a response.
+    Refusing(u8),
 }
 
 /// Cuts at most one connection each time it is armed.
@@ -123,7 +125,7 @@ impl CuttingProxy {
 }
 
 impl State {
-    async fn until(&self, is_so: fn(Line) -> bool) {
+    async fn until(&self, is_so: impl Fn(Line) -> bool) {
         let mut line = self.line.subscribe();
         // Fails only if the sender is gone, which is in `self`.
         let _ = line.wait_for(|line| is_so(*line)).await;
@@ -155,10 +157,18 @@ async fn accept(state: Arc<State>, mut listener: TcpListener) {
             accepted = listener.accept() => {
                 let (client, _) = accepted.unwrap();
                 let state = state.clone();
+                let line = *state.line.borrow();
                 tokio::spawn(async move {
-                    tokio::select! {
-                        () = connection(state.clone(), client) => {}
-                        () = state.until(|line| line == Line::Away) => {}
+                    let refuses = |line| matches!(line, Line::Refusing(_));
+                    match line {
+                        Line::Refusing(status) => tokio::select! {
+                            _ = refuse(client, status) => {}
+                            () = state.until(move |line| !refuses(line)) => {}
+                        },
+                        _ => tokio::select! {
+                            () = connection(state.clone(), client) => {}
+                            () = state.until(move |line| line == Line::Away || refuses(line)) => {}
+                        },
                     }
                 });
             }
@@ -171,6 +181,58 @@ async fn accept(state: Arc<State>, mut listener: TcpListener) {
                 state.until(|line| line != Line::Away).await;
                 listener = socket.listen(128).unwrap();
             }
+        }
+    }
+}
+
+/// Answers every request on a connection of gRPC with this status.
+async fn refuse(mut client: TcpStream, status: u8) -> io::Result<()> {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const ACK: u8 = 1;
+    // END_STREAM and END_HEADERS.
+    const COMPLETE: u8 = 1 | 4;
+    let frame = |kind: u8, flags: u8, stream: u32, content: &[u8]| {
+        let length = (content.len() as u32).to_be_bytes();
+        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+        [&head[..], content].concat()
+    };
+    // https://www.rfc-editor.org/rfc/rfc7541: `:status: 200`, and two fields that aren't indexed.
+    let mut answer = vec![0x88];
+    for (name, value) in [
+        ("content-type", "application/grpc"),
+        ("grpc-status", &*status.to_string()),
+    ] {
+        answer.push(0);
+        for text in [name, value] {
+            answer.push(text.len() as u8);
+            answer.extend_from_slice(text.as_bytes());
+        }
+    }
+    let mut units = Units::new(Protocol::Grpc);
+    client.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+    loop {
+        while let Some((received, request)) = units.next() {
+            let reply = match (received[3], request) {
+                _ if received.starts_with(b"PRI ") => continue,
+                (HEADERS, Some(Request { stream, .. })) => {
+                    frame(HEADERS, COMPLETE, stream, &answer)
+                }
+                (SETTINGS, _) if received[4] & ACK == 0 => frame(SETTINGS, ACK, 0, &[]),
+                (PING, _) if received[4] & ACK == 0 => frame(PING, ACK, 0, &received[9..]),
+                // Keeps the window open.
+                (DATA, _) if received.len() > 9 => {
+                    let bytes = (received.len() as u32 - 9).to_be_bytes();
+                    frame(8, 0, 0, &bytes)
+                }
+                _ => continue,
+            };
+            client.write_all(&reply).await?;
+        }
+        if client.read_buf(&mut units.received).await? == 0 {
+            return Ok(());
         }
     }
 }
