@@ -774,12 +774,18 @@ fn unreadable_settings_are_not_ignored() {
         String::from_utf8(output.stderr).unwrap()
     };
     // What comes after such a line would be lost, such as AUTH.
-    let said = refused("LOG_FORMAT=text\nOIDC_LABEL=Open ID secret\nAUTH=password\n", "");
+    let said = refused(
+        "LOG_FORMAT=text\nOIDC_LABEL=Open ID secret\nAUTH=password\n",
+        "",
+    );
     let sentence = "The setting after LOG_FORMAT in the file .env isn't valid.";
     assert!(said.contains(sentence), "{said}");
     assert!(!said.contains("secret"), "{said}");
     let said = refused("secret\n", "");
-    assert!(said.contains("The first setting in the file .env isn't valid."), "{said}");
+    assert!(
+        said.contains("The first setting in the file .env isn't valid."),
+        "{said}"
+    );
     let said = refused("OIDC_LABEL='Open ID'\n", "info,batch line=x=y");
     assert!(said.contains("RUST_LOG isn't valid"), "{said}");
 }
