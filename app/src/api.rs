@@ -1,5 +1,5 @@
-//! Functions that load data for pages, and the server functions to which forms post. Like its REST counterpart, a
-//! server function parses its input, makes one call into the backend and returns the result. After a plain post the
+//! The server functions to which forms post, and what pages load with several calls. Like its REST counterpart, a server
+//! function parses its input, makes one call into the backend and returns the result. After a plain post the
 //! browser is redirected to the page with the form, or to the target of `redirect`.
 
 mod form;

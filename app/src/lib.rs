@@ -4,8 +4,26 @@
 //! loads the code of the islands but not that of the pages.
 //!
 //! **Invariant.** `app[ssr] -> backend -> domain`, `app[hydrate] -> domain`: the code for the browser can't reach
-//! tokio, sqlx or axum. Pages read through the functions in [`api`], and forms post to the server functions there. Each
-//! of them parses its input, makes one call and returns the result.
+//! tokio, sqlx or axum. Pages read with the entry points of `backend`. Forms post to the server functions in [`api`], each
+//! of which parses its input, makes one call and returns the result.
+//!
+//! ```
+//! # #[cfg(feature = "ssr")] {
+//! use std::path::Path;
+//!
+//! use app::{Query, Site, Theme, pages};
+//!
+//! let site = Site::new(Path::new("target/site")).asked_for(Theme::Dark, None, "localhost:3000");
+//! let page = pages::formats(&site);
+//! assert_eq!(page.status, 200);
+//! assert!(page.html.starts_with("<!DOCTYPE html>"));
+//! assert!(page.html.contains("<h1>Supported formats</h1>"));
+//!
+//! // Whatever is in an address, there is a page for it.
+//! let query = Query::parse("q=%FF&page=x&q=march");
+//! assert_eq!((query.get("q"), query.get("size")), ("march", ""));
+//! # }
+//! ```
 
 // View types nest deeply.
 #![recursion_limit = "512"]

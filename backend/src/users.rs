@@ -1,6 +1,6 @@
 //! Creates, lists and searches users, and the queries that change them.
 
-use domain::{AuditKind, NewUser, User, UserChange, UserId, page_count};
+use domain::{AuditKind, NewUser, User, UserChange, UserId};
 use sqlx::PgConnection;
 
 use crate::{
@@ -65,31 +65,41 @@ pub async fn search(
     page: u64,
     search: &str,
 ) -> Result<FoundUsers> {
-    let owner = viewer.owner().map(UserId::get);
-    let total = sqlx::query_scalar!(
-        r#"select count(*) as "total!" from users
-           where ($2::bigint is null or id = $2)
-             and (strpos(lower(name), lower($1)) > 0 or strpos(lower(email), lower($1)) > 0)"#,
+    let size = FoundUsers::SIZE as i64;
+    // Not materialized: the count needs no rows, and a page only some.
+    let found = sqlx::query!(
+        r#"with found as not materialized (
+               select id, name, email, created_at from users
+               where ($1::bigint is null or id = $1)
+                 and (strpos(lower(name), lower($2)) > 0 or strpos(lower(email), lower($2)) > 0)
+           ), counted as (
+               select count(*) as total, least($3, (greatest(count(*), 1) - 1) / $4) as pages_before from found
+           )
+           select id as "id!", name as "name!", email as "email!", created_at as "created_at!",
+                  total as "total!", pages_before as "pages_before!"
+           from found cross join counted
+           order by id desc limit $4 offset (select pages_before * $4 from counted)"#,
+        viewer.owner().map(UserId::get),
         search,
-        owner
-    )
-    .fetch_one(&backend.pool)
-    .await? as u64;
-    let page = page.clamp(1, page_count(total, FoundUsers::SIZE));
-    let users = sqlx::query_as!(
-        User,
-        "select id, name, email, created_at from users
-         where ($4::bigint is null or id = $4)
-           and (strpos(lower(name), lower($1)) > 0 or strpos(lower(email), lower($1)) > 0)
-         order by id desc limit $2 offset $3",
-        search,
-        FoundUsers::SIZE as i64,
-        ((page - 1) * FoundUsers::SIZE) as i64,
-        owner
+        i64::try_from(page.saturating_sub(1)).unwrap_or(i64::MAX),
+        size
     )
     .fetch_all(&backend.pool)
     .await?;
-    Ok(FoundUsers { page, users, total })
+    let (page, total) = (found.first()).map_or((1, 0), |first| {
+        (first.pages_before as u64 + 1, first.total as u64)
+    });
+    let users = found.into_iter().map(|found| User {
+        id: found.id.into(),
+        name: found.name,
+        email: found.email,
+        created_at: found.created_at,
+    });
+    Ok(FoundUsers {
+        page,
+        users: users.collect(),
+        total,
+    })
 }
 
 pub async fn get(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<User> {

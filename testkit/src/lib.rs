@@ -1,7 +1,7 @@
 //! Generates files of transactions with known verdicts for tests, `script/bench` and `script/chaos`. The browser tests use
 //! it through the program `testkit`. Also measures processes, for tests and for `script/bench`.
 //!
-//! **Architecture invariant:** no verdict comes from the validator. Every row is written with or without one particular
+//! **Invariant.** No verdict comes from the validator. Every row is written with or without one particular
 //! error, so the expected result follows from the construction, and a validator that is wrong disagrees with it. Nothing
 //! of the product depends on this crate.
 //!

@@ -306,6 +306,11 @@ async fn every_operation_checks_access() {
             &ask(&accounts, operation, &fresh, &admin).await,
             &format!("{what} by an admin"),
         );
+        if path.contains('{') {
+            // An admin, who may do it to everything, is told what doesn't exist.
+            let nothing = ask(&accounts, operation, &NOBODYS, &admin).await;
+            assert_eq!(nothing.status(), 404, "{what} by an admin");
+        }
         if what == "post /users/{user_id}/formats" {
             // Names are unique.
             sqlx::query("delete from saved_formats where name = 'mine'")

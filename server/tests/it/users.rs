@@ -131,3 +131,30 @@ async fn deleting_a_user_removes_jobs_rows_and_files() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_page_of_users_is_found_by_name_or_email() {
+    let app = TestApp::start().await;
+    for n in 1..=21 {
+        let user = json!({"name": format!("Ann {n}"), "email": format!("{n}@example.com")});
+        expect(app.post_json("/users", &user).await, StatusCode::CREATED).await;
+    }
+    let bob = json!({"name": "Bob", "email": "bob@example.com"});
+    expect(app.post_json("/users", &bob).await, StatusCode::CREATED).await;
+    let pages = "class=\"pager\"";
+    for (query, has, lacks) in [
+        ("q=ANN", "1–20 of 21 users", "bob@example.com"),
+        ("q=ann&page=2", "21–21 of 21 users", "bob@example.com"),
+        // Beyond the last page there is the last page.
+        ("q=ann&page=99", "21–21 of 21 users", "bob@example.com"),
+        ("q=EXAMPLE&page=3", "21–22 of 22 users", "bob@example.com"),
+        ("q=bob%40", "bob@example.com", pages),
+        ("q=nobody&page=2", "No user matches this search.", pages),
+    ] {
+        let page = app.page(&format!("/users?{query}")).await;
+        assert!(
+            page.contains(has) && !page.contains(lacks),
+            "{query}: {page}"
+        );
+    }
+}

@@ -189,6 +189,7 @@ fn dialect() -> impl Strategy<Value = Vec<u8>> {
         "\n\nsep=;\r\n",
         "Statement;;;\nFrom, to, at\n\n",
         "IBAN;1234\n;;;\n",
+        "transaction_id;amount;amount;date,x,x\n",
         "\u{FEFF}",
     ]);
     let header = select(vec![
