@@ -106,6 +106,8 @@ pub(super) async fn run_as_owner(
                union all
                select relname, relowner from pg_class
                where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S')
+               union all
+               select proname, proowner from pg_proc where pronamespace = current_schema()::regnamespace
            ) as object
            where pg_has_role($1::text::name, owner, 'member')
            limit 1"#,

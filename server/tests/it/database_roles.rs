@@ -8,7 +8,8 @@ use sqlx::{Connection, PgConnection};
 use crate::harness::{
     Options, SAMPLE, TestApp,
     database::{
-        APPLICATION, OWNER, administer, create_empty, migrate, try_migrate, url as database_url,
+        APPLICATION, OWNER, SUPERUSER, administer, create_empty, migrate, try_migrate,
+        url as database_url,
     },
     expect, unique,
 };
@@ -114,6 +115,19 @@ async fn the_role_of_the_application_can_change_neither_audit_nor_schema() {
         .collect();
     assert_eq!(restricted, ["_sqlx_migrations", "audit_events"]);
     assert!(rights.iter().all(|(.., more)| !more), "{rights:?}");
+
+    // Who owns a function can drop it with its triggers.
+    sqlx::raw_sql(&format!(
+        "alter function refuse_change owner to {APPLICATION}"
+    ))
+    .execute(&mut connect(&database, SUPERUSER).await)
+    .await
+    .unwrap();
+    let refused = try_migrate(&database, OWNER, APPLICATION);
+    assert!(
+        said(&refused).contains("of DATABASE_URL owns refuse_change"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
