@@ -3,6 +3,8 @@
 //! Either one role owns the database, and every program runs the migrations when it starts. Or there are two: an owner, as
 //! which `server migrate` runs them, and the role of `DATABASE_URL`, to which it then grants what server and worker need.
 
+use std::env;
+
 use anyhow::{Context, ensure};
 use sqlx::{
     Connection, PgConnection,
@@ -41,6 +43,11 @@ pub(super) async fn run_or_check(connection: &mut PgConnection) -> anyhow::Resul
     match may_migrate {
         true => MIGRATOR.run(&mut *connection).await.context(FAILED)?,
         false => check(connection).await?,
+    }
+    if env::var_os(super::OWNER_URL).is_some() {
+        tracing::warn!(
+            "this program doesn't need DATABASE_OWNER_URL: keep it from whoever may take this program over"
+        );
     }
     // Who owns the schema can drop its tables.
     let owns_audit = sqlx::query_scalar!(
@@ -90,7 +97,8 @@ pub(super) async fn run_as_owner(
     let owned = sqlx::query_scalar!(
         r#"select what as "what!"
            from (
-               select 'the rights of ' || current_user as what, oid as owner from pg_roles where rolname = current_user
+               select 'what ' || current_user || ' owns' as what, oid as owner
+               from pg_roles where rolname = current_user
                union all
                select 'the database', datdba from pg_database where datname = current_database()
                union all
@@ -98,6 +106,8 @@ pub(super) async fn run_as_owner(
                union all
                select relname, relowner from pg_class
                where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S')
+               union all
+               select proname, proowner from pg_proc where pronamespace = current_schema()::regnamespace
            ) as object
            where pg_has_role($1::text::name, owner, 'member')
            limit 1"#,
@@ -108,8 +118,8 @@ pub(super) async fn run_as_owner(
     .context("the role of DATABASE_URL can't be granted anything")?;
     ensure!(
         owned.is_none(),
-        "the role {application} of DATABASE_URL has or owns {}: it must be another role than that of DATABASE_OWNER_URL and \
-         own nothing; see \"Database roles\" in docs/OPERATIONS.md",
+        "the role {application} of DATABASE_URL owns {}: it must be another role than that of DATABASE_OWNER_URL, and own \
+         nothing; see \"Database roles\" in docs/OPERATIONS.md",
         owned.unwrap_or_default()
     );
     MIGRATOR.run(&mut *owner).await.context(FAILED)?;

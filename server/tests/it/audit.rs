@@ -279,6 +279,7 @@ async fn refused_requests_do_not_fill_the_audit() {
     assert!(page.text().await.unwrap().contains("too many attempts"));
 }
 
+/// Even for a superuser, who has all rights. `database_roles.rs` tests those of server and worker.
 #[tokio::test]
 async fn the_audit_is_append_only() {
     let app = TestApp::start().await;

@@ -8,7 +8,8 @@ use sqlx::{Connection, PgConnection};
 use crate::harness::{
     Options, SAMPLE, TestApp,
     database::{
-        APPLICATION, OWNER, administer, create_empty, migrate, try_migrate, url as database_url,
+        APPLICATION, OWNER, SUPERUSER, administer, create_empty, migrate, try_migrate,
+        url as database_url,
     },
     expect, unique,
 };
@@ -114,6 +115,19 @@ async fn the_role_of_the_application_can_change_neither_audit_nor_schema() {
         .collect();
     assert_eq!(restricted, ["_sqlx_migrations", "audit_events"]);
     assert!(rights.iter().all(|(.., more)| !more), "{rights:?}");
+
+    // Who owns a function can drop it with its triggers.
+    sqlx::raw_sql(&format!(
+        "alter function refuse_change owner to {APPLICATION}"
+    ))
+    .execute(&mut connect(&database, SUPERUSER).await)
+    .await
+    .unwrap();
+    let refused = try_migrate(&database, OWNER, APPLICATION);
+    assert!(
+        said(&refused).contains("of DATABASE_URL owns refuse_change"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -195,11 +209,14 @@ async fn an_installation_with_one_role_gets_two() {
     // As long as the role owns anything, nothing is granted or changed.
     let refused = try_migrate(&database, OWNER, &one);
     assert!(
-        said(&refused).contains(&format!("the role {one} of DATABASE_URL has or owns")),
+        said(&refused).contains(&format!("the role {one} of DATABASE_URL owns")),
         "{refused:?}"
     );
     let refused = try_migrate(&database, &one, &one);
-    assert!(!refused.status.success(), "{refused:?}");
+    assert!(
+        said(&refused).contains(&format!("owns what {one} owns")),
+        "{refused:?}"
+    );
 
     sqlx::raw_sql(&format!("reassign owned by {one} to {OWNER}"))
         .execute(&app.pool)
@@ -259,5 +276,12 @@ async fn programs_start_only_with_the_migrations_of_their_version() {
     assert!(!starts && said.contains("99990101000001"), "{said}");
     let (starts, said) =
         starts_after("delete from _sqlx_migrations where version = 99990101000001").await;
-    assert!(starts, "{said}");
+    assert!(starts && !said.contains("WARN"), "{said}");
+    let with_owner = [("DATABASE_OWNER_URL", "postgres://nowhere/x")];
+    let output = app.server_program(&["check-storage"], &with_owner, "");
+    let warned = self::said(&output);
+    assert!(
+        warned.contains("doesn't need DATABASE_OWNER_URL"),
+        "{warned}"
+    );
 }
