@@ -5,16 +5,10 @@
 
 #![no_main]
 
-use fuzz::agreement;
+use fuzz::{agreement::agreed_as, format_and_file};
 use libfuzzer_sys::fuzz_target;
-use validator::Format;
 
 fuzz_target!(|data: &[u8]| {
-    let (format, file) = match data.iter().position(|byte| *byte == 0) {
-        Some(end) => (&data[..end], &data[end + 1..]),
-        None => (&b"{}"[..], data),
-    };
-    let format = str::from_utf8(format).unwrap_or("{}");
-    let format = Format::from_json(format).unwrap_or_default();
-    let _ = agreement::agreed_as(file, &format);
+    let (format, file) = format_and_file(data);
+    let _ = agreed_as(file, &format);
 });

@@ -10,3 +10,15 @@ pub mod form_agreement;
 #[path = "../../validator/tests/it/reference.rs"]
 pub mod reference;
 pub mod value;
+
+use validator::Format;
+
+/// Splits the JSON of a format, NUL, and a file.
+pub fn format_and_file(data: &[u8]) -> (Format, &[u8]) {
+    let (format, file) = match data.iter().position(|byte| *byte == 0) {
+        Some(end) => (&data[..end], &data[end + 1..]),
+        None => (&b"{}"[..], data),
+    };
+    let format = str::from_utf8(format).unwrap_or("{}");
+    (Format::from_json(format).unwrap_or_default(), file)
+}

@@ -143,6 +143,7 @@ fn run_steps(
         }
         steps.step("lints and queries", lints::workspace)?;
         steps.step("lints for the browser", lints::for_browser)?;
+        steps.step("fuzz targets", lints::fuzz_targets)?;
         steps.step("documentation", lints::documentation)?;
     }
     if part == Some(Part::Lints) {

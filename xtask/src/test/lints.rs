@@ -47,6 +47,11 @@ pub fn alerts() -> anyhow::Result<()> {
     run(command("promtool").args(["test", "rules", "docs/monitoring/alerts.test.yml"]))
 }
 
+/// The fuzz targets. They need a nightly compiler only to be run.
+pub fn fuzz_targets() -> anyhow::Result<()> {
+    run(cargo().args(["check", "--locked", "--manifest-path", "fuzz/Cargo.toml"]))
+}
+
 /// `deny.toml` has the requirements for dependencies. Entries that match nothing are warnings and fail. Temporal's crates
 /// contain the text of their license but not its name. cargo-deny recognises the text.
 pub fn dependencies() -> anyhow::Result<()> {
