@@ -261,6 +261,8 @@ pub struct Site {
     pub(crate) has_passwords: bool,
     /// Whether users can sign in with an OpenID Connect provider.
     pub(crate) has_provider: bool,
+    /// Whether users with a password must have a second factor.
+    pub(crate) requires_second_factor: bool,
 }
 
 /// A signed-in user as pages show it.
@@ -291,6 +293,7 @@ impl Site {
             account: None,
             has_passwords: true,
             has_provider: false,
+            requires_second_factor: false,
             loader: format!(
                 "{function}({:?}, {:?});",
                 path("batchline.js"),
@@ -309,6 +312,14 @@ impl Site {
         Self {
             has_passwords,
             has_provider,
+            ..self
+        }
+    }
+
+    /// Sets whether users with a password must have a second factor.
+    pub fn with_second_factor(self, is_required: bool) -> Self {
+        Self {
+            requires_second_factor: is_required,
             ..self
         }
     }

@@ -96,6 +96,9 @@ names! {
         LockUser = "lock_user", "Lock user";
         UnlockUser = "unlock_user", "Unlock user";
         ChangePassword = "change_password", "Change password";
+        /// Also a new key in place of the previous one.
+        SetSecondFactor = "set_second_factor", "Set up second factor";
+        RemoveSecondFactor = "remove_second_factor", "Remove second factor";
         /// An existing user signs in with the OpenID Connect provider for the first time.
         LinkProvider = "link_provider", "Link to provider";
         ForgetProvider = "forget_provider", "Forget provider";

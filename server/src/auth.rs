@@ -16,7 +16,9 @@ use axum::{
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use backend::{
     Viewer,
-    accounts::{self, Auth, Client, Credentials, Identity, Secret, TOKEN_START},
+    accounts::{
+        self, Auth, Client, Credentials, HALF_SESSION_MINUTES, Identity, Secret, TOKEN_START,
+    },
     hosts::Host,
     openid::Begun,
 };
@@ -68,6 +70,7 @@ pub async fn require(State(state): State<AppState>, request: Request, next: Next
                 "Bearer realm=\"Batchline\"",
             ),
             Refusal::InvalidToken => invalid_token(),
+            Refusal::NoSecondFactor => needs_second_factor(),
             Refusal::Failed(problem) => problem.into_response(),
         })
 }
@@ -102,6 +105,10 @@ pub async fn require_on_page(
                 "Bearer realm=\"Batchline\"",
             ),
             Refusal::InvalidToken => invalid_token(),
+            Refusal::NoSecondFactor if is_person => {
+                Redirect::to("/account/second-factor").into_response()
+            }
+            Refusal::NoSecondFactor => needs_second_factor(),
             Refusal::Failed(problem) => problem.into_response(),
         })
 }
@@ -121,7 +128,22 @@ fn reloaded_after(idle: Duration, mut response: Response) -> Response {
 enum Refusal {
     Nobody,
     InvalidToken,
+    /// The user must set up a second factor first.
+    NoSecondFactor,
     Failed(Problem),
+}
+
+/// What a user may do who has yet to set up the second factor that is required.
+const WITHOUT_SECOND_FACTOR: [&str; 4] = [
+    "/account/second-factor",
+    "/account/second-factor/code",
+    "/confirm",
+    "/sign-out",
+];
+
+fn needs_second_factor() -> Response {
+    let sentence = "Set up two-step sign-in on the Account page first. This server requires it.";
+    Problem::new(ProblemKind::SecondFactorRequired, sentence).into_response()
 }
 
 async fn pass(state: &AppState, mut request: Request, next: Next) -> Result<Response, Refusal> {
@@ -134,6 +156,14 @@ async fn pass(state: &AppState, mut request: Request, next: Next) -> Result<Resp
     }
     match identity(state, request.headers(), request.extensions()).await {
         Ok(Identity::Viewer(viewer)) => {
+            if state.sign_in.requires_second_factor
+                && !WITHOUT_SECOND_FACTOR.contains(&request.uri().path())
+                && accounts::lacks_second_factor(&state.backend, &viewer)
+                    .await
+                    .map_err(|error| Refusal::Failed(error.into()))?
+            {
+                return Err(Refusal::NoSecondFactor);
+            }
             if let Some(account) = viewer.account() {
                 Span::current().record("user", account.user_id.get());
             }
@@ -322,6 +352,27 @@ pub fn pending_form_cookie(
 /// Returns the form that waits in the browser.
 pub fn pending_form(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<String> {
     value(PENDING_FORM_COOKIES, headers, extensions)
+}
+
+/// The names of the cookie with the secret of a half session.
+const HALF_SESSION_COOKIES: [&str; 2] = ["__Host-half-session", "half-session"];
+
+/// Returns the cookie with the secret of a half session, or one that deletes it.
+pub fn half_session_cookie(
+    extensions: &axum::http::Extensions,
+    secret: Option<&Secret>,
+) -> Cookie<'static> {
+    let (value, minutes) = match secret {
+        Some(secret) => (secret.as_str(), HALF_SESSION_MINUTES),
+        None => ("", 0),
+    };
+    let seconds = u64::from(minutes) * 60;
+    cookie(HALF_SESSION_COOKIES, extensions, value.to_owned(), seconds)
+}
+
+/// Returns the secret of the browser's half session.
+pub fn half_session(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<String> {
+    value(HALF_SESSION_COOKIES, headers, extensions)
 }
 
 /// Describes the client that somebody signs in from.

@@ -73,6 +73,15 @@ pub enum AuthMode {
     Oidc,
 }
 
+/// Whether users with a password have a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SecondFactorMode {
+    /// Those who set one up
+    Optional,
+    /// All; without one, they can do nothing but set one up
+    Required,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct ServerConfig {
     #[command(flatten)]
@@ -113,6 +122,10 @@ pub struct ServerConfig {
     /// Hours after which a session always ends
     #[arg(long, env = "SESSION_HOURS", default_value_t = 7 * 24, value_parser = clap::value_parser!(u64).range(1..=365 * 24))]
     pub session_hours: u64,
+
+    /// Whether users with a password must have a second factor
+    #[arg(long, env = "SECOND_FACTOR", default_value = "optional")]
+    pub second_factor: SecondFactorMode,
 
     /// Whether a request continues the trace in its traceparent. By default, it begins its own trace with a link. The
     /// collector is set by OTEL_EXPORTER_OTLP_ENDPOINT
@@ -173,6 +186,17 @@ impl ServerConfig {
     /// Returns whether people who sign in may use passwords.
     pub fn has_passwords(&self) -> bool {
         self.auth != Some(AuthMode::Oidc)
+    }
+
+    /// Returns whether users with a password must have a second factor. Fails if nobody has a password.
+    pub fn requires_second_factor(&self) -> anyhow::Result<bool> {
+        match (self.second_factor, self.auth) {
+            (SecondFactorMode::Optional, _) => Ok(false),
+            (SecondFactorMode::Required, Some(AuthMode::Password)) => Ok(true),
+            (SecondFactorMode::Required, _) => bail!(
+                "SECOND_FACTOR=required needs AUTH=password. With AUTH=oidc, require it at the provider, and set OIDC_ACR_VALUES"
+            ),
+        }
     }
 
     /// Returns the settings of the OpenID Connect provider, if people sign in through one.

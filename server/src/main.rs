@@ -87,6 +87,7 @@ fn main() -> ExitCode {
 async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     let auth = config.auth()?;
     let openid = config.openid()?;
+    let requires_second_factor = config.requires_second_factor()?;
     // Bind first, so that a port in use is reported before anything is waited for.
     let web = program::bind(config.web_addr, "WEB_ADDR").await?;
     let api = program::bind(config.api_addr, "API_ADDR").await?;
@@ -103,6 +104,7 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     }
     let sign_in = SignInWays {
         has_passwords: config.has_passwords(),
+        requires_second_factor,
         provider: openid.map(Provider::new).transpose()?.map(Arc::new),
     };
     let hub = queries::listen(&backend).await?;

@@ -4,6 +4,7 @@ mod account;
 mod confirm;
 mod forms;
 mod openid;
+mod second_factor;
 
 use app::{ANSWER_FIELDS, AppError, Page, Query, Site, pages};
 use axum::{
@@ -67,6 +68,10 @@ pub fn router(state: &AppState) -> Router<AppState> {
             "/set-password",
             get(account::show_set_password).merge(form(post(account::set_password))),
         )
+        .route(
+            "/sign-in/code",
+            get(second_factor::show_code).merge(form(post(second_factor::sign_in))),
+        )
         .route("/sign-in/openid", get(openid::begin))
         .route("/sign-in/openid/callback", get(openid::callback))
         .route("/sign-in/openid/sign-out", get(openid::sign_out))
@@ -120,6 +125,24 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/users/{id}/unlock", confirmed(post(account::unlock)))
         .route("/users/{id}/role", confirmed(post(account::set_role)))
         .route("/confirm", get(confirm::show))
+        .route(
+            "/account/second-factor",
+            get(second_factor::show).merge(form(
+                post(second_factor::begin).layer(from_fn_with_state(state.clone(), confirm::ask)),
+            )),
+        )
+        .route(
+            "/account/second-factor/code",
+            confirmed(post(second_factor::turn_on)),
+        )
+        .route(
+            "/account/second-factor/off",
+            confirmed(post(second_factor::turn_off)),
+        )
+        .route(
+            "/users/{id}/remove-second-factor",
+            confirmed(post(second_factor::remove)),
+        )
         .route(
             "/jobs/{id}/answers",
             get(redirect_to_parent).merge(post(answer).layer(at_most(MAX_ANSWER_BYTES))),

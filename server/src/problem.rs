@@ -83,6 +83,8 @@ problem_kinds! {
         "The user has as many jobs, stored bytes or running jobs as their quotas allow. The detail says which quota it \
          is and how much is used. Delete jobs that are no longer needed, wait until a job has ended, or ask an admin for a \
          higher quota. GET /me and GET /users/{user_id}/quotas return quotas and usage.";
+    SecondFactorRequired = "second-factor-required", FORBIDDEN, "Second factor required",
+        "This server requires users with a password to have a second factor. Set up two-step sign-in on the Account page.";
     ForeignOrigin = "foreign-origin", FORBIDDEN, "Cross-site request",
         "A browser sent this request from another site. Only Batchline's own pages and API clients can make changes.";
     NotFound = "not-found", NOT_FOUND, "Not found",

@@ -47,6 +47,8 @@ pub struct AppState {
 #[derive(Clone)]
 pub struct SignInWays {
     pub has_passwords: bool,
+    /// Whether users with a password must have a second factor.
+    pub requires_second_factor: bool,
     /// The OpenID Connect provider.
     pub provider: Option<Arc<Provider>>,
 }
@@ -79,7 +81,9 @@ impl AppState {
             backend,
             auth,
             hub,
-            site: site.with_sign_in(sign_in.has_passwords, sign_in.provider.is_some()),
+            site: site
+                .with_sign_in(sign_in.has_passwords, sign_in.provider.is_some())
+                .with_second_factor(sign_in.requires_second_factor),
             sign_in,
             site_root: config.site_root.clone(),
             pages: PagesPort(config.web_addr.port()),

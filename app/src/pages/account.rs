@@ -1,4 +1,4 @@
-//! `/account`: the user's password, sessions and API tokens.
+//! `/account`: the user's password, second factor, sessions and API tokens.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use leptos::prelude::*;
 use super::{
     failure::failure,
     quotas::{QuotaWarnings, Usage},
+    second_factor::TwoSteps,
     sign_in::{NewPasswordField, title},
 };
 use crate::{
@@ -38,13 +39,17 @@ pub async fn account(
     let read = async {
         let sessions = accounts::sessions(backend, viewer, idle).await?;
         let tokens = accounts::tokens(backend, viewer).await?;
+        let factor = match site.has_passwords {
+            true => accounts::second_factor(backend, viewer).await?,
+            false => None,
+        };
         let quotas = match viewer.account() {
             Some(account) => Some(backend::quotas::of(backend, viewer, account.user_id).await?),
             None => None,
         };
-        Ok::<_, backend::Error>((sessions, tokens, quotas))
+        Ok::<_, backend::Error>((sessions, tokens, factor, quotas))
     };
-    let (sessions, tokens, quotas) = match read.await {
+    let (sessions, tokens, factor, quotas) = match read.await {
         Ok(read) => read,
         Err(error) => return failure(site, error.into()),
     };
@@ -57,7 +62,7 @@ pub async fn account(
         Means::Token { .. } => None,
     };
     let is_admin = viewer.is_admin();
-    let has_passwords = site.has_passwords;
+    let (has_passwords, is_required) = (site.has_passwords, site.requires_second_factor);
     let AccountForms {
         notice,
         password_error,
@@ -87,6 +92,7 @@ pub async fn account(
                     {is_admin.then(administration)}
                     {quotas.map(usage)}
                     {has_passwords.then(|| view! { <Password email error=password_error /> })}
+                    {factor.map(|factor| view! { <TwoSteps factor is_required /> })}
                 </div>
             </div>
         }

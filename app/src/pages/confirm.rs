@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use backend::accounts::{CONFIRMED_MINUTES, ConfirmationWays};
 use leptos::prelude::*;
 
-use super::sign_in::title;
+use super::{second_factor::CodeField, sign_in::title};
 use crate::{
     AppError, Page, Site,
     components::{FormError, PasswordField},
@@ -24,8 +24,12 @@ pub struct PendingForm {
 impl PendingForm {
     /// The field with the password.
     pub const PASSWORD: &str = "confirm_password";
+    /// The field with the code of the second factor.
+    pub const CODE: &str = "confirm_code";
     /// The field with the path of the form's page.
     pub const PAGE: &str = "confirm_page";
+    /// The fields that the page adds to those of the form.
+    pub const OWN: [&str; 3] = [Self::PASSWORD, Self::CODE, Self::PAGE];
 }
 
 /// How the user confirms who they are.
@@ -92,6 +96,9 @@ pub fn confirm(
                                         autocomplete="current-password"
                                         error=error.as_ref()
                                     />
+                                    {ways
+                                        .has_second_factor
+                                        .then(|| view! { <CodeField name=PendingForm::CODE error=error.as_ref() /> })}
                                     <button class="button button-primary" data-under-way="Confirming…">
                                         "Confirm"
                                     </button>

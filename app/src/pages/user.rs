@@ -13,6 +13,7 @@ use super::{
     job_list::{JobTable, Jobs},
     members::SignInSettings,
     quotas::{QuotaSettings, QuotaWarnings},
+    second_factor::RemoveSecondFactor,
 };
 use crate::{
     AppError, Page, Query, Site,
@@ -37,14 +38,25 @@ pub async fn user(
         let jobs = Jobs::read(backend, viewer, Some(user_id), query).await?;
         let corrects = corrected(backend, viewer, user_id, query.get("corrects")).await?;
         // If signing in is required, admins manage how users do it.
-        let member = match viewer.has_session() && viewer.is_admin() {
+        let manages = viewer.has_session() && viewer.is_admin();
+        let member = match manages {
             true => Some(backend::accounts::member(backend, viewer, user_id).await?),
             false => None,
         };
+        let has_second_factor =
+            manages && backend::accounts::has_second_factor(backend, viewer, user_id).await?;
         let quotas = backend::quotas::of(backend, viewer, user_id).await?;
-        Ok::<_, AppError>((user, formats, jobs, corrects, member, quotas))
+        Ok::<_, AppError>((
+            user,
+            formats,
+            jobs,
+            corrects,
+            member,
+            has_second_factor,
+            quotas,
+        ))
     };
-    let (user, formats, jobs, corrects, member, quotas) = match read.await {
+    let (user, formats, jobs, corrects, member, has_second_factor, quotas) = match read.await {
         Ok(read) => read,
         Err(error) => return failure(site, error),
     };
@@ -105,6 +117,7 @@ pub async fn user(
                 <div class="stack">
                     <SavedFormats user_id formats query />
                     {member.map(|member| view! { <SignInSettings member has_passwords has_provider error=role_error /> })}
+                    {has_second_factor.then(|| view! { <RemoveSecondFactor user_id /> })}
                     {may_change.then(|| view! { <QuotaSettings user_id quotas query /> })}
                     {may_change.then(|| view! { <Settings user=user.clone() job_count=all query /> })}
                 </div>

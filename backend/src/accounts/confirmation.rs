@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AuditKind, SessionId};
 use sqlx::{PgConnection, PgExecutor};
 
-use super::secret::Secret;
+use super::{second_factor, secret::Secret};
 use crate::{
     Backend, Error, Result,
     access::{Means, Viewer, session_ended, session_of},
@@ -20,6 +20,8 @@ pub const CONFIRMED_MINUTES: u32 = 10;
 #[derive(Debug, Clone, Copy)]
 pub struct ConfirmationWays {
     pub has_password: bool,
+    /// Whether the password needs a code, too.
+    pub has_second_factor: bool,
     /// Whether they are linked to an OpenID Connect provider.
     pub has_provider: bool,
 }
@@ -59,7 +61,8 @@ pub async fn confirmation_ways(backend: &Backend, viewer: &Viewer) -> Result<Con
     let (account, _) = session_of(viewer)?;
     sqlx::query_as!(
         ConfirmationWays,
-        r#"select password_hash is not null as "has_password!", openid_subject is not null as "has_provider!"
+        r#"select password_hash is not null as "has_password!", openid_subject is not null as "has_provider!",
+                  exists (select from second_factors where user_id = users.id and key is not null) as "has_second_factor!"
            from users where id = $1"#,
         account.user_id.get()
     )
@@ -68,12 +71,13 @@ pub async fn confirmation_ways(backend: &Backend, viewer: &Viewer) -> Result<Con
     .ok_or_else(session_ended)
 }
 
-/// Confirms with the password who the viewer is. Returns the new secret of their session, or `None` if the password is
-/// wrong.
+/// Confirms with the password, and a code if they have a second factor, who the viewer is. Returns the new secret of their
+/// session, or `None` if one of these is wrong.
 pub async fn confirm_with_password(
     backend: &Backend,
     viewer: &Viewer,
     password: &str,
+    code: &str,
 ) -> Result<Option<Secret>> {
     let (account, session_id) = session_of(viewer)?;
     let user_id = account.user_id;
@@ -84,18 +88,29 @@ pub async fn confirm_with_password(
     .fetch_optional(&backend.pool)
     .await?
     .flatten();
-    if !backend.passwords.verify(password, stored).await? {
+    let refused = async |detail: &'static str| -> Result<Option<Secret>> {
         let refused = Event::refused(AuditKind::Confirm)
             .of_user(user_id)
-            .detail("password");
+            .detail(detail);
         audit::note(&backend.pool, viewer, refused).await;
-        return Ok(None);
+        Ok(None)
+    };
+    if !backend.passwords.verify(password, stored).await? {
+        return refused("password").await;
     }
     let mut tx = database::begin(&backend.pool).await?;
+    let by = match second_factor::is_on(&mut *tx, user_id).await? {
+        false => "password",
+        true => match second_factor::accept(&mut tx, user_id, code).await? {
+            Some(accepted) => accepted.with_password(),
+            None => {
+                drop(tx);
+                return refused("code").await;
+            }
+        },
+    };
     let secret = renew(&mut tx, viewer, session_id, Utc::now()).await?;
-    let confirmed = Event::done(AuditKind::Confirm)
-        .of_user(user_id)
-        .detail("password");
+    let confirmed = Event::done(AuditKind::Confirm).of_user(user_id).detail(by);
     audit::record(&mut *tx, viewer, confirmed).await?;
     tx.commit().await?;
     Ok(Some(secret))

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     confirmation::check_confirmed,
+    half_session::{SignedIn, begin_half, end_halves},
     lock::{is_locked, refuse_locked},
     passwords::check_strength,
     secret::{Secret, hash},
@@ -198,9 +199,10 @@ pub async fn prepare(backend: &Backend) -> Result<()> {
     Ok(())
 }
 
-/// Starts a session if the password is the user's. Returns `None` if the email address or the password is wrong;
-/// neither the result nor its timing reveals which. Fails with [`crate::Error::Forbidden`] if an admin has locked the user, which
-/// only the right password reveals. Ends the session of `replaced`, the browser's current secret.
+/// Starts a session if the password is the user's, or a half session if they also need a code. Returns `None` if the email
+/// address or the password is wrong; neither the result nor its timing reveals which. Fails with
+/// [`crate::Error::Forbidden`] if an admin has locked the user, which only the right password reveals. Ends the session of
+/// `replaced`, the browser's current secret.
 pub async fn sign_in(
     backend: &Backend,
     lifetimes: Lifetimes,
@@ -208,7 +210,7 @@ pub async fn sign_in(
     password: &str,
     client: &Client,
     replaced: Option<&str>,
-) -> Result<Option<NewSession>> {
+) -> Result<Option<SignedIn>> {
     // Text with a NUL, which PostgreSQL can't store, matches no address.
     let user = sqlx::query!(
         "select id, name, email, role, password_hash from users where lower(email) = lower($1)",
@@ -247,20 +249,26 @@ pub async fn sign_in(
         drop(tx);
         return Err(refuse_locked(backend, client.address, user_id, BY).await);
     }
-    let user = SigningIn {
-        user_id,
-        name: user.name,
-        email: user.email,
-        role: user.role,
+    let signed_in = match begin_half(&mut tx, user_id).await? {
+        Some(half) => SignedIn::NeedsCode(half),
+        None => {
+            let user = SigningIn {
+                user_id,
+                name: user.name,
+                email: user.email,
+                role: user.role,
+            };
+            let session = begin(&mut tx, lifetimes, user, BY, client, replaced).await?;
+            SignedIn::Session(session)
+        }
     };
-    let session = begin(&mut tx, lifetimes, user, BY, client, replaced).await?;
     tx.commit().await?;
     if let Some(stored) = stored
         && let Err(error) = renew_hash(backend, user_id, password, &stored).await
     {
         tracing::warn!(%error, "the hash of a password could not be renewed");
     }
-    Ok(Some(session))
+    Ok(Some(signed_in))
 }
 
 /// Replaces a hash that was made with parameters of an earlier version, unless the password was changed in the meantime.
@@ -435,12 +443,14 @@ pub async fn end_other_sessions(backend: &Backend, viewer: &Viewer) -> Result<()
     Ok(())
 }
 
-/// Ends all of a user's sessions except this one.
+/// Ends all of a user's sessions except this one, and what could become one.
 pub(super) async fn end_others(
     tx: &mut PgConnection,
     user_id: UserId,
     but: Option<SessionId>,
 ) -> Result<()> {
+    // First, because one of them may become a session until this returns.
+    end_halves(tx, user_id).await?;
     sqlx::query!(
         "delete from sessions where user_id = $1 and id is distinct from $2",
         user_id.get(),

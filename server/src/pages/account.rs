@@ -13,12 +13,12 @@ use axum::{
 use axum_extra::extract::cookie::CookieJar;
 use backend::{
     Viewer,
-    accounts::{self, Auth, Identity, Lifetimes},
+    accounts::{self, Auth, Identity, Lifetimes, SignedIn},
     hosts::Host,
 };
 use domain::{AuditKind, InvalidField, NewPassword, NewToken};
 
-use super::{PageQuery, RequestState, Seen, forms, openid};
+use super::{PageQuery, RequestState, Seen, forms, openid, second_factor};
 use crate::{
     auth::{self, By},
     peers::Ends,
@@ -59,10 +59,12 @@ form_fields! {
     Token: "name", "scope", "days";
     Member: "name", "email";
     NewRole: "role";
+    SignInCode: "code", "next";
+    FirstCode: "code";
 }
 
 impl<F> Fields<F> {
-    fn get(&self, name: &str) -> &str {
+    pub(super) fn get(&self, name: &str) -> &str {
         let field = self.values.iter().find(|(field, _)| field == name);
         field.map_or("", |(_, value)| value)
     }
@@ -138,7 +140,7 @@ pub(super) fn lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
 }
 
 /// Does the same as [`lifetimes`] for pages that exist only if people sign in with passwords.
-fn password_lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
+pub(super) fn password_lifetimes(state: &AppState) -> Result<Lifetimes, Page> {
     match state.sign_in.has_passwords {
         true => lifetimes(state),
         false => Err(pages::not_found(&state.site)),
@@ -211,7 +213,12 @@ pub async fn sign_in(
         replaced.as_deref(),
     );
     match begun.await {
-        Ok(Some(session)) => {
+        Ok(Some(SignedIn::NeedsCode(secret))) => {
+            let cookie = auth::half_session_cookie(&from.extensions, Some(&secret));
+            let jar = CookieJar::new().add(cookie);
+            Ok((jar, Redirect::to(&second_factor::code_path(&next))).into_response())
+        }
+        Ok(Some(SignedIn::Session(session))) => {
             let cookie = auth::session_cookie(state.auth, &from.extensions, Some(&session.secret));
             let jar = CookieJar::new().add(cookie);
             Ok((jar, Redirect::to(&next)).into_response())
@@ -244,7 +251,7 @@ pub async fn sign_out(
     Ok((jar, cleared, Redirect::to("/sign-in?after=sign-out")).into_response())
 }
 
-fn failed(state: &AppState, viewer: &Viewer, error: backend::Error) -> Page {
+pub(super) fn failed(state: &AppState, viewer: &Viewer, error: backend::Error) -> Page {
     let error = AppError::from(error);
     let site = state.site.seen_by(viewer);
     pages::refused(&site, error.kind.status(), &error.message)
@@ -318,6 +325,7 @@ pub async fn show_account(
         ),
         "session" => Some("The session has ended."),
         "sessions" => Some("All other sessions have ended."),
+        "second-factor-off" => Some("Two-step sign-in is off. You are signed out everywhere else."),
         "revoke" => Some("The token is revoked."),
         _ => None,
     };

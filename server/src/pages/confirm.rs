@@ -67,7 +67,7 @@ pub async fn ask(
     };
     let fields = form_urlencoded::parse(&body).into_owned();
     let (ours, fields): (Vec<_>, Vec<_>) =
-        fields.partition(|(name, _)| [PendingForm::PASSWORD, PendingForm::PAGE].contains(&&**name));
+        fields.partition(|(name, _)| PendingForm::OWN.contains(&&**name));
     let ours = |wanted| {
         let found = ours.iter().find(|(name, _)| name == wanted);
         found.map(|(_, value)| value.as_str())
@@ -83,7 +83,15 @@ pub async fn ask(
         fields,
     };
     let secret = match ours(PendingForm::PASSWORD) {
-        Some(password) => match confirm_with_password(&state, &viewer, &parts, password).await {
+        Some(password) => match confirm_with_password(
+            &state,
+            &viewer,
+            &parts,
+            password,
+            ours(PendingForm::CODE).unwrap_or_default(),
+        )
+        .await
+        {
             Ok(secret) => Some(secret),
             Err(Refused::Limited(problem)) => {
                 let error = AppError::unavailable(problem.detail());
@@ -193,6 +201,7 @@ async fn confirm_with_password(
     viewer: &Viewer,
     parts: &Parts,
     password: &str,
+    code: &str,
 ) -> Result<Secret, Refused> {
     if let (Some(account), Some(Ends { client, .. })) = (viewer.account(), parts.extensions.get()) {
         state
@@ -200,10 +209,15 @@ async fn confirm_with_password(
             .count_confirmation(*client, account.user_id)
             .map_err(Refused::Limited)?;
     }
-    match accounts::confirm_with_password(&state.backend, viewer, password).await {
+    match accounts::confirm_with_password(&state.backend, viewer, password, code).await {
         Ok(Some(secret)) => Ok(secret),
         Ok(None) => {
-            let wrong = InvalidField::new(PendingForm::PASSWORD, "That isn't your password.");
+            let ways = accounts::confirmation_ways(&state.backend, viewer).await;
+            let sentence = match ways {
+                Ok(ways) if ways.has_second_factor => "The password or the code isn't right.",
+                _ => "That isn't your password.",
+            };
+            let wrong = InvalidField::new(PendingForm::PASSWORD, sentence);
             Err(Refused::Failed(wrong.into()))
         }
         Err(error) => Err(Refused::Failed(error.into())),

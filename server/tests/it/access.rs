@@ -409,6 +409,7 @@ const PAGES: &[(&str, &str, Option<For>)] = &[
     ("get", "/sign-in/openid/callback", None),
     ("get", "/sign-in/openid/sign-out", None),
     ("get", "/set-password", None),
+    ("get", "/sign-in/code", None),
     ("post", "/theme", None),
     ("get", "/", Some(All)),
     ("get", "/find", Some(All)),
@@ -425,6 +426,11 @@ const PAGES: &[(&str, &str, Option<For>)] = &[
     ("get", "/audit", Some(Admin)),
     ("post", "/jobs/{job_id}/answers", Some(Owner)),
     ("post", "/account/password", Some(All)),
+    ("get", "/account/second-factor", Some(All)),
+    ("post", "/account/second-factor", Some(All)),
+    ("post", "/account/second-factor/code", Some(All)),
+    ("post", "/account/second-factor/off", Some(All)),
+    ("post", "/users/{user_id}/remove-second-factor", Some(Admin)),
     ("post", "/account/sessions/0/end", Some(All)),
     ("post", "/account/tokens", Some(All)),
     ("post", "/account/tokens/0/revoke", Some(All)),
@@ -892,7 +898,7 @@ async fn every_body_that_is_not_a_file_has_a_limit() {
         .map(|(_, path, _)| *path)
         .filter(|path| *path != "/rpc/upload-file");
     // The pages of these have the same path.
-    for path in forms.chain(["/sign-in", "/set-password", "/accounts"]) {
+    for path in forms.chain(["/sign-in", "/sign-in/code", "/set-password", "/accounts"]) {
         let status = status(&app.web, "post", path, "application/x-www-form-urlencoded").await;
         assert_eq!(status, 413, "{path}");
     }

@@ -40,6 +40,7 @@ mod retention;
 mod rows;
 mod saved_formats;
 mod search;
+mod second_factor;
 mod shutdown;
 mod small_jobs;
 mod stored_files;
