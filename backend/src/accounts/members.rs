@@ -7,6 +7,7 @@ use super::{
     end_access::end_access,
     links::{PasswordLink, create_link},
     passwords::check_strength,
+    second_factor,
     sessions::{end_link, set_password},
 };
 use crate::{
@@ -224,8 +225,8 @@ pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Res
 }
 
 /// Creates an admin with this password, or promotes the user who has the email address, whose sessions and API tokens end.
-/// Without a password they sign in only through the provider. Returns whether the user is new. Called by the command
-/// line, which needs a shell on the server.
+/// With a password, their second factor is removed. Without one, they sign in only through the provider. Returns whether
+/// the user is new. Called by the command line, which needs a shell on the server.
 pub async fn create_admin(
     backend: &Backend,
     new: &NewUser,
@@ -251,6 +252,11 @@ pub async fn create_admin(
     let user_id = UserId::from(user.id);
     if let Some(hashed) = hashed {
         set_password(&mut tx, user_id, &hashed).await?;
+        // Nobody else can help the last admin who has lost it.
+        if second_factor::remove(&mut tx, user_id).await? {
+            let removed = Event::done(AuditKind::RemoveSecondFactor).of_user(user_id);
+            audit::record(&mut *tx, Actor::command_line(), removed).await?;
+        }
     }
     end_access(&mut tx, Actor::command_line(), user_id).await?;
     let kind = match user.is_new {
