@@ -8,6 +8,7 @@ use super::{
     links::{PasswordLink, create_link},
     lock::unlock,
     passwords::check_strength,
+    second_factor,
     sessions::{end_link, set_password},
 };
 use crate::{
@@ -231,8 +232,8 @@ pub(crate) async fn keep_an_admin(tx: &mut PgConnection, user_id: UserId) -> Res
 }
 
 /// Creates an admin with this password, or promotes and unlocks the user who has the email address, whose sessions and API
-/// tokens end. Without a password they sign in only through the provider. Returns whether the user is new. Called by the command
-/// line, which needs a shell on the server.
+/// tokens end. With a password, their second factor is removed. Without one, they sign in only through the provider. Returns
+/// whether the user is new. Called by the command line, which needs a shell on the server.
 pub async fn create_admin(
     backend: &Backend,
     new: &NewUser,
@@ -258,6 +259,11 @@ pub async fn create_admin(
     let user_id = UserId::from(user.id);
     if let Some(hashed) = hashed {
         set_password(&mut tx, user_id, &hashed).await?;
+        // Nobody else can help the last admin who has lost it.
+        if second_factor::remove(&mut tx, user_id).await? {
+            let removed = Event::done(AuditKind::RemoveSecondFactor).of_user(user_id);
+            audit::record(&mut *tx, Actor::command_line(), removed).await?;
+        }
     }
     end_access(&mut tx, Actor::command_line(), user_id).await?;
     if unlock(&mut tx, user_id).await? {

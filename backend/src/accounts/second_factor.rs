@@ -206,8 +206,8 @@ pub async fn remove_second_factor(
     Ok(())
 }
 
-/// Returns whether there was one.
-async fn remove(tx: &mut PgConnection, user_id: UserId) -> Result<bool> {
+/// Removes a user's second factor. Returns whether there was one.
+pub(super) async fn remove(tx: &mut PgConnection, user_id: UserId) -> Result<bool> {
     let removed = sqlx::query!(
         "delete from second_factors where user_id = $1",
         user_id.get()

@@ -309,6 +309,18 @@ async fn an_admin_removes_a_lost_second_factor() {
     .await
     .unwrap();
     assert_eq!(removed, 1);
+
+    // The command line helps the last admin.
+    accounts.set_up(&accounts.admin).await;
+    let email = &accounts.admin.email;
+    accounts.half_session(email).await;
+    let created = accounts.app.server_program(
+        &["create-admin", "--email", email, "--name", "Root"],
+        &[],
+        &password_of(email),
+    );
+    assert!(created.status.success(), "{created:?}");
+    accounts.signed_in(email).await;
 }
 
 #[tokio::test]
