@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use testkit::{Transactions, write_equal_ids, write_short_ids};
 
 use self::system::System;
@@ -28,7 +28,7 @@ use crate::{
     process::{output, run},
     project::{cargo, command, say, target},
     services::{
-        Batchline, Postgres, Services, Temporal, free_ports, has_client_programs, local,
+        Batchline, Postgres, Services, Temporal, free_ports, local, require_client_programs,
         start_object_store,
     },
     setup::{self, need_duckdb},
@@ -60,10 +60,7 @@ pub struct Options {
 
 pub fn run_with(options: Options) -> anyhow::Result<()> {
     setup::run(setup::Options::TEST)?;
-    ensure!(
-        has_client_programs(),
-        "psql is missing: install PostgreSQL with its client programs (Debian: the package postgresql)"
-    );
+    require_client_programs()?;
     let python = need_duckdb()?;
     let chromium = Chromium::find().context("there is no Chromium: run script/setup --test")?;
     let site = target().join("site");

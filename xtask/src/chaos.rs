@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use rustix::process::Signal;
 use serde_json::Value;
 use testkit::Transactions;
@@ -22,7 +22,9 @@ use crate::{
     build, clients,
     process::{Background, check_interruption, pause},
     project::{say, target},
-    services::{Batchline, Postgres, Services, Temporal, free_ports, has_client_programs, local},
+    services::{
+        Batchline, Postgres, Services, Temporal, free_ports, local, require_client_programs,
+    },
     setup,
     tools::Chromium,
     work_directory::WorkDirectory,
@@ -130,10 +132,7 @@ pub fn run_with(options: &Options) -> anyhow::Result<()> {
 }
 
 pub fn run(extent: Extent) -> anyhow::Result<()> {
-    ensure!(
-        has_client_programs(),
-        "psql is missing: install PostgreSQL with its client programs (Debian: the package postgresql)"
-    );
+    require_client_programs()?;
     let directory = WorkDirectory::new("chaos")?;
     let result = Chaos::start(&directory, &extent).and_then(|mut chaos| chaos.scenarios(&extent));
     directory.keep_logs_of(result)?;

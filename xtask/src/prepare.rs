@@ -7,13 +7,13 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
 use crate::{
     process::run,
     project::{cargo, command, say, target},
-    services::{Postgres, Services, free_ports, has_client_programs},
+    services::{Postgres, Services, free_ports, require_client_programs},
     work_directory::WorkDirectory,
 };
 
@@ -52,10 +52,7 @@ pub fn prepare(only_check: bool, mut compile: Command) -> anyhow::Result<()> {
         compile.env("SQLX_OFFLINE", "true");
         return run(&mut compile);
     }
-    ensure!(
-        has_client_programs(),
-        "psql is missing: run script/setup, or install PostgreSQL with its client programs (Debian: the package postgresql)"
-    );
+    require_client_programs()?;
     let directory = WorkDirectory::new("prepare")?;
     let mut services = Services::default();
     let [port] = free_ports()?;

@@ -30,7 +30,7 @@ pub use self::{
     batchline::{Batchline, get, is_ok, local},
     object_store::start as start_object_store,
     ports::{Port, free_ports, is_taken, reachable, require_free},
-    postgres::{Database, Passwords, Postgres, has_client_programs},
+    postgres::{Database, Passwords, Postgres, has_client_programs, require_client_programs},
     temporal::Temporal,
 };
 

@@ -333,6 +333,15 @@ pub fn has_client_programs() -> bool {
     psql.is_ok_and(|psql| psql.permissions().mode() & 0o111 != 0)
 }
 
+/// Fails if there are no client programs.
+pub fn require_client_programs() -> anyhow::Result<()> {
+    ensure!(
+        has_client_programs(),
+        "psql is missing: run script/setup, or install PostgreSQL with its client programs (Debian: the package postgresql)"
+    );
+    Ok(())
+}
+
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

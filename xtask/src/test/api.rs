@@ -9,15 +9,12 @@ use super::{ADMIN_EMAIL, ADMIN_PASSWORD, MAX_MEMORY, Shared};
 use crate::{
     process::run,
     project::{command, npx, root},
-    services::{Services, get, has_client_programs},
+    services::{Services, get, require_client_programs},
     tools::SCHEMATHESIS,
 };
 
 pub fn test(shared: &Shared, services: &mut Services) -> anyhow::Result<()> {
-    ensure!(
-        has_client_programs(),
-        "psql is missing: install PostgreSQL with its client programs (Debian: the package postgresql)"
-    );
+    require_client_programs()?;
     let database = shared.postgres.database_for_batchline("api", None)?;
     let batchline = shared
         .batchline("api", &database)

@@ -6,17 +6,13 @@ use rustix::process::Signal;
 use super::Shared;
 use crate::{
     process::{output, succeeds},
-    services::{Database, Services, has_client_programs},
+    services::{Database, Services},
 };
 
 const DATABASE: &str = "earlier";
 
 /// A database that the superuser created, as in earlier versions, must work with two roles.
 pub fn test(shared: &Shared, services: &mut Services) -> anyhow::Result<()> {
-    // npm's build of PostgreSQL has no client programs.
-    if !has_client_programs() {
-        return Ok(());
-    }
     let postgres = &shared.postgres;
     postgres.create_database(DATABASE)?;
     let of_superuser = Database {
