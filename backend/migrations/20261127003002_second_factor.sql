@@ -7,6 +7,8 @@ create table second_factors (
     new_key bytea,
     -- the time step of the last accepted code, because each is accepted once
     last_step bigint,
+    -- the number of wrong codes since the last right one
+    wrong_codes integer not null default 0,
     check (key is not null or new_key is not null)
 );
 

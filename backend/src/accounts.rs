@@ -35,7 +35,8 @@ pub use lock::{lock_user, unlock_user};
 pub use me::{Credential, Me, me};
 pub(crate) use members::keep_an_admin;
 pub use members::{
-    Member, MemberPage, change_user, create_admin, create_user, member, members, set_role,
+    Member, MemberPage, change_user, create_admin, create_user, create_user_with_link, member,
+    members, set_role,
 };
 pub(crate) use passwords::Passwords;
 pub use provider::{SignInAttempt, forget_provider, sign_in_with};

@@ -127,7 +127,7 @@ pub async fn of_email(backend: &Backend, viewer: &Viewer, email: &str) -> Result
 }
 
 /// Creates a user. Fails with [`Error::Conflict`] if the address is taken, ignoring case. Requires an admin.
-pub async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -> Result<User> {
+pub(crate) async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -> Result<User> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     let mut tx = database::begin(&backend.pool).await?;
     let user = sqlx::query_as!(

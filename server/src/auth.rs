@@ -1,13 +1,11 @@
 //! Authentication. One layer in front of every protected route identifies who sends a request and refuses anonymous
 //! ones. Handlers receive a [`By`].
 
-use std::time::Duration;
-
 use axum::{
     extract::{FromRequestParts, Request, State},
     http::{
         HeaderMap, HeaderValue, Method,
-        header::{AUTHORIZATION, CONTENT_TYPE, REFERER, REFRESH, USER_AGENT, WWW_AUTHENTICATE},
+        header::{AUTHORIZATION, REFERER, USER_AGENT, WWW_AUTHENTICATE},
         request::Parts,
     },
     middleware::Next,
@@ -27,7 +25,7 @@ use tracing::Span;
 use url::{Url, form_urlencoded};
 
 use crate::{
-    pages::accepts_html,
+    pages::{accepts_html, function_path},
     peers::Ends,
     problem::{Problem, ProblemKind},
     state::AppState,
@@ -87,13 +85,8 @@ pub async fn require_on_page(
         Method::GET | Method::HEAD => request.uri().path_and_query().map(ToString::to_string),
         _ => own_referer(&request),
     };
-    let is_read = request.method() == Method::GET;
     pass(&state, request, next)
         .await
-        .map(|response| match state.auth {
-            Auth::SignIn(lifetimes) if is_read => reloaded_after(lifetimes.idle, response),
-            _ => response,
-        })
         .unwrap_or_else(|refusal| match refusal {
             Refusal::Nobody if is_person => {
                 let back = back.filter(|back| back != "/");
@@ -111,17 +104,6 @@ pub async fn require_on_page(
             Refusal::NoSecondFactor => needs_second_factor(),
             Refusal::Failed(problem) => problem.into_response(),
         })
-}
-
-/// Makes a browser reload an open page once its session may have ended, so that it doesn't go on showing data to whoever
-/// comes by. A session that is still used isn't prolonged beyond the end of its use.
-fn reloaded_after(idle: Duration, mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    if kind.is_some_and(|kind| kind.starts_with(b"text/html")) && !headers.contains_key(REFRESH) {
-        headers.insert(REFRESH, (idle.as_secs() + 1).into());
-    }
-    response
 }
 
 /// Why a request is refused.
@@ -149,7 +131,10 @@ fn needs_second_factor() -> Response {
 async fn pass(state: &AppState, mut request: Request, next: Next) -> Result<Response, Refusal> {
     if matches!(state.auth, Auth::SignIn(_))
         && token(request.headers()).is_some()
-        && request.extensions().get() == Some(&Transport::Unknown)
+        && !matches!(
+            request.extensions().get(),
+            Some(Transport::Local | Transport::Https)
+        )
     {
         let problem = Problem::new(ProblemKind::Forbidden, INSECURE_TOKEN);
         return Err(Refusal::Failed(problem));
@@ -238,7 +223,7 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 
 /// The name of the cookie. Browsers accept this prefix only from an HTTPS page, for the exact host and all of its
 /// paths.
-const SECURE_COOKIE: &str = "__Host-session";
+pub const SECURE_COOKIE: &str = "__Host-session";
 /// Pages of this machine come over plain HTTP, where not every browser accepts `Secure` cookies.
 const LOOPBACK_COOKIE: &str = "session";
 
@@ -416,7 +401,9 @@ fn own_referer(request: &Request) -> Option<String> {
     let referer = request.headers().get(REFERER)?.to_str().ok()?;
     let page = Url::parse(referer).ok()?;
     let host = request.extensions().get::<Host>()?;
-    host.is_of_origin(&page.origin().ascii_serialization())
+    // A page in response to a form of a server function can't be fetched again.
+    let is_page = function_path(page.path()).is_none();
+    (is_page && host.is_of_origin(&page.origin().ascii_serialization()))
         .then(|| page[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
 }
 

@@ -12,7 +12,7 @@ pub async fn create_user(name: String, email: String) -> Result<User, AppError> 
     respond(async {
         let user = NewUser::parse(&name, &email).map_err(AppError::invalid)?;
         let (backend, viewer) = caller();
-        let user = backend::users::create(&backend, &viewer, &user).await?;
+        let user = backend::accounts::create_user(&backend, &viewer, &user).await?;
         say(format!("{} was created.", shortened(user.name.clone())));
         leptos_axum::redirect(&format!("/users/{}", user.id));
         Ok(user)

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use super::{
     failure::failure,
     quotas::{QuotaWarnings, Usage},
-    second_factor::TwoSteps,
+    second_factor::{CodeField, TwoSteps},
     sign_in::{NewPasswordField, title},
 };
 use crate::{
@@ -62,6 +62,7 @@ pub async fn account(
         Means::Token { .. } => None,
     };
     let is_admin = viewer.is_admin();
+    let needs_code = factor.is_some_and(|factor| factor.is_on);
     let (has_passwords, is_required) = (site.has_passwords, site.requires_second_factor);
     let AccountForms {
         notice,
@@ -91,7 +92,7 @@ pub async fn account(
                 <div class="stack">
                     {is_admin.then(administration)}
                     {quotas.map(usage)}
-                    {has_passwords.then(|| view! { <Password email error=password_error /> })}
+                    {has_passwords.then(|| view! { <Password email needs_code error=password_error /> })}
                     {factor.map(|factor| view! { <TwoSteps factor is_required /> })}
                 </div>
             </div>
@@ -129,7 +130,7 @@ fn administration() -> impl IntoView {
 }
 
 #[component]
-fn Password(email: String, error: Option<AppError>) -> impl IntoView {
+fn Password(email: String, needs_code: bool, error: Option<AppError>) -> impl IntoView {
     view! {
         <section class="panel" aria-labelledby="password">
             <h2 id="password">"Change password"</h2>
@@ -143,6 +144,7 @@ fn Password(email: String, error: Option<AppError>) -> impl IntoView {
                     autocomplete="current-password"
                     error=error.as_ref()
                 />
+                {needs_code.then(|| view! { <CodeField name="code" error=error.as_ref() /> })}
                 <NewPasswordField error=error.as_ref() />
                 <label class="choice">
                     <input type="checkbox" name="revoke_tokens" value="yes" />

@@ -30,6 +30,30 @@ impl PendingForm {
     pub const PAGE: &str = "confirm_page";
     /// The fields that the page adds to those of the form.
     pub const OWN: [&str; 3] = [Self::PASSWORD, Self::CODE, Self::PAGE];
+
+    /// Returns what the form does, in the words of its button.
+    fn change(&self) -> Option<&'static str> {
+        let last = self.action.rsplit('/').next().unwrap_or_default();
+        Some(match last {
+            "tokens" => "Create token",
+            "end" => "End session",
+            "end-other-sessions" => "End all other sessions",
+            "password" => "Change password",
+            "second-factor" | "code" => "Set up two-step sign-in",
+            "off" => "Turn off two-step sign-in",
+            "accounts" | "create-user" => "Create user",
+            "password-link" => "Create password link",
+            "forget-provider" => "Forget provider",
+            "end-access" => "Sign out and revoke tokens",
+            "lock" => "Lock user",
+            "unlock" => "Unlock user",
+            "role" => "Save role",
+            "remove-second-factor" => "Remove second factor",
+            "update-user" => "Save user",
+            "delete-user" => "Delete user",
+            _ => return None,
+        })
+    }
 }
 
 /// How the user confirms who they are.
@@ -57,18 +81,19 @@ pub fn confirm(
     let provider = provider.filter(|_| ways.has_provider).map(str::to_owned);
     let has_no_way = !has_password && provider.is_none();
     let back = form.page.clone();
+    let change = form.change();
     let title = title("Confirm it's you", error.as_ref());
     site.page(status, &title, || {
         view! {
             <div class="narrow">
                 <div class="page-head">
                     <h1>"Confirm it's you"</h1>
-                    <p class="muted">{email.clone()}</p>
+                    <p class="muted">{email.clone()} {change.map(|change| format!(" · {change}"))}</p>
                 </div>
                 <section class="panel stack" aria-label="Confirm it's you">
                     <p>
                         {format!(
-                            "You signed in more than {CONFIRMED_MINUTES} minutes ago, and this change affects how somebody signs in. It is made as soon as you confirm that it's you.",
+                            "This change affects how somebody signs in, so it needs somebody who has signed in within the last {CONFIRMED_MINUTES} minutes. It is made as soon as you confirm that it's you.",
                         )}
                     </p>
                     {error.clone().map(|error| view! { <FormError error=Some(error) /> })}
@@ -119,6 +144,7 @@ pub fn confirm(
 /// Lets a user who has come back from the provider send the form.
 pub fn confirmed(site: &Site, form: PendingForm) -> Page {
     let back = form.page.clone();
+    let change = form.change().unwrap_or("Continue with the change");
     site.page(StatusCode::OK, "It's you", || {
         view! {
             <div class="narrow">
@@ -130,7 +156,7 @@ pub fn confirmed(site: &Site, form: PendingForm) -> Page {
                     <form method="post" action=form.action.clone()>
                         {hidden_fields(&form)}
                         <button class="button button-primary" data-under-way="Continuing…">
-                            "Continue with the change"
+                            {change}
                         </button>
                     </form>
                 </section>

@@ -123,10 +123,10 @@ pub async fn create_member(
     let created = async {
         let new = NewUser::parse(name, email).map_err(AppError::invalid)?;
         if !site.has_passwords {
-            let user = backend::users::create(backend, viewer, &new).await?;
+            let user = accounts::create_user(backend, viewer, &new).await?;
             return Ok((user, None));
         }
-        let (user, link) = accounts::create_user(backend, viewer, &new).await?;
+        let (user, link) = accounts::create_user_with_link(backend, viewer, &new).await?;
         Ok::<_, AppError>((user, Some(link)))
     };
     match created.await {

@@ -43,8 +43,9 @@ pub async fn user(
             true => Some(backend::accounts::member(backend, viewer, user_id).await?),
             false => None,
         };
-        let has_second_factor =
-            manages && backend::accounts::has_second_factor(backend, viewer, user_id).await?;
+        let has_second_factor = manages
+            && site.has_passwords
+            && backend::accounts::has_second_factor(backend, viewer, user_id).await?;
         let quotas = backend::quotas::of(backend, viewer, user_id).await?;
         Ok::<_, AppError>((
             user,

@@ -95,16 +95,27 @@ pub async fn confirm_with_password(
         audit::note(&backend.pool, viewer, refused).await;
         Ok(None)
     };
-    if !backend.passwords.verify(password, stored).await? {
+    if !backend.passwords.verify(password, stored.clone()).await? {
         return refused("password").await;
     }
     let mut tx = database::begin(&backend.pool).await?;
+    // The password may have been changed in the meantime.
+    let is_current = sqlx::query_scalar!(
+        r#"select password_hash is not distinct from $2 as "is_current!" from users where id = $1 for share"#,
+        user_id.get(),
+        stored
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if is_current != Some(true) {
+        return Err(session_ended());
+    }
     let by = match second_factor::is_on(&mut *tx, user_id).await? {
         false => "password",
         true => match second_factor::accept(&mut tx, user_id, code).await? {
             Some(accepted) => accepted.with_password(),
             None => {
-                drop(tx);
+                tx.commit().await?;
                 return refused("code").await;
             }
         },

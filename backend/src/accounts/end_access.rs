@@ -35,9 +35,9 @@ pub async fn sign_out_everywhere(
 ) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
-    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
+    check_confirmed(&mut *tx, viewer).await?;
     end_access(&mut tx, viewer, user_id).await?;
     end_link(&mut tx, user_id).await?;
     let ended = Event::done(AuditKind::EndAccess).of_user(user_id);

@@ -6,9 +6,12 @@ use crate::Result;
 /// somebody tries to use.
 const TOKEN_DAYS: f64 = 90.0;
 
-/// Deletes sessions and links to set a password that have expired, and tokens that ended some time ago.
+/// Deletes sessions, half sessions and links to set a password that have expired, and tokens that ended some time ago.
 pub(crate) async fn delete_ended(pool: &PgPool) -> Result<()> {
     sqlx::query!("delete from sessions where expires_at <= now()")
+        .execute(pool)
+        .await?;
+    sqlx::query!("delete from half_sessions where expires_at <= now()")
         .execute(pool)
         .await?;
     sqlx::query!("delete from password_links where expires_at <= now()")

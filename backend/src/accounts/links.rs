@@ -14,7 +14,7 @@ use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_admin, session_of},
     audit::{self, Event},
-    database,
+    database, users,
 };
 
 /// How long a link is valid.
@@ -36,9 +36,10 @@ pub async fn create_link(
 ) -> Result<PasswordLink> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
-    check_confirmed(&backend.pool, viewer).await?;
     let secret = Secret::new("")?;
     let mut tx = database::begin(&backend.pool).await?;
+    users::lock_settings(&mut tx, user_id).await?;
+    check_confirmed(&mut *tx, viewer).await?;
     let expires_at = sqlx::query_scalar!(
         "insert into password_links (user_id, secret_hash, expires_at)
          select id, $2, now() + $3 * interval '1 hour' from users where id = $1
@@ -103,6 +104,8 @@ pub async fn use_link(
     let hashed = backend.passwords.hash(new).await?;
     let user_id = UserId::from(id);
     let mut tx = database::begin(&backend.pool).await?;
+    // Before the link, as everybody else does who ends it.
+    users::lock_settings(&mut tx, user_id).await?;
     let used = sqlx::query!(
         "delete from password_links where secret_hash = $1 and expires_at > now()",
         hash(secret)

@@ -25,10 +25,10 @@ pub async fn lock_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> R
             "You can't lock yourself. Ask another admin.".to_owned(),
         ));
     }
-    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
-    // Two admins could lock each other at the same moment.
     keep_an_admin(&mut tx, user_id).await?;
+    // Here, so that two admins can't lock each other at the same moment.
+    check_confirmed(&mut *tx, viewer).await?;
     let locked = sqlx::query!(
         "update users set locked_at = now() where id = $1 and locked_at is null",
         user_id.get()
@@ -52,9 +52,9 @@ pub async fn lock_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> R
 pub async fn unlock_user(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
-    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
+    check_confirmed(&mut *tx, viewer).await?;
     if unlock(&mut tx, user_id).await? {
         let unlocked = Event::done(AuditKind::UnlockUser).of_user(user_id);
         audit::record(&mut *tx, viewer, unlocked).await?;

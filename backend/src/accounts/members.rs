@@ -129,16 +129,23 @@ pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Resu
     .try_into()
 }
 
-/// Creates a user and the link with which they set their password. Requires an admin. Fails with [`Error::Unconfirmed`].
-pub async fn create_user(
+/// Creates a user. Fails with [`Error::Conflict`] if the address is taken, ignoring case, and with
+/// [`Error::Unconfirmed`]: with a provider, whoever has the address there is the user. Requires an admin.
+pub async fn create_user(backend: &Backend, viewer: &Viewer, new: &NewUser) -> Result<User> {
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    check_confirmed(&backend.pool, viewer).await?;
+    users::create(backend, viewer, new).await
+}
+
+/// Creates a user and the link with which they set their password. Fails as [`create_user`] does. Requires an admin in a
+/// session.
+pub async fn create_user_with_link(
     backend: &Backend,
     viewer: &Viewer,
     new: &NewUser,
 ) -> Result<(User, PasswordLink)> {
     session_of(viewer)?;
-    check_admin(&backend.pool, viewer, Act::Change).await?;
-    check_confirmed(&backend.pool, viewer).await?;
-    let user = users::create(backend, viewer, new).await?;
+    let user = create_user(backend, viewer, new).await?;
     let link = create_link(backend, viewer, user.id).await?;
     Ok((user, link))
 }
@@ -189,11 +196,11 @@ pub async fn set_role(
 ) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
-    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     if role != Role::Admin {
         keep_an_admin(&mut tx, user_id).await?;
     }
+    check_confirmed(&mut *tx, viewer).await?;
     let changed = sqlx::query!(
         "update users set role = $2 where id = $1 and role <> $2",
         user_id.get(),

@@ -88,14 +88,21 @@ pub async fn sign_in_with(
     if let Some(viewer) = confirming {
         let refusal = match confirms(viewer, user.user_id, authenticated_at) {
             Ok((session_id, at)) => {
+                let (before, user_id) = (user.role.clone(), user.user_id);
                 let user = with_role(&mut tx, user, claims.is_admin, address).await?;
-                let secret = renew(&mut tx, viewer, session_id, at).await?;
-                let confirmed = Event::done(AuditKind::Confirm)
-                    .of_user(user.user_id)
-                    .detail(BY);
+                let secret = match user.role == before {
+                    true => renew(&mut tx, viewer, session_id, at).await?,
+                    // The new role has ended all sessions.
+                    false => {
+                        let client = attempt.client;
+                        let session = begin(&mut tx, lifetimes, user, BY, client, None).await?;
+                        set_authenticated_at(&mut tx, &session.secret, Some(at)).await?;
+                        session.secret
+                    }
+                };
+                let confirmed = Event::done(AuditKind::Confirm).of_user(user_id).detail(BY);
                 audit::record(&mut *tx, viewer, confirmed).await?;
                 tx.commit().await?;
-                let user_id = user.user_id;
                 return Ok(Ok(NewSession { secret, user_id }));
             }
             Err(refusal) => refusal,
@@ -319,7 +326,6 @@ async fn with_role(
 pub async fn forget_provider(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
-    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     let changed = sqlx::query!(
         "update users set openid_issuer = null, openid_subject = null where id = $1",
@@ -330,6 +336,7 @@ pub async fn forget_provider(backend: &Backend, viewer: &Viewer, user_id: UserId
     if changed.rows_affected() == 0 {
         return Err(Error::NotFound("User"));
     }
+    check_confirmed(&mut *tx, viewer).await?;
     end_access(&mut tx, viewer, user_id).await?;
     let forgotten = Event::done(AuditKind::ForgetProvider).of_user(user_id);
     audit::record(&mut *tx, viewer, forgotten).await?;

@@ -21,6 +21,9 @@ pub const RECOVERY_CODES: usize = 10;
 const KEY_BYTES: usize = 20;
 /// The number of bytes of a recovery code. Nobody guesses 120 bits, so storing their plain SHA-256 is enough.
 const RECOVERY_CODE_BYTES: usize = 15;
+/// The number of wrong codes in a row after which only recovery codes are accepted. Whoever knows the password, and tries
+/// codes from many addresses, then has a chance of 1 in 3,000.
+const MAX_WRONG_CODES: i32 = 100;
 /// The number of steps of 30 seconds by which the clock of an app may be wrong.
 const SKEW: u16 = 1;
 
@@ -108,7 +111,7 @@ pub async fn new_second_factor(backend: &Backend, viewer: &Viewer) -> Result<New
     .await?;
     match created.rows_affected() {
         0 => Err(Error::Conflict(
-            "Only users who sign in with a password have a second step here.".to_owned(),
+            "Only users who sign in with a password can set up two-step sign-in.".to_owned(),
         )),
         _ => new_key(&key, &account.email),
     }
@@ -137,9 +140,9 @@ pub async fn turn_on_second_factor(
 ) -> Result<Vec<String>> {
     let (account, session_id) = session_of(viewer)?;
     let user_id = account.user_id;
-    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
+    check_confirmed(&mut *tx, viewer).await?;
     let key = sqlx::query_scalar!(
         "select new_key from second_factors where user_id = $1 for update",
         user_id.get()
@@ -152,11 +155,11 @@ pub async fn turn_on_second_factor(
         return Err(Error::Conflict(sentence.to_owned()));
     };
     let Some(step) = step_of(&key, &plain(code), now()) else {
-        let sentence = "That isn't the present code. Enter the one that your app shows now.";
+        let sentence = "That isn't the current code. Enter the one that your app shows now.";
         return Err(InvalidField::new("code", sentence).into());
     };
     sqlx::query!(
-        "update second_factors set key = new_key, new_key = null, last_step = $2 where user_id = $1",
+        "update second_factors set key = new_key, new_key = null, last_step = $2, wrong_codes = 0 where user_id = $1",
         user_id.get(),
         step
     )
@@ -173,9 +176,9 @@ pub async fn turn_on_second_factor(
 /// Removes the viewer's second factor and ends their other sessions. Fails with [`Error::Unconfirmed`].
 pub async fn turn_off_second_factor(backend: &Backend, viewer: &Viewer) -> Result<()> {
     let (account, session_id) = session_of(viewer)?;
-    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, account.user_id).await?;
+    check_confirmed(&mut *tx, viewer).await?;
     if remove(&mut tx, account.user_id).await? {
         end_others(&mut tx, account.user_id, Some(session_id)).await?;
         let event = Event::done(AuditKind::RemoveSecondFactor).of_user(account.user_id);
@@ -194,9 +197,9 @@ pub async fn remove_second_factor(
 ) -> Result<()> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
-    check_confirmed(&backend.pool, viewer).await?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
+    check_confirmed(&mut *tx, viewer).await?;
     if remove(&mut tx, user_id).await? {
         end_others(&mut tx, user_id, None).await?;
         let event = Event::done(AuditKind::RemoveSecondFactor).of_user(user_id);
@@ -228,14 +231,15 @@ pub(super) async fn is_on(database: impl PgExecutor<'_>, user_id: UserId) -> Res
     Ok(is_on)
 }
 
-/// Uses up a code of the user's app, or one of their recovery codes. Returns `None` if it is wrong or was used before.
+/// Uses up a code of the user's app, or one of their recovery codes. Returns `None` if it is wrong or was used before,
+/// which the caller commits, because it counts.
 pub(super) async fn accept(
     tx: &mut PgConnection,
     user_id: UserId,
     typed: &str,
 ) -> Result<Option<Accepted>> {
     let factor = sqlx::query!(
-        r#"select key as "key!", last_step from second_factors
+        r#"select key as "key!", last_step, wrong_codes from second_factors
            where user_id = $1 and key is not null for update"#,
         user_id.get()
     )
@@ -246,10 +250,12 @@ pub(super) async fn accept(
     };
     let typed = plain(typed);
     let step = step_of(&factor.key, &typed, now());
-    let step = step.filter(|step| factor.last_step.is_none_or(|last| *step > last));
+    let step = step
+        .filter(|_| factor.wrong_codes < MAX_WRONG_CODES)
+        .filter(|step| factor.last_step.is_none_or(|last| *step > last));
     if let Some(step) = step {
         sqlx::query!(
-            "update second_factors set last_step = $2 where user_id = $1",
+            "update second_factors set last_step = $2, wrong_codes = 0 where user_id = $1",
             user_id.get(),
             step
         )
@@ -262,9 +268,17 @@ pub(super) async fn accept(
         hash(&typed),
         user_id.get()
     )
+    .execute(&mut *tx)
+    .await?;
+    let is_right = used.rows_affected() > 0;
+    sqlx::query!(
+        "update second_factors set wrong_codes = case when $2 then 0 else wrong_codes + 1 end where user_id = $1",
+        user_id.get(),
+        is_right
+    )
     .execute(tx)
     .await?;
-    Ok((used.rows_affected() > 0).then_some(Accepted::RecoveryCode))
+    Ok(is_right.then_some(Accepted::RecoveryCode))
 }
 
 /// Replaces the user's recovery codes.

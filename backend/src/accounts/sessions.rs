@@ -9,6 +9,7 @@ use super::{
     half_session::{SignedIn, begin_half, end_halves},
     lock::{is_locked, refuse_locked},
     passwords::check_strength,
+    second_factor,
     secret::{Secret, hash},
     tokens,
 };
@@ -16,7 +17,7 @@ use crate::{
     Backend, Result,
     access::{Account, Means, Viewer, session_ended, session_of},
     audit::{self, Event},
-    database,
+    database, users,
 };
 
 /// The maximum number of sessions per user. The least recently used ones end beyond it.
@@ -463,11 +464,12 @@ pub(super) async fn end_others(
 
 /// Changes the viewer's password and ends their other sessions. With `revokes_tokens` their API tokens are revoked, too.
 /// Returns the new secret of the current session. Fails with [`crate::Error::Invalid`] for the field `current_password`
-/// or `new_password`.
+/// or `new_password`, and if the viewer has a second factor, for `code`.
 pub async fn change_password(
     backend: &Backend,
     viewer: &Viewer,
     current: &str,
+    code: &str,
     new: &NewPassword,
     revokes_tokens: bool,
 ) -> Result<Secret> {
@@ -490,6 +492,19 @@ pub async fn change_password(
     let hashed = backend.passwords.hash(new).await?;
     let secret = Secret::new("")?;
     let mut tx = database::begin(&backend.pool).await?;
+    users::lock_settings(&mut tx, user_id).await?;
+    if second_factor::is_on(&mut *tx, user_id).await?
+        && second_factor::accept(&mut tx, user_id, code)
+            .await?
+            .is_none()
+    {
+        tx.commit().await?;
+        let refused = Event::refused(AuditKind::ChangePassword).of_user(user_id);
+        audit::note(&backend.pool, viewer, refused.detail("code")).await;
+        let sentence =
+            "That code isn't right, or was used before. Enter the one that your app shows now.";
+        return Err(InvalidField::new("code", sentence).into());
+    }
     set_password(&mut tx, user_id, &hashed).await?;
     end_others(&mut tx, user_id, Some(session_id)).await?;
     if revokes_tokens {

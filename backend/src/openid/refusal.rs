@@ -72,7 +72,7 @@ impl Refusal {
                 "That is another user's {provider} account. Use the one with which you are signed in here."
             ),
             Self::NotRecent => format!(
-                "{provider} doesn't confirm that you signed in just now. Sign out there, and try again."
+                "{provider} doesn't confirm that you signed in just now. Sign out there, and try again. If that doesn't help, ask an admin."
             ),
             Self::OtherContext => format!(
                 "{provider} didn't check you in the way that is required here, for example with a second factor. Set that up there, and sign in again."

@@ -94,7 +94,7 @@ pub async fn create(
     ApiJson(body): ApiJson<CreateUser>,
 ) -> Result<impl IntoResponse, Problem> {
     let user = NewUser::parse(&body.name, &body.email).map_err(Problem::invalid)?;
-    let user = users::create(&backend, &viewer, &user).await?;
+    let user = accounts::create_user(&backend, &viewer, &user).await?;
     Ok((StatusCode::CREATED, created_in(&uri, user.id), Json(user)))
 }
 

@@ -55,7 +55,7 @@ macro_rules! form_fields {
 form_fields! {
     SignIn: "email", "password", "next";
     NewPasswordByLink: "link", "email", "new_password";
-    ChangedPassword: "email", "current_password", "new_password", "revoke_tokens";
+    ChangedPassword: "email", "current_password", "code", "new_password", "revoke_tokens";
     Token: "name", "scope", "days";
     Member: "name", "email";
     NewRole: "role";
@@ -362,8 +362,9 @@ pub async fn change_password(
     let changed = async {
         let new = NewPassword::parse(form.get("new_password"))?;
         let current = form.get("current_password");
+        let code = form.get("code");
         let changed =
-            accounts::change_password(&state.backend, &viewer, current, &new, revokes_tokens);
+            accounts::change_password(&state.backend, &viewer, current, code, &new, revokes_tokens);
         changed.await
     };
     match changed.await {

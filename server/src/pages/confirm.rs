@@ -82,7 +82,9 @@ pub async fn ask(
         page,
         fields,
     };
-    let secret = match ours(PendingForm::PASSWORD) {
+    // Where nobody signs in with a password, an old one doesn't replace the provider.
+    let password = ours(PendingForm::PASSWORD).filter(|_| state.sign_in.has_passwords);
+    let secret = match password {
         Some(password) => match confirm_with_password(
             &state,
             &viewer,

@@ -319,15 +319,21 @@ fn shown<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     value_of(headers, name)
 }
 
-/// Returns the value of the cookie with this name, with the prefix or without.
+/// Returns the value of the cookie with this name. If the browser has a session over HTTPS, only one with the prefix counts,
+/// which no other host can set.
 fn value_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|cookies| cookies.to_str().ok())
-        .flat_map(|cookies| cookies.split(';'))
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(found, _)| found.strip_prefix(SECURE_PREFIX).unwrap_or(found) == name)
+    let cookies = || {
+        let cookies = headers.get_all(COOKIE).iter();
+        let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
+        let cookies = cookies.flat_map(|cookies| cookies.split(';'));
+        cookies.filter_map(|cookie| cookie.trim().split_once('='))
+    };
+    let is_secure = cookies().any(|(name, _)| name == auth::SECURE_COOKIE);
+    cookies()
+        .find(|(found, _)| match found.strip_prefix(SECURE_PREFIX) {
+            Some(found) => found == name,
+            None => !is_secure && *found == name,
+        })
         .map(|(_, value)| value)
 }
 

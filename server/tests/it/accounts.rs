@@ -372,8 +372,6 @@ async fn sessions_expire_and_can_be_ended() {
             .await
             .unwrap();
     let page = accounts.page("/account", &By::from(&ann)).await;
-    // Otherwise the page would go on showing data for ever.
-    assert_eq!(page.headers()["refresh"], "43201");
     let page = page.text().await.unwrap();
     for id in &ids {
         assert!(page.contains(&format!("id=\"session-{id}\"")), "{page}");

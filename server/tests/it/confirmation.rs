@@ -78,7 +78,7 @@ async fn sensitive_changes_ask_who_the_user_is() {
         ("email", "b2@example.com"),
     ];
     let member = [("name", "Eve"), ("email", "eve@example.com")];
-    let changes: [Change; 10] = [
+    let changes: [Change; 16] = [
         ("/account/tokens".to_owned(), &token_fields, &By::from(&ann)),
         (format!("/account/sessions/{id}/end"), &[], &By::from(&ann)),
         (
@@ -90,6 +90,16 @@ async fn sensitive_changes_ask_who_the_user_is() {
         (of_ben("password-link"), &[], &by_admin),
         (of_ben("forget-provider"), &[], &by_admin),
         (of_ben("end-access"), &[], &by_admin),
+        (of_ben("lock"), &[], &by_admin),
+        (of_ben("unlock"), &[], &by_admin),
+        (of_ben("remove-second-factor"), &[], &by_admin),
+        ("/account/second-factor".to_owned(), &[], &By::from(&ann)),
+        (
+            "/account/second-factor/off".to_owned(),
+            &[],
+            &By::from(&ann),
+        ),
+        ("/rpc/create-user".to_owned(), &member, &by_admin),
         ("/accounts".to_owned(), &member, &by_admin),
         ("/rpc/update-user".to_owned(), &email, &by_admin),
         (
@@ -143,6 +153,10 @@ async fn sensitive_changes_ask_who_the_user_is() {
     assert_eq!(problem["type"], "/problems/confirmation-required");
     let deleted = accounts.api(Method::DELETE, &user, &by_admin).send().await;
     assert_eq!(deleted.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let create = accounts.api(Method::POST, "/users", &by_admin);
+    let created = create.json(&json!({"name": "Eve", "email": "eve@example.com"}));
+    let created = created.send().await.unwrap();
+    assert_eq!(created.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(state().await, before);
     // Other changes don't ask, and tokens do what they did.
     for by in [&by_admin, &token] {

@@ -98,12 +98,12 @@ async fn an_unpacked_release_is_all_that_batchline_needs() {
         assert_eq!(file.status(), StatusCode::OK, "{path}");
         let kind = Path::new(&path).extension().unwrap().to_str().unwrap();
         let expected = match kind {
-            "css" => "text/css",
-            "js" => "text/javascript",
+            "css" => "text/css; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
             "wasm" => "application/wasm",
-            "svg" => "image/svg+xml",
-            "csv" => "text/csv",
-            "tsv" => "text/tab-separated-values",
+            "svg" => "image/svg+xml; charset=utf-8",
+            "csv" => "text/csv; charset=utf-8",
+            "tsv" => "text/tab-separated-values; charset=utf-8",
             _ => panic!("{path}"),
         };
         assert_eq!(file.headers()[CONTENT_TYPE], expected, "{path}");

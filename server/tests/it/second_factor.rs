@@ -42,8 +42,8 @@ fn cookie_in(response: &Response, name: &str) -> Option<String> {
 }
 
 impl Accounts {
-    /// Sets up two-step sign-in. Returns the app and the recovery codes.
-    async fn set_up(&self, person: &Person) -> (App, Vec<String>) {
+    /// Sets up two-step sign-in. Returns the app, the code that was used, and the recovery codes.
+    async fn set_up(&self, person: &Person) -> (App, String, Vec<String>) {
         let by = By::from(person);
         let page = self.form("/account/second-factor", &[], &by).await;
         assert_eq!(page.status(), StatusCode::CREATED);
@@ -56,15 +56,16 @@ impl Accounts {
         assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
         // The same key is still there.
         let again = App::scanned(&wrong.text().await.unwrap());
-        assert_eq!(again.code(0), app.code(0));
-        let turned_on = self.form(path, &[("code", &app.code(0))], &by).await;
+        assert_eq!(again.0.generate(59), app.0.generate(59));
+        let used = app.code(0);
+        let turned_on = self.form(path, &[("code", &used)], &by).await;
         assert_eq!(turned_on.status(), StatusCode::CREATED);
         let page = turned_on.text().await.unwrap();
         let codes = page.split("<code class=\"secret\">").skip(1);
         let codes = codes.map(|rest| rest.split('<').next().unwrap().to_owned());
         let codes: Vec<_> = codes.collect();
         assert_eq!(codes.len(), 10, "{page}");
-        (app, codes)
+        (app, used, codes)
     }
 
     /// Enters the right password. Returns the secret of the half session.
@@ -109,7 +110,7 @@ async fn signing_in_needs_a_code_once_the_second_factor_is_set_up() {
     .await;
     let ann = accounts.member("ann").await;
     let elsewhere = accounts.signed_in(&ann.email).await;
-    let (app, recovery) = accounts.set_up(&ann).await;
+    let (app, used, recovery) = accounts.set_up(&ann).await;
     // As after a new password, others who are signed in as the user are signed out.
     let works = async |by: &By| accounts.get("/users", by).await.status() == 200;
     assert!(works(&By::from(&ann)).await && !works(&By::from(&elsewhere)).await);
@@ -134,7 +135,6 @@ async fn signing_in_needs_a_code_once_the_second_factor_is_set_up() {
     let half = accounts.half_session(&ann.email).await;
     assert!(!works(&By::Session(half.clone())).await);
     // The code that turned it on was used. The next one is accepted, once.
-    let used = app.code(0);
     for wrong in [&*used, "123", "", "AAAA-BBBB"] {
         let refused = accounts.enter(&half, wrong).await;
         assert_eq!(
@@ -415,4 +415,37 @@ async fn the_cookie_of_a_half_session_is_like_that_of_a_session() {
     ] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
+}
+
+#[tokio::test]
+async fn a_new_password_needs_a_code_and_wrong_codes_have_an_end() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    let (app, _, recovery) = accounts.set_up(&ann).await;
+    let change = async |code: &str| {
+        let fields = [
+            ("current_password", &*password_of(&ann.email)),
+            ("new_password", "quite an odd phrase"),
+            ("code", code),
+        ];
+        let by = By::from(&ann);
+        accounts.form("/account/password", &fields, &by).await
+    };
+    let page = change("").await.text().await.unwrap();
+    assert!(page.contains("right, or was used before"), "{page}");
+    sqlx::raw_sql("update second_factors set wrong_codes = 99")
+        .execute(&accounts.app.pool)
+        .await
+        .unwrap();
+    // The hundredth wrong code. From now on, the app's codes aren't accepted.
+    for code in ["000000", &app.code(1)] {
+        assert_eq!(change(code).await.status(), 422, "{code}");
+    }
+    let changed = change(&recovery[0]).await;
+    assert_eq!(location(&changed), "/account?after=password");
+    let wrong: i32 = sqlx::query_scalar("select wrong_codes from second_factors")
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    assert_eq!(wrong, 0);
 }

@@ -8,14 +8,13 @@ use std::{
 
 use backend::{
     Attempt, Backend, BackendConfig, Error, QuotaDefaults, Viewer,
-    accounts::{Auth, Credentials, Identity},
+    accounts::{self, Auth, Credentials, Identity},
     control, deletion,
     maintenance::Maintenance,
     processing::{self, StepError},
     program::LogFormat,
     results::download::{self, Form},
     uploads::{self, UploadOptions},
-    users,
 };
 use domain::{Command, Email, GivenFormat, JobId, JobStatus, NewUser, RowFilter, UserId, UserName};
 use futures::{TryStreamExt, stream};
@@ -164,7 +163,10 @@ impl Subject {
             name: UserName::parse("Ann").unwrap(),
             email: Email::parse("ann@example.com").unwrap(),
         };
-        let user_id = users::create(&backend, &viewer, &user).await.unwrap().id;
+        let user_id = accounts::create_user(&backend, &viewer, &user)
+            .await
+            .unwrap()
+            .id;
         Self {
             backend,
             pool,
