@@ -196,6 +196,16 @@ mod tests {
     }
 
     #[test]
+    fn the_build_in_docker_gets_every_file_of_a_release() {
+        let ignored = include_str!("../../.dockerignore").lines();
+        let kept: Vec<_> = ignored.filter_map(|line| line.strip_prefix('!')).collect();
+        for path in FILES.map(|(path, _)| path).into_iter().chain([MONITORING]) {
+            let is_kept = kept.iter().any(|kept| Path::new(path).starts_with(kept));
+            assert!(is_kept, "{path}");
+        }
+    }
+
+    #[test]
     fn equal_releases_have_equal_archives() {
         let archive = archived(&["README.md", "bin/worker", "bin/server", ".env.example"]);
         let same = archived(&["bin/server", ".env.example", "bin/worker", "README.md"]);
