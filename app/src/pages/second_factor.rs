@@ -193,7 +193,7 @@ pub fn new_second_factor(
                             maxlength=MAX_CODE_CHARS
                             error=error.as_ref()
                         />
-                        <p class="hint">"It counts once the code is right. This signs you out everywhere else."</p>
+                        <p class="hint">"It is on as soon as the code is right. This signs you out everywhere else."</p>
                         <button class="button button-primary" data-under-way="Checking…">
                             "Turn on"
                         </button>
