@@ -40,7 +40,7 @@ test('a job, a user and a page are found from anywhere @javascript', async ({ pa
 
   await live(page);
   await page.keyboard.press('Control+k');
-  await field(page).fill('what can');
+  await field(page).fill('supported');
   await palette(page).getByRole('link', { name: 'Supported formats' }).click();
   await expect(page).toHaveURL(/\/formats$/);
   await live(page);

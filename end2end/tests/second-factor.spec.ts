@@ -80,7 +80,7 @@ test('a user sets up two-step sign-in and is asked again before a sensitive chan
   await page.getByLabel('The code that your app shows now').fill('000000');
   await page.getByRole('button', { name: 'Turn on' }).click();
   await expect(page.getByLabel('The code that your app shows now')).toHaveAccessibleDescription(
-    /isn't the present code/,
+    /isn't the current code/,
   );
   await page.getByLabel('The code that your app shows now').fill(code(key, 0));
   await page.getByRole('button', { name: 'Turn on' }).click();
