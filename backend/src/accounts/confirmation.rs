@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AuditKind, SessionId};
 use sqlx::{PgConnection, PgExecutor};
 
-use super::{second_factor, secret::Secret};
+use super::{second_factor, secret::Secret, sessions::is_current};
 use crate::{
     Backend, Error, Result,
     access::{Means, Viewer, session_ended, session_of},
@@ -99,15 +99,7 @@ pub async fn confirm_with_password(
         return refused("password").await;
     }
     let mut tx = database::begin(&backend.pool).await?;
-    // The password may have been changed in the meantime.
-    let is_current = sqlx::query_scalar!(
-        r#"select password_hash is not distinct from $2 as "is_current!" from users where id = $1 for share"#,
-        user_id.get(),
-        stored
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    if is_current != Some(true) {
+    if !is_current(&mut tx, user_id, stored.as_deref()).await? {
         return Err(session_ended());
     }
     let by = match second_factor::is_on(&mut *tx, user_id).await? {

@@ -235,15 +235,7 @@ pub async fn sign_in(
     };
     let user_id = UserId::from(user.id);
     let mut tx = database::begin(&backend.pool).await?;
-    // The password may have been changed in the meantime.
-    let is_current = sqlx::query_scalar!(
-        r#"select password_hash is not distinct from $2 as "is_current!" from users where id = $1 for share"#,
-        user.id,
-        stored
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    if is_current != Some(true) {
+    if !is_current(&mut tx, user_id, stored.as_deref()).await? {
         return Ok(None);
     }
     if is_locked(&mut tx, user_id).await? {
@@ -270,6 +262,22 @@ pub async fn sign_in(
         tracing::warn!(%error, "the hash of a password could not be renewed");
     }
     Ok(Some(signed_in))
+}
+
+/// Returns whether the password that was checked is still the user's, and keeps it until the transaction ends.
+pub(super) async fn is_current(
+    tx: &mut PgConnection,
+    user_id: UserId,
+    checked: Option<&str>,
+) -> Result<bool> {
+    let is_current = sqlx::query_scalar!(
+        r#"select password_hash is not distinct from $2 as "is_current!" from users where id = $1 for share"#,
+        user_id.get(),
+        checked
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(is_current == Some(true))
 }
 
 /// Replaces a hash that was made with parameters of an earlier version, unless the password was changed in the meantime.
@@ -482,7 +490,7 @@ pub async fn change_password(
     .fetch_optional(&backend.pool)
     .await?
     .flatten();
-    if !backend.passwords.verify(current, stored).await? {
+    if !backend.passwords.verify(current, stored.clone()).await? {
         let refused = Event::refused(AuditKind::ChangePassword).of_user(user_id);
         audit::note(&backend.pool, viewer, refused).await;
         let sentence = "That isn't your current password.";
@@ -493,6 +501,9 @@ pub async fn change_password(
     let secret = Secret::new("")?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
+    if !is_current(&mut tx, user_id, stored.as_deref()).await? {
+        return Err(session_ended());
+    }
     if second_factor::is_on(&mut *tx, user_id).await?
         && second_factor::accept(&mut tx, user_id, code)
             .await?
