@@ -1,6 +1,6 @@
-//! The server functions to which forms post, and what pages load with several calls. Like its REST counterpart, a server
-//! function parses its input, makes one call into the backend and returns the result. After a plain post the
-//! browser is redirected to the page with the form, or to the target of `redirect`.
+//! The server functions to which forms post, and functions that load data for pages with several calls. Like its REST
+//! counterpart, a server function parses its input, makes one call into the backend and returns the result. After a plain
+//! post the browser is redirected to the page with the form, or to the target of `redirect`.
 
 mod form;
 #[cfg(feature = "ssr")]

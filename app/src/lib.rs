@@ -4,8 +4,8 @@
 //! loads the code of the islands but not that of the pages.
 //!
 //! **Invariant.** `app[ssr] -> backend -> domain`, `app[hydrate] -> domain`: the code for the browser can't reach
-//! tokio, sqlx or axum. Pages read with the entry points of `backend`. Forms post to the server functions in [`api`], each
-//! of which parses its input, makes one call and returns the result.
+//! tokio, sqlx or axum. Pages read with the entry points of `backend`. Forms post to the server functions in [`api`]. Each
+//! function parses its input, makes one call and returns the result.
 //!
 //! ```
 //! # #[cfg(feature = "ssr")] {

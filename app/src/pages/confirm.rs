@@ -38,7 +38,6 @@ impl PendingForm {
             "tokens" => "Create token",
             "end" => "End session",
             "end-other-sessions" => "End all other sessions",
-            "password" => "Change password",
             "second-factor" | "code" => "Set up two-step sign-in",
             "off" => "Turn off two-step sign-in",
             "accounts" | "create-user" => "Create user",

@@ -12,7 +12,7 @@ use crate::{
     components::{Confirm, FormError, TextField},
 };
 
-/// The maximum length of a code, of which recovery codes are the longest: 24 characters in groups.
+/// The maximum length of a code. The longest are recovery codes: 24 characters in groups.
 const MAX_CODE_CHARS: usize = 40;
 
 /// A field for a code of the app, or a recovery code.

@@ -45,9 +45,6 @@ pub(super) async fn begin_half(tx: &mut PgConnection, user_id: UserId) -> Result
         return Ok(None);
     }
     let secret = Secret::new("")?;
-    sqlx::query!("delete from half_sessions where expires_at <= now()")
-        .execute(&mut *tx)
-        .await?;
     sqlx::query!(
         "insert into half_sessions (secret_hash, user_id, expires_at) values ($1, $2, now() + $3 * interval '1 minute')",
         secret.hash(),

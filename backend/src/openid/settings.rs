@@ -15,7 +15,7 @@ pub struct Settings {
     pub label: String,
     /// In addition to `openid`.
     pub(super) scopes: Vec<Scope>,
-    /// The ways to authenticate of which the provider must have used one, such as with a second factor. Empty if any will do.
+    /// The accepted ways to authenticate, such as with a second factor. Empty accepts any.
     pub acr_values: Vec<String>,
     /// Decides at each sign-in who is an admin.
     pub admin: Option<AdminClaim>,

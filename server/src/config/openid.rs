@@ -45,8 +45,8 @@ pub struct OpenIdOptions {
     #[arg(long, env = "OIDC_CHECK_AUTH_TIME", default_value_t = true, action = ArgAction::Set)]
     oidc_check_auth_time: bool,
 
-    /// Values of which the provider's acr claim must be one, separated by spaces, for example those for a second factor.
-    /// Without it, any will do
+    /// Accepted values of the provider's acr claim, separated by spaces, for example those for a second factor. By default,
+    /// any is accepted
     #[arg(long, env = "OIDC_ACR_VALUES", default_value = "")]
     oidc_acr_values: String,
 

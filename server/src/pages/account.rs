@@ -517,9 +517,19 @@ pub async fn end_access(
         .map_err(|error| failed(&state, &viewer, error))?;
     let notice =
         Notice::new("The user is signed out everywhere, and their API tokens are revoked.");
-    let page = format!("/users/{user_id}");
+    let user = format!("/users/{user_id}");
+    Ok(back_to_sign_in_of(&user, notice, &state, &from))
+}
+
+/// Redirects to how a user signs in, on the page of the user at this path.
+pub(super) fn back_to_sign_in_of(
+    user: &str,
+    notice: Notice,
+    state: &AppState,
+    from: &Sender,
+) -> Response {
     let is_secure = auth::has_secure_cookies(state.auth, &from.extensions);
-    Ok(forms::redirect_with(notice, &page, "#sign-in", is_secure))
+    forms::redirect_with(notice, user, "#sign-in", is_secure)
 }
 
 pub async fn lock(
@@ -531,8 +541,7 @@ pub async fn lock(
     lifetimes(&state)?;
     let user = pages::lock_user(&site, &state.backend, &viewer, &id).await?;
     let notice = Notice::new("The user is locked.");
-    let is_secure = auth::has_secure_cookies(state.auth, &from.extensions);
-    Ok(forms::redirect_with(notice, &user, "#sign-in", is_secure))
+    Ok(back_to_sign_in_of(&user, notice, &state, &from))
 }
 
 pub async fn unlock(
@@ -544,8 +553,7 @@ pub async fn unlock(
     lifetimes(&state)?;
     let user = pages::unlock_user(&site, &state.backend, &viewer, &id).await?;
     let notice = Notice::new("The user can sign in again.");
-    let is_secure = auth::has_secure_cookies(state.auth, &from.extensions);
-    Ok(forms::redirect_with(notice, &user, "#sign-in", is_secure))
+    Ok(back_to_sign_in_of(&user, notice, &state, &from))
 }
 
 pub async fn set_role(

@@ -14,8 +14,9 @@ use url::form_urlencoded;
 
 use super::{
     PageQuery, RequestState,
-    account::{Fields, FirstCode, Sender, SignInCode, failed, password_lifetimes},
-    forms,
+    account::{
+        Fields, FirstCode, Sender, SignInCode, back_to_sign_in_of, failed, password_lifetimes,
+    },
 };
 use crate::{
     auth::{self, By},
@@ -206,7 +207,6 @@ pub async fn remove(
         .await
         .map_err(|error| failed(&state, &viewer, error))?;
     let notice = Notice::new("The second factor is removed. The user is signed out everywhere.");
-    let page = format!("/users/{user_id}");
-    let is_secure = auth::has_secure_cookies(state.auth, &from.extensions);
-    Ok(forms::redirect_with(notice, &page, "#sign-in", is_secure))
+    let user = format!("/users/{user_id}");
+    Ok(back_to_sign_in_of(&user, notice, &state, &from))
 }

@@ -307,7 +307,7 @@ async fn every_operation_checks_access() {
             &format!("{what} by an admin"),
         );
         if path.contains('{') {
-            // An admin, who may do it to everything, is told what doesn't exist.
+            // Admins may do it to everything, so they learn that something doesn't exist.
             let nothing = ask(&accounts, operation, &NOBODYS, &admin).await;
             assert_eq!(nothing.status(), 404, "{what} by an admin");
         }
