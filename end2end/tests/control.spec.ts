@@ -1,10 +1,12 @@
 import { expect, test } from '@playwright/test';
-import { completed, count, createUser, expectCounts, longFile, start, upload } from './batchline';
+import { completed, count, createUser, expectCounts, live, longFile, start, upload } from './batchline';
 
 test('a job is paused, resumed, cancelled and retried @large', async ({ page, javaScriptEnabled }) => {
   await createUser(page);
   const { content, counts } = longFile();
   await upload(page, 'long.csv', content);
+  // From here on the page is live. Before, the form would be sent as without JavaScript, and the page replaced.
+  if (javaScriptEnabled) await live(page);
   const startButton = await page.getByRole('button', { name: 'Start processing' }).elementHandle();
   await start(page);
 
@@ -46,7 +48,7 @@ test('the second half of a double click gives no other command @javascript @larg
   await createUser(page);
   await upload(page, 'long.csv', longFile().content);
   // From here on the page is live.
-  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  await live(page);
   const button = (await page.getByRole('button', { name: 'Start processing' }).boundingBox())!;
   await page.mouse.move(button.x + 20, button.y + 20);
   await page.mouse.down();
@@ -62,7 +64,7 @@ test('the second half of a double click gives no other command @javascript @larg
 test('a command shows its effect at once, and reverts it if it fails @javascript @once', async ({ page }) => {
   await createUser(page);
   await upload(page, 'small.csv', 'transaction_id,amount,date\nA,1,2024-01-01\n');
-  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  await live(page);
   let answer = () => {};
   const asked = new Promise<void>((resolve) => (answer = resolve));
   await page.route('**/rpc/**', async (route) => {

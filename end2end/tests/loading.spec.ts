@@ -1,11 +1,11 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, createUser } from './batchline';
+import { SAMPLE, createUser, live } from './batchline';
 
 // A phone with a slow connection shows the page before it has loaded what makes it live.
 test('the WebAssembly is loaded once the page is painted @javascript @once', async ({ page }) => {
   for (const path of ['/', '/nowhere']) {
     await page.goto(path);
-    await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+    await live(page);
     const { painted, loaded } = await page.evaluate(() => ({
       painted: performance.getEntriesByName('first-contentful-paint')[0].startTime,
       loaded: performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.wasm')),
@@ -44,5 +44,5 @@ test('a page that is opened in the background becomes live @javascript @once', a
     PerformanceObserver.prototype.observe = () => {};
   });
   await page.goto('/');
-  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  await live(page);
 });

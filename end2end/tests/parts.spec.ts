@@ -1,11 +1,9 @@
 import { expect, test, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, listed, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, listed, live, start, upload } from './batchline';
 
 // Reloading the page removes this.
 const mark = (page: Page) => page.evaluate(() => Object.assign(window, { stayed: true }));
 const stayed = (page: Page) => page.evaluate(() => 'stayed' in window);
-
-const live = (page: Page) => expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
 
 const ROWS = Array.from({ length: 60 }, (_, row) => `R${row},${row % 3 ? 1 : 'x'},2024-01-01,${'long '.repeat(50)}`);
 const FILE = `transaction_id,amount,date,description\n${ROWS.join('\n')}\n`;

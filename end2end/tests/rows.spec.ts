@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
-import { completed, createUser, start, upload } from './batchline';
+import { completed, createUser, live, start, upload } from './batchline';
 
 const FILE = [
   'transaction_id,amount,date,description',
@@ -100,7 +100,7 @@ test('an invalid page says so', async ({ page }) => {
 });
 
 test('a change to the number of rows per page applies at once @javascript', async ({ page }) => {
-  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  await live(page);
   const size = page.getByRole('combobox', { name: 'Rows per page' });
   await size.focus();
   await size.selectOption('50 rows');
@@ -121,7 +121,7 @@ test('an error keeps the search and the number of rows, and no count claims more
 });
 
 test('without a connection the rows stay @javascript', async ({ page, context }) => {
-  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  await live(page);
   const url = page.url();
   await context.setOffline(true);
   await filters(page)

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, completed, createUser, expectCounts, generated, listed, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, expectCounts, generated, listed, live, start, upload } from './batchline';
 
 test('two tabs show the same progress @javascript', async ({ page, context }) => {
   await createUser(page);
@@ -30,7 +30,7 @@ test('a list that arrives late and outdated is fetched again @javascript @once',
   );
   await createUser(page);
   const dashboard = page.url();
-  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  await live(page);
   // The first message about a job that another tab started makes the page fetch itself. Delays that response until the
   // job is completed.
   let began = '';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Page, expect, test } from '@playwright/test';
-import { SAMPLE, completed, createUser, expectCounts, generated, listed, upload } from './batchline';
+import { SAMPLE, completed, createUser, expectCounts, generated, listed, live, upload } from './batchline';
 
 const UPLOAD = '**/rpc/upload-file';
 
@@ -224,7 +224,7 @@ test('the buttons stay in sight over a long report @javascript', async ({ page }
 
 test('a file that is dropped in the wrong place does not replace the page @javascript', async ({ page }) => {
   await page.goto('/');
-  await expect(page.getByRole('button', { name: 'Shortcuts' })).toBeVisible();
+  await live(page);
   const prevented = await page.evaluate(() =>
     ['dragover', 'drop'].map((type) => {
       const dataTransfer = new DataTransfer();

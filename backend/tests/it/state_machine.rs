@@ -2,7 +2,8 @@
 //! concurrently.
 //!
 //! The result of two concurrent acts, or of one that breaks off, isn't determined. So the model computes every possible
-//! result and continues with the one in the database. `PROPTEST_CASES` runs more cases than the default.
+//! result and continues with the one in the database. The reference of `proptest-state-machine` must know its next state
+//! without asking the subject, so only `proptest` itself is used. `PROPTEST_CASES` runs more cases than the default.
 
 mod model;
 pub mod subject;
