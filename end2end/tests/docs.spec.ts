@@ -20,9 +20,9 @@ const execute = async (operation: Locator) => {
 
 for (const [where, address] of [
   ['on the address of the pages', '/api/docs'],
-  ['on its own address @once', `${process.env.BATCHLINE_API_URL ?? 'http://127.0.0.1:8000'}/docs`],
+  ['on its own address', `${process.env.BATCHLINE_API_URL ?? 'http://127.0.0.1:8000'}/docs`],
 ]) {
-  test(`the reference uploads, filters and pages ${where} @javascript`, async ({ page }) => {
+  test(`the reference uploads, filters and pages ${where} @javascript @once`, async ({ page }) => {
     const refused = complaints(page);
     await page.goto(address);
     await expect(page).toHaveTitle('API · Batchline');

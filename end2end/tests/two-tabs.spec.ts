@@ -100,7 +100,7 @@ test('started in two tabs, a job runs once', async ({ page, context }) => {
   expect(job).toMatchObject({ run: 1, processed_records: 4, status: 'completed' });
 });
 
-test('a lost connection is shown, and restored by itself @javascript', async ({ page, context }) => {
+test('a lost connection is shown, and restored by itself @javascript @once', async ({ page, context }) => {
   await createUser(page);
   const lost = page.getByText('Connection lost. Reconnecting…');
   await expect(lost).toHaveCount(0);

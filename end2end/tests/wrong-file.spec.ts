@@ -20,7 +20,7 @@ const files = [
 ];
 
 for (const { title, name, content, says } of files) {
-  test(`${title} fails with a sentence, and a new upload works`, async ({ page }) => {
+  test(`${title} fails with a sentence, and a new upload works @large`, async ({ page }) => {
     await createUser(page);
     await upload(page, name, content);
     await start(page);
