@@ -155,11 +155,12 @@ impl QueryValues {
     }
 
     pub fn required_user_id(&mut self, name: &str) -> Option<UserId> {
-        let id = self.values.remove(name).and_then(|id| id.parse().ok());
-        if id.is_none() {
-            self.errors.push(not_an_id(name));
+        if !self.values.contains_key(name) {
+            // A field of the form with this name is a usual mistake.
+            let sentence = format!("{name} is missing. Add it to the address: ?{name}=7");
+            self.errors.push(InvalidField::new(name, &sentence));
         }
-        id
+        self.id(name)
     }
 
     /// Returns an id, or `None` without the parameter.

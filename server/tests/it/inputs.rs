@@ -143,6 +143,11 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         let detail = problem(app.post(&path).await, UNPROCESSABLE).await;
         assert!(is_plain(&detail), "{path}: {detail}");
     }
+    let detail = problem(app.post("/jobs").await, UNPROCESSABLE).await;
+    assert_eq!(
+        detail,
+        "user_id is missing. Add it to the address: ?user_id=7"
+    );
     let deleted = app.delete(&format!("/jobs/{job_id}?dry_run=true")).await;
     problem(deleted, UNPROCESSABLE).await;
     app.get_json(&format!("/jobs/{job_id}")).await;
