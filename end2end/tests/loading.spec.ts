@@ -23,11 +23,10 @@ test('the upload form is loaded when a user turns to it, and the check when a fi
   const modules = () =>
     loaded.filter((path) => path.endsWith('.wasm')).map((path) => path.match(/([a-z_]+?)(_\d+)?\.wasm$/)?.[1]);
   await createUser(page);
-  const live = page.locator('html[data-live]');
-  await expect(live).toBeAttached();
+  await live(page);
   loaded.length = 0;
   await page.reload();
-  await expect(live).toBeAttached();
+  await live(page);
   expect(modules()).toEqual(['batchline']);
   await page.keyboard.press('u');
   await expect.poll(() => new Set(modules())).toEqual(new Set(['batchline', 'split_upload_form_loader']));

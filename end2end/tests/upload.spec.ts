@@ -251,7 +251,7 @@ test('if the module of the form fails to load, the form is sent as without JavaS
   await page.route('**/pkg/*/split_*.wasm', (route) => route.abort());
   const failed = page.waitForEvent('requestfailed', (request) => request.url().endsWith('.wasm'));
   await createUser(page);
-  await expect(page.locator('html[data-live]')).toBeAttached();
+  await live(page);
   await page.getByLabel('File', { exact: true }).hover();
   await failed;
   // The rest of the page is live.
