@@ -92,11 +92,7 @@ pub async fn require_on_page(
                 let back = back.filter(|back| back != "/");
                 Redirect::to(&sign_in_path(back.as_deref())).into_response()
             }
-            Refusal::Nobody => unauthorized(
-                ProblemKind::SignInRequired,
-                SIGNED_OUT,
-                "Bearer realm=\"Batchline\"",
-            ),
+            Refusal::Nobody => signed_out(),
             Refusal::InvalidToken => invalid_token(),
             Refusal::NoSecondFactor if is_person => {
                 Redirect::to("/account/second-factor").into_response()
@@ -203,6 +199,15 @@ fn unauthorized(kind: ProblemKind, sentence: &str, challenge: &'static str) -> R
     let challenge = HeaderValue::from_static(challenge);
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
+}
+
+/// Returns the response to a script of a page whose session has ended.
+pub fn signed_out() -> Response {
+    unauthorized(
+        ProblemKind::SignInRequired,
+        SIGNED_OUT,
+        "Bearer realm=\"Batchline\"",
+    )
 }
 
 fn invalid_token() -> Response {

@@ -75,6 +75,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/sign-in/openid", get(openid::begin))
         .route("/sign-in/openid/callback", get(openid::callback))
         .route("/sign-in/openid/sign-out", get(openid::sign_out))
+        .route("/users/{id}/session", get(account::show_session))
         .route("/theme", form(post(forms::choose_theme)));
     let for_viewers = Router::new()
         .route("/", get(home))
