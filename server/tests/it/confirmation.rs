@@ -4,7 +4,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Browser, OpenIdProvider},
+    harness::{Browser, OpenIdProvider, eventually},
     people::{Accounts, By, location, password_of, session_in},
 };
 
@@ -248,6 +248,66 @@ async fn sensitive_changes_ask_who_the_user_is() {
             format!("done {admin} {admin} password"),
         ]
     );
+}
+
+/// Without JavaScript, a browser sends a form twice after a double click. It drops the first request, and shows the
+/// response to the second.
+#[tokio::test]
+async fn a_form_that_is_sent_twice_confirms_once() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    accounts.age_sessions(LONG_AGO).await;
+    let by = By::from(&ann);
+    let password = password_of(&ann.email);
+    let fields = |name| {
+        let own = [
+            ("confirm_page", "/account"),
+            ("confirm_password", &*password),
+        ];
+        let fields = [("name", name), ("scope", "read"), ("days", "7")];
+        [&fields[..], &own].concat()
+    };
+    let fields_of_first = fields("nightly");
+    // The first request is dropped when the session already has a new secret, and before the token is created.
+    let pool = &accounts.app.pool;
+    let mut locked = pool.begin().await.unwrap();
+    sqlx::query("lock table api_tokens in exclusive mode")
+        .execute(&mut *locked)
+        .await
+        .unwrap();
+    let is_confirmed = async || {
+        let confirmed = "select count(*) from audit_events where kind = 'confirm'";
+        (accounts.count(confirmed).await == 1).then_some(())
+    };
+    tokio::select! {
+        _ = accounts.form("/account/tokens", &fields_of_first, &by) => panic!("the table is locked"),
+        () = eventually("a confirmation", is_confirmed) => {}
+    }
+    let second = accounts.form("/account/tokens", &fields_of_first, &by);
+    let (second, ()) = tokio::join!(second, async { locked.rollback().await.unwrap() });
+    let third = accounts
+        .form("/account/tokens", &fields_of_first, &by)
+        .await;
+    let renewed = session_in(&second);
+    assert_eq!(session_in(&third), renewed);
+    assert_eq!(second.status(), StatusCode::CREATED);
+    assert_eq!(third.status(), StatusCode::CREATED);
+    let page = text(second).await;
+    assert!(page.contains("id=\"new-token\""), "{page}");
+    assert_eq!(text(third).await, page);
+    let tokens = "select count(*) from api_tokens";
+    assert_eq!(accounts.count(tokens).await, 1);
+    // The old secret is good for nothing else, and the new one for everything.
+    let other = accounts
+        .form("/account/tokens", &fields("another"), &by)
+        .await;
+    assert_eq!(location(&other), "/sign-in");
+    let renewed = By::Session(renewed);
+    let other = accounts
+        .form("/account/tokens", &fields("another"), &renewed)
+        .await;
+    assert_eq!(other.status(), StatusCode::CREATED);
+    assert_eq!(accounts.count(tokens).await, 2);
 }
 
 #[tokio::test]
