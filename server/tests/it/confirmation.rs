@@ -53,6 +53,13 @@ fn form_on(page: &str) -> (String, Vec<(String, String)>) {
     (attribute(form, "action").unwrap(), fields.collect())
 }
 
+/// Returns the path of the link to the provider.
+fn link_to_provider(page: &str) -> String {
+    let start = page.find("/sign-in/openid?confirm=yes").unwrap();
+    let link = page[start..].split('"').next().unwrap();
+    link.replace("&amp;", "&")
+}
+
 const LONG_AGO: &str = "now() - interval '10 minutes 1 second'";
 
 #[tokio::test]
@@ -356,8 +363,7 @@ async fn the_provider_confirms_who_the_user_is() {
     assert_eq!(asked.status(), StatusCode::UNAUTHORIZED);
     let page = text(asked).await;
     assert!(page.contains(ASKS) && !page.contains("assword"), "{page}");
-    const CONFIRM: &str = "/sign-in/openid?confirm=yes&next=%2Fconfirm";
-    assert!(page.contains(&CONFIRM.replace('&', "&amp;")), "{page}");
+    let confirm = link_to_provider(&page);
     // Another account there, one that authenticated there long ago, and a provider that doesn't say when.
     for (subject, flaw, sentence) in [
         ("b1", "none", "That is another user's Example account."),
@@ -373,7 +379,7 @@ async fn the_provider_confirms_who_the_user_is() {
         ),
     ] {
         provider.has_flaw(flaw).await;
-        let (to, refused) = through(&mut browser, CONFIRM, subject).await;
+        let (to, refused) = through(&mut browser, &confirm, subject).await;
         assert!(
             to.contains("prompt=login") && to.contains("max_age=0"),
             "{to}"
@@ -394,10 +400,11 @@ async fn the_provider_confirms_who_the_user_is() {
     provider.has_flaw("none").await;
     let mut browser = again;
     let before = browser.cookies["session"].clone();
-    let (_, confirmed) = through(&mut browser, CONFIRM, "a1").await;
-    assert_eq!(location(&confirmed), "/confirm");
+    let (_, confirmed) = through(&mut browser, &confirm, "a1").await;
+    let form_page = format!("{web}{}", location(&confirmed));
+    assert!(form_page.starts_with(&format!("{web}/confirm?form=")));
     assert_ne!(browser.cookies["session"], before);
-    let page = text(browser.get(&format!("{web}/confirm")).await).await;
+    let page = text(browser.get(&form_page).await).await;
     let (action, fields) = form_on(&page);
     assert_eq!(action, "/account/tokens");
     let mut kept = url::form_urlencoded::Serializer::new(String::new());
@@ -407,8 +414,40 @@ async fn the_provider_confirms_who_the_user_is() {
     assert_eq!(created.status(), StatusCode::CREATED);
     assert_eq!(accounts.count(tokens).await, 2);
     // The form is offered once.
-    let page = browser.get(&format!("{web}/confirm")).await;
+    let page = browser.get(&form_page).await;
     assert_eq!(location(&page), "/account");
+
+    // Two tabs are at the provider at the same time. Each gets its own form back, in any order.
+    accounts.age_sessions(LONG_AGO).await;
+    let mut tabs = Vec::new();
+    for name in ["one", "two"] {
+        let form = form.replace("nightly", name);
+        let page = text(browser.post(&url, form).await).await;
+        let link = format!("{web}{}", link_to_provider(&page));
+        tabs.push((name, location(&browser.get(&link).await)));
+    }
+    for (name, to) in tabs.iter().rev() {
+        let back = provider.sign_in(to, "a1").await;
+        let to = location(&browser.get(&back).await);
+        let page = text(browser.get(&format!("{web}{to}")).await).await;
+        let fields = form_on(&page).1;
+        assert!(fields.contains(&("name".to_owned(), (*name).to_owned())));
+    }
+    // Nothing is left over, and what is given up doesn't fill the browser.
+    let waiting = |browser: &Browser| {
+        let names = browser.cookies.keys();
+        let kept = names.filter(|name| name.starts_with("form-") || name.starts_with("openid-"));
+        kept.count()
+    };
+    assert_eq!(waiting(&browser), 0);
+    accounts.age_sessions(LONG_AGO).await;
+    for number in 0..7 {
+        let form = form.replace("nightly", &number.to_string());
+        let page = text(browser.post(&url, form).await).await;
+        let link = format!("{web}{}", link_to_provider(&page));
+        browser.get(&link).await;
+    }
+    assert_eq!(waiting(&browser), 2 * 5);
     let ann = accounts.count("select id from users where email = 'ann@example.com'");
     let ann = ann.await;
     let audited: Vec<String> = sqlx::query_scalar(
@@ -424,6 +463,8 @@ async fn the_provider_confirms_who_the_user_is() {
             refused("another user, ben@example.com"),
             refused("no recent authentication, ann@example.com"),
             refused("no recent authentication, ann@example.com"),
+            format!("done {ann} openid connect"),
+            format!("done {ann} openid connect"),
             format!("done {ann} openid connect"),
         ]
     );
