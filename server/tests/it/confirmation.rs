@@ -377,6 +377,11 @@ async fn the_provider_confirms_who_the_user_is() {
             "undated",
             "Example doesn't confirm that you signed in just now.",
         ),
+        (
+            "a1",
+            "undated",
+            "Example doesn't confirm that you signed in just now.",
+        ),
     ] {
         provider.has_flaw(flaw).await;
         let (to, refused) = through(&mut browser, &confirm, subject).await;
@@ -390,6 +395,12 @@ async fn the_provider_confirms_who_the_user_is() {
         let asked = browser.post(&url, form.clone()).await;
         assert_eq!(asked.status(), StatusCode::UNAUTHORIZED, "{flaw}");
     }
+    // The log says once what to do if the provider never says when.
+    const SETTING: &str = "OIDC_CHECK_AUTH_TIME=false";
+    accounts.app.logged(&[SETTING]).await;
+    let printed = accounts.app.printed();
+    let lines = printed.iter().filter(|line| line.contains(SETTING));
+    assert_eq!(lines.count(), 1);
     // Signing in again isn't enough either, if the provider lets them in without asking.
     provider.has_flaw("old").await;
     let mut again = browser.clone();
@@ -461,6 +472,7 @@ async fn the_provider_confirms_who_the_user_is() {
         audited,
         [
             refused("another user, ben@example.com"),
+            refused("no recent authentication, ann@example.com"),
             refused("no recent authentication, ann@example.com"),
             refused("no recent authentication, ann@example.com"),
             format!("done {ann} openid connect"),
