@@ -345,8 +345,8 @@ fn keyed_name(names: [&str; 2], extensions: &axum::http::Extensions, key: &str) 
     format!("{}-{key}", name_of(names, extensions))
 }
 
-/// Returns the cookie with this key, and others that delete the oldest ones beyond the limits. Browsers send the oldest first
-/// (RFC 6265, section 5.4).
+/// Returns the cookie with this key, and others that delete the oldest ones beyond the limits. Browsers send the oldest
+/// first (RFC 6265, section 5.4).
 fn keep(
     names: [&str; 2],
     headers: &HeaderMap,
@@ -386,7 +386,8 @@ fn forgotten(names: [&str; 2], extensions: &axum::http::Extensions, key: &str) -
     cookie(&name, extensions, String::new(), 0)
 }
 
-/// The names of the cookies with forms that wait until their sender has confirmed who they are. Each is followed by a key.
+/// The names of the cookies with forms that wait until their sender has confirmed who they are. Each is followed by a
+/// key.
 const PENDING_FORM_COOKIES: [&str; 2] = ["__Host-form", "form"];
 
 /// Returns the cookie with a form that waits, and others that make room for it.

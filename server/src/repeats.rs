@@ -1,6 +1,6 @@
-//! One response to a form that is sent twice, as a double click does without JavaScript. The browser drops the first response
-//! and shows the second. A form that confirms who somebody is ends the secret of their session, with which the second one
-//! comes, too. So both get the same response, and the change is made once.
+//! One response to a form that is sent twice, as a double click does without JavaScript. The browser drops the first
+//! response and shows the second. A form that confirms who somebody is ends the secret of their session, with which the
+//! second one comes, too. So both get the same response, and the change is made once.
 
 use std::{
     collections::HashMap,
@@ -41,10 +41,10 @@ type FormHash = [u8; 32];
 /// `None` if the server shuts down.
 type Answer = Shared<BoxFuture<'static, Option<(Parts, Bytes)>>>;
 
-/// Passes a form on, unless it confirms who its sender is and was sent a moment ago. Then responds with the same response.
+/// Passes a form on, unless it confirms who its sender is and was sent a moment ago. Then sends the same response again.
 ///
-/// Runs before the session is looked up, because its secret may have ended. Whoever sends the same secret, password and code
-/// again could have received the first response, too.
+/// Runs before the session is looked up, because its secret may have ended. Whoever sends the same secret, password and
+/// code again could have received the first response, too.
 pub async fn answer_once(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let secret = auth::session_secret(request.headers(), request.extensions());
     let Some(secret) = secret.filter(|_| request.method() == Method::POST) else {
@@ -106,8 +106,8 @@ impl Repeats {
         Ok(answer)
     }
 
-    /// Returns the response, and keeps it for a while if it changes a cookie, as every form does that confirms who its sender
-    /// is.
+    /// Returns the response, and keeps it for a while if it sets a cookie. It does if the form has confirmed who its sender
+    /// is, because their session then has a new secret.
     async fn keep(
         self,
         form: FormHash,

@@ -149,11 +149,10 @@ async fn ask_for(state: &AppState, viewer: &Viewer, parts: &Parts, form: Pending
     if let Some(account) = viewer
         .account()
         .filter(|_| state.sign_in.provider.is_some())
+        && let Some(text) = to_text(account.user_id, &form)
     {
-        if let Some(text) = to_text(account.user_id, &form) {
-            let key = key(&text);
-            jar = auth::pending_form_cookies(&parts.headers, &parts.extensions, &key, text);
-        }
+        let key = key(&text);
+        jar = auth::pending_form_cookies(&parts.headers, &parts.extensions, &key, text);
     }
     let status = StatusCode::UNAUTHORIZED;
     let page = page(state, viewer, &parts.headers, status, form, None).await;
