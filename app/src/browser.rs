@@ -12,6 +12,7 @@ mod palette;
 pub mod parts;
 mod preview;
 mod selection;
+mod session;
 
 use leptos::prelude::{document, window};
 use wasm_bindgen::JsCast;
@@ -37,6 +38,7 @@ pub fn start() {
     parts::listen();
     preview::listen();
     selection::listen();
+    session::listen();
     if navigation.is_some_and(|navigation| is_from_history(&navigation)) {
         parts::refresh();
     }

@@ -10,6 +10,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use backend::Viewer;
+use domain::UserId;
 use hydration_context::SsrSharedContext;
 use leptos::{
     nonce::{provide_nonce, use_nonce},
@@ -268,6 +269,7 @@ pub struct Site {
 /// A signed-in user as pages show it.
 #[derive(Debug, Clone)]
 struct SignedIn {
+    user_id: UserId,
     email: String,
     is_admin: bool,
 }
@@ -354,6 +356,7 @@ impl Site {
     /// Returns the site for this viewer.
     pub fn seen_by(&self, viewer: &Viewer) -> Self {
         let account = viewer.account().map(|account| SignedIn {
+            user_id: account.user_id,
             email: account.email.clone(),
             is_admin: viewer.is_admin(),
         });
@@ -454,7 +457,8 @@ impl Site {
                 <a href="/account" title=who>
                     "Account"
                 </a>
-                <form method="post" action="/sign-out">
+                // With JavaScript, the page is left when the session of this user has ended (`browser::session`).
+                <form method="post" action="/sign-out" data-user=account.user_id.get()>
                     <button class="link-button">"Sign out"</button>
                 </form>
             }

@@ -24,7 +24,7 @@ mod users;
 pub use crate::api::change_jobs;
 pub use account::{AccountForms, account};
 pub use audit::audit;
-pub use confirm::{Confirmation, PendingForm, confirm, confirmed};
+pub use confirm::{Confirmation, PendingForm, ProviderLink, confirm, confirmed};
 pub use delete_jobs::delete_jobs;
 pub use failure::{failure, not_found, refused};
 pub(crate) use find::FindForm;

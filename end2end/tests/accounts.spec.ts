@@ -182,6 +182,22 @@ test('a page whose session has ended leads to sign in @javascript @once', async 
   await signIn(page, user.email, password);
   await expect(page.getByRole('heading', { level: 1, name: user.name })).toBeVisible();
   const own = new URL(page.url()).pathname;
+
+  // A page without a live connection asks now and then. While the session lasts, that changes nothing.
+  const account = await page.context().newPage();
+  await account.clock.install();
+  const openAccount = async () => {
+    await account.getByText('Create a token').click();
+    await account.getByLabel('Name').fill('nightly import');
+    await expect(account.locator('html[data-live]')).toBeAttached();
+  };
+  await account.goto('/account');
+  await openAccount();
+  const asked = account.waitForResponse(/\/users\/\d+\/session$/);
+  await account.clock.fastForward('01:00');
+  expect((await asked).status()).toBe(204);
+  await expect(account.getByLabel('Name')).toHaveValue('nightly import');
+
   const second = await page.context().newPage();
   await second.goto('/account');
   await second.getByRole('button', { name: 'Sign out' }).click();
@@ -189,4 +205,18 @@ test('a page whose session has ended leads to sign in @javascript @once', async 
   // The other tab notices it by its live connection.
   await expect(page.getByRole('heading', { level: 1, name: 'Sign in' })).toBeVisible();
   await expect(page).toHaveURL(new RegExp(`/sign-in\\?next=${encodeURIComponent(own)}$`));
+  // The page without one is told by the tab.
+  await expect(account).toHaveURL(/\/sign-in\?next=%2Faccount$/);
+
+  // It also notices an end that no tab knows of.
+  await signIn(account, user.email, password);
+  await openAccount();
+  await office.goto(own);
+  await office.getByRole('button', { name: 'Sign out everywhere…' }).click();
+  const dialog = office.getByRole('dialog', { name: 'Sign out everywhere?' });
+  await dialog.getByRole('button', { name: 'Sign out and revoke tokens' }).click();
+  await expect(office.locator('#notice')).toContainText('The user is signed out everywhere');
+  await account.evaluate(() => document.dispatchEvent(new Event('visibilitychange', { bubbles: true })));
+  await expect(account.getByRole('heading', { level: 1, name: 'Sign in' })).toBeVisible();
+  await expect(account).toHaveURL(/\/sign-in\?next=%2Faccount$/);
 });

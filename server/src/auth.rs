@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequestParts, Request, State},
     http::{
         HeaderMap, HeaderValue, Method,
-        header::{AUTHORIZATION, REFERER, USER_AGENT, WWW_AUTHENTICATE},
+        header::{AUTHORIZATION, COOKIE, REFERER, USER_AGENT, WWW_AUTHENTICATE},
         request::Parts,
     },
     middleware::Next,
@@ -92,11 +92,7 @@ pub async fn require_on_page(
                 let back = back.filter(|back| back != "/");
                 Redirect::to(&sign_in_path(back.as_deref())).into_response()
             }
-            Refusal::Nobody => unauthorized(
-                ProblemKind::SignInRequired,
-                SIGNED_OUT,
-                "Bearer realm=\"Batchline\"",
-            ),
+            Refusal::Nobody => signed_out(),
             Refusal::InvalidToken => invalid_token(),
             Refusal::NoSecondFactor if is_person => {
                 Redirect::to("/account/second-factor").into_response()
@@ -205,6 +201,15 @@ fn unauthorized(kind: ProblemKind, sentence: &str, challenge: &'static str) -> R
     response
 }
 
+/// Returns the response to a script of a page whose session has ended.
+pub fn signed_out() -> Response {
+    unauthorized(
+        ProblemKind::SignInRequired,
+        SIGNED_OUT,
+        "Bearer realm=\"Batchline\"",
+    )
+}
+
 fn invalid_token() -> Response {
     unauthorized(
         ProblemKind::InvalidToken,
@@ -243,7 +248,8 @@ pub fn has_secure_cookies(auth: Auth, extensions: &axum::http::Extensions) -> bo
 
 /// Returns the secret of the browser's session.
 pub fn session_secret(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<String> {
-    value([SECURE_COOKIE, LOOPBACK_COOKIE], headers, extensions)
+    let name = name_of([SECURE_COOKIE, LOOPBACK_COOKIE], extensions);
+    value(name, headers)
 }
 
 /// Returns the cookie with the secret of a session, or one that deletes it.
@@ -257,29 +263,29 @@ pub fn session_cookie(
         _ => 0,
     };
     let secret = secret.map_or("", Secret::as_str).to_owned();
-    cookie(
-        [SECURE_COOKIE, LOOPBACK_COOKIE],
-        extensions,
-        secret,
-        longest,
-    )
+    let name = name_of([SECURE_COOKIE, LOOPBACK_COOKIE], extensions);
+    cookie(name, extensions, secret, longest)
+}
+
+/// Returns the name of a cookie that is called one or the other elsewhere and on this machine.
+fn name_of<'a>([secure, loopback]: [&'a str; 2], extensions: &axum::http::Extensions) -> &'a str {
+    match is_local(extensions) {
+        true => loopback,
+        false => secure,
+    }
 }
 
 /// Returns a cookie for this host only. Scripts can't read it, and requests from other sites don't include it unless
-/// they open a page. The array has its names elsewhere and on this machine. `seconds` is its lifetime.
+/// they open a page. `seconds` is its lifetime.
 fn cookie(
-    [secure, loopback]: [&'static str; 2],
+    name: &str,
     extensions: &axum::http::Extensions,
     value: String,
     seconds: u64,
 ) -> Cookie<'static> {
     let is_local = is_local(extensions);
-    let name = match is_local {
-        true => loopback,
-        false => secure,
-    };
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    Cookie::build((name, value))
+    Cookie::build((name.to_owned(), value))
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
@@ -288,55 +294,124 @@ fn cookie(
         .build()
 }
 
-/// The names of the cookie for a sign-in through the OpenID Connect provider.
+/// The names of the cookies for sign-ins through the OpenID Connect provider. Each is followed by a key.
 const BEGUN_COOKIES: [&str; 2] = ["__Host-openid", "openid"];
 /// How long somebody may stay on the provider's pages.
 const BEGUN_SECONDS: u64 = 20 * 60;
 
-/// Returns the cookie with what the browser has to keep during a sign-in, or one that deletes it.
-pub fn begun_cookie(extensions: &axum::http::Extensions, begun: Option<&Begun>) -> Cookie<'static> {
-    let (value, seconds) = match begun {
-        Some(begun) => (begun.to_text(), BEGUN_SECONDS),
-        None => (String::new(), 0),
-    };
-    cookie(BEGUN_COOKIES, extensions, value, seconds)
+/// Returns the cookie with what the browser has to keep during a sign-in, and others that make room for it.
+pub fn begun_cookies(
+    headers: &HeaderMap,
+    extensions: &axum::http::Extensions,
+    begun: &Begun,
+) -> CookieJar {
+    keep(
+        BEGUN_COOKIES,
+        headers,
+        extensions,
+        begun.key(),
+        begun.to_text(),
+    )
 }
 
-/// Returns the sign-in that the browser has started.
-pub fn begun(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<Begun> {
-    Begun::parse(&value(BEGUN_COOKIES, headers, extensions)?)
+/// Returns a cookie that deletes that of a sign-in.
+pub fn forgotten_begun(extensions: &axum::http::Extensions, begun: &Begun) -> Cookie<'static> {
+    forgotten(BEGUN_COOKIES, extensions, begun.key())
+}
+
+/// Returns the sign-in that the browser has started with this `state`.
+pub fn begun(
+    headers: &HeaderMap,
+    extensions: &axum::http::Extensions,
+    state: &str,
+) -> Option<Begun> {
+    let name = keyed_name(BEGUN_COOKIES, extensions, Begun::key_of(state));
+    Begun::parse(&value(&name, headers)?)
 }
 
 /// Returns the value of a cookie that [`cookie`] has made.
-fn value(
-    [secure, loopback]: [&str; 2],
-    headers: &HeaderMap,
-    extensions: &axum::http::Extensions,
-) -> Option<String> {
-    let name = match is_local(extensions) {
-        true => loopback,
-        false => secure,
-    };
+fn value(name: &str, headers: &HeaderMap) -> Option<String> {
     let jar = CookieJar::from_headers(headers);
     jar.get(name).map(|cookie| cookie.value().to_owned())
 }
 
-/// The names of the cookie with a form that waits until its sender has confirmed who they are.
-const PENDING_FORM_COOKIES: [&str; 2] = ["__Host-form", "form"];
+/// The maximum number of cookies that differ only in their keys.
+const MAX_KEYS: usize = 5;
+/// Their maximum size together, in bytes. Some proxies accept heads of requests of no more than 8 KiB.
+const MAX_KEYED_BYTES: usize = 4000;
 
-/// Returns the cookie with a form that waits, or one that deletes it.
-pub fn pending_form_cookie(
-    extensions: &axum::http::Extensions,
-    form: Option<&str>,
-) -> Cookie<'static> {
-    let seconds = if form.is_some() { BEGUN_SECONDS } else { 0 };
-    let form = form.unwrap_or_default().to_owned();
-    cookie(PENDING_FORM_COOKIES, extensions, form, seconds)
+/// Returns the name of a cookie of which a browser has one for each key, such as each of its tabs.
+fn keyed_name(names: [&str; 2], extensions: &axum::http::Extensions, key: &str) -> String {
+    format!("{}-{key}", name_of(names, extensions))
 }
 
-/// Returns the form that waits in the browser.
-pub fn pending_form(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<String> {
-    value(PENDING_FORM_COOKIES, headers, extensions)
+/// Returns the cookie with this key, and others that delete the oldest ones beyond the limits. Browsers send the oldest
+/// first (RFC 6265, section 5.4).
+fn keep(
+    names: [&str; 2],
+    headers: &HeaderMap,
+    extensions: &axum::http::Extensions,
+    key: &str,
+    value: String,
+) -> CookieJar {
+    let start = keyed_name(names, extensions, "");
+    let kept = cookie(
+        &keyed_name(names, extensions, key),
+        extensions,
+        value,
+        BEGUN_SECONDS,
+    );
+    let size = |bytes: usize| bytes.max(MAX_KEYED_BYTES / MAX_KEYS);
+    let mut room = MAX_KEYED_BYTES.saturating_sub(size(kept.value().len()));
+    let sent = headers.get_all(COOKIE).iter();
+    let sent = sent.filter_map(|cookies| cookies.to_str().ok());
+    let sent: Vec<(&str, usize)> = sent
+        .flat_map(|cookies| cookies.split("; "))
+        .filter_map(|cookie| Some((cookie.split_once('=')?.0, cookie.len())))
+        .filter(|(name, _)| name.starts_with(&start) && *name != kept.name())
+        .collect();
+    let mut jar = CookieJar::new();
+    for (name, bytes) in sent.into_iter().rev() {
+        match room.checked_sub(size(bytes)) {
+            Some(left) => room = left,
+            None => jar = jar.add(cookie(name, extensions, String::new(), 0)),
+        }
+    }
+    jar.add(kept)
+}
+
+/// Returns a cookie that deletes the one with this key.
+fn forgotten(names: [&str; 2], extensions: &axum::http::Extensions, key: &str) -> Cookie<'static> {
+    let name = keyed_name(names, extensions, key);
+    cookie(&name, extensions, String::new(), 0)
+}
+
+/// The names of the cookies with forms that wait until their sender has confirmed who they are. Each is followed by a
+/// key.
+const PENDING_FORM_COOKIES: [&str; 2] = ["__Host-form", "form"];
+
+/// Returns the cookie with a form that waits, and others that make room for it.
+pub fn pending_form_cookies(
+    headers: &HeaderMap,
+    extensions: &axum::http::Extensions,
+    key: &str,
+    form: String,
+) -> CookieJar {
+    keep(PENDING_FORM_COOKIES, headers, extensions, key, form)
+}
+
+/// Returns a cookie that deletes that of a form.
+pub fn forgotten_pending_form(extensions: &axum::http::Extensions, key: &str) -> Cookie<'static> {
+    forgotten(PENDING_FORM_COOKIES, extensions, key)
+}
+
+/// Returns the form that waits in the browser under this key.
+pub fn pending_form(
+    headers: &HeaderMap,
+    extensions: &axum::http::Extensions,
+    key: &str,
+) -> Option<String> {
+    value(&keyed_name(PENDING_FORM_COOKIES, extensions, key), headers)
 }
 
 /// The names of the cookie with the secret of a half session.
@@ -352,12 +427,13 @@ pub fn half_session_cookie(
         None => ("", 0),
     };
     let seconds = u64::from(minutes) * 60;
-    cookie(HALF_SESSION_COOKIES, extensions, value.to_owned(), seconds)
+    let name = name_of(HALF_SESSION_COOKIES, extensions);
+    cookie(name, extensions, value.to_owned(), seconds)
 }
 
 /// Returns the secret of the browser's half session.
 pub fn half_session(headers: &HeaderMap, extensions: &axum::http::Extensions) -> Option<String> {
-    value(HALF_SESSION_COOKIES, headers, extensions)
+    value(name_of(HALF_SESSION_COOKIES, extensions), headers)
 }
 
 /// Describes the client that somebody signs in from.

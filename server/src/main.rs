@@ -25,6 +25,7 @@ mod peers;
 mod problem;
 mod proxies;
 mod rate;
+mod repeats;
 mod requests;
 mod response_time;
 mod router;

@@ -30,7 +30,7 @@ use crate::{
     busy::{Busy, Taken},
     limits::MAX_ANSWER_BYTES,
     problem::{self, Detail, Problem},
-    response_time,
+    repeats, response_time,
     state::AppState,
 };
 
@@ -54,11 +54,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     let require = || from_fn_with_state(state.clone(), auth::require_on_page);
     let form = |handler: MethodRouter<AppState>| handler.layer(at_most(max_form));
     // A form with a page of its own as the response. Links and the choice of a theme may lead back to its URL with GET.
-    let page = |handler: MethodRouter<AppState>| get(redirect_to_parent).merge(form(handler));
-    // A change that is made only after its sender has confirmed who they are.
-    let confirmed = |handler: MethodRouter<AppState>| {
-        page(handler.layer(from_fn_with_state(state.clone(), confirm::ask)))
-    };
+    let page = |handler: MethodRouter<AppState>| get(redirect_to_parent).merge(handler);
     let for_everybody = Router::new()
         .route(
             "/sign-in",
@@ -75,6 +71,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/sign-in/openid", get(openid::begin))
         .route("/sign-in/openid/callback", get(openid::callback))
         .route("/sign-in/openid/sign-out", get(openid::sign_out))
+        .route("/users/{id}/session", get(account::show_session))
         .route("/theme", form(post(forms::choose_theme)));
     let for_viewers = Router::new()
         .route("/", get(home))
@@ -86,85 +83,79 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/jobs/{id}", get(job))
         .route("/jobs/{id}/rows/{number}", get(job_row))
         .route("/account", get(account::show_account))
-        .route(
-            "/accounts",
-            get(account::show_members).merge(form(
-                post(account::create_member).layer(from_fn_with_state(state.clone(), confirm::ask)),
-            )),
-        )
+        .route("/accounts", get(account::show_members))
         .route("/audit", get(account::show_audit))
         .layer(from_fn_with_state(state.auth, forms::forget_shown))
         .route("/sign-out", form(post(account::sign_out)))
-        .route("/account/password", page(post(account::change_password)))
         .route(
-            "/account/sessions/{id}/end",
-            confirmed(post(account::end_session)),
+            "/account/password",
+            page(form(post(account::change_password))),
         )
-        .route(
-            "/account/end-other-sessions",
-            confirmed(post(account::end_other_sessions)),
-        )
-        .route("/account/tokens", confirmed(post(account::create_token)))
         .route(
             "/account/tokens/{id}/revoke",
             form(post(account::revoke_token)),
         )
-        .route(
-            "/users/{id}/password-link",
-            confirmed(post(account::create_password_link)),
-        )
-        .route(
-            "/users/{id}/forget-provider",
-            confirmed(post(account::forget_provider)),
-        )
-        .route(
-            "/users/{id}/end-access",
-            confirmed(post(account::end_access)),
-        )
-        .route("/users/{id}/lock", confirmed(post(account::lock)))
-        .route("/users/{id}/unlock", confirmed(post(account::unlock)))
-        .route("/users/{id}/role", confirmed(post(account::set_role)))
         .route("/confirm", get(confirm::show))
-        .route(
-            "/account/second-factor",
-            get(second_factor::show).merge(form(
-                post(second_factor::begin).layer(from_fn_with_state(state.clone(), confirm::ask)),
-            )),
-        )
-        .route(
-            "/account/second-factor/code",
-            confirmed(post(second_factor::turn_on)),
-        )
-        .route(
-            "/account/second-factor/off",
-            confirmed(post(second_factor::turn_off)),
-        )
-        .route(
-            "/users/{id}/remove-second-factor",
-            confirmed(post(second_factor::remove)),
-        )
+        .route("/account/second-factor", get(second_factor::show))
         .route(
             "/jobs/{id}/answers",
-            get(redirect_to_parent).merge(post(answer).layer(at_most(MAX_ANSWER_BYTES))),
+            page(post(answer).layer(at_most(MAX_ANSWER_BYTES))),
         )
         .route(
             "/jobs/commands",
             post(forms::change_jobs).layer(at_most(max_form)),
         )
-        .route(
-            "/rpc/{name}",
-            function()
-                .layer(from_fn_with_state(state.clone(), confirm::ask))
-                .layer(at_most(max_form)),
-        )
         .route("/rpc/import-format", function().layer(at_most(max_format)))
         .route("/rpc/update-format", function().layer(at_most(max_format)))
         .route_layer(require());
+    // Changes that are made only after their sender has confirmed who they are.
+    let confirmed = Router::new()
+        .route("/accounts", post(account::create_member))
+        .route(
+            "/account/sessions/{id}/end",
+            page(post(account::end_session)),
+        )
+        .route(
+            "/account/end-other-sessions",
+            page(post(account::end_other_sessions)),
+        )
+        .route("/account/tokens", page(post(account::create_token)))
+        .route("/account/second-factor", post(second_factor::begin))
+        .route(
+            "/account/second-factor/code",
+            page(post(second_factor::turn_on)),
+        )
+        .route(
+            "/account/second-factor/off",
+            page(post(second_factor::turn_off)),
+        )
+        .route(
+            "/users/{id}/password-link",
+            page(post(account::create_password_link)),
+        )
+        .route(
+            "/users/{id}/forget-provider",
+            page(post(account::forget_provider)),
+        )
+        .route("/users/{id}/end-access", page(post(account::end_access)))
+        .route("/users/{id}/lock", page(post(account::lock)))
+        .route("/users/{id}/unlock", page(post(account::unlock)))
+        .route("/users/{id}/role", page(post(account::set_role)))
+        .route(
+            "/users/{id}/remove-second-factor",
+            page(post(second_factor::remove)),
+        )
+        .route("/rpc/{name}", function())
+        .route_layer(from_fn_with_state(state.clone(), confirm::ask))
+        .route_layer(require())
+        .route_layer(from_fn_with_state(state.clone(), repeats::answer_once))
+        .route_layer(at_most(max_form));
     let in_time = from_fn_with_state(state.limits.response_timeout(), response_time::limit);
     let uploads = Router::new()
         .route("/rpc/upload-file", function().layer(upload))
         .route_layer(require());
     for_viewers
+        .merge(confirmed)
         .merge(for_everybody)
         .route_layer(in_time)
         .merge(uploads)

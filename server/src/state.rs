@@ -14,6 +14,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     rate::{ChangeRate, RecordRate, SignInRate},
+    repeats::Repeats,
     websocket::Sockets,
 };
 
@@ -37,6 +38,7 @@ pub struct AppState {
     pub sockets: Sockets,
     pub change_rate: ChangeRate,
     pub sign_in_rate: SignInRate,
+    pub repeats: Repeats,
     /// Refusals in the audit.
     pub audited_refusals: RecordRate<AuditKind>,
     /// Refusals in the log.
@@ -93,6 +95,7 @@ impl AppState {
             sockets: Sockets::new(&config.limits, &metrics),
             change_rate: ChangeRate::new(&config.limits, &metrics),
             sign_in_rate: SignInRate::new(&config.limits, &metrics),
+            repeats: Repeats::default(),
             audited_refusals: RecordRate::new(Duration::from_secs(60)),
             logged_refusals: RecordRate::new(Duration::from_secs(1)),
             metrics,

@@ -471,7 +471,8 @@ fn set_busy(is_busy: bool) {
     }
 }
 
-fn here() -> String {
+/// Returns the path and query of the current page.
+pub fn here() -> String {
     window()
         .location()
         .href()

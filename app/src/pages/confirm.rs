@@ -55,11 +55,18 @@ impl PendingForm {
     }
 }
 
+/// A link to the provider, where users can confirm who they are.
+pub struct ProviderLink {
+    /// The provider's name for users.
+    pub label: String,
+    pub path: String,
+}
+
 /// How the user confirms who they are.
-pub struct Confirmation<'a> {
+pub struct Confirmation {
     pub ways: ConfirmationWays,
-    /// The name of the OpenID Connect provider, if users can sign in with one.
-    pub provider: Option<&'a str>,
+    /// The OpenID Connect provider, if users can sign in with one.
+    pub provider: Option<ProviderLink>,
     pub error: Option<AppError>,
 }
 
@@ -68,7 +75,7 @@ pub fn confirm(
     site: &Site,
     status: StatusCode,
     form: PendingForm,
-    confirmation: Confirmation<'_>,
+    confirmation: Confirmation,
 ) -> Page {
     let Confirmation {
         ways,
@@ -77,7 +84,7 @@ pub fn confirm(
     } = confirmation;
     let email = site.account_email();
     let has_password = ways.has_password && site.has_passwords;
-    let provider = provider.filter(|_| ways.has_provider).map(str::to_owned);
+    let provider = provider.filter(|_| ways.has_provider);
     let has_no_way = !has_password && provider.is_none();
     let back = form.page.clone();
     let change = form.change();
@@ -101,8 +108,8 @@ pub fn confirm(
                             // A link, because the content security policy forbids forms that lead to another site.
                             view! {
                                 <p>
-                                    <a class="button" href="/sign-in/openid?confirm=yes&next=%2Fconfirm">
-                                        {format!("Confirm with {provider}")}
+                                    <a class="button" href=provider.path>
+                                        {format!("Confirm with {}", provider.label)}
                                     </a>
                                 </p>
                             }

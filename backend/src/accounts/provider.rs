@@ -86,6 +86,9 @@ pub async fn sign_in_with(
         false => Some(Utc::now()),
     };
     if let Some(viewer) = confirming {
+        if authenticated_at.is_none() {
+            provider.warn_of_undated_claims();
+        }
         let refusal = match confirms(viewer, user.user_id, authenticated_at) {
             Ok((session_id, at)) => {
                 let (before, user_id) = (user.role.clone(), user.user_id);

@@ -113,6 +113,21 @@ impl Auth {
         })
     }
 
+    /// Returns whether this is the secret of a session of this user that hasn't ended. Unlike [`Self::identify`], asking
+    /// isn't a use of the session.
+    pub async fn is_session_of(
+        &self,
+        backend: &Backend,
+        secret: Option<&str>,
+        user_id: UserId,
+    ) -> Result<bool> {
+        let (Self::SignIn(lifetimes), Some(secret)) = (self, secret) else {
+            return Ok(false);
+        };
+        let found = find(&backend.pool, Some(&hash(secret)), None, lifetimes.idle).await?;
+        Ok(found.is_some_and(|found| found.user_id == user_id.get()))
+    }
+
     /// Returns the viewer in their current state, or `None` if their session or token has ended.
     pub async fn again(&self, backend: &Backend, viewer: &Viewer) -> Result<Option<Viewer>> {
         let (Self::SignIn(lifetimes), Some(account)) = (self, viewer.account()) else {

@@ -23,6 +23,16 @@ const CONFIRMS: &str = "confirms";
 const MAX_NEXT: usize = 2000;
 
 impl Begun {
+    /// Returns the part of a `state` that distinguishes the sign-ins that a browser has started.
+    pub fn key_of(state: &str) -> &str {
+        state.get(..8).unwrap_or(state)
+    }
+
+    /// Returns the key of this sign-in.
+    pub fn key(&self) -> &str {
+        Self::key_of(&self.state)
+    }
+
     /// Returns the value for the cookie.
     pub fn to_text(&self) -> String {
         let next = match self.next.len() <= MAX_NEXT {

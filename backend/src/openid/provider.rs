@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use openidconnect::{
     AuthenticationContextClass, AuthorizationCode, ClaimsVerificationError, CsrfToken,
@@ -40,6 +43,8 @@ pub struct Provider {
     pub settings: Settings,
     http: Http,
     discovery: Discovery,
+    /// Whether the log says that the provider doesn't say when people authenticated.
+    undated: Once,
 }
 
 /// The parameters of the provider's redirect (RFC 6749, section 4.1.2; RFC 9207). A missing one is empty.
@@ -58,6 +63,7 @@ impl Provider {
             settings,
             http: Http::new()?,
             discovery: Discovery::default(),
+            undated: Once::new(),
         })
     }
 
@@ -216,6 +222,16 @@ impl Provider {
             }
             _ => Ok(said),
         }
+    }
+
+    /// Logs, once, that the provider didn't say when somebody authenticated although it was asked to.
+    pub(crate) fn warn_of_undated_claims(&self) {
+        self.undated.call_once(|| {
+            tracing::warn!(
+                "the OpenID Connect provider doesn't say when users authenticated (auth_time), so they can't confirm \
+                 sensitive changes there; if it never does, set OIDC_CHECK_AUTH_TIME=false"
+            );
+        });
     }
 
     /// Returns whether people can sign out at the provider. Returns `false` if it doesn't respond.

@@ -174,6 +174,28 @@ pub async fn show_sign_in(
     pages::sign_in(&state.site, StatusCode::OK, shown).into_response()
 }
 
+/// Responds with 204 as long as the browser's session is one of this user, otherwise with 401. An open page asks that, so
+/// that it doesn't outlast its session. Asking doesn't keep the session alive.
+pub async fn show_session(
+    RequestState(state): RequestState,
+    from: Sender,
+    Path(id): Path<String>,
+) -> Result<Response, Page> {
+    lifetimes(&state)?;
+    let Ok(user_id) = id.parse() else {
+        return Err(pages::not_found(&state.site));
+    };
+    let secret = auth::session_secret(&from.headers, &from.extensions);
+    let lasts = state
+        .auth
+        .is_session_of(&state.backend, secret.as_deref(), user_id);
+    Ok(match lasts.await {
+        Ok(true) => StatusCode::NO_CONTENT.into_response(),
+        Ok(false) => auth::signed_out(),
+        Err(error) => Problem::from(error).into_response(),
+    })
+}
+
 pub async fn sign_in(
     RequestState(state): RequestState,
     from: Sender,

@@ -1,10 +1,10 @@
 //! Asks signed-in users who they are, before a change that `backend` refuses with [`backend::Error::Unconfirmed`]. The page
 //! has the fields of the form, and posts them to the same path with the password. While somebody is at the OpenID Connect
-//! provider, the fields are in a cookie.
+//! provider, the fields are in a cookie, one for each form.
 
 use app::{
-    AppError, Page,
-    pages::{self, Confirmation, PendingForm},
+    AppError, Page, Query,
+    pages::{self, Confirmation, PendingForm, ProviderLink},
 };
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -23,10 +23,11 @@ use backend::{
     accounts::{self, Secret},
 };
 use domain::{InvalidField, UserId};
+use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
 use super::{
-    RequestState, accepts_html,
+    PageQuery, RequestState, accepts_html,
     account::{Sender, lifetimes},
     forms,
 };
@@ -148,12 +149,10 @@ async fn ask_for(state: &AppState, viewer: &Viewer, parts: &Parts, form: Pending
     if let Some(account) = viewer
         .account()
         .filter(|_| state.sign_in.provider.is_some())
+        && let Some(text) = to_text(account.user_id, &form)
     {
-        let text = to_text(account.user_id, &form);
-        jar = jar.add(auth::pending_form_cookie(
-            &parts.extensions,
-            text.as_deref(),
-        ));
+        let key = key(&text);
+        jar = auth::pending_form_cookies(&parts.headers, &parts.extensions, &key, text);
     }
     let status = StatusCode::UNAUTHORIZED;
     let page = page(state, viewer, &parts.headers, status, form, None).await;
@@ -184,10 +183,14 @@ async fn page(
         Ok(ways) => ways,
         Err(error) => return pages::failure(&site, error.into()),
     };
-    let provider = state.sign_in.provider.as_deref();
+    let provider = state.sign_in.provider.as_deref().zip(viewer.account());
+    let provider = provider.map(|(provider, account)| ProviderLink {
+        label: provider.settings.label.clone(),
+        path: provider_path(account.user_id, &form),
+    });
     let confirmation = Confirmation {
         ways,
-        provider: provider.map(|provider| provider.settings.label.as_str()),
+        provider,
         error,
     };
     pages::confirm(&site, status, form, confirmation)
@@ -231,36 +234,62 @@ pub async fn show(
     RequestState(state): RequestState,
     By(viewer): By,
     from: Sender,
+    PageQuery(query): PageQuery,
 ) -> Result<Response, Page> {
     lifetimes(&state)?;
-    let Some(form) = pending(&viewer, &from) else {
+    let key = query.get(FORM_KEY);
+    let Some(form) = pending(&viewer, &from, key) else {
         return Ok(Redirect::to("/account").into_response());
     };
     let site = state.site.seen_by(&viewer);
-    let forgotten = auth::pending_form_cookie(&from.extensions, None);
+    let forgotten = auth::forgotten_pending_form(&from.extensions, key);
     let page = pages::confirmed(&site, form);
     Ok((CookieJar::new().add(forgotten), page).into_response())
 }
 
-/// Returns the page that asks again, after the provider has not confirmed who the user is.
+/// Returns the page that asks again, after the provider has not confirmed who the user is. `next` is the path to which they
+/// would have come back.
 pub(super) async fn refused(
     state: &AppState,
     viewer: &Viewer,
     from: &Sender,
+    next: &str,
     error: AppError,
 ) -> Page {
-    let form = pending(viewer, from).unwrap_or_else(|| PendingForm {
-        action: "/account".to_owned(),
-        page: "/account".to_owned(),
-        fields: Vec::new(),
-    });
+    let (_, query) = next.split_once('?').unwrap_or_default();
+    let form =
+        pending(viewer, from, Query::parse(query).get(FORM_KEY)).unwrap_or_else(|| PendingForm {
+            action: "/account".to_owned(),
+            page: "/account".to_owned(),
+            fields: Vec::new(),
+        });
     let status = error.kind.status();
     page(state, viewer, &from.headers, status, form, Some(error)).await
 }
 
-/// Returns the viewer's form that the browser keeps.
-fn pending(viewer: &Viewer, from: &Sender) -> Option<PendingForm> {
-    let text = auth::pending_form(&from.headers, &from.extensions)?;
+/// The field of the query of `/confirm` with the key of the form.
+const FORM_KEY: &str = "form";
+
+/// Returns the key of a form's cookie: the start of its hash, so that the same form has the same one.
+fn key(text: &str) -> String {
+    let hash = Sha256::digest(text);
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns the path that leads to the provider, and from there back to the form.
+fn provider_path(user_id: UserId, form: &PendingForm) -> String {
+    let key = to_text(user_id, form).map(|text| key(&text));
+    let next = format!("/confirm?{FORM_KEY}={}", key.unwrap_or_default());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("confirm", "yes")
+        .append_pair("next", &next);
+    format!("/sign-in/openid?{}", query.finish())
+}
+
+/// Returns the viewer's form that the browser keeps under this key.
+fn pending(viewer: &Viewer, from: &Sender, key: &str) -> Option<PendingForm> {
+    let text = auth::pending_form(&from.headers, &from.extensions, key)?;
     from_text(viewer.account()?.user_id, &text)
 }
 

@@ -118,8 +118,7 @@ pub async fn begin(
     let confirms = query.get("confirm") == "yes" && viewer(&state, &from).await.is_some();
     match provider.begin(&origin(&from), &next, confirms).await {
         Ok((url, begun)) => {
-            let cookie = auth::begun_cookie(&from.extensions, Some(&begun));
-            let jar = CookieJar::new().add(cookie);
+            let jar = auth::begun_cookies(&from.headers, &from.extensions, &begun);
             Ok((jar, Redirect::to(url.as_str())).into_response())
         }
         Err(refusal) => Err(refused_by_provider(&state, &provider, &next, &refusal)),
@@ -140,7 +139,7 @@ pub async fn callback(
     if let Err(problem) = state.sign_in_rate.count_address(client) {
         return Ok(too_many(&state, client, "/", problem).await);
     }
-    let begun = auth::begun(&from.headers, &from.extensions);
+    let begun = auth::begun(&from.headers, &from.extensions, query.get("state"));
     let next = begun.as_ref().map_or("", |begun| begun.next.as_str());
     let next = auth::local_path(next);
     let client = auth::client(&from.headers, &from.extensions);
@@ -162,11 +161,13 @@ pub async fn callback(
         replaced: replaced.as_deref(),
         confirming: confirming.as_ref(),
     };
-    let forgotten = auth::begun_cookie(&from.extensions, None);
+    let forgotten = begun.iter().fold(CookieJar::new(), |jar, begun| {
+        jar.add(auth::forgotten_begun(&from.extensions, begun))
+    });
     match accounts::sign_in_with(&provider, &state.backend, lifetimes, attempt).await {
         Ok(Ok(session)) => {
             let cookie = auth::session_cookie(state.auth, &from.extensions, Some(&session.secret));
-            let jar = CookieJar::new().add(forgotten).add(cookie);
+            let jar = forgotten.add(cookie);
             Ok((jar, Redirect::to(&next)).into_response())
         }
         // Somebody who makes the browser request this page must not end the sign-in that it has started.
@@ -177,16 +178,16 @@ pub async fn callback(
             let page = match &confirming {
                 Some(viewer) => {
                     let error = error_of(&provider, &refusal);
-                    confirm::refused(&state, viewer, &from, error).await
+                    confirm::refused(&state, viewer, &from, &next, error).await
                 }
                 None => refused_by_provider(&state, &provider, &next, &refusal),
             };
-            Ok((CookieJar::new().add(forgotten), page).into_response())
+            Ok((forgotten, page).into_response())
         }
         Err(error) => {
             let error = AppError::from(error);
             let page = refused(&state, error.kind.status(), &next, error);
-            Ok((CookieJar::new().add(forgotten), page).into_response())
+            Ok((forgotten, page).into_response())
         }
     }
 }

@@ -410,6 +410,7 @@ const PAGES: &[(&str, &str, Option<For>)] = &[
     ("get", "/sign-in/openid/sign-out", None),
     ("get", "/set-password", None),
     ("get", "/sign-in/code", None),
+    ("get", "/users/{user_id}/session", None),
     ("post", "/theme", None),
     ("get", "/", Some(All)),
     ("get", "/find", Some(All)),
@@ -572,6 +573,11 @@ async fn every_page_and_form_checks_access() {
             asked(&By::Nobody, true).await,
             asked(&By::Nobody, false).await,
         );
+        if path.ends_with("/session") {
+            // It says that they are signed out.
+            assert_eq!(program.status(), 401, "{what}");
+            continue;
+        }
         let Some(whom) = whom else {
             let is_led_back = person.status() == 303 && location(&person) == "/";
             assert!(

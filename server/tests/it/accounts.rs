@@ -418,6 +418,21 @@ async fn sessions_expire_and_can_be_ended() {
     accounts
         .execute("update sessions set last_used_at = now() - interval '11 hours 59 minutes'")
         .await;
+    // Asking whether it has ended isn't a request.
+    let asked = async |session: &str, user_id: i64| {
+        let by = By::Session(session.to_owned());
+        let path = format!("/users/{user_id}/session");
+        accounts.page(&path, &by).await.status().as_u16()
+    };
+    assert_eq!(asked(&idle.session, ann.id).await, 204);
+    assert_eq!(asked(&ben.session, ann.id).await, 401);
+    assert_eq!(asked("invented", ann.id).await, 401);
+    let used = "select count(*) from sessions where last_used_at > now() - interval '11 hours'";
+    let used: i64 = sqlx::query_scalar(used)
+        .fetch_one(&accounts.app.pool)
+        .await
+        .unwrap();
+    assert_eq!(used, 0);
     assert!(accounts.is_signed_in(&idle.session).await);
     assert!(accounts.is_signed_in(&ben.session).await);
     // That request counted as a use.
@@ -428,6 +443,7 @@ async fn sessions_expire_and_can_be_ended() {
     accounts
         .execute("update sessions set last_used_at = now() - interval '12 hours 1 second'")
         .await;
+    assert_eq!(asked(&idle.session, ann.id).await, 401);
     assert!(!accounts.is_signed_in(&idle.session).await);
     let long = accounts.signed_in(&ann.email).await;
     let days: f64 = sqlx::query_scalar(

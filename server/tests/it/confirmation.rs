@@ -4,7 +4,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Browser, OpenIdProvider},
+    harness::{Browser, OpenIdProvider, eventually},
     people::{Accounts, By, location, password_of, session_in},
 };
 
@@ -51,6 +51,13 @@ fn form_on(page: &str) -> (String, Vec<(String, String)>) {
         Some((attribute(input, "name")?, attribute(input, "value")?)).filter(|_| is_hidden)
     });
     (attribute(form, "action").unwrap(), fields.collect())
+}
+
+/// Returns the path of the link to the provider.
+fn link_to_provider(page: &str) -> String {
+    let start = page.find("/sign-in/openid?confirm=yes").unwrap();
+    let link = page[start..].split('"').next().unwrap();
+    link.replace("&amp;", "&")
 }
 
 const LONG_AGO: &str = "now() - interval '10 minutes 1 second'";
@@ -250,6 +257,66 @@ async fn sensitive_changes_ask_who_the_user_is() {
     );
 }
 
+/// Without JavaScript, a browser sends a form twice after a double click. It drops the first request, and shows the
+/// response to the second.
+#[tokio::test]
+async fn a_form_that_is_sent_twice_confirms_once() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    accounts.age_sessions(LONG_AGO).await;
+    let by = By::from(&ann);
+    let password = password_of(&ann.email);
+    let fields = |name| {
+        let own = [
+            ("confirm_page", "/account"),
+            ("confirm_password", &*password),
+        ];
+        let fields = [("name", name), ("scope", "read"), ("days", "7")];
+        [&fields[..], &own].concat()
+    };
+    let fields_of_first = fields("nightly");
+    // The first request is dropped when the session already has a new secret, and before the token is created.
+    let pool = &accounts.app.pool;
+    let mut locked = pool.begin().await.unwrap();
+    sqlx::query("lock table api_tokens in exclusive mode")
+        .execute(&mut *locked)
+        .await
+        .unwrap();
+    let is_confirmed = async || {
+        let confirmed = "select count(*) from audit_events where kind = 'confirm'";
+        (accounts.count(confirmed).await == 1).then_some(())
+    };
+    tokio::select! {
+        _ = accounts.form("/account/tokens", &fields_of_first, &by) => panic!("the table is locked"),
+        () = eventually("a confirmation", is_confirmed) => {}
+    }
+    let second = accounts.form("/account/tokens", &fields_of_first, &by);
+    let (second, ()) = tokio::join!(second, async { locked.rollback().await.unwrap() });
+    let third = accounts
+        .form("/account/tokens", &fields_of_first, &by)
+        .await;
+    let renewed = session_in(&second);
+    assert_eq!(session_in(&third), renewed);
+    assert_eq!(second.status(), StatusCode::CREATED);
+    assert_eq!(third.status(), StatusCode::CREATED);
+    let page = text(second).await;
+    assert!(page.contains("id=\"new-token\""), "{page}");
+    assert_eq!(text(third).await, page);
+    let tokens = "select count(*) from api_tokens";
+    assert_eq!(accounts.count(tokens).await, 1);
+    // The old secret is good for nothing else, and the new one for everything.
+    let other = accounts
+        .form("/account/tokens", &fields("another"), &by)
+        .await;
+    assert_eq!(location(&other), "/sign-in");
+    let renewed = By::Session(renewed);
+    let other = accounts
+        .form("/account/tokens", &fields("another"), &renewed)
+        .await;
+    assert_eq!(other.status(), StatusCode::CREATED);
+    assert_eq!(accounts.count(tokens).await, 2);
+}
+
 #[tokio::test]
 async fn guesses_at_the_confirmation_are_limited() {
     let accounts = Accounts::start_set(&[("MAX_SIGN_INS_PER_ACCOUNT", "3")]).await;
@@ -296,8 +363,7 @@ async fn the_provider_confirms_who_the_user_is() {
     assert_eq!(asked.status(), StatusCode::UNAUTHORIZED);
     let page = text(asked).await;
     assert!(page.contains(ASKS) && !page.contains("assword"), "{page}");
-    const CONFIRM: &str = "/sign-in/openid?confirm=yes&next=%2Fconfirm";
-    assert!(page.contains(&CONFIRM.replace('&', "&amp;")), "{page}");
+    let confirm = link_to_provider(&page);
     // Another account there, one that authenticated there long ago, and a provider that doesn't say when.
     for (subject, flaw, sentence) in [
         ("b1", "none", "That is another user's Example account."),
@@ -311,9 +377,14 @@ async fn the_provider_confirms_who_the_user_is() {
             "undated",
             "Example doesn't confirm that you signed in just now.",
         ),
+        (
+            "a1",
+            "undated",
+            "Example doesn't confirm that you signed in just now.",
+        ),
     ] {
         provider.has_flaw(flaw).await;
-        let (to, refused) = through(&mut browser, CONFIRM, subject).await;
+        let (to, refused) = through(&mut browser, &confirm, subject).await;
         assert!(
             to.contains("prompt=login") && to.contains("max_age=0"),
             "{to}"
@@ -324,6 +395,12 @@ async fn the_provider_confirms_who_the_user_is() {
         let asked = browser.post(&url, form.clone()).await;
         assert_eq!(asked.status(), StatusCode::UNAUTHORIZED, "{flaw}");
     }
+    // The log says once what to do if the provider never says when.
+    const SETTING: &str = "OIDC_CHECK_AUTH_TIME=false";
+    accounts.app.logged(&[SETTING]).await;
+    let printed = accounts.app.printed();
+    let lines = printed.iter().filter(|line| line.contains(SETTING));
+    assert_eq!(lines.count(), 1);
     // Signing in again isn't enough either, if the provider lets them in without asking.
     provider.has_flaw("old").await;
     let mut again = browser.clone();
@@ -334,10 +411,11 @@ async fn the_provider_confirms_who_the_user_is() {
     provider.has_flaw("none").await;
     let mut browser = again;
     let before = browser.cookies["session"].clone();
-    let (_, confirmed) = through(&mut browser, CONFIRM, "a1").await;
-    assert_eq!(location(&confirmed), "/confirm");
+    let (_, confirmed) = through(&mut browser, &confirm, "a1").await;
+    let form_page = format!("{web}{}", location(&confirmed));
+    assert!(form_page.starts_with(&format!("{web}/confirm?form=")));
     assert_ne!(browser.cookies["session"], before);
-    let page = text(browser.get(&format!("{web}/confirm")).await).await;
+    let page = text(browser.get(&form_page).await).await;
     let (action, fields) = form_on(&page);
     assert_eq!(action, "/account/tokens");
     let mut kept = url::form_urlencoded::Serializer::new(String::new());
@@ -347,8 +425,40 @@ async fn the_provider_confirms_who_the_user_is() {
     assert_eq!(created.status(), StatusCode::CREATED);
     assert_eq!(accounts.count(tokens).await, 2);
     // The form is offered once.
-    let page = browser.get(&format!("{web}/confirm")).await;
+    let page = browser.get(&form_page).await;
     assert_eq!(location(&page), "/account");
+
+    // Two tabs are at the provider at the same time. Each gets its own form back, in any order.
+    accounts.age_sessions(LONG_AGO).await;
+    let mut tabs = Vec::new();
+    for name in ["one", "two"] {
+        let form = form.replace("nightly", name);
+        let page = text(browser.post(&url, form).await).await;
+        let link = format!("{web}{}", link_to_provider(&page));
+        tabs.push((name, location(&browser.get(&link).await)));
+    }
+    for (name, to) in tabs.iter().rev() {
+        let back = provider.sign_in(to, "a1").await;
+        let to = location(&browser.get(&back).await);
+        let page = text(browser.get(&format!("{web}{to}")).await).await;
+        let fields = form_on(&page).1;
+        assert!(fields.contains(&("name".to_owned(), (*name).to_owned())));
+    }
+    // Nothing is left over, and what is given up doesn't fill the browser.
+    let waiting = |browser: &Browser| {
+        let names = browser.cookies.keys();
+        let kept = names.filter(|name| name.starts_with("form-") || name.starts_with("openid-"));
+        kept.count()
+    };
+    assert_eq!(waiting(&browser), 0);
+    accounts.age_sessions(LONG_AGO).await;
+    for number in 0..7 {
+        let form = form.replace("nightly", &number.to_string());
+        let page = text(browser.post(&url, form).await).await;
+        let link = format!("{web}{}", link_to_provider(&page));
+        browser.get(&link).await;
+    }
+    assert_eq!(waiting(&browser), 2 * 5);
     let ann = accounts.count("select id from users where email = 'ann@example.com'");
     let ann = ann.await;
     let audited: Vec<String> = sqlx::query_scalar(
@@ -364,6 +474,9 @@ async fn the_provider_confirms_who_the_user_is() {
             refused("another user, ben@example.com"),
             refused("no recent authentication, ann@example.com"),
             refused("no recent authentication, ann@example.com"),
+            refused("no recent authentication, ann@example.com"),
+            format!("done {ann} openid connect"),
+            format!("done {ann} openid connect"),
             format!("done {ann} openid connect"),
         ]
     );

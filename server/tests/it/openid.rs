@@ -100,6 +100,15 @@ fn claims(email: &str, email_verified: bool) -> Value {
     json!({"email": email, "email_verified": email_verified, "name": "From Example"})
 }
 
+/// Returns the name and the value of the only cookie of a sign-in.
+fn begun_in(browser: &Browser) -> (String, String) {
+    let cookies = browser.cookies.iter();
+    let mut begun = cookies.filter(|(name, _)| name.starts_with("openid-"));
+    let (name, value) = begun.next().unwrap();
+    assert!(begun.next().is_none(), "{:?}", browser.cookies);
+    (name.clone(), value.clone())
+}
+
 #[tokio::test]
 async fn a_subject_identifies_a_user_and_an_email_address_only_once() {
     let provider = OpenIdProvider::start(&[]);
@@ -382,8 +391,8 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
         asked("redirect_uri"),
         format!("{web}/sign-in/openid/callback")
     );
-    let begun = browser.cookies["openid"].clone();
-    assert!(!to.as_str().contains(begun.split('.').nth(2).unwrap()));
+    let begun = begun_in(&browser);
+    assert!(!to.as_str().contains(begun.1.split('.').nth(2).unwrap()));
 
     // Login CSRF: somebody else's response in a browser that has started no sign-in, or another one.
     let mut eve = Browser::default();
@@ -393,14 +402,14 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     refused(victim.get(&back_eve).await, 403, NOT_BEGUN).await;
     refused(browser.get(&back_eve).await, 403, NOT_BEGUN).await;
     // That doesn't end the sign-in that was started.
-    assert_eq!(browser.cookies["openid"], begun);
+    assert_eq!(begun_in(&browser), begun);
     // A page of another site can't start a sign-in.
     let request = browser.http().get(format!("{web}{BEGIN}?next=%2Fformats"));
     let response = browser
         .send(request.header("sec-fetch-site", "cross-site"))
         .await;
     assert_eq!(location(&response), "/sign-in?next=%2Fformats");
-    assert_eq!(browser.cookies["openid"], begun);
+    assert_eq!(begun_in(&browser), begun);
 
     // A stolen code is useless in another browser, because it belongs to another verifier.
     let back_ann = provider.sign_in(to.as_str(), "a1").await;
@@ -434,9 +443,10 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     }
     // An ID token that was issued for another sign-in.
     let mut other = eve.clone();
-    let parts: Vec<&str> = eve.cookies["openid"].split('.').collect();
+    let (name, begun) = begun_in(&eve);
+    let parts: Vec<&str> = begun.split('.').collect();
     let of_another = [parts[0], "another-nonce", parts[2], parts[3]].join(".");
-    other.cookies.insert("openid".to_owned(), of_another);
+    other.cookies.insert(name, of_another);
     let response = other.get(&back_eve).await;
     refused(response, 403, "to this sign-in isn't from Example").await;
 
@@ -464,11 +474,11 @@ async fn a_response_counts_once_and_in_the_browser_that_started_it() {
     }
     let mut browser = Browser::default();
     let to = accounts.begin(&mut browser, BEGIN).await;
-    let begun = browser.cookies["openid"].clone();
+    let (name, begun) = begun_in(&browser);
     let (parts, _) = begun.rsplit_once('.').unwrap();
     // "//evil.example" in base64.
     let led_away = format!("{parts}.Ly9ldmlsLmV4YW1wbGU");
-    browser.cookies.insert("openid".to_owned(), led_away);
+    browser.cookies.insert(name, led_away);
     let back = provider.sign_in(&to, "a1").await;
     assert_eq!(location(&browser.get(&back).await), "/");
 
@@ -584,7 +594,7 @@ async fn attempts_are_limited_and_cookies_require_https() {
     let callback = "redirect_uri=https%3A%2F%2Fbatchline.example.com%2Fsign-in%2Fopenid%2Fcallback";
     assert!(to.contains(callback), "{to}");
     let cookie = answer.header("set-cookie").unwrap();
-    assert!(cookie.starts_with("__Host-openid="), "{cookie}");
+    assert!(cookie.starts_with("__Host-openid-"), "{cookie}");
     for attribute in [
         "Secure",
         "HttpOnly",
