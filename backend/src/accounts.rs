@@ -5,6 +5,7 @@
 //! **Invariant.** Secrets are random, shown once, and stored as a hash, except for the keys of second factors, without
 //! which no code could be checked.
 
+mod breached;
 mod confirmation;
 mod end_access;
 mod ended;
@@ -21,6 +22,7 @@ mod secret;
 mod sessions;
 mod tokens;
 
+pub use breached::BreachedPasswords;
 pub(crate) use confirmation::check_confirmed;
 pub use confirmation::{
     CONFIRMED_MINUTES, ConfirmationWays, confirm_with_password, confirmation_ways,

@@ -7,7 +7,6 @@ use super::{
     end_access::end_access,
     links::{PasswordLink, create_link},
     lock::unlock,
-    passwords::check_strength,
     second_factor,
     sessions::{end_link, set_password},
 };
@@ -248,7 +247,8 @@ pub async fn create_admin(
 ) -> Result<bool> {
     let hashed = match password {
         Some(password) => {
-            check_strength(password, &[new.name.as_str(), new.email.as_str()])?;
+            let known = [new.name.as_str(), new.email.as_str()];
+            backend.passwords.check(password, &known).await?;
             Some(backend.passwords.hash(password).await?)
         }
         None => None,

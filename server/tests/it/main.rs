@@ -8,6 +8,7 @@ mod ageing;
 mod api;
 mod audit;
 mod backup;
+mod breached_passwords;
 mod clock;
 mod confirmation;
 mod control;
