@@ -135,7 +135,7 @@ impl Backend {
             intake: Intake::with_reserve(config.storage_reserve_bytes),
             max_upload_bytes: config.max_upload_bytes,
             quotas: config.quotas,
-            audit_retention_days: config.audit_retention_days,
+            audit_retention_days: config.audit_retention_days.unwrap_or(0),
         })
     }
 
