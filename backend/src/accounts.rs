@@ -44,9 +44,8 @@ pub(crate) use passwords::Passwords;
 pub use provider::{SignInAttempt, forget_provider, sign_in_with};
 pub use refusals::{note_refused_token, note_too_many_sign_ins};
 pub use second_factor::{
-    NewKey, RECOVERY_CODES, SecondFactor, has_second_factor, lacks_second_factor,
-    new_second_factor, remove_second_factor, second_factor, turn_off_second_factor,
-    turn_on_second_factor, unused_key,
+    NewKey, RECOVERY_CODES, SecondFactor, lacks_second_factor, new_second_factor,
+    remove_second_factor, second_factor, turn_off_second_factor, turn_on_second_factor, unused_key,
 };
 pub use secret::Secret;
 pub use sessions::{
