@@ -296,23 +296,27 @@ pub fn SignInSettings(
 ) -> impl IntoView {
     let user_id = member.user.id;
     let state = match (member.has_password, member.link_expires_at) {
-        _ if member.locked_at.is_some() => ().into_any(),
-        (true, None) => "Has a password.".into_any(),
-        (true, Some(until)) => view! {
-            "Has a password. A link to set another one is valid until "
-            <Time at=format::machine_time(until) />
-            "."
-        }
-        .into_any(),
-        (false, Some(until)) => view! {
-            "Can't sign in yet. The link to set a password is valid until "
-            <Time at=format::machine_time(until) />
-            "."
-        }
-        .into_any(),
-        (false, None) if member.has_provider => ().into_any(),
-        (false, None) if has_provider => "Hasn't signed in yet.".into_any(),
-        (false, None) => "Can't sign in yet. Create a link to set a password.".into_any(),
+        _ if member.locked_at.is_some() => None,
+        (true, None) => Some("Has a password.".into_any()),
+        (true, Some(until)) => Some(
+            view! {
+                "Has a password. A link to set another one is valid until "
+                <Time at=format::machine_time(until) />
+                "."
+            }
+            .into_any(),
+        ),
+        (false, Some(until)) => Some(
+            view! {
+                "Can't sign in yet. The link to set a password is valid until "
+                <Time at=format::machine_time(until) />
+                "."
+            }
+            .into_any(),
+        ),
+        (false, None) if member.has_provider => None,
+        (false, None) if has_provider => Some("Hasn't signed in yet.".into_any()),
+        (false, None) => Some("Can't sign in yet. Create a link to set a password.".into_any()),
     };
     let provider = member.has_provider.then(|| {
         view! {
@@ -378,7 +382,7 @@ pub fn SignInSettings(
         <section class="panel" aria-labelledby="sign-in">
             <h2 id="sign-in">"Sign-in"</h2>
             <FormError error />
-            <p class="muted">{state}</p>
+            {state.map(|state| view! { <p class="muted">{state}</p> })}
             {password_link}
             {provider}
             <form method="post" action=format!("/users/{user_id}/role")>
