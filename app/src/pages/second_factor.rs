@@ -173,7 +173,8 @@ pub fn new_second_factor(
         view! {
             <div class="narrow">
                 <div class="page-head">
-                    <h1>"Set up two-step sign-in"</h1>
+                    // Narrow screens would break it at a hyphen.
+                    <h1>"Set up " <span class="unbroken">"two-step"</span> " " <span class="unbroken">"sign-in"</span></h1>
                 </div>
                 <section class="panel stack" aria-label="Set up two-step sign-in">
                     <p>"Scan this with your app, or type the key below it."</p>
