@@ -17,7 +17,7 @@ use super::{
 use crate::{
     AppError, Page, Query, Site,
     api::at_its_field,
-    components::{Confirm, Copy, FormError, Time},
+    components::{ConfirmPost, Copy, FormError, Time},
 };
 
 pub async fn members(
@@ -350,21 +350,14 @@ pub fn SignInSettings(
         }
         .into_any(),
         None => view! {
-            <Confirm
+            <ConfirmPost
                 id="lock"
                 button="Lock user…"
                 question="Lock this user?"
-                error={None::<AppError>}
-            >
-                <p>
-                    "This signs the user out everywhere, revokes their API tokens, and keeps them from signing in until you unlock them. Their jobs go on, and their files and results are kept."
-                </p>
-                <form method="post" action=format!("/users/{user_id}/lock")>
-                    <button class="button button-danger" data-under-way="Locking…">
-                        "Lock user"
-                    </button>
-                </form>
-            </Confirm>
+                consequences="This signs the user out everywhere, revokes their API tokens, and keeps them from signing in until you unlock them. Their jobs go on, and their files and results are kept."
+                action=format!("/users/{user_id}/lock")
+                submit=("Lock user", "Locking…")
+            />
         }
         .into_any(),
     };
@@ -397,21 +390,14 @@ pub fn SignInSettings(
                     "Save role"
                 </button>
             </form>
-            <Confirm
+            <ConfirmPost
                 id="end-access"
                 button="Sign out everywhere…"
                 question="Sign out everywhere?"
-                error={None::<AppError>}
-            >
-                <p>
-                    "This ends all of the user's sessions and revokes all of their API tokens, and a link with which they could set a password stops working. It doesn't keep the user from signing in again."
-                </p>
-                <form method="post" action=format!("/users/{user_id}/end-access")>
-                    <button class="button button-danger" data-under-way="Signing out…">
-                        "Sign out and revoke tokens"
-                    </button>
-                </form>
-            </Confirm>
+                consequences="This ends all of the user's sessions and revokes all of their API tokens, and a link with which they could set a password stops working. It doesn't keep the user from signing in again."
+                action=format!("/users/{user_id}/end-access")
+                submit=("Sign out and revoke tokens", "Signing out…")
+            />
             {lock}
             <p>
                 <a href=format!("/audit?user={user_id}")>"What this user did"</a>
