@@ -10,7 +10,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use crate::people::{Accounts, By, location, password_of, session_in};
+use crate::people::{Accounts, location, password_of, session_in};
 
 const STOLEN: &str = "quite an odd phrase";
 /// Its SHA-1, as from `sha1sum`.
@@ -88,14 +88,7 @@ async fn stolen_passwords_are_refused_and_none_is_revealed() {
         (output.status.success(), String::from_utf8(printed).unwrap())
     };
     let current = password_of(&ann.email);
-    let by = By::from(&ann);
-    let change = async |new: &str| {
-        let fields = [
-            ("current_password", current.as_str()),
-            ("new_password", new),
-        ];
-        accounts.form("/account/password", &fields, &by).await
-    };
+    let change = async |new: &str| accounts.change_password(&ann.session, &current, new).await;
     let says = async |response: reqwest::Response, status: StatusCode, sentence: &str| {
         assert_eq!(response.status(), status);
         let page = response.text().await.unwrap();
