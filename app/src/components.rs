@@ -3,6 +3,8 @@
 #[cfg(feature = "ssr")]
 mod age;
 mod confirm;
+#[cfg(feature = "ssr")]
+mod confirm_post;
 mod controls;
 #[cfg(feature = "ssr")]
 mod copy;
@@ -24,6 +26,8 @@ mod title;
 #[cfg(feature = "ssr")]
 pub use age::Age;
 pub use confirm::Confirm;
+#[cfg(feature = "ssr")]
+pub use confirm_post::ConfirmPost;
 pub use controls::{Controls, shown};
 #[cfg(feature = "ssr")]
 pub use copy::Copy;

@@ -5,6 +5,7 @@
 //! **Invariant.** Secrets are random, shown once, and stored as a hash, except for the keys of second factors, without
 //! which no code could be checked.
 
+mod breached;
 mod confirmation;
 mod end_access;
 mod ended;
@@ -21,6 +22,7 @@ mod secret;
 mod sessions;
 mod tokens;
 
+pub use breached::BreachedPasswords;
 pub(crate) use confirmation::check_confirmed;
 pub use confirmation::{
     CONFIRMED_MINUTES, ConfirmationWays, confirm_with_password, confirmation_ways,
@@ -42,9 +44,8 @@ pub(crate) use passwords::Passwords;
 pub use provider::{SignInAttempt, forget_provider, sign_in_with};
 pub use refusals::{note_refused_token, note_too_many_sign_ins};
 pub use second_factor::{
-    NewKey, RECOVERY_CODES, SecondFactor, has_second_factor, lacks_second_factor,
-    new_second_factor, remove_second_factor, second_factor, turn_off_second_factor,
-    turn_on_second_factor, unused_key,
+    NewKey, RECOVERY_CODES, SecondFactor, lacks_second_factor, new_second_factor,
+    remove_second_factor, second_factor, turn_off_second_factor, turn_on_second_factor, unused_key,
 };
 pub use secret::Secret;
 pub use sessions::{

@@ -1,5 +1,5 @@
 //! The audit: who did what, and when. Holds every query on the append-only table `audit_events`. Only retention deletes
-//! from it, through a function of the database's owner that refuses to delete events of the last 30 days.
+//! from it, through a function of the database's owner that refuses to delete events of the last 30 days, or of longer.
 
 use chrono::{DateTime, Utc};
 use domain::{AuditEvent, AuditKind, JobId, Outcome, UserId, page_count};
@@ -252,7 +252,7 @@ async fn add(
 }
 
 /// Deletes up to `limit` events that are more than `days` days old, oldest first. Returns the number of deleted events.
-/// PostgreSQL refuses fewer than 30 days.
+/// PostgreSQL refuses fewer days than [`audit_retention::get`](database::audit_retention::get) returns.
 pub(crate) async fn delete_old(tx: &mut PgConnection, days: u64, limit: i64) -> sqlx::Result<u64> {
     let days = i32::try_from(days).unwrap_or(i32::MAX);
     let deleted = sqlx::query_scalar!(

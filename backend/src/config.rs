@@ -54,9 +54,10 @@ pub struct BackendConfig {
     #[command(flatten)]
     pub quotas: QuotaDefaults,
 
-    /// Days after which audit events are deleted, 30 or more. 0 keeps them
-    #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 0, value_parser = parse_audit_days)]
-    pub audit_retention_days: u64,
+    /// Days after which the worker deletes audit events, 30 or more. 0 keeps them [default: 0]. `server migrate` has the
+    /// database refuse to delete younger ones, or any with 0; without it, that stays as it is
+    #[arg(long, env = "AUDIT_RETENTION_DAYS", value_parser = parse_audit_days)]
+    pub audit_retention_days: Option<u64>,
 
     /// Hosts to serve besides localhost, loopback addresses and the address that a connection arrived at. A
     /// comma-separated list of names, *.names or addresses, or * for any host

@@ -1,5 +1,6 @@
 //! The connection pool and the migrations.
 
+pub(crate) mod audit_retention;
 mod migrations;
 
 use std::{io, str::FromStr, time::Duration};
@@ -56,12 +57,13 @@ pub(crate) async fn connect(
         .connect_lazy_with(bounded);
     reach(&pool, DATABASE_URL).await?;
     let mut unbounded = options.connect().await?;
-    migrations::run_or_check(&mut unbounded).await?;
+    migrations::run_or_check(&mut unbounded, config.audit_retention_days).await?;
     unbounded.close().await?;
     Ok(pool)
 }
 
-/// Brings the database up to date as its owner, and grants the role of `DATABASE_URL` what server and worker need.
+/// Brings the database up to date as its owner, sets the age from which audit events can be deleted if there is one in
+/// `config`, and grants the role of `DATABASE_URL` what server and worker need.
 pub async fn migrate(config: &BackendConfig, owner_url: &str) -> anyhow::Result<()> {
     let application = parse_url(&config.database_url, DATABASE_URL)?;
     let owner = parse_url(owner_url, OWNER_URL)?;
@@ -70,7 +72,8 @@ pub async fn migrate(config: &BackendConfig, owner_url: &str) -> anyhow::Result<
         .connect_lazy_with(owner);
     reach(&pool, OWNER_URL).await?;
     let mut owner = pool.acquire().await?;
-    migrations::run_as_owner(&mut owner, application.get_username()).await
+    let audit_days = config.audit_retention_days;
+    migrations::run_as_owner(&mut owner, application.get_username(), audit_days).await
 }
 
 /// Waits until PostgreSQL can be reached at the URL in this setting.

@@ -85,8 +85,7 @@ impl From<object_store::Error> for Error {
             // A store that is unreachable or refuses to serve, after all retries.
             object_store::Error::Generic { .. } => {
                 tracing::warn!(%error, "the file storage can't be used");
-                let sentence = disk_error(&error).unwrap_or(STORAGE_AWAY);
-                Self::Unavailable(sentence.to_owned())
+                Self::Unavailable(storage_error(&error).to_owned())
             }
             // Happens after the database and the files are restored from different backups.
             object_store::Error::NotFound { path, .. } => {
@@ -97,7 +96,7 @@ impl From<object_store::Error> for Error {
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => {
                 tracing::error!(%error, "the file storage refuses access");
-                Self::Unavailable(STORAGE_REFUSES.to_owned())
+                Self::Unavailable(storage_error(&error).to_owned())
             }
             error => Self::Internal(anyhow::Error::new(error).context("file storage")),
         }
@@ -144,6 +143,15 @@ fn outage(error: &sqlx::Error) -> Option<&'static str> {
             Some(DATABASE_AWAY)
         }
         _ => None,
+    }
+}
+
+/// Returns what is wrong if the storage can't be used, with advice.
+pub(crate) fn storage_error(error: &object_store::Error) -> &'static str {
+    match error {
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => STORAGE_REFUSES,
+        error => disk_error(error).unwrap_or(STORAGE_AWAY),
     }
 }
 

@@ -20,7 +20,7 @@
 //! the job       jobs::{list, transition, events, query, usage}: every query on jobs  deletion_queue
 //! without jobs  dry_run  health_check
 //! ground        database  temporal  config  program  traces  hosts  error  storage
-//!               openid: the provider that people sign in with
+//!               openid: the provider that people sign in with  http_client
 //! ```
 
 mod access;
@@ -37,6 +37,7 @@ mod error;
 pub mod health;
 mod health_check;
 pub mod hosts;
+mod http_client;
 mod jobs;
 mod ledger;
 pub mod maintenance;
@@ -63,8 +64,12 @@ use anyhow::Context;
 use sqlx::PgPool;
 
 use crate::{
-    accounts::Passwords, health::LatestReadiness, jobs::events::Publisher,
-    results::search::Searches, starter::Starter, uploads::Intake,
+    accounts::{BreachedPasswords, Passwords},
+    health::LatestReadiness,
+    jobs::events::Publisher,
+    results::search::Searches,
+    starter::Starter,
+    uploads::Intake,
 };
 
 pub use access::{Account, Means, Viewer};
@@ -130,7 +135,15 @@ impl Backend {
             intake: Intake::with_reserve(config.storage_reserve_bytes),
             max_upload_bytes: config.max_upload_bytes,
             quotas: config.quotas,
-            audit_retention_days: config.audit_retention_days,
+            audit_retention_days: config.audit_retention_days.unwrap_or(0),
+        })
+    }
+
+    /// Also checks new passwords against these.
+    pub fn with_breached_passwords(self, breached: &BreachedPasswords) -> anyhow::Result<Self> {
+        Ok(Self {
+            passwords: self.passwords.with_breached(breached)?,
+            ..self
         })
     }
 

@@ -35,6 +35,10 @@ pub struct JobState {
     /// otherwise `file.` and a word for the reason.
     #[serde(default)]
     pub error_code: Option<String>,
+    /// What a job that is being processed waits for, as a sentence: its last step failed for this reason and is tried again.
+    /// Otherwise `null`.
+    #[serde(default)]
+    pub waits_for: Option<String>,
     /// Grows with each start, pause, resume, cancel and retry. Work that started under an earlier number can't commit
     /// any more.
     pub run: u32,
@@ -184,6 +188,7 @@ impl JobState {
         let after = Self {
             status,
             eta_seconds: None,
+            waits_for: None,
             ..self
         };
         if command != Command::Retry {
@@ -214,7 +219,7 @@ mod tests {
     const MESSAGE: &str = r#"{"type":"job_progress","job_id":1,"user_id":2,"status":"processing",
         "progress_percent":50.0,"processed_records":5,"total_records":10,"valid_records":4,"invalid_records":1,
         "suspicious_records":1,"ignored_records":0,"batch_completed":1,"total_batches":2,"rows_per_second":2.5,"eta_seconds":2.0,
-        "error":"broken","error_code":null,"run":3,"version":7}"#;
+        "error":"broken","error_code":null,"waits_for":null,"run":3,"version":7}"#;
 
     fn state(status: JobStatus) -> JobState {
         let message = JobProgress::from_json(MESSAGE).unwrap();

@@ -2,7 +2,7 @@
 // script/test starts it with an admin.
 
 import { expect, test, type Browser, type Page } from '@playwright/test';
-import { SAMPLE, complaints, expectAccessible, somebody, upload } from './batchline';
+import { SAMPLE, complaints, expectAccessible, signIn, somebody, upload } from './batchline';
 
 const baseURL = process.env.BATCHLINE_ACCOUNTS_URL;
 const admin = {
@@ -14,12 +14,6 @@ test.use({ baseURL, contextOptions: { reducedMotion: 'reduce' } });
 test.beforeAll(() => {
   if (!baseURL) throw new Error('BATCHLINE_ACCOUNTS_URL is not set: run the tests by script/test');
 });
-
-async function signIn(page: Page, email: string, password: string) {
-  await page.getByLabel('Email').fill(email);
-  await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-}
 
 // A page in another person's browser.
 async function anotherBrowser(browser: Browser, javaScriptEnabled: boolean) {

@@ -37,6 +37,13 @@ export function complaints(page: Page, counts = (message: ConsoleMessage) => mes
   };
 }
 
+// On the page for signing in.
+export async function signIn(page: Page, email: string, password: string) {
+  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
 // Ends on the new user's page.
 export async function createUser(page: Page, user = somebody()) {
   await page.goto('/users');

@@ -3,7 +3,7 @@
 import { createHmac } from 'node:crypto';
 import { expect, test, type Page } from '@playwright/test';
 import { Client } from 'pg';
-import { complaints, expectAccessible, somebody } from './batchline';
+import { complaints, expectAccessible, signIn, somebody } from './batchline';
 
 const baseURL = process.env.BATCHLINE_ACCOUNTS_URL;
 const admin = {
@@ -15,12 +15,6 @@ test.use({ baseURL, contextOptions: { reducedMotion: 'reduce' } });
 test.beforeAll(() => {
   if (!baseURL) throw new Error('BATCHLINE_ACCOUNTS_URL is not set: run the tests by script/test');
 });
-
-async function signIn(page: Page, email: string, password: string) {
-  await page.getByLabel('Email').fill(email);
-  await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-}
 
 // The code that an app shows, some steps of 30 seconds ahead (RFC 6238).
 function code(key: string, stepsAhead: number) {

@@ -12,7 +12,7 @@ use std::{
 use anyhow::bail;
 use backend::{
     BackendConfig,
-    accounts::{Auth, Lifetimes},
+    accounts::{Auth, BreachedPasswords, Lifetimes},
     openid::Settings as OpenIdSettings,
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -126,6 +126,16 @@ pub struct ServerConfig {
     /// Whether users with a password must have a second factor
     #[arg(long, env = "SECOND_FACTOR", default_value = "optional")]
     pub second_factor: SecondFactorMode,
+
+    /// Service that knows the passwords of breaches: https://api.pwnedpasswords.com/range/ or a mirror. It gets the first five
+    /// digits of the SHA-1 of each new password. Without it, new passwords are checked against a list in the program
+    #[arg(
+        long,
+        env = "BREACHED_PASSWORDS_URL",
+        default_value = "",
+        hide_env_values = true
+    )]
+    pub breached_passwords_url: BreachedPasswords,
 
     /// Whether a request continues the trace in its traceparent. By default, it begins its own trace with a link. The
     /// collector is set by OTEL_EXPORTER_OTLP_ENDPOINT

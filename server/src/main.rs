@@ -99,7 +99,9 @@ async fn serve(mut config: ServerConfig) -> anyhow::Result<()> {
     config.web_addr = web_addr;
 
     let limits = &config.limits;
-    let backend = Backend::connect(&config.backend, limits.statement_timeout()).await?;
+    let backend = Backend::connect(&config.backend, limits.statement_timeout())
+        .await?
+        .with_breached_passwords(&config.breached_passwords_url)?;
     if let Auth::SignIn(_) = auth {
         accounts::prepare(&backend).await?;
     }
@@ -170,7 +172,9 @@ async fn create_admin(config: ServerConfig, email: &str, name: &str) -> anyhow::
         }
         false => None,
     };
-    let backend = Backend::connect(&config.backend, config.limits.statement_timeout()).await?;
+    let backend = Backend::connect(&config.backend, config.limits.statement_timeout())
+        .await?
+        .with_breached_passwords(&config.breached_passwords_url)?;
     let new = NewUser { name, email };
     let is_new = accounts::create_admin(&backend, &new, password.as_ref()).await?;
     let email = new.email.as_str();

@@ -191,6 +191,13 @@ impl Activities {
         attempt: Option<Attempt>,
         step: impl Future<Output = Result<T, StepError>>,
     ) -> Result<T, ActivityError> {
+        let step = async {
+            let result = step.await;
+            if let (Some(attempt), Err(error)) = (attempt, &result) {
+                processing::waits(&self.backend, attempt, error).await;
+            }
+            result
+        };
         let spans = traces::spans(context, attempt);
         let ended = self.heartbeats(context, step).instrument(spans.log);
         backend::traces::traced(spans.trace, ended).await
@@ -233,7 +240,7 @@ fn failure(context: &ActivityContext, error: &StepError) -> ActivityError {
             );
             (DEFECT, error.to_string())
         }
-        StepError::Retry(cause) => {
+        StepError::Retry(cause) | StepError::Storage(_, cause) => {
             tracing::warn!(
                 activity = info.activity_type,
                 attempt = info.attempt,

@@ -140,6 +140,10 @@ fn headline(job: &JobState, quiet: u64) -> String {
             "Cancelled after {}. {retry}",
             format::counted(job.processed_records, "row")
         ),
+        (_, Some(_)) if job.waits_for.is_some() => {
+            let what = job.waits_for.as_deref().unwrap_or_default();
+            format!("{what} Trying again until it works.")
+        }
         (_, Some(phase)) if quiet >= QUIET_SECONDS => {
             let awaited = match phase {
                 Phase::Reading => "to read the file",
@@ -230,6 +234,19 @@ mod tests {
         ] {
             assert_eq!(headline(&checking, quiet), expect);
         }
+    }
+
+    #[test]
+    fn a_job_says_what_it_waits_for() {
+        let waits = |status| JobState {
+            waits_for: Some("The file storage is full.".to_owned()),
+            ..job(status, 5, (1, 2))
+        };
+        assert_eq!(
+            headline(&waits(JobStatus::Processing), 47),
+            "The file storage is full. Trying again until it works."
+        );
+        assert!(headline(&waits(JobStatus::Paused), 0).starts_with("Paused."));
     }
 
     #[test]

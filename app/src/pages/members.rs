@@ -17,7 +17,7 @@ use super::{
 use crate::{
     AppError, Page, Query, Site,
     api::at_its_field,
-    components::{Confirm, Copy, FormError, Time},
+    components::{ConfirmPost, Copy, FormError, Time},
 };
 
 pub async fn members(
@@ -296,23 +296,27 @@ pub fn SignInSettings(
 ) -> impl IntoView {
     let user_id = member.user.id;
     let state = match (member.has_password, member.link_expires_at) {
-        _ if member.locked_at.is_some() => ().into_any(),
-        (true, None) => "Has a password.".into_any(),
-        (true, Some(until)) => view! {
-            "Has a password. A link to set another one is valid until "
-            <Time at=format::machine_time(until) />
-            "."
-        }
-        .into_any(),
-        (false, Some(until)) => view! {
-            "Can't sign in yet. The link to set a password is valid until "
-            <Time at=format::machine_time(until) />
-            "."
-        }
-        .into_any(),
-        (false, None) if member.has_provider => ().into_any(),
-        (false, None) if has_provider => "Hasn't signed in yet.".into_any(),
-        (false, None) => "Can't sign in yet. Create a link to set a password.".into_any(),
+        _ if member.locked_at.is_some() => None,
+        (true, None) => Some("Has a password.".into_any()),
+        (true, Some(until)) => Some(
+            view! {
+                "Has a password. A link to set another one is valid until "
+                <Time at=format::machine_time(until) />
+                "."
+            }
+            .into_any(),
+        ),
+        (false, Some(until)) => Some(
+            view! {
+                "Can't sign in yet. The link to set a password is valid until "
+                <Time at=format::machine_time(until) />
+                "."
+            }
+            .into_any(),
+        ),
+        (false, None) if member.has_provider => None,
+        (false, None) if has_provider => Some("Hasn't signed in yet.".into_any()),
+        (false, None) => Some("Can't sign in yet. Create a link to set a password.".into_any()),
     };
     let provider = member.has_provider.then(|| {
         view! {
@@ -346,21 +350,14 @@ pub fn SignInSettings(
         }
         .into_any(),
         None => view! {
-            <Confirm
+            <ConfirmPost
                 id="lock"
                 button="Lock user…"
                 question="Lock this user?"
-                error={None::<AppError>}
-            >
-                <p>
-                    "This signs the user out everywhere, revokes their API tokens, and keeps them from signing in until you unlock them. Their jobs go on, and their files and results are kept."
-                </p>
-                <form method="post" action=format!("/users/{user_id}/lock")>
-                    <button class="button button-danger" data-under-way="Locking…">
-                        "Lock user"
-                    </button>
-                </form>
-            </Confirm>
+                consequences="This signs the user out everywhere, revokes their API tokens, and keeps them from signing in until you unlock them. Their jobs go on, and their files and results are kept."
+                action=format!("/users/{user_id}/lock")
+                submit=("Lock user", "Locking…")
+            />
         }
         .into_any(),
     };
@@ -378,7 +375,7 @@ pub fn SignInSettings(
         <section class="panel" aria-labelledby="sign-in">
             <h2 id="sign-in">"Sign-in"</h2>
             <FormError error />
-            <p class="muted">{state}</p>
+            {state.map(|state| view! { <p class="muted">{state}</p> })}
             {password_link}
             {provider}
             <form method="post" action=format!("/users/{user_id}/role")>
@@ -393,21 +390,14 @@ pub fn SignInSettings(
                     "Save role"
                 </button>
             </form>
-            <Confirm
+            <ConfirmPost
                 id="end-access"
                 button="Sign out everywhere…"
                 question="Sign out everywhere?"
-                error={None::<AppError>}
-            >
-                <p>
-                    "This ends all of the user's sessions and revokes all of their API tokens, and a link with which they could set a password stops working. It doesn't keep the user from signing in again."
-                </p>
-                <form method="post" action=format!("/users/{user_id}/end-access")>
-                    <button class="button button-danger" data-under-way="Signing out…">
-                        "Sign out and revoke tokens"
-                    </button>
-                </form>
-            </Confirm>
+                consequences="This ends all of the user's sessions and revokes all of their API tokens, and a link with which they could set a password stops working. It doesn't keep the user from signing in again."
+                action=format!("/users/{user_id}/end-access")
+                submit=("Sign out and revoke tokens", "Signing out…")
+            />
             {lock}
             <p>
                 <a href=format!("/audit?user={user_id}")>"What this user did"</a>

@@ -9,7 +9,7 @@ use qrcode::{Color, QrCode};
 use super::sign_in::title;
 use crate::{
     AppError, Page, Site,
-    components::{Confirm, FormError, TextField},
+    components::{ConfirmPost, FormError, TextField},
 };
 
 /// The maximum length of a code. The longest are recovery codes: 24 characters in groups.
@@ -83,19 +83,14 @@ pub fn TwoSteps(
     };
     let turn_off = (is_on && !is_required).then(|| {
         view! {
-            <Confirm
+            <ConfirmPost
                 id="second-factor-off"
                 button="Turn off…"
                 question="Turn off two-step sign-in?"
-                error={None::<AppError>}
-            >
-                <p>"Your password alone will be enough to sign in. This signs you out everywhere else."</p>
-                <form method="post" action="/account/second-factor/off">
-                    <button class="button button-danger" data-under-way="Turning off…">
-                        "Turn off"
-                    </button>
-                </form>
-            </Confirm>
+                consequences="Your password alone will be enough to sign in. This signs you out everywhere else."
+                action="/account/second-factor/off"
+                submit=("Turn off", "Turning off…")
+            />
         }
     });
     view! {
@@ -173,7 +168,8 @@ pub fn new_second_factor(
         view! {
             <div class="narrow">
                 <div class="page-head">
-                    <h1>"Set up two-step sign-in"</h1>
+                    // Narrow screens would break it at a hyphen.
+                    <h1>"Set up " <span class="unbroken">"two-step"</span> " " <span class="unbroken">"sign-in"</span></h1>
                 </div>
                 <section class="panel stack" aria-label="Set up two-step sign-in">
                     <p>"Scan this with your app, or type the key below it."</p>
@@ -287,21 +283,14 @@ pub fn RemoveSecondFactor(user_id: UserId) -> impl IntoView {
         <section class="panel" aria-labelledby="second-factor">
             <h2 id="second-factor">"Two-step sign-in"</h2>
             <p class="muted">"On: signing in needs a code from the user's app."</p>
-            <Confirm
+            <ConfirmPost
                 id="remove-second-factor"
                 button="Remove second factor…"
                 question="Remove the second factor?"
-                error={None::<AppError>}
-            >
-                <p>
-                    "For a user who has lost their app and their recovery codes. Make sure that it is really them who asks. The user is signed out everywhere, and their password alone will be enough to sign in."
-                </p>
-                <form method="post" action=format!("/users/{user_id}/remove-second-factor")>
-                    <button class="button button-danger" data-under-way="Removing…">
-                        "Remove second factor"
-                    </button>
-                </form>
-            </Confirm>
+                consequences="For a user who has lost their app and their recovery codes. Make sure that it is really them who asks. The user is signed out everywhere, and their password alone will be enough to sign in."
+                action=format!("/users/{user_id}/remove-second-factor")
+                submit=("Remove second factor", "Removing…")
+            />
         </section>
     }
     .into_any()

@@ -43,27 +43,17 @@ pub async fn user(
             true => Some(backend::accounts::member(backend, viewer, user_id).await?),
             false => None,
         };
-        let has_second_factor = manages
-            && site.has_passwords
-            && backend::accounts::has_second_factor(backend, viewer, user_id).await?;
         let quotas = backend::quotas::of(backend, viewer, user_id).await?;
-        Ok::<_, AppError>((
-            user,
-            formats,
-            jobs,
-            corrects,
-            member,
-            has_second_factor,
-            quotas,
-        ))
+        Ok::<_, AppError>((user, formats, jobs, corrects, member, quotas))
     };
-    let (user, formats, jobs, corrects, member, has_second_factor, quotas) = match read.await {
+    let (user, formats, jobs, corrects, member, quotas) = match read.await {
         Ok(read) => read,
         Err(error) => return failure(site, error),
     };
     let may_change = viewer.is_admin();
     let lists_users = site.lists_users();
     let (has_passwords, has_provider) = (site.has_passwords, site.has_provider);
+    let has_second_factor = has_passwords && member.as_ref().is_some_and(|it| it.has_second_factor);
     let role_error = query.answer_error().map(AppError::conflict);
     let mut listed = jobs.list().jobs.iter().map(|listed| &listed.job);
     let title = match listed.find(|job| job.state.status.is_active()) {

@@ -6,7 +6,6 @@ use super::{
     Client,
     confirmation::check_confirmed,
     end_access::end_access,
-    passwords::check_strength,
     secret::{Secret, hash},
     sessions::set_password,
 };
@@ -84,7 +83,8 @@ pub async fn link_owner(backend: &Backend, secret: &str) -> Result<String> {
 }
 
 /// Uses up the link: sets its user's password, ends their sessions and revokes their API tokens. Fails with
-/// [`Error::NotFound`] as [`link_owner`] does, and with [`Error::Invalid`] if the password is easy to guess.
+/// [`Error::NotFound`] as [`link_owner`] does, and with [`Error::Invalid`] if the password is easy to guess or known from a
+/// breach.
 pub async fn use_link(
     backend: &Backend,
     secret: &str,
@@ -100,7 +100,7 @@ pub async fn use_link(
         }
         found => found?,
     };
-    check_strength(new, &[&name, &email])?;
+    backend.passwords.check(new, &[&name, &email]).await?;
     let hashed = backend.passwords.hash(new).await?;
     let user_id = UserId::from(id);
     let mut tx = database::begin(&backend.pool).await?;

@@ -7,7 +7,6 @@ use super::{
     end_access::end_access,
     links::{PasswordLink, create_link},
     lock::unlock,
-    passwords::check_strength,
     second_factor,
     sessions::{end_link, set_password},
 };
@@ -25,6 +24,8 @@ pub struct Member {
     pub has_password: bool,
     /// Whether they have signed in through an OpenID Connect provider.
     pub has_provider: bool,
+    /// Whether signing in with a password needs a code, too.
+    pub has_second_factor: bool,
     /// Since when an admin keeps the user from signing in.
     pub locked_at: Option<DateTime<Utc>>,
     /// When the link to set a password expires, if one is valid.
@@ -41,6 +42,7 @@ struct Stored {
     role: String,
     has_password: bool,
     has_provider: bool,
+    has_second_factor: bool,
     locked_at: Option<DateTime<Utc>>,
     link_expires_at: Option<DateTime<Utc>>,
     last_seen_at: Option<DateTime<Utc>>,
@@ -60,11 +62,32 @@ impl TryFrom<Stored> for Member {
             role: stored.role.parse().map_err(anyhow::Error::new)?,
             has_password: stored.has_password,
             has_provider: stored.has_provider,
+            has_second_factor: stored.has_second_factor,
             locked_at: stored.locked_at,
             link_expires_at: stored.link_expires_at,
             last_seen_at: stored.last_seen_at,
         })
     }
+}
+
+/// A query that returns [`Stored`] users, for what follows `from users`.
+macro_rules! query_members {
+    ($after:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Stored,
+            r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",
+                      openid_subject is not null as "has_provider!",
+                      exists (select from second_factors where user_id = users.id and key is not null)
+                          as "has_second_factor!",
+                      locked_at,
+                      (select expires_at from password_links where user_id = users.id and expires_at > now())
+                          as link_expires_at,
+                      (select max(last_used_at) from sessions where user_id = users.id) as last_seen_at
+               from users "#
+                + $after
+            $(, $argument)*
+        )
+    };
 }
 
 /// A page of users, newest first.
@@ -88,14 +111,8 @@ pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<Me
         .fetch_one(&backend.pool)
         .await? as u64;
     let page = page.clamp(1, page_count(total, MemberPage::SIZE));
-    let members = sqlx::query_as!(
-        Stored,
-        r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",
-                  openid_subject is not null as "has_provider!", locked_at,
-                  (select expires_at from password_links where user_id = users.id and expires_at > now())
-                      as link_expires_at,
-                  (select max(last_used_at) from sessions where user_id = users.id) as last_seen_at
-           from users order by id desc limit $1 offset $2"#,
+    let members = query_members!(
+        "order by id desc limit $1 offset $2",
         MemberPage::SIZE as i64,
         ((page - 1) * MemberPage::SIZE) as i64
     )
@@ -113,20 +130,11 @@ pub async fn members(backend: &Backend, viewer: &Viewer, page: u64) -> Result<Me
 pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Result<Member> {
     check_admin(&backend.pool, viewer, Act::Read).await?;
     session_of(viewer)?;
-    sqlx::query_as!(
-        Stored,
-        r#"select id, name, email, created_at, role, password_hash is not null as "has_password!",
-                  openid_subject is not null as "has_provider!", locked_at,
-                  (select expires_at from password_links where user_id = users.id and expires_at > now())
-                      as link_expires_at,
-                  (select max(last_used_at) from sessions where user_id = users.id) as last_seen_at
-           from users where id = $1"#,
-        user_id.get()
-    )
-    .fetch_optional(&backend.pool)
-    .await?
-    .ok_or(Error::NotFound("User"))?
-    .try_into()
+    query_members!("where id = $1", user_id.get())
+        .fetch_optional(&backend.pool)
+        .await?
+        .ok_or(Error::NotFound("User"))?
+        .try_into()
 }
 
 /// Creates a user. Fails with [`Error::Conflict`] if the address is taken, ignoring case, and with
@@ -248,7 +256,8 @@ pub async fn create_admin(
 ) -> Result<bool> {
     let hashed = match password {
         Some(password) => {
-            check_strength(password, &[new.name.as_str(), new.email.as_str()])?;
+            let known = [new.name.as_str(), new.email.as_str()];
+            backend.passwords.check(password, &known).await?;
             Some(backend.passwords.hash(password).await?)
         }
         None => None,

@@ -12,6 +12,7 @@ use domain::{InvalidField, NewPassword};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use zxcvbn::{Score, zxcvbn};
 
+use super::breached::{BreachedPasswords, RangeService};
 use crate::{Error, Result};
 
 /// The number of passwords hashed at the same time. Each takes 19 MiB and a core for about ten milliseconds.
@@ -26,6 +27,8 @@ pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     /// A hash to verify against for unknown users, so that they take as long as known ones.
     nobody: Arc<OnceLock<String>>,
+    /// Knows the passwords of breaches, if there is one.
+    ranges: Option<RangeService>,
 }
 
 impl Passwords {
@@ -33,6 +36,29 @@ impl Passwords {
         Self {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             nobody: Arc::default(),
+            ranges: None,
+        }
+    }
+
+    /// Also checks new passwords against these.
+    pub fn with_breached(self, breached: &BreachedPasswords) -> anyhow::Result<Self> {
+        Ok(Self {
+            ranges: breached.service()?,
+            ..self
+        })
+    }
+
+    /// Refuses a new password that is easy to guess or known from a breach. Fails with [`Error::Unavailable`] if the service
+    /// that knows breaches can't be asked. May take seconds, so no transaction may be open.
+    pub async fn check(&self, password: &NewPassword, known: &[&str]) -> Result<()> {
+        check_strength(password, known)?;
+        match &self.ranges {
+            Some(ranges) if ranges.knows(password).await? => Err(InvalidField::new(
+                "new_password",
+                "This password is in a list of stolen passwords. Use a different one.",
+            )
+            .into()),
+            _ => Ok(()),
         }
     }
 
@@ -113,7 +139,7 @@ fn has_todays_parameters(stored: &str) -> bool {
 
 /// Refuses a password that is quickly guessed: a very common one, a keyboard pattern, or personal data of its owner
 /// (OWASP ASVS 5.0, 6.2.4 and 6.2.11).
-pub(super) fn check_strength(password: &NewPassword, known: &[&str]) -> Result<(), InvalidField> {
+fn check_strength(password: &NewPassword, known: &[&str]) -> Result<(), InvalidField> {
     let words: Vec<&str> = known
         .iter()
         .flat_map(|known| known.split(|c: char| !c.is_alphanumeric()))

@@ -1,5 +1,5 @@
 //! The second factor of users who sign in with a password: time-based one-time passwords (RFC 6238), and recovery codes for
-//! when the app is lost. Holds every query on `second_factors` and `recovery_codes`.
+//! when the app is lost. Holds every query on `second_factors` and `recovery_codes`, except for whether somebody has one.
 
 use anyhow::anyhow;
 use chrono::Utc;
@@ -82,16 +82,6 @@ pub async fn lacks_second_factor(backend: &Backend, viewer: &Viewer) -> Result<b
     };
     let factor = second_factor(backend, viewer).await?;
     Ok(factor.is_some_and(|factor| !factor.is_on))
-}
-
-/// Returns whether a user has a second factor. Requires an admin.
-pub async fn has_second_factor(
-    backend: &Backend,
-    viewer: &Viewer,
-    user_id: UserId,
-) -> Result<bool> {
-    check_admin(&backend.pool, viewer, Act::Read).await?;
-    is_on(&backend.pool, user_id).await
 }
 
 /// Creates a key, which replaces the viewer's present one when [`turn_on_second_factor`] gets its first code. Fails with

@@ -8,7 +8,6 @@ use super::{
     confirmation::check_confirmed,
     half_session::{SignedIn, begin_half, end_halves},
     lock::{is_locked, refuse_locked},
-    passwords::check_strength,
     second_factor,
     secret::{Secret, hash},
     tokens,
@@ -511,7 +510,8 @@ pub async fn change_password(
         let sentence = "That isn't your current password.";
         return Err(InvalidField::new("current_password", sentence).into());
     }
-    check_strength(new, &[&account.name, &account.email])?;
+    let known = [account.name.as_str(), account.email.as_str()];
+    backend.passwords.check(new, &known).await?;
     let hashed = backend.passwords.hash(new).await?;
     let secret = Secret::new("")?;
     let mut tx = database::begin(&backend.pool).await?;

@@ -11,26 +11,32 @@ use sqlx::{
     migrate::{Migrate, MigrateError, Migrator},
 };
 
+use super::audit_retention;
+
 static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// What server and worker may do with a table.
 const TABLE: &str = "select, insert, update, delete";
 
 /// The tables with which they may do less, and what.
-const RESTRICTED: [(&str, &str); 2] = [
+const RESTRICTED: [(&str, &str); 3] = [
     // PostgreSQL sets `id` and `at`, so nobody adds events to the past.
     (
         "audit_events",
         "select, insert (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)",
     ),
+    ("audit_retention", "select"),
     ("_sqlx_migrations", "select"),
 ];
 
 const FAILED: &str = "the database can't be brought up to date";
 
-/// Runs the migrations if the role owns the database. Otherwise, fails unless the owner has run exactly those of this
-/// version.
-pub(super) async fn run_or_check(connection: &mut PgConnection) -> anyhow::Result<()> {
+/// Runs the migrations if the role owns the database, and sets the age from which audit events can be deleted. Otherwise,
+/// fails unless the owner has run exactly those of this version.
+pub(super) async fn run_or_check(
+    connection: &mut PgConnection,
+    audit_days: Option<u64>,
+) -> anyhow::Result<()> {
     let may_migrate = sqlx::query_scalar!(
         r#"select coalesce(
                (select pg_has_role(relowner, 'usage') from pg_class where oid = to_regclass('_sqlx_migrations')),
@@ -41,7 +47,7 @@ pub(super) async fn run_or_check(connection: &mut PgConnection) -> anyhow::Resul
     .fetch_one(&mut *connection)
     .await?;
     match may_migrate {
-        true => MIGRATOR.run(&mut *connection).await.context(FAILED)?,
+        true => run(connection, audit_days).await?,
         false => check(connection).await?,
     }
     if env::var_os(super::OWNER_URL).is_some() {
@@ -62,6 +68,14 @@ pub(super) async fn run_or_check(connection: &mut PgConnection) -> anyhow::Resul
             "the database role of DATABASE_URL owns the audit and could change it; see \"Database roles\" in \
              docs/OPERATIONS.md"
         );
+    }
+    Ok(())
+}
+
+async fn run(owner: &mut PgConnection, audit_days: Option<u64>) -> anyhow::Result<()> {
+    MIGRATOR.run(&mut *owner).await.context(FAILED)?;
+    if let Some(days) = audit_days {
+        audit_retention::set(owner, days).await.context(FAILED)?;
     }
     Ok(())
 }
@@ -93,6 +107,7 @@ async fn check(connection: &mut PgConnection) -> anyhow::Result<()> {
 pub(super) async fn run_as_owner(
     owner: &mut PgConnection,
     application: &str,
+    audit_days: Option<u64>,
 ) -> anyhow::Result<()> {
     let owned = sqlx::query_scalar!(
         r#"select what as "what!"
@@ -122,7 +137,7 @@ pub(super) async fn run_as_owner(
          nothing; see \"Database roles\" in docs/OPERATIONS.md",
         owned.unwrap_or_default()
     );
-    MIGRATOR.run(&mut *owner).await.context(FAILED)?;
+    run(owner, audit_days).await?;
     grant(owner, application).await.with_context(|| {
         format!("the role {application} of DATABASE_URL can't be granted what it needs")
     })

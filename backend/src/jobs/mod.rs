@@ -26,7 +26,7 @@ macro_rules! query_jobs {
                               jobs.total_records, jobs.valid_records, jobs.invalid_records, jobs.suspicious_records,
                               jobs.ignored_records, jobs.batch_completed, jobs.total_batches, jobs.created_at,
                               jobs.started_at, jobs.finished_at, jobs.error, jobs.error_code, jobs.run, jobs.version,
-                              jobs.paused_at, jobs.updated_at, jobs.paused_seconds "
+                              jobs.paused_at, jobs.updated_at, jobs.paused_seconds, null::text as waits_for "
                 $more
                 " select "],
             "from changed"
@@ -47,7 +47,7 @@ macro_rules! query_jobs {
                       created_at as "created_at!", started_at, finished_at, error, error_code, run as "run!",
                       version as "version!",
                       extract(epoch from coalesce(paused_at, finished_at, updated_at) - started_at)::float8
-                          - paused_seconds as seconds "#
+                          - paused_seconds as seconds, waits_for "#
                 + $after
             $(, $argument)*
         )
@@ -65,6 +65,7 @@ macro_rules! query_jobs {
                 total_batches: row.total_batches as u32,
                 error: row.error,
                 error_code: row.error_code,
+                waits_for: row.waits_for,
                 run: row.run as u32,
                 version: row.version as u64,
                 // `measured` computes the rest.

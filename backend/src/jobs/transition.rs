@@ -196,6 +196,23 @@ pub(crate) async fn refused(
     Ok(())
 }
 
+/// Records what the attempt waits for before a step is tried again, a sentence. It holds until the job changes. Returns
+/// whether it is news.
+pub(crate) async fn waits(pool: &PgPool, attempt: Attempt, what: &str) -> sqlx::Result<bool> {
+    let changed = sqlx::query!(
+        "update jobs set waits_for = $3, version = jobs.version + 1, waits_version = state.version + 1
+         from job_states as state
+         where jobs.id = $1 and state.id = jobs.id and jobs.run = $2 and jobs.status = 'processing'
+           and state.waits_for is distinct from $3",
+        attempt.job_id.get(),
+        attempt.number as i32,
+        what
+    )
+    .execute(pool)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
 /// Pauses or cancels the job if it is still in this attempt, and publishes its state with the transaction.
 pub(crate) async fn stop(
     tx: &mut PgConnection,

@@ -7,7 +7,7 @@ use super::sweep_soon;
 use crate::{
     Backend, Result, accounts,
     audit::{self, Actor, Event},
-    database,
+    database::{self, audit_retention},
     jobs::{transition, usage},
 };
 
@@ -49,6 +49,16 @@ async fn delete_jobs(backend: &Backend) -> Result<bool> {
 async fn delete_events(backend: &Backend) -> Result<bool> {
     let days = backend.audit_retention_days;
     if days == 0 {
+        return Ok(false);
+    }
+    let allowed = audit_retention::get(&backend.pool).await?;
+    if allowed.is_none_or(|allowed| days < allowed) {
+        tracing::error!(
+            days,
+            allowed,
+            "no audit events are deleted, because the database keeps them for longer: run `server migrate` with the same \
+             AUDIT_RETENTION_DAYS"
+        );
         return Ok(false);
     }
     let mut tx = database::begin(&backend.pool).await?;

@@ -18,12 +18,8 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::{
-    claims::OtherClaims,
-    http::{Http, chain},
-    refusal::Refusal,
-    settings::Settings,
-};
+use super::{claims::OtherClaims, http::Http, refusal::Refusal, settings::Settings};
+use crate::http_client::chain;
 
 /// How long a discovery document and its keys are cached.
 const KEPT: Duration = Duration::from_secs(3600);

@@ -15,10 +15,12 @@ use super::{
     begun::Begun,
     claims::{Claims, OtherClaims},
     discovery::{Discovered, Discovery},
-    http::{Http, chain},
+    http::Http,
     refusal::Refusal,
     settings::Settings,
 };
+use crate::http_client::chain;
+
 /// The path to which the provider redirects after a sign-in.
 const CALLBACK: &str = "/sign-in/openid/callback";
 /// The path to which the provider redirects after a sign-out.

@@ -2,7 +2,9 @@ use std::fmt;
 
 use domain::Email;
 use openidconnect::{ClientId, ClientSecret, IssuerUrl, Scope};
-use url::{Host, Url};
+use url::Url;
+
+use crate::http_client::is_protected;
 
 /// How to reach the provider, and whom to let in.
 #[derive(Clone)]
@@ -44,15 +46,8 @@ impl Settings {
         client_secret: Option<String>,
     ) -> Result<Self, String> {
         let url = Url::parse(issuer).map_err(|error| format!("{issuer:?} isn't a URL: {error}"))?;
-        let is_loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
         // OpenID Connect Discovery 1.0, section 4.3.
-        if !is_safe || url.query().is_some() || url.fragment().is_some() {
+        if !is_protected(&url) || url.query().is_some() || url.fragment().is_some() {
             return Err(format!(
                 "{issuer:?} isn't an issuer: use https:// (http:// on a loopback address) and no query"
             ));

@@ -11,6 +11,7 @@ use validator::{Choice, Container, FileError, Question};
 use super::{StepError, convert::convert, scratch::Scratch};
 use crate::{
     Backend, Storage, database, deletion_queue,
+    error::{STORAGE_AWAY, disk_error},
     jobs::{query::Work, transition, usage},
     storage::{CheckedFile, Checksummer},
     temporal::Attempt,
@@ -128,7 +129,11 @@ async fn room(backend: &Backend, attempt: Attempt) -> Result<Room, StepError> {
         bytes: MAX_TEXT_BYTES,
         error: None,
     };
-    let free = backend.storage.accepts().await.map_err(StepError::Retry)?;
+    let free = backend.storage.accepts().await;
+    let free = free.map_err(|error| {
+        let sentence = disk_error(&*error).unwrap_or(STORAGE_AWAY);
+        StepError::Storage(sentence, error)
+    })?;
     let free = free.map(|free| free.saturating_sub(backend.intake.reserve_bytes));
     if let Some(bytes) = free.filter(|free| *free < room.bytes) {
         let error = Some(no_room("file.no_room", NO_ROOM.to_owned()));

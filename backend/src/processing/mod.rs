@@ -26,7 +26,10 @@ pub use validate::validate_chunks;
 use sqlx::PgPool;
 use validator::{Counts, FileError};
 
-use crate::{Backend, database, jobs::transition, storage::ReadError, temporal::Attempt};
+use crate::{
+    Backend, database, error::storage_error, jobs::transition, storage::ReadError,
+    temporal::Attempt,
+};
 
 /// Begins the attempt unless it has begun, because the process that requested it may have died first. `workflow_id`
 /// names a workflow that the attempt shares with others.
@@ -63,6 +66,23 @@ pub enum StepError {
     /// The infrastructure failed. Retry until it works again.
     #[error("{0:#}")]
     Retry(anyhow::Error),
+    /// The file storage failed. Retry until it works again. Contains a sentence that says what is wrong, with advice.
+    #[error("{1:#}")]
+    Storage(&'static str, anyhow::Error),
+}
+
+/// Publishes what the job waits for if a step of the attempt failed because of the file storage. Costs nothing otherwise.
+pub async fn waits(backend: &Backend, attempt: Attempt, error: &StepError) {
+    let StepError::Storage(sentence, _) = error else {
+        return;
+    };
+    // The advice is for somebody who could try again.
+    let what = sentence.split_inclusive('.').next().unwrap_or(sentence);
+    match database::in_time(transition::waits(&backend.pool, attempt, what)).await {
+        Ok(true) => backend.publisher.progress(attempt.job_id),
+        Ok(false) => {}
+        Err(error) => tracing::debug!(%error, "what a job waits for could not be recorded"),
+    }
 }
 
 impl StepError {
@@ -102,7 +122,7 @@ impl From<object_store::Error> for StepError {
             object_store::Error::NotFound { .. } => Self::Unreadable(
                 "The uploaded file is no longer in the storage. Upload it again.".to_owned(),
             ),
-            error => Self::Retry(error.into()),
+            error => Self::Storage(storage_error(&error), error.into()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Pages and plain forms for signing in and out, for the account, and for the accounts that admins manage. If sign-in
 //! is disabled, none of these pages exists.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, str::FromStr};
 
 use app::{AppError, Notice, Page, pages};
 use axum::{
@@ -279,6 +279,12 @@ pub(super) fn failed(state: &AppState, viewer: &Viewer, error: backend::Error) -
     pages::refused(&site, error.kind.status(), &error.message)
 }
 
+/// Parses an id of a path. Fails with the page for addresses that lead nowhere.
+pub(super) fn id_in<T: FromStr>(id: &str, state: &AppState, viewer: &Viewer) -> Result<T, Page> {
+    id.parse()
+        .map_err(|_| pages::not_found(&state.site.seen_by(viewer)))
+}
+
 pub async fn show_set_password(
     RequestState(state): RequestState,
     PageQuery(query): PageQuery,
@@ -409,9 +415,7 @@ pub async fn end_session(
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
     lifetimes(&state)?;
-    let Ok(session_id) = id.parse() else {
-        return Err(pages::not_found(&state.site.seen_by(&viewer)));
-    };
+    let session_id = id_in(&id, &state, &viewer)?;
     accounts::end_session(&state.backend, &viewer, session_id)
         .await
         .map_err(|error| failed(&state, &viewer, error))?;
@@ -470,9 +474,7 @@ pub async fn revoke_token(
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
     lifetimes(&state)?;
-    let Ok(token_id) = id.parse() else {
-        return Err(pages::not_found(&state.site.seen_by(&viewer)));
-    };
+    let token_id = id_in(&id, &state, &viewer)?;
     accounts::revoke_token(&state.backend, &viewer, token_id)
         .await
         .map_err(|error| failed(&state, &viewer, error))?;
@@ -515,9 +517,7 @@ pub async fn forget_provider(
     Path(id): Path<String>,
 ) -> Result<Redirect, Page> {
     lifetimes(&state)?;
-    let Ok(user_id) = id.parse() else {
-        return Err(pages::not_found(&state.site.seen_by(&viewer)));
-    };
+    let user_id = id_in(&id, &state, &viewer)?;
     accounts::forget_provider(&state.backend, &viewer, user_id)
         .await
         .map_err(|error| failed(&state, &viewer, error))?;
@@ -531,9 +531,7 @@ pub async fn end_access(
     Path(id): Path<String>,
 ) -> Result<Response, Page> {
     lifetimes(&state)?;
-    let Ok(user_id) = id.parse() else {
-        return Err(pages::not_found(&state.site.seen_by(&viewer)));
-    };
+    let user_id = id_in(&id, &state, &viewer)?;
     accounts::sign_out_everywhere(&state.backend, &viewer, user_id)
         .await
         .map_err(|error| failed(&state, &viewer, error))?;

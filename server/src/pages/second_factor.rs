@@ -15,7 +15,8 @@ use url::form_urlencoded;
 use super::{
     PageQuery, RequestState,
     account::{
-        Fields, FirstCode, Sender, SignInCode, back_to_sign_in_of, failed, password_lifetimes,
+        Fields, FirstCode, Sender, SignInCode, back_to_sign_in_of, failed, id_in,
+        password_lifetimes,
     },
 };
 use crate::{
@@ -200,9 +201,7 @@ pub async fn remove(
     Path(id): Path<String>,
 ) -> Result<Response, Page> {
     password_lifetimes(&state)?;
-    let Ok(user_id) = id.parse() else {
-        return Err(pages::not_found(&state.site.seen_by(&viewer)));
-    };
+    let user_id = id_in(&id, &state, &viewer)?;
     accounts::remove_second_factor(&state.backend, &viewer, user_id)
         .await
         .map_err(|error| failed(&state, &viewer, error))?;

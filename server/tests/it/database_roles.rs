@@ -1,14 +1,14 @@
 //! The role of server and worker can neither change the audit nor the schema.
 
-use std::process::Output;
+use std::{path::Path, process::Output};
 
 use reqwest::StatusCode;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, migrate::Migrator};
 
 use crate::harness::{
     Options, SAMPLE, TestApp,
     database::{
-        APPLICATION, OWNER, SUPERUSER, administer, create_empty, migrate, try_migrate,
+        APPLICATION, OWNER, SUPERUSER, administer, create_empty, keep_audit, migrate, try_migrate,
         url as database_url,
     },
     expect, unique,
@@ -52,6 +52,9 @@ async fn the_role_of_the_application_can_change_neither_audit_nor_schema() {
         "update audit_events set actor = 'somebody else'",
         "delete from audit_events",
         "truncate audit_events",
+        "update audit_retention set least_days = 30",
+        "insert into audit_retention (is_only, least_days) values (false, 30)",
+        "delete from audit_retention",
         "drop table audit_events",
         "alter table audit_events disable trigger all",
         "alter table audit_events owner to current_user",
@@ -113,7 +116,10 @@ async fn the_role_of_the_application_can_change_neither_audit_nor_schema() {
         .filter(|(_, may_change, _)| !may_change)
         .map(|(name, ..)| name.as_str())
         .collect();
-    assert_eq!(restricted, ["_sqlx_migrations", "audit_events"]);
+    assert_eq!(
+        restricted,
+        ["_sqlx_migrations", "audit_events", "audit_retention"]
+    );
     assert!(rights.iter().all(|(.., more)| !more), "{rights:?}");
 
     // Who owns a function can drop it with its triggers.
@@ -131,7 +137,7 @@ async fn the_role_of_the_application_can_change_neither_audit_nor_schema() {
 }
 
 #[tokio::test]
-async fn only_events_older_than_thirty_days_can_be_deleted() {
+async fn only_events_that_the_owner_lets_go_can_be_deleted() {
     let database = create_empty(OWNER).await;
     migrate(&database);
     sqlx::raw_sql(
@@ -158,27 +164,70 @@ async fn only_events_older_than_thirty_days_can_be_deleted() {
         );
     }
     let mut left = async |days: i32, at_most: i64| {
-        sqlx::query("select delete_audit_events($1, $2)")
+        let deleted = sqlx::query("select delete_audit_events($1, $2)")
             .bind(days)
             .bind(at_most)
             .execute(&mut application)
-            .await
-            .unwrap();
+            .await;
+        if let Err(refused) = deleted {
+            let sentence = refused.to_string();
+            assert!(sentence.contains("keeps them for longer"), "{sentence}");
+            return vec!["refused".to_owned()];
+        }
         let left: Vec<String> = sqlx::query_scalar("select actor from audit_events order by id")
             .fetch_all(&mut application)
             .await
             .unwrap();
         left
     };
+    // In a new database, none at all, until the owner says so.
+    assert_eq!(left(i32::MAX, 100).await, ["refused"]);
+    keep_audit(&database, "40");
+    assert_eq!(left(39, 100).await, ["refused"]);
     assert_eq!(left(40, 1).await, ["41", "31", "29", "0"]);
     assert_eq!(left(40, 100).await, ["31", "29", "0"]);
+    // Without the setting it stays as it is.
+    migrate(&database);
+    assert_eq!(left(39, 100).await, ["refused"]);
+    keep_audit(&database, "30");
     assert_eq!(left(30, 100).await, ["29", "0"]);
+    keep_audit(&database, "0");
+    assert_eq!(left(i32::MAX, 100).await, ["refused"]);
     // Whoever else may connect can't delete any.
     let stranger = format!("stranger_{}", unique());
     administer(&format!("create role {stranger} login")).await;
     let mut connection = connect(&database, &stranger).await;
     let refused = refusal(&mut connection, "select delete_audit_events(30, 100)").await;
     assert_eq!(refused.as_deref(), Some("42501"));
+}
+
+/// Retention goes on after an upgrade.
+#[tokio::test]
+async fn a_database_with_events_lets_them_go_as_before() {
+    /// The last migration before the owner decided.
+    const LAST_MIGRATION: i64 = 20261127003002;
+    let database = create_empty(OWNER).await;
+    let mut owner = connect(&database, OWNER).await;
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backend/migrations");
+    let mut earlier = Migrator::new(migrations).await.unwrap();
+    earlier
+        .migrations
+        .to_mut()
+        .retain(|migration| migration.version <= LAST_MIGRATION);
+    earlier.run(&mut owner).await.unwrap();
+    sqlx::raw_sql(
+        "insert into audit_events (at, kind, outcome, actor, means)
+         values (now() - interval '31 days', 'upload', 'done', 'x', 'none')",
+    )
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    migrate(&database);
+    let deleted: i64 = sqlx::query_scalar("select delete_audit_events(30, 100)")
+        .fetch_one(&mut connect(&database, APPLICATION).await)
+        .await
+        .unwrap();
+    assert_eq!(deleted, 1);
 }
 
 /// The steps in docs/OPERATIONS.md.
@@ -196,10 +245,17 @@ async fn an_installation_with_one_role_gets_two() {
     // With one role, the programs run the migrations, and each says once what that means.
     let app = TestApp::start_with(Options {
         database: Some((database.clone(), one.clone())),
+        environment: vec![("AUDIT_RETENTION_DAYS", "50".to_owned())],
         ..Options::default()
     })
     .await;
     assert_eq!(warnings(&app), 2);
+    // They also set what only an owner may.
+    let least_days: i32 = sqlx::query_scalar("select least_days from audit_retention")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(least_days, 50);
     let user_id = app.user().await;
     let job_id = app.process_for(user_id, SAMPLE).await;
     let ended = (app.end_server(), app.end_worker());

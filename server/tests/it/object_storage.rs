@@ -7,9 +7,12 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testkit::Row;
 
-use crate::harness::{
-    Fault, ObjectStore, Options, SAMPLE, TestApp, eventually, expect, generated, problem,
-    transactions,
+use crate::{
+    harness::{
+        Fault, ObjectStore, Options, SAMPLE, TestApp, eventually, expect, generated, problem,
+        transactions,
+    },
+    refused_uploads::waits_for,
 };
 
 /// The typical latency of an object store within one region.
@@ -231,9 +234,12 @@ async fn a_job_survives_a_store_that_fails() {
         (store.refused() >= refused + 20).then_some(())
     })
     .await;
+    waits_for(&app, job_id, "The file storage can't be reached.").await;
     store.set(Fault::None);
     assert_eq!(page(&app, &job, "size=50").await.0.len(), 50);
-    assert_exact(&app.finished(job_id).await, counts);
+    let job = app.finished(job_id).await;
+    assert_eq!(job["waits_for"], Value::Null, "{job}");
+    assert_exact(&job, counts);
 
     store.set(Fault::Unavailable);
     fails().await;

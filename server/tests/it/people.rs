@@ -195,6 +195,23 @@ impl Accounts {
         };
         Socket::open(&url, header).await
     }
+
+    pub async fn is_signed_in(&self, session: &str) -> bool {
+        let by = By::Session(session.to_owned());
+        let status = self.get("/users", &by).await.status();
+        assert!(status == 200 || status == 401, "{status}");
+        status == 200
+    }
+
+    pub async fn change_password(&self, session: &str, current: &str, new: &str) -> Response {
+        let fields = [("current_password", current), ("new_password", new)];
+        let by = By::Session(session.to_owned());
+        self.form("/account/password", &fields, &by).await
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        sqlx::raw_sql(sql).execute(&self.app.pool).await.unwrap();
+    }
 }
 
 /// Returns the secret of the link on a page.

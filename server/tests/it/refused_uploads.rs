@@ -52,6 +52,15 @@ async fn begin(base: &str, path: &str, headers: &str, length: u64) -> RawRespons
     connection.response().await
 }
 
+/// Waits until the job says that it waits for this.
+pub async fn waits_for(app: &TestApp, job_id: i64, what: &str) -> Value {
+    eventually("a job to say what it waits for", async || {
+        let job = app.get_json(&format!("/jobs/{job_id}")).await;
+        (job["waits_for"] == what).then_some(job)
+    })
+    .await
+}
+
 /// Waits until uploads are refused for this reason, everywhere.
 async fn refused(app: &TestApp, user_id: i64, status: u16, sentence: &str) {
     // The server looks at its services once a second.
@@ -186,8 +195,11 @@ async fn a_directory_that_cannot_be_written_refuses_uploads_and_only_delays_jobs
         let workflow = format!("job-{job_id}-run-1");
         app.logged(&[&workflow, "a step will be tried again", "Permission denied"])
             .await;
-        let job = app.get_json(&format!("/jobs/{job_id}")).await;
+        let job = waits_for(&app, job_id, "The file storage refuses access.").await;
         assert_eq!(job["status"], "processing", "{job}");
+        let page = app.page(&format!("/jobs/{job_id}")).await;
+        let headline = "The file storage refuses access. Trying again until it works.";
+        assert!(page.contains(headline), "{page}");
     }
     set_mode(0o755);
     accepted(&app, user_id).await;
@@ -195,6 +207,7 @@ async fn a_directory_that_cannot_be_written_refuses_uploads_and_only_delays_jobs
         let job = app.finished(job_id).await;
         assert_eq!(job["status"], "completed", "{job}");
         assert_eq!(job["valid_records"], valid, "{job}");
+        assert_eq!(job["waits_for"], Value::Null, "{job}");
     }
 }
 

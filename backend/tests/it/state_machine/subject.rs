@@ -137,7 +137,7 @@ impl Subject {
                 max_active_jobs_per_user: 0,
                 retention_days: 0,
             },
-            audit_retention_days: 0,
+            audit_retention_days: None,
             allowed_hosts: "".parse().unwrap(),
             log_format: LogFormat::Text,
         };

@@ -75,10 +75,27 @@ pub fn migrate(database: &str) {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// Runs `server migrate` with this `AUDIT_RETENTION_DAYS`, which must succeed.
+pub fn keep_audit(database: &str, days: &str) {
+    let settings = [("AUDIT_RETENTION_DAYS", days)];
+    let output = migrate_set(database, OWNER, APPLICATION, &settings);
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// Runs `server migrate` with these roles.
 pub fn try_migrate(database: &str, owner: &str, application: &str) -> Output {
+    migrate_set(database, owner, application, &[])
+}
+
+fn migrate_set(
+    database: &str,
+    owner: &str,
+    application: &str,
+    settings: &[(&str, &str)],
+) -> Output {
     Command::new(env!("CARGO_BIN_EXE_server"))
         .arg("migrate")
+        .envs(settings.iter().copied())
         .env("DATABASE_OWNER_URL", url(database, owner))
         .env("DATABASE_URL", url(database, application))
         .current_dir(std::env::temp_dir())
