@@ -252,7 +252,7 @@ async fn add(
 }
 
 /// Deletes up to `limit` events that are more than `days` days old, oldest first. Returns the number of deleted events.
-/// PostgreSQL refuses fewer days than [`audit_retention::get`](database::audit_retention::get) returns.
+/// PostgreSQL refuses fewer days than [`audit_retention::get`](crate::database::audit_retention::get) returns.
 pub(crate) async fn delete_old(tx: &mut PgConnection, days: u64, limit: i64) -> sqlx::Result<u64> {
     let days = i32::try_from(days).unwrap_or(i32::MAX);
     let deleted = sqlx::query_scalar!(
