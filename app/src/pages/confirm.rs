@@ -99,7 +99,7 @@ pub fn confirm(
                 <section class="panel stack" aria-label="Confirm it's you">
                     <p>
                         {format!(
-                            "This change affects how somebody signs in, so it needs somebody who has signed in within the last {CONFIRMED_MINUTES} minutes. It is made as soon as you confirm that it's you.",
+                            "You signed in more than {CONFIRMED_MINUTES} minutes ago, and this change affects how somebody signs in. It is made as soon as you confirm that it's you.",
                         )}
                     </p>
                     {error.clone().map(|error| view! { <FormError error=Some(error) /> })}
