@@ -233,6 +233,14 @@ impl Problem {
         )
     }
 
+    /// Returns the problem for a body that isn't a form with a file.
+    pub fn not_a_form() -> Self {
+        Self::new(
+            ProblemKind::UnsupportedMediaType,
+            "The body must be multipart/form-data, with a boundary of 1 to 70 characters.",
+        )
+    }
+
     /// Returns the problem for values that can't be accepted. `errors` must not be empty.
     pub fn invalid(errors: Vec<InvalidField>) -> Self {
         let sentences: Vec<&str> = errors.iter().map(|error| &*error.message).collect();

@@ -122,7 +122,10 @@ fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
     let checks = OpenApiRouter::new()
         .routes(routes!(check::check))
         .route_layer(from_extractor::<ApiQuery<NoParameters>>())
-        .layer(at_most(max_form(limits.max_check_bytes as u64)));
+        .layer(from_fn_with_state(
+            BodyLimits::of_form(limits, max_form(limits.max_check_bytes as u64)),
+            bodies::limit,
+        ));
     let in_time = |longest| from_fn_with_state(longest, response_time::limit);
     let require = || from_fn_with_state(state.clone(), auth::require);
     let workbooks = OpenApiRouter::new()

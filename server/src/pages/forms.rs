@@ -232,12 +232,8 @@ fn is_list(page: &Url) -> bool {
 fn check_content_type(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
     let unsupported = |sentence| Problem::new(ProblemKind::UnsupportedMediaType, sentence);
     if app::takes_files(path) {
-        return match bodies::boundary(headers) {
-            Some(_) => Ok(()),
-            None => Err(unsupported(
-                "The body must be multipart/form-data with a boundary.",
-            )),
-        };
+        // `bodies::limit` has found the boundary.
+        return Ok(());
     }
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let kind = kind.unwrap_or_default().split(|byte| *byte == b';').next();

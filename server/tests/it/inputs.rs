@@ -140,7 +140,9 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         format!("/jobs/{job_id}/start?force=true"),
         format!("/jobs/{job_id}/pause?x"),
     ] {
-        let detail = problem(app.post(&path).await, UNPROCESSABLE).await;
+        let request = reqwest::Client::new().post(format!("{}{path}", app.api));
+        let request = request.header("content-type", "multipart/form-data; boundary=x");
+        let detail = problem(request.send().await.unwrap(), UNPROCESSABLE).await;
         assert!(is_plain(&detail), "{path}: {detail}");
     }
     let deleted = app.delete(&format!("/jobs/{job_id}?dry_run=true")).await;
