@@ -70,7 +70,7 @@ pub struct UploadForm {
     /// The name of one of the user's saved formats. It completes `format`.
     #[schema(required = false)]
     format_name: FormatName,
-    /// The file.
+    /// The file, with a filename.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
@@ -254,7 +254,8 @@ async fn list_page(
             allow it", body = Problem),
         (status = 404, body = Problem),
         (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
-        (status = 422, description = "no form field `file`, or a format that can't be used", body = Problem),
+        (status = 422, description = "no form field `file`, or one without a filename, or a format that can't be used",
+            body = Problem),
         (status = 507, description = "the file storage has too little room for a file of this `Content-Length`",
             body = Problem)))]
 pub async fn upload(

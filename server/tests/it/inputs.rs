@@ -3,7 +3,7 @@
 use reqwest::{StatusCode, multipart};
 use serde_json::{Value, json};
 
-use crate::harness::{SAMPLE, TestApp, eventually, expect, problem};
+use crate::harness::{SAMPLE, TestApp, eventually, expect, problem, raw};
 
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
@@ -229,6 +229,45 @@ async fn unknown_and_wrong_fields_are_refused_by_name() {
         app.get_json(&format!("/jobs/{job_id}")).await["status"],
         "pending"
     );
+}
+
+#[tokio::test]
+async fn a_file_needs_a_filename_in_any_form() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let host = app.api.strip_prefix("http://").unwrap();
+    let upload = async |path: &str, parameters: &[u8]| {
+        let begin = b"--x\r\nContent-Disposition: form-data; name=\"file\"";
+        let end = b"\r\n\r\ntransaction_id,amount,date\r\n--x--\r\n";
+        let form = [&begin[..], parameters, end].concat();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=x\r\n\
+             Content-Length: {}\r\n\r\n",
+            form.len()
+        );
+        let response = raw(&app.api, [head.as_bytes(), &form].concat()).await;
+        let body = serde_json::from_str::<Value>(&response.body).unwrap();
+        (response.status, body)
+    };
+    let jobs = format!("/jobs?user_id={user_id}");
+    for (parameters, filename) in [
+        (&b"; filename=\"a.csv\""[..], "a.csv"),
+        (b"; filename*=UTF-8''%e2%82%ac.csv", "\u{20ac}.csv"),
+        (b"; filename=\"\xe4.csv\"", "\u{fffd}.csv"),
+        (b"; filename=\"\"", "upload.csv"),
+    ] {
+        let (status, job) = upload(&jobs, parameters).await;
+        assert_eq!((status, &job["filename"]), (201, &json!(filename)));
+    }
+    for path in [&*jobs, "/check"] {
+        let (status, refused) = upload(path, b"").await;
+        assert_eq!(
+            (status, &refused["errors"][0]["field"]),
+            (422, &json!("file"))
+        );
+        let sentence = refused["detail"].as_str().unwrap();
+        assert!(sentence.contains("has no filename"), "{sentence}");
+    }
 }
 
 #[tokio::test]
