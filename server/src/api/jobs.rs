@@ -2,8 +2,10 @@
 
 use axum::{
     Json,
-    body::Body,
-    extract::{Multipart, OriginalUri, State, multipart::MultipartRejection},
+    body::Bytes,
+    extract::{
+        Multipart, OriginalUri, State, multipart::MultipartRejection, rejection::BytesRejection,
+    },
     http::{HeaderMap, StatusCode, Uri},
     response::IntoResponse,
 };
@@ -306,18 +308,11 @@ pub async fn upload(
 }
 
 /// Reads the body of a command. An empty body is an empty format.
-async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
-    let body = axum::body::to_bytes(body, form::MAX_FORMAT_BYTES).await;
-    let body = body.map_err(|_| {
-        InvalidField::new(
-            "format",
-            "The body can't be read, or is larger than 256 KiB.",
-        )
-    })?;
+fn format_of(body: &[u8]) -> Result<GivenFormat, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(GivenFormat::default());
     }
-    let body: FormatBody = input::Body::parse(&body)?;
+    let body: FormatBody = input::Body::parse(body)?;
     let format = match body.format {
         serde_json::Value::Null => FormatChange::default(),
         format => FormatChange::from_value(&format).map_err(InvalidField::from)?,
@@ -364,9 +359,9 @@ macro_rules! command {
             By(viewer): By,
             OriginalUri(uri): OriginalUri,
             ApiPath(job_id): ApiPath<JobId>,
-            body: Body,
+            body: Result<Bytes, BytesRejection>,
         ) -> Result<impl IntoResponse, Problem> {
-            let format = format_of(body).await?;
+            let format = format_of(&body?)?;
             let result = control::command(&backend, &viewer, job_id, $command, &format).await?;
             Ok(accepted(&uri, $message, result))
         }
