@@ -276,6 +276,7 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args, FromArgMatches};
     use proptest::prelude::*;
 
     use super::{
@@ -363,6 +364,16 @@ mod tests {
             excess: excess.clone(),
         };
         (watched, excess)
+    }
+
+    #[test]
+    fn uploads_have_a_minimum_rate_of_their_own() {
+        let arguments = ["server", "--min-upload-bytes-per-second=7"];
+        let command = Limits::augment_args(clap::Command::new("server"));
+        let matches = command.get_matches_from(arguments);
+        let limits = Limits::from_arg_matches(&matches).unwrap();
+        assert_eq!(BodyLimits::of_upload(&limits, 1).rate, 7);
+        assert_eq!(BodyLimits::of_form(&limits, 1).rate, 1000);
     }
 
     #[tokio::test]

@@ -40,7 +40,7 @@ pub struct CheckForm {
     request_body(content = CheckForm, content_type = "multipart/form-data"),
     responses(
         (status = 200, body = DryRun),
-        (status = 400, description = "the upload was interrupted", body = Problem),
+        (status = 400, description = "the form is malformed, or the upload was interrupted", body = Problem),
         (status = 413, description = "larger than MAX_CHECK_BYTES", body = Problem),
         (status = 422, description = "no form field `file`, or one without a filename, a wrong format, or a file that only a job unpacks",
             body = Problem)))]

@@ -251,7 +251,7 @@ async fn list_page(
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses(
         (status = 201, body = UploadedJob, headers(("Location" = String))),
-        (status = 400, description = "the upload was interrupted", body = Problem),
+        (status = 400, description = "the form is malformed, or the upload was interrupted", body = Problem),
         (status = 403, description = "the file exceeds the user's quotas; or the role or the token's scope doesn't \
             allow it", body = Problem),
         (status = 404, body = Problem),
