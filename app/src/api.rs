@@ -13,6 +13,8 @@ mod users;
 
 use form::PlainForm;
 #[cfg(feature = "ssr")]
+pub use form::form_fields;
+#[cfg(feature = "ssr")]
 pub use formats::*;
 #[cfg(feature = "ssr")]
 pub use job_changes::{change_jobs, chosen_jobs};

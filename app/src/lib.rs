@@ -44,6 +44,8 @@ pub mod pages;
 mod request;
 
 #[cfg(feature = "ssr")]
+pub use api::form_fields;
+#[cfg(feature = "ssr")]
 pub use check::form::FIELDS as ANSWER_FIELDS;
 #[cfg(feature = "ssr")]
 pub use document::{Page, PostedError, Query, Site, Theme};

@@ -18,6 +18,8 @@ pub(crate) struct Event<'a> {
     pub outcome: Outcome,
     pub user_id: Option<UserId>,
     pub job_id: Option<JobId>,
+    /// The number of the job's attempt that this began. An attempt has one such event, whoever adds it first.
+    pub run: Option<u32>,
     pub detail: Option<&'a str>,
 }
 
@@ -28,6 +30,7 @@ impl<'a> Event<'a> {
             outcome: Outcome::Done,
             user_id: None,
             job_id: None,
+            run: None,
             detail: None,
         }
     }
@@ -50,6 +53,14 @@ impl<'a> Event<'a> {
         Self {
             user_id: Some(user_id),
             job_id: Some(job_id),
+            ..self
+        }
+    }
+
+    /// Returns the event that began this attempt of its job.
+    pub const fn of_attempt(self, number: u32) -> Self {
+        Self {
+            run: Some(number),
             ..self
         }
     }
@@ -149,7 +160,8 @@ pub(crate) async fn record_each(
     database: impl PgExecutor<'_>,
     events: &[(Actor, Event<'_>)],
 ) -> sqlx::Result<()> {
-    add(database, events, Repeats::Counted).await
+    add(database, events, Repeats::Counted).await?;
+    Ok(())
 }
 
 /// Whether an event that resembles one of the last minute is added.
@@ -162,30 +174,32 @@ enum Repeats {
     OnceAMinuteByActor,
 }
 
-/// Adds an event about something that has already happened. If that fails, the event goes to the log.
+/// Adds an event about something that has already happened. If that fails, the event goes to the log. Returns whether the
+/// event is new.
 ///
 /// Refused accesses and downloads cost a client nothing to repeat, and nobody can delete events for 30 days. So identical
 /// downloads are added once a minute, and refused accesses of the same actor once a minute, whatever they concern:
 /// otherwise a loop over invented ids would fill the audit.
-pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_>) {
+pub(crate) async fn note(pool: &PgPool, actor: impl Into<Actor>, event: Event<'_>) -> bool {
     let repeats = match event.kind {
         AuditKind::Access => Repeats::OnceAMinuteByActor,
         AuditKind::Download => Repeats::OnceAMinute,
         _ => Repeats::Counted,
     };
     let events = [(actor.into(), event)];
-    if let Err(error) = add(pool, &events, repeats).await {
+    add(pool, &events, repeats).await.unwrap_or_else(|error| {
         tracing::error!(%error, ?events, "an event could not be added to the audit");
-    }
+        true
+    })
 }
 
-/// Adds events and logs them, except for repeated ones. The search for these reads at most the latest 2,000 events of a
+/// Adds events and logs them, except for repeated ones. Returns whether it added any. The search for these reads at most the latest 2,000 events of a
 /// kind, through an index, however many there are.
 async fn add(
     database: impl PgExecutor<'_>,
     events: &[(Actor, Event<'_>)],
     repeats: Repeats,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     fn column<'a, T>(
         events: &'a [(Actor, Event<'a>)],
         value: impl Fn(&'a Actor, &'a Event<'a>) -> T,
@@ -195,12 +209,12 @@ async fn add(
     }
     let added = sqlx::query!(
         "insert into audit_events
-             (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)
-         select kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail
+             (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, run, detail)
+         select kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, run, detail
          from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-                     $8::bigint[], $9::bigint[], $10::text[])
-             as new (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)
-         where not $11 or not exists (
+                     $8::bigint[], $9::bigint[], $10::integer[], $11::text[])
+             as new (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, run, detail)
+         where not $12 or not exists (
              select from (
                  select at, outcome, actor_id, address, user_id, job_id, detail
                  from audit_events where kind = new.kind order by id desc limit 2000
@@ -208,13 +222,14 @@ async fn add(
              where at between now() - interval '1 minute' and now() + interval '1 minute'
                  and latest.outcome = new.outcome
                  and latest.actor_id is not distinct from new.actor_id
-                 and ($12 or (
+                 and ($13 or (
                      latest.address is not distinct from new.address
                      and latest.user_id is not distinct from new.user_id
                      and latest.job_id is not distinct from new.job_id
                      and latest.detail is not distinct from new.detail
                  ))
-         ) and (not $12 or new.user_id is null or exists (select from users where id = new.user_id))",
+         ) and (not $13 or new.user_id is null or exists (select from users where id = new.user_id))
+         on conflict (job_id, run) where run is not null do nothing",
         &column(events, |_, event| event.kind.as_str()) as &[&str],
         &column(events, |_, event| event.outcome.as_str()) as &[&str],
         &column(events, |actor, _| actor.id.map(UserId::get)) as &[Option<i64>],
@@ -224,6 +239,7 @@ async fn add(
         &column(events, |actor, _| actor.address.as_deref()) as &[Option<&str>],
         &column(events, |_, event| event.user_id.map(UserId::get)) as &[Option<i64>],
         &column(events, |_, event| event.job_id.map(JobId::get)) as &[Option<i64>],
+        &column(events, |_, event| event.run.map(|run| run as i32)) as &[Option<i32>],
         &column(events, |_, event| event.detail) as &[Option<&str>],
         repeats != Repeats::Counted,
         repeats == Repeats::OnceAMinuteByActor
@@ -231,7 +247,7 @@ async fn add(
     .execute(database)
     .await?;
     if added.rows_affected() == 0 {
-        return Ok(());
+        return Ok(false);
     }
     for (actor, event) in events {
         tracing::info!(
@@ -248,7 +264,7 @@ async fn add(
             "audit"
         );
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Deletes up to `limit` events that are more than `days` days old, oldest first. Returns the number of deleted events.

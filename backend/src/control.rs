@@ -31,6 +31,15 @@ pub struct CommandResult {
     pub has_changed: bool,
 }
 
+impl CommandResult {
+    fn changed(job: Job) -> Self {
+        Self {
+            job,
+            has_changed: true,
+        }
+    }
+}
+
 /// Carries out a command and returns the job afterwards. The command takes effect once, however often and from however
 /// many clients it arrives. `given` says how to read the file of a job that is started or retried, and adds to what was
 /// given before.
@@ -84,7 +93,7 @@ async fn execute(
             Err(forbidden) => return Err(Error::Conflict(forbidden.to_string())),
         };
         let event = Event::done(kind_of(command)).of_job(job.state.user_id, job_id);
-        let changed = match status {
+        let result = match status {
             JobStatus::Processing => {
                 if job.state.status != JobStatus::Paused
                     && !given.is_empty()
@@ -92,10 +101,11 @@ async fn execute(
                 {
                     continue;
                 }
+                let attempt = current.next();
                 let order = Order {
-                    attempt: current.next(),
+                    attempt,
                     actor: viewer.into(),
-                    event,
+                    event: event.of_attempt(attempt.number),
                 };
                 run(backend, &job, order).await?
             }
@@ -113,15 +123,12 @@ async fn execute(
                 if stopped.is_some() {
                     backend.temporal.terminate_soon(current, status);
                 }
-                stopped
+                stopped.map(CommandResult::changed)
             }
         };
         // Without a change, somebody else was faster. Check again what the command means now.
-        if let Some(job) = changed {
-            return Ok(CommandResult {
-                job,
-                has_changed: true,
-            });
+        if let Some(result) = result {
+            return Ok(result);
         }
     }
 }
@@ -212,7 +219,7 @@ async fn give(backend: &Backend, job: &Job, given: &GivenFormat) -> Result<bool>
 
 /// Starts the job's next attempt. Temporal accepts the workflow first, and only then does the job appear as started. If
 /// this process dies in between, the first step of the workflow does the rest.
-async fn run(backend: &Backend, job: &Job, order: Order) -> Result<Option<Job>> {
+async fn run(backend: &Backend, job: &Job, order: Order) -> Result<Option<CommandResult>> {
     // The transition checks this too. Checking early avoids a workflow that can do nothing.
     usage::check_start(&backend.pool, job.state.user_id, &backend.quotas).await?;
     let is_small =
@@ -235,18 +242,19 @@ async fn run(backend: &Backend, job: &Job, order: Order) -> Result<Option<Job>> 
         maintenance::sweep_soon(&backend.pool, &backend.storage);
     }
     match begun {
-        Some(job) => Ok(Some(job)),
+        Some(job) => Ok(Some(CommandResult::changed(job))),
         None => begun_by_its_workflow(backend, order).await,
     }
 }
 
-/// Returns the job if its workflow was faster and has already begun, or even finished, this attempt.
-async fn begun_by_its_workflow(backend: &Backend, order: Order) -> Result<Option<Job>> {
+/// Returns the job if its workflow was faster and has already begun, or even finished, this attempt. Of all who asked for
+/// the attempt, the one whose event is in the audit has changed the job.
+async fn begun_by_its_workflow(backend: &Backend, order: Order) -> Result<Option<CommandResult>> {
     let job = query::get(&backend.pool, order.attempt.job_id).await?;
     let stopped = matches!(job.state.status, JobStatus::Paused | JobStatus::Cancelled);
     if Attempt::of(&job) != order.attempt || stopped {
         return Ok(None);
     }
-    audit::note(&backend.pool, order.actor, order.event).await;
-    Ok(Some(job))
+    let has_changed = audit::note(&backend.pool, order.actor, order.event).await;
+    Ok(Some(CommandResult { job, has_changed }))
 }

@@ -87,7 +87,7 @@ impl Starter {
     }
 
     /// Starts a workflow for this attempt and begins it. Returns `None` if the attempt can't begin because the job is no
-    /// longer at rest in the previous attempt.
+    /// longer at rest in the previous attempt, or if another request has begun it.
     pub async fn start(&self, order: Order) -> Result<Option<Job>> {
         let span = tracing::info_span!(
             target: TARGET,
@@ -137,7 +137,7 @@ async fn start_those_waiting(starter: Starter) {
             group.push(request);
         }
     }
-    let begun = match started {
+    let mut begun = match started {
         Ok((orders, workflow_id)) => {
             let begun = begin(&starter.pool, &starter.quotas, &orders, Some(&workflow_id));
             database::in_time(begun.instrument(asked_in)).await
@@ -145,11 +145,14 @@ async fn start_those_waiting(starter: Starter) {
         Err(error) => Err(error),
     };
     for Request { order, answer, .. } in group {
-        let own = match &begun {
-            Ok(jobs) => Ok(jobs
-                .iter()
-                .find(|job| Attempt::of(job) == order.attempt)
-                .cloned()),
+        let own = match &mut begun {
+            // Of several requests for the same attempt, the first has begun it.
+            Ok(jobs) => {
+                let own = jobs
+                    .iter()
+                    .position(|job| Attempt::of(job) == order.attempt);
+                Ok(own.map(|own| jobs.swap_remove(own)))
+            }
             Err(Error::Unavailable(sentence)) => Err(Error::Unavailable(sentence.clone())),
             Err(error) => Err(Error::Internal(anyhow!("a start failed: {error:?}"))),
         };

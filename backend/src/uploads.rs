@@ -1,5 +1,6 @@
 //! Uploads: stores a file while it arrives, and creates its job.
 
+mod filename;
 mod intake;
 
 use std::fmt::Display;
@@ -22,7 +23,7 @@ use crate::{
 
 pub(crate) use self::intake::Intake;
 use self::intake::PATIENCE;
-pub use self::intake::check_intake;
+pub use self::{filename::filename_of, intake::check_intake};
 
 /// Everything that an upload says about its file.
 #[derive(Debug, Clone, Default)]

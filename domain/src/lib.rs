@@ -56,5 +56,6 @@ pub use state::{JobDeleted, JobProgress, JobState, Phase};
 pub use user::{Email, InvalidField, MAX_NAMED_CHARS, NewUser, User, UserChange, UserName};
 pub use validator::{
     Amount, AmountSum, Counts, DateSpan, Decision, ErrorCode, Field, Format, FormatChange,
-    InvalidFormat, Month, Problems, Question, Reading, RowError, RowFilter, Source, Transaction,
+    InvalidFormat, JsonError, Month, Problems, Question, Reading, RowError, RowFilter, Source,
+    Transaction, parse_json,
 };

@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::Poll,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -21,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
 
 use self::form::{Form, FormExcess, FormLimits};
 use crate::{
@@ -37,32 +38,43 @@ mod form_agreement;
 pub struct BodyLimits {
     bytes: u64,
     idle: Duration,
-    /// How far the body may be behind the minimum rate, if it has one.
-    max_lag: Option<Duration>,
-    form: FormLimits,
+    /// The minimum rate in bytes per second. 0: none.
+    rate: u64,
+    /// How far the body may be behind that rate.
+    max_lag: Duration,
+    /// The limits of the multipart form that the body must be, if it must.
+    form: Option<FormLimits>,
 }
 
 impl BodyLimits {
-    /// Returns the limits of a body that is held in memory, so it must arrive at a minimum rate. `bytes` is its maximum
-    /// size.
+    /// Returns the limits of a body that is held in memory. `bytes` is its maximum size.
     pub fn new(limits: &Limits, bytes: u64) -> Self {
         Self {
             bytes,
             idle: limits.body_timeout(),
-            max_lag: Some(SLOW_START),
-            form: FormLimits {
-                parts: limits.max_form_parts,
-                part_header_bytes: limits.max_part_header_bytes,
-                field_bytes: limits.max_field_bytes,
-            },
+            rate: BYTES_PER_MILLISECOND * 1000,
+            max_lag: SLOW_START,
+            form: None,
         }
     }
 
-    /// Returns the limits of a body that is stored while it arrives, however slowly.
+    /// Returns the limits of a multipart form that is held in memory.
+    pub fn of_form(limits: &Limits, bytes: u64) -> Self {
+        Self {
+            form: Some(FormLimits {
+                parts: limits.max_form_parts,
+                part_header_bytes: limits.max_part_header_bytes,
+                field_bytes: limits.max_field_bytes,
+            }),
+            ..Self::new(limits, bytes)
+        }
+    }
+
+    /// Returns the limits of a multipart form whose file is stored while it arrives.
     pub fn of_upload(limits: &Limits, bytes: u64) -> Self {
         Self {
-            max_lag: None,
-            ..Self::new(limits, bytes)
+            rate: limits.min_upload_bytes_per_second,
+            ..Self::of_form(limits, bytes)
         }
     }
 }
@@ -73,7 +85,8 @@ enum Excess {
     Bytes(u64),
     Form(FormExcess),
     Idle(Duration),
-    Slow,
+    /// Slower than this number of bytes per second.
+    Slow(u64),
 }
 
 impl fmt::Display for Excess {
@@ -89,9 +102,10 @@ impl fmt::Display for Excess {
                 "Nothing came for {} seconds before the request was complete.",
                 time.as_secs()
             ),
-            Self::Slow => {
-                f.write_str("The body of the request arrives at less than 1 kB per second.")
-            }
+            Self::Slow(rate) => write!(
+                f,
+                "The body of the request arrives at less than {rate} bytes per second."
+            ),
         }
     }
 }
@@ -101,7 +115,7 @@ impl std::error::Error for Excess {}
 impl Excess {
     fn into_response(self) -> Response {
         let kind = match self {
-            Self::Idle(_) | Self::Slow => ProblemKind::BodyTimeout,
+            Self::Idle(_) | Self::Slow(_) => ProblemKind::BodyTimeout,
             _ => ProblemKind::TooLarge,
         };
         Problem::new(kind, self.to_string()).into_response()
@@ -109,17 +123,25 @@ impl Excess {
 }
 
 /// Responds with 413 or 408, in place of the handler, if the body exceeds the limits. If its `Content-Length` does,
-/// nothing is read.
+/// nothing is read. Neither is it if the body must be a form and has no boundary, because then no limit of a form could
+/// be checked: 415.
 pub async fn limit(State(limits): State<BodyLimits>, request: Request, next: Next) -> Response {
     if content_length(request.headers()).is_some_and(|length| length > limits.bytes) {
         return Excess::Bytes(limits.bytes).into_response();
     }
+    let form = match limits.form {
+        None => None,
+        Some(limits) => match boundary(request.headers()) {
+            Some(boundary) => Some(Form::new(&boundary, limits)),
+            None => return Problem::not_a_form().into_response(),
+        },
+    };
     let excess = Arc::new(OnceLock::new());
     let watched = Watched {
         limits,
-        began: Instant::now(),
+        lag: Duration::ZERO,
         bytes: 0,
-        form: boundary(request.headers()).map(|boundary| Form::new(&boundary, limits.form)),
+        form,
         excess: excess.clone(),
     };
     let request = request.map(|body| watched.wrap(body));
@@ -174,28 +196,21 @@ pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     Some(length.parse().unwrap_or(u64::MAX))
 }
 
-/// Returns the boundary of a multipart form (RFC 2046, section 5.1.1).
-pub fn boundary(headers: &HeaderMap) -> Option<String> {
+/// Returns the boundary of a multipart form, which has 1 to 70 characters (RFC 2046, section 5.1.1).
+fn boundary(headers: &HeaderMap) -> Option<String> {
     let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let (media_type, parameters) = kind.split_once(';')?;
-    if !media_type
-        .trim()
-        .eq_ignore_ascii_case("multipart/form-data")
-    {
-        return None;
-    }
-    parameters.split(';').find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        let value = value.trim().trim_matches('"');
-        (name.trim().eq_ignore_ascii_case("boundary") && (1..=70).contains(&value.len()))
-            .then(|| value.to_owned())
-    })
+    // Must be the function with which axum and server_fn find the boundary: otherwise, they might read a form with another
+    // boundary than the one that is watched, and so without limits.
+    let boundary = multer::parse_boundary(kind).ok()?;
+    (1..=70).contains(&boundary.len()).then_some(boundary)
 }
 
 /// A body that is checked while it is read.
 struct Watched {
     limits: BodyLimits,
-    began: Instant,
+    /// How far the body is behind the minimum rate: the time for which it kept us waiting, less what it had for the bytes
+    /// that came. The time in which nobody reads doesn't count, because then the client can't send either.
+    lag: Duration,
     bytes: u64,
     form: Option<Form>,
     excess: Arc<OnceLock<Excess>>,
@@ -207,10 +222,14 @@ impl Watched {
         Body::from_stream(stream::unfold(reading, |reading| async move {
             let (mut watched, mut body) = reading?;
             let (wait, excess) = watched.patience();
+            let began = Instant::now();
             let checked = match tokio::time::timeout(wait, body.next()).await {
                 Ok(None) => return None,
                 Ok(Some(Err(error))) => return Some((Err(error), None)),
-                Ok(Some(Ok(piece))) => watched.check(piece),
+                Ok(Some(Ok(piece))) => {
+                    watched.waited(began.elapsed(), piece.len());
+                    watched.check(piece)
+                }
                 Err(_) => Err(excess),
             };
             match checked {
@@ -226,15 +245,21 @@ impl Watched {
 
     /// Returns how long to wait for the next bytes, and the excess if none come.
     fn patience(&self) -> (Duration, Excess) {
-        let idle = self.limits.idle;
-        let left = self.limits.max_lag.map(|lag| {
-            let received = Duration::from_millis(self.bytes / BYTES_PER_MILLISECOND);
-            (received + lag).saturating_sub(self.began.elapsed())
-        });
-        match left {
-            Some(left) if left < idle => (left, Excess::Slow),
-            _ => (idle, Excess::Idle(idle)),
+        let BodyLimits { idle, rate, .. } = self.limits;
+        let left = self.limits.max_lag.saturating_sub(self.lag);
+        match rate > 0 && left < idle {
+            true => (left, Excess::Slow(rate)),
+            false => (idle, Excess::Idle(idle)),
         }
+    }
+
+    /// Takes into account that a piece of this size came after this time.
+    fn waited(&mut self, time: Duration, bytes: usize) {
+        let per_byte = 1_000_000_000_u64.checked_div(self.limits.rate);
+        let due = Duration::from_nanos(per_byte.unwrap_or(0).saturating_mul(bytes as u64));
+        // A piece that came in the end isn't too late, even if this process stood still meanwhile.
+        let lag = (self.lag + time).min(self.limits.max_lag);
+        self.lag = lag.saturating_sub(due);
     }
 
     fn check(&mut self, piece: Bytes) -> Result<Bytes, Excess> {
@@ -251,6 +276,7 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args, FromArgMatches};
     use proptest::prelude::*;
 
     use super::{
@@ -305,25 +331,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_trickles_is_given_up() {
-        let limits = BodyLimits {
-            bytes: 1 << 20,
-            idle: Duration::from_secs(30),
-            max_lag: Some(Duration::from_millis(50)),
-            form: FormLimits {
-                parts: 1,
-                part_header_bytes: 1,
-                field_bytes: 1,
-            },
-        };
-        let read = async |limits: BodyLimits, piece: &'static [u8]| {
-            let excess = Arc::new(OnceLock::new());
-            let watched = Watched {
-                limits,
-                began: Instant::now(),
-                bytes: 0,
-                form: None,
-                excess: excess.clone(),
-            };
+        let read = async |rate: u64, piece: &'static [u8]| {
+            let (watched, excess) = watched(rate);
             let every = tokio::time::interval(Duration::from_millis(10));
             let pieces = stream::unfold(every, move |mut every| async move {
                 every.tick().await;
@@ -333,13 +342,65 @@ mod tests {
             let whole = axum::body::to_bytes(body, usize::MAX).await;
             (whole.is_ok(), excess.get().cloned())
         };
-        assert_eq!(read(limits, b"x").await, (false, Some(Excess::Slow)));
-        assert_eq!(read(limits, &[b'x'; 1000]).await, (true, None));
-        let upload = BodyLimits {
-            max_lag: None,
-            ..limits
+        assert_eq!(read(1000, b"x").await, (false, Some(Excess::Slow(1000))));
+        assert_eq!(read(1000, &[b'x'; 1000]).await, (true, None));
+        assert_eq!(read(0, b"x").await, (true, None));
+    }
+
+    /// A body that must arrive at this rate, and what stops it.
+    fn watched(rate: u64) -> (Watched, Arc<OnceLock<Excess>>) {
+        let excess = Arc::new(OnceLock::new());
+        let watched = Watched {
+            limits: BodyLimits {
+                bytes: 1 << 20,
+                idle: Duration::from_secs(30),
+                rate,
+                max_lag: Duration::from_millis(50),
+                form: None,
+            },
+            lag: Duration::ZERO,
+            bytes: 0,
+            form: None,
+            excess: excess.clone(),
         };
-        assert_eq!(read(upload, b"x").await, (true, None));
+        (watched, excess)
+    }
+
+    #[test]
+    fn uploads_have_a_minimum_rate_of_their_own() {
+        let arguments = ["server", "--min-upload-bytes-per-second=7"];
+        let command = Limits::augment_args(clap::Command::new("server"));
+        let matches = command.get_matches_from(arguments);
+        let limits = Limits::from_arg_matches(&matches).unwrap();
+        assert_eq!(BodyLimits::of_upload(&limits, 1).rate, 7);
+        assert_eq!(BodyLimits::of_form(&limits, 1).rate, 1000);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_not_slow_because_it_is_read_slowly() {
+        let (watched, excess) = watched(1000);
+        let pieces = stream::iter(["x"; 5].map(Ok::<_, axum::Error>));
+        let body = watched.wrap(Body::from_stream(pieces));
+        let read = body.into_data_stream().then(async |piece| {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            piece
+        });
+        assert_eq!(read.try_collect::<Vec<_>>().await.unwrap().len(), 5);
+        assert_eq!(excess.get(), None);
+    }
+
+    #[test]
+    fn what_has_come_early_is_no_excuse_for_trickling_later() {
+        let (mut watched, _) = watched(1000);
+        watched.waited(Duration::ZERO, 1 << 20);
+        watched.waited(Duration::from_millis(40), 1);
+        assert_eq!(
+            watched.patience(),
+            (Duration::from_millis(11), Excess::Slow(1000))
+        );
+        // After this process has stood still, the client has the time for the bytes that it sent.
+        watched.waited(Duration::from_secs(60), 30);
+        assert_eq!(watched.patience().0, Duration::from_millis(30));
     }
 
     #[test]
@@ -357,10 +418,28 @@ mod tests {
             of("Multipart/Form-Data;charset=x; Boundary=\"x y\"").as_deref(),
             Some("x y")
         );
+        let longest = "x".repeat(70);
+        assert_eq!(
+            of(&format!("multipart/form-data; boundary={longest}")),
+            Some(longest.clone())
+        );
+        for (kind, found) in [
+            ("multipart/form-data; boundary=\"zz;yy\"", "zz;yy"),
+            (
+                "multipart/form-data; a=\"; boundary=zz; \"; boundary=xx",
+                "xx",
+            ),
+            ("multipart/form-data; boundary=xx; boundary=yy", "xx"),
+        ] {
+            assert_eq!(of(kind).as_deref(), Some(found), "{kind}");
+        }
         for kind in [
             "multipart/form-data",
             "multipart/form-data; boundary=",
+            "multipart/form-data; boundary=\"\"",
+            "multipart/mixed; boundary=x",
             "text/csv; boundary=x",
+            &format!("multipart/form-data; boundary={longest}x"),
         ] {
             assert_eq!(of(kind), None, "{kind}");
         }

@@ -8,7 +8,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, header::CONTENT_TYPE, request::Parts},
 };
-use domain::{InvalidField, JobId, MAX_NAMED_CHARS, SavedFormatId, UserId};
+use domain::{InvalidField, JobId, JsonError, MAX_NAMED_CHARS, SavedFormatId, UserId, parse_json};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
@@ -242,18 +242,13 @@ pub struct Body {
 }
 
 impl Body {
-    /// Parses the JSON of an object. Refuses unknown fields.
+    /// Parses the JSON of an object. Refuses unknown and repeated fields.
     pub fn parse<T: Fields>(json: &[u8]) -> Result<T, Problem> {
-        let value: Value = serde_json::from_slice(json).map_err(|error| {
-            let sentence = match error.is_eof() {
-                true => "The body isn't valid JSON: it ends too early.".to_owned(),
-                false => format!(
-                    "The body isn't valid JSON: look at line {}, column {}.",
-                    error.line(),
-                    error.column()
-                ),
-            };
-            InvalidField::new("body", &sentence)
+        let value = parse_json(json).map_err(|error| match &error {
+            JsonError::RepeatedKey(name) => {
+                InvalidField::new(name, &format!("{name} is given more than once."))
+            }
+            _ => InvalidField::new("body", &format!("The body isn't valid JSON: {error}.")),
         })?;
         let Value::Object(fields) = value else {
             return Err(InvalidField::new("body", "The body must be a JSON object: {…}.").into());

@@ -23,6 +23,11 @@ pub struct Limits {
     #[arg(long, env = "BODY_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub body_timeout_seconds: u64,
 
+    /// Minimum number of bytes of an upload per second, on average once a minute has passed. Time in which the server doesn't
+    /// read isn't counted. 0: none
+    #[arg(long, env = "MIN_UPLOAD_BYTES_PER_SECOND", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub min_upload_bytes_per_second: u64,
+
     /// Maximum seconds without the client reading a byte of the response
     #[arg(long, env = "WRITE_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub write_timeout_seconds: u64,
@@ -115,7 +120,7 @@ pub const MAX_ANSWER_BYTES: u64 = 256 << 10;
 /// once [`SLOW_START`] has passed.
 pub const BYTES_PER_MILLISECOND: u64 = 1;
 
-/// How far a client may be behind that rate.
+/// How far a client may be behind that rate, and behind `MIN_UPLOAD_BYTES_PER_SECOND`.
 pub const SLOW_START: Duration = Duration::from_secs(60);
 
 /// The maximum size of a message from a WebSocket, in bytes. Our clients send only `ping`.

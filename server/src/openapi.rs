@@ -19,7 +19,7 @@ const PROBLEM: &str = "application/problem+json";
 const ALWAYS: [(&str, &str); 6] = [
     (
         "400",
-        "the request is malformed, for example without a Host header",
+        "the request is malformed: for example, it has no Host header, or its body ends early",
     ),
     (
         "401",

@@ -12,7 +12,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode, Uri,
-        header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, LAST_MODIFIED, RETRY_AFTER, VARY},
+        header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, LAST_MODIFIED, RETRY_AFTER, VARY},
         request::Parts,
     },
     middleware::{self, Next, from_fn_with_state},
@@ -39,7 +39,12 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .append_index_html_on_directories(false)
         .precompressed_br()
         .precompressed_gzip()
-        .fallback(get(not_found).with_state(state.clone()));
+        .call_fallback_on_method_not_allowed(true)
+        .fallback(
+            get(not_found)
+                .fallback(problem::method_not_allowed)
+                .with_state(state.clone()),
+        );
     let at_most = |bytes| from_fn_with_state(BodyLimits::new(&state.limits, bytes), bodies::limit);
     let max_form = state.limits.max_body_bytes;
     // JSON in a form may be percent-encoded, with up to three characters for one.
@@ -159,7 +164,6 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .merge(for_everybody)
         .route_layer(in_time)
         .merge(uploads)
-        .method_not_allowed_fallback(problem::method_not_allowed)
         // Each route above has its own limit.
         .layer(DefaultBodyLimit::disable())
         .fallback_service(
@@ -386,8 +390,10 @@ pub async fn show_problem(State(site): State<Site>, request: Request, next: Next
         status => pages::refused(&site, status, detail),
     };
     let mut page = page.into_response();
-    if let Some(value) = response.headers().get(RETRY_AFTER) {
-        page.headers_mut().insert(RETRY_AFTER, value.clone());
+    for name in [ALLOW, RETRY_AFTER] {
+        if let Some(value) = response.headers().get(&name) {
+            page.headers_mut().insert(name, value.clone());
+        }
     }
     page
 }

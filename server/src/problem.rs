@@ -9,7 +9,7 @@ use axum::{
     Json,
     extract::{
         multipart::{MultipartError, MultipartRejection},
-        rejection::{BytesRejection, FormRejection},
+        rejection::BytesRejection,
         ws::rejection::WebSocketUpgradeRejection,
     },
     http::{HeaderValue, StatusCode, header},
@@ -67,8 +67,8 @@ macro_rules! problem_kinds {
 
 problem_kinds! {
     MalformedRequest = "malformed-request", BAD_REQUEST, "Malformed request",
-        "The request can't be parsed: the Host header is missing or repeated, or the form ends early. If an upload \
-         was interrupted, send the file again; nothing was stored.";
+        "The request can't be parsed: the Host header is missing or repeated, the handshake of a WebSocket is incomplete, or \
+         the body is malformed or ends early. If an upload was interrupted, send the file again; nothing was stored.";
     SignInRequired = "sign-in-required", UNAUTHORIZED, "Sign-in required",
         "This server requires authentication. Send an API token, as in \"Authorization: Bearer bl_…\". You can create \
          one on the Account page.";
@@ -233,6 +233,22 @@ impl Problem {
         )
     }
 
+    /// Returns the problem for a body that isn't a form with a file.
+    pub fn not_a_form() -> Self {
+        Self::new(
+            ProblemKind::UnsupportedMediaType,
+            "The body must be multipart/form-data, with a boundary of 1 to 70 characters.",
+        )
+    }
+
+    /// Returns the problem for a body that can't be read to its end.
+    pub fn broken_body() -> Self {
+        Self::new(
+            ProblemKind::MalformedRequest,
+            "The body of the request ends early, or its chunks are malformed. Send it again.",
+        )
+    }
+
     /// Returns the problem for values that can't be accepted. `errors` must not be empty.
     pub fn invalid(errors: Vec<InvalidField>) -> Self {
         let sentences: Vec<&str> = errors.iter().map(|error| &*error.message).collect();
@@ -248,6 +264,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
         let is_unconfirmed = self.kind == ProblemKind::ConfirmationRequired;
+        let is_no_socket = self.kind == ProblemKind::UpgradeRequired;
         let (retry_after, detail) = (self.retry_after, Detail(self.detail.clone()));
         // `Json` sets its own content type, so ours is set on the finished response.
         let mut response = (status, Json(self)).into_response();
@@ -258,6 +275,11 @@ impl IntoResponse for Problem {
         );
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if is_no_socket {
+            // RFC 9110, section 15.5.22.
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         }
         if is_unconfirmed {
             // RFC 9470, section 3.
@@ -303,32 +325,51 @@ impl From<InvalidField> for Problem {
     }
 }
 
-/// Keeps a rejection's status and text, except that a body or value of the wrong shape becomes a 422.
-macro_rules! from_rejection {
-    ($($rejection:ty),+) => {$(
-        impl From<$rejection> for Problem {
-            fn from(rejection: $rejection) -> Self {
-                let status = match rejection.status() {
-                    StatusCode::BAD_REQUEST => StatusCode::UNPROCESSABLE_ENTITY,
-                    status => status,
-                };
-                Self::new(ProblemKind::of(status), rejection.body_text())
-            }
-        }
-    )+};
+// The rejections of axum have texts for those who wrote the server. Ours are for those who wrote the request.
+
+impl From<BytesRejection> for Problem {
+    fn from(_: BytesRejection) -> Self {
+        // `bodies::limit` responds to a body that is too large or too slow.
+        Self::broken_body()
+    }
 }
 
-from_rejection!(BytesRejection, FormRejection, MultipartRejection);
-
-impl From<WebSocketUpgradeRejection> for Problem {
-    fn from(rejection: WebSocketUpgradeRejection) -> Self {
-        Self::new(ProblemKind::of(rejection.status()), rejection.body_text())
+impl From<MultipartRejection> for Problem {
+    fn from(_: MultipartRejection) -> Self {
+        Self::not_a_form()
     }
 }
 
 impl From<MultipartError> for Problem {
     fn from(error: MultipartError) -> Self {
-        Self::new(ProblemKind::of(error.status()), error.body_text())
+        match error.status() {
+            StatusCode::BAD_REQUEST => Self::new(
+                ProblemKind::MalformedRequest,
+                "The form is malformed or ends early: look at its boundaries and at the headers of its parts. Nothing was \
+                 stored.",
+            ),
+            _ => Self::broken_body(),
+        }
+    }
+}
+
+impl From<WebSocketUpgradeRejection> for Problem {
+    fn from(rejection: WebSocketUpgradeRejection) -> Self {
+        use WebSocketUpgradeRejection as Rejection;
+        let malformed = |sentence| Self::new(ProblemKind::MalformedRequest, sentence);
+        match rejection {
+            Rejection::InvalidWebSocketVersionHeader(_) => {
+                malformed("A WebSocket needs the header \"Sec-WebSocket-Version: 13\".")
+            }
+            Rejection::WebSocketKeyHeaderMissing(_) => {
+                malformed("A WebSocket needs the header Sec-WebSocket-Key.")
+            }
+            _ => Self::new(
+                ProblemKind::UpgradeRequired,
+                "This address accepts only WebSockets: GET with HTTP/1.1 and the headers \"Connection: Upgrade\" and \
+                 \"Upgrade: websocket\".",
+            ),
+        }
     }
 }
 

@@ -62,6 +62,7 @@ pub fn api(state: AppState) -> Router {
         .merge(docs::router("", description))
         .route("/favicon.ico", get_service(icon))
         .merge(health::routes())
+        .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::no_such_route);
     wrap(guarded(router, &state), state)
 }
@@ -72,7 +73,8 @@ pub fn web(state: AppState) -> Router {
     let router = pages::router(&state)
         .nest("/api", routes.fallback(problem::no_such_route))
         .merge(docs::router("/api", description))
-        .merge(health::routes());
+        .merge(health::routes())
+        .method_not_allowed_fallback(problem::method_not_allowed);
     let router =
         guarded(router, &state).layer(from_fn_with_state(state.site.clone(), pages::show_problem));
     wrap(router, state)
@@ -122,7 +124,10 @@ fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
     let checks = OpenApiRouter::new()
         .routes(routes!(check::check))
         .route_layer(from_extractor::<ApiQuery<NoParameters>>())
-        .layer(at_most(max_form(limits.max_check_bytes as u64)));
+        .layer(from_fn_with_state(
+            BodyLimits::of_form(limits, max_form(limits.max_check_bytes as u64)),
+            bodies::limit,
+        ));
     let in_time = |longest| from_fn_with_state(longest, response_time::limit);
     let require = || from_fn_with_state(state.clone(), auth::require);
     let workbooks = OpenApiRouter::new()
@@ -140,10 +145,8 @@ fn rest(state: &AppState, path: &str) -> (Router<AppState>, Value) {
         .split_for_parts();
     description.servers = Some(vec![Server::new(path)]);
     let description = openapi::complete(description, state.auth);
-    let routes = routes
-        .method_not_allowed_fallback(problem::method_not_allowed)
-        // Each route above has its own limit.
-        .layer(DefaultBodyLimit::disable());
+    // Each route above has its own limit.
+    let routes = routes.layer(DefaultBodyLimit::disable());
     (routes, description)
 }
 

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::By,
-    input::ApiPath,
+    input::{ApiPath, ApiQuery, NoParameters},
     limits::{Limits, MAX_SOCKET_BUFFER, MAX_SOCKET_MESSAGE},
     metrics::{Limited, Metrics},
     peers::Ends,
@@ -44,6 +44,7 @@ pub async fn watch_user(
     By(viewer): By,
     Extension(Ends { client, .. }): Extension<Ends>,
     ApiPath(user_id): ApiPath<UserId>,
+    _: ApiQuery<NoParameters>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     users::get(&state.backend, &viewer, user_id).await?;
@@ -77,6 +78,7 @@ pub async fn watch_all(
     State(state): State<AppState>,
     By(viewer): By,
     Extension(Ends { client, .. }): Extension<Ends>,
+    _: ApiQuery<NoParameters>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = bounded(upgrade?);

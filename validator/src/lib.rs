@@ -40,6 +40,7 @@ mod examples;
 mod file;
 mod filter;
 mod format;
+mod json;
 mod number;
 mod row;
 mod row_set;
@@ -70,6 +71,7 @@ pub use format::{
     GivenColumns, IdColumns, Ignore, IgnoredValue, InvalidFormat, Limits, Preview, PreviewRow,
     Question, Reading, Sample, Source,
 };
+pub use json::{JsonError, parse_json};
 pub use number::Decimal;
 pub use row::Row;
 pub use row_set::RowSet;

@@ -2,7 +2,7 @@
 
 use domain::{
     Format, FormatName, HeaderKey, InvalidField, NewSavedFormat, SavedFormatChange, SavedFormatId,
-    UserId,
+    UserId, parse_json,
 };
 use leptos::prelude::*;
 use serde_json::Value;
@@ -95,7 +95,7 @@ fn parse(json: &str) -> Result<NewSavedFormat, InvalidField> {
     if json.len() > MAX_IMPORT_BYTES {
         return Err(invalid("The format has more than 1 MiB."));
     }
-    let value: Value = serde_json::from_str(json)
+    let value = parse_json(json.as_bytes())
         .map_err(|error| invalid(&format!("This isn't the JSON of an export: {error}.")))?;
     let name = value.get("name").and_then(Value::as_str);
     let name = name.ok_or_else(|| invalid("The export has no name: add \"name\": \"…\"."))?;

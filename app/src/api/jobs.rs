@@ -12,6 +12,7 @@ use crate::AppError;
 use {
     super::{caller, respond, say, shortened},
     crate::ErrorKind,
+    axum::http::header::CONTENT_DISPOSITION,
     backend::results::page::RowPage,
     backend::{Backend, FileFormat, Viewer, uploads::UploadOptions, versions::Versions},
     chrono::{DateTime, Utc},
@@ -169,7 +170,10 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                 "then" => starts = small_text!(field, MAX_ID_BYTES)? == "start",
                 _ => {
                     let user_id = user_id.ok_or_else(incomplete)?;
-                    let filename = field.file_name().unwrap_or_default().to_owned();
+                    let disposition = field.headers().get(CONTENT_DISPOSITION);
+                    let filename = disposition
+                        .and_then(|it| backend::uploads::filename_of(it.as_bytes()))
+                        .unwrap_or_default();
                     // Browsers send an empty name if no file was chosen.
                     if filename.is_empty() {
                         return Err(InvalidField::new("file", "Choose a file.").into());

@@ -23,7 +23,7 @@ const RESTRICTED: [(&str, &str); 3] = [
     // PostgreSQL sets `id` and `at`, so nobody adds events to the past.
     (
         "audit_events",
-        "select, insert (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, detail)",
+        "select, insert (kind, outcome, actor_id, actor, means, means_id, address, user_id, job_id, run, detail)",
     ),
     ("audit_retention", "select"),
     ("_sqlx_migrations", "select"),

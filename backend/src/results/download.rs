@@ -55,10 +55,21 @@ pub async fn download(
     form: Form,
 ) -> Result<Download<impl Stream<Item = Result<Bytes>> + use<>>> {
     check_job(&backend.pool, viewer, job_id, Act::Read).await?;
-    let (job, rows) = CheckedRows::open(backend, job_id, filter).await?;
-    let workbook = match form {
-        Form::Workbook => Some(workbook::of_rows(&rows).await?),
-        Form::Csv | Form::SpreadsheetCsv => None,
+    let open = async {
+        let (job, rows) = CheckedRows::open(backend, job_id, filter).await?;
+        let workbook = match form {
+            Form::Workbook => Some(workbook::of_rows(&rows).await?),
+            Form::Csv | Form::SpreadsheetCsv => None,
+        };
+        Ok::<_, Error>((job, rows, workbook))
+    };
+    let (job, rows, workbook) = match open.await {
+        Ok(opened) => opened,
+        Err(error) => {
+            // The reason may be that the job was deleted meanwhile.
+            query::get(&backend.pool, job_id).await?;
+            return Err(error);
+        }
     };
     let downloaded = Event::done(AuditKind::Download).of_job(job.state.user_id, job_id);
     audit::note(&backend.pool, viewer, downloaded).await;

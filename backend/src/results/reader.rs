@@ -10,9 +10,9 @@ use validator::{Layout, Row, RowSet, Verdicts, read_rows, validate_chunk};
 
 use crate::{
     Error, Result, Storage,
-    jobs::query::Source,
+    jobs::query::{self, Source},
     ledger::{self, CommittedChunk, StoredVerdicts},
-    storage::CheckedFile,
+    storage::{CheckedFile, ReadError},
 };
 
 /// The maximum size of the texts on a page, in bytes. The last row may exceed it.
@@ -105,14 +105,38 @@ impl Reader {
     /// Fails if the file is missing, or has changed at the start of the chunk.
     pub async fn check(&self, chunk: &CommittedChunk) -> Result<()> {
         let start = chunk.byte_start as u64;
-        self.storage.read(&self.file, start..start + 1).await?;
+        self.read(start..start + 1).await?;
         Ok(())
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        match self.storage.read(&self.file, range).await {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(self.failed(error).await),
+        }
+    }
+
+    /// Returns why the file couldn't be read. It may be missing because the job was deleted or retried meanwhile.
+    async fn failed(&self, error: ReadError) -> Error {
+        let is_missing = matches!(
+            error,
+            ReadError::Store(object_store::Error::NotFound { .. })
+        );
+        let source = match is_missing {
+            true => query::source_of_result(&self.pool, self.result_id).await,
+            false => return error.into(),
+        };
+        match source {
+            Ok(None) => gone(),
+            Ok(Some(_)) => error.into(),
+            Err(error) => error.into(),
+        }
     }
 
     /// Returns the bytes of the chunk.
     pub async fn bytes(&self, chunk: &CommittedChunk) -> Result<Bytes> {
         let range = chunk.byte_start as u64..chunk.byte_end as u64;
-        Ok(self.storage.read(&self.file, range).await?)
+        self.read(range).await
     }
 
     /// Returns the committed verdicts of these chunks. Fails with [`Error::Conflict`] if the job was deleted or retried
@@ -121,9 +145,7 @@ impl Reader {
         let numbers: Vec<i32> = chunks.iter().map(|chunk| chunk.number).collect();
         let stored = ledger::verdicts(&self.pool, self.result_id, &numbers).await?;
         if stored.len() != chunks.len() {
-            return Err(Error::Conflict(
-                "The job was deleted or restarted. Try again.".to_owned(),
-            ));
+            return Err(gone());
         }
         let mut verdicts = Vec::with_capacity(chunks.len());
         for (chunk, stored) in chunks.iter().zip(stored) {
@@ -194,7 +216,10 @@ impl Reader {
                 together.push(part);
             }
             let ranges: Vec<_> = together.iter().map(|part| part.bytes.clone()).collect();
-            let bytes = self.storage.read_ranges(&self.file, &ranges).await?;
+            let bytes = match self.storage.read_ranges(&self.file, &ranges).await {
+                Ok(bytes) => bytes,
+                Err(error) => return Err(self.failed(error).await),
+            };
             let (layout, on_row) = (self.layout.clone(), on_row.clone());
             (state, goes_on) = blocking(move || {
                 for (part, bytes) in together.iter().zip(&bytes) {
@@ -215,7 +240,7 @@ impl Reader {
         let Some(part) = wanted.parts().next() else {
             return Ok(None);
         };
-        let bytes = self.storage.read(&self.file, part.bytes.clone()).await?;
+        let bytes = self.read(part.bytes.clone()).await?;
         let layout = self.layout.clone();
         blocking(move || {
             let mut found = None;
@@ -234,6 +259,11 @@ impl Reader {
         })
         .await
     }
+}
+
+/// Returns the error for a result that is gone.
+fn gone() -> Error {
+    Error::Conflict("The job was deleted or restarted. Try again.".to_owned())
 }
 
 /// A row with its record in the file.

@@ -27,7 +27,7 @@ pub struct CheckForm {
     /// The format as far as it is known.
     #[schema(required = false)]
     format: Format,
-    /// The file.
+    /// The file, with a filename.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
@@ -40,9 +40,9 @@ pub struct CheckForm {
     request_body(content = CheckForm, content_type = "multipart/form-data"),
     responses(
         (status = 200, body = DryRun),
-        (status = 400, description = "the upload was interrupted", body = Problem),
+        (status = 400, description = "the form is malformed, or the upload was interrupted", body = Problem),
         (status = 413, description = "larger than MAX_CHECK_BYTES", body = Problem),
-        (status = 422, description = "no form field `file`, a wrong format, or a file that only a job unpacks",
+        (status = 422, description = "no form field `file`, or one without a filename, a wrong format, or a file that only a job unpacks",
             body = Problem)))]
 pub async fn check(
     State(limits): State<Arc<Limits>>,
@@ -61,6 +61,7 @@ pub async fn check(
             format = Format::from_json(&text).map_err(InvalidField::from)?;
             continue;
         }
+        form::filename(&field)?;
         let mut content = Vec::new();
         while let Some(piece) = field.chunk().await? {
             if content.len() + piece.len() > limit {

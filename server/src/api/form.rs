@@ -6,7 +6,9 @@ use axum::{
         Multipart,
         multipart::{Field, MultipartError},
     },
+    http::header::CONTENT_DISPOSITION,
 };
+use backend::uploads;
 use domain::{FormatChange, FormatName, GivenFormat, InvalidField};
 use futures::{SinkExt, channel::mpsc};
 use tokio::sync::oneshot;
@@ -49,6 +51,16 @@ pub fn no_file() -> Problem {
     InvalidField::new("file", "The form has no field \"file\".").into()
 }
 
+/// Returns the name of the file in this field. A field without a filename isn't a file, and has the limit of other fields.
+pub fn filename(field: &Field<'_>) -> Result<String, InvalidField> {
+    let disposition = field.headers().get(CONTENT_DISPOSITION);
+    let name = disposition.and_then(|it| uploads::filename_of(it.as_bytes()));
+    name.ok_or_else(|| {
+        let sentence = "The field \"file\" has no filename. Send it as a file, as curl does with -F file=@payments.csv.";
+        InvalidField::new("file", sentence)
+    })
+}
+
 /// The file of an upload: its name, the fields before it, and its content.
 pub struct File {
     pub filename: String,
@@ -74,10 +86,11 @@ pub async fn read_upload(
             }
             "format_name" => given.saved = saved_name(Some(&small_text(field).await?))?,
             _ => {
+                let filename = filename(&field)?;
                 let (mut pieces, content) = mpsc::channel(0);
                 let began = file.take().map(|file| {
                     let file_of_form = File {
-                        filename: field.file_name().unwrap_or_default().to_owned(),
+                        filename,
                         given: given.clone(),
                         content,
                     };

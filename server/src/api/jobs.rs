@@ -2,8 +2,10 @@
 
 use axum::{
     Json,
-    body::Body,
-    extract::{Multipart, OriginalUri, State, multipart::MultipartRejection},
+    body::Bytes,
+    extract::{
+        Multipart, OriginalUri, State, multipart::MultipartRejection, rejection::BytesRejection,
+    },
     http::{HeaderMap, StatusCode, Uri},
     response::IntoResponse,
 };
@@ -70,7 +72,7 @@ pub struct UploadForm {
     /// The name of one of the user's saved formats. It completes `format`.
     #[schema(required = false)]
     format_name: FormatName,
-    /// The file.
+    /// The file, with a filename.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
@@ -249,12 +251,13 @@ async fn list_page(
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses(
         (status = 201, body = UploadedJob, headers(("Location" = String))),
-        (status = 400, description = "the upload was interrupted", body = Problem),
+        (status = 400, description = "the form is malformed, or the upload was interrupted", body = Problem),
         (status = 403, description = "the file exceeds the user's quotas; or the role or the token's scope doesn't \
             allow it", body = Problem),
         (status = 404, body = Problem),
         (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
-        (status = 422, description = "no form field `file`, or a format that can't be used", body = Problem),
+        (status = 422, description = "no form field `file`, or one without a filename, or a format that can't be used",
+            body = Problem),
         (status = 507, description = "the file storage has too little room for a file of this `Content-Length`",
             body = Problem)))]
 pub async fn upload(
@@ -305,18 +308,11 @@ pub async fn upload(
 }
 
 /// Reads the body of a command. An empty body is an empty format.
-async fn format_of(body: Body) -> Result<GivenFormat, Problem> {
-    let body = axum::body::to_bytes(body, form::MAX_FORMAT_BYTES).await;
-    let body = body.map_err(|_| {
-        InvalidField::new(
-            "format",
-            "The body can't be read, or is larger than 256 KiB.",
-        )
-    })?;
+fn format_of(body: &[u8]) -> Result<GivenFormat, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(GivenFormat::default());
     }
-    let body: FormatBody = input::Body::parse(&body)?;
+    let body: FormatBody = input::Body::parse(body)?;
     let format = match body.format {
         serde_json::Value::Null => FormatChange::default(),
         format => FormatChange::from_value(&format).map_err(InvalidField::from)?,
@@ -363,9 +359,9 @@ macro_rules! command {
             By(viewer): By,
             OriginalUri(uri): OriginalUri,
             ApiPath(job_id): ApiPath<JobId>,
-            body: Body,
+            body: Result<Bytes, BytesRejection>,
         ) -> Result<impl IntoResponse, Problem> {
-            let format = format_of(body).await?;
+            let format = format_of(&body?)?;
             let result = control::command(&backend, &viewer, job_id, $command, &format).await?;
             Ok(accepted(&uri, $message, result))
         }

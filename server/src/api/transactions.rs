@@ -5,7 +5,10 @@ use axum::{
     extract::{OriginalUri, State},
     response::IntoResponse,
 };
-use backend::{Backend, results::page};
+use backend::{
+    Backend,
+    results::page::{self, RowPage},
+};
 use domain::{JobId, PageRequest, RowFilter, Transaction};
 use utoipa::IntoParams;
 
@@ -31,7 +34,8 @@ pub struct RowsQuery {
     /// ignoring case.
     #[param(max_length = 255, pattern = "^[^\\u0000]*$")]
     q: Option<String>,
-    /// The page that contains the row with this number. Replaces `page`, `filter` and `q`.
+    /// The page that contains the row with this number, or the next row that isn't ignored. Without one, the page is empty.
+    /// Replaces `page`, `filter` and `q`.
     #[param(minimum = 1)]
     row: Option<u64>,
 }
@@ -80,8 +84,23 @@ pub async fn list(
         Some(_) => Some(turns.searches.take(&viewer).await?),
         None => None,
     };
-    let found = page::get(&backend, &viewer, job_id, &request).await?;
+    let mut found = page::get(&backend, &viewer, job_id, &request).await?;
     let pages = request.pages(found.total);
+    if query
+        .row
+        .is_some_and(|row| is_beyond(&found, row, query.size))
+    {
+        // Like a page beyond the last one.
+        found.page = pages + 1;
+        found.rows.clear();
+    }
     let headers = paging::headers(&uri, found.page, pages, found.total);
     Ok((headers, Json(found.rows)))
+}
+
+/// Returns whether the row is behind the last one. `found` is the page with the row or, if there is none, the last page.
+fn is_beyond(found: &RowPage, row: u64, size: u32) -> bool {
+    let until = (found.page - 1) * u64::from(size) + found.rows.len() as u64;
+    // A page that ends early, because its rows are large, has rows after it.
+    until == found.total && found.rows.last().is_some_and(|last| last.row_number < row)
 }

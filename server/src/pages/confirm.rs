@@ -61,12 +61,15 @@ pub async fn ask(
         // The layer around this one limits it, and responds with 413 or 408 in place of this.
         true => match to_bytes(body, usize::MAX).await {
             Ok(body) => body,
-            Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+            Err(_) => return Problem::broken_body().into_response(),
         },
         // Such as a form without fields that a program sends.
         false => Bytes::new(),
     };
-    let fields = form_urlencoded::parse(&body).into_owned();
+    let fields = match app::form_fields(&body) {
+        Ok(fields) => fields.into_iter(),
+        Err(error) => return Problem::from(error).into_response(),
+    };
     let (ours, fields): (Vec<_>, Vec<_>) =
         fields.partition(|(name, _)| PendingForm::OWN.contains(&&**name));
     let ours = |wanted| {

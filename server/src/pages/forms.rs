@@ -3,9 +3,8 @@
 
 use app::{AppError, Notice, PARTS_HEADER, PostedError, Said, Site, Theme, pages};
 use axum::{
-    Form,
-    body::{Body, to_bytes},
-    extract::{FromRequest, Request, State, rejection::FormRejection},
+    body::{Body, Bytes, to_bytes},
+    extract::{FromRequest, Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, REFERER, SET_COOKIE},
@@ -56,8 +55,13 @@ pub async fn server_function(
     let Some(path) = function_path(request.uri().path()) else {
         return problem::no_such_route().await.into_response();
     };
-    if let Err(problem) = check_content_type(path, request.headers()) {
-        return problem.into_response();
+    // `bodies::limit` has checked that a form with a file has a boundary.
+    if !app::takes_files(path) {
+        let plain = plain_form(request).await;
+        request = match plain {
+            Ok(request) => request,
+            Err(problem) => return problem.into_response(),
+        };
     }
     let is_secure = auth::has_secure_cookies(state.auth, request.extensions());
     let came_from = own_page(&request);
@@ -116,15 +120,24 @@ pub async fn server_function(
     }
 }
 
+/// Returns a request whose body has arrived and is a plain form.
+async fn plain_form(request: Request) -> Result<Request, Problem> {
+    check_form_type(request.headers())?;
+    let (parts, body) = request.into_parts();
+    // `bodies::limit` limits it.
+    let body = to_bytes(body, usize::MAX).await;
+    let body = body.map_err(|_| Problem::broken_body())?;
+    Ok(Request::from_parts(parts, body.into()))
+}
+
 /// Returns the fields of a form. Refuses those with other names.
 pub async fn fields(
     request: Request,
     state: &AppState,
     known: &[&str],
 ) -> Result<Vec<(String, String)>, Problem> {
-    let form: Result<Form<Vec<(String, String)>>, FormRejection> =
-        Form::from_request(request, state).await;
-    let Form(fields) = form?;
+    check_form_type(request.headers())?;
+    let fields = app::form_fields(&Bytes::from_request(request, state).await?)?;
     match fields.iter().find(|(name, _)| !known.contains(&&**name)) {
         Some((name, _)) => Err(InvalidField::unknown_in_form(name).into()),
         None => Ok(fields),
@@ -228,22 +241,14 @@ fn is_list(page: &Url) -> bool {
     page.path() == "/" || user_id.is_some_and(|id| id.parse::<UserId>().is_ok())
 }
 
-/// Refuses a body that the function can't read.
-fn check_content_type(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
-    let unsupported = |sentence| Problem::new(ProblemKind::UnsupportedMediaType, sentence);
-    if app::takes_files(path) {
-        return match bodies::boundary(headers) {
-            Some(_) => Ok(()),
-            None => Err(unsupported(
-                "The body must be multipart/form-data with a boundary.",
-            )),
-        };
-    }
+/// Refuses a body that isn't a plain form.
+fn check_form_type(headers: &HeaderMap) -> Result<(), Problem> {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let kind = kind.unwrap_or_default().split(|byte| *byte == b';').next();
     match kind.unwrap_or_default().trim_ascii() {
         kind if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") => Ok(()),
-        _ => Err(unsupported(
+        _ => Err(Problem::new(
+            ProblemKind::UnsupportedMediaType,
             "The body must be application/x-www-form-urlencoded.",
         )),
     }

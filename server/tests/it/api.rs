@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::harness::{TestApp, expect, problem};
@@ -160,7 +160,34 @@ async fn every_response_has_an_id_and_every_error_is_a_problem() {
         json!({"status": "ok", "postgres": true, "temporal": true})
     );
     problem(app.get("/nothing").await, StatusCode::NOT_FOUND).await;
-    problem(app.delete("/users").await, StatusCode::METHOD_NOT_ALLOWED).await;
+    for (method, base, path, allowed) in [
+        (Method::DELETE, &app.api, "/users", "GET,HEAD,POST"),
+        (Method::OPTIONS, &app.api, "/health", "GET,HEAD"),
+        (Method::POST, &app.api, "/docs", "GET,HEAD"),
+        (Method::POST, &app.api, "/openapi.json", "GET,HEAD"),
+        (Method::POST, &app.api, "/favicon.ico", "GET,HEAD"),
+        (Method::POST, &app.api, "/ws", "GET,HEAD"),
+        (Method::HEAD, &app.web, "/theme", "POST"),
+        (Method::DELETE, &app.web, "/api/users", "GET,HEAD,POST"),
+        (Method::POST, &app.web, "/api/docs", "GET,HEAD"),
+        (Method::POST, &app.web, "/favicon.ico", "GET,HEAD"),
+        (Method::PUT, &app.web, "/nothing", "GET,HEAD"),
+    ] {
+        let what = format!("{method} {path}");
+        let request = reqwest::Client::new().request(method.clone(), format!("{base}{path}"));
+        let refused = request.send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{what}");
+        assert_eq!(refused.headers()["allow"], allowed, "{what}");
+        if method != Method::HEAD {
+            problem(refused, StatusCode::METHOD_NOT_ALLOWED).await;
+        }
+    }
+    // Only GET opens a WebSocket.
+    let head = reqwest::Client::new().head(format!("{}/ws", app.api));
+    assert_eq!(
+        head.send().await.unwrap().status(),
+        StatusCode::UPGRADE_REQUIRED
+    );
 
     // A multipart form without a boundary can't be parsed.
     let form = reqwest::Client::new()

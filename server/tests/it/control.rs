@@ -12,6 +12,27 @@ impl TestApp {
         expect(response, StatusCode::ACCEPTED).await
     }
 
+    /// Sends a command several times at once. Exactly one of them carries it out and says so.
+    async fn at_once(&self, job_id: i64, command: &str, done: &str) {
+        let answers = join_all((0..20).map(|_| self.command(job_id, command))).await;
+        let (first, repeated): (Vec<_>, Vec<_>) =
+            answers.iter().partition(|answer| answer["message"] == done);
+        assert_eq!(first.len(), 1, "{command}: {answers:?}");
+        for answer in repeated {
+            let message = answer["message"].as_str().unwrap();
+            assert!(message.starts_with("already "), "{command}: {answer}");
+        }
+    }
+
+    /// Returns the kinds of the audit's events about this job, oldest first.
+    async fn audited(&self, job_id: i64) -> Vec<String> {
+        sqlx::query_scalar("select kind from audit_events where job_id = $1 order by id")
+            .bind(job_id)
+            .fetch_all(&self.pool)
+            .await
+            .unwrap()
+    }
+
     async fn refused(&self, job_id: i64, command: &str) -> String {
         let response = self.post(&format!("/jobs/{job_id}/{command}")).await;
         problem(response, StatusCode::CONFLICT).await
@@ -28,11 +49,7 @@ async fn a_paused_job_stops_and_can_be_resumed() {
     app.begin(job_id).await;
     app.under_way(job_id).await;
 
-    let paused = app.command(job_id, "pause").await;
-    assert_eq!(
-        (&paused["message"], &paused["status"]),
-        (&json!("paused"), &json!("paused"))
-    );
+    app.at_once(job_id, "pause", "paused").await;
     let path = format!("/jobs/{job_id}");
     let then = app.get_json(&path).await;
     assert!(then["processed_records"].as_u64() < then["total_records"].as_u64());
@@ -51,7 +68,7 @@ async fn a_paused_job_stops_and_can_be_resumed() {
 
     let mut socket = app.socket(user_id).await;
     assert_eq!(socket.json().await["status"], "paused");
-    join_all((0..5).map(|_| app.command(job_id, "resume"))).await;
+    app.at_once(job_id, "resume", "resumed").await;
     let job = app.finished(job_id).await;
     assert_eq!(job["status"], "completed");
     assert_eq!(
@@ -67,6 +84,8 @@ async fn a_paused_job_stops_and_can_be_resumed() {
         600_000
     );
     assert_eq!(app.downloaded_rows(job_id).await.0, 600_000);
+    let events = app.audited(job_id).await;
+    assert_eq!(events, ["upload", "start", "pause", "resume", "download"]);
 }
 
 #[tokio::test]
@@ -79,7 +98,7 @@ async fn a_cancelled_job_keeps_its_rows_and_can_be_retried() {
     app.begin(job_id).await;
     app.under_way(job_id).await;
 
-    app.command(job_id, "cancel").await;
+    app.at_once(job_id, "cancel", "cancelled").await;
     let path = format!("/jobs/{job_id}");
     let cancelled = app.get_json(&path).await;
     let done = cancelled["processed_records"].as_u64().unwrap();
@@ -93,7 +112,11 @@ async fn a_cancelled_job_keeps_its_rows_and_can_be_retried() {
         Some(true)
     );
 
-    join_all((0..5).map(|_| app.command(job_id, "retry"))).await;
+    app.at_once(job_id, "retry", "started").await;
+    assert_eq!(
+        app.audited(job_id).await,
+        ["upload", "start", "cancel", "retry"]
+    );
     let job = app.finished(job_id).await;
     assert_eq!(
         (
@@ -113,6 +136,23 @@ async fn a_cancelled_job_keeps_its_rows_and_can_be_retried() {
         (rows == 600_000).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn one_of_many_starts_starts_the_job() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    // A small file, whose workflow is often faster than the response, and one with a workflow of its own.
+    for file in [SAMPLE.to_owned(), generated(50_000).0] {
+        let job_id = app.upload(user_id, file).await;
+        app.at_once(job_id, "start", "started").await;
+        let job = app.finished(job_id).await;
+        assert_eq!(
+            (&job["status"], &job["run"]),
+            (&json!("completed"), &json!(1))
+        );
+        assert_eq!(app.audited(job_id).await, ["upload", "start"]);
+    }
 }
 
 #[tokio::test]

@@ -201,7 +201,15 @@ async fn client_errors_are_never_internal_errors() {
         let shown = post(&app, function, Some(&home), &body).await;
         assert_eq!(shown.status(), StatusCode::FOUND, "{function} {body}");
     }
-    // Bytes that aren't text.
+    // Bytes that aren't text, also in a field.
+    let body = "name=%ff&email=ann%40example.com";
+    let refused = post(&app, "create-user", None, body).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let page = refused.text().await.unwrap().replace("&quot;", "\"");
+    assert!(
+        page.contains("The field \"name\" isn't UTF-8 text."),
+        "{page}"
+    );
     let response = client()
         .post(format!("{}/rpc/create-user", app.web))
         .header(CONTENT_TYPE, FORM)

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Response, StatusCode, multipart};
 use serde_json::json;
 
 use crate::harness::{SAMPLE, TestApp, expect, problem, raw};
@@ -249,7 +249,8 @@ async fn ids_have_a_single_spelling() {
                 "{path}: {detail}"
             );
         }
-        let upload = app.post(&format!("/jobs?user_id={id}")).await;
+        let path = format!("/jobs?user_id={id}");
+        let upload = app.post_multipart(&path, multipart::Form::new()).await;
         problem(upload, StatusCode::UNPROCESSABLE_ENTITY).await;
     }
     problem(app.get("/users/0").await, StatusCode::NOT_FOUND).await;

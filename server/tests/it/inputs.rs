@@ -3,7 +3,7 @@
 use reqwest::{StatusCode, multipart};
 use serde_json::{Value, json};
 
-use crate::harness::{SAMPLE, TestApp, eventually, expect, problem};
+use crate::harness::{RawConnection, SAMPLE, TestApp, eventually, expect, problem, raw};
 
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
@@ -16,6 +16,11 @@ fn is_plain(sentence: &str) -> bool {
         "ParseInt",
         "invalid digit",
         "expected",
+        "EOF",
+        "ailed to",
+        "did not",
+        "incomplete",
+        "payload",
         "`",
     ]
     .iter()
@@ -120,6 +125,12 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
             "x",
             "There is no parameter \"x\"",
         ),
+        (
+            format!("/ws/{user_id}?x=1"),
+            "x",
+            "There is no parameter \"x\"",
+        ),
+        ("/ws?x=1".to_owned(), "x", "There is no parameter \"x\""),
         (format!("{rows}?filter="), "filter", "filter is empty."),
         ("/jobs?from=%20".to_owned(), "from", "from is empty."),
         ("/jobs?status=".to_owned(), "status", "status is empty."),
@@ -140,7 +151,9 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         format!("/jobs/{job_id}/start?force=true"),
         format!("/jobs/{job_id}/pause?x"),
     ] {
-        let detail = problem(app.post(&path).await, UNPROCESSABLE).await;
+        let request = reqwest::Client::new().post(format!("{}{path}", app.api));
+        let request = request.header("content-type", "multipart/form-data; boundary=x");
+        let detail = problem(request.send().await.unwrap(), UNPROCESSABLE).await;
         assert!(is_plain(&detail), "{path}: {detail}");
     }
     let detail = problem(app.post("/jobs").await, UNPROCESSABLE).await;
@@ -231,6 +244,203 @@ async fn unknown_and_wrong_fields_are_refused_by_name() {
     assert_eq!(
         app.get_json(&format!("/jobs/{job_id}")).await["status"],
         "pending"
+    );
+}
+
+/// A form with this part.
+fn form(part: &str) -> String {
+    format!("--x\r\n{part}\r\n--x--\r\n")
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_refused_in_our_own_words() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    let jobs = format!("/jobs?user_id={user_id}");
+    let start = format!("/jobs/{job_id}/start");
+    let file = "Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\na,b";
+    let whole = form(file);
+    let (json, plain) = ("application/json", "application/x-www-form-urlencoded");
+    let boundary = "multipart/form-data; boundary=x";
+    let bad_chunk = "Transfer-Encoding: chunked\r\n\r\nzz\r\n".to_owned();
+    let sized = |body: &str| format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    for (base, path, kind, rest, status) in [
+        // Not a form, or not with a boundary.
+        (&app.api, &*jobs, "text/csv", sized(&whole), 415),
+        (&app.api, &jobs, "multipart/form-data", sized(&whole), 415),
+        (&app.api, "/check", json, sized(&whole), 415),
+        (&app.web, "/rpc/upload-file", plain, sized("a=1"), 415),
+        (&app.web, "/rpc/create-user", json, sized("{}"), 415),
+        (&app.web, "/theme", "text/plain", sized("theme=dark"), 415),
+        // A form that ends early or has a malformed part.
+        (&app.api, &jobs, boundary, sized(&whole[..20]), 400),
+        (
+            &app.api,
+            &jobs,
+            boundary,
+            sized(&whole[..whole.len() - 9]),
+            400,
+        ),
+        (&app.api, &jobs, boundary, sized(""), 400),
+        (
+            &app.api,
+            "/check",
+            boundary,
+            sized(&whole[..whole.len() - 9]),
+            400,
+        ),
+        (
+            &app.api,
+            "/check",
+            boundary,
+            sized(&form("no header\r\n\r\na")),
+            400,
+        ),
+        // Malformed chunks.
+        (&app.api, &jobs, boundary, bad_chunk.clone(), 400),
+        (&app.api, "/check", boundary, bad_chunk.clone(), 400),
+        (&app.api, "/users", json, bad_chunk.clone(), 400),
+        (&app.api, &start, json, bad_chunk.clone(), 400),
+        (&app.web, "/rpc/create-user", plain, bad_chunk.clone(), 400),
+        (&app.web, "/theme", plain, bad_chunk.clone(), 400),
+        // Malformed content.
+        (&app.api, "/users", json, sized("{\"name\": "), 422),
+        (&app.api, &start, json, sized("{\"format\": {"), 422),
+    ] {
+        let mut connection = RawConnection::open(base).await;
+        let host = base.strip_prefix("http://").unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n");
+        connection.send(head + &rest).await;
+        let refused = connection.response().await;
+        assert_eq!(refused.status, status, "{path} {kind} {rest}: {refused:?}");
+        assert_eq!(
+            refused.header("content-type"),
+            Some("application/problem+json")
+        );
+        let body: Value = serde_json::from_str(&refused.body).unwrap();
+        let sentence = body["detail"].as_str().unwrap();
+        assert!(
+            is_plain(sentence) && sentence.ends_with('.'),
+            "{path} {kind} {rest}: {sentence}"
+        );
+    }
+    assert_eq!(
+        app.get_json(&format!("/jobs/{job_id}")).await["status"],
+        "pending"
+    );
+
+    // An export that isn't JSON.
+    let import = [("user_id", &*user_id.to_string()), ("json", "{\"name\": ")];
+    let refused = app.post_form("/rpc/import-format", &import).await;
+    assert_eq!(refused.status(), UNPROCESSABLE);
+    let error = refused.json::<Value>().await.unwrap();
+    let sentence = error["message"].as_str().unwrap();
+    assert!(
+        is_plain(sentence) && sentence.ends_with("ends too early."),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn a_websocket_without_its_headers_is_refused_in_our_own_words() {
+    let app = TestApp::start().await;
+    let host = app.api.strip_prefix("http://").unwrap();
+    let (upgrade, version, key) = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        "Sec-WebSocket-Version: 13\r\n",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    );
+    for (headers, status) in [
+        (String::new(), 426),
+        (format!("{version}{key}"), 426),
+        (format!("{upgrade}Sec-WebSocket-Version: 12\r\n{key}"), 400),
+        (format!("{upgrade}{version}"), 400),
+        (format!("{upgrade}{version}{key}"), 101),
+    ] {
+        let request = format!("GET /ws HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
+        let response = raw(&app.api, request).await;
+        assert_eq!(response.status, status, "{headers}: {response:?}");
+        if status != 101 {
+            let body: Value = serde_json::from_str(&response.body).unwrap();
+            let sentence = body["detail"].as_str().unwrap();
+            assert!(is_plain(sentence), "{headers}: {sentence}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_needs_a_filename_in_any_form() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let host = app.api.strip_prefix("http://").unwrap();
+    let upload = async |path: &str, parameters: &[u8]| {
+        let begin = b"--x\r\nContent-Disposition: form-data; name=\"file\"";
+        let end = b"\r\n\r\ntransaction_id,amount,date\r\n--x--\r\n";
+        let form = [&begin[..], parameters, end].concat();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=x\r\n\
+             Content-Length: {}\r\n\r\n",
+            form.len()
+        );
+        let response = raw(&app.api, [head.as_bytes(), &form].concat()).await;
+        let body = serde_json::from_str::<Value>(&response.body).unwrap();
+        (response.status, body)
+    };
+    let jobs = format!("/jobs?user_id={user_id}");
+    for (parameters, filename) in [
+        (&b"; filename=\"a.csv\""[..], "a.csv"),
+        (b"; filename*=UTF-8''%e2%82%ac.csv", "\u{20ac}.csv"),
+        (b"; filename=\"\xe4.csv\"", "\u{fffd}.csv"),
+        (b"; filename=\"\"", "upload.csv"),
+    ] {
+        let (status, job) = upload(&jobs, parameters).await;
+        assert_eq!((status, &job["filename"]), (201, &json!(filename)));
+    }
+    for path in [&*jobs, "/check"] {
+        let (status, refused) = upload(path, b"").await;
+        assert_eq!(
+            (status, &refused["errors"][0]["field"]),
+            (422, &json!("file"))
+        );
+        let sentence = refused["detail"].as_str().unwrap();
+        assert!(sentence.contains("has no filename"), "{sentence}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_key_is_refused_by_name() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    let post = async |path: &str, body: &'static str| {
+        let request = reqwest::Client::new().post(format!("{}{path}", app.api));
+        let request = request
+            .header("content-type", "application/json")
+            .body(body);
+        problem(request.send().await.unwrap(), UNPROCESSABLE).await
+    };
+    let twice = r#"{"name": "Ann", "email": "ann@example.com", "name": "Bob"}"#;
+    assert_eq!(post("/users", twice).await, "name is given more than once.");
+    let twice = r#"{"format": {"decimal": ".", "decimal": ","}}"#;
+    let start = format!("/jobs/{job_id}/start");
+    assert_eq!(
+        post(&start, twice).await,
+        "decimal is given more than once."
+    );
+    let twice = multipart::Form::new()
+        .text("format", r#"{"columns": {"amount": "a", "amount": "b"}}"#)
+        .part(
+            "file",
+            multipart::Part::bytes(SAMPLE.as_bytes()).file_name("a.csv"),
+        );
+    let refused = app
+        .post_multipart(&format!("/jobs?user_id={user_id}"), twice)
+        .await;
+    let sentence = problem(refused, UNPROCESSABLE).await;
+    assert_eq!(
+        sentence,
+        "In the format, \"amount\" is given more than once."
     );
 }
 

@@ -143,6 +143,56 @@ async fn a_form_that_is_not_an_upload_is_refused_early() {
     assert!(app.stored_files().is_empty());
 }
 
+/// Whoever reads a form finds the same boundary as whoever watches its limits.
+#[tokio::test]
+async fn a_form_has_limits_whatever_its_boundary_looks_like() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let header = "--zz\r\nX: filename\r\n\r\n";
+    let long = "x".repeat(71);
+    let longest = format!("multipart/form-data; boundary={}", &long[1..]);
+    let too_long = format!("multipart/form-data; boundary={long}");
+    let quoted = "multipart/form-data; boundary=\"zz;yy\"";
+    let in_quotes = "multipart/form-data; a=\"; boundary=zz; \"; boundary=xx";
+    for (base, path) in [
+        (&app.api, format!("/jobs?user_id={user_id}")),
+        (&app.api, "/check".to_owned()),
+        (&app.web, "/rpc/upload-file".to_owned()),
+    ] {
+        for (kind, begin, status) in [
+            (&*longest, "", 413),
+            (&*too_long, "", 415),
+            (quoted, header, 413),
+            (in_quotes, header, 413),
+            ("multipart/mixed; boundary=zz", header, 415),
+        ] {
+            let mut connection = RawConnection::open(base).await;
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\n\
+                 Content-Length: 10000000\r\n\r\n{begin}",
+                host(base)
+            );
+            connection.send(head).await;
+            // A form without a boundary isn't read at all.
+            if status == 413 {
+                connection.send_up_to(8 << 20).await;
+            }
+            let refused = connection.response().await;
+            assert_eq!(refused.status, status, "{path} {kind}: {refused:?}");
+        }
+    }
+    // An ordinary form with a quoted boundary is read.
+    let form = "--zz;yy\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n\
+                transaction_id,amount,date\r\n--zz;yy--\r\n";
+    let head = format!(
+        "POST /jobs?user_id={user_id} HTTP/1.1\r\nHost: {}\r\nContent-Type: {quoted}\r\n\
+         Content-Length: {}\r\n\r\n",
+        host(&app.api),
+        form.len()
+    );
+    assert_eq!(raw(&app.api, head + form).await.status, 201);
+}
+
 #[tokio::test]
 async fn an_upload_beyond_the_limit_is_refused_at_once_and_receives_its_response() {
     let app = TestApp::start_set(&[("MAX_UPLOAD_BYTES", "1000000")]).await;

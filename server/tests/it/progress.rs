@@ -125,7 +125,8 @@ async fn sockets_agree_answer_pings_and_send_only_their_users_jobs() {
         "User not found"
     );
     let no_socket = app.get(&format!("/ws/{user_id}")).await;
-    problem(no_socket, StatusCode::BAD_REQUEST).await;
+    assert_eq!(no_socket.headers()["upgrade"], "websocket");
+    problem(no_socket, StatusCode::UPGRADE_REQUIRED).await;
 }
 
 #[tokio::test]

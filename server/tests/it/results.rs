@@ -53,6 +53,50 @@ async fn the_result_is_the_file_with_the_verdicts() {
     assert!(only("suspicious").await.starts_with(second));
 }
 
+/// The file is removed a moment after the job. A request in between doesn't hint at a damaged storage.
+#[tokio::test]
+async fn the_rows_of_a_job_that_is_deleted_meanwhile_are_not_found() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        jobs.push(app.process_for(user_id, SAMPLE).await);
+    }
+    // Its maintenance would wait, too.
+    app.stop_worker();
+    let requests = [
+        ("results.xlsx", StatusCode::NOT_FOUND),
+        ("results.csv", StatusCode::NOT_FOUND),
+        ("transactions", StatusCode::CONFLICT),
+    ];
+    for (job_id, (what, status)) in jobs.into_iter().zip(requests) {
+        let mut tx = app.pool.begin().await.unwrap();
+        sqlx::raw_sql("lock table job_chunks in access exclusive mode")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        let path = format!("/jobs/{job_id}/{what}");
+        let delete = async {
+            app.waiting("relation", 1).await;
+            let key: String =
+                sqlx::query_scalar("delete from jobs where id = $1 returning storage_key")
+                    .bind(job_id)
+                    .fetch_one(&mut *tx)
+                    .await
+                    .unwrap();
+            std::fs::remove_file(app.stored_files_directory().join(key)).unwrap();
+            tx.commit().await.unwrap();
+        };
+        let (response, ()) = tokio::join!(app.get(&path), delete);
+        problem(response, status).await;
+    }
+    let errors = app
+        .printed()
+        .into_iter()
+        .filter(|line| line.contains("ERROR"));
+    assert_eq!(errors.collect::<Vec<_>>(), [""; 0]);
+}
+
 #[tokio::test]
 async fn a_long_result_streams_every_row() {
     let app = TestApp::start().await;

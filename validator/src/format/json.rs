@@ -9,7 +9,7 @@ use super::{
     AmountColumns, ColumnRef, Container, Fields, Format, GivenColumns, IdColumns, Ignore,
     IgnoredValue, Limits,
 };
-use crate::{Amount, DateOrder, Decimal, Encoding};
+use crate::{Amount, DateOrder, Decimal, Encoding, JsonError, parse_json};
 
 /// A format with an unknown key or an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,8 +195,10 @@ fn parse(text: &str) -> Parsed<Value> {
     if text.trim().is_empty() {
         return Ok(Value::Object(Map::new()));
     }
-    serde_json::from_str(text)
-        .or_else(|error| invalid("", format!("The format isn't JSON: {error}.")))
+    parse_json(text.as_bytes()).or_else(|error| match error {
+        JsonError::RepeatedKey(_) => invalid("", format!("In the format, {error}.")),
+        _ => invalid("", format!("The format isn't JSON: {error}.")),
+    })
 }
 
 pub(super) const KEYS: [&str; 12] = [
@@ -640,6 +642,7 @@ mod tests {
             (r#"{"ignore":[{"column":"a"}]}"#, "ignore"),
             (r#"[]"#, ""),
             (r#"{"#, ""),
+            (r#"{"decimal":".","decimal":","}"#, ""),
         ] {
             assert_eq!(Format::from_json(text).unwrap_err().key, key, "{text}");
         }
