@@ -68,7 +68,7 @@ pub use filter::{RowFilter, UnknownFilter};
 pub use format::{
     AmountColumns, Choice, ColumnRef, Container, Decision, Fields, Format, FormatChange,
     GivenColumns, IdColumns, Ignore, IgnoredValue, InvalidFormat, Limits, Preview, PreviewRow,
-    Question, Reading, Sample, Source,
+    Question, Questions, Reading, Sample, Source,
 };
 pub use number::Decimal;
 pub use row::Row;

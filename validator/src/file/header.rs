@@ -212,7 +212,7 @@ pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<F
         let error = FileError::columns(&found, &names);
         let first: Vec<FirstRecords> = candidates.iter().map(Candidate::first_records).collect();
         let question = columns_question(error, &first, format);
-        return Err(FileError::Questions(vec![question]));
+        return Err(FileError::Questions(vec![question].into()));
     }
     let (Some(amount), Some(date)) = (found.amount, found.date) else {
         unreachable!("a required column that is missing is asked for above");

@@ -158,7 +158,8 @@ impl HeadEnd {
         text: &TextKind,
     ) -> Result<(Layout, Reading), FileError> {
         let (layout, decided) =
-            decide(&self.layout, evidence, text, &self.format).map_err(FileError::Questions)?;
+            decide(&self.layout, evidence, text, &self.format)
+                .map_err(|asked| FileError::Questions(asked.into()))?;
         let mut decisions = self.decisions.clone();
         decisions.extend(decided);
         let format = layout.format(self.format.container, self.format.sheet.clone());
@@ -220,9 +221,10 @@ impl EncodingProbe {
     pub fn finish(mut self, error: FileError) -> FileError {
         self.text.finish();
         match error {
-            FileError::Questions(mut questions)
+            FileError::Questions(questions)
                 if self.text.is_legacy() && questions.iter().all(|it| it.key != "encoding") =>
             {
+                let mut questions = Vec::from(questions);
                 let encoding = encoding_question(&[], &self.text);
                 if let Some(asked) = questions.iter_mut().find(|it| it.key == "columns")
                     && let Some(readable) = self.columns_under(&encoding)
@@ -230,7 +232,7 @@ impl EncodingProbe {
                     *asked = readable;
                 }
                 questions.insert(0, encoding);
-                FileError::Questions(questions)
+                FileError::Questions(questions.into())
             }
             error => error,
         }

@@ -15,7 +15,7 @@ mod synonyms;
 
 pub use json::{FormatChange, InvalidFormat};
 pub use preview::{Preview, PreviewRow};
-pub use question::{Choice, Decision, Question, Reading, Sample, Source};
+pub use question::{Choice, Decision, Question, Questions, Reading, Sample, Source};
 
 pub(crate) use columns::{ColumnNames, FoundColumns};
 pub(crate) use decide::{decide, encoding_question};
