@@ -382,4 +382,6 @@ async fn the_page_of_a_user_has_forms_for_saved_formats() {
     let fields = [("user_id", user.as_str()), ("format_id", &id)];
     app.post_form("/rpc/delete-format", &fields).await;
     assert_eq!(formats(&app, user_id).await, Vec::<Value>::new());
+    let again = app.post_form("/rpc/delete-format", &fields).await;
+    assert_eq!(again.status(), StatusCode::NOT_FOUND);
 }
