@@ -83,6 +83,12 @@ fn check(content: &[u8], format: Format) -> DryRun {
 }
 
 fn checked(content: &[u8], format: &Format) -> std::result::Result<DryRun, FileError> {
+    // Text has neither.
+    let format = Format {
+        container: None,
+        sheet: None,
+        ..format.clone()
+    };
     let mut presumed = Presumed::default();
     loop {
         let mut examples = Examples::default();

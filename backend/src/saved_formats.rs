@@ -10,7 +10,7 @@ use domain::{
     SavedFormatChange, SavedFormatId, UserId,
 };
 use sha2::{Digest, Sha256};
-use sqlx::{PgConnection, PgExecutor, types::Json};
+use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use validator::{Format, PossibleHeader};
 
 use crate::{
@@ -223,9 +223,10 @@ pub(crate) async fn chosen(
     }))
 }
 
-/// Returns the user's format for the first of these headers for which there is one.
+/// Returns the user's format for the first of these headers for which there is one. The download of a file without a
+/// header only has generated names. For those, returns the user's only format without a header, if there is only one.
 pub(crate) async fn find_by_header(
-    database: impl PgExecutor<'_>,
+    pool: &PgPool,
     user_id: UserId,
     headers: &[PossibleHeader],
 ) -> sqlx::Result<Option<Applied>> {
@@ -237,15 +238,37 @@ pub(crate) async fn find_by_header(
         user_id.get(),
         &hashes
     )
-    .fetch_optional(database)
+    .fetch_optional(pool)
     .await?;
-    Ok(found.and_then(|found| {
-        let at = hashes.iter().position(|hash| *hash == found.header_hash)?;
-        Some(Applied {
+    if let Some(found) = found
+        && let Some(at) = hashes.iter().position(|hash| *hash == found.header_hash)
+    {
+        return Ok(Some(Applied {
             name: found.name,
             format: headers[at].complete(&found.format.0),
-        })
-    }))
+        }));
+    }
+    match headers.iter().any(PossibleHeader::is_of_headless) {
+        true => only_headless(pool, user_id).await,
+        false => Ok(None),
+    }
+}
+
+async fn only_headless(pool: &PgPool, user_id: UserId) -> sqlx::Result<Option<Applied>> {
+    let mut found = sqlx::query!(
+        r#"select name, format as "format: Json<Format>" from saved_formats
+           where user_id = $1 and header is null and format -> 'header' = 'false' limit 2"#,
+        user_id.get()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(match found.len() {
+        1 => found.pop().map(|found| Applied {
+            name: found.name,
+            format: found.format.0,
+        }),
+        _ => None,
+    })
 }
 
 /// What is known about a completed job's file and format.
@@ -253,8 +276,8 @@ pub(crate) struct CompletedFile<'a> {
     pub user_id: UserId,
     pub job_id: JobId,
     pub filename: &'a str,
-    /// The format as given for the file.
-    pub given: &'a Format,
+    /// The keys that were given for the file and hold for others.
+    pub given: Format,
     /// The saved format that the user chose by name.
     pub chosen: Option<SavedFormatId>,
     /// The header in the layout. `None` without a header.
@@ -268,11 +291,7 @@ pub(crate) async fn save_after_completion(
     tx: &mut PgConnection,
     file: &CompletedFile<'_>,
 ) -> Result<()> {
-    // The container is always recognised by its first bytes.
-    let given = Format {
-        container: None,
-        ..file.given.clone()
-    };
+    let given = file.given.clone();
     if given.is_empty() {
         return Ok(());
     }

@@ -31,7 +31,7 @@ pub struct UploadOptions {
     /// How to read it.
     pub given: GivenFormat,
     /// The job of the same user whose file this one corrects. Keys of the format that aren't given are taken from that
-    /// job.
+    /// job; `processing` ignores those that don't hold for the file.
     pub corrects: Option<JobId>,
 }
 

@@ -2,8 +2,9 @@
 
 use container::{Kind, Refusal, SNIFF_BYTES, sniff};
 use validator::{
-    Candidate, Checked, Checker, Counts, CsvForm, EncodingProbe, Examples, FileError, Format,
-    HEADER_BYTES, InvalidFormat, Layout, Presumed, RowFilter, possible_saved_headers,
+    Candidate, Checked, Checker, CompletedFormat, Counts, CsvForm, Encoding, EncodingProbe,
+    EncodingProof, Examples, FileError, Format, HEADER_BYTES, InvalidFormat, Layout,
+    PossibleHeader, Presumed, RowFilter, is_download, possible_saved_headers,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{
@@ -133,14 +134,52 @@ fn complete(
     given: &Format,
     saved: &[Saved],
     chosen: Option<&str>,
-) -> Result<Format, Failure> {
-    if let Some(name) = chosen.filter(|name| !name.is_empty()) {
-        let chosen = saved.iter().find(|saved| saved.name == name);
-        return Ok(match chosen {
-            Some(saved) => given.clone().or(&saved.format),
-            None => given.clone(),
-        });
+) -> Result<CompletedFormat, Failure> {
+    if saved.is_empty() {
+        return Ok(given.clone().into());
     }
+    let mut slices = Slices::new(file)?;
+    let head = slices
+        .next()
+        .map_err(|_| Failure::Unreadable)?
+        .unwrap_or_default();
+    let head = &head[..head.len().min(HEADER_BYTES)];
+    let found = match chosen.filter(|name| !name.is_empty()) {
+        Some(name) => {
+            let chosen = saved.iter().find(|saved| saved.name == name);
+            chosen.map(|saved| saved.format.clone())
+        }
+        None => by_header(head, given, saved),
+    };
+    let Some(mut found) = found else {
+        return Ok(given.clone().into());
+    };
+    if is_download(head) {
+        found = found.for_download();
+    }
+    if let Some(encoding) = found.encoding
+        && given.encoding.is_none()
+        && is_in_another(file, encoding)?
+    {
+        found.encoding = None;
+    }
+    Ok(CompletedFormat::new(given.clone(), &found))
+}
+
+/// Returns whether the file proves that it isn't in this encoding.
+fn is_in_another(file: &File, encoding: Encoding) -> Result<bool, Failure> {
+    let mut proof = EncodingProof::against(encoding);
+    let mut slices = Slices::new(file)?;
+    while proof.is_open()
+        && let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)?
+    {
+        proof.push(slice);
+    }
+    Ok(proof.finish())
+}
+
+/// Returns the format that was saved for one of the headers that the file may have.
+fn by_header(head: &[u8], given: &Format, saved: &[Saved]) -> Option<Format> {
     let with_header = || saved.iter().filter(|saved| saved.header.is_some());
     let label = |saved: &Saved| {
         saved
@@ -152,23 +191,18 @@ fn complete(
     let mut labels: Vec<String> = with_header().map(label).collect();
     labels.sort();
     labels.dedup();
-    if labels.is_empty() {
-        return Ok(given.clone());
-    }
-    let mut slices = Slices::new(file)?;
-    let head = slices
-        .next()
-        .map_err(|_| Failure::Unreadable)?
-        .unwrap_or_default();
-    let head = &head[..head.len().min(HEADER_BYTES)];
     let headers = possible_saved_headers(head, given, &labels);
     let found = headers.iter().find_map(|header| {
         let saved = with_header().find(|saved| saved.header.as_ref() == Some(&header.names))?;
         Some(header.complete(&saved.format))
     });
-    Ok(match found {
-        Some(saved) => given.clone().or(&saved),
-        None => given.clone(),
+    found.or_else(|| {
+        let is_headless =
+            |saved: &&Saved| saved.header.is_none() && saved.format.header == Some(false);
+        let mut headless = saved.iter().filter(is_headless);
+        let only = headless.next().filter(|_| headless.next().is_none())?;
+        let is_of_headless = headers.iter().any(PossibleHeader::is_of_headless);
+        is_of_headless.then(|| only.format.clone())
     })
 }
 
@@ -177,7 +211,7 @@ fn check(
     file: &File,
     keep: Option<RowFilter>,
     given: &Format,
-    format: &Format,
+    format: &CompletedFormat,
 ) -> Result<(Report, Option<Blob>), Failure> {
     let clock = Clock::start(scope)?;
     if let Some(failure) = not_text(file)? {
@@ -193,7 +227,7 @@ fn check(
         let mut is_first = true;
         while let Some(slice) = slices.next().map_err(|_| Failure::Unreadable)? {
             if let Err(error) = checker.push(slice, &mut |row| gathered.add(row)) {
-                return Err(refused(error, file, given, format));
+                return Err(refused(error, file, given, format.format()));
             }
             // Later rows are unlikely to contradict what the first rows prove.
             if let Some(proved) = checker.contradiction() {
@@ -221,15 +255,14 @@ fn check(
         let (layout, decisions, summary) = if is_whole {
             match checker.finish(&mut |row| gathered.add(row)) {
                 Ok(Checked::Done(done)) => {
-                    let (layout, mut reading, summary) = *done;
-                    reading.mark_saved(given);
+                    let (layout, reading, summary) = *done;
                     (layout, reading.decisions, summary)
                 }
                 Ok(Checked::Again(proved)) => {
                     presumed = proved;
                     continue;
                 }
-                Err(error) => return Err(refused(error, file, given, format)),
+                Err(error) => return Err(refused(error, file, given, format.format())),
             }
         } else if keep.is_some() {
             return Err(Failure::TooLarge);

@@ -61,15 +61,16 @@ pub use date::DateOrder;
 pub use duplicates::{IdHasher, SeenHashes, SeenIds};
 pub use examples::{Example, Examples};
 pub use file::{
-    Candidate, Checked, Checker, ChunkRange, Column, Encoding, EncodingProbe, FileError,
-    HEADER_BYTES, Head, HeadEnd, Layout, Plan, PlanSink, Planner, PossibleHeader, Presumed, RowId,
-    ScannedSlice, header_key, possible_saved_headers, read_rows, scan_slice, validate_chunk,
+    Candidate, Checked, Checker, ChunkRange, Column, Encoding, EncodingProbe, EncodingProof,
+    FileError, HEADER_BYTES, Head, HeadEnd, Layout, Plan, PlanSink, Planner, PossibleHeader,
+    Presumed, RowId, ScannedSlice, header_key, is_download, possible_saved_headers, read_rows,
+    scan_slice, validate_chunk,
 };
 pub use filter::{RowFilter, UnknownFilter};
 pub use format::{
-    AmountColumns, Choice, ColumnRef, Container, Decision, Fields, Format, FormatChange,
-    GivenColumns, IdColumns, Ignore, IgnoredValue, InvalidFormat, Limits, Preview, PreviewRow,
-    Question, Reading, Sample, Source,
+    AmountColumns, Choice, ColumnRef, CompletedFormat, Container, Decision, Fields, Format,
+    FormatChange, GivenColumns, IdColumns, Ignore, IgnoredValue, InvalidFormat, Limits, Preview,
+    PreviewRow, Question, Questions, Reading, Sample, Source,
 };
 pub use json::{JsonError, parse_json};
 pub use number::Decimal;

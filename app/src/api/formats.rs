@@ -52,15 +52,12 @@ pub async fn update_format(
     })
 }
 
-/// Deletes a saved format. Succeeds if it is already deleted.
+/// Deletes a saved format.
 #[server(prefix = "/rpc", endpoint = "delete-format", input = PlainForm)]
 pub async fn delete_format(user_id: UserId, format_id: SavedFormatId) -> Result<(), AppError> {
     respond(async {
         let (backend, viewer) = caller();
-        match backend::saved_formats::delete(&backend, &viewer, user_id, format_id).await {
-            Ok(()) | Err(backend::Error::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+        backend::saved_formats::delete(&backend, &viewer, user_id, format_id).await?;
         say("The saved format was deleted.".to_owned());
         leptos_axum::redirect(&formats_of(user_id));
         Ok(())

@@ -133,6 +133,16 @@ pub async fn revoke_token(backend: &Backend, viewer: &Viewer, token_id: TokenId)
             .of_user(account.user_id)
             .detail(&prefix);
         audit::record(&mut *tx, viewer, event).await?;
+    } else {
+        // Revoking a token again has no further effect.
+        let is_own = sqlx::query_scalar!(
+            r#"select exists(select from api_tokens where id = $1 and user_id = $2) as "is_own!""#,
+            token_id.get(),
+            account.user_id.get()
+        );
+        if !is_own.fetch_one(&mut *tx).await? {
+            return Err(Error::NotFound("Token"));
+        }
     }
     tx.commit().await?;
     Ok(())

@@ -330,15 +330,22 @@ pub(crate) struct Work {
     /// The saved format that the user chose by name.
     pub saved_format_id: Option<i64>,
     pub filename: String,
-    /// The encodings of the user's formats that are matched by header; an empty text for a format without one. Empty if
-    /// there are no such formats.
+    /// The encodings of the user's formats that may apply to the file without being chosen; an empty text for a format
+    /// without one. Empty if there are no such formats.
     pub saved_encodings: Vec<String>,
+    /// The format that was given for the file that this one corrects.
+    pub corrected_format: Option<Json<Format>>,
 }
 
 impl Work {
     /// Returns the file as it was uploaded.
     pub fn file(&self) -> Result<CheckedFile> {
         CheckedFile::new(&self.storage_key, self.checksums.as_deref())
+    }
+
+    /// Returns the sheet that was given for the file that this one corrects.
+    pub fn corrected_sheet(&self) -> Option<&str> {
+        self.corrected_format.as_ref()?.0.sheet.as_deref()
     }
 }
 
@@ -355,8 +362,12 @@ pub(crate) async fn work(
                   format as "format: Json<Format>", saved_format_id, filename,
                   array(
                       select distinct coalesce(saved.format ->> 'encoding', '') from saved_formats as saved
-                      where saved.user_id = jobs.user_id and saved.header_hash is not null order by 1
-                  ) as "saved_encodings!"
+                      where saved.user_id = jobs.user_id
+                        and (saved.header_hash is not null or saved.format -> 'header' = 'false') order by 1
+                  ) as "saved_encodings!",
+                  (
+                      select corrected.format from jobs as corrected where corrected.id = jobs.corrects_job_id
+                  ) as "corrected_format: Json<Format>"
            from jobs where id = $1 and run = $2 and status = 'processing'"#,
         attempt.job_id.get(),
         attempt.number as i32

@@ -261,7 +261,7 @@ fn refused(refusal: &Refusal) -> FileError {
         },
         samples: Vec::new(),
     });
-    FileError::Questions(vec![Question {
+    let question = Question {
         key: "sheet".to_owned(),
         code: refusal.code().to_owned(),
         message,
@@ -269,5 +269,6 @@ fn refused(refusal: &Refusal) -> FileError {
         suggestion: sheets.first().map(|sheet| json!(sheet.name)),
         header: Vec::new(),
         rows: Vec::new(),
-    }])
+    };
+    FileError::Questions(vec![question].into())
 }

@@ -25,7 +25,7 @@ async fn complete_job(backend: &Backend, attempt: Attempt) -> Result<(), StepErr
         user_id: job.user_id.into(),
         job_id: attempt.job_id,
         filename: &job.filename,
-        given: &job.format.0,
+        given: job.layout.0.format_to_save(&job.format.0),
         chosen: job.saved_format_id.map(Into::into),
         header: job.layout.0.header_key(),
     };

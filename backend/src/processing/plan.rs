@@ -14,12 +14,15 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 use validator::{
-    ChunkRange, EncodingProbe, FileError, Format, Head, HeadEnd, IdHasher, Plan, PlanSink, Planner,
-    RowId, ScannedSlice, scan_slice,
+    ChunkRange, CompletedFormat, Container, EncodingProbe, EncodingProof, FileError, Head, HeadEnd,
+    IdHasher, Plan, PlanSink, Planner, RowId, ScannedSlice, scan_slice,
 };
 
 use super::{
-    StepError, applied, begin, content,
+    StepError,
+    applied::{self, Text},
+    begin,
+    content::{self, Content},
     duplicates::{Duplicates, IdPartition, IdTable, Resolved},
     tries::{Try, done_meanwhile},
 };
@@ -69,29 +72,33 @@ async fn read_and_store(
     let chosen = applied::by_choice(&backend.pool, work).await?;
     let given_sheet = work.format.0.sheet.as_deref();
     let sheet = given_sheet.or_else(|| chosen.as_ref()?.format.sheet.as_deref());
-    let content = match content::of(backend, attempt, work, sheet).await? {
+    let mut content = content::of(backend, attempt, work, sheet).await?;
+    // The sheet of the corrected file has another name in a download.
+    if work.corrected_sheet().is_some()
+        && given_sheet == work.corrected_sheet()
+        && content
+            .as_ref()
+            .is_err_and(|it| it.code() == "format.sheet")
+    {
+        content = content::of(backend, attempt, work, None).await?;
+    }
+    let content = match content {
         Ok(content) => content,
         Err(error) => {
             let name = chosen.as_ref().map(|chosen| chosen.name.as_str());
             return Err(StepError::refused(&backend.pool, attempt, &error, name).await);
         }
     };
-    let applied = applied::apply(&backend.pool, work, chosen, async || {
-        let head = 0..content.bytes.min(applied::HEAD_BYTES);
-        Ok(backend.storage.read(&content.file, head).await?)
-    })
-    .await?;
-    let name = applied.name.as_deref();
-    let format = Format {
-        container: content.container,
-        sheet: content.sheet.clone(),
-        ..applied.format
+    let text = StoredText {
+        storage: &backend.storage,
+        content: &content,
     };
-    let mut scanned = match scan(&backend.storage, (&content.file, content.bytes), &format).await? {
+    let applied = applied::apply(&backend.pool, work, chosen, &text).await?;
+    let (name, format) = (applied.name.as_deref(), &applied.format);
+    let scanned = match scan(&backend.storage, (&content.file, content.bytes), format).await? {
         Ok(scanned) => scanned,
         Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error, name).await),
     };
-    scanned.plan.reading.mark_saved(&work.format.0);
     let chunks = scanned.chunks.len();
     // Until the plan is stored, nothing refers to the index. It is removed if that doesn't happen.
     let index_key = format!("{}.{}.ids", work.storage_key, Uuid::new_v4());
@@ -126,6 +133,37 @@ async fn read_and_store(
     traces::statement("insert", "job_chunks", store).await?;
     begun.stored();
     Ok(chunks as u32)
+}
+
+struct StoredText<'a> {
+    storage: &'a Storage,
+    content: &'a Content,
+}
+
+impl Text for StoredText<'_> {
+    fn container(&self) -> Option<Container> {
+        self.content.container
+    }
+
+    fn sheet(&self) -> Option<&str> {
+        self.content.sheet.as_deref()
+    }
+
+    async fn head(&self) -> Result<Bytes, StepError> {
+        let head = 0..self.content.bytes.min(applied::HEAD_BYTES);
+        Ok(self.storage.read(&self.content.file, head).await?)
+    }
+
+    async fn prove(&self, mut proof: EncodingProof) -> Result<EncodingProof, StepError> {
+        let (file, bytes) = (&self.content.file, self.content.bytes);
+        let mut slices = self.storage.slices(file, bytes, *SLICE_BYTES.start());
+        while proof.is_open()
+            && let Some((_, slice)) = slices.next().await?
+        {
+            proof.push(&slice);
+        }
+        Ok(proof)
+    }
 }
 
 struct Scanned {
@@ -165,7 +203,7 @@ fn lanes() -> usize {
 async fn scan(
     storage: &Storage,
     (file, bytes): (&CheckedFile, u64),
-    format: &Format,
+    format: &CompletedFormat,
 ) -> Result<Result<Scanned, FileError>, StepError> {
     let slice_bytes = (bytes / 32).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end());
     // Whole blocks, so that none is read twice for its checksum.
@@ -233,7 +271,7 @@ fn put_together(
 /// read.
 async fn read_head(
     slices: &mut SliceReader,
-    format: &Format,
+    format: &CompletedFormat,
 ) -> Result<Result<(HeadEnd, Vec<(u64, Bytes)>), FileError>, StepError> {
     let mut head = Head::new(format.clone());
     let mut read = Vec::new();
@@ -251,7 +289,7 @@ async fn read_head(
         Ok(end) => end,
         Err(error) if error.questions().is_empty() => return Ok(Err(error)),
         Err(error) => {
-            let mut probe = EncodingProbe::new(format);
+            let mut probe = EncodingProbe::new(format.format());
             read.iter().for_each(|(_, slice)| probe.push(slice));
             while let Some((_, slice)) = slices.next().await? {
                 probe.push(&slice);

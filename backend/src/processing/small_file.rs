@@ -1,12 +1,20 @@
 //! Plans, validates and commits a small file in one step.
 
+use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use validator::{
-    ChunkRange, Counts, EncodingProbe, FileError, Format, Head, HeadEnd, IdHasher, Layout,
-    PlanSink, Planner, Reading, RowId, RowSet, SeenHashes, scan_slice, validate_chunk,
+    ChunkRange, CompletedFormat, Container, Counts, EncodingProbe, EncodingProof, FileError, Head,
+    HeadEnd, IdHasher, Layout, PlanSink, Planner, Reading, RowId, RowSet, SeenHashes, scan_slice,
+    validate_chunk,
 };
 
-use super::{Committed, StepError, applied, begin, plan::random_key, tries::Try};
+use super::{
+    Committed, StepError,
+    applied::{self, Text},
+    begin,
+    plan::random_key,
+    tries::Try,
+};
 use crate::{
     Backend, database,
     jobs::{
@@ -58,15 +66,14 @@ pub async fn process_small_file(
         .read(&work.file()?, 0..work.bytes as u64)
         .await?;
     let chosen = applied::by_choice(&backend.pool, &work).await?;
-    let head = bytes.slice(..bytes.len().min(applied::HEAD_BYTES as usize));
-    let applied = applied::apply(&backend.pool, &work, chosen, async || Ok(head)).await?;
+    let text = WholeText(&bytes);
+    let applied = applied::apply(&backend.pool, &work, chosen, &text).await?;
     let name = applied.name.as_deref();
     let format = applied.format;
-    let mut file = match spawn_blocking(move || validate_file(&bytes, format)).await? {
+    let file = match spawn_blocking(move || validate_file(&bytes, format)).await? {
         Ok(file) => file,
         Err(error) => return Err(StepError::refused(&backend.pool, attempt, &error, name).await),
     };
-    file.reading.mark_saved(&work.format.0);
     let mut counts = Counts::default();
     for chunk in &file.validated {
         counts += chunk.summary.counts;
@@ -83,7 +90,7 @@ pub async fn process_small_file(
         user_id: work.user_id.into(),
         job_id: attempt.job_id,
         filename: &work.filename,
-        given: &work.format.0,
+        given: file.layout.format_to_save(&work.format.0),
         chosen: work.saved_format_id.map(Into::into),
         header: file.layout.header_key(),
     };
@@ -113,6 +120,30 @@ pub async fn process_small_file(
     })
 }
 
+/// The text of a file that is never a workbook.
+struct WholeText<'a>(&'a Bytes);
+
+impl Text for WholeText<'_> {
+    fn container(&self) -> Option<Container> {
+        None
+    }
+
+    fn sheet(&self) -> Option<&str> {
+        None
+    }
+
+    async fn head(&self) -> Result<Bytes, StepError> {
+        Ok(self
+            .0
+            .slice(..self.0.len().min(applied::HEAD_BYTES as usize)))
+    }
+
+    async fn prove(&self, mut proof: EncodingProof) -> Result<EncodingProof, StepError> {
+        proof.push(self.0);
+        Ok(proof)
+    }
+}
+
 /// A file with its verdicts.
 struct ValidatedFile {
     layout: Layout,
@@ -137,7 +168,7 @@ impl PlanSink for Collector {
     }
 }
 
-fn read_head(bytes: &[u8], format: &Format) -> Result<HeadEnd, FileError> {
+fn read_head(bytes: &[u8], format: &CompletedFormat) -> Result<HeadEnd, FileError> {
     let mut head = Head::new(format.clone());
     match head.push(bytes)? {
         Some(end) => Ok(end),
@@ -145,9 +176,9 @@ fn read_head(bytes: &[u8], format: &Format) -> Result<HeadEnd, FileError> {
     }
 }
 
-fn validate_file(bytes: &[u8], format: Format) -> Result<ValidatedFile, FileError> {
+fn validate_file(bytes: &[u8], format: CompletedFormat) -> Result<ValidatedFile, FileError> {
     let head = read_head(bytes, &format).map_err(|error| {
-        let mut probe = EncodingProbe::new(&format);
+        let mut probe = EncodingProbe::new(format.format());
         probe.push(bytes);
         probe.finish(error)
     })?;

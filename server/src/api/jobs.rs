@@ -44,7 +44,7 @@ pub struct UploadQuery {
     /// The user who will own the job.
     user_id: UserId,
     /// The user's job whose file this one corrects. The new file is read under the same format, except where a format
-    /// is given.
+    /// is given. Of a download of that job, encoding, delimiter, header and sheet are its own.
     corrects: Option<JobId>,
 }
 

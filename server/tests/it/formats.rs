@@ -448,3 +448,64 @@ async fn a_repeated_file_is_reported() {
     let page = app.page(&format!("/jobs/{again}")).await;
     assert!(page.contains(&format!("href=\"/jobs/{first}\"")), "{page}");
 }
+
+#[tokio::test]
+async fn questions_about_a_file_with_nuls_can_be_stored() {
+    let app = TestApp::start().await;
+    let header = b"transaction_id,amount,date,note\n";
+    let with_header = |rows: &[u8]| [&header[..], rows].concat();
+    for (file, code, shown) in [
+        (
+            b"Betrag;Datum;Text\n1,50;01.02.2024;a\0b\n".to_vec(),
+            "format.columns",
+            "a\u{FFFD}b",
+        ),
+        // The suggested header.
+        (
+            b"x\nBe\0trag;Datum;Text\n1,50;01.02.2024;a\n2,50;02.02.2024;b\n".to_vec(),
+            "format.columns",
+            "Be\u{FFFD}trag",
+        ),
+        (
+            b"T1,1.5,2024-01-02\nT2,1.5,2024-01-03,\0\n".to_vec(),
+            "format.columns",
+            "\u{FFFD}",
+        ),
+        (
+            with_header(b"T1,1,2024-01-02,\xFC\0\n"),
+            "format.encoding",
+            "\u{FC}\u{FFFD}",
+        ),
+        (
+            b"a,b\xFC\n1,\0\xFC\n".to_vec(),
+            "format.encoding",
+            "\u{FFFD}\u{FC}",
+        ),
+        (
+            with_header(b"T1,1,2024-01-02,\0,a\nT2,1,2024-01-02,,a\n"),
+            "format.fields",
+            "5 fields",
+        ),
+        (
+            with_header(b"T1,1,03/04/2024,\0\nT2,1,05/06/2024,\n"),
+            "format.date_order",
+            "5 June 2024",
+        ),
+        (
+            with_header(b"T1,1.234,2024-01-02,\0\nT2,1.567,2024-01-02,\n"),
+            "format.decimal",
+            "1567",
+        ),
+    ] {
+        let job = app.process(file.clone()).await;
+        let text = String::from_utf8_lossy(&file).into_owned();
+        assert_eq!(job["error_code"], code, "{text:?}: {job}");
+        let questions = job["questions"].to_string();
+        assert!(questions.contains(shown), "{text:?}: {questions}");
+        let form = reqwest::multipart::Form::new()
+            .part("file", reqwest::multipart::Part::bytes(file).file_name("a"));
+        let dry_run = app.post_multipart("/check", form).await;
+        let dry_run = expect(dry_run, StatusCode::OK).await;
+        assert_eq!(dry_run["questions"], job["questions"], "{text:?}");
+    }
+}

@@ -382,4 +382,108 @@ async fn the_page_of_a_user_has_forms_for_saved_formats() {
     let fields = [("user_id", user.as_str()), ("format_id", &id)];
     app.post_form("/rpc/delete-format", &fields).await;
     assert_eq!(formats(&app, user_id).await, Vec::<Value>::new());
+    let again = app.post_form("/rpc/delete-format", &fields).await;
+    assert_eq!(again.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_file_that_proves_its_encoding_is_not_read_in_the_saved_one() {
+    let app = TestApp::start().await;
+    let user_id = app.user().await;
+    let header = "transaction_id;amount;date;description\n";
+    let file = format!("{header}T1;1.5;2024-01-15;Größe\n");
+    let latin: Vec<u8> = file.chars().map(|it| it as u8).collect();
+    let given = [("format", r#"{"encoding": "windows-1252"}"#)];
+    let job = process(&app, user_id, "a.csv", latin.clone(), &given).await;
+    assert_eq!(job["status"], "completed", "{job}");
+    let mut large = header.to_owned();
+    for row in 0..40_000 {
+        large += &format!("R{row};1.5;2024-01-15;a description\n");
+    }
+    large += "T1;1.5;2024-01-15;Größe\n";
+    for (content, encoding, expect) in [
+        (latin, "windows-1252", "saved"),
+        (file.clone().into_bytes(), "utf-8", "content"),
+        (format!("\u{FEFF}{file}").into_bytes(), "utf-8", "content"),
+        (large.into_bytes(), "utf-8", "content"),
+    ] {
+        let job = process(&app, user_id, "b.csv", content, &[]).await;
+        assert_eq!(
+            (&job["format"]["encoding"], source(&job, "encoding")),
+            (&json!(encoding), &json!(expect))
+        );
+        assert_eq!(job["format_name"], "a");
+        let (rows, _) = app.rows(&job["id"], "q=T1").await;
+        assert_eq!(rows[0]["description"], "Größe", "{job}");
+    }
+    // Neither key applies to a workbook.
+    let path = format!("/jobs/{}/results.xlsx", job["id"]);
+    let workbook = app.get(&path).await.bytes().await.unwrap().to_vec();
+    let given = [("format", r#"{"encoding": "utf-16le", "delimiter": ";"}"#)];
+    for given in [&given[..], &[]] {
+        let job = process(&app, user_id, "c.xlsx", workbook.clone(), given).await;
+        let (rows, _) = app.rows(&job["id"], "").await;
+        assert_eq!(rows[0]["description"], "Größe", "{job}");
+        assert_eq!(source(&job, "encoding"), "content");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_contradicts_a_saved_answer_asks_again() {
+    let app = TestApp::start().await;
+    let header = "transaction_id;amount;date\n";
+    for (key, answer, ambiguous, contradicting, value) in [
+        (
+            "decimal",
+            ",",
+            "T1;1,234;2024-01-15",
+            "T2;12.50;2024-01-16",
+            "12.50",
+        ),
+        (
+            "decimal",
+            ".",
+            "T1;1.234;2024-01-15",
+            "T2;12,50;2024-01-16",
+            "12,50",
+        ),
+        (
+            "date_order",
+            "dmy",
+            "T1;1.5;01/02/2024",
+            "T2;1.5;01/31/2024",
+            "01/31/2024",
+        ),
+        (
+            "date_order",
+            "mdy",
+            "T1;1.5;01/02/2024",
+            "T2;1.5;31/01/2024",
+            "31/01/2024",
+        ),
+    ] {
+        let user_id = app.user().await;
+        let first = format!("{header}{ambiguous}\n");
+        let given = json!({ key: answer }).to_string();
+        let job = process(&app, user_id, "a.csv", first.clone(), &[("format", &given)]).await;
+        let expect_rows = app.rows(&job["id"], "").await.0;
+        let job = process(&app, user_id, "b.csv", first.clone(), &[]).await;
+        assert_eq!(source(&job, key), "saved", "{job}");
+        assert_eq!(app.rows(&job["id"], "").await.0, expect_rows);
+
+        let file = format!("{first}{contradicting}\n");
+        let job = process(&app, user_id, "c.csv", file.clone(), &[]).await;
+        assert_eq!(job["error_code"], format!("format.{key}"), "{job}");
+        let message = job["questions"][0]["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("Your saved format reads ")
+                && message.contains(&format!("\"{value}\" in row 2")),
+            "{message}"
+        );
+        let samples = &job["questions"][0]["choices"][0]["samples"];
+        assert_eq!(samples[0]["value"], value);
+        // What is given for the file itself isn't questioned.
+        let job = process(&app, user_id, "d.csv", file, &[("format", &given)]).await;
+        assert_eq!(source(&job, key), "given", "{job}");
+    }
 }

@@ -77,7 +77,8 @@ async fn a_token_is_shown_once_and_can_be_revoked() {
         .await
         .unwrap();
     let revoke = format!("/account/tokens/{id}/revoke");
-    accounts.form(&revoke, &[], &By::from(&ben)).await;
+    let refused = accounts.form(&revoke, &[], &By::from(&ben)).await;
+    assert_eq!(refused.status(), 404);
     assert_eq!(accounts.get("/users", &by).await.status(), 200);
     accounts.form(&revoke, &[], &By::from(&ann)).await;
     assert_eq!(accounts.get("/users", &by).await.status(), 401);

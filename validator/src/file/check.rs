@@ -13,7 +13,7 @@ use crate::{
     Counts, DateOrder, Decimal, RowSet, Summary, Verdict, Verdicts,
     csv::{Cell, CsvForm, row_cells},
     duplicates::{IdHasher, SeenIds},
-    format::{Evidence, Format, Reading},
+    format::{CompletedFormat, Evidence, Reading},
     row::{Row, Texts},
     rules::Rules,
     summary::Tally,
@@ -164,9 +164,9 @@ pub enum Checked {
 }
 
 impl Checker {
-    /// A random `hash_key` prevents anyone from constructing a file with colliding ids. `format` is the format given
-    /// for the file.
-    pub fn new(hash_key: [u8; 16], format: Format, presumed: Presumed) -> Self {
+    /// A random `hash_key` prevents anyone from constructing a file with colliding ids.
+    pub fn new(hash_key: [u8; 16], format: impl Into<CompletedFormat>, presumed: Presumed) -> Self {
+        let format = format.into();
         Self {
             reader: Reader::new(Given { format, presumed }),
             rows: Rows {

@@ -47,7 +47,7 @@ impl LegacyDecoder {
 }
 
 /// The number of bytes that decide whether a file without a BOM is UTF-16.
-const UTF16_BYTES: usize = 1_024;
+pub(super) const UTF16_BYTES: usize = 1_024;
 
 impl Decoder {
     /// Returns a decoder for a file from its beginning, in the given encoding, if any.
@@ -128,12 +128,7 @@ impl Decoder {
         on_text: &mut impl FnMut((Encoding, u64), &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let start = std::mem::take(&mut self.start);
-        let (encoding, bom) = match *start {
-            [0xFE, 0xFF, ..] => (Encoding::Utf16Be, 2),
-            [0xFF, 0xFE, ..] => (Encoding::Utf16Le, 2),
-            [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, 3),
-            _ => (utf16_without_bom(&start).unwrap_or(Encoding::Utf8), 0),
-        };
+        let (encoding, bom) = by_first_bytes(&start).unwrap_or((Encoding::Utf8, 0));
         match self.given {
             // In the given encoding, the BOM of another encoding is text.
             Some(given) => self.decide(given, if given == encoding { bom } else { 0 }),
@@ -225,8 +220,18 @@ fn decode_single_bytes(decoder: &mut encoding_rs::Decoder, mut block: &[u8], tex
     text.truncate(at);
 }
 
+/// Returns the encoding that the first [`UTF16_BYTES`] of a file decide on, and the length of the BOM in bytes.
+pub(super) fn by_first_bytes(start: &[u8]) -> Option<(Encoding, u64)> {
+    match *start {
+        [0xFE, 0xFF, ..] => Some((Encoding::Utf16Be, 2)),
+        [0xFF, 0xFE, ..] => Some((Encoding::Utf16Le, 2)),
+        [0xEF, 0xBB, 0xBF, ..] => Some((Encoding::Utf8, 3)),
+        _ => utf16_without_bom(start).map(|encoding| (encoding, 0)),
+    }
+}
+
 /// Detects UTF-16: at least a quarter of the high bytes are NUL, as in Latin letters, and there is no NUL elsewhere.
-pub(super) fn utf16_without_bom(start: &[u8]) -> Option<Encoding> {
+fn utf16_without_bom(start: &[u8]) -> Option<Encoding> {
     let start = start.get(..UTF16_BYTES).unwrap_or(start);
     let (mut even, mut odd) = (0, 0);
     for [first, second] in start.as_chunks::<2>().0 {

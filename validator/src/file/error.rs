@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::scan::MAX_RECORD_BYTES;
 use crate::{
-    format::{ColumnRef, FoundColumns, Question},
+    format::{ColumnRef, FoundColumns, Question, Questions},
     shown::shown_to,
 };
 
@@ -36,7 +36,7 @@ pub enum FileError {
         message: String,
     },
     /// At least one question must be answered first.
-    Questions(Vec<Question>),
+    Questions(Questions),
 }
 
 /// The number of columns that a file may have.

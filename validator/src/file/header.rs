@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Decimal,
-    csv::own_columns,
+    csv::{own_columns, text_without_apostrophes},
     format::{
         ColumnNames, ColumnRef, Decision, FirstRecords, Format, FoundColumns, Limits, Source,
         columns_question,
@@ -54,6 +54,8 @@ pub struct PossibleHeader {
     pub skip_records: u32,
     /// The names as [`header_key`] returns them.
     pub names: Vec<String>,
+    /// Whether the record is the header of a download, and the names are those of the original file.
+    pub is_original: bool,
 }
 
 impl PossibleHeader {
@@ -66,12 +68,18 @@ impl PossibleHeader {
             ..saved.clone()
         }
     }
+
+    /// Returns whether the names are those that a download gives the columns of a file without a header.
+    pub fn is_of_headless(&self) -> bool {
+        self.is_original && are_generated(&self.names)
+    }
 }
 
 /// The number of encodings from saved formats that are tried on a file.
 const MAX_ENCODINGS: usize = 8;
 
-/// Returns the [`possible_headers`] under each encoding in the user's saved formats. An empty label means no encoding.
+/// Returns the [`possible_headers`] as the file is read without an encoding, and under each encoding in the user's saved
+/// formats. An empty label means no encoding.
 pub fn possible_saved_headers(
     head: &[u8],
     given: &Format,
@@ -80,12 +88,16 @@ pub fn possible_saved_headers(
     if given.encoding.is_some() {
         return possible_headers(head, given);
     }
-    let encodings = labels.iter().take(MAX_ENCODINGS);
-    let formats = encodings.map(|label| Format {
-        encoding: Encoding::from_label(label),
-        ..given.clone()
-    });
-    formats
+    let labels = labels.iter().filter(|label| !label.is_empty());
+    let encodings = labels
+        .take(MAX_ENCODINGS)
+        .map(|label| Encoding::from_label(label));
+    std::iter::once(None)
+        .chain(encodings)
+        .map(|encoding| Format {
+            encoding,
+            ..given.clone()
+        })
         .flat_map(|format| possible_headers(head, &format))
         .collect()
 }
@@ -121,16 +133,51 @@ fn possible_headers(head: &[u8], format: &Format) -> Vec<PossibleHeader> {
         };
         let records = first_records(delimiter, &text, start, limit);
         for (at, record) in records.iter().enumerate().skip(skipped) {
-            if let Some(names) = header_key(&record.names) {
-                found.push(PossibleHeader {
+            let original =
+                own_columns(&record.names).and_then(|own| original_key(&record.names[..own]));
+            let keys = [(header_key(&record.names), false), (original, true)];
+            found.extend(keys.into_iter().filter_map(|(names, is_original)| {
+                Some(PossibleHeader {
                     delimiter,
                     skip_records: at as u32,
-                    names,
-                });
-            }
+                    names: names?,
+                    is_original,
+                })
+            }));
         }
     }
     found
+}
+
+/// Returns whether the beginning of a file, up to [`HEADER_BYTES`], contains the header of a download.
+pub fn is_download(head: &[u8]) -> bool {
+    let text = text_of(head, None);
+    let (delimiters, start) = delimiters(&text, &Format::default());
+    delimiters.into_iter().any(|delimiter| {
+        let records = first_records(delimiter, &text, start, MAX_PREAMBLE);
+        records.iter().any(|it| own_columns(&it.names).is_some())
+    })
+}
+
+/// Returns the key of the header that a file had before it was downloaded. `own` are the names that the download didn't
+/// add.
+pub(super) fn original_key(own: &[String]) -> Option<Vec<String>> {
+    let names = own
+        .iter()
+        .map(|name| text_without_apostrophes(name).into_owned());
+    header_key(&names.collect::<Vec<_>>())
+}
+
+/// Returns the name of a column of a file without a header. `number` is counted from 1.
+fn generated_name(number: usize) -> String {
+    format!("column {number}")
+}
+
+/// Returns whether the names are those of a file without a header.
+pub(super) fn are_generated(names: &[String]) -> bool {
+    (1..)
+        .zip(names)
+        .all(|(number, name)| *name == generated_name(number))
 }
 
 /// Decodes as much of the beginning of a file as a header can take.
@@ -205,14 +252,14 @@ pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<F
     }
     let found = candidate.columns(header, format);
     let names = match format.is_headless() {
-        true => (1..=header.raw).map(|n| format!("column {n}")).collect(),
+        true => (1..=header.raw).map(generated_name).collect(),
         false => header.names.clone(),
     };
     if !found.is_complete() {
         let error = FileError::columns(&found, &names);
         let first: Vec<FirstRecords> = candidates.iter().map(Candidate::first_records).collect();
         let question = columns_question(error, &first, format);
-        return Err(FileError::Questions(vec![question]));
+        return Err(FileError::Questions(vec![question].into()));
     }
     let (Some(amount), Some(date)) = (found.amount, found.date) else {
         unreachable!("a required column that is missing is asked for above");

@@ -4,11 +4,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use strum::{Display, IntoStaticStr, VariantArray};
 
 pub use super::encoding::Encoding;
+use super::header::{are_generated, header_key, original_key};
 use crate::{
     DateOrder, Decimal,
     format::{
-        AmountColumns, ColumnRef, Container, Fields, Format, GivenColumns, IdColumns, Ignore,
-        IgnoredValue, Limits,
+        AmountColumns, ColumnRef, CompletedFormat, Container, Fields, Format, GivenColumns,
+        IdColumns, Ignore, IgnoredValue, Limits,
     },
 };
 
@@ -86,11 +87,28 @@ impl Layout {
         &self.names
     }
 
-    /// Returns the header as the key of a saved format. `None` for a file without a header.
+    /// Returns the header as the key of a saved format. For a download it is that of the original file. `None` for a
+    /// file without a header.
     pub fn header_key(&self) -> Option<Vec<String>> {
-        self.header
-            .then(|| super::header::header_key(&self.names))
-            .flatten()
+        match (self.header, self.is_download()) {
+            (false, _) => None,
+            (true, false) => header_key(&self.names),
+            (true, true) => original_key(self.own_names()).filter(|names| !are_generated(names)),
+        }
+    }
+
+    /// Returns the keys of the given format that are saved for other files. The container is always recognised.
+    pub fn format_to_save(&self, given: &Format) -> Format {
+        match self.is_download() {
+            true => Format {
+                encoding: None,
+                ..given.clone().for_download()
+            },
+            false => Format {
+                container: None,
+                ..given.clone()
+            },
+        }
     }
 
     /// Returns those of [`Self::names`] that no download added.
@@ -174,6 +192,12 @@ impl Layout {
     #[inline]
     pub(crate) fn asks_for_decimal(&self) -> bool {
         self.asks.decimal
+    }
+
+    /// Collects evidence about what a saved format says, because the rows may contradict it.
+    pub(super) fn ask_about_saved(&mut self, format: &CompletedFormat) {
+        self.asks.decimal |= format.saved_decimal().is_some();
+        self.asks.date_order |= format.saved_date_order().is_some();
     }
 
     /// Marks everything that the rows could decide as decided.

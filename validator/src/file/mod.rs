@@ -13,6 +13,7 @@ mod check;
 mod clean;
 mod decode;
 mod encoding;
+mod encoding_proof;
 mod error;
 mod header;
 mod layout;
@@ -25,8 +26,9 @@ mod records;
 mod scan;
 
 pub use check::{Candidate, Checked, Checker, read_rows, validate_chunk};
+pub use encoding_proof::EncodingProof;
 pub use error::FileError;
-pub use header::{HEADER_BYTES, PossibleHeader, header_key, possible_saved_headers};
+pub use header::{HEADER_BYTES, PossibleHeader, header_key, is_download, possible_saved_headers};
 pub use layout::{Column, Encoding, Layout};
 pub use plan::{
     ChunkRange, EncodingProbe, Head, HeadEnd, Plan, PlanSink, Planner, RowId, ScannedSlice,

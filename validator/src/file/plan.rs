@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     FileError, Layout,
-    decode::{Decoder, utf16_without_bom},
+    decode::{Decoder, by_first_bytes},
     encoding::Encoding,
     header,
     lines::Lines,
@@ -24,7 +24,10 @@ use super::{
 use crate::{
     Verdict,
     duplicates::IdHasher,
-    format::{Decision, Evidence, Format, Question, Reading, Source, decide, encoding_question},
+    format::{
+        CompletedFormat, Decision, Evidence, Format, Question, Reading, Source, decide,
+        encoding_question,
+    },
     rules::{Rules, is_ignored, row_error},
     text_kind::TextKind,
 };
@@ -93,7 +96,7 @@ pub trait PlanSink {
 
 /// The beginning of a stored file, up to the decision on its header. Memory is bounded by the limit for the header.
 pub struct Head {
-    format: Format,
+    format: CompletedFormat,
     decoder: Decoder,
     text: Vec<u8>,
     /// The number of bytes fed.
@@ -112,7 +115,7 @@ pub struct HeadEnd {
     pub(super) text: TextKind,
     /// The line ends of the text before the rows.
     pub(super) lines: Lines,
-    pub(super) format: Format,
+    pub(super) format: CompletedFormat,
 }
 
 /// How a file is to be read, based on its whole content.
@@ -130,9 +133,11 @@ impl HeadEnd {
     pub(super) fn find(
         (encoding, bom): (Encoding, u64),
         text: &[u8],
-        format: &Format,
+        completed: &CompletedFormat,
     ) -> Result<(Self, usize), FileError> {
-        let found = header::find(encoding, text, format)?;
+        let format = completed.format();
+        let mut found = header::find(encoding, text, format)?;
+        found.layout.ask_about_saved(completed);
         let end = found.rows_start;
         let is_known = format.encoding.is_some() || encoding != Encoding::Utf8 || bom > 0;
         let mut kind = match is_known {
@@ -146,7 +151,7 @@ impl HeadEnd {
             decisions: found.decisions,
             text: kind,
             lines: Lines::of(&text[..end]),
-            format: format.clone(),
+            format: completed.clone(),
         };
         Ok((head, end))
     }
@@ -157,25 +162,30 @@ impl HeadEnd {
         evidence: &Evidence,
         text: &TextKind,
     ) -> Result<(Layout, Reading), FileError> {
-        let (layout, decided) =
-            decide(&self.layout, evidence, text, &self.format).map_err(FileError::Questions)?;
+        let (layout, decided) = decide(&self.layout, evidence, text, &self.format)
+            .map_err(|asked| FileError::Questions(asked.into()))?;
         let mut decisions = self.decisions.clone();
         decisions.extend(decided);
-        let format = layout.format(self.format.container, self.format.sheet.clone());
-        Ok((layout, Reading { format, decisions }))
+        let format = self.format.format();
+        let mut reading = Reading {
+            format: layout.format(format.container, format.sheet.clone()),
+            decisions,
+        };
+        reading.mark_saved(self.format.given());
+        Ok((layout, reading))
     }
 }
 
 impl Reading {
-    /// Marks the given keys that the request doesn't contain as taken from a saved format.
-    pub fn mark_saved(&mut self, request: &Format) {
-        let request = request.to_value();
+    /// Marks the keys that aren't given for the file itself as taken from a saved format.
+    fn mark_saved(&mut self, given: &Format) {
+        let given = given.to_value();
         for decision in &mut self.decisions {
-            let given = match decision.key.split_once('.') {
-                Some((outer, inner)) => request.get(outer).and_then(|it| it.get(inner)),
-                None => request.get(&decision.key),
+            let value = match decision.key.split_once('.') {
+                Some((outer, inner)) => given.get(outer).and_then(|it| it.get(inner)),
+                None => given.get(&decision.key),
             };
-            if decision.source == Source::Given && given.is_none() {
+            if decision.source == Source::Given && value.is_none() {
                 decision.source = Source::Saved;
             }
         }
@@ -204,10 +214,7 @@ impl EncodingProbe {
 
     /// Adds the next bytes of the file. The first call needs at least 1,024 bytes unless the file is shorter.
     pub fn push(&mut self, bytes: &[u8]) {
-        let has_bom = [&[0xEF, 0xBB, 0xBF][..], &[0xFE, 0xFF], &[0xFF, 0xFE]]
-            .iter()
-            .any(|bom| bytes.starts_with(bom));
-        if self.head.is_empty() && (has_bom || utf16_without_bom(bytes).is_some()) {
+        if self.head.is_empty() && by_first_bytes(bytes).is_some() {
             self.text = TextKind::known();
         }
         let lacking = header::HEADER_BYTES.saturating_sub(self.head.len());
@@ -220,9 +227,10 @@ impl EncodingProbe {
     pub fn finish(mut self, error: FileError) -> FileError {
         self.text.finish();
         match error {
-            FileError::Questions(mut questions)
+            FileError::Questions(questions)
                 if self.text.is_legacy() && questions.iter().all(|it| it.key != "encoding") =>
             {
+                let mut questions = Vec::from(questions);
                 let encoding = encoding_question(&[], &self.text);
                 if let Some(asked) = questions.iter_mut().find(|it| it.key == "columns")
                     && let Some(readable) = self.columns_under(&encoding)
@@ -230,7 +238,7 @@ impl EncodingProbe {
                     *asked = readable;
                 }
                 questions.insert(0, encoding);
-                FileError::Questions(questions)
+                FileError::Questions(questions.into())
             }
             error => error,
         }
@@ -255,10 +263,10 @@ impl EncodingProbe {
 struct Enough;
 
 impl Head {
-    /// `format` is the format given for the file.
-    pub fn new(format: Format) -> Self {
+    pub fn new(format: impl Into<CompletedFormat>) -> Self {
+        let format = format.into();
         Self {
-            decoder: Decoder::new(format.encoding),
+            decoder: Decoder::new(format.format().encoding),
             format,
             text: Vec::new(),
             bytes: 0,

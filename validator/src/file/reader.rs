@@ -8,7 +8,7 @@ use super::{
     record::Record,
     records::{EndOf, RecordSink, Records},
 };
-use crate::{DateOrder, Decimal, format::Format};
+use crate::{DateOrder, Decimal, format::CompletedFormat};
 
 /// Reads a stored file in slices of any size and passes on each record after the header that is not skipped. After an
 /// error nothing more may be fed.
@@ -20,7 +20,7 @@ pub(super) struct Reader {
 
 /// The conditions under which the rows are read.
 pub(super) struct Given {
-    pub format: Format,
+    pub format: CompletedFormat,
     pub presumed: Presumed,
 }
 
@@ -72,7 +72,7 @@ enum Stage {
 impl Reader {
     pub(super) fn new(given: Given) -> Self {
         Self {
-            decoder: Decoder::new(given.format.encoding),
+            decoder: Decoder::new(given.format.format().encoding),
             stage: Stage::Head(Vec::new()),
             given,
         }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Evidence, Format,
+    CompletedFormat, Evidence,
     evidence::Proof,
     question::{Choice, Decision, Question, Sample, Source},
 };
@@ -20,8 +20,9 @@ pub(crate) fn decide(
     layout: &Layout,
     evidence: &Evidence,
     text: &TextKind,
-    given: &Format,
+    completed: &CompletedFormat,
 ) -> Result<(Layout, Vec<Decision>), Vec<Question>> {
+    let given = completed.format();
     let mut layout = layout.clone();
     let mut decisions = Vec::new();
     let mut questions = Vec::new();
@@ -33,7 +34,7 @@ pub(crate) fn decide(
     {
         questions.push(question);
     }
-    match date_order(evidence, given) {
+    match date_order(evidence, completed) {
         Ok(None) => {}
         Ok(Some((order, decision))) => {
             layout.set_date_order(order);
@@ -41,7 +42,7 @@ pub(crate) fn decide(
         }
         Err(question) => questions.push(*question),
     }
-    match decimal(evidence, given) {
+    match decimal(evidence, completed) {
         Ok((decimal, decision)) => {
             layout.set_decimal(decimal);
             decisions.push(decision);
@@ -72,10 +73,17 @@ fn text(proof: &Proof) -> String {
 
 fn date_order(
     evidence: &Evidence,
-    given: &Format,
+    completed: &CompletedFormat,
 ) -> Result<Option<(DateOrder, Decision)>, Box<Question>> {
     let key = "date_order";
-    if let Some(order) = given.date_order {
+    let contradicted = match completed.saved_date_order() {
+        Some(DateOrder::Dmy) => evidence.month_first.as_ref(),
+        Some(DateOrder::Mdy) => evidence.day_first.as_ref(),
+        Some(DateOrder::Ymd) | None => None,
+    };
+    if let Some(order) = completed.format().date_order
+        && contradicted.is_none()
+    {
         return Ok(Some((
             order,
             Decision::new(key, json!(order), Source::Given),
@@ -84,6 +92,21 @@ fn date_order(
     let decided =
         |order: DateOrder, proof| Ok(Some((order, by_evidence(key, json!(order), proof))));
     let (message, samples) = match (&evidence.day_first, &evidence.month_first) {
+        (Some(proof), None) | (None, Some(proof)) if contradicted.is_some() => {
+            let (saved, found) = match evidence.day_first {
+                Some(_) => ("month", "day"),
+                None => ("day", "month"),
+            };
+            (
+                format!(
+                    "Your saved format reads dates with the {saved} first, but {} in row {} has the {found} first. \
+                     Choose how to read the dates.",
+                    shown(&text(proof)),
+                    proof.row
+                ),
+                std::iter::once(proof).chain(&evidence.ambiguous).collect(),
+            )
+        }
         (Some(proof), None) => return decided(DateOrder::Dmy, proof),
         (None, Some(proof)) => return decided(DateOrder::Mdy, proof),
         (None, None) if evidence.ambiguous.is_empty() => return Ok(None),
@@ -140,13 +163,38 @@ fn choice(
     }
 }
 
-fn decimal(evidence: &Evidence, given: &Format) -> Result<(Decimal, Decision), Box<Question>> {
+fn decimal(
+    evidence: &Evidence,
+    completed: &CompletedFormat,
+) -> Result<(Decimal, Decision), Box<Question>> {
     let key = "decimal";
-    if let Some(decimal) = given.decimal {
+    let contradicted = match completed.saved_decimal() {
+        Some(Decimal::Point) => evidence.comma.as_ref(),
+        Some(Decimal::Comma) => evidence.point.as_ref(),
+        None => None,
+    };
+    if let Some(decimal) = completed.format().decimal
+        && contradicted.is_none()
+    {
         return Ok((decimal, Decision::new(key, json!(decimal), Source::Given)));
     }
     let decided = |decimal: Decimal, proof| Ok((decimal, by_evidence(key, json!(decimal), proof)));
     let (message, samples) = match (&evidence.point, &evidence.comma) {
+        (Some(proof), None) | (None, Some(proof)) if contradicted.is_some() => {
+            let (saved, found) = match evidence.point {
+                Some(_) => ("comma", "point"),
+                None => ("point", "comma"),
+            };
+            (
+                format!(
+                    "Your saved format reads amounts with a decimal {saved}, but {} in row {} has a decimal {found}. \
+                     Choose how to read the amounts.",
+                    shown(&text(proof)),
+                    proof.row
+                ),
+                std::iter::once(proof).chain(&evidence.undecided).collect(),
+            )
+        }
         (Some(proof), None) => return decided(Decimal::Point, proof),
         (None, Some(proof)) => return decided(Decimal::Comma, proof),
         (None, None) if evidence.undecided.is_empty() => {

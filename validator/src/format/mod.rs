@@ -3,6 +3,7 @@
 //! Every key is optional. Whatever isn't given is decided from the file by [`crate::file`], or asked.
 
 mod columns;
+mod completed;
 mod decide;
 mod evidence;
 mod json;
@@ -13,9 +14,10 @@ mod schema;
 mod suggest;
 mod synonyms;
 
+pub use completed::CompletedFormat;
 pub use json::{FormatChange, InvalidFormat};
 pub use preview::{Preview, PreviewRow};
-pub use question::{Choice, Decision, Question, Reading, Sample, Source};
+pub use question::{Choice, Decision, Question, Questions, Reading, Sample, Source};
 
 pub(crate) use columns::{ColumnNames, FoundColumns};
 pub(crate) use decide::{decide, encoding_question};
@@ -217,6 +219,20 @@ impl Format {
             },
             date_order: self.date_order.or(other.date_order),
             decimal: self.decimal.or(other.decimal),
+        }
+    }
+
+    /// Returns this format without the keys that don't hold for a download of the file's rows. The download is UTF-8, but
+    /// a program may have stored it again in the file's encoding.
+    #[must_use]
+    pub fn for_download(self) -> Self {
+        Self {
+            container: None,
+            sheet: None,
+            delimiter: None,
+            header: None,
+            skip_records: None,
+            ..self
         }
     }
 

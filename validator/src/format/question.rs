@@ -31,6 +31,31 @@ pub struct Question {
     pub rows: Vec<Vec<String>>,
 }
 
+/// Questions about a file, whose texts can be stored. PostgreSQL can't store NULs, so they are U+FFFD here, as in rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Questions(Vec<Question>);
+
+impl From<Vec<Question>> for Questions {
+    fn from(mut questions: Vec<Question>) -> Self {
+        questions.iter_mut().for_each(Question::replace_nuls);
+        Self(questions)
+    }
+}
+
+impl From<Questions> for Vec<Question> {
+    fn from(questions: Questions) -> Self {
+        questions.0
+    }
+}
+
+impl std::ops::Deref for Questions {
+    type Target = [Question];
+
+    fn deref(&self) -> &[Question] {
+        &self.0
+    }
+}
+
 /// A value that a key may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -112,6 +137,39 @@ impl Question {
             header: Vec::new(),
             rows: Vec::new(),
         }
+    }
+
+    fn replace_nuls(&mut self) {
+        for text in [&mut self.key, &mut self.code, &mut self.message] {
+            replace_nuls(text);
+        }
+        for choice in &mut self.choices {
+            replace_nuls(&mut choice.value);
+            replace_nuls(&mut choice.label);
+            for sample in &mut choice.samples {
+                replace_nuls(&mut sample.value);
+                sample.read_as.iter_mut().for_each(replace_nuls);
+            }
+        }
+        self.suggestion.iter_mut().for_each(replace_nuls_in);
+        let rows = self.rows.iter_mut().flatten();
+        self.header.iter_mut().chain(rows).for_each(replace_nuls);
+    }
+}
+
+fn replace_nuls(text: &mut String) {
+    if text.contains('\0') {
+        *text = text.replace('\0', "\u{FFFD}");
+    }
+}
+
+/// Replaces the NULs in the values of JSON whose keys aren't from a file.
+fn replace_nuls_in(value: &mut Value) {
+    match value {
+        Value::String(text) => replace_nuls(text),
+        Value::Array(values) => values.iter_mut().for_each(replace_nuls_in),
+        Value::Object(values) => values.values_mut().for_each(replace_nuls_in),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -27,12 +27,13 @@ pub type Outcome = Result<Read, FileError>;
 /// Removes what depends on slices: how bytes that aren't UTF-8 are shown, and the suggested encoding.
 pub fn without_encodings(outcome: Outcome) -> Outcome {
     outcome.map_err(|error| match error {
-        FileError::Questions(mut questions) => {
+        FileError::Questions(questions) => {
+            let mut questions = Vec::from(questions);
             for question in questions.iter_mut().filter(|it| it.key == "encoding") {
                 question.choices.clear();
                 question.suggestion = None;
             }
-            FileError::Questions(questions)
+            FileError::Questions(questions.into())
         }
         error => error,
     })

@@ -1,6 +1,8 @@
 //! Given formats, and what rows prove.
 
-use validator::{DateOrder, Decimal, FileError, Format};
+use validator::{
+    Checked, Checker, CompletedFormat, DateOrder, Decimal, FileError, Format, Presumed,
+};
 
 use crate::{
     agreement::{Read, agreed_as, checked_as_it_is, codes, is_ignored},
@@ -535,5 +537,54 @@ fn without_a_header_no_column_has_a_name() {
             r#"{{"header": false, "columns": {{"transaction_id": null, "amount": {{"column": 1}}, "date": "{name}"}}}}"#
         );
         assert_eq!(asks("20240101\n", &format), "format.columns", "{name:?}");
+    }
+}
+
+#[test]
+fn rows_may_contradict_a_saved_format() {
+    let asked = |saved: &str, file: &[u8]| -> Vec<String> {
+        let saved = Format::from_json(saved).unwrap();
+        let format = CompletedFormat::new(Format::default(), &saved);
+        let mut presumed = Presumed::default();
+        loop {
+            let mut checker = Checker::new([0; 16], format.clone(), presumed);
+            checker.push(file, &mut |_| {}).unwrap();
+            match checker.finish(&mut |_| {}) {
+                Ok(Checked::Again(proved)) => presumed = proved,
+                Ok(Checked::Done(_)) => return Vec::new(),
+                Err(error) => {
+                    let questions = error.questions().iter();
+                    return questions.map(|it| it.key.clone()).collect();
+                }
+            }
+        }
+    };
+    for (saved, rows, expect) in [
+        (
+            r#"{"decimal": ","}"#,
+            "A;1,234;2024-01-01\nB;5;2024-01-01\n",
+            &[][..],
+        ),
+        (
+            r#"{"decimal": ","}"#,
+            "A;1,234;2024-01-01\nB;5.5;2024-01-01\n",
+            &["decimal"],
+        ),
+        (
+            r#"{"decimal": "."}"#,
+            "A;5,5;2024-01-01\nB;5.5;2024-01-01\n",
+            &["decimal"],
+        ),
+        (
+            r#"{"date_order": "mdy"}"#,
+            "A;1;13/01/2024\n",
+            &["date_order"],
+        ),
+        (r#"{"date_order": "mdy"}"#, "A;1;01/13/2024\n", &[]),
+        // It says that these aren't dates.
+        (r#"{"date_order": "ymd"}"#, "A;1;13/01/2024\n", &[]),
+    ] {
+        let file = format!("transaction_id;amount;date\n{rows}");
+        assert_eq!(asked(saved, file.as_bytes()), expect, "{saved} {rows}");
     }
 }
