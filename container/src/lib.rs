@@ -33,7 +33,7 @@ mod child;
 #[cfg(feature = "convert")]
 mod identify;
 #[cfg(feature = "convert")]
-mod long_numbers;
+mod raw_cells;
 #[cfg(feature = "convert")]
 mod run;
 #[cfg(feature = "convert")]

@@ -56,6 +56,8 @@ pub enum Refusal {
     TooLargeUnpacked { max_bytes: u64 },
     /// An archive unpacks to more than `max_ratio` times its size.
     Ratio { max_ratio: u64 },
+    /// A sheet becomes more than `max_ratio` times the size of the file as text.
+    SheetRatio { max_ratio: u64 },
     /// The sheet must be named: several sheets have cells, only hidden ones do, or none is named `asked`. Lists up to a
     /// hundred sheets with cells, visible ones first.
     ChooseSheet {
@@ -101,7 +103,7 @@ impl Refusal {
             Self::Compression => "file.compression",
             Self::Damaged(_) => "file.damaged",
             Self::TooLargeUnpacked { .. } => "file.too_large_unpacked",
-            Self::Ratio { .. } => "file.ratio",
+            Self::Ratio { .. } | Self::SheetRatio { .. } => "file.ratio",
             Self::ChooseSheet { .. } | Self::EmptySheet(_) => "format.sheet",
             Self::EmptyWorkbook => "file.empty_workbook",
             Self::Memory => "file.memory",
@@ -158,6 +160,12 @@ impl fmt::Display for Refusal {
             Self::EmptySheet(name) => write!(
                 f,
                 "The sheet {} of this workbook is empty. Choose another sheet.",
+            Self::SheetRatio { max_ratio } => write!(
+                f,
+                "This sheet is more than {max_ratio} times as large as the file when it is written as text, probably \
+                 because there are values far from the table. Delete all rows and columns beyond the table, save the \
+                 workbook, and upload it again."
+            ),
                 Quoted(name)
             ),
             Self::EmptyWorkbook => f.write_str(
