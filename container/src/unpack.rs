@@ -133,11 +133,18 @@ fn unpack_zip(input: impl Read + Seek, out: &mut Bounded<impl Write>) -> Result<
     copy(entry, Kind::Zip, out)
 }
 
-/// Returns whether macOS or Windows added the entry by itself.
+/// Returns whether macOS, Windows or an office program added the entry by itself. `._` begins the name of a file with
+/// macOS attributes, and `~$` that of a file by which Office locks a document.
 fn is_system_file(name: &[u8]) -> bool {
-    let base = name.rsplit(|byte| b"/\\".contains(byte)).next();
-    let base = base.unwrap_or(name).to_ascii_lowercase();
-    name.starts_with(b"__MACOSX/")
+    let mut parts = name.split(|byte| b"/\\".contains(byte));
+    let base = parts
+        .clone()
+        .next_back()
+        .unwrap_or(name)
+        .to_ascii_lowercase();
+    parts.any(|part| part == b"__MACOSX")
+        || base.starts_with(b"._")
+        || base.starts_with(b"~$")
         || [&b".ds_store"[..], b"thumbs.db", b"desktop.ini"].contains(&&base[..])
 }
 
