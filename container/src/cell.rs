@@ -45,8 +45,11 @@ fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     let _ = text.write_fmt(arguments);
 }
 
-/// Writes the shortest decimal that parses to the same number.
+/// Writes the shortest decimal that parses to the same number, after rounding as Excel does. A number that could have
+/// a thousands separator, such as 1.234, gets a zero, because the cell leaves no doubt: `1.2340`.
 pub(crate) fn write_number(value: f64, text: &mut String) {
+    let value = rounded(value);
+    let start = text.len();
     if value == 0.0 {
         // Applies to -0.0, too.
         text.push('0');
@@ -55,6 +58,31 @@ pub(crate) fn write_number(value: f64, text: &mut String) {
     } else {
         push(text, format_args!("{value:e}"));
     }
+    if looks_grouped(&text[start..]) {
+        text.push('0');
+    }
+}
+
+/// Rounds a number with a fraction to 15 significant digits, which are all that Excel keeps of a number that is entered
+/// and shows of one that is computed: `0.1 + 0.2` is 0.3. Whole numbers may be ids and keep their digits.
+fn rounded(value: f64) -> f64 {
+    match value.fract() == 0.0 {
+        true => value,
+        false => format!("{value:.14e}").parse().unwrap_or(value),
+    }
+}
+
+/// Returns whether a number consists of one to three digits, a point and three digits.
+fn looks_grouped(number: &str) -> bool {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.split_once('.').is_some_and(|(whole, fraction)| {
+        (1..=3).contains(&whole.len())
+            && whole != "0"
+            && fraction.len() == 3
+            && are_digits(whole)
+            && are_digits(fraction)
+    })
 }
 
 fn write_date_time(value: ExcelDateTime, text: &mut String) {
@@ -181,14 +209,26 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_the_shortest_that_round_trip() {
+    fn numbers_have_15_digits_and_look_like_decimals() {
         let cases = [
             (0.0, "0"),
             (-0.0, "0"),
             (5.0, "5"),
             (-12.5, "-12.5"),
-            (0.1 + 0.2, "0.30000000000000004"),
+            (0.1 + 0.2, "0.3"),
+            (1234.6599999999999, "1234.66"),
+            (-19.989999999999998, "-19.99"),
+            (99.99999999999999, "100"),
+            (0.999999999999999, "0.999999999999999"),
+            (1.23456789012345e-5, "0.0000123456789012345"),
+            (0.1 + 0.2 - 0.3, "0.0000000000000000555111512312578"),
             (1.1, "1.1"),
+            (1.234, "1.2340"),
+            (-999.125, "-999.1250"),
+            (0.125, "0.125"),
+            (1234.567, "1234.567"),
+            (1.2345, "1.2345"),
+            (1.23, "1.23"),
             (1e-7, "0.0000001"),
             (123_456_789_012_345.0, "123456789012345"),
             (9_007_199_254_740_993.0, "9007199254740992"),

@@ -10,6 +10,11 @@ use crate::{Kind, SNIFF_BYTES, sniff};
 /// The number of bytes of an OLE2 directory that are searched for stream names: 512 entries.
 const OLE_DIRECTORY_BYTES: u64 = 64 << 10;
 
+/// The number of bytes of an OpenDocument manifest that are searched for its media type, which is near the beginning.
+const MANIFEST_BYTES: u64 = 64 << 10;
+
+const OPENDOCUMENT: &[u8] = b"application/vnd.oasis.opendocument.";
+
 /// Returns the kind of a file, and seeks back to its beginning.
 pub fn identify(mut input: impl Read + Seek) -> io::Result<Kind> {
     input.rewind()?;
@@ -53,17 +58,24 @@ pub fn sniff_zip(mut input: impl Read + Seek) -> io::Result<Kind> {
             break;
         }
     }
-    let media_type = match archive.by_name("mimetype") {
-        Ok(entry) => {
-            let mut media_type = Vec::new();
-            // An entry that can't be unpacked isn't a media type.
-            let _ = entry.take(100).read_to_end(&mut media_type);
-            media_type
+    let mut beginning = |name: &str, bytes: u64| {
+        let mut beginning = Vec::new();
+        if let Ok(entry) = archive.by_name(name) {
+            // An entry that can't be unpacked contains no media type.
+            let _ = entry.take(bytes).read_to_end(&mut beginning);
         }
-        Err(_) => Vec::new(),
+        beginning
     };
+    let media_type = beginning("mimetype", 100);
+    // Some programs and people that pack a document anew omit its first entry.
+    let manifest = beginning("META-INF/manifest.xml", MANIFEST_BYTES);
+    let in_manifest = manifest
+        .windows(OPENDOCUMENT.len())
+        .position(|bytes| bytes == OPENDOCUMENT);
+    let document =
+        opendocument(&media_type).or(in_manifest.and_then(|at| opendocument(&manifest[at..])));
     let is_package = archive.index_for_name("[Content_Types].xml").is_some();
-    Ok(match (kind, opendocument(&media_type)) {
+    Ok(match (kind, document) {
         (Some(kind), _) | (None, Some(kind)) => kind,
         (None, None) if has_workbook_parts && is_package => Kind::Xlsx,
         (None, None) => Kind::Zip,
@@ -71,7 +83,7 @@ pub fn sniff_zip(mut input: impl Read + Seek) -> io::Result<Kind> {
 }
 
 fn opendocument(media_type: &[u8]) -> Option<Kind> {
-    let kind = media_type.strip_prefix(b"application/vnd.oasis.opendocument.")?;
+    let kind = media_type.strip_prefix(OPENDOCUMENT)?;
     Some(if kind.starts_with(b"spreadsheet") {
         Kind::Ods
     } else if kind.starts_with(b"presentation") {
@@ -135,6 +147,9 @@ fn sniff_ole(mut input: impl Read + Seek, first_bytes: &[u8]) -> io::Result<Kind
         Kind::WordDocument
     } else if has_stream("PowerPoint Document") {
         Kind::Presentation
+    } else if has_stream("__properties_version1.0") || has_stream("__substg1.0_") {
+        // [MS-OXMSG] 2.2
+        Kind::OutlookMessage
     } else {
         Kind::Xls
     })

@@ -29,18 +29,30 @@ pub enum Kind {
     /// A document of a word processor, in any format.
     WordDocument,
     Presentation,
+    /// A message saved by Outlook.
+    OutlookMessage,
     /// An Apple Numbers spreadsheet, or another iWork document.
     Numbers,
     Image(Image),
     Parquet,
+    Orc,
+    Avro,
     Sqlite,
     Executable,
+    /// A file encrypted by OpenPGP, age or OpenSSL.
+    Encrypted,
     /// A bank statement in OFX or QFX.
     Ofx,
     /// A bank statement in QIF.
     Qif,
-    /// A bank statement in SWIFT MT940.
+    /// A bank statement in SWIFT MT940, or a similar message.
     Mt940,
+    /// A bank statement in the Belgian format CODA.
+    Coda,
+    /// A bank statement in BAI2.
+    Bai2,
+    /// A file of ACH payments in the format of NACHA.
+    Nacha,
     /// Bytes that can't be text in any encoding.
     Binary,
 }
@@ -103,14 +115,21 @@ impl Kind {
             Self::Rtf => "a rich text document (RTF)",
             Self::WordDocument => "a text document of a word processor",
             Self::Presentation => "a presentation",
+            Self::OutlookMessage => "an Outlook message (.msg)",
             Self::Numbers => "an Apple Numbers document",
             Self::Image(image) => image.name(),
             Self::Parquet => "a Parquet file",
+            Self::Orc => "an ORC file",
+            Self::Avro => "an Avro file",
             Self::Sqlite => "an SQLite database",
             Self::Executable => "a program",
+            Self::Encrypted => "an encrypted file",
             Self::Ofx => "a bank statement in OFX format",
             Self::Qif => "a bank statement in QIF format",
             Self::Mt940 => "a bank statement in MT940 format",
+            Self::Coda => "a bank statement in CODA format",
+            Self::Bai2 => "a bank statement in BAI2 format",
+            Self::Nacha => "a file of payments in NACHA format",
             Self::Binary => "a binary file of an unknown kind",
         }
     }

@@ -25,6 +25,7 @@
 mod kind;
 mod refusal;
 mod sniff;
+mod statement;
 
 #[cfg(feature = "convert")]
 mod cell;
@@ -33,7 +34,7 @@ mod child;
 #[cfg(feature = "convert")]
 mod identify;
 #[cfg(feature = "convert")]
-mod long_numbers;
+mod raw_cells;
 #[cfg(feature = "convert")]
 mod run;
 #[cfg(feature = "convert")]
@@ -42,7 +43,7 @@ mod unpack;
 mod workbook;
 
 pub use kind::{Archive, Image, Kind};
-pub use refusal::{Error, Refusal, Sheet};
+pub use refusal::{Error, Refusal, Sheet, shown_name};
 pub use sniff::{SNIFF_BYTES, sniff};
 
 #[cfg(feature = "convert")]

@@ -56,6 +56,8 @@ pub enum Refusal {
     TooLargeUnpacked { max_bytes: u64 },
     /// An archive unpacks to more than `max_ratio` times its size.
     Ratio { max_ratio: u64 },
+    /// A sheet becomes more than `max_ratio` times the size of the file as text.
+    SheetRatio { max_ratio: u64 },
     /// The sheet must be named: several sheets have cells, only hidden ones do, or none is named `asked`. Lists up to a
     /// hundred sheets with cells, visible ones first.
     ChooseSheet {
@@ -80,18 +82,22 @@ impl Refusal {
                 Kind::Text => "file.text",
                 Kind::Gzip | Kind::Zip | Kind::Archive(_) => "file.archive",
                 Kind::Xlsx | Kind::Xlsb | Kind::Xls | Kind::Ods => "file.workbook",
-                Kind::EncryptedWorkbook => "file.encrypted",
+                Kind::EncryptedWorkbook | Kind::Encrypted => "file.encrypted",
                 Kind::Pdf => "file.pdf",
                 Kind::Html => "file.html",
                 Kind::Xml => "file.xml",
                 Kind::XmlSpreadsheet => "file.xml_spreadsheet",
                 Kind::Json => "file.json",
-                Kind::Rtf | Kind::WordDocument | Kind::Presentation => "file.document",
+                Kind::Rtf | Kind::WordDocument | Kind::Presentation | Kind::OutlookMessage => {
+                    "file.document"
+                }
                 Kind::Numbers => "file.numbers",
                 Kind::Image(_) => "file.image",
-                Kind::Parquet | Kind::Sqlite => "file.database",
+                Kind::Parquet | Kind::Orc | Kind::Avro | Kind::Sqlite => "file.database",
                 Kind::Executable => "file.program",
-                Kind::Ofx | Kind::Qif | Kind::Mt940 => "file.statement",
+                Kind::Ofx | Kind::Qif | Kind::Mt940 | Kind::Coda | Kind::Bai2 | Kind::Nacha => {
+                    "file.statement"
+                }
                 Kind::Binary => "file.binary",
             },
             Self::Nested(_) => "file.nested_archive",
@@ -101,7 +107,7 @@ impl Refusal {
             Self::Compression => "file.compression",
             Self::Damaged(_) => "file.damaged",
             Self::TooLargeUnpacked { .. } => "file.too_large_unpacked",
-            Self::Ratio { .. } => "file.ratio",
+            Self::Ratio { .. } | Self::SheetRatio { .. } => "file.ratio",
             Self::ChooseSheet { .. } | Self::EmptySheet(_) => "format.sheet",
             Self::EmptyWorkbook => "file.empty_workbook",
             Self::Memory => "file.memory",
@@ -154,6 +160,12 @@ impl fmt::Display for Refusal {
                 "This archive grows more than {max_ratio} times when it is unpacked, as no table of transactions does. \
                  Unpack it, and upload the file in it."
             ),
+            Self::SheetRatio { max_ratio } => write!(
+                f,
+                "This sheet is more than {max_ratio} times as large as the file when it is written as text, probably \
+                 because there are values far from the table. Delete all rows and columns beyond the table, save the \
+                 workbook, and upload it again."
+            ),
             Self::ChooseSheet { asked, sheets } => choose_sentence(asked.as_deref(), sheets, f),
             Self::EmptySheet(name) => write!(
                 f,
@@ -192,6 +204,20 @@ fn kind_sentence(kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             );
         }
         Kind::EncryptedWorkbook => return write!(f, "{}", Refusal::Encrypted(kind)),
+        Kind::Encrypted => {
+            return write!(
+                f,
+                "This is {}. Decrypt it, and upload the CSV file or Excel workbook in it.",
+                kind.name()
+            );
+        }
+        Kind::OutlookMessage => {
+            return write!(
+                f,
+                "This is {}, not a table. Save the file that is attached to it, and upload that file.",
+                kind.name()
+            );
+        }
         Kind::XmlSpreadsheet => {
             return write!(
                 f,
@@ -229,10 +255,15 @@ fn kind_sentence(kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         | Kind::Presentation
         | Kind::Image(_)
         | Kind::Parquet
+        | Kind::Orc
+        | Kind::Avro
         | Kind::Sqlite
         | Kind::Ofx
         | Kind::Qif
-        | Kind::Mt940 => {
+        | Kind::Mt940
+        | Kind::Coda
+        | Kind::Bai2
+        | Kind::Nacha => {
             "Export the transactions as CSV or as an Excel workbook and upload that file."
         }
         Kind::Executable | Kind::Binary => {
@@ -289,15 +320,42 @@ fn choose_sentence(
     }
 }
 
-/// A name in quotation marks, without control characters, shortened to fit into a sentence.
+/// A name in quotation marks, shortened to fit into a sentence.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut chars = self.0.chars().filter(|char| !char.is_control());
+        let mut chars = self.0.chars().map(visible);
         let shown = String::from_iter(chars.by_ref().take(SHOWN_NAME_CHARS));
         let cut = if chars.next().is_some() { "…" } else { "" };
         write!(f, "\"{shown}{cut}\"")
+    }
+}
+
+/// Returns a name of a sheet as it can be shown: characters that can't be seen, or that change the direction of the text
+/// around them, become U+FFFD. Joiners stay, which Persian, Indian scripts and emoji need.
+pub fn shown_name(name: &str) -> String {
+    name.chars().map(visible).collect()
+}
+
+fn visible(character: char) -> char {
+    let is_hidden = matches!(
+        character,
+        '\u{AD}'
+            | '\u{61C}'
+            | '\u{180E}'
+            | '\u{200B}'
+            | '\u{200E}'
+            | '\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E007F}'
+    );
+    match is_hidden || character.is_control() {
+        true => char::REPLACEMENT_CHARACTER,
+        false => character,
     }
 }
 

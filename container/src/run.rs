@@ -78,6 +78,7 @@ pub fn run(request: &Request) -> Outcome {
 
 fn process(request: &Request, seen: &Cell<Kind>) -> Result<Outcome, Error> {
     let mut input = File::open(&request.input).map_err(Error::Io)?;
+    let file_bytes = input.metadata().map_err(Error::Io)?.len();
     let kind = identify(&mut input).map_err(Error::Io)?;
     seen.set(kind);
     let packing = match kind {
@@ -86,7 +87,7 @@ fn process(request: &Request, seen: &Cell<Kind>) -> Result<Outcome, Error> {
         Kind::Zip => Packing::Zip,
         kind if kind.is_workbook() => {
             let output = create(&request.output)?;
-            return convert(request, None, kind, input, &output);
+            return convert(request, None, kind, (input, file_bytes), &output);
         }
         kind => return Err(Refusal::Kind(kind).into()),
     };
@@ -108,22 +109,30 @@ fn process(request: &Request, seen: &Cell<Kind>) -> Result<Outcome, Error> {
             io::copy(&mut output, &mut workbook).map_err(Error::Io)?;
             output.set_len(0).map_err(Error::Io)?;
             output.rewind().map_err(Error::Io)?;
-            convert(request, Some(packing), kind, workbook, &output)
+            convert(
+                request,
+                Some(packing),
+                kind,
+                (workbook, file_bytes),
+                &output,
+            )
         }
         kind => Err(Refusal::Kind(kind).into()),
     }
 }
 
+/// Converts a workbook that came in a file of `file_bytes`.
 fn convert(
     request: &Request,
     packing: Option<Packing>,
     kind: Kind,
-    workbook: File,
+    (workbook, file_bytes): (File, u64),
     output: &File,
 ) -> Result<Outcome, Error> {
     let converted = convert_sheet(
         kind,
         workbook,
+        file_bytes,
         request.sheet.as_deref(),
         request.limits,
         output,

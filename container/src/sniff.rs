@@ -2,9 +2,9 @@
 //!
 //! Most formats begin with a signature that no text has. HTML, XML and JSON don't. They are text, and so may be the
 //! header of a table: `<DATE>,<TIME>`, `[Date];[Amount]`, `{"a":1};5`. They are recognised only if the file can't be a
-//! table.
+//! table. The same applies to the formats of bank statements in `statement.rs`.
 
-use crate::{Archive, Image, Kind};
+use crate::{Archive, Image, Kind, statement};
 
 /// The number of first bytes that [`sniff`] uses.
 pub const SNIFF_BYTES: usize = 8 << 10;
@@ -15,6 +15,8 @@ const UTF_8_BOM: &[u8] = b"\xEF\xBB\xBF";
 /// other zip archive unless its first entry identifies it.
 pub fn sniff(first_bytes: &[u8]) -> Kind {
     let bytes = &first_bytes[..first_bytes.len().min(SNIFF_BYTES)];
+    let is_whole = first_bytes.len() < SNIFF_BYTES;
+    let by_text = |text: &[u8]| by_text(text, is_whole);
     if let Some(kind) = by_signature(bytes) {
         return kind;
     }
@@ -28,7 +30,13 @@ pub fn sniff(first_bytes: &[u8]) -> Kind {
     if let Some(rest) = bytes.strip_prefix(b"\xFE\xFF") {
         return by_text(&narrow(rest, u16::from_be_bytes)).unwrap_or(Kind::Text);
     }
-    if let Some(kind) = by_text(bytes) {
+    // UTF-16 without a BOM
+    let without_bom = match bytes {
+        [1..=0xFF, 0, ..] => by_text(&narrow(bytes, u16::from_le_bytes)),
+        [0, 1..=0xFF, ..] => by_text(&narrow(bytes, u16::from_be_bytes)),
+        _ => by_text(bytes),
+    };
+    if let Some(kind) = without_bom {
         return kind;
     }
     match is_binary(bytes) {
@@ -93,6 +101,12 @@ fn by_signature(bytes: &[u8]) -> Option<Kind> {
         Kind::Archive(Archive::Tar)
     } else if at(0, b"PAR1") && byte(4).is_some_and(is_control) {
         Kind::Parquet
+    } else if at(0, b"ORC") && byte(3).is_some_and(is_control) {
+        Kind::Orc
+    } else if at(0, b"Obj\x01") {
+        Kind::Avro
+    } else if at(0, b"age-encryption.org/v1\n") || is_openssl(bytes) || is_openpgp(bytes) {
+        Kind::Encrypted
     } else if at(0, b"SQLite format 3\0") {
         Kind::Sqlite
     } else if at(0, b"\x7FELF")
@@ -119,30 +133,60 @@ fn is_bare_biff(bytes: &[u8]) -> bool {
     )
 }
 
-/// Recognises text that isn't a table, in any encoding that contains ASCII.
-fn by_text(bytes: &[u8]) -> Option<Kind> {
+/// Returns whether the bytes begin a file of `openssl enc`: its name and a salt of 8 random bytes.
+fn is_openssl(bytes: &[u8]) -> bool {
+    let salt = bytes
+        .strip_prefix(b"Salted__")
+        .and_then(|rest| rest.get(..8));
+    salt.is_some_and(|salt| {
+        salt.iter()
+            .any(|&byte| is_control(byte) || !byte.is_ascii())
+    })
+}
+
+/// Returns whether the bytes begin an encrypted message of OpenPGP (RFC 9580, 4.2 and 5): a packet with a session key,
+/// its length and version. A text has no such control characters.
+fn is_openpgp(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0x84, _, 3, ..]
+            | [0x85, 0..=8, _, 3, ..]
+            | [0x8C, 4..=0x2F, 4..=6, ..]
+            | [0xC1, 0xC0..=0xC8, _, 3, ..]
+            | [0xC1, 0x20..=0xBF, 3, ..]
+            | [0xC3, 4..=0x2F, 4..=6, ..]
+    )
+}
+
+/// Recognises text that isn't a table, in any encoding that contains ASCII. `is_whole` says whether it is all of a file.
+fn by_text(bytes: &[u8], is_whole: bool) -> Option<Kind> {
     let text = bytes.trim_ascii_start();
     if text.starts_with(b"%PDF-") {
         Some(Kind::Pdf)
     } else if text.starts_with(b"{\\rtf") {
         Some(Kind::Rtf)
-    } else if text.starts_with(b"OFXHEADER:") || text.starts_with(b"<OFX>") {
-        Some(Kind::Ofx)
-    } else if text.starts_with(b"!Type:") || text.starts_with(b"!Account") {
-        Some(Kind::Qif)
-    } else if text.starts_with(b"{1:F01") || text.starts_with(b":20:") {
-        Some(Kind::Mt940)
+    } else if text.starts_with(b"-----BEGIN PGP MESSAGE-----") {
+        Some(Kind::Encrypted)
+    } else if let Some(kind) = statement::kind(text) {
+        Some(kind)
     } else if text.starts_with(b"MIME-Version:") {
         // The form in which Excel saves a "single file web page".
         Some(Kind::Html)
     } else if text.first() == Some(&b'<') {
         by_markup(text)
-    } else if is_json(text) {
+    } else if is_json(text, is_whole) {
         Some(Kind::Json)
     } else {
         None
     }
 }
+
+/// The elements with which web pages and parts of them begin.
+const HTML: [&str; 31] = [
+    "html", "head", "body", "table", "thead", "tbody", "tr", "td", "th", "script", "noscript",
+    "meta", "style", "title", "div", "span", "p", "h1", "h2", "h3", "h4", "center", "font", "b",
+    "strong", "pre", "a", "img", "iframe", "ul", "ol",
+];
 
 fn by_markup(text: &[u8]) -> Option<Kind> {
     let lower = text.to_ascii_lowercase();
@@ -196,11 +240,7 @@ fn by_markup(text: &[u8]) -> Option<Kind> {
         .windows(2)
         .any(|window| matches!(window, b"=\"" | b"='"));
     let has_end = contains(&format!("</{}>", String::from_utf8_lossy(name)));
-    let in_html = [
-        "html", "head", "body", "table", "script", "meta", "style", "title", "div",
-    ]
-    .map(str::as_bytes)
-    .contains(&name);
+    let in_html = HTML.map(str::as_bytes).contains(&name);
     let is_followed_by_markup = rest[tag_length + 1..].trim_ascii_start().first() == Some(&b'<');
     match (in_html, has_attributes || has_end) {
         (true, true) => Some(Kind::Html),
@@ -210,9 +250,12 @@ fn by_markup(text: &[u8]) -> Option<Kind> {
     }
 }
 
-/// Returns whether text is JSON: an object with a name, or an array of objects or of arrays, unless it is the first
-/// field of a record.
-fn is_json(text: &[u8]) -> bool {
+/// Returns whether text is JSON: a single array or object; or the beginning of an object with a name, or of an array of
+/// objects or of arrays, unless it is the first field of a record.
+fn is_json(text: &[u8], is_whole: bool) -> bool {
+    if is_single_value(text, is_whole) {
+        return true;
+    }
     let is_json = match text.first() {
         Some(b'{') => begins_object(text),
         Some(b'[') => {
@@ -243,6 +286,42 @@ fn begins_object(text: &[u8]) -> bool {
         is_end
     });
     end.is_some_and(|end| name[end + 1..].trim_ascii_start().first() == Some(&b':'))
+}
+
+/// Returns whether the text is one array or object of JSON and nothing else, or `null`. Such a file has no rows. Without
+/// its end, it must be the beginning of a value.
+fn is_single_value(text: &[u8], is_whole: bool) -> bool {
+    let text = text.trim_ascii_end();
+    if text == b"null" && is_whole {
+        return true;
+    }
+    if !matches!(text.first(), Some(b'[' | b'{')) {
+        return false;
+    }
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut is_escaped = false;
+    for (n, &byte) in text.iter().enumerate() {
+        if in_string {
+            in_string = byte != b'"' || is_escaped;
+            is_escaped = byte == b'\\' && !is_escaped;
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            // Numbers, `true`, `false` and `null`
+            b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' => {}
+            b't' | b'r' | b'u' | b'f' | b'a' | b'l' | b's' | b'n' => {}
+            b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ => return false,
+        }
+        if depth == 0 {
+            return n + 1 == text.len() && is_whole;
+        }
+    }
+    !is_whole && depth > 0
 }
 
 /// Returns whether the value at the start of the text ends, and a delimiter follows on the same line.

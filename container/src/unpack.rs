@@ -10,7 +10,7 @@ use crate::{Error, Kind, Refusal, SNIFF_BYTES, sniff};
 
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// An archive of any size may unpack to this many bytes, because the ratio is meaningless for a few short records.
+/// A file of any size may become this many bytes of text, because the ratio is meaningless for a few short records.
 const RATIO_FLOOR_BYTES: u64 = 1 << 20;
 
 /// The number of characters of a name in an archive that a refusal keeps.
@@ -21,7 +21,8 @@ const SHOWN_NAME_CHARS: usize = 100;
 pub struct Limits {
     /// The maximum number of bytes written by each of unpacking and converting.
     pub max_unpacked_bytes: u64,
-    /// The maximum ratio of an archive's unpacked size to its size. Applies above 1 MiB.
+    /// The maximum ratio of the size of an archive's file, or of a workbook's text, to the size of the uploaded file.
+    /// Applies above 1 MiB.
     pub max_ratio: u64,
 }
 
@@ -48,24 +49,8 @@ pub fn unpack(
 ) -> Result<Unpacked, Error> {
     let packed_bytes = input.seek(SeekFrom::End(0)).map_err(Error::Io)?;
     input.rewind().map_err(Error::Io)?;
-    let ratio_bytes = packed_bytes
-        .saturating_mul(limits.max_ratio)
-        .max(RATIO_FLOOR_BYTES);
-    let (max_bytes, too_large) = match ratio_bytes < limits.max_unpacked_bytes {
-        true => (
-            ratio_bytes,
-            Refusal::Ratio {
-                max_ratio: limits.max_ratio,
-            },
-        ),
-        false => (
-            limits.max_unpacked_bytes,
-            Refusal::TooLargeUnpacked {
-                max_bytes: limits.max_unpacked_bytes,
-            },
-        ),
-    };
-    let mut out = Bounded::new(out, max_bytes, too_large);
+    let max_ratio = limits.max_ratio;
+    let mut out = Bounded::within(limits, packed_bytes, Refusal::Ratio { max_ratio }, out);
     match kind {
         Kind::Gzip => unpack_gzip(BufReader::with_capacity(BUFFER_BYTES, input), &mut out),
         Kind::Zip => unpack_zip(BufReader::with_capacity(BUFFER_BYTES, input), &mut out),
@@ -148,11 +133,18 @@ fn unpack_zip(input: impl Read + Seek, out: &mut Bounded<impl Write>) -> Result<
     copy(entry, Kind::Zip, out)
 }
 
-/// Returns whether macOS or Windows added the entry by itself.
+/// Returns whether macOS, Windows or an office program added the entry by itself. `._` begins the name of a file with
+/// macOS attributes, and `~$` that of a file by which Office locks a document.
 fn is_system_file(name: &[u8]) -> bool {
-    let base = name.rsplit(|byte| b"/\\".contains(byte)).next();
-    let base = base.unwrap_or(name).to_ascii_lowercase();
-    name.starts_with(b"__MACOSX/")
+    let mut parts = name.split(|byte| b"/\\".contains(byte));
+    let base = parts
+        .clone()
+        .next_back()
+        .unwrap_or(name)
+        .to_ascii_lowercase();
+    parts.any(|part| part == b"__MACOSX")
+        || base.starts_with(b"._")
+        || base.starts_with(b"~$")
         || [&b".ds_store"[..], b"thumbs.db", b"desktop.ini"].contains(&&base[..])
 }
 
@@ -201,7 +193,16 @@ pub(crate) struct Bounded<W> {
 }
 
 impl<W: Write> Bounded<W> {
-    pub(crate) fn new(out: W, max_bytes: u64, too_large: Refusal) -> Self {
+    /// Returns a writer for the text of a file of this size. `ratio` is the refusal if the ratio is the lower limit.
+    pub(crate) fn within(limits: Limits, file_bytes: u64, ratio: Refusal, out: W) -> Self {
+        let max_bytes = limits.max_unpacked_bytes;
+        let ratio_bytes = file_bytes
+            .saturating_mul(limits.max_ratio)
+            .max(RATIO_FLOOR_BYTES);
+        let (max_bytes, too_large) = match ratio_bytes < max_bytes {
+            true => (ratio_bytes, ratio),
+            false => (max_bytes, Refusal::TooLargeUnpacked { max_bytes }),
+        };
         Self {
             out,
             written: 0,

@@ -6,13 +6,13 @@ use std::{
 };
 
 use calamine::{
-    CellType, DataRef, DataType, OdsError, Range, Reader, SheetType, SheetVisible, Sheets,
-    XlsError, Xlsx, XlsxError,
+    Cell, CellType, DataRef, DataType, OdsError, Range, Reader, SheetType, SheetVisible, Sheets,
+    XlsError, Xlsx, XlsxCellReader, XlsxError,
 };
 
 use crate::{
     Error, Kind, Limits, Refusal, Sheet, cell,
-    long_numbers::{self, LongNumbers},
+    raw_cells::{self, RawCells},
     refusal::LISTED_SHEETS,
     unpack::{Bounded, from_io, from_zip},
 };
@@ -20,6 +20,10 @@ use crate::{
 /// The limits of Excel and LibreOffice. A file with a cell beyond them is damaged.
 const MAX_ROWS: u32 = 1_048_576;
 const MAX_COLUMNS: u32 = 16_384;
+
+/// The number of columns up to which records are filled up to the same length. No table has more (`validator`), and a
+/// single cell far to the right doesn't lengthen all records.
+const MAX_FILLED_COLUMNS: usize = 1_000;
 
 /// The number of bytes of CSV written at once.
 const WRITE_BYTES: usize = 64 << 10;
@@ -45,18 +49,22 @@ pub fn sheets(kind: Kind, input: impl Read + Seek) -> Result<Vec<Sheet>, Error> 
 /// Writes a sheet as CSV in UTF-8, with commas, LF, and quotes where RFC 4180 requires them. Without a name it writes
 /// the only visible sheet that has cells.
 ///
-/// There is one record for each row from the first to the last one with a value, and one field for each column from the
-/// first to the last one with a value. Text is written unchanged; a number as the shortest decimal that parses to the
-/// same number; a date as `YYYY-MM-DD`, with `THH:MM:SS` unless that is midnight; a time as `HH:MM:SS`; a boolean as
-/// `TRUE` or `FALSE`; an error as Excel shows it; and a formula as its value when the file was saved.
+/// There is one line for each row from the first to the last one with a value. Rows without values are empty. The
+/// others have a field for each column from the first to the last one with a value, but no empty fields beyond 1,000.
+/// Text is written unchanged; a number with at most 15 significant digits, or all digits of a whole one; a date as
+/// `YYYY-MM-DD`, with `THH:MM:SS` unless that is midnight; a time as `HH:MM:SS`; a boolean as `TRUE` or `FALSE`; an
+/// error as Excel shows it; and a formula as its value when the file was saved.
+///
+/// `file_bytes` is the size of the file as uploaded: the workbook, or the archive that contains it.
 ///
 /// # Errors
 ///
 /// Returns a [`Refusal`] if the file is a damaged or encrypted workbook or isn't a workbook, if it is unclear which
-/// sheet to write, or if the CSV exceeds the limit.
+/// sheet to write, or if the CSV exceeds a limit.
 pub fn convert_sheet(
     kind: Kind,
     input: impl Read + Seek,
+    file_bytes: u64,
     sheet: Option<&str>,
     limits: Limits,
     out: impl Write,
@@ -64,20 +72,18 @@ pub fn convert_sheet(
     let input = RefCell::new(input);
     let mut workbook = open(kind, SharedReader::new(&input))?;
     let name = choose(kind, &mut workbook, sheet)?;
-    let too_large = Refusal::TooLargeUnpacked {
-        max_bytes: limits.max_unpacked_bytes,
-    };
-    let mut out = Bounded::new(out, limits.max_unpacked_bytes, too_large);
+    let max_ratio = limits.max_ratio;
+    let mut out = Bounded::within(limits, file_bytes, Refusal::SheetRatio { max_ratio }, out);
     let extent = match &mut workbook {
         Sheets::Xlsx(workbook) => {
-            let long_numbers = long_numbers::read(BufReader::new(SharedReader::new(&input)), &name);
-            write_streamed(workbook, &name, &long_numbers, &mut out)?
+            let raw = raw_cells::read(BufReader::new(SharedReader::new(&input)), &name);
+            write_streamed(workbook, &name, &raw, &mut out)?
         }
         workbook => {
             let range = workbook
                 .worksheet_range(&name)
                 .map_err(|error| from_calamine(error, kind))?;
-            write_range(&range, &mut out)?
+            write_range(&range, kind, &mut out)?
         }
     };
     let Some(extent) = extent else {
@@ -145,12 +151,18 @@ fn has_cells<R: Read + Seek>(
 ) -> Result<bool, Error> {
     match workbook {
         Sheets::Xlsx(workbook) => {
-            let mut has_cells = false;
-            visit(workbook, name, |_, _, _| {
-                has_cells = true;
-                Ok(Next::Stop)
-            })?;
-            Ok(has_cells)
+            let Some(mut cells) = cells(workbook, name)? else {
+                return Ok(false);
+            };
+            loop {
+                match cells.next_cell() {
+                    Ok(Some(cell)) if has_value(cell.get_value()) => return Ok(true),
+                    Ok(Some(_)) => {}
+                    Ok(None) => return Ok(false),
+                    Err(XlsxError::CellError(_)) => return Ok(true),
+                    Err(error) => return Err(from_calamine(error.into(), kind)),
+                }
+            }
         }
         workbook => {
             let range = workbook
@@ -194,37 +206,42 @@ fn choose<R: Read + Seek>(
     Err(Refusal::ChooseSheet { asked, sheets }.into())
 }
 
-/// The range of rows and columns, from 0, that have values.
-#[derive(Debug, Clone, Copy)]
+/// The rows and columns, from 0, that have values.
 struct Extent {
     first_row: u32,
-    last_row: u32,
-    first_column: u32,
-    last_column: u32,
+    /// Whether each column has a value.
+    columns: Vec<bool>,
 }
 
 impl Extent {
-    fn of(row: u32, column: u32) -> Self {
-        Self {
+    /// Adds a cell.
+    fn add(extent: &mut Option<Self>, row: u32, column: u32) {
+        let extent = extent.get_or_insert_with(|| Self {
             first_row: row,
-            last_row: row,
-            first_column: column,
-            last_column: column,
+            columns: vec![false; MAX_COLUMNS as usize],
+        });
+        extent.first_row = extent.first_row.min(row);
+        if let Some(is_used) = extent.columns.get_mut(column as usize) {
+            *is_used = true;
         }
     }
 
-    fn with(self, row: u32, column: u32) -> Self {
-        Self {
-            first_row: self.first_row.min(row),
-            last_row: self.last_row.max(row),
-            first_column: self.first_column.min(column),
-            last_column: self.last_column.max(column),
-        }
+    fn first_column(&self) -> u32 {
+        let first = self.columns.iter().position(|is_used| *is_used);
+        first.unwrap_or(0) as u32
+    }
+
+    /// Returns the last column up to which records are filled up with empty fields.
+    fn last_filled_column(&self) -> u32 {
+        let first = self.first_column() as usize;
+        let mut filled = self.columns.iter().take(first + MAX_FILLED_COLUMNS);
+        filled.rposition(|is_used| *is_used).unwrap_or(first) as u32
     }
 }
 
 fn write_range<T: DataType + CellType>(
     range: &Range<T>,
+    kind: Kind,
     out: &mut Bounded<impl Write>,
 ) -> Result<Option<Extent>, Error> {
     let (start_row, start_column) = range.start().unwrap_or_default();
@@ -240,13 +257,15 @@ fn write_range<T: DataType + CellType>(
                 (row, start_column.saturating_add(column), value)
             })
     };
-    let extent = cells().fold(None, |extent: Option<Extent>, (row, column, _)| {
-        Some(extent.map_or(Extent::of(row, column), |extent| extent.with(row, column)))
-    });
+    let mut extent = None;
+    for (row, column, _) in cells() {
+        check_position(row, column, kind)?;
+        Extent::add(&mut extent, row, column);
+    }
     let Some(extent) = extent else {
         return Ok(None);
     };
-    let mut records = Records::new(extent, out);
+    let mut records = Records::new(&extent, out);
     let mut text = String::new();
     for (row, column, value) in cells() {
         text.clear();
@@ -257,30 +276,35 @@ fn write_range<T: DataType + CellType>(
     Ok(Some(extent))
 }
 
-/// Writes a sheet in two passes over its XML, so that it is never held in memory. The first pass finds the width.
+fn check_position(row: u32, column: u32, kind: Kind) -> Result<(), Error> {
+    match row < MAX_ROWS && column < MAX_COLUMNS {
+        true => Ok(()),
+        false => Err(Refusal::Damaged(kind).into()),
+    }
+}
+
+/// Writes a sheet in two passes over its XML, so that it is never held in memory. The first pass finds the extent.
 fn write_streamed<R: Read + Seek>(
     workbook: &mut Xlsx<R>,
     name: &str,
-    long_numbers: &LongNumbers,
+    raw: &RawCells,
     out: &mut Bounded<impl Write>,
 ) -> Result<Option<Extent>, Error> {
     let mut extent = None;
     let mut last = None;
     let mut is_ordered = true;
-    visit(workbook, name, |row, column, _| {
+    visit(workbook, name, raw, |row, column, _| {
         is_ordered &= last < Some((row, column));
         last = Some((row, column));
-        extent = Some(match extent {
-            None => Extent::of(row, column),
-            Some(extent) => Extent::with(extent, row, column),
-        });
-        Ok(Next::Continue)
+        Extent::add(&mut extent, row, column);
+        Ok(())
     })?;
     let Some(extent) = extent else {
         return Ok(None);
     };
-    let mut records = Records::new(extent, out);
-    let write = |row, column, value: &DataRef<'_>, text: &mut String| match long_numbers
+    let mut records = Records::new(&extent, out);
+    let write = |row, column, value: &DataRef<'_>, text: &mut String| match raw
+        .long_numbers
         .get(&(row, column))
     {
         Some(digits) if value.is_float() => text.push_str(digits),
@@ -288,20 +312,19 @@ fn write_streamed<R: Read + Seek>(
     };
     if is_ordered {
         let mut text = String::new();
-        visit(workbook, name, |row, column, value| {
+        visit(workbook, name, raw, |row, column, value| {
             text.clear();
             write(row, column, value, &mut text);
-            records.field(row, column, &text)?;
-            Ok(Next::Continue)
+            records.field(row, column, &text)
         })?;
     } else {
         // No known program writes such a file. Of two values for a cell the last one wins.
         let mut cells = std::collections::BTreeMap::new();
-        visit(workbook, name, |row, column, value| {
+        visit(workbook, name, raw, |row, column, value| {
             let mut text = String::new();
             write(row, column, value, &mut text);
             cells.insert((row, column), text);
-            Ok(Next::Continue)
+            Ok(())
         })?;
         for ((row, column), text) in cells {
             records.field(row, column, &text)?;
@@ -311,38 +334,48 @@ fn write_streamed<R: Read + Seek>(
     Ok(Some(extent))
 }
 
-enum Next {
-    Continue,
-    Stop,
+/// Returns a reader of the cells of a sheet, or `None` if it has none, as a dialog.
+fn cells<'a, R: Read + Seek>(
+    workbook: &'a mut Xlsx<R>,
+    name: &str,
+) -> Result<Option<XlsxCellReader<'a, R>>, Error> {
+    match workbook.worksheet_cells_reader(name) {
+        Ok(cells) => Ok(Some(cells)),
+        Err(XlsxError::NotAWorksheet(_)) => Ok(None),
+        Err(error) => Err(from_calamine(error.into(), Kind::Xlsx)),
+    }
 }
 
 /// Calls a function with the row, column and value of each cell that has a value, in the order of the file.
 fn visit<R: Read + Seek>(
     workbook: &mut Xlsx<R>,
     name: &str,
-    mut each: impl FnMut(u32, u32, &DataRef<'_>) -> Result<Next, Error>,
+    raw: &RawCells,
+    mut each: impl FnMut(u32, u32, &DataRef<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut cells = match workbook.worksheet_cells_reader(name) {
-        Ok(cells) => cells,
-        // For example a dialog.
-        Err(XlsxError::NotAWorksheet(_)) => return Ok(()),
-        Err(error) => return Err(from_calamine(error.into(), Kind::Xlsx)),
+    let Some(mut cells) = cells(workbook, name)? else {
+        return Ok(());
     };
-    while let Some(cell) = cells
-        .next_cell()
-        .map_err(|error| from_calamine(error.into(), Kind::Xlsx))?
-    {
+    let mut errors = raw.errors.iter();
+    loop {
+        let cell = match cells.next_cell() {
+            Ok(Some(cell)) => cell,
+            Ok(None) => return Ok(()),
+            // The reader continues after the cell, whose position it doesn't tell.
+            Err(XlsxError::CellError(text)) => {
+                match errors.next().filter(|error| *error.text == *text) {
+                    Some(error) => Cell::new(error.position, DataRef::String(text)),
+                    None => return Err(Refusal::Damaged(Kind::Xlsx).into()),
+                }
+            }
+            Err(error) => return Err(from_calamine(error.into(), Kind::Xlsx)),
+        };
         let (row, column) = cell.get_position();
-        if row >= MAX_ROWS || column >= MAX_COLUMNS {
-            return Err(Refusal::Damaged(Kind::Xlsx).into());
-        }
-        if has_value(cell.get_value())
-            && let Next::Stop = each(row, column, cell.get_value())?
-        {
-            break;
+        check_position(row, column, Kind::Xlsx)?;
+        if has_value(cell.get_value()) {
+            each(row, column, cell.get_value())?;
         }
     }
-    Ok(())
 }
 
 /// Returns whether a cell has a value. Many formulas without a value have an empty text.
@@ -350,23 +383,28 @@ fn has_value(value: &impl DataType) -> bool {
     !value.is_empty() && value.get_string() != Some("")
 }
 
-/// Writes records of equal length from fields in ascending order of row and column.
+/// Writes records from fields in ascending order of row and column.
 struct Records<'a, W> {
     out: &'a mut Bounded<W>,
     buffer: Vec<u8>,
-    extent: Extent,
+    first_column: u32,
+    last_filled_column: u32,
     row: u32,
     column: u32,
+    /// Whether the row has no field yet.
+    is_empty: bool,
 }
 
 impl<'a, W: Write> Records<'a, W> {
-    fn new(extent: Extent, out: &'a mut Bounded<W>) -> Self {
+    fn new(extent: &Extent, out: &'a mut Bounded<W>) -> Self {
         Self {
             out,
             buffer: Vec::with_capacity(2 * WRITE_BYTES),
-            extent,
+            first_column: extent.first_column(),
+            last_filled_column: extent.last_filled_column(),
             row: extent.first_row,
-            column: extent.first_column,
+            column: extent.first_column(),
+            is_empty: true,
         }
     }
 
@@ -375,6 +413,7 @@ impl<'a, W: Write> Records<'a, W> {
             self.end_record()?;
         }
         self.skip_to(column);
+        self.is_empty = false;
         if text.contains([',', '"', '\r', '\n']) {
             self.buffer.push(b'"');
             self.buffer
@@ -390,14 +429,17 @@ impl<'a, W: Write> Records<'a, W> {
         for _ in self.column..column {
             self.buffer.push(b',');
         }
-        self.column = column;
+        self.column = self.column.max(column);
     }
 
     fn end_record(&mut self) -> Result<(), Error> {
-        self.skip_to(self.extent.last_column);
+        if !self.is_empty {
+            self.skip_to(self.last_filled_column);
+        }
         self.buffer.push(b'\n');
         self.row += 1;
-        self.column = self.extent.first_column;
+        self.column = self.first_column;
+        self.is_empty = true;
         self.write_if_full()
     }
 
@@ -410,9 +452,7 @@ impl<'a, W: Write> Records<'a, W> {
     }
 
     fn finish(mut self) -> Result<(), Error> {
-        while self.row <= self.extent.last_row {
-            self.end_record()?;
-        }
+        self.end_record()?;
         self.out.put(&self.buffer)
     }
 }

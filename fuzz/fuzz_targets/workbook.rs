@@ -24,7 +24,9 @@ fuzz_target!(
     |data: &[u8]| {
         let _ = identify(Cursor::new(data));
         for kind in [Kind::Xlsx, Kind::Xlsb, Kind::Xls, Kind::Ods] {
-            bounded(|out| drop(convert_sheet(kind, Cursor::new(data), None, LIMITS, out)));
+            let input = Cursor::new(data);
+            let bytes = data.len() as u64;
+            bounded(|out| drop(convert_sheet(kind, input, bytes, None, LIMITS, out)));
         }
         for kind in [Kind::Gzip, Kind::Zip] {
             bounded(|out| drop(unpack(kind, Cursor::new(data), LIMITS, out)));

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-use container::{Converted, Kind, Outcome, Packing, Refusal, Request, run, run_child};
+use container::{Converted, Kind, Limits, Outcome, Packing, Refusal, Request, run, run_child};
 use tempfile::TempDir;
 
 use crate::build::{CSV, LIMITS, gzip, xlsx, zeros, zip};
@@ -84,6 +84,7 @@ fn too_much_memory_ends_the_child() {
     let text = "0".repeat(40 << 20);
     let row = format!(r#"<row><c t="inlineStr"><is><t>{text}</t></is></c></row>"#);
     let (_folder, mut request) = request(&xlsx(&[&row]));
+    request.limits.max_ratio = u64::MAX;
     request.max_memory_bytes = 64 << 20;
     let output = start(&request);
     // SIGABRT, with which Rust ends when allocation fails.
@@ -94,9 +95,11 @@ fn too_much_memory_ends_the_child() {
 
 #[test]
 fn too_much_time_ends_the_child() {
-    let far = r#"<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>"#;
-    let (_folder, mut request) = request(&xlsx(&[far]));
-    request.limits.max_unpacked_bytes = u64::MAX;
+    let (_folder, mut request) = request(&zeros(16 << 10));
+    request.limits = Limits {
+        max_unpacked_bytes: u64::MAX,
+        max_ratio: u64::MAX,
+    };
     request.output = "/dev/null".into();
     request.max_cpu_seconds = 1;
     // SIGXCPU

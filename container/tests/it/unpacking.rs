@@ -108,6 +108,9 @@ fn zip_of_one_file() {
         ("export/", b""),
         ("__MACOSX/export/._a.csv", b"\0\x05\x16\x07"),
         ("export/.DS_Store", b"Bud1"),
+        ("export/._a.csv", b"\0\x05\x16\x07"),
+        ("export/__MACOSX/a.csv", b"\0\x05\x16\x07"),
+        ("export\\~$a.csv", b"x"),
         ("export/a.csv", CSV),
         ("Thumbs.db", b"x"),
     ];

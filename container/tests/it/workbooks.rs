@@ -8,7 +8,8 @@ use crate::build::{self, LIMITS, ods};
 fn csv(file: &[u8], sheet: Option<&str>) -> Result<String, Refusal> {
     let kind = identify(Cursor::new(file)).unwrap();
     let mut out = Vec::new();
-    match convert_sheet(kind, Cursor::new(file), sheet, LIMITS, &mut out) {
+    let bytes = file.len() as u64;
+    match convert_sheet(kind, Cursor::new(file), bytes, sheet, LIMITS, &mut out) {
         Ok(converted) => {
             assert_eq!(converted.bytes, out.len() as u64);
             Ok(String::from_utf8(out).unwrap())
@@ -53,7 +54,7 @@ fn values_of_all_types() {
         csv(&saved(workbook), None).unwrap(),
         "id,\"a, \"\"b\"\"\nc\"\n\
          12345678901234567,12345678901234568\n\
-         0.30000000000000004,5\n\
+         0.3,5\n\
          2024-02-29,2024-02-29T09:01:00\n\
          18:30:15,TRUE\n\
          #DIV/0!,42\n\
@@ -73,8 +74,9 @@ fn the_used_range_is_kept_with_its_gaps() {
     // A cell that has only a format has no value.
     sheet.write_blank(10, 10, &format).unwrap();
     let file = saved(workbook);
-    assert_eq!(csv(&file, None).unwrap(), "id,amount,\n,,\n,,\n1,,2\n");
-    let converted = convert_sheet(Kind::Xlsx, Cursor::new(&file), None, LIMITS, Vec::new());
+    assert_eq!(csv(&file, None).unwrap(), "id,amount,\n\n\n1,,2\n");
+    let input = Cursor::new(&file);
+    let converted = convert_sheet(Kind::Xlsx, input, 0, None, LIMITS, Vec::new());
     assert_eq!(converted.unwrap().first_row, 3);
 }
 
@@ -144,7 +146,7 @@ fn long_numbers_keep_their_digits() {
         csv(&file, None).unwrap(),
         "12345678901234567,12345678901234568,\n\
          -98765432109876543210,1.1,\n\
-         ,,\n\
+         \n\
          0.1234567890123456789,00123,\n\
          42,#N/A,2024-02-29\n"
     );
@@ -160,15 +162,105 @@ fn cells_out_of_order_are_sorted() {
 }
 
 #[test]
-fn cells_far_away_are_bounded() {
-    let far = r#"<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>"#;
-    let too_large = Refusal::TooLargeUnpacked {
-        max_bytes: LIMITS.max_unpacked_bytes,
+fn errors_of_any_kind_are_text() {
+    let error =
+        |cell: &str, text: &str| format!(r#"<c r="{cell}" t="e"><f>A1</f><v>{text}</v></c>"#);
+    let row = |number: u32, texts: [&str; 3]| {
+        let cells = [("A", texts[0]), ("B", texts[1]), ("C", texts[2])];
+        let cells = cells.map(|(column, text)| error(&format!("{column}{number}"), text));
+        format!(r#"<row r="{number}">{}</row>"#, cells.concat())
     };
-    assert_eq!(csv(&build::xlsx(&[far]), None), Err(too_large));
-    let beyond = r#"<row r="1048577"><c r="A1048577"><v>1</v></c></row>"#;
+    let rows = [
+        row(1, ["#GETTING_DATA", "#CALC!", "#FIELD!"]),
+        row(2, ["#N/A", "#BLOCKED!", "#BUSY!"]),
+        row(3, ["#SPILL!", "", "#SPILL!"]),
+        row(4, ["#NV", "#DIV/0!", "Err:502"]),
+    ];
+    let file = build::xlsx(&["", &rows.concat()]);
+    assert_eq!(
+        csv(&file, None).unwrap(),
+        "#GETTING_DATA,#CALC!,#FIELD!\n\
+         #N/A,#BLOCKED!,#BUSY!\n\
+         #SPILL!,,#SPILL!\n\
+         #NV,#DIV/0!,Err:502\n"
+    );
+    // Without positions the cells after an error would move.
+    let unplaced = r#"<row><c t="e"><v>#SPILL!</v></c><c><v>1</v></c></row>"#;
+    let damaged = Err(Refusal::Damaged(Kind::Xlsx));
+    assert_eq!(csv(&build::xlsx(&[unplaced]), None), damaged);
+}
+
+/// Returns a workbook with a number in each of these cells, ordered by rows.
+fn with_cells(cells: &[&str]) -> Vec<u8> {
+    let cells = cells
+        .iter()
+        .map(|cell| format!(r#"<row><c r="{cell}"><v>1</v></c></row>"#));
+    build::xlsx(&[&String::from_iter(cells)])
+}
+
+#[test]
+fn cells_far_away_cost_little() {
+    // Far to the right: the row alone is long.
+    let file = with_cells(&["A1", "C1", "XFD2", "A3"]);
+    let text = format!("1,,1\n{}1\n1,,\n", ",".repeat(16_383));
+    assert_eq!(csv(&file, None).unwrap(), text);
+    // At the bottom: rows without values are empty.
+    let file = with_cells(&["A1", "XFD1", "A600000"]);
+    let text = csv(&file, None).unwrap();
+    assert_eq!(text.lines().count(), 600_000);
+    assert_eq!(text.len(), 600_000 + 16_383 + 3);
+    assert_eq!(csv(&with_cells(&["XFD1048576"]), None).unwrap(), "1\n");
+    // A small file never becomes a large one.
+    let far = csv(&with_cells(&["A1", "XFD1048576"]), None).unwrap_err();
+    assert_eq!(far, Refusal::SheetRatio { max_ratio: 200 });
+    assert_eq!(
+        (far.code(), far.to_string().as_str()),
+        (
+            "file.ratio",
+            "This sheet is more than 200 times as large as the file when it is written as text, probably because there \
+             are values far from the table. Delete all rows and columns beyond the table, save the workbook, and upload \
+             it again."
+        )
+    );
     let damaged = Refusal::Damaged(Kind::Xlsx);
-    assert_eq!(csv(&build::xlsx(&[beyond]), None), Err(damaged));
+    assert_eq!(csv(&with_cells(&["A1048577"]), None), Err(damaged));
+}
+
+#[test]
+fn the_ratio_is_that_to_the_uploaded_file() {
+    let row =
+        |row: u32| format!(r#"<row><c r="A{row}"><v>1</v></c><c r="CV{row}"><v>1</v></c></row>"#);
+    let rows = Vec::from_iter((1..=12_000).map(row));
+    let workbook = build::xlsx(&[&rows.concat()]);
+    let text = csv(&workbook, None).unwrap();
+    assert_eq!(text.len(), 12_000 * 102);
+    let input = Cursor::new(&workbook);
+    let result = convert_sheet(Kind::Xlsx, input, 1000, None, LIMITS, std::io::sink());
+    let refused = matches!(result, Err(Error::Refused(Refusal::SheetRatio { .. })));
+    assert!(refused, "{result:?}");
+}
+
+#[test]
+fn a_number_cell_never_looks_grouped() {
+    let cell = |attributes: &str| format!("<table:table-cell {attributes}/>");
+    let number = |value| {
+        cell(&format!(
+            r#"office:value-type="float" office:value="{value}""#
+        ))
+    };
+    let text =
+        r#"<table:table-cell office:value-type="string"><text:p>1.234</text:p></table:table-cell>"#;
+    let file = ods(&format!(
+        r#"<table:table table:name="a"><table:table-row>{}{}{text}</table:table-row></table:table>"#,
+        number("1.234"),
+        number("1.23")
+    ));
+    assert_eq!(csv(&file, None).unwrap(), "1.2340,1.23,1.234\n");
+    let row = r#"<row r="1"><c r="A1"><v>1.234</v></c><c r="B1" t="str"><v>1.234</v></c><c r="C1"><v>1234.6599999999999</v></c></row>"#;
+    assert_eq!(
+        csv(&build::xlsx(&[row]), None).unwrap(),
+        "1.2340,1.234,1234.66\n"
+    );
 }
 
 fn three_sheets() -> Workbook {
@@ -262,7 +354,7 @@ fn the_csv_is_bounded() {
         ..LIMITS
     };
     let mut out = Vec::new();
-    let result = convert_sheet(Kind::Xlsx, Cursor::new(&file), None, limits, &mut out);
+    let result = convert_sheet(Kind::Xlsx, Cursor::new(&file), 0, None, limits, &mut out);
     let refused = matches!(
         result,
         Err(Error::Refused(Refusal::TooLargeUnpacked { .. }))

@@ -1,8 +1,9 @@
-//! Reads numbers of an .xlsx workbook that have more digits than a float can hold.
+//! Reads the cells of an .xlsx sheet that calamine can't hold, in a separate pass over its XML.
 //!
-//! Excel itself stores floats. Other programs, such as excelize, write integers to the XML with all their digits, and
-//! calamine reads them as floats, so two transaction ids of 17 digits may become equal. This module reads them in a
-//! separate pass over the sheet.
+//! - Numbers with more digits than a float. Excel itself stores floats. Other programs, such as excelize, write integers
+//!   with all their digits, and two transaction ids of 17 digits may become equal.
+//! - Errors other than the seven of Excel 97, such as `#SPILL!` or LibreOffice's `Err:502`. calamine reports them
+//!   without their position.
 
 use std::{
     collections::HashMap,
@@ -21,20 +22,36 @@ use crate::cell;
 const KEPT_DIGITS: usize = 15;
 const FLOAT_DIGITS: usize = 17;
 
-/// The digits as written in the file, by row and column from 0.
-pub(crate) type LongNumbers = HashMap<(u32, u32), Box<str>>;
+/// The errors that calamine knows.
+const KNOWN_ERRORS: [&str; 7] = [
+    "#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!",
+];
 
-/// Reads the long numbers of a sheet. If the workbook can't be read, returns those found so far, because the reader of
-/// the values reports the error.
-pub(crate) fn read(input: impl Read + Seek, sheet: &str) -> LongNumbers {
-    let mut numbers = LongNumbers::new();
+/// Cells as written in the file. Rows and columns count from 0.
+#[derive(Default)]
+pub(crate) struct RawCells {
+    pub long_numbers: HashMap<(u32, u32), Box<str>>,
+    /// The unknown errors in the order of the file. Cells that don't state their position are missing: calamine would
+    /// place the cells after them one column too far to the left.
+    pub errors: Vec<RawError>,
+}
+
+pub(crate) struct RawError {
+    pub position: (u32, u32),
+    pub text: Box<str>,
+}
+
+/// Reads the raw cells of a sheet. If the workbook can't be read, returns those found so far, because the reader of the
+/// values reports the error.
+pub(crate) fn read(input: impl Read + Seek, sheet: &str) -> RawCells {
+    let mut cells = RawCells::default();
     if let Ok(mut archive) = ZipArchive::new(input)
         && let Some(path) = sheet_path(&mut archive, sheet)
         && let Ok(part) = archive.by_name(&path)
     {
-        scan(BufReader::new(part), &mut numbers);
+        scan(BufReader::new(part), &mut cells);
     }
-    numbers
+    cells
 }
 
 /// Returns the path of a sheet's part, found through the package and the workbook (ECMA-376, part 2, 9).
@@ -108,13 +125,23 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     Some(value.into_owned())
 }
 
-/// Collects the long numbers in the XML of a sheet.
-fn scan(part: impl BufRead, numbers: &mut LongNumbers) {
+/// The cells whose values are collected.
+#[derive(Clone, Copy)]
+enum Collected {
+    Number,
+    /// Whether the cell states its position.
+    Error {
+        is_placed: bool,
+    },
+}
+
+/// Collects the raw cells in the XML of a sheet.
+fn scan(part: impl BufRead, cells: &mut RawCells) {
     let mut reader = reader(part);
     let mut buffer = Vec::new();
     let (mut row, mut column) = (0_u32, 0_u32);
-    let mut is_number = false;
-    let mut in_value = false;
+    let mut cell = None;
+    let mut value = None;
     loop {
         buffer.clear();
         let Ok(event) = reader.read_event_into(&mut buffer) else {
@@ -129,18 +156,31 @@ fn scan(part: impl BufRead, numbers: &mut LongNumbers) {
                 "c" => {
                     let position = attribute(&start, "r").and_then(|r| position(&r));
                     (row, column) = position.unwrap_or((row, column));
-                    is_number = attribute(&start, "t").is_none_or(|t| t == "n");
+                    let is_placed = position.is_some();
+                    cell = match attribute(&start, "t").as_deref() {
+                        None | Some("n") => Some(Collected::Number),
+                        Some("e") => Some(Collected::Error { is_placed }),
+                        Some(_) => None,
+                    };
                 }
-                "v" => in_value = is_number,
+                "v" => value = cell,
                 _ => {}
             },
-            Event::Text(text) if in_value && is_long(&text) => {
-                numbers.insert((row, column), (*text).into());
-            }
+            Event::Text(text) => match value.take() {
+                Some(Collected::Number) if is_long(&text) => {
+                    cells.long_numbers.insert((row, column), (*text).into());
+                }
+                Some(Collected::Error { is_placed: true }) if !KNOWN_ERRORS.contains(&&*text) => {
+                    let position = (row, column);
+                    let text = (*text).into();
+                    cells.errors.push(RawError { position, text });
+                }
+                _ => {}
+            },
             Event::End(end) => match end.local_name().as_ref() {
                 "row" => (row, column) = (row.saturating_add(1), 0),
                 "c" => column = column.saturating_add(1),
-                "v" => in_value = false,
+                "v" => value = None,
                 "sheetData" => return,
                 _ => {}
             },
