@@ -363,11 +363,21 @@ impl Storage {
         };
         let free_bytes = self.ask_disk(move || {
             // The second one fails even for root if the file system is read-only.
-            let disk = rustix::fs::statvfs(&*directory)?;
+            let free = free_bytes(&directory)?;
             rustix::fs::access(&*directory, Access::WRITE_OK | Access::EXEC_OK)?;
-            Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+            Ok(free)
         });
         Ok(Some(free_bytes.await?))
+    }
+
+    /// Returns whether the storage is on the same disk as a local directory.
+    pub(crate) fn shares_disk(&self, other: &std::path::Path) -> std::io::Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+        let device = |path: &std::path::Path| std::fs::metadata(path).map(|it| it.dev());
+        match &self.directory {
+            Some(directory) => Ok(device(directory)? == device(other)?),
+            None => Ok(false),
+        }
     }
 
     /// Runs `ask` where it may block.
@@ -438,6 +448,12 @@ fn open_object_store(
 
 /// The maximum number of partially written files with the same name. Each attempt of a step can leave one.
 const MAX_STAGED: u32 = 16;
+
+/// Returns the number of free bytes on the disk of a directory.
+pub(crate) fn free_bytes(directory: &std::path::Path) -> std::io::Result<u64> {
+    let disk = rustix::fs::statvfs(directory)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
 
 /// Returns the partially written files.
 fn staged(directory: &std::path::Path) -> std::io::Result<Vec<StoredObject>> {

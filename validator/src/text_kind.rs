@@ -121,6 +121,9 @@ impl TextKind {
 
     /// Returns the label of the encoding that a detector guesses.
     pub(crate) fn suggestion(&self) -> String {
+        if self.has_only_currency_signs() {
+            return "windows-1252".to_owned();
+        }
         let mut detector = chardetng::EncodingDetector::new();
         detector.feed(&self.sample, true);
         let guess = detector.guess(None, false);
@@ -128,6 +131,16 @@ impl TextKind {
             Some(Encoding::Legacy(_)) => guess.name().to_ascii_lowercase(),
             _ => "windows-1252".to_owned(),
         }
+    }
+
+    /// Returns whether the only bytes beyond ASCII are the signs of pound and euro in windows-1252, and no letter follows
+    /// them. The detector prefers letters: in windows-1250 the pound is `Ł`.
+    fn has_only_currency_signs(&self) -> bool {
+        let next = self.sample.iter().skip(1).map(Some).chain([None]);
+        self.sample.iter().zip(next).all(|(byte, next)| {
+            byte.is_ascii()
+                || matches!(byte, 0x80 | 0xA3) && !next.is_some_and(u8::is_ascii_alphabetic)
+        })
     }
 }
 
@@ -175,5 +188,23 @@ mod tests {
             false,
         );
         assert_eq!(kind.suggestion(), "windows-1252");
+    }
+
+    #[test]
+    fn a_pound_sign_is_not_a_letter() {
+        let suggestion = |line: &[u8]| {
+            let mut kind = TextKind::default();
+            for _ in 0..60 {
+                kind.push(line, false);
+            }
+            kind.suggestion()
+        };
+        let line = b"\"30 Jun 2025\",\"Contactless\",\"\xA310.50\",\"\",\"-\xA31,210.44\"\n";
+        assert_eq!(suggestion(line), "windows-1252");
+        assert_eq!(suggestion(b"12.01.2024;\x80 12,50;Rewe\n"), "windows-1252");
+        assert_eq!(
+            suggestion(b"2024-01-02;\xA3\xF3d\x9F;\xA3ukasz wp\xB3ata\n"),
+            "windows-1250"
+        );
     }
 }

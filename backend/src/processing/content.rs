@@ -1,8 +1,14 @@
 //! The text of a file: the file itself, or the text unpacked or converted from an archive or a workbook.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use container::{Converted, Kind, Limits, Outcome, Refusal, Request, SNIFF_BYTES, sniff};
+use container::{
+    Converted, Kind, Limits, Outcome, Refusal, Request, SNIFF_BYTES, shown_name, sniff,
+};
 use serde_json::json;
 use tokio::{fs::File, io::AsyncWriteExt, sync::Semaphore};
 use uuid::Uuid;
@@ -13,7 +19,7 @@ use crate::{
     Backend, Storage, database, deletion_queue,
     error::{STORAGE_AWAY, disk_error},
     jobs::{query::Work, transition, usage},
-    storage::{CheckedFile, Checksummer},
+    storage::{self, CheckedFile, Checksummer},
     temporal::Attempt,
 };
 
@@ -26,7 +32,10 @@ const QUOTA: &str = "file.quota";
 const NO_ROOM: &str = "There isn't enough room for the text of this file in the file storage. Delete jobs that are no \
                        longer needed, or tell your administrator.";
 
-/// The maximum ratio of the text's size to the archive's.
+const NO_SCRATCH: &str =
+    "There isn't enough room on this server's disk to convert this file. Tell your administrator.";
+
+/// The maximum ratio of the text's size to that of the archive or workbook.
 const MAX_RATIO: u64 = 200;
 
 /// The limit on the address space of the process that converts a file, in bytes.
@@ -87,10 +96,11 @@ pub(super) async fn of(
     let conversion = tokio::time::timeout(PATIENCE, CONVERSIONS.acquire()).await;
     let conversion = conversion.map_err(|_| busy())?;
     let _conversion = conversion.map_err(|closed| StepError::Defect(closed.into()))?;
-    let room = room(backend, attempt).await?;
     let scratch = Scratch::new().map_err(scratch_failed)?;
+    let input = local_copy(&backend.storage, &file, bytes, scratch.path().join("in")).await?;
+    let room = room(backend, attempt, scratch.path()).await?;
     let request = Request {
-        input: local_copy(&backend.storage, &file, bytes, scratch.path().join("in")).await?,
+        input,
         output: scratch.path().join("out"),
         limits: Limits {
             max_unpacked_bytes: room.bytes,
@@ -123,22 +133,30 @@ struct Room {
     error: Option<FileError>,
 }
 
-/// Returns the room that the quota of the job's user and the disk of the storage leave.
-async fn room(backend: &Backend, attempt: Attempt) -> Result<Room, StepError> {
-    let mut room = Room {
-        bytes: MAX_TEXT_BYTES,
-        error: None,
-    };
+/// Returns the room that the quota of the job's user and the disks of the storage and of `scratch` leave.
+async fn room(backend: &Backend, attempt: Attempt, scratch: &Path) -> Result<Room, StepError> {
     let free = backend.storage.accepts().await;
     let free = free.map_err(|error| {
         let sentence = disk_error(&*error).unwrap_or(STORAGE_AWAY);
         StepError::Storage(sentence, error)
     })?;
-    let free = free.map(|free| free.saturating_sub(backend.intake.reserve_bytes));
-    if let Some(bytes) = free.filter(|free| *free < room.bytes) {
-        let error = Some(no_room("file.no_room", NO_ROOM.to_owned()));
-        room = Room { bytes, error };
-    }
+    let disks = Disks {
+        storage: free,
+        reserve: backend.intake.reserve_bytes,
+        scratch: storage::free_bytes(scratch).map_err(scratch_failed)?,
+        are_same: (backend.storage.shares_disk(scratch)).map_err(scratch_failed)?,
+    };
+    let (bytes, sentence) = disks.room();
+    let mut room = match bytes < MAX_TEXT_BYTES {
+        true => Room {
+            bytes,
+            error: Some(no_room("file.no_room", sentence.to_owned())),
+        },
+        false => Room {
+            bytes: MAX_TEXT_BYTES,
+            error: None,
+        },
+    };
     let mut database = backend.pool.acquire().await?;
     let quota = usage::limiting_text(&mut database, attempt.job_id, &backend.quotas).await?;
     if let Some(quota) = quota
@@ -149,6 +167,31 @@ async fn room(backend: &Backend, attempt: Attempt) -> Result<Room, StepError> {
         room = Room { bytes, error };
     }
     Ok(room)
+}
+
+/// The free bytes of the disks that a text passes through.
+struct Disks {
+    /// `None` if the storage isn't on a disk.
+    storage: Option<u64>,
+    /// The bytes that must stay free on the disk of the storage.
+    reserve: u64,
+    scratch: u64,
+    are_same: bool,
+}
+
+impl Disks {
+    /// Returns how large a text may be, and what is wrong with a larger one. The scratch directory holds the text and,
+    /// until the conversion ends, a workbook from an archive, which may be as large. On the same disk, the storage
+    /// takes the place of the workbook.
+    fn room(&self) -> (u64, &'static str) {
+        let storage = self.storage.map(|free| free.saturating_sub(self.reserve));
+        let scratch = self.scratch / 2;
+        match storage {
+            Some(storage) if self.are_same => (storage / 2, NO_ROOM),
+            Some(storage) if storage <= scratch => (storage, NO_ROOM),
+            _ => (scratch, NO_SCRATCH),
+        }
+    }
 }
 
 fn no_room(code: &str, message: String) -> FileError {
@@ -256,8 +299,8 @@ fn refused(refusal: &Refusal) -> FileError {
     let choices = sheets.iter().map(|sheet| Choice {
         value: sheet.name.clone(),
         label: match sheet.is_hidden {
-            true => format!("{} (hidden)", sheet.name),
-            false => sheet.name.clone(),
+            true => format!("{} (hidden)", shown_name(&sheet.name)),
+            false => shown_name(&sheet.name),
         },
         samples: Vec::new(),
     });
@@ -271,4 +314,48 @@ fn refused(refusal: &Refusal) -> FileError {
         rows: Vec::new(),
     };
     FileError::Questions(vec![question].into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_may_need_its_room_twice() {
+        let disks = |storage, reserve, scratch, are_same| {
+            let disks = Disks {
+                storage,
+                reserve,
+                scratch,
+                are_same,
+            };
+            disks.room()
+        };
+        assert_eq!(disks(Some(1000), 200, 1000, true), (400, NO_ROOM));
+        assert_eq!(disks(Some(1000), 200, 5000, false), (800, NO_ROOM));
+        assert_eq!(disks(Some(1000), 200, 300, false), (150, NO_SCRATCH));
+        assert_eq!(disks(Some(100), 200, 300, true), (0, NO_ROOM));
+        assert_eq!(disks(None, 200, 300, false), (150, NO_SCRATCH));
+    }
+
+    #[test]
+    fn sheets_are_shown_without_hidden_characters() {
+        let name = "Fees\u{202E}";
+        let sheet = |is_hidden| container::Sheet {
+            name: name.to_owned(),
+            is_hidden,
+            has_cells: true,
+        };
+        let refusal = Refusal::ChooseSheet {
+            asked: None,
+            sheets: vec![sheet(false), sheet(true)],
+        };
+        let error = refused(&refusal);
+        let choices = &error.questions()[0].choices;
+        let shown = Vec::from_iter(choices.iter().map(|it| (&*it.value, &*it.label)));
+        assert_eq!(
+            shown,
+            [(name, "Fees\u{FFFD}"), (name, "Fees\u{FFFD} (hidden)")]
+        );
+    }
 }

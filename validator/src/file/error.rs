@@ -5,7 +5,7 @@ use std::fmt;
 use super::scan::MAX_RECORD_BYTES;
 use crate::{
     format::{ColumnRef, FoundColumns, Question, Questions},
-    shown::shown_to,
+    shown::{shown, shown_name},
 };
 
 /// The reason why a whole file can't be processed. Its `Display` is a sentence for a bookkeeper. It names what was
@@ -18,6 +18,8 @@ pub enum FileError {
     NoHeader {
         /// Whether every record of the file is known to be skipped.
         is_blank: bool,
+        /// The delimiter that a line `sep=X` names, which isn't a record.
+        named: Option<u8>,
     },
     NulInHeader {
         names: Vec<String>,
@@ -48,10 +50,24 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => write!(f, "The file is empty. {EXPECTED}"),
-            Self::NoHeader { is_blank: true } => {
+            Self::NoHeader {
+                is_blank: true,
+                named: None,
+            } => {
                 write!(f, "The file contains only empty lines. {EXPECTED}")
             }
-            Self::NoHeader { is_blank: false } => write!(
+            Self::NoHeader {
+                is_blank: true,
+                named: Some(delimiter),
+            } => write!(
+                f,
+                "The file contains nothing but {}, which names the delimiter. Add a header line: {}.",
+                shown(&format!("sep={}", char::from(*delimiter))),
+                ["transaction_id", "amount", "date"].join(&char::from(*delimiter).to_string())
+            ),
+            Self::NoHeader {
+                is_blank: false, ..
+            } => write!(
                 f,
                 "The file has no header: no line with text ends in its first {} bytes. A quotation mark may not be \
                  closed. {EXPECTED}",
@@ -115,7 +131,7 @@ impl FileError {
         let mut sentences = Vec::new();
         if let [first, ..] = &found.unknown[..] {
             let column = match first {
-                ColumnRef::Name(name) => shown_to(name, MAX_NAME_CHARS),
+                ColumnRef::Name(name) => shown_name(name, MAX_NAME_CHARS),
                 ColumnRef::Number(number) => format!("number {number}"),
             };
             sentences.push(format!("The file has no column {column}."));
@@ -156,7 +172,7 @@ fn list(names: &[String]) -> String {
     let mut list: Vec<String> = Vec::new();
     let mut characters = 0;
     for name in names {
-        let shown = shown_to(name, MAX_NAME_CHARS);
+        let shown = shown_name(name, MAX_NAME_CHARS);
         characters += shown.chars().count();
         if characters > MAX_LIST_CHARS {
             list.push(format!("{} more", names.len() - list.len()));

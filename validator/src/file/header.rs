@@ -218,7 +218,8 @@ pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<F
         return Err(FileError::Empty);
     }
     let (delimiters, start) = delimiters(head, format);
-    let is_named = start > 0;
+    let named = sep_line(head).map(|(delimiter, _)| delimiter);
+    let is_named = named.is_some();
     let candidates: Vec<Candidate> = delimiters
         .into_iter()
         .map(|delimiter| Candidate::read(delimiter, head, start, format))
@@ -229,7 +230,7 @@ pub(super) fn find(encoding: Encoding, head: &[u8], format: &Format) -> Result<F
     let Some((candidate, at)) = best else {
         // In a text this short, a header would have ended in time.
         let is_blank = head.len() <= MAX_HEADER_END;
-        return Err(FileError::NoHeader { is_blank });
+        return Err(FileError::NoHeader { is_blank, named });
     };
     let delimiter = candidate.delimiter;
     let header = &candidate.records[at];

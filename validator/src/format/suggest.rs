@@ -166,6 +166,26 @@ mod tests {
             (&1.into(), &"Betrag".into())
         );
     }
+
+    #[test]
+    fn without_rows_only_names_count() {
+        for lines in [&["hello"][..], &["foo;bar;baz"], &["Session expired."]] {
+            let suggestion = suggested(lines);
+            assert_eq!(
+                suggestion["columns"],
+                serde_json::json!({ "transaction_id": null }),
+                "{lines:?}"
+            );
+        }
+        let suggestion = suggested(&["Betrag;Text;Datum"]);
+        assert_eq!(
+            suggestion["columns"],
+            serde_json::json!({
+                "transaction_id": null, "amount": "Betrag", "date": "Datum", "description": "Text"
+            })
+        );
+    }
+
     #[test]
     fn a_file_without_a_header_keeps_its_first_row() {
         let suggestion = suggested(&["01/02/2024;-5.00;Coffee", "13/02/2024;-7.10;Lunch"]);
@@ -267,6 +287,36 @@ mod tests {
             serde_json::json!({ "value": "Bedrag", "sign": "Af Bij", "negative": ["Af"] })
         );
         assert_eq!(with_direction(["-5,00", "7,10"]), "Bedrag");
+        // A file of debits only.
+        let of_debits = |name: &str, mark: &str| {
+            amount(&[
+                &format!("Datum;{name};Bedrag"),
+                &format!("2024-01-02;{mark};5,00"),
+                &format!("2024-01-03;{mark};7,10"),
+            ])
+        };
+        for (name, mark) in [
+            ("Af Bij", "Af"),
+            ("CreditDebet", "D"),
+            ("Soll/Haben-Kennzeichen", "S"),
+            ("D/C", "D"),
+            ("Art", "Soll"),
+        ] {
+            assert_eq!(
+                of_debits(name, mark),
+                serde_json::json!({ "value": "Bedrag", "sign": name, "negative": [mark] })
+            );
+        }
+        assert_eq!(of_debits("Code", "D"), "Bedrag");
+        assert_eq!(of_debits("Af Bij", "Bij"), "Bedrag");
+        assert_eq!(
+            amount(&[
+                "#Data operacji;#Opis operacji;#Kwota;#Saldo po operacji;",
+                "2024-01-02;a;-5,00;95,00;",
+                "2024-01-03;b;7,10;102,10;",
+            ]),
+            "#Kwota"
+        );
         // The booking date is preferred to the value date.
         let suggestion = suggested(&[
             "Valutadatum;Transactiedatum;Bedrag",

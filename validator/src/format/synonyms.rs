@@ -1,5 +1,12 @@
 //! Normalized names of columns in exports of banks and payment services. They are only used for suggestions.
 
+use super::columns::normalized;
+
+/// Returns the name of a column as it is compared with synonyms. Some exports put `#` before every name.
+pub(super) fn key(name: &str) -> String {
+    normalized(name).trim_start_matches('#').to_owned()
+}
+
 /// Names of a column, the better ones first, and parts of names.
 pub(super) struct Synonyms {
     pub names: &'static [&'static str],
@@ -385,6 +392,21 @@ pub(super) const BALANCE: Synonyms = Synonyms {
         "υπόλοιπο",
     ],
     parts: &["balance", "saldo", "solde", "kontostand"],
+    late: &[],
+};
+
+pub(super) const DIRECTION: Synonyms = Synonyms {
+    names: &[
+        "d/c", "c/d", "d/k", "d/h", "s/h", "h/s", "dc", "cd", "dk", "sh", "+/", "sign", "sens",
+        "segno", "signo",
+    ],
+    parts: &[
+        "direction",
+        "richtung",
+        "indicator",
+        "kennzeichen",
+        "vorzeichen",
+    ],
     late: &[],
 };
 

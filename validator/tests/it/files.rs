@@ -131,6 +131,20 @@ fn errors_say_what_was_found_and_expected() {
     assert!(
         fails("\n\"\"\n", "file.no_header").starts_with("The file contains only empty lines. ")
     );
+    assert_eq!(
+        fails("sep=;\r\n\n", "file.no_header"),
+        "The file contains nothing but \"sep=;\", which names the delimiter. Add a header line: \
+         transaction_id;amount;date."
+    );
+    let message = fails(
+        "transaction\u{A0}id,amount,date\u{2060}\n",
+        "format.columns",
+    );
+    assert!(
+        message.starts_with("Missing column: transaction_id. ")
+            && message.contains("\"transaction⍽id\", \"amount\" and \"date\u{FFFD}\""),
+        "{message}"
+    );
     let open_quote = "\"transaction_id,amount,date\n".to_owned() + &"x".repeat(LIMIT);
     assert!(
         fails(open_quote, "file.no_header")

@@ -74,6 +74,8 @@ fn the_rows_prove_the_decimal_sign() {
         (&["1,234", "€ 1.234,5"], Decimal::Comma),
         (&["1.234", "(0,125)"], Decimal::Comma),
         (&["1,234", "1234.567"], Decimal::Point),
+        // The number 1.234 of a workbook's cell
+        (&["1.234", "1.2340"], Decimal::Point),
         // Values that aren't numbers prove nothing.
         (&["n.a.", "1,5"], Decimal::Comma),
         (&["see a, b", "1.5"], Decimal::Point),
@@ -85,6 +87,7 @@ fn the_rows_prove_the_decimal_sign() {
         &["1.234"][..],
         &["1,234", "1.234"],
         &["1.5", "1,5"],
+        &["1.2340", "-5,00"],
         &["1.234,5", "2", "1,234.5"],
     ] {
         assert_eq!(asks(amounts(values), "{}"), "format.decimal", "{values:?}");

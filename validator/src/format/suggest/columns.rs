@@ -4,7 +4,6 @@ use super::place::{is_date, is_number};
 use crate::{
     format::{
         AmountColumns, ColumnNames, ColumnRef, GivenColumns, IdColumns,
-        columns::normalized,
         synonyms::{self, Synonyms},
     },
     trim::trim,
@@ -89,6 +88,9 @@ const BY_NAME: Score = 10_000;
 const BY_PART: Score = 5_000;
 const BY_LATE_PART: Score = 4_900;
 
+/// The number of letters from which a mark of debits is a word, such as `Soll`.
+const MIN_WORD: usize = 4;
+
 impl<'a> Suggester<'a> {
     fn free(&self) -> impl Iterator<Item = usize> {
         (0..self.contents.len()).filter(|at| !self.taken.contains(at))
@@ -121,8 +123,11 @@ impl<'a> Suggester<'a> {
 
     fn date(&self) -> Option<usize> {
         let found = self.best(|at, content| {
-            let fits = content.are_dates || content.values.is_empty();
-            fits.then(|| self.by_name(&synonyms::DATE, at).unwrap_or(1))
+            let by_name = self.by_name(&synonyms::DATE, at);
+            match content.values.is_empty() {
+                true => by_name,
+                false => content.are_dates.then(|| by_name.unwrap_or(1)),
+            }
         });
         found.map(|(at, _)| at)
     }
@@ -202,7 +207,8 @@ impl<'a> Suggester<'a> {
         })
     }
 
-    /// Returns a column whose values mark negative amounts, and those values.
+    /// Returns a column whose values mark negative amounts, and those values. If there are only debits, the mark must be a
+    /// word, or the name of the column that of a direction.
     fn sign(&self) -> Option<(usize, Vec<String>)> {
         self.free().find_map(|at| {
             let content = &self.contents[at];
@@ -212,16 +218,28 @@ impl<'a> Suggester<'a> {
                 return None;
             }
             let texts: Vec<String> = values.iter().map(|it| it.to_lowercase()).collect();
+            let is_named = self.names_direction(at);
             let (debit, _) = synonyms::DIRECTIONS.iter().find(|(debit, credit)| {
                 let has = |known: &str| texts.iter().any(|it| it == known);
                 let both = texts.iter().filter(|it| it == debit || it == credit);
-                has(debit) && has(credit) && is_most(both.count(), texts.len())
+                let is_clear = || is_named || debit.chars().count() >= MIN_WORD;
+                has(debit) && (has(credit) || is_clear()) && is_most(both.count(), texts.len())
             })?;
             values.retain(|it| it.to_lowercase() == *debit);
             values.sort_unstable();
             values.dedup();
             Some((at, values.into_iter().map(str::to_owned).collect()))
         })
+    }
+
+    /// Returns whether a column is called like a direction, such as `Direction`, `D/C` or `Af Bij`.
+    fn names_direction(&self, at: usize) -> bool {
+        let name = &self.normalized[at];
+        let has_both = |(debit, credit): &(&str, &str)| {
+            debit.len() > 1 && name.contains(debit) && name.contains(credit)
+        };
+        self.by_name(&synonyms::DIRECTION, at).is_some()
+            || synonyms::DIRECTIONS.iter().any(has_both)
     }
 
     fn amounts(&mut self) -> Option<AmountColumns<usize>> {
@@ -254,7 +272,7 @@ impl<'a> Suggester<'a> {
 /// Suggests the columns of a file by its header and rows.
 pub(super) fn columns(names: &[String], rows: &[Vec<String>]) -> GivenColumns {
     let mut suggester = Suggester {
-        normalized: names.iter().map(|name| normalized(name)).collect(),
+        normalized: names.iter().map(|name| synonyms::key(name)).collect(),
         contents: (0..names.len()).map(|at| Content::of(at, rows)).collect(),
         taken: Vec::new(),
     };

@@ -6,7 +6,6 @@ use crate::{
     date::parse_date,
     format::{
         Format,
-        columns::normalized,
         synonyms::{self, Synonyms},
     },
     number::parse_amount,
@@ -131,7 +130,7 @@ pub(super) fn is_number(value: &str) -> bool {
 
 /// Returns whether a record names a date, and an amount or both debit and credit, by names that are known as a whole.
 fn has_known_names(record: &[String]) -> bool {
-    let names: Vec<String> = record.iter().map(|name| normalized(name)).collect();
+    let names: Vec<String> = record.iter().map(|name| synonyms::key(name)).collect();
     let has = |known: &Synonyms| names.iter().any(|name| known.place(name).is_some());
     let has_amount = has(&synonyms::AMOUNT) || (has(&synonyms::DEBIT) && has(&synonyms::CREDIT));
     has(&synonyms::DATE) && has_amount
