@@ -127,7 +127,7 @@ pub struct ServerConfig {
     #[arg(long, env = "SECOND_FACTOR", default_value = "optional")]
     pub second_factor: SecondFactorMode,
 
-    /// Service that knows the passwords of breaches: https://api.pwnedpasswords.com/range/ or a mirror. It gets the first five
+    /// Service that knows the passwords of breaches: `https://api.pwnedpasswords.com/range/` or a mirror. It gets the first five
     /// digits of the SHA-1 of each new password. Without it, new passwords are checked against a list in the program
     #[arg(
         long,
