@@ -143,6 +143,11 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
             "{path}: {found}"
         );
     }
+    let send_form = async |path: &str| {
+        let request = reqwest::Client::new().post(format!("{}{path}", app.api));
+        let request = request.header("content-type", "multipart/form-data; boundary=x");
+        request.send().await.unwrap()
+    };
     for path in [
         format!("/jobs?user_id={user_id}&name=x"),
         "/jobs?user=1".to_owned(),
@@ -151,12 +156,10 @@ async fn unknown_and_wrong_parameters_are_refused_by_name() {
         format!("/jobs/{job_id}/start?force=true"),
         format!("/jobs/{job_id}/pause?x"),
     ] {
-        let request = reqwest::Client::new().post(format!("{}{path}", app.api));
-        let request = request.header("content-type", "multipart/form-data; boundary=x");
-        let detail = problem(request.send().await.unwrap(), UNPROCESSABLE).await;
+        let detail = problem(send_form(&path).await, UNPROCESSABLE).await;
         assert!(is_plain(&detail), "{path}: {detail}");
     }
-    let detail = problem(app.post("/jobs").await, UNPROCESSABLE).await;
+    let detail = problem(send_form("/jobs").await, UNPROCESSABLE).await;
     assert_eq!(
         detail,
         "user_id is missing. Add it to the address: ?user_id=7"

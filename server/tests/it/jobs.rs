@@ -243,7 +243,7 @@ async fn refused_uploads_leave_nothing() {
         "User not found"
     );
     let response = app.post(&format!("/jobs?user_id={user_id}")).await;
-    problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    problem(response, StatusCode::UNSUPPORTED_MEDIA_TYPE).await;
     eventually("the files to be removed", async || {
         app.stored_files().is_empty().then_some(())
     })
