@@ -88,7 +88,14 @@ async fn latest(backend: &Backend) -> State {
 }
 
 async fn check_database(pool: &PgPool) -> Result<(), Arc<str>> {
-    match timeout(PATIENCE, database::is_writable(pool)).await {
+    let asked = async {
+        match database::is_writable(pool).await {
+            Ok(is_writable) => Ok(is_writable),
+            // One lost connection must not refuse everybody's uploads until the next check.
+            Err(_) => database::is_writable(pool).await,
+        }
+    };
+    match timeout(PATIENCE, asked).await {
         Ok(Ok(true)) => Ok(()),
         Ok(Ok(false)) => Err(DATABASE_READ_ONLY.into()),
         Ok(Err(error)) => match Error::from(error) {
