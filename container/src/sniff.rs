@@ -299,18 +299,11 @@ fn is_single_value(text: &[u8], is_whole: bool) -> bool {
         return false;
     }
     let mut depth = 0_usize;
-    let mut in_string = false;
-    let mut is_escaped = false;
-    for (n, &byte) in text.iter().enumerate() {
-        if in_string {
-            in_string = byte != b'"' || is_escaped;
-            is_escaped = byte == b'\\' && !is_escaped;
-            continue;
-        }
+    for (n, byte) in outside_strings(text) {
         match byte {
-            b'"' => in_string = true,
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {}
             // Numbers, `true`, `false` and `null`
             b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' => {}
             b't' | b'r' | b'u' | b'f' | b'a' | b'l' | b's' | b'n' => {}
@@ -324,19 +317,26 @@ fn is_single_value(text: &[u8], is_whole: bool) -> bool {
     !is_whole && depth > 0
 }
 
+/// Returns the bytes of JSON outside strings, with their positions. The quote that opens a string is one of them.
+fn outside_strings(text: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+    let mut in_string = false;
+    let mut is_escaped = false;
+    text.iter().copied().enumerate().filter(move |&(_, byte)| {
+        let is_outside = !in_string;
+        in_string = match is_outside {
+            true => byte == b'"',
+            false => byte != b'"' || is_escaped,
+        };
+        is_escaped = !is_outside && byte == b'\\' && !is_escaped;
+        is_outside
+    })
+}
+
 /// Returns whether the value at the start of the text ends, and a delimiter follows on the same line.
 fn is_followed_by_field(text: &[u8]) -> bool {
     let mut depth = 0_usize;
-    let mut in_string = false;
-    let mut is_escaped = false;
-    for (n, &byte) in text.iter().enumerate() {
-        if in_string {
-            in_string = byte != b'"' || is_escaped;
-            is_escaped = byte == b'\\' && !is_escaped;
-            continue;
-        }
+    for (n, byte) in outside_strings(text) {
         match byte {
-            b'"' => in_string = true,
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}

@@ -199,7 +199,7 @@ test('a page whose session has ended leads to sign in @javascript @once', async 
   // The other tab notices it by its live connection.
   await expect(page.getByRole('heading', { level: 1, name: 'Sign in' })).toBeVisible();
   await expect(page).toHaveURL(new RegExp(`/sign-in\\?next=${encodeURIComponent(own)}$`));
-  // The page without one is told by the tab.
+  // The page without a live connection hears it from that tab.
   await expect(account).toHaveURL(/\/sign-in\?next=%2Faccount$/);
 
   // It also notices an end that no tab knows of.

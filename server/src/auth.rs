@@ -340,7 +340,7 @@ const MAX_KEYS: usize = 5;
 /// Their maximum size together, in bytes. Some proxies accept heads of requests of no more than 8 KiB.
 const MAX_KEYED_BYTES: usize = 4000;
 
-/// Returns the name of a cookie of which a browser has one for each key, such as each of its tabs.
+/// Returns the name of the cookie with this key. A browser may have several, for example one for each tab.
 fn keyed_name(names: [&str; 2], extensions: &axum::http::Extensions, key: &str) -> String {
     format!("{}-{key}", name_of(names, extensions))
 }

@@ -45,7 +45,7 @@ impl From<serde_json::Error> for JsonError {
 /// The number of characters of a repeated key that the error keeps.
 const MAX_KEY_CHARS: usize = 64;
 
-/// Parses JSON (RFC 8259). Refuses an object that has a key twice, of which `serde_json` would keep the last value silently.
+/// Parses JSON (RFC 8259). Refuses repeated keys: `serde_json` would silently keep the last value.
 pub fn parse_json(text: &[u8]) -> Result<Value, JsonError> {
     let value = serde_json::from_slice(text)?;
     let repeated = RefCell::new(None);

@@ -69,7 +69,7 @@ impl PossibleHeader {
         }
     }
 
-    /// Returns whether the names are those that a download gives the columns of a file without a header.
+    /// Returns whether these are the names that a download invents for a file without a header.
     pub fn is_of_headless(&self) -> bool {
         self.is_original && are_generated(&self.names)
     }
