@@ -11,7 +11,7 @@ export default async function slowDown() {
   await client.connect();
   await client.query(`
     create or replace function slow_down() returns trigger language plpgsql as
-      $$ begin perform pg_sleep(0.15); return null; end $$;
+      $$ begin perform pg_sleep(0.3); return null; end $$;
     create or replace trigger slow_down after update on job_chunks for each row execute function slow_down();
   `);
   await client.end();

@@ -32,13 +32,14 @@ pub fn start() {
     dialogs::listen();
     drawer::listen();
     focus::listen();
-    forms::listen();
     keys::listen();
     palette::listen();
     parts::listen();
     preview::listen();
     selection::listen();
     session::listen();
+    // After the listeners that may send a form instead of the browser.
+    forms::listen();
     if navigation.is_some_and(|navigation| is_from_history(&navigation)) {
         parts::refresh();
     }

@@ -187,9 +187,14 @@ impl Query {
         self.answer_error.clone()
     }
 
+    /// Returns whether the page shows the error of a form.
+    fn has_form_error(&self) -> bool {
+        self.answer_error.is_some() || self.posted.is_some()
+    }
+
     /// Returns the title of a page with this query. It first says that a form has an error.
     pub(crate) fn title(&self, title: &str) -> String {
-        match self.answer_error.is_some() || self.posted.is_some() {
+        match self.has_form_error() {
             true => error_title(title),
             false => title.to_owned(),
         }
@@ -397,14 +402,18 @@ impl Site {
         self.render(status, title, None, false, main)
     }
 
-    /// Like [`Self::live_page`]. With JavaScript, the title is updated when the page is fetched again.
+    /// Like [`Self::live_page`]. With JavaScript, the title is updated when the page is fetched again, unless it says
+    /// that a form has an error.
     pub(crate) fn list_page<V: IntoView + 'static>(
         &self,
+        query: &Query,
         title: &str,
         refresh: Option<String>,
         main: impl FnOnce() -> V,
     ) -> Page {
-        self.render(StatusCode::OK, title, refresh, true, main)
+        let title = query.title(title);
+        let is_title_part = !query.has_form_error();
+        self.render(StatusCode::OK, &title, refresh, is_title_part, main)
     }
 
     /// Like [`Self::page`]. Without JavaScript the page reloads as `refresh` says: `2`, or `60;url=/jobs/7`.

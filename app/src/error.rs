@@ -98,6 +98,14 @@ impl AppError {
         )
     }
 
+    /// No response yet to a command that was sent.
+    pub fn late() -> Self {
+        Self::new(
+            ErrorKind::Unavailable,
+            "The server hasn't answered yet. The command may still take effect.",
+        )
+    }
+
     pub fn invalid(fields: impl IntoIterator<Item = InvalidField>) -> Self {
         let fields: Vec<InvalidField> = fields.into_iter().collect();
         let messages: Vec<&str> = fields.iter().map(|field| field.message.as_str()).collect();

@@ -6,21 +6,16 @@ use serde::de::DeserializeOwned;
 
 /// Watches the jobs of a user, or of all users, until the page is left.
 ///
-/// Calls `on_message` with each message. Calls `on_open` whenever a connection is established, with whether one was
-/// lost before. The server then sends only the state of active jobs, so the page must fetch whatever else may have
-/// changed.
+/// Calls `on_message` with each message, and fetches the page again whenever a connection is established, because of what
+/// changed since the page was rendered or while there was no connection.
 ///
 /// Returns whether the connection is currently lost.
-pub fn watch(
-    user_id: Option<UserId>,
-    on_message: impl Fn(&str) + 'static,
-    on_open: impl Fn(bool) + 'static,
-) -> ReadSignal<bool> {
+pub fn watch(user_id: Option<UserId>, on_message: impl Fn(&str) + 'static) -> ReadSignal<bool> {
     let (lost, set_lost) = signal(false);
     #[cfg(feature = "hydrate")]
-    leptos::task::spawn_local(connection::keep(user_id, on_message, on_open, set_lost));
+    leptos::task::spawn_local(connection::keep(user_id, on_message, set_lost));
     #[cfg(not(feature = "hydrate"))]
-    let _ = (user_id, on_message, on_open, set_lost);
+    let _ = (user_id, on_message, set_lost);
     lost
 }
 
@@ -243,7 +238,7 @@ mod smoothing {
 
 #[cfg(feature = "hydrate")]
 mod connection {
-    use std::time::Duration;
+    use std::{mem, time::Duration};
 
     use domain::UserId;
     use futures::{FutureExt, SinkExt, StreamExt, select};
@@ -262,24 +257,31 @@ mod connection {
     pub async fn keep(
         user_id: Option<UserId>,
         on_message: impl Fn(&str),
-        on_open: impl Fn(bool),
         set_lost: WriteSignal<bool>,
     ) {
         let mut attempt = 0;
-        let mut was_lost = false;
         loop {
             let opened = select! {
                 opened = open(user_id).boxed_local().fuse() => opened,
                 () = sleep(LONGEST_DELAY).fuse() => None,
             };
+            let was_open = opened.is_some();
             if let Some(mut socket) = opened {
                 set_lost.set(false);
-                on_open(was_lost);
-                listen(&mut socket, || attempt = 0, &on_message).await;
-                // The server may have closed it because the user was signed out.
+                let mut is_new = true;
+                let on_sign_of_life = || {
+                    attempt = 0;
+                    // Once the server has sent something, it sends every change.
+                    if mem::take(&mut is_new) {
+                        super::refresh_soon();
+                    }
+                };
+                listen(&mut socket, on_sign_of_life, &on_message).await;
+            }
+            // The server may have closed or refused it because the user was signed out.
+            if was_open || attempt == 0 {
                 super::refresh();
             }
-            was_lost = true;
             set_lost.set(true);
             sleep(delay(attempt)).await;
             attempt += 1;

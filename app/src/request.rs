@@ -6,7 +6,7 @@ use leptos::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Headers, RequestInit};
+use web_sys::{Headers, RequestInit, js_sys::Reflect};
 
 use crate::{AppError, ErrorKind};
 
@@ -16,7 +16,12 @@ pub const JSON: &str = "application/json";
 /// Posts the content of a form without files to the form's target.
 pub async fn post<T: DeserializeOwned>(form: &HtmlFormElement) -> Result<T, AppError> {
     // Browsers don't report why a request failed.
-    let response = send(form).await.map_err(|_| AppError::unreachable())?;
+    let sent = async {
+        let fields = FormData::new_with_form(form)?;
+        let fields = UrlSearchParams::new_with_str_sequence_sequence(&fields)?;
+        send(&form.action(), &fields, JSON).await
+    };
+    let response = sent.await.map_err(|_: JsValue| AppError::unreachable())?;
     let body = match response.text() {
         Ok(text) => text.await,
         Err(error) => Err(error),
@@ -45,16 +50,20 @@ pub fn query_of(event: &SubmitEvent) -> Option<String> {
     fields.to_string().as_string()
 }
 
-async fn send(form: &HtmlFormElement) -> Result<Response, JsValue> {
-    let fields = FormData::new_with_form(form)?;
-    let fields = UrlSearchParams::new_with_str_sequence_sequence(&fields)?;
+/// Posts fields. The request isn't aborted when the user leaves the page, who expects it to be carried out.
+pub async fn send(
+    address: &str,
+    fields: &UrlSearchParams,
+    accept: &str,
+) -> Result<Response, JsValue> {
     let headers = Headers::new()?;
-    headers.set("accept", JSON)?;
+    headers.set("accept", accept)?;
     let options = RequestInit::new();
     options.set_method("POST");
     options.set_headers(&headers);
-    options.set_body(&fields);
-    let response = window().fetch_with_str_and_init(&form.action(), &options);
+    options.set_body(fields);
+    Reflect::set(&options, &"keepalive".into(), &true.into())?;
+    let response = window().fetch_with_str_and_init(address, &options);
     response.await?.dyn_into()
 }
 

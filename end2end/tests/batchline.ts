@@ -108,16 +108,29 @@ export function generated(rows: number, ...options: ('--errors' | '--unsuspiciou
 
 // Long enough to be seen while it is processed.
 let long: ReturnType<typeof generated> | undefined;
-export const longFile = () => (long ??= generated(2_000_000, '--errors'));
+export const longFile = () => (long ??= generated(500_000, '--errors'));
 
 // With JavaScript, the page is live and responds without reloading. What is shown doesn't prove it: before the style sheet
 // has arrived, hidden elements count as visible.
 export const live = (page: Page) => expect(page.locator('html[data-live]')).toBeAttached();
 
+// Has a live page fetch itself again, as when its user returns to it, and waits until it is updated.
+export async function refreshed(page: Page) {
+  const fetched = page.waitForResponse((response) => {
+    const request = response.request();
+    return 'x-batchline-parts' in (request.redirectedFrom() ?? request).headers() && response.ok();
+  });
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange', { bubbles: true })));
+  await (await fetched).finished();
+  await page.evaluate(() => new Promise((resolve) => requestIdleCallback(resolve)));
+}
+
 // Waits for the end of the job: live with JavaScript, otherwise by the page's own reloads.
 export async function completed(page: Page, timeout = 120_000) {
   // The status of this job, not of another version of its file.
   await expect(page.locator('.page-head').getByText('Completed', { exact: true })).toBeVisible({ timeout });
+  // The rest of a live page follows.
+  await expect(page.locator('#times').getByText('Finished', { exact: true })).toBeAttached({ timeout });
 }
 
 // By how many pixels the page is wider than the screen.

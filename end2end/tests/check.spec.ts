@@ -42,7 +42,7 @@ async function process(request: APIRequestContext, user: string, name: string, c
   const { id } = await uploaded.json();
   await request.post(`/api/jobs/${id}/start`);
   const job = async () => (await request.get(`/api/jobs/${id}`)).json();
-  await expect.poll(async () => (await job()).status, { timeout: 60_000 }).toMatch(/completed|failed/);
+  await expect.poll(async () => (await job()).status, { timeout: 120_000 }).toMatch(/completed|failed/);
   return job();
 }
 

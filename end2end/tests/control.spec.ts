@@ -1,5 +1,6 @@
 import { expect, test } from '@playwright/test';
-import { completed, count, createUser, expectCounts, live, longFile, start, upload } from './batchline';
+import { SAMPLE, completed, count, createUser, expectCounts, live, longFile, start, upload } from './batchline';
+import { proxy } from './proxy';
 
 test('a job is paused, resumed, cancelled and retried @large', async ({ page, javaScriptEnabled }) => {
   await createUser(page);
@@ -18,6 +19,8 @@ test('a job is paused, resumed, cancelled and retried @large', async ({ page, ja
   await pause.click();
   await expect(page.getByText('Paused', { exact: true })).toBeVisible();
   await expect(page.getByText(/^Paused\. Resume to continue/)).toBeVisible();
+  // The status is shown before the server has answered, the next command after that.
+  await expect(page.getByRole('button', { name: 'Resume' })).toBeVisible();
   await page.reload();
   const processed = await count(page, 'Processed').textContent();
   await expect(page).toHaveTitle('Paused · long.csv · Batchline');
@@ -84,4 +87,51 @@ test('a command shows its effect at once, and reverts it if it fails @javascript
   await page.unroute('**/rpc/**');
   await page.getByRole('button', { name: 'Start processing' }).click();
   await completed(page);
+});
+
+test('a command is carried out although the user leaves the page at once @javascript @once', async ({
+  page,
+  baseURL,
+}) => {
+  await createUser(page);
+  await upload(page, 'payments.csv', SAMPLE);
+  const job = page.url();
+  let left = () => {};
+  const isLeft = new Promise<void>((resolve) => (left = resolve));
+  const slow = await proxy(baseURL!, { before: async ({ method }) => (method === 'POST' ? isLeft : undefined) });
+  await page.goto(slow.through(job));
+  await live(page);
+  const asked = page.waitForRequest('**/rpc/**');
+  await start(page);
+  await expect(page.getByText('Processing', { exact: true })).toBeVisible();
+  await asked;
+  await page.goto(job);
+  await expect(page.getByText('Pending', { exact: true })).toBeVisible();
+  left();
+  await completed(page);
+  slow.close();
+});
+
+test('a command that gets no answer is not shown as done for long @javascript @once', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'payments.csv', SAMPLE);
+  await page.clock.install();
+  await page.reload();
+  await live(page);
+  let answer = () => {};
+  const isAnswered = new Promise<void>((resolve) => (answer = resolve));
+  await page.route('**/rpc/**', async (route) => {
+    await isAnswered;
+    await route.continue();
+  });
+  await start(page);
+  await expect(page.getByText('Processing', { exact: true })).toBeVisible();
+  await page.clock.fastForward(10_000);
+  await expect(page.getByText('Pending', { exact: true })).toBeVisible();
+  const sentence = page.getByText("The server hasn't answered yet. The command may still take effect.");
+  await expect(sentence).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Start processing' })).toBeEnabled();
+  answer();
+  await completed(page);
+  await expect(sentence).toHaveCount(0);
 });

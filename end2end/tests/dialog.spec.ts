@@ -1,13 +1,12 @@
 import { expect, test } from '@playwright/test';
-import { complaints, createUser } from './batchline';
+import { complaints, createUser, live } from './batchline';
 
 // The browser opens and closes dialogs itself, and warns if a script has already done so.
 test('a dialog opens and closes without a warning of the browser @javascript', async ({ page }) => {
   const found = complaints(page, (message) => ['error', 'warning'].includes(message.type()));
   await createUser(page);
-  const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
   await page.reload();
-  await listening;
+  await live(page);
 
   const open = page.getByRole('button', { name: 'Delete user…' });
   const dialog = page.getByRole('dialog', { name: 'Delete this user?' });

@@ -23,6 +23,7 @@ test('a job, a user and a page are found from anywhere @javascript', async ({ pa
   await expect(page).toHaveURL(job);
 
   // Enter chooses the first result, even before it is shown.
+  await page.goto('/formats');
   await live(page);
   await page.keyboard.press('Control+k');
   await field(page).fill(name);
@@ -50,6 +51,30 @@ test('a job, a user and a page are found from anywhere @javascript', async ({ pa
   await expect(palette(page).getByRole('listitem')).toHaveCount(0);
   await page.keyboard.press('Escape');
   await expect(palette(page)).toBeHidden();
+});
+
+test('closing the palette also takes back what was chosen in it @javascript @once', async ({ page }) => {
+  await createUser(page);
+  await upload(page, 'payments.csv', SAMPLE);
+  await live(page);
+  let answer = () => {};
+  const isAnswered = new Promise<void>((resolve) => (answer = resolve));
+  await page.route('**/find?q=start', async (route) => {
+    await isAnswered;
+    await route.continue();
+  });
+  await page.keyboard.press('Control+k');
+  const asked = page.waitForRequest('**/find?q=start');
+  await field(page).fill('start');
+  await asked;
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Escape');
+  await expect(palette(page)).toBeHidden();
+  const answered = page.waitForResponse('**/find?q=start');
+  answer();
+  await (await answered).finished();
+  await page.evaluate(() => new Promise((resolve) => requestIdleCallback(resolve)));
+  await expect(page.getByText('Pending', { exact: true })).toBeVisible();
 });
 
 test('the commands of the page are found by name @javascript', async ({ page }) => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, completed, createUser, expectCounts, generated, listed, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, expectCounts, generated, listed, live, start, upload } from './batchline';
 
 test('a new user uploads a file, starts it and reads the verdicts', async ({ page }) => {
   await createUser(page);
@@ -51,9 +51,7 @@ test('progress appears without reloading the page @javascript', async ({ page })
   const { content, counts } = generated(50_000, '--errors');
   await upload(page, 'many.csv', content);
   // Before the page is live, the button is a plain form and the browser loads the response.
-  const listening = page.waitForEvent('websocket', (socket) => socket.url().includes('/api/ws/'));
-  await page.reload();
-  await listening;
+  await live(page);
   await page.evaluate(() => Object.assign(window, { stayed: true }));
 
   // In every painted frame the numbers agree.

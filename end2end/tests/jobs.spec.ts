@@ -1,5 +1,6 @@
 import { expect, test, type APIRequestContext, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, listed, live, longFile, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, listed, live, longFile, refreshed, start, upload } from './batchline';
+import { proxy } from './proxy';
 
 const MIXED = 'transaction_id,amount,date\nA,1,2024-01-01\nB,x,2024-01-01\nC,2,2024-01-01\n';
 
@@ -52,9 +53,9 @@ test("everybody's jobs are found by file and user, filtered, ordered and paged",
   await expect(jobs).toHaveCount(50);
 
   // A wide table is ordered by its header, the cards on a phone by a select.
-  const order = page.getByRole('combobox', { name: 'Order' });
-  if (await order.isVisible()) {
-    await order.selectOption('Most invalid');
+  if (page.viewportSize()!.width < 600) {
+    await live(page);
+    await page.getByRole('combobox', { name: 'Order' }).selectOption('Most invalid');
   } else {
     await page.getByRole('columnheader', { name: 'Invalid' }).getByRole('link').click();
     await expect(page.getByRole('columnheader', { name: 'Invalid' })).toHaveAttribute('aria-sort', 'descending');
@@ -179,6 +180,76 @@ test('the list of all jobs is live, running ones on top @javascript @large', asy
   await expect(jobs.first()).toContainText('newer.csv');
   await expect(page.locator('#announcement')).toHaveText(/long\.csv is (cancelled|completed)\b/);
   expect(await page.evaluate(() => 'stayed' in window)).toBe(true);
+});
+
+test('the second half of a double click in a list gives no other command @javascript @large @once', async ({
+  page,
+  request,
+}) => {
+  await createUser(page);
+  await send(request, idOf(page), 'a.csv', longFile().content);
+  await page.reload();
+  await live(page);
+  let posts = 0;
+  page.on('request', (sent) => (posts += Number(sent.method() === 'POST')));
+  await page.getByRole('button', { name: 'Start a.csv' }).click();
+  const pause = page.getByRole('button', { name: 'Pause a.csv' });
+  await expect(pause).toBeVisible();
+  const { x, y } = (await pause.boundingBox())!;
+  await page.mouse.move(x + 5, y + 5);
+  await page.mouse.down({ clickCount: 2 });
+  await page.mouse.up({ clickCount: 2 });
+  await refreshed(page);
+  expect(posts).toBe(1);
+  await select(page, 'a.csv').check();
+  await page.getByRole('group', { name: 'Selected jobs' }).getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.getByText('a.csv was cancelled.')).toBeVisible();
+});
+
+test('each command in a list is carried out, although others are pending @javascript @once', async ({
+  page,
+  request,
+  baseURL,
+}) => {
+  await createUser(page);
+  for (const name of ['one.csv', 'two.csv', 'three.csv']) await send(request, idOf(page), name, SAMPLE);
+  let answer = () => {};
+  const isAnswered = new Promise<void>((resolve) => (answer = resolve));
+  let posts = 0;
+  const slow = await proxy(baseURL!, {
+    before: async ({ method }) => {
+      if (method !== 'POST') return;
+      posts += 1;
+      await isAnswered;
+    },
+  });
+  await page.goto(slow.through(page.url()));
+  await live(page);
+  await select(page, 'one.csv').check();
+  const bulk = page.getByRole('group', { name: 'Selected jobs' });
+  await bulk.getByRole('button', { name: 'Start', exact: true }).click();
+  await expect.poll(() => posts).toBe(1);
+  await bulk.getByRole('button', { name: 'Start', exact: true }).click();
+  await page.getByRole('button', { name: 'Start two.csv' }).click();
+  await select(page, 'three.csv').check();
+  answer();
+  await expect(page.getByText('two.csv was started.')).toBeVisible();
+  await expect(listed(page).getByText('Completed', { exact: true })).toHaveCount(2);
+  expect(posts).toBe(2);
+  // What was selected in the meantime stays selected.
+  await expect(select(page, 'three.csv')).toBeChecked();
+  await expect(select(page, 'one.csv')).not.toBeChecked();
+
+  await page.route('**/jobs/commands', (route) =>
+    route.fulfill({
+      status: 429,
+      contentType: 'text/html',
+      body: '<section class="failure"><p class="eyebrow">429</p><p>Too many requests.</p></section>',
+    }),
+  );
+  await page.getByRole('button', { name: 'Start three.csv' }).click();
+  await expect(page.locator('#trouble')).toHaveText('Too many requests.');
+  slow.close();
 });
 
 test('jobs can be selected without JavaScript while one is running @large', async ({

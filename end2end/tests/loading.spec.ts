@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, createUser, live } from './batchline';
+import { SAMPLE, completed, createUser, live, start, upload } from './batchline';
 
 // A phone with a slow connection shows the page before it has loaded what makes it live.
 test('the WebAssembly is loaded once the page is painted @javascript @once', async ({ page }) => {
@@ -44,4 +44,16 @@ test('a page that is opened in the background becomes live @javascript @once', a
   });
   await page.goto('/');
   await live(page);
+});
+
+test('a page whose WebAssembly fails to load follows its job as without JavaScript @javascript @once', async ({
+  page,
+}) => {
+  await createUser(page);
+  await upload(page, 'payments.csv', SAMPLE);
+  await page.route('**/batchline.wasm', (route) => route.abort());
+  await page.reload();
+  await start(page);
+  await completed(page);
+  await expect(page.locator('html[data-live]')).toHaveCount(0);
 });

@@ -21,7 +21,8 @@ test('no page of a running job shows markup @large', async ({ page }) => {
   await Promise.all(
     running.map(async (url) => {
       const tab = await page.context().newPage();
-      const response = await tab.goto(url);
+      // Later, the page may have reloaded itself.
+      const response = await tab.goto(url, { waitUntil: 'commit' });
       // The job was running when the page was rendered.
       expect(await response?.text()).toContain('http-equiv="refresh"');
       await expectNoMarkup(tab);

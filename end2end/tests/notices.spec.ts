@@ -56,8 +56,10 @@ test('identifiers and links are copied @javascript', async ({ page, context }) =
   await live(page);
   const copied = () => page.evaluate(() => navigator.clipboard.readText());
   const details = page.getByRole('region', { name: 'Details' });
-  await details.getByRole('button', { name: 'Copy link' }).click();
+  const copy = details.locator('[data-link]');
+  await copy.dblclick();
   await expect.poll(copied).toBe(page.url());
+  await expect(copy).toHaveText('Copy link');
   await details.getByRole('button', { name: "Copy the job's ID" }).click();
   await expect.poll(copied).toBe(page.url().split('/').pop());
   await details.getByRole('button', { name: 'Copy the SHA-256' }).click();

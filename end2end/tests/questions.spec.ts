@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { completed, createUser, expectFits, start, upload } from './batchline';
+import { completed, createUser, expectFits, live, refreshed, start, upload } from './batchline';
 
 const STATEMENT = [
   'Statement of account;;;',
@@ -51,7 +51,7 @@ test('a file without a header keeps its first row', async ({ page }) => {
   await expect(page.getByRole('row', { name: /Lunch/ })).toContainText('-7.10');
 });
 
-test('invalid answers are reported in place', async ({ page }) => {
+test('invalid answers are reported in place', async ({ page, javaScriptEnabled }) => {
   await createUser(page);
   await upload(page, 'names.csv', 'Txn,Value,When\n1,2,2024-01-01\n');
   await start(page);
@@ -59,6 +59,14 @@ test('invalid answers are reported in place', async ({ page }) => {
   await questions.getByLabel('Amount, in one column').selectOption('');
   await questions.getByRole('button', { name: 'Process with these answers' }).click();
   await expect(page.getByRole('alert')).toContainText('Choose one column for the amount');
+  await expect(page).toHaveURL(/\/answers$/);
+  // A page that is fetched again shows them, too.
+  if (javaScriptEnabled) {
+    await live(page);
+    await refreshed(page);
+  }
+  await expect(page.getByRole('alert')).toContainText('Choose one column for the amount');
+  await expect(questions.getByLabel('Amount, in one column')).toHaveValue('');
 });
 
 test('the check asks before the upload, and its answers are sent along @javascript', async ({ page }) => {
@@ -113,6 +121,7 @@ test('the rows of a question are read under each choice', async ({ page, javaScr
     }
   };
   await expect(reads).toHaveText('All 2 rows shown can be read.');
+  if (javaScriptEnabled) await live(page);
   await choose('Amount, in one column', 'Value');
   await expect(reads).toHaveText("1 of the 2 rows shown can't be read.");
   await expect(columns.getByRole('row', { name: /Rent/ })).toContainText('2024-01-01, 2.50');

@@ -158,6 +158,8 @@ test('a screen reader gets a filter and a search @large', async ({ page, javaScr
   if (javaScriptEnabled) await expect(said(page, '1 row, suspicious.')).toHaveCount(1);
 
   await page.getByRole('link', { name: 'All 28' }).click();
+  // Otherwise the search could still have the previous filter.
+  await expect(page.getByRole('link', { name: 'All 28' })).toHaveAttribute('aria-current', 'true');
   await page.getByRole('searchbox').fill('GOOD1');
   await page.getByRole('button', { name: 'Search' }).click();
   await expect(transactions(page)).toMatchAriaSnapshot(`

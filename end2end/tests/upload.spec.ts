@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Page, expect, test } from '@playwright/test';
 import { SAMPLE, completed, createUser, expectCounts, generated, listed, live, upload } from './batchline';
+import { proxy } from './proxy';
 
 const UPLOAD = '**/rpc/upload-file';
 
@@ -38,7 +39,7 @@ test('an upload shows its progress and can be cancelled @javascript', async ({ p
   await createUser(page);
   await choose(page, 'big.csv', big());
   await takenOver(page);
-  await throttle(page, 500_000);
+  await throttle(page, 100_000);
   const upload = page.getByRole('button', { name: 'Upload only' });
   await upload.click();
   const progress = page.getByRole('progressbar', { name: 'Sent part of the file' });
@@ -65,8 +66,18 @@ test('leaving the page ends the upload @javascript @once', async ({ page }) => {
   await throttle(page, 100_000);
   await page.getByRole('button', { name: 'Upload only' }).click();
   await expect(page.getByRole('button', { name: 'Cancel upload' })).toBeVisible();
+  const user = page.url();
+  const leave = page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').first();
+  // The browser asks first.
+  const asked = page.waitForEvent('dialog');
+  await Promise.all([asked.then((dialog) => dialog.dismiss()), leave.click()]);
+  expect((await asked).type()).toBe('beforeunload');
+  await expect(page).toHaveURL(user);
+  await expect(page.getByRole('button', { name: 'Cancel upload' })).toBeVisible();
+
   const aborted = page.waitForEvent('requestfailed', (request) => request.url().includes('/rpc/'));
-  await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').first().click();
+  page.once('dialog', (dialog) => dialog.accept());
+  await leave.click();
   await aborted;
   await expect(page).toHaveURL('/users');
 });
@@ -81,6 +92,22 @@ test('after a lost connection the file is still chosen @javascript', async ({ pa
   await page.unroute(UPLOAD);
   await page.getByRole('button', { name: 'Try again' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'payments.csv' })).toBeVisible();
+});
+
+test('whether the file was stored is not claimed if the answer is lost @javascript @once', async ({
+  page,
+  baseURL,
+}) => {
+  await createUser(page);
+  const lossy = await proxy(baseURL!, { after: ({ method }) => method !== 'POST' });
+  await page.goto(lossy.through(page.url()));
+  await choose(page, 'payments.csv', SAMPLE);
+  await takenOver(page);
+  await page.getByRole('button', { name: 'Upload only' }).click();
+  await expect(page.getByText('The connection was lost while the file was being stored.')).toBeVisible();
+  await page.reload();
+  await expect(listed(page)).toContainText('payments.csv');
+  lossy.close();
 });
 
 test('each refusal is a sentence @javascript @once', async ({ page }) => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, createUser, listed, somebody } from './batchline';
+import { SAMPLE, createUser, listed, live, refreshed, somebody } from './batchline';
 
 test('users are listed newest first', async ({ page }) => {
   const older = await createUser(page);
@@ -145,4 +145,23 @@ test('an address without a page says so and leads home', async ({ page }) => {
     await expect(page.getByRole('heading', { level: 1, name: /not found$/ })).toBeVisible();
     await expect(page.getByRole('link', { name: 'Back to all jobs' })).toBeVisible();
   }
+});
+
+test('a refused demonstration says why, also when the page is fetched again', async ({
+  page,
+  request,
+  javaScriptEnabled,
+}) => {
+  await createUser(page);
+  const id = page.url().match(/\/users\/(\d+)/)![1];
+  await request.patch(`/api/users/${id}/quotas`, { data: { bytes: 1 } });
+  await page.getByRole('button', { name: 'Try it with 200,000 sample rows' }).click();
+  const reason = page.getByRole('alert').filter({ hasText: 'quota' });
+  await expect(reason).toBeVisible();
+  if (javaScriptEnabled) {
+    await live(page);
+    await refreshed(page);
+  }
+  await expect(reason).toBeVisible();
+  await expect(page).toHaveTitle(/^Error: /);
 });

@@ -12,13 +12,18 @@ use web_sys::{Url, js_sys::Reflect};
 
 use super::parts::announce;
 
+const BUTTON: &str = "button[data-copy]";
+
+const COPIED: &str = "Copied";
+const NOT_COPIED: &str = "Not copied";
+
 /// How long a button shows the result.
 const SAID: Duration = Duration::from_secs(2);
 
 pub fn listen() {
     let _ = window_event_listener(ev::click, |event| {
         let clicked = event.target().and_then(|at| at.dyn_into::<Element>().ok());
-        let button = clicked.and_then(|at| at.closest("button[data-copy]").ok().flatten());
+        let button = clicked.and_then(|at| at.closest(BUTTON).ok().flatten());
         let Some(button) = button else { return };
         leptos::task::spawn_local(async move {
             let text = button.get_attribute("data-copy").unwrap_or_default();
@@ -27,13 +32,16 @@ pub fn listen() {
                 false => text,
             };
             let said = match copy(&text).await {
-                Some(()) => "Copied",
-                None => "Not copied",
+                Some(()) => COPIED,
+                None => NOT_COPIED,
             };
-            let name = button.text_content();
+            let name = button.text_content().unwrap_or_default();
             announce(said);
             button.set_text_content(Some(said));
-            set_timeout(move || button.set_text_content(name.as_deref()), SAID);
+            // After a second click, the first one gives the button its name back.
+            if ![COPIED, NOT_COPIED].contains(&name.as_str()) {
+                set_timeout(move || button.set_text_content(Some(&name)), SAID);
+            }
         });
     });
 }

@@ -7,6 +7,8 @@ use leptos::{
 };
 use wasm_bindgen::JsCast;
 
+use super::parts::IN_PLACE;
+
 /// Marks a form that was sent, and stores the text of its button.
 pub const SENT: &str = "data-sent";
 
@@ -43,9 +45,8 @@ fn send_once(event: SubmitEvent) {
     let Some(form): Option<HtmlFormElement> = form else {
         return;
     };
-    // A script sends the form, or it only navigates.
-    let is_sent_here = form.has_attribute("data-in-place");
-    if event.default_prevented() || is_sent_here || form.method() != "post" {
+    // A script sends the form or has refused to, or it only navigates.
+    if event.default_prevented() || form.has_attribute(IN_PLACE) || form.method() != "post" {
         return;
     }
     if form.has_attribute(SENT) {

@@ -8,6 +8,8 @@ use leptos::{
 };
 use wasm_bindgen::JsCast;
 
+use super::palette::PALETTE;
+
 /// The cookie that turns shortcuts with single keys off. Local storage would be cleared when somebody signs out.
 const OFF: &str = "shortcuts=off";
 /// The longest time for which browsers keep a cookie.
@@ -119,10 +121,12 @@ pub fn step(list: &Element, items: &str, is_forward: bool) -> Option<()> {
     }
 }
 
-/// Updates the sheet to match the page.
+/// Updates the sheet and the palette to match the page.
 pub fn refresh() {
-    if let Some(sheet) = document().get_element_by_id(SHEET) {
-        show(&sheet);
+    for list in [SHEET, PALETTE] {
+        if let Some(list) = document().get_element_by_id(list) {
+            show(&list);
+        }
     }
 }
 

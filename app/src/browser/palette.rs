@@ -14,7 +14,7 @@ use web_sys::js_sys::encode_uri_component;
 
 use super::{keys, morph::morph, parts::fetch_document};
 
-const PALETTE: &str = "palette";
+pub const PALETTE: &str = "palette";
 /// Selectors for results, both in the dialog and on the page `/find`.
 const FOUND: &str = ".found";
 const ITEMS: &str = ".found li:not([hidden])";
@@ -109,7 +109,7 @@ fn search() {
     });
 }
 
-async fn show(palette: &Element, number: u32) -> Result<(), JsValue> {
+async fn show(palette: &HtmlDialogElement, number: u32) -> Result<(), JsValue> {
     let text = field(palette)
         .map(|field| field.value())
         .unwrap_or_default();
@@ -122,7 +122,8 @@ async fn show(palette: &Element, number: u32) -> Result<(), JsValue> {
         morph(&shown, &found)?;
         keys::show(&shown);
         SHOWN.set(number);
-        if AWAITED.get() == number {
+        // The user may have closed it instead of waiting.
+        if AWAITED.get() == number && palette.open() {
             choose(palette);
         }
     }

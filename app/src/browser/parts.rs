@@ -5,9 +5,12 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    time::Duration,
 };
 
+use futures::{FutureExt, select};
+use gloo_timers::future::sleep;
 use leptos::{
     ev,
     prelude::{document, window, window_event_listener, window_event_listener_untyped},
@@ -19,10 +22,21 @@ use leptos::{
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DomParser, FocusOptions, Headers, RequestInit, SupportedType, Url};
 
-use super::{ages, forms::SENT, keys, morph::morph, preview, selection};
-use crate::{AppError, PARTS_HEADER, request::query_of};
+use super::{ages, forms::SENT, keys, morph::morph, preview, selection, session};
+use crate::{
+    AppError, PARTS_HEADER,
+    request::{self, query_of},
+};
 
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
+
+/// The maximum time for a response. A connection can be lost without either end noticing.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The same for a form. The server has a limit of its own, after which it says so.
+const FORM_PATIENCE: Duration = Duration::from_secs(70);
+/// The delays before a failed refresh is tried again, each twice as long as the one before.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+const LAST_RETRY: Duration = Duration::from_secs(64);
 
 thread_local! {
     static ISLANDS: RefCell<Vec<OnRefresh>> = const { RefCell::new(Vec::new()) };
@@ -33,6 +47,9 @@ thread_local! {
     static IS_STALE: Cell<bool> = const { Cell::new(false) };
     /// The path and query that are shown or being fetched.
     static SHOWN: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Forms that change what the page shows, with their fields. They are sent one after the other, because the later
+    /// one counts if both change the same job.
+    static POSTS: RefCell<VecDeque<(HtmlFormElement, String)>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// Calls `take` with the new props of the island, as JSON.
@@ -40,19 +57,27 @@ pub fn on_refresh(island: &'static str, take: impl Fn(&str) + 'static) {
     ISLANDS.with_borrow_mut(|islands| islands.push((island, Box::new(take))));
 }
 
-/// Updates the page. Calls during a fetch cause at most one more fetch.
+/// Updates the page. Calls during a fetch cause at most one more fetch. If it fails, the page stays unchanged until it
+/// succeeds, because no other message may follow.
 pub fn refresh() {
     if IS_FETCHING.get() {
         IS_STALE.set(true);
-    } else {
-        leptos::task::spawn_local(async {
-            let before = news();
-            // If it fails, the page stays unchanged.
-            if load().await.is_ok() {
-                announce_news(&before);
-            }
-        });
+        return;
     }
+    leptos::task::spawn_local(async {
+        let before = news();
+        let mut delay = FIRST_RETRY;
+        while load().await.is_err() {
+            let failed = FETCH.get();
+            sleep(delay).await;
+            if FETCH.get() != failed {
+                // Something else has fetched the page since.
+                return;
+            }
+            delay = (delay * 2).min(LAST_RETRY);
+        }
+        announce_news(&before);
+    });
 }
 
 /// Returns whether `url` is another page than the current one, ignoring the hash.
@@ -64,8 +89,15 @@ pub fn listen() {
     SHOWN.set(here());
     let _ = window_event_listener(ev::click, |event| {
         let clicked = event.target().and_then(|at| at.dyn_into::<Element>().ok());
-        if clicked.is_some_and(|clicked| clicked.has_attribute("data-dismiss")) {
-            say(NOTICE, "");
+        if let Some(clicked) = clicked {
+            if clicked.has_attribute("data-dismiss") {
+                say(NOTICE, "");
+            }
+            // The second click of a double click may hit what the first one put in the place of its button.
+            let is_command = || clicked.closest(&format!("form[{IN_PLACE}] button"));
+            if event.detail() > 1 && matches!(is_command(), Ok(Some(_))) {
+                event.prevent_default();
+            }
         }
         let Some(url) = followed(&event) else { return };
         if is_within(&url) {
@@ -153,6 +185,9 @@ fn searched(event: &SubmitEvent) -> Option<Url> {
     Some(url)
 }
 
+/// Marks a form that changes what its page shows.
+pub const IN_PLACE: &str = "data-in-place";
+
 /// Posts a form that changes what its page shows, including the pressed button. Returns whether it is such a form.
 fn post_in_place(event: &SubmitEvent) -> bool {
     let form = event.target().and_then(|form| form.dyn_into().ok());
@@ -161,53 +196,64 @@ fn post_in_place(event: &SubmitEvent) -> bool {
     let has_own = |button: HtmlElement| button.has_attribute("formaction");
     let form = form.filter(|form| {
         let is_usual = !event.submitter().is_some_and(has_own);
-        form.has_attribute("data-in-place") && is_usual && !event.default_prevented()
+        form.has_attribute(IN_PLACE) && is_usual && !event.default_prevented()
     });
-    let Some((form, body)) = form.zip(query_of(event)) else {
+    let Some(asked) = form.zip(query_of(event)) else {
         return false;
     };
     // Enter in a field presses the first button, which exists only for this purpose.
     let is_by_enter = event.submitter().is_some_and(|button| button.hidden());
-    if !is_by_enter && !form.has_attribute(SENT) {
-        let _ = form.set_attribute(SENT, "");
-        leptos::task::spawn_local(async move {
-            say(TROUBLE, "");
-            let posted = post(&form, &body).await;
-            let _ = form.remove_attribute(SENT);
-            match posted {
-                // The selection was made for this command.
-                Ok(()) if body.contains("command=") => selection::clear(&form),
-                Ok(()) => {}
-                Err(_) => show_unreachable(),
+    let is_first = POSTS.with_borrow_mut(|posts| {
+        if !is_by_enter && posts.back() != Some(&asked) {
+            posts.push_back(asked);
+            return posts.len() == 1;
+        }
+        false
+    });
+    if is_first {
+        leptos::task::spawn_local(async {
+            while let Some((form, body)) = POSTS.with_borrow(|posts| posts.front().cloned()) {
+                say(TROUBLE, "");
+                match post(&form, &body).await {
+                    // The selection was made for this command.
+                    Ok(true) if body.contains("command=") => selection::clear(&form, &body),
+                    Ok(_) => {}
+                    Err(_) => show_unreachable(),
+                }
+                POSTS.with_borrow_mut(|posts| posts.pop_front());
             }
         });
     }
     true
 }
 
-/// Posts a form and shows the page that it redirects to, with its notice.
-async fn post(form: &HtmlFormElement, body: &str) -> Result<(), JsValue> {
-    let options = RequestInit::new();
-    options.set_method("POST");
-    let fields: JsValue = UrlSearchParams::new_with_str(body)?.into();
-    options.set_body(&fields);
-    let response = window().fetch_with_str_and_init(&form.action(), &options);
-    let response: Response = response.await?.dyn_into()?;
-    let (url, here) = (Url::new(&response.url())?, window().location());
+/// Posts a form and shows the page that it redirects to, with its notice. Returns whether the form was accepted.
+/// Otherwise, the reason is shown.
+async fn post(form: &HtmlFormElement, body: &str) -> Result<bool, JsValue> {
+    let fields = UrlSearchParams::new_with_str(body)?;
+    let action = form.action();
+    let posted = async {
+        let response = request::send(&action, &fields, "text/html").await?;
+        let fetched = document_of(&response).await?;
+        Ok((response, fetched))
+    };
+    let (response, fetched) = within(FORM_PATIENCE, posted).await?;
     if !response.redirected() {
-        // Refused: too large, too many items, or too many requests.
-        return Err(JsValue::NULL);
+        // Too large, too many items, or too many requests.
+        let sentence = fetched.query_selector(".failure p:not(.eyebrow)")?;
+        let sentence = sentence.and_then(|sentence| sentence.text_content());
+        say(TROUBLE, &sentence.ok_or(JsValue::NULL)?);
+        return Ok(false);
     }
+    let (url, here) = (Url::new(&response.url())?, window().location());
     if here.pathname() != Ok(url.pathname()) {
-        return here.set_href(&response.url());
+        here.set_href(&response.url())?;
+        return Ok(true);
     }
-    if is_other_page(&response.url()) {
-        // The user has moved on to another list.
-        refresh();
-        return Ok(());
+    // The user may have moved on to another list.
+    if !is_other_page(&response.url()) {
+        apply(&fetched)?;
     }
-    let fetched = document_of(&response).await?;
-    apply(&fetched)?;
     if let (Some(shown), Some(notice)) = (
         document().get_element_by_id(NOTICE),
         fetched.get_element_by_id(NOTICE),
@@ -216,7 +262,18 @@ async fn post(form: &HtmlFormElement, body: &str) -> Result<(), JsValue> {
     }
     // A fetch that began earlier may have missed the change.
     refresh();
-    Ok(())
+    Ok(true)
+}
+
+/// Waits for work, but no longer than this.
+pub async fn within<T>(
+    longest: Duration,
+    work: impl Future<Output = Result<T, JsValue>>,
+) -> Result<T, JsValue> {
+    select! {
+        done = Box::pin(work).fuse() => done,
+        () = sleep(longest).fuse() => Err(JsValue::NULL),
+    }
 }
 
 /// Returns whether `url` is this page with another query.
@@ -345,7 +402,9 @@ async fn load() -> Result<bool, Unshown> {
         }
         IS_FETCHING.set(false);
         set_busy(false);
-        apply(&fetched?)?;
+        let fetched = fetched?;
+        SHOWN.set(here());
+        apply(&fetched)?;
         if !IS_STALE.get() {
             return Ok(true);
         }
@@ -353,19 +412,27 @@ async fn load() -> Result<bool, Unshown> {
 }
 
 async fn fetch() -> Result<Document, Unshown> {
-    let response = response_of(&here()).await;
-    let response = response.map_err(|_| Unshown::Unreachable)?;
-    // A pending form on this page, which may have deleted the job, will navigate elsewhere.
-    let is_left = document()
-        .query_selector(&format!("form[{SENT}]"))?
-        .is_some();
-    if matches!(response.status(), 401 | 404) && !is_left && has_parts()? {
-        // The page was deleted or the user was signed out, and the server's page says so.
-        let _ = window().location().reload();
+    let here = here();
+    let fetched = async {
+        let response = response_of(&here).await?;
+        Ok((response.status(), document_of(&response).await?))
+    };
+    let fetched = within(PATIENCE, fetched).await;
+    let (status, fetched) = fetched.map_err(|_| Unshown::Unreachable)?;
+    match status {
+        // Either the user was signed out, or the session has a new secret that this request didn't know yet.
+        401 => session::ask(),
+        // The page was deleted, and the server's page says so. A pending form on this page, which may have deleted it,
+        // will navigate elsewhere.
+        404 if has_parts()? => {
+            let sent = document().query_selector(&format!("form[{SENT}]"))?;
+            if sent.is_none() {
+                let _ = window().location().reload();
+            }
+        }
+        _ => {}
     }
-    document_of(&response)
-        .await
-        .map_err(|_| Unshown::Unreachable)
+    Ok(fetched)
 }
 
 /// Returns the document at an address of this site.

@@ -38,7 +38,7 @@ pub fn refresh() {
 
 fn begin(form: Element) {
     leptos::task::spawn_local(async move {
-        // Without a response the rows stay unchanged.
+        // `None` if the form shows no rows.
         let _ = read_anew(form.unchecked_into()).await;
     });
 }
@@ -51,12 +51,14 @@ async fn read_anew(form: HtmlFormElement) -> Option<()> {
     let preview = form.query_selector("[data-question]").ok()??;
     let question = preview.get_attribute("data-question")?;
     let answers = answers(&form)?;
-    let reads = read_shown(&module, &question, &answers).await?;
+    let reads = read_shown(&module, &question, &answers).await;
     // Another choice may have been made and read by now.
     if self::answers(&form)? == answers {
+        // What was read with other answers must not stay if the module can't be loaded.
+        let (sentence, table) = reads.map_or_else(Default::default, |it| (it.sentence, it.table));
         let part = |name| preview.query_selector(name).ok().flatten();
-        part(".reads")?.set_text_content(Some(&reads.sentence));
-        part("table")?.set_inner_html(&reads.table);
+        part(".reads")?.set_text_content(Some(&sentence));
+        part("table")?.set_inner_html(&table);
     }
     Some(())
 }

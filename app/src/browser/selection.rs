@@ -1,5 +1,7 @@
 //! The checkbox that selects all jobs of a list.
 
+use std::collections::HashSet;
+
 use leptos::{
     ev,
     prelude::{document, window_event_listener},
@@ -29,10 +31,15 @@ pub fn listen() {
     });
 }
 
-/// Clears the selection.
-pub fn clear(form: &HtmlFormElement) {
+/// Unselects the jobs in these fields. The user may have selected others since they were sent.
+pub fn clear(form: &HtmlFormElement, fields: &str) {
+    let sent: HashSet<&str> = fields.split('&').collect();
     // Not the form's defaults, because the page may have loaded with all jobs selected.
-    boxes(form).iter().for_each(|it| it.set_checked(false));
+    for it in boxes(form) {
+        if sent.contains(format!("{}={}", it.name(), it.value()).as_str()) {
+            it.set_checked(false);
+        }
+    }
     refresh();
 }
 

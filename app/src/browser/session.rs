@@ -15,7 +15,10 @@ use leptos::{
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::BroadcastChannel;
 
-use super::{forms::SENT, parts::here};
+use super::{
+    forms::SENT,
+    parts::{here, within},
+};
 
 /// The interval in which a visible page asks.
 const EVERY: Duration = Duration::from_secs(45);
@@ -24,6 +27,8 @@ const EVERY: Duration = Duration::from_secs(45);
 const SECOND: Duration = Duration::from_secs(1);
 /// The same if the form is on this page. Leaving the page would abort it.
 const SECOND_AFTER_FORM: Duration = Duration::from_secs(30);
+/// The maximum time for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Where a page for signing in says to other tabs that a session may have ended.
 const CHANNEL: &str = "session";
 
@@ -69,7 +74,7 @@ fn user() -> Option<String> {
 }
 
 /// Leaves the page if the session has ended.
-fn ask() {
+pub fn ask() {
     let Some(user) = user().filter(|_| !IS_ASKING.replace(true)) else {
         return;
     };
@@ -90,7 +95,8 @@ fn ask() {
 }
 
 async fn has_ended(address: &str) -> bool {
-    let response = window().fetch_with_str(address).await;
+    let asked = window().fetch_with_str(address).into_future();
+    let response = within(PATIENCE, asked).await;
     let response = response.and_then(|response| response.dyn_into::<Response>());
     response.is_ok_and(|response| response.status() == 401)
 }

@@ -1,3 +1,5 @@
+use std::{cell::Cell, rc::Rc, time::Duration};
+
 use domain::{Command, JobId, JobState};
 use leptos::{
     prelude::*,
@@ -8,6 +10,9 @@ use wasm_bindgen::JsCast;
 
 use super::{Confirm, FormError, some_text, text};
 use crate::{AppError, api::CommandJob, request};
+
+/// How long a command without a response is assumed to succeed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Returns the job as a page shows it: a pending command is assumed to succeed until the response says otherwise. The
 /// controls depend on the actual state instead.
@@ -111,18 +116,36 @@ impl Order {
         };
         self.asked.set(Some(self.command));
         self.error.set(None);
+        // The page may show other jobs later, or other controls of this job if a message arrives first.
+        let end = move |error: Option<AppError>| {
+            let _ = self.error.try_set(error);
+            let _ = self.asked.try_set(None);
+        };
+        let is_pending = Rc::new(Cell::new(true));
+        let is_late = is_pending.clone();
+        set_timeout(
+            move || {
+                if is_late.take() {
+                    end(Some(AppError::late()));
+                }
+            },
+            PATIENCE,
+        );
         leptos::task::spawn_local(async move {
             let answer = request::post::<JobState>(&form).await;
-            // The page may show other jobs by now, or other controls of this job if a message arrived first.
-            match answer {
+            let error = match answer {
                 Ok(now) => {
                     let _ = self.job.try_update(|job| job.renew(now));
+                    None
                 }
-                Err(error) => {
-                    let _ = self.error.try_set(Some(error));
-                }
+                Err(error) => Some(error),
+            };
+            // Otherwise another command may be pending by now.
+            if is_pending.take() {
+                end(error);
+            } else {
+                let _ = self.error.try_set(error);
             }
-            let _ = self.asked.try_set(None);
         });
     }
 }

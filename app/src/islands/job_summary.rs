@@ -46,9 +46,8 @@ pub fn JobSummary(
         renew(job, fresh.job);
         kept.set(fresh.kept);
     });
-    let lost = live::watch(
-        Some(user_id),
-        move |message| match JobProgress::from_json(message) {
+    let lost = live::watch(Some(user_id), move |message| {
+        match JobProgress::from_json(message) {
             Ok(update) if update.job_id == job_id => renew(job, update.state),
             Ok(_) => {}
             // The job was deleted, so its page no longer exists.
@@ -57,13 +56,8 @@ pub fn JobSummary(
             }
             // Anything else only shows that the connection is alive.
             Err(_) => {}
-        },
-        move |was_lost| {
-            if was_lost || job.with_untracked(|job| job.status.is_active()) {
-                live::refresh();
-            }
-        },
-    );
+        }
+    });
     live::follow(job.into());
     let quiet = live::quiet_seconds(shown);
     // While the connection is lost, it is unknown whether there is progress.

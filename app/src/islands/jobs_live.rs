@@ -8,21 +8,11 @@ use crate::{components::ConnectionState, live};
 pub fn JobsLive(
     /// The owner of the listed jobs, or `None` for all users.
     user_id: Option<UserId>,
-    /// Whether any of them was running when the page was rendered.
-    is_active: bool,
 ) -> impl IntoView {
-    let lost = live::watch(
-        user_id,
-        |message| {
-            if message != "pong" {
-                live::refresh_soon();
-            }
-        },
-        move |was_lost| {
-            if was_lost || is_active {
-                live::refresh_soon();
-            }
-        },
-    );
+    let lost = live::watch(user_id, |message| {
+        if message != "pong" {
+            live::refresh_soon();
+        }
+    });
     view! { <ConnectionState lost /> }
 }

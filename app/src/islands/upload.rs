@@ -10,10 +10,12 @@ mod sending;
 mod task;
 mod web_worker;
 
+use std::mem;
+
 use domain::{JobId, UserId, format};
 use leptos::{
     either::Either,
-    html,
+    ev, html,
     prelude::*,
     server_fn::ServerFn,
     web_sys::{FormData, HtmlFormElement, SubmitEvent},
@@ -75,6 +77,16 @@ pub fn UploadForm(
     let sent = RwSignal::new(None::<Sent>);
     let is_sending = Memo::new(move |_| sent.with(Option::is_some));
     let task = Task::new();
+    // While something is being sent, the browser asks before it leaves the page.
+    let guard = StoredValue::new(None::<WindowListenerHandle>);
+    let set_guard = move |is_set: bool| {
+        let set = || window_event_listener(ev::beforeunload, |event| event.prevent_default());
+        let before = guard.try_update_value(|guard| mem::replace(guard, is_set.then(set)));
+        if let Some(before) = before.flatten() {
+            before.remove();
+        }
+    };
+    Effect::new(move |_| set_guard(is_sending.get()));
     // Which button was pressed last. The first one also starts the job.
     let starts = RwSignal::new(true);
 
@@ -122,8 +134,11 @@ pub fn UploadForm(
                 sent.try_set(Some(now));
             });
             match result.await {
-                // Fails only where a document must not navigate itself. Nothing can be done then.
-                Ok(id) => drop(window().location().set_href(&format!("/jobs/{id}"))),
+                Ok(id) => {
+                    set_guard(false);
+                    // Fails only where a document must not navigate itself. Nothing can be done then.
+                    let _ = window().location().set_href(&format!("/jobs/{id}"));
+                }
                 Err(failed) => {
                     error.try_set(Some(failed));
                     sent.try_set(None);
@@ -276,11 +291,12 @@ fn SendingProgress(sent: RwSignal<Option<Sent>>) -> impl IntoView {
     let sent = move || sent.get().unwrap_or_default();
     let percent = Memo::new(move |_| sent().percent());
     let pace = text(move || {
-        let Sent { bytes, total } = sent();
-        if total > 0 && bytes >= total {
+        let sent = sent();
+        if sent.is_complete() {
             return "Storing the file…".to_owned();
         }
-        format!("{} of {}", format::bytes(bytes), format::bytes(total))
+        let [bytes, total] = [sent.bytes, sent.total].map(format::bytes);
+        format!("{bytes} of {total}")
     });
     view! {
         <div class="sending">

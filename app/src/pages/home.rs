@@ -21,7 +21,7 @@ pub async fn home(site: &Site, backend: &Backend, viewer: &Viewer, query: &Query
         running => format!("{} running · Jobs", format::count(running)),
     };
     let refresh = jobs.refresh(site);
-    site.list_page(&query.title(&title), refresh, || {
+    site.list_page(query, &title, refresh, || {
         view! {
             <div class="page-head">
                 <h1>"Check every transaction before it counts"</h1>

@@ -58,11 +58,6 @@ impl Jobs {
         &self.list
     }
 
-    fn is_active(&self) -> bool {
-        let mut jobs = self.list.jobs.iter();
-        jobs.any(|listed| listed.job.state.status.is_active())
-    }
-
     /// Returns the seconds after which the page reloads without JavaScript. It doesn't while the user selects jobs,
     /// because the selection would be lost. It waits longer if there is a notice to read, which is shown only once.
     pub fn refresh(&self, site: &Site) -> Option<String> {
@@ -74,7 +69,9 @@ impl Jobs {
     }
 
     fn is_refreshed(&self) -> bool {
-        self.is_active() && self.address.select() == Select::Off
+        let mut jobs = self.list.jobs.iter();
+        self.address.select() == Select::Off
+            && jobs.any(|listed| listed.job.state.status.is_active())
     }
 }
 
@@ -88,7 +85,6 @@ pub fn JobTable<Empty: IntoView + 'static>(
     empty: Empty,
 ) -> impl IntoView + use<Empty> {
     let is_refreshed = jobs.is_refreshed();
-    let is_active = jobs.is_active();
     let Jobs {
         address,
         list,
@@ -159,7 +155,7 @@ pub fn JobTable<Empty: IntoView + 'static>(
                 {invalid}
                 {content}
             </div>
-            <JobsLive user_id=address.owner() is_active />
+            <JobsLive user_id=address.owner() />
         </section>
     }
     .into_any()

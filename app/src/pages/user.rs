@@ -65,7 +65,7 @@ pub async fn user(
     let format_names: Vec<String> = formats.iter().map(|saved| saved.name.clone()).collect();
     let all = jobs.list().counts.of(None);
     let refresh = jobs.refresh(site);
-    site.list_page(&query.title(&title), refresh, || {
+    site.list_page(query, &title, refresh, || {
         view! {
             <nav class="crumbs" aria-label="Breadcrumb" id="crumbs" data-part>
                 {lists_users
@@ -90,6 +90,10 @@ pub async fn user(
                 </p>
             </div>
             <QuotaWarnings quotas />
+            // Not beside its button, which is in a part that is fetched again.
+            {query
+                .posted::<CreateDemoJob>()
+                .map(|error| view! { <FormError error=Some(error) /> })}
             <UploadForm
                 user_id
                 max_bytes=backend.max_upload_bytes()
@@ -103,7 +107,7 @@ pub async fn user(
                     jobs
                     noun="file"
                     heading="Files"
-                    empty=view! { <NoFiles user_id error={query.posted::<CreateDemoJob>()} /> }
+                    empty=view! { <NoFiles user_id /> }
                 />
                 <div class="stack">
                     <SavedFormats user_id formats query />
@@ -137,7 +141,7 @@ async fn corrected(
 
 /// Explains the first steps, with a file of the user's own or a demonstration.
 #[component]
-fn NoFiles(user_id: UserId, error: Option<AppError>) -> impl IntoView {
+fn NoFiles(user_id: UserId) -> impl IntoView {
     view! {
         <div class="empty">
             <h3>"No files yet"</h3>
@@ -153,7 +157,6 @@ fn NoFiles(user_id: UserId, error: Option<AppError>) -> impl IntoView {
             </ol>
             <p>"No file to hand?"</p>
             <form method="post" action=CreateDemoJob::PATH>
-                <FormError error />
                 <input type="hidden" name="user_id" value=user_id.to_string() />
                 <button class="button" data-under-way="Preparing…">
                     "Try it with 200,000 sample rows"

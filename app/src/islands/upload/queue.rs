@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     AppError,
-    components::{FileName, text},
+    components::{FileName, some_text, text},
 };
 
 #[derive(Clone, Copy)]
@@ -147,7 +147,7 @@ pub fn QueueList(queue: Queue) -> impl IntoView {
         view! {
             <ul class="queue" aria-label="Chosen files">
                 <For each=move || queue.files.get() key=|queued| queued.number let(queued)>
-                    <Item queued />
+                    <Item queued is_sending=queue.is_sending />
                 </For>
             </ul>
         }
@@ -157,7 +157,7 @@ pub fn QueueList(queue: Queue) -> impl IntoView {
 }
 
 #[component]
-fn Item(queued: Queued) -> impl IntoView {
+fn Item(queued: Queued, is_sending: RwSignal<bool>) -> impl IntoView {
     let Queued {
         file,
         check,
@@ -174,7 +174,14 @@ fn Item(queued: Queued) -> impl IntoView {
     });
     let state = move || match (outcome.get(), sent.get()) {
         (Some(Ok(id)), _) => {
-            EitherOf3::A(view! { "Uploaded. " <a href=format!("/jobs/{id}")>"Open the job"</a> })
+            // Leaving the page would end the uploads.
+            let target = some_text(move || is_sending.get().then_some("_blank"));
+            EitherOf3::A(view! {
+                "Uploaded. "
+                <a href=format!("/jobs/{id}") target=target>
+                    "Open the job"
+                </a>
+            })
         }
         (Some(Err(error)), None) => {
             EitherOf3::B(view! { <span class="cell-error">{error.message}</span> })

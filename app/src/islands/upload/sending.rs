@@ -28,6 +28,10 @@ impl Sent {
     pub fn percent(self) -> f64 {
         self.bytes as f64 / self.total.max(1) as f64 * 100.0
     }
+
+    pub fn is_complete(self) -> bool {
+        self.total > 0 && self.bytes >= self.total
+    }
 }
 
 /// Posts the form, which contains `file`, to [`UploadFile`]. Returns the id of the new job. Dropping the future aborts
@@ -40,15 +44,19 @@ pub async fn send(
     mut on_progress: impl FnMut(Sent),
 ) -> Result<JobId, AppError> {
     let mut request = Request::send(form).map_err(|_| AppError::unreachable())?;
+    let mut is_complete = false;
     while let Some(event) = request.events.next().await {
         match event {
-            Event::Progress(sent) => on_progress(sent),
+            Event::Progress(sent) => {
+                is_complete = sent.is_complete();
+                on_progress(sent);
+            }
             Event::Answered => return request.answer(),
             Event::Failed => break,
         }
     }
     match is_readable(file).await {
-        true => Err(connection_lost()),
+        true => Err(connection_lost(is_complete)),
         false => Err(unreadable()),
     }
 }
@@ -123,10 +131,17 @@ async fn is_readable(file: &File) -> bool {
     }
 }
 
-fn connection_lost() -> AppError {
+fn connection_lost(is_sent: bool) -> AppError {
     AppError::new(
         ErrorKind::Unavailable,
-        "The connection was lost before the file was stored. The file is still chosen. Check the connection and try again.",
+        match is_sent {
+            true => {
+                "The connection was lost while the file was being stored. Look for it in the list below before you try again."
+            }
+            false => {
+                "The connection was lost before the file was stored. The file is still chosen. Check the connection and try again."
+            }
+        },
     )
 }
 

@@ -40,5 +40,12 @@ pub fn Questions<'a>(
             </section>
         }
     });
-    view! { <div id="questions" data-part>{panel}</div> }.into_any()
+    // Fetching the page again would lose the answers and their error.
+    let is_part = query.answers().is_empty();
+    view! {
+        <div id="questions" data-part=is_part>
+            {panel}
+        </div>
+    }
+    .into_any()
 }
