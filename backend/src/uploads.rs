@@ -6,7 +6,10 @@ mod intake;
 use std::fmt::Display;
 
 use bytes::Bytes;
-use domain::{AuditKind, Format, GivenFormat, Job, JobId, Quotas, UserId, hidden::without_hidden};
+use domain::{
+    AuditKind, Format, GivenFormat, InvalidField, Job, JobId, Quotas, UserId,
+    hidden::without_hidden,
+};
 use futures::Stream;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -17,7 +20,11 @@ use crate::{
     audit::{self, Event},
     database, deletion_queue,
     error::DATABASE_AWAY,
-    jobs::{query, transition, usage},
+    jobs::{
+        query,
+        transition::{self, NewJob},
+        usage,
+    },
     maintenance, saved_formats, traces,
 };
 
@@ -33,6 +40,31 @@ pub struct UploadOptions {
     /// The job of the same user whose file this one corrects. Keys of the format that aren't given are taken from that
     /// job; `processing` ignores those that don't hold for the file.
     pub corrects: Option<JobId>,
+    /// Identifies the upload if its sender may have to send it again.
+    pub key: Option<UploadKey>,
+}
+
+/// The value of `Idempotency-Key`: an upload that is sent again with the same key returns the job of the first one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadKey(String);
+
+impl UploadKey {
+    pub const HEADER: &str = "idempotency-key";
+    const MAX_LENGTH: usize = 100;
+
+    /// # Errors
+    ///
+    /// Returns an error unless the value has 1 to 100 printable ASCII characters.
+    pub fn parse(value: &[u8]) -> Result<Self, InvalidField> {
+        let is_printable = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+        let text = str::from_utf8(value)
+            .ok()
+            .filter(|text| (1..=Self::MAX_LENGTH).contains(&text.len()))
+            .filter(|text| text.as_bytes().iter().all(is_printable));
+        let sentence = "Idempotency-Key must have 1 to 100 printable ASCII characters.";
+        text.map(|text| Self(text.to_owned()))
+            .ok_or_else(|| InvalidField::new("Idempotency-Key", sentence))
+    }
 }
 
 /// The maximum size of a multipart form without its file, in bytes: other fields, headers and boundaries.
@@ -76,6 +108,8 @@ pub async fn admit(
 /// Fails with [`Error::QuotaExceeded`] as soon as the file exceeds the user's quotas. If several uploads at the same time
 /// exceed them together, those that end last fail.
 ///
+/// If the user has already uploaded the same file with the key of this upload, the job of that upload is returned.
+///
 /// `rest` resolves after the end of the content, to everything that the form says about the format, or to `None` if the
 /// request was interrupted.
 pub async fn upload<E: Display>(
@@ -88,7 +122,12 @@ pub async fn upload<E: Display>(
     rest: impl Future<Output = Option<GivenFormat>>,
 ) -> Result<Job> {
     let Admission { user_id, quotas } = admission;
-    let UploadOptions { given, corrects } = with;
+    let UploadOptions {
+        given,
+        corrects,
+        key: upload_key,
+    } = with;
+    let upload_key = upload_key.as_ref().map(|UploadKey(key)| key.as_str());
     let mut before = Format::default();
     if let Some(corrected) = *corrects {
         if query::owner(&backend.pool, corrected).await? != Some(user_id) {
@@ -134,27 +173,42 @@ pub async fn upload<E: Display>(
             }
             deletion_queue::keep_file(&mut tx, &key).await?;
             let filename = shown_filename(filename);
-            let format = (&format, saved);
-            let job =
-                transition::create(&mut tx, user_id, &filename, &key, &file, format, *corrects);
-            let job = job.await?;
+            let job = NewJob {
+                user_id,
+                filename: &filename,
+                storage_key: &key,
+                file: &file,
+                format: &format,
+                saved_format_id: saved,
+                corrects: *corrects,
+                upload_key,
+            };
+            let Some(job) = transition::create(&mut tx, job).await? else {
+                let upload_key = upload_key.unwrap_or_default();
+                let first = query::uploaded_with(&mut *tx, user_id, upload_key, &file.sha256);
+                let sentence = "Another file was uploaded with this Idempotency-Key.";
+                let other_file = || InvalidField::new("Idempotency-Key", sentence);
+                return Ok((first.await?.ok_or_else(other_file)?, false));
+            };
             let uploaded = Event::done(AuditKind::Upload)
                 .of_job(user_id, job.id)
                 .detail(&filename);
             audit::record(&mut *tx, viewer, uploaded).await?;
             tx.commit().await?;
-            Ok::<_, Error>(job)
+            Ok::<_, Error>((job, true))
         };
-        let job = traces::statement("insert", "jobs", create).await?;
-        backend.publisher.progress(job.id);
-        Ok(job)
+        let (job, is_new) = traces::statement("insert", "jobs", create).await?;
+        if is_new {
+            backend.publisher.progress(job.id);
+        }
+        Ok((job, is_new))
     }
     .await;
-    if job.is_err() {
+    if !matches!(job, Ok((_, true))) {
         deletion_queue::discard_file(&backend.pool, &key).await;
         maintenance::sweep_soon(&backend.pool, &backend.storage);
     }
-    job
+    job.map(|(job, _)| job)
 }
 
 /// Returns the last part of a path: at most 255 characters, without those that can't be seen.

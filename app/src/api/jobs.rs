@@ -14,7 +14,11 @@ use {
     crate::ErrorKind,
     axum::http::header::CONTENT_DISPOSITION,
     backend::results::page::RowPage,
-    backend::{Backend, FileFormat, Viewer, uploads::UploadOptions, versions::Versions},
+    backend::{
+        Backend, FileFormat, Viewer,
+        uploads::{UploadKey, UploadOptions},
+        versions::Versions,
+    },
     chrono::{DateTime, Utc},
     domain::{
         FormatChange, FormatName, GivenFormat, InvalidField, Job, JobEvent, JobReport, JobStatus,
@@ -145,7 +149,12 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
     respond(async {
         let mut form = data.into_inner().ok_or_else(incomplete)?;
         let mut user_id: Option<UserId> = None;
-        let mut with = UploadOptions::default();
+        let mut with = UploadOptions {
+            key: request_header(UploadKey::HEADER)
+                .map(|key| UploadKey::parse(key.as_bytes()))
+                .transpose()?,
+            ..UploadOptions::default()
+        };
         let mut seen = Vec::new();
         let mut starts = false;
         while let Some(mut field) = form.next_field().await.map_err(|_| broken_off())? {
@@ -228,11 +237,18 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
 /// Returns the size of the request as declared in its headers.
 #[cfg(feature = "ssr")]
 fn request_bytes() -> Option<u64> {
-    use axum::http::{header::CONTENT_LENGTH, request::Parts};
+    use axum::http::header::CONTENT_LENGTH;
 
-    let request = use_context::<Parts>()?;
-    let length = request.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
-    length.parse().ok()
+    let length = request_header(CONTENT_LENGTH.as_str())?;
+    length.to_str().ok()?.parse().ok()
+}
+
+#[cfg(feature = "ssr")]
+fn request_header(name: &str) -> Option<axum::http::HeaderValue> {
+    use_context::<axum::http::request::Parts>()?
+        .headers
+        .get(name)
+        .cloned()
 }
 
 /// Starts a job that was just uploaded. If that fails, the job stays pending and can be started by hand. An error would

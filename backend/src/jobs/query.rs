@@ -17,6 +17,25 @@ pub(crate) async fn get(database: impl PgExecutor<'_>, job_id: JobId) -> Result<
         .ok_or(Error::NotFound("Job"))
 }
 
+/// Returns the job that was uploaded with this key. `None` if that was another file.
+pub(crate) async fn uploaded_with(
+    database: impl PgExecutor<'_>,
+    user_id: UserId,
+    upload_key: &str,
+    sha256: &str,
+) -> sqlx::Result<Option<Job>> {
+    query_jobs!(
+        "select",
+        "from job_states where user_id = $1 and sha256 = $3
+             and id in (select id from jobs where user_id = $1 and upload_key = $2)",
+        user_id.get(),
+        upload_key,
+        sha256
+    )
+    .fetch_optional(database)
+    .await
+}
+
 /// Returns the owner of a job.
 pub(crate) async fn owner(
     database: impl PgExecutor<'_>,

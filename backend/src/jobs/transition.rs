@@ -16,20 +16,36 @@ use crate::{
     temporal::Attempt,
 };
 
-/// Creates a pending job for a stored file. Fails with [`Error::NotFound`] if the user is gone.
-pub(crate) async fn create(
-    tx: &mut PgConnection,
-    user_id: UserId,
-    filename: &str,
-    storage_key: &str,
-    file: &StoredFile,
-    (format, saved_format_id): (&Format, Option<SavedFormatId>),
-    corrects: Option<JobId>,
-) -> Result<Job> {
+/// A pending job for a stored file.
+pub(crate) struct NewJob<'a> {
+    pub user_id: UserId,
+    pub filename: &'a str,
+    pub storage_key: &'a str,
+    pub file: &'a StoredFile,
+    pub format: &'a Format,
+    pub saved_format_id: Option<SavedFormatId>,
+    pub corrects: Option<JobId>,
+    pub upload_key: Option<&'a str>,
+}
+
+/// Creates a job. Returns `None` if the user already has a job with this upload key. Fails with [`Error::NotFound`] if
+/// the user is gone.
+pub(crate) async fn create(tx: &mut PgConnection, job: NewJob<'_>) -> Result<Option<Job>> {
+    let NewJob {
+        user_id,
+        filename,
+        storage_key,
+        file,
+        format,
+        saved_format_id,
+        corrects,
+        upload_key,
+    } = job;
     query_jobs!(
         "insert into jobs (user_id, filename, bytes, sha256, storage_key, format, is_text, saved_format_id,
-                           corrects_job_id, checksums)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning",
+                           corrects_job_id, checksums, upload_key)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         on conflict (user_id, upload_key) where upload_key is not null do nothing returning",
         "",
         user_id.get(),
         filename,
@@ -40,9 +56,10 @@ pub(crate) async fn create(
         file.is_text,
         saved_format_id.map(SavedFormatId::get),
         corrects.map(JobId::get),
-        file.checksums
+        file.checksums,
+        upload_key
     )
-    .fetch_one(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await
     .map_err(|error| {
         if violates(&error, "jobs_user_id_fkey") {

@@ -13,7 +13,7 @@ use backend::{
     Backend, Viewer,
     control::{self, CommandResult},
     deletion, queries, reports,
-    uploads::{self, UploadOptions},
+    uploads::{self, UploadKey, UploadOptions},
     users, versions,
 };
 use chrono::{DateTime, Utc};
@@ -247,7 +247,12 @@ async fn list_page(
 /// Upload a file
 ///
 /// Stores the file unchanged and creates a pending job. The content is examined when the job is started.
-#[utoipa::path(post, path = "/jobs", tag = "jobs", params(UploadQuery),
+///
+/// An upload whose response was lost can be sent again with the same `Idempotency-Key`: if the first one was stored, its
+/// job is returned.
+#[utoipa::path(post, path = "/jobs", tag = "jobs", params(UploadQuery,
+        ("Idempotency-Key" = Option<String>, Header, description = "chosen by the client for this file, such as a UUID",
+            min_length = 1, max_length = 100, pattern = "^[!-~]([ -~]*[!-~])?$")),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses(
         (status = 201, body = UploadedJob, headers(("Location" = String))),
@@ -256,8 +261,8 @@ async fn list_page(
             allow it", body = Problem),
         (status = 404, body = Problem),
         (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
-        (status = 422, description = "no form field `file`, or one without a filename, or a format that can't be used",
-            body = Problem),
+        (status = 422, description = "no form field `file`, or one without a filename, or a format that can't be used, \
+            or an `Idempotency-Key` that was used for another file", body = Problem),
         (status = 507, description = "the file storage has too little room for a file of this `Content-Length`",
             body = Problem)))]
 pub async fn upload(
@@ -270,6 +275,10 @@ pub async fn upload(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let form = form?;
+    let key = headers.get(UploadKey::HEADER);
+    let key = key
+        .map(|key| UploadKey::parse(key.as_bytes()))
+        .transpose()?;
     let _turn = turns.uploads.take(&viewer).await?;
     let length = bodies::content_length(&headers);
     let admission = uploads::admit(&backend, &viewer, query.user_id, length).await?;
@@ -286,6 +295,7 @@ pub async fn upload(
         let with = UploadOptions {
             given: file.given,
             corrects: query.corrects,
+            key,
         };
         let (name, content) = (&file.filename, file.content);
         let rest = async { given.await.ok() };

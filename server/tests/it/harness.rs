@@ -84,7 +84,7 @@ pub struct TestApp {
     pub database: String,
     /// The superuser's. Server and worker have a role that may do less.
     pub pool: PgPool,
-    http: Client,
+    pub http: Client,
     files: Arc<TempDir>,
     environment: Vec<(&'static str, String)>,
     // Killed on drop.

@@ -37,6 +37,7 @@ mod progress;
 mod quotas;
 mod refused_uploads;
 mod release_archive;
+mod repeated_uploads;
 mod results;
 mod retention;
 mod rows;

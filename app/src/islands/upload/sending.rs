@@ -1,3 +1,5 @@
+use std::{cell::RefCell, collections::HashMap};
+
 use domain::JobId;
 use futures::{
     StreamExt,
@@ -5,10 +7,10 @@ use futures::{
 };
 use leptos::{
     server_fn::ServerFn,
-    web_sys::{FormData, ProgressEvent},
+    web_sys::{FormData, ProgressEvent, UrlSearchParams},
 };
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use web_sys::{File, XmlHttpRequest};
+use web_sys::{File, XmlHttpRequest, js_sys::Math};
 
 use crate::{
     AppError, ErrorKind,
@@ -34,8 +36,14 @@ impl Sent {
     }
 }
 
+thread_local! {
+    /// The keys of uploads that haven't succeeded, by what they send.
+    static KEYS: RefCell<HashMap<String, String>> = RefCell::new(HashMap::new());
+}
+
 /// Posts the form, which contains `file`, to [`UploadFile`]. Returns the id of the new job. Dropping the future aborts
-/// the request.
+/// the request. If the file is sent again because the response was lost, by the user or by the browser itself, that is the
+/// same job.
 ///
 /// [`ErrorKind::Unavailable`] means that retrying may help.
 pub async fn send(
@@ -43,7 +51,10 @@ pub async fn send(
     file: &File,
     mut on_progress: impl FnMut(Sent),
 ) -> Result<JobId, AppError> {
-    let mut request = Request::send(form).map_err(|_| AppError::unreachable())?;
+    let sends = sends(form, file);
+    let key =
+        KEYS.with_borrow_mut(|keys| keys.entry(sends.clone()).or_insert_with(new_key).clone());
+    let mut request = Request::send(form, &key).map_err(|_| AppError::unreachable())?;
     let mut is_complete = false;
     while let Some(event) = request.events.next().await {
         match event {
@@ -51,7 +62,13 @@ pub async fn send(
                 is_complete = sent.is_complete();
                 on_progress(sent);
             }
-            Event::Answered => return request.answer(),
+            Event::Answered => {
+                let answer = request.answer();
+                if answer.is_ok() {
+                    KEYS.with_borrow_mut(|keys| keys.remove(&sends));
+                }
+                return answer;
+            }
             Event::Failed => break,
         }
     }
@@ -59,6 +76,29 @@ pub async fn send(
         true => Err(connection_lost(is_complete)),
         false => Err(unreadable()),
     }
+}
+
+/// Identifies a file and the fields that say how to read it.
+fn sends(form: &FormData, file: &File) -> String {
+    let fields = UrlSearchParams::new_with_str_sequence_sequence(form).map(|fields| {
+        // Whether the job is started makes no other job.
+        fields.delete("then");
+        String::from(fields.to_string())
+    });
+    let (name, size, changed) = (file.name(), file.size(), file.last_modified());
+    format!("{name} {size} {changed} {}", fields.unwrap_or_default())
+}
+
+/// Returns a random key. It only has to differ from the other keys of the same user.
+fn new_key() -> String {
+    let random = || (Math::random() * 2_f64.powi(32)) as u32;
+    format!(
+        "{:08x}{:08x}{:08x}{:08x}",
+        random(),
+        random(),
+        random(),
+        random()
+    )
 }
 
 enum Event {
@@ -75,7 +115,7 @@ struct Request {
 }
 
 impl Request {
-    fn send(form: &FormData) -> Result<Self, JsValue> {
+    fn send(form: &FormData, key: &str) -> Result<Self, JsValue> {
         let (sender, events) = unbounded();
         let listener = |read: fn(&ProgressEvent) -> Event| {
             let sender = sender.clone();
@@ -101,6 +141,7 @@ impl Request {
         request.set_onerror(Some(on_failure.as_ref().unchecked_ref()));
         request.open("POST", UploadFile::PATH)?;
         request.set_request_header("accept", JSON)?;
+        request.set_request_header("idempotency-key", key)?;
         request.send_with_opt_form_data(Some(form))?;
         Ok(Self {
             request,
@@ -132,17 +173,15 @@ async fn is_readable(file: &File) -> bool {
 }
 
 fn connection_lost(is_sent: bool) -> AppError {
-    AppError::new(
-        ErrorKind::Unavailable,
-        match is_sent {
-            true => {
-                "The connection was lost while the file was being stored. Look for it in the list below before you try again."
-            }
-            false => {
-                "The connection was lost before the file was stored. The file is still chosen. Check the connection and try again."
-            }
-        },
-    )
+    let sentence = match is_sent {
+        true => {
+            "The connection was lost while the file was being stored. Trying again is safe: it won't be stored twice."
+        }
+        false => {
+            "The connection was lost before the file was stored. The file is still chosen. Check the connection and try again."
+        }
+    };
+    AppError::new(ErrorKind::Unavailable, sentence)
 }
 
 fn unreadable() -> AppError {
