@@ -14,7 +14,11 @@ use {
     crate::ErrorKind,
     axum::http::header::CONTENT_DISPOSITION,
     backend::results::page::RowPage,
-    backend::{Backend, FileFormat, Viewer, uploads::UploadOptions, versions::Versions},
+    backend::{
+        Backend, FileFormat, Viewer,
+        uploads::{UploadOptions, UploadRest, Uploaded},
+        versions::Versions,
+    },
     chrono::{DateTime, Utc},
     domain::{
         FormatChange, FormatName, GivenFormat, InvalidField, Job, JobEvent, JobReport, JobStatus,
@@ -201,7 +205,8 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                             Ok::<_, AppError>(())
                         };
                         refused = rest.await.err();
-                        refused.is_none().then(|| with.given.clone())
+                        let given = with.given.clone();
+                        refused.is_none().then_some(UploadRest { given, starts })
                     };
                     let uploaded = backend::uploads::upload(
                         &backend, &viewer, admission, &filename, &with, field, in_all,
@@ -210,9 +215,10 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                     if let Some(error) = refused {
                         return Err(error);
                     }
-                    let job = uploaded?;
-                    if starts {
-                        start(&backend, &viewer, job.id).await;
+                    let Uploaded { job, not_started } = uploaded?;
+                    // An error would look like a failed upload.
+                    if let Some(backend::Error::QuotaExceeded(sentence)) = not_started {
+                        say(format!("The file was uploaded but not started: {sentence}"));
                     }
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
                     return Ok(job.id);
@@ -233,20 +239,6 @@ fn request_bytes() -> Option<u64> {
     let request = use_context::<Parts>()?;
     let length = request.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
     length.parse().ok()
-}
-
-/// Starts a job that was just uploaded. If that fails, the job stays pending and can be started by hand. An error would
-/// look like a failed upload.
-#[cfg(feature = "ssr")]
-async fn start(backend: &Backend, viewer: &Viewer, job_id: JobId) {
-    let given = GivenFormat::default();
-    let started = backend::control::command(backend, viewer, job_id, Command::Start, &given).await;
-    if let Err(error) = started {
-        tracing::warn!(%job_id, %error, "a job wasn't started after its upload");
-        if let backend::Error::QuotaExceeded(sentence) = error {
-            say(format!("The file was uploaded but not started: {sentence}"));
-        }
-    }
 }
 
 #[cfg(feature = "ssr")]

@@ -15,6 +15,7 @@ mod control;
 mod cut_connections;
 mod database_roles;
 mod degrading;
+mod disconnects;
 mod files;
 mod formats;
 mod forms;
