@@ -15,7 +15,7 @@ use crate::{
     audit::{self, Event},
     database,
     jobs::{list, query, transition, usage},
-    maintenance, processing, saved_formats,
+    maintenance, own_task, processing, saved_formats,
     starter::{self, Order},
     temporal::{Assignment, Attempt},
     traces,
@@ -60,9 +60,7 @@ pub async fn command(
     let (backend, viewer, given) = (backend.clone(), viewer.clone(), given.clone());
     // Runs in a separate task. If the client disconnected halfway, the change would be made but missing from the audit.
     let executed = async move { execute(&backend, &viewer, job_id, command, &given).await };
-    tokio::spawn(traces::in_current_spans(executed))
-        .await
-        .map_err(|error| Error::Internal(error.into()))?
+    own_task::complete(executed).await
 }
 
 async fn execute(
@@ -149,13 +147,25 @@ pub async fn command_each(
     jobs: &[JobId],
     order: Command,
 ) -> Result<Vec<Outcome>> {
-    let names: HashMap<JobId, String> = list::chosen(&backend.pool, viewer.owner(), jobs)
+    let (backend, viewer, jobs) = (backend.clone(), viewer.clone(), jobs.to_vec());
+    // Runs in a separate task. If the client disconnected halfway, the other jobs would never get the command.
+    let executed = async move { execute_each(&backend, &viewer, jobs, order).await };
+    own_task::complete(executed).await
+}
+
+async fn execute_each(
+    backend: &Backend,
+    viewer: &Viewer,
+    jobs: Vec<JobId>,
+    order: Command,
+) -> Result<Vec<Outcome>> {
+    let names: HashMap<JobId, String> = list::chosen(&backend.pool, viewer.owner(), &jobs)
         .await?
         .into_iter()
         .map(|job| (job.id, job.filename))
         .collect();
     let names = &names;
-    let outcomes = stream::iter(jobs.to_vec()).map(|job_id| async move {
+    let outcomes = stream::iter(jobs).map(|job_id| async move {
         if !names.contains_key(&job_id) {
             return (job_id, Err(Error::NotFound("Job")));
         }

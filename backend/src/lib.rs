@@ -19,7 +19,7 @@
 //! the ledger    ledger: every query on chunks
 //! the job       jobs::{list, transition, events, query, usage}: every query on jobs  deletion_queue
 //! without jobs  dry_run  health_check
-//! ground        database  temporal  config  program  traces  hosts  error  storage
+//! ground        own_task  database  temporal  config  program  traces  hosts  error  storage
 //!               openid: the provider that people sign in with  http_client
 //! ```
 
@@ -43,6 +43,7 @@ mod ledger;
 pub mod maintenance;
 pub mod monitoring;
 pub mod openid;
+mod own_task;
 pub mod processing;
 pub mod program;
 pub mod queries;

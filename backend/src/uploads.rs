@@ -7,8 +7,8 @@ use std::fmt::Display;
 
 use bytes::Bytes;
 use domain::{
-    AuditKind, Format, GivenFormat, InvalidField, Job, JobId, Quotas, UserId,
-    hidden::without_hidden,
+    AuditKind, Command, Format, FormatName, GivenFormat, InvalidField, Job, JobId, JobStatus,
+    Quotas, SavedFormatId, UserId, hidden::without_hidden,
 };
 use futures::Stream;
 use tokio::time::timeout;
@@ -18,14 +18,16 @@ use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_user},
     audit::{self, Event},
-    database, deletion_queue,
+    control, database, deletion_queue,
     error::DATABASE_AWAY,
     jobs::{
         query,
         transition::{self, NewJob},
         usage,
     },
-    maintenance, saved_formats, traces,
+    maintenance, own_task, saved_formats,
+    storage::StoredFile,
+    traces,
 };
 
 pub(crate) use self::intake::Intake;
@@ -65,6 +67,22 @@ impl UploadKey {
         text.map(|text| Self(text.to_owned()))
             .ok_or_else(|| InvalidField::new("Idempotency-Key", sentence))
     }
+}
+
+/// Everything that the form of an upload says, including the fields after the file.
+pub struct UploadRest {
+    /// How to read the file.
+    pub given: GivenFormat,
+    /// Whether to start the job.
+    pub starts: bool,
+}
+
+/// The job of an upload.
+#[derive(Debug)]
+pub struct Uploaded {
+    pub job: Job,
+    /// Why the job wasn't started, although the form said so. It stays pending and can be started by hand.
+    pub not_started: Option<Error>,
 }
 
 /// The maximum size of a multipart form without its file, in bytes: other fields, headers and boundaries.
@@ -110,8 +128,8 @@ pub async fn admit(
 ///
 /// If the user has already uploaded the same file with the key of this upload, the job of that upload is returned.
 ///
-/// `rest` resolves after the end of the content, to everything that the form says about the format, or to `None` if the
-/// request was interrupted.
+/// `rest` resolves after the end of the content, or to `None` if the request was interrupted. From then on, everything
+/// happens even if the caller is dropped: a file that has arrived gets its job, and the job is started if the form says so.
 pub async fn upload<E: Display>(
     backend: &Backend,
     viewer: &Viewer,
@@ -119,15 +137,14 @@ pub async fn upload<E: Display>(
     filename: &str,
     with: &UploadOptions,
     content: impl Stream<Item = Result<Bytes, E>> + Unpin,
-    rest: impl Future<Output = Option<GivenFormat>>,
-) -> Result<Job> {
+    rest: impl Future<Output = Option<UploadRest>>,
+) -> Result<Uploaded> {
     let Admission { user_id, quotas } = admission;
     let UploadOptions {
         given,
         corrects,
         key: upload_key,
     } = with;
-    let upload_key = upload_key.as_ref().map(|UploadKey(key)| key.as_str());
     let mut before = Format::default();
     if let Some(corrected) = *corrects {
         if query::owner(&backend.pool, corrected).await? != Some(user_id) {
@@ -135,80 +152,162 @@ pub async fn upload<E: Display>(
         }
         before = query::file_format(&backend.pool, corrected).await?.format.0;
     }
-    let saved_format = async |given: &GivenFormat| match &given.saved {
-        Some(name) => saved_formats::find_by_name(&backend.pool, user_id, name)
-            .await
-            .map(Some),
-        None => Ok(None),
-    };
-    let mut saved = saved_format(given).await?;
+    // A wrong name is refused before the file arrives.
+    saved_format(backend, user_id, given.saved.as_ref()).await?;
     let key = format!("{}.csv", Uuid::new_v4());
     deletion_queue::expect_file(&backend.pool, &key).await?;
-    let job = async {
-        let write = async {
-            let room = quotas.as_ref().and_then(|quotas| quotas.bytes.remaining());
-            let limit = room.unwrap_or(u64::MAX).min(backend.max_upload_bytes);
-            let file = match (backend.storage.write(&key, content, limit).await, &quotas) {
-                (Err(Error::TooLarge { limit }), Some(quotas))
-                    if limit < backend.max_upload_bytes =>
-                {
-                    return usage::check_file(quotas, limit + 1)
-                        .and(Err(Error::TooLarge { limit }));
-                }
-                (written, _) => written?,
-            };
-            let in_all = rest.await;
-            let broken = || Error::BadUpload("The upload was interrupted.".to_owned());
-            Ok::<_, Error>((file, in_all.ok_or_else(broken)?))
+    let write = async {
+        let room = quotas.as_ref().and_then(|quotas| quotas.bytes.remaining());
+        let limit = room.unwrap_or(u64::MAX).min(backend.max_upload_bytes);
+        let file = match (backend.storage.write(&key, content, limit).await, &quotas) {
+            (Err(Error::TooLarge { limit }), Some(quotas)) if limit < backend.max_upload_bytes => {
+                return usage::check_file(quotas, limit + 1).and(Err(Error::TooLarge { limit }));
+            }
+            (written, _) => written?,
         };
-        let (file, in_all) = deletion_queue::while_writing(&backend.pool, &key, write).await?;
-        if in_all.saved != given.saved {
-            saved = saved_format(&in_all).await?;
+        let rest = rest.await;
+        let broken = || Error::BadUpload("The upload was interrupted.".to_owned());
+        Ok::<_, Error>((file, rest.ok_or_else(broken)?))
+    };
+    let (file, rest) = match deletion_queue::while_writing(&backend.pool, &key, write).await {
+        Ok(written) => written,
+        Err(error) => {
+            discard(backend, &key).await;
+            return Err(error);
         }
-        let format = in_all.format.apply(&before);
+    };
+    let arrived = Arrived {
+        user_id,
+        is_limited: quotas.is_some(),
+        filename: shown_filename(filename),
+        key,
+        file,
+        format: rest.given.format.apply(&before),
+        saved_name: rest.given.saved,
+        corrects: *corrects,
+        upload_key: upload_key.clone(),
+    };
+    let (backend, viewer) = (backend.clone(), viewer.clone());
+    own_task::complete(async move {
+        let created = arrived.create_job(&backend, &viewer).await;
+        if !matches!(created, Ok(Some(_))) {
+            discard(&backend, &arrived.key).await;
+        }
+        let job = match created? {
+            Some(job) => job,
+            None => arrived.first_job(&backend).await?,
+        };
+        let mut uploaded = Uploaded {
+            job,
+            not_started: None,
+        };
+        if rest.starts && uploaded.job.state.status == JobStatus::Pending {
+            uploaded.start(&backend, &viewer).await;
+        }
+        Ok(uploaded)
+    })
+    .await
+}
+
+/// A file in the storage, without a job yet.
+struct Arrived {
+    user_id: UserId,
+    /// Whether the user's quotas limit their files.
+    is_limited: bool,
+    filename: String,
+    key: String,
+    file: StoredFile,
+    /// What is given, and otherwise what holds for the file that this one corrects.
+    format: Format,
+    saved_name: Option<FormatName>,
+    corrects: Option<JobId>,
+    upload_key: Option<UploadKey>,
+}
+
+impl Arrived {
+    /// Returns `None` if the user already has a job with this upload key.
+    async fn create_job(&self, backend: &Backend, viewer: &Viewer) -> Result<Option<Job>> {
+        let user_id = self.user_id;
+        let saved = saved_format(backend, user_id, self.saved_name.as_ref()).await?;
         let create = async {
             let mut tx = database::begin(&backend.pool).await?;
-            if quotas.is_some() {
-                usage::admit_file(&mut tx, user_id, file.bytes, &backend.quotas).await?;
+            if self.is_limited {
+                usage::admit_file(&mut tx, user_id, self.file.bytes, &backend.quotas).await?;
             }
-            deletion_queue::keep_file(&mut tx, &key).await?;
-            let filename = shown_filename(filename);
+            deletion_queue::keep_file(&mut tx, &self.key).await?;
             let job = NewJob {
                 user_id,
-                filename: &filename,
-                storage_key: &key,
-                file: &file,
-                format: &format,
+                filename: &self.filename,
+                storage_key: &self.key,
+                file: &self.file,
+                format: &self.format,
                 saved_format_id: saved,
-                corrects: *corrects,
-                upload_key,
+                corrects: self.corrects,
+                upload_key: self.upload_key(),
             };
             let Some(job) = transition::create(&mut tx, job).await? else {
-                let upload_key = upload_key.unwrap_or_default();
-                let first = query::uploaded_with(&mut *tx, user_id, upload_key, &file.sha256);
-                let sentence = "Another file was uploaded with this Idempotency-Key.";
-                let other_file = || InvalidField::new("Idempotency-Key", sentence);
-                return Ok((first.await?.ok_or_else(other_file)?, false));
+                return Ok(None);
             };
             let uploaded = Event::done(AuditKind::Upload)
                 .of_job(user_id, job.id)
-                .detail(&filename);
+                .detail(&self.filename);
             audit::record(&mut *tx, viewer, uploaded).await?;
             tx.commit().await?;
-            Ok::<_, Error>((job, true))
+            Ok::<_, Error>(Some(job))
         };
-        let (job, is_new) = traces::statement("insert", "jobs", create).await?;
-        if is_new {
+        let job = traces::statement("insert", "jobs", create).await?;
+        if let Some(job) = &job {
             backend.publisher.progress(job.id);
         }
-        Ok((job, is_new))
+        Ok(job)
     }
-    .await;
-    if !matches!(job, Ok((_, true))) {
-        deletion_queue::discard_file(&backend.pool, &key).await;
-        maintenance::sweep_soon(&backend.pool, &backend.storage);
+
+    /// Returns the job that was created with this upload key before.
+    async fn first_job(&self, backend: &Backend) -> Result<Job> {
+        let key = self.upload_key().unwrap_or_default();
+        let sha256 = &self.file.sha256;
+        let first = query::uploaded_with(&backend.pool, self.user_id, key, sha256).await?;
+        let sentence = "Another file was uploaded with this Idempotency-Key.";
+        first.ok_or_else(|| InvalidField::new("Idempotency-Key", sentence).into())
     }
-    job.map(|(job, _)| job)
+
+    fn upload_key(&self) -> Option<&str> {
+        self.upload_key.as_ref().map(|UploadKey(key)| key.as_str())
+    }
+}
+
+impl Uploaded {
+    async fn start(&mut self, backend: &Backend, viewer: &Viewer) {
+        let (job_id, given) = (self.job.id, GivenFormat::default());
+        match control::command(backend, viewer, job_id, Command::Start, &given).await {
+            Ok(started) => self.job = started.job,
+            Err(error) => {
+                tracing::warn!(%job_id, %error, "a job wasn't started after its upload");
+                self.not_started = Some(error);
+            }
+        }
+    }
+}
+
+/// Removes a file that gets no job.
+async fn discard(backend: &Backend, key: &str) {
+    deletion_queue::discard_file(&backend.pool, key).await;
+    maintenance::sweep_soon(&backend.pool, &backend.storage);
+}
+
+/// Returns the user's saved format with this name, if one is given.
+async fn saved_format(
+    backend: &Backend,
+    user_id: UserId,
+    name: Option<&FormatName>,
+) -> Result<Option<SavedFormatId>> {
+    match name {
+        Some(name) => {
+            let id = saved_formats::find_by_name(&backend.pool, user_id, name).await?;
+            Ok(Some(id))
+        }
+        None => Ok(None),
+    }
 }
 
 /// Returns the last part of a path: at most 255 characters, without those that can't be seen.

@@ -7,7 +7,6 @@ use crate::{
     Backend, Error, Result,
     access::{Act, Viewer, check_admin, check_user},
     audit::{self, Event},
-    database,
     error::violates,
 };
 
@@ -126,10 +125,8 @@ pub async fn of_email(backend: &Backend, viewer: &Viewer, email: &str) -> Result
     Ok(id.map(UserId::from))
 }
 
-/// Creates a user. Fails with [`Error::Conflict`] if the address is taken, ignoring case. Requires an admin.
-pub(crate) async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -> Result<User> {
-    check_admin(&backend.pool, viewer, Act::Change).await?;
-    let mut tx = database::begin(&backend.pool).await?;
+/// Creates a user. Fails with [`Error::Conflict`] if the address is taken, ignoring case.
+pub(crate) async fn create(tx: &mut PgConnection, viewer: &Viewer, user: &NewUser) -> Result<User> {
     let user = sqlx::query_as!(
         User,
         "insert into users (name, email) values ($1, $2) returning id, name, email, created_at",
@@ -142,8 +139,7 @@ pub(crate) async fn create(backend: &Backend, viewer: &Viewer, user: &NewUser) -
     let created = Event::done(AuditKind::CreateUser)
         .of_user(user.id)
         .detail(&user.email);
-    audit::record(&mut *tx, viewer, created).await?;
-    tx.commit().await?;
+    audit::record(tx, viewer, created).await?;
     Ok(user)
 }
 

@@ -52,7 +52,7 @@ pub use report::{AmountRows, JobReport, MonthRows, Throughput, results_filename}
 pub use saved_format::{
     FormatName, GivenFormat, HeaderKey, NewSavedFormat, SavedFormat, SavedFormatChange,
 };
-pub use state::{JobDeleted, JobProgress, JobState, Phase};
+pub use state::{JOBS_CHANGED, JobDeleted, JobProgress, JobState, Phase};
 pub use user::{Email, InvalidField, MAX_NAMED_CHARS, NewUser, User, UserChange, UserName};
 pub use validator::{
     Amount, AmountSum, Counts, DateSpan, Decision, ErrorCode, Field, Format, FormatChange,

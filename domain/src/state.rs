@@ -127,6 +127,9 @@ impl JobDeleted {
     }
 }
 
+/// The message that any of the watched jobs may have changed, and that some may be new or deleted.
+pub const JOBS_CHANGED: &str = r#"{"type":"jobs_changed"}"#;
+
 impl From<&Job> for JobProgress {
     fn from(job: &Job) -> Self {
         Self::new(job.id, job.state.clone())

@@ -33,9 +33,11 @@ use crate::{
                        progress live, and read each row with its verdict.\n\nErrors are \
                        `application/problem+json` (RFC 9457). Live progress: a WebSocket at \
                        `/ws/{user_id}` sends the state of the user's active jobs and then every \
-                       change, as `JobProgress`, and deletion, as `JobDeleted`. One at `/ws` sends \
-                       `{\"type\":\"jobs_changed\"}` when any jobs that the viewer may see have changed, at \
-                       most once a second. The text `ping` is answered by `pong`."
+                       change, as `JobProgress`, and deletion, as `JobDeleted`. If the server may have \
+                       missed some of them, it sends the states of active jobs again, and \
+                       `{\"type\":\"jobs_changed\"}`: read the list of jobs again. A WebSocket at `/ws` \
+                       sends the same when any jobs that the viewer may see have changed, at most once a \
+                       second. The text `ping` is answered by `pong`."
     ),
     tags(
         (name = "users", description = "People who upload files"),

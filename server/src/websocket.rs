@@ -1,4 +1,5 @@
-//! `/ws/{user_id}` sends the progress of a user's jobs live. `/ws` sends that some job has changed.
+//! `/ws/{user_id}` sends the progress of a user's jobs live, and after missed messages that any of them may have changed.
+//! `/ws` sends that some job has changed.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,7 @@ use axum::{
     response::Response,
 };
 use backend::{Backend, Event, ProgressHub, Viewer, accounts::Auth, queries, users};
-use domain::{JobId, JobProgress, UserId};
+use domain::{JOBS_CHANGED, JobId, JobProgress, UserId};
 use prometheus::IntCounter;
 use tokio::{
     sync::broadcast::error::RecvError,
@@ -71,9 +72,6 @@ const LAG: Duration = Duration::from_secs(60);
 /// The minimum time between two messages about changed jobs.
 const CHANGES_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The message that a job has changed, is new, or was deleted.
-const CHANGED: &str = r#"{"type":"jobs_changed"}"#;
-
 pub async fn watch_all(
     State(state): State<AppState>,
     By(viewer): By,
@@ -124,7 +122,7 @@ async fn tell_changes(
             () = sleep_until(due), if has_changed => {
                 has_changed = false;
                 due = Instant::now() + CHANGES_INTERVAL;
-                socket.send(Message::text(CHANGED)).await?;
+                socket.send(Message::text(JOBS_CHANGED)).await?;
             },
             message = socket.recv() => match message {
                 Some(Ok(Message::Text(text))) if text.as_str() == "ping" => {
@@ -335,6 +333,8 @@ impl Watcher {
                             _ => LAG,
                         })
                         .await?;
+                        // The states tell nothing about jobs that were uploaded or deleted.
+                        self.socket.send(Message::text(JOBS_CHANGED)).await?;
                     }
                     Err(RecvError::Closed) => break,
                 },

@@ -16,7 +16,7 @@ use {
     backend::results::page::RowPage,
     backend::{
         Backend, FileFormat, Viewer,
-        uploads::{UploadKey, UploadOptions},
+        uploads::{UploadKey, UploadOptions, UploadRest, Uploaded},
         versions::Versions,
     },
     chrono::{DateTime, Utc},
@@ -210,7 +210,8 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                             Ok::<_, AppError>(())
                         };
                         refused = rest.await.err();
-                        refused.is_none().then(|| with.given.clone())
+                        let given = with.given.clone();
+                        refused.is_none().then_some(UploadRest { given, starts })
                     };
                     let uploaded = backend::uploads::upload(
                         &backend, &viewer, admission, &filename, &with, field, in_all,
@@ -219,9 +220,10 @@ pub async fn upload_file(data: MultipartData) -> Result<JobId, AppError> {
                     if let Some(error) = refused {
                         return Err(error);
                     }
-                    let job = uploaded?;
-                    if starts {
-                        start(&backend, &viewer, job.id).await;
+                    let Uploaded { job, not_started } = uploaded?;
+                    // An error would look like a failed upload.
+                    if let Some(backend::Error::QuotaExceeded(sentence)) = not_started {
+                        say(format!("The file was uploaded but not started: {sentence}"));
                     }
                     leptos_axum::redirect(&format!("/jobs/{}", job.id));
                     return Ok(job.id);
@@ -249,20 +251,6 @@ fn request_header(name: &str) -> Option<axum::http::HeaderValue> {
         .headers
         .get(name)
         .cloned()
-}
-
-/// Starts a job that was just uploaded. If that fails, the job stays pending and can be started by hand. An error would
-/// look like a failed upload.
-#[cfg(feature = "ssr")]
-async fn start(backend: &Backend, viewer: &Viewer, job_id: JobId) {
-    let given = GivenFormat::default();
-    let started = backend::control::command(backend, viewer, job_id, Command::Start, &given).await;
-    if let Err(error) = started {
-        tracing::warn!(%job_id, %error, "a job wasn't started after its upload");
-        if let backend::Error::QuotaExceeded(sentence) = error {
-            say(format!("The file was uploaded but not started: {sentence}"));
-        }
-    }
 }
 
 #[cfg(feature = "ssr")]

@@ -1,4 +1,4 @@
-use domain::{JobDeleted, JobId, JobProgress, JobState, JobStatus, Phase, format};
+use domain::{JOBS_CHANGED, JobDeleted, JobId, JobProgress, JobState, JobStatus, Phase, format};
 use leptos::{either::EitherOf3, prelude::*};
 use serde::Deserialize;
 
@@ -54,6 +54,8 @@ pub fn JobSummary(
             Err(_) if JobDeleted::from_json(message).is_some_and(|it| it.job_id == job_id) => {
                 live::refresh();
             }
+            // The server may have missed messages about this job.
+            Err(_) if message == JOBS_CHANGED => live::refresh(),
             // Anything else only shows that the connection is alive.
             Err(_) => {}
         }

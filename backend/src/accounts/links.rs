@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use domain::{AuditKind, NewPassword, UserId};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::{
     Client,
@@ -35,10 +35,21 @@ pub async fn create_link(
 ) -> Result<PasswordLink> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
     session_of(viewer)?;
-    let secret = Secret::new("")?;
     let mut tx = database::begin(&backend.pool).await?;
     users::lock_settings(&mut tx, user_id).await?;
     check_confirmed(&mut *tx, viewer).await?;
+    let link = insert_link(&mut tx, viewer, user_id).await?;
+    tx.commit().await?;
+    Ok(link)
+}
+
+/// Creates a link for the user, whose settings are locked, and invalidates the previous one.
+pub(super) async fn insert_link(
+    tx: &mut PgConnection,
+    viewer: &Viewer,
+    user_id: UserId,
+) -> Result<PasswordLink> {
+    let secret = Secret::new("")?;
     let expires_at = sqlx::query_scalar!(
         "insert into password_links (user_id, secret_hash, expires_at)
          select id, $2, now() + $3 * interval '1 hour' from users where id = $1
@@ -53,8 +64,7 @@ pub async fn create_link(
     .await?
     .ok_or(Error::NotFound("User"))?;
     let created = Event::done(AuditKind::CreatePasswordLink).of_user(user_id);
-    audit::record(&mut *tx, viewer, created).await?;
-    tx.commit().await?;
+    audit::record(tx, viewer, created).await?;
     Ok(PasswordLink { secret, expires_at })
 }
 

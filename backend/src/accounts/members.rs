@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::{
     confirmation::check_confirmed,
     end_access::end_access,
-    links::{PasswordLink, create_link},
+    links::{PasswordLink, insert_link},
     lock::unlock,
     second_factor,
     sessions::{end_link, set_password},
@@ -141,20 +141,27 @@ pub async fn member(backend: &Backend, viewer: &Viewer, user_id: UserId) -> Resu
 /// [`Error::Unconfirmed`]: with a provider, whoever has the address there is the user. Requires an admin.
 pub async fn create_user(backend: &Backend, viewer: &Viewer, new: &NewUser) -> Result<User> {
     check_admin(&backend.pool, viewer, Act::Change).await?;
-    check_confirmed(&backend.pool, viewer).await?;
-    users::create(backend, viewer, new).await
+    let mut tx = database::begin(&backend.pool).await?;
+    check_confirmed(&mut *tx, viewer).await?;
+    let user = users::create(&mut tx, viewer, new).await?;
+    tx.commit().await?;
+    Ok(user)
 }
 
-/// Creates a user and the link with which they set their password. Fails as [`create_user`] does. Requires an admin in a
-/// session.
+/// Creates a user and the link with which they set their password, in one transaction: without its link, the user could
+/// neither sign in nor be created again. Fails as [`create_user`] does. Requires an admin in a session.
 pub async fn create_user_with_link(
     backend: &Backend,
     viewer: &Viewer,
     new: &NewUser,
 ) -> Result<(User, PasswordLink)> {
     session_of(viewer)?;
-    let user = create_user(backend, viewer, new).await?;
-    let link = create_link(backend, viewer, user.id).await?;
+    check_admin(&backend.pool, viewer, Act::Change).await?;
+    let mut tx = database::begin(&backend.pool).await?;
+    check_confirmed(&mut *tx, viewer).await?;
+    let user = users::create(&mut tx, viewer, new).await?;
+    let link = insert_link(&mut tx, viewer, user.id).await?;
+    tx.commit().await?;
     Ok((user, link))
 }
 

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::query;
-use crate::{Result, database};
+use crate::{Error, Result, database};
 
 const CHANNEL: &str = "job_progress";
 /// A trigger sends the id of a user whose sessions, tokens or role have changed.
@@ -41,8 +41,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// How long a publication may take. If a firewall forgets the connection while it waits, it would never end.
 const PUBLICATION: Duration = Duration::from_secs(10);
 
-/// The number of requests that can wait to be published. It is only exceeded while PostgreSQL is slow; progress is then
-/// skipped.
+/// The number of requests that can wait to be published, and of jobs that wait after a publication has failed. It is only
+/// exceeded while PostgreSQL is slow or away; progress is then skipped.
 const WAITING: usize = 1024;
 
 /// Publishes these states when the transaction commits.
@@ -128,14 +128,29 @@ async fn publish(pool: PgPool, mut requests: mpsc::Receiver<Request>) {
         due = Instant::now() + INTERVAL;
         let job_ids: Vec<JobId> = std::mem::take(&mut jobs).into_iter().collect();
         let waiting = std::mem::take(&mut waiting);
-        match timeout(PUBLICATION, publish_states(&pool, &job_ids)).await {
-            // An error means that the caller has stopped waiting.
-            Ok(Ok(())) => waiting.into_iter().for_each(|done: oneshot::Sender<()>| {
-                let _ = done.send(());
-            }),
-            // Dropping the senders notifies the callers.
-            Ok(Err(error)) => tracing::debug!(?error, "progress could not be published"),
-            Err(_) => tracing::warn!("publishing progress took too long"),
+        // After a failure, dropping the senders notifies the callers.
+        let is_away = match timeout(PUBLICATION, publish_states(&pool, &job_ids)).await {
+            Ok(Ok(())) => {
+                // An error means that the caller has stopped waiting.
+                waiting.into_iter().for_each(|done: oneshot::Sender<()>| {
+                    let _ = done.send(());
+                });
+                false
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(?error, "progress could not be published");
+                // Anything else would fail again, together with all that is published later.
+                matches!(error, Error::Unavailable(_))
+            }
+            Err(_) => {
+                tracing::warn!("publishing progress took too long");
+                true
+            }
+        };
+        if is_away {
+            // Nothing may follow that publishes them: for a new job, this was the only message.
+            jobs.extend(job_ids.into_iter().take(WAITING));
+            due = Instant::now() + RECONNECT_PAUSE;
         }
     }
 }

@@ -13,7 +13,7 @@ use backend::{
     Backend, Viewer,
     control::{self, CommandResult},
     deletion, queries, reports,
-    uploads::{self, UploadKey, UploadOptions},
+    uploads::{self, UploadKey, UploadOptions, UploadRest, Uploaded},
     users, versions,
 };
 use chrono::{DateTime, Utc};
@@ -288,7 +288,11 @@ pub async fn upload(
     let read = async {
         let read = form::read_upload(form, begin).await;
         // Fails only if the upload has already failed.
-        read.map(|given| end.send(given).is_ok()).err()
+        read.map(|given| {
+            let starts = false;
+            end.send(UploadRest { given, starts }).is_ok()
+        })
+        .err()
     };
     let store = async {
         let file = file.await.ok()?;
@@ -305,7 +309,7 @@ pub async fn upload(
     if let Some(problem) = problem {
         return Err(problem);
     }
-    let job = job.ok_or_else(form::no_file)??;
+    let Uploaded { job, .. } = job.ok_or_else(form::no_file)??;
     let uploaded = UploadedJob {
         job_id: job.id,
         job,

@@ -182,7 +182,8 @@ async fn connections_that_a_firewall_has_forgotten_are_replaced() {
     // Only requests that already had a connection could fail.
     let upload = app.upload_response(user_id, "a.csv", SAMPLE.into());
     assert_eq!(upload.await.status(), StatusCode::CREATED);
-    // The listener finds out by itself, although nothing ever arrives on its connection.
+    // The listener finds out by itself, although nothing ever arrives on its connection. It has missed that upload.
+    assert_eq!(socket.json().await, json!({"type": "jobs_changed"}));
     app.begin(job_id).await;
     let last = socket.until_finished(job_id).await.pop().unwrap();
     assert_eq!(last["status"], "completed");
@@ -279,6 +280,34 @@ async fn a_connection_that_is_lost_while_progress_is_published_is_replaced() {
     app.begin(jobs[1]).await;
     let last = socket.until_finished(jobs[1]).await.pop().unwrap();
     assert_eq!(last["status"], "completed");
+}
+
+/// The message about an upload is the only one until its job is started.
+#[tokio::test]
+async fn an_upload_is_published_although_the_first_try_fails() {
+    let app = TestApp::start().await;
+    let wait = "if not changes_data then perform pg_advisory_xact_lock_shared(1); end if;";
+    before_notify(&app, wait).await;
+    // Sessions that were there before don't wait.
+    let waits = app.beside().await;
+    app.stop_worker();
+    app.stop_server();
+    let app = waits;
+    let user_id = app.user().await;
+    let mut socket = app.socket(user_id).await;
+    let lock = app.lock().await;
+    let job_id = app.upload(user_id, SAMPLE).await;
+    app.waiting("advisory", 1).await;
+    let ended: i64 = sqlx::query_scalar(
+        "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
+         where datname = current_database() and wait_event = 'advisory'",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    assert_eq!(ended, 1);
+    lock.rollback().await.unwrap();
+    assert_eq!(socket.json().await["job_id"], job_id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use backend::{
     processing::{self, StepError},
     program::LogFormat,
     results::download::{self, Form},
-    uploads::{self, UploadOptions},
+    uploads::{self, UploadOptions, UploadRest},
 };
 use domain::{Command, Email, GivenFormat, JobId, JobStatus, NewUser, RowFilter, UserId, UserName};
 use futures::{TryStreamExt, stream};
@@ -234,7 +234,12 @@ impl Subject {
 
     pub async fn upload(&self, content: &str) -> JobId {
         let content = stream::iter([Ok::<_, std::io::Error>(content.to_owned().into())]);
-        let given = async { Some(GivenFormat::default()) };
+        let rest = async {
+            Some(UploadRest {
+                given: GivenFormat::default(),
+                starts: false,
+            })
+        };
         let with = UploadOptions::default();
         let admission = uploads::admit(&self.backend, &self.viewer, self.user_id, None).await;
         let job = uploads::upload(
@@ -244,9 +249,9 @@ impl Subject {
             "a.csv",
             &with,
             content,
-            given,
+            rest,
         );
-        job.await.unwrap().id
+        job.await.unwrap().job.id
     }
 
     pub async fn act(&self, job_id: JobId, act: &Act) -> Ended {
