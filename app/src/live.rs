@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 
 /// Watches the jobs of a user, or of all users, until the page is left.
 ///
-/// Calls `on_message` with each message, and fetches the page again whenever a connection is established, because of what
-/// changed since the page was rendered or while there was no connection.
+/// Calls `on_message` with each message. Fetches the page again whenever a connection is established, because something
+/// may have changed since the page was rendered or while there was no connection.
 ///
 /// Returns whether the connection is currently lost.
 pub fn watch(user_id: Option<UserId>, on_message: impl Fn(&str) + 'static) -> ReadSignal<bool> {

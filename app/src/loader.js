@@ -27,7 +27,7 @@
   const load = () => {
     if (begun) return;
     begun = true;
-    // In a task of its own, which a page that was left while loading no longer runs.
+    // In a separate task, because a page that was left while loading doesn't run it.
     start().catch((error) =>
       setTimeout(() => {
         console.error(error);

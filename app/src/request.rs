@@ -50,7 +50,7 @@ pub fn query_of(event: &SubmitEvent) -> Option<String> {
     fields.to_string().as_string()
 }
 
-/// Posts fields. The request isn't aborted when the user leaves the page, who expects it to be carried out.
+/// Posts fields. Leaving the page doesn't abort the request: whoever pressed a button expects that it has worked.
 pub async fn send(
     address: &str,
     fields: &UrlSearchParams,

@@ -175,7 +175,7 @@ async fn is_readable(file: &File) -> bool {
 fn connection_lost(is_sent: bool) -> AppError {
     let sentence = match is_sent {
         true => {
-            "The connection was lost while the file was being stored. Trying again is safe: it won't be stored twice."
+            "The connection was lost while the file was being stored. You can safely try again: it won't be stored twice."
         }
         false => {
             "The connection was lost before the file was stored. The file is still chosen. Check the connection and try again."
