@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequestParts, Request, State},
     http::{
         HeaderMap, HeaderValue, Method,
-        header::{AUTHORIZATION, COOKIE, REFERER, USER_AGENT, WWW_AUTHENTICATE},
+        header::{AUTHORIZATION, COOKIE, REFERER, SET_COOKIE, USER_AGENT, WWW_AUTHENTICATE},
         request::Parts,
     },
     middleware::Next,
@@ -265,6 +265,13 @@ pub fn session_cookie(
     let secret = secret.map_or("", Secret::as_str).to_owned();
     let name = name_of([SECURE_COOKIE, LOOPBACK_COOKIE], extensions);
     cookie(name, extensions, secret, longest)
+}
+
+/// Returns whether these headers of a response set the cookie of a session.
+pub fn sets_session(headers: &HeaderMap) -> bool {
+    let cookies = headers.get_all(SET_COOKIE).iter();
+    let mut names = cookies.filter_map(|cookie| cookie.to_str().ok()?.split('=').next());
+    names.any(|name| [SECURE_COOKIE, LOOPBACK_COOKIE].contains(&name))
 }
 
 /// Returns the name of a cookie that is called one or the other elsewhere and on this machine.

@@ -23,7 +23,7 @@ use backend::{Backend, Viewer, uploads::FORM_OVERHEAD};
 use percent_encoding::percent_decode_str;
 use tower_http::services::ServeDir;
 
-pub use self::forms::function_path;
+pub use self::forms::{function_path, has_failed};
 use crate::{
     auth::{self, By},
     bodies::{self, BodyLimits},
@@ -58,6 +58,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     let function = || post(forms::server_function);
     let require = || from_fn_with_state(state.clone(), auth::require_on_page);
     let form = |handler: MethodRouter<AppState>| handler.layer(at_most(max_form));
+    let once = || from_fn_with_state(state.clone(), repeats::answer_once);
     // A form with a page of its own as the response. Links and the choice of a theme may lead back to its URL with GET.
     let page = |handler: MethodRouter<AppState>| get(redirect_to_parent).merge(handler);
     let for_everybody = Router::new()
@@ -71,7 +72,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         )
         .route(
             "/sign-in/code",
-            get(second_factor::show_code).merge(form(post(second_factor::sign_in))),
+            get(second_factor::show_code).merge(form(post(second_factor::sign_in).layer(once()))),
         )
         .route("/sign-in/openid", get(openid::begin))
         .route("/sign-in/openid/callback", get(openid::callback))
@@ -93,10 +94,6 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .layer(from_fn_with_state(state.auth, forms::forget_shown))
         .route("/sign-out", form(post(account::sign_out)))
         .route(
-            "/account/password",
-            page(form(post(account::change_password))),
-        )
-        .route(
             "/account/tokens/{id}/revoke",
             form(post(account::revoke_token)),
         )
@@ -113,6 +110,11 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/rpc/import-format", function().layer(at_most(max_format)))
         .route("/rpc/update-format", function().layer(at_most(max_format)))
         .route_layer(require());
+    let new_password = Router::new()
+        .route("/account/password", page(post(account::change_password)))
+        .route_layer(require())
+        .route_layer(once())
+        .route_layer(at_most(max_form));
     // Changes that are made only after their sender has confirmed who they are.
     let confirmed = Router::new()
         .route("/accounts", post(account::create_member))
@@ -153,13 +155,14 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .route("/rpc/{name}", function())
         .route_layer(from_fn_with_state(state.clone(), confirm::ask))
         .route_layer(require())
-        .route_layer(from_fn_with_state(state.clone(), repeats::answer_once))
+        .route_layer(once())
         .route_layer(at_most(max_form));
     let in_time = from_fn_with_state(state.limits.response_timeout(), response_time::limit);
     let uploads = Router::new()
         .route("/rpc/upload-file", function().layer(upload))
         .route_layer(require());
     for_viewers
+        .merge(new_password)
         .merge(confirmed)
         .merge(for_everybody)
         .route_layer(in_time)

@@ -1,6 +1,6 @@
 //! One response to a form that is sent twice, as a double click does without JavaScript. The browser drops the first
-//! response and shows the second. A form that confirms who somebody is ends the secret of their session, with which the
-//! second one comes, too. So both get the same response, and the change is made once.
+//! response with its cookies, and shows the second. Some forms do something else the second time. For others, the first
+//! has ended the secret with which the second comes, too. So both get the same response, and the change is made once.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use app::pages::PendingForm;
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{Method, StatusCode, header::SET_COOKIE, response::Parts},
+    http::{Method, StatusCode, header::AUTHORIZATION, response::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -26,14 +26,32 @@ use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 use url::form_urlencoded;
 
-use crate::{auth, problem, state::AppState};
+use crate::{
+    auth::{self, By},
+    pages::has_failed,
+    problem,
+    state::AppState,
+};
+
+/// The forms that are answered once, besides those that confirm who their sender is.
+const ONCE: [&str; 6] = [
+    // These use up a code, and the first response has a session or the recovery codes.
+    "/sign-in/code",
+    "/account/second-factor/code",
+    // This ends the secret of the session.
+    "/account/password",
+    // These create something each time, or fail the second time. Only the first response contains its secret.
+    "/account/tokens",
+    "/accounts",
+    "/rpc/create-demo-job",
+];
 
 /// How long a response is kept.
-const KEPT: Duration = Duration::from_secs(10);
+const KEPT: Duration = Duration::from_secs(5);
 /// The maximum number of responses that are kept. Further forms get responses of their own.
 const MAX_KEPT: usize = 200;
 
-/// The responses to recent forms, by the hash of everything that such a form contains.
+/// The responses to recent forms, by the hash of everything that decides about such a response.
 #[derive(Clone, Default)]
 pub struct Repeats(Arc<Mutex<HashMap<FormHash, Answer>>>);
 
@@ -41,27 +59,40 @@ type FormHash = [u8; 32];
 /// `None` if the server shuts down.
 type Answer = Shared<BoxFuture<'static, Option<(Parts, Bytes)>>>;
 
-/// Passes a form on, unless it confirms who its sender is and was sent a moment ago. Then sends the same response again.
+/// Passes a form on. If it is answered once and was sent a moment ago, sends the same response again.
 ///
-/// Runs before the session is looked up, because its secret may have ended. Whoever sends the same secret, password and
-/// code again could have received the first response, too.
+/// Runs before the session is looked up, because its secret may have ended. Whoever sends all the same secrets, fields and
+/// codes again could have received the first response, too. Nobody else gets it: without the cookie of a session or of a
+/// half session, nothing identifies the sender, and every form is passed on.
 pub async fn answer_once(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let secret = auth::session_secret(request.headers(), request.extensions());
-    let Some(secret) = secret.filter(|_| request.method() == Method::POST) else {
+    let (headers, extensions) = (request.headers(), request.extensions());
+    let session = auth::session_secret(headers, extensions).unwrap_or_default();
+    let half_session = auth::half_session(headers, extensions).unwrap_or_default();
+    let is_anonymous = session.is_empty() && half_session.is_empty();
+    if request.method() != Method::POST || is_anonymous {
         return next.run(request).await;
-    };
+    }
     let (parts, body) = request.into_parts();
     // The layer around this one limits it, and responds with 413 or 408 in place of this.
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let confirms = form_urlencoded::parse(&body).any(|(name, _)| name == PendingForm::PASSWORD);
+    let is_once = ONCE.contains(&parts.uri.path())
+        || form_urlencoded::parse(&body).any(|(name, _)| name == PendingForm::PASSWORD);
+    // An API token takes precedence over a cookie, which may then be anything.
+    let token = parts.headers.get(AUTHORIZATION);
     let mut form = Sha256::new();
-    for part in [secret.as_bytes(), parts.uri.path().as_bytes(), &body[..]] {
+    for part in [
+        session.as_bytes(),
+        half_session.as_bytes(),
+        token.map_or(&[], |token| token.as_bytes()),
+        parts.uri.to_string().as_bytes(),
+        &body[..],
+    ] {
         form.update(Sha256::digest(part));
     }
     let answering = next.run(Request::from_parts(parts, Body::from(body)));
-    match confirms {
+    match is_once {
         true => {
             state
                 .repeats
@@ -106,8 +137,8 @@ impl Repeats {
         Ok(answer)
     }
 
-    /// Returns the response, and keeps it for a while if it sets a cookie. It does if the form has confirmed who its sender
-    /// is, because their session then has a new secret.
+    /// Returns the response, and keeps it for a while if the form has changed something. Whoever corrects the cause of a
+    /// failure may send the same form again.
     async fn keep(
         self,
         form: FormHash,
@@ -118,7 +149,7 @@ impl Repeats {
         let (parts, body) = response.into_parts();
         // A page is in memory as a whole.
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-        if parts.headers.contains_key(SET_COOKIE) {
+        if has_changed(&parts) {
             tokio::spawn(async move {
                 sleep(KEPT).await;
                 self.forget(form);
@@ -133,4 +164,13 @@ impl Repeats {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.remove(&form);
     }
+}
+
+/// Returns whether this is the response to a change. Strangers get none, so they can't use up the room.
+fn has_changed(response: &Parts) -> bool {
+    let is_of_viewer = response.extensions.get::<By>().is_some();
+    let is_done =
+        response.status.is_redirection() && is_of_viewer && !has_failed(&response.headers);
+    // A confirmation gives the session a new secret, even if what follows it fails.
+    response.status == StatusCode::CREATED || is_done || auth::sets_session(&response.headers)
 }

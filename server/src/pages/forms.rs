@@ -104,7 +104,7 @@ pub async fn server_function(
     let response = leptos_axum::handle_server_fns_with_context(context, request)
         .await
         .into_response();
-    let has_failed = response.headers().contains_key(FAILED);
+    let has_failed = has_failed(response.headers());
     match came_from {
         Some(page) if is_person => lead_back(response, &page, said.take(), is_secure),
         None if is_person && has_failed => {
@@ -296,6 +296,11 @@ fn lead_back(
         headers.append(SET_COOKIE, notice_cookie(notice, target.path(), is_secure));
     }
     response
+}
+
+/// Returns whether these are the headers of a server function's response that reports an error.
+pub fn has_failed(headers: &HeaderMap) -> bool {
+    headers.contains_key(FAILED)
 }
 
 /// Returns the error in a failed function's response, and the response.

@@ -38,6 +38,7 @@ mod progress;
 mod quotas;
 mod refused_uploads;
 mod release_archive;
+mod repeats;
 mod results;
 mod retention;
 mod rows;

@@ -19,6 +19,7 @@ async fn a_link_sets_a_password_once() {
         .await
         .unwrap();
     // An address that is taken is refused beside its field.
+    let fields = [("name", "Another"), ("email", "ann@example.com")];
     let again = accounts.form("/accounts", &fields, &admin).await;
     assert_eq!(again.status(), 409);
     assert!(

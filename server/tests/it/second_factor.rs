@@ -284,6 +284,63 @@ async fn signing_in_needs_a_code_once_the_second_factor_is_set_up() {
     assert_eq!(audited, expected.concat().iter().collect::<Vec<_>>());
 }
 
+/// After a double click, a browser shows the second response.
+#[tokio::test]
+async fn recovery_codes_are_shown_if_the_first_code_is_sent_twice() {
+    let accounts = Accounts::start().await;
+    let by = By::from(&accounts.admin);
+    let page = accounts.form("/account/second-factor", &[], &by).await;
+    let code = App::scanned(&page.text().await.unwrap()).code(0);
+    let turn_on = async || {
+        let path = "/account/second-factor/code";
+        let turned_on = accounts.form(path, &[("code", &*code)], &by).await;
+        assert_eq!(turned_on.status(), StatusCode::CREATED);
+        turned_on.text().await.unwrap()
+    };
+    let page = turn_on().await;
+    assert!(page.contains("<code class=\"secret\">"), "{page}");
+    let same = turn_on().await == page;
+    assert!(same, "{page}");
+}
+
+/// After a double click, a browser shows the second response, and drops the first one with its cookies.
+#[tokio::test]
+async fn a_code_that_is_sent_twice_is_used_once() {
+    let accounts = Accounts::start().await;
+    let ann = accounts.member("ann").await;
+    let (_, _, codes) = accounts.set_up(&ann).await;
+    let recovery = &*codes[0];
+    let half = accounts.half_session(&ann.email).await;
+    // The first request is dropped before its change is committed.
+    let pool = &accounts.app.pool;
+    let mut locked = pool.begin().await.unwrap();
+    sqlx::query("lock table audit_events in exclusive mode")
+        .execute(&mut *locked)
+        .await
+        .unwrap();
+    tokio::select! {
+        _ = accounts.enter(&half, recovery) => panic!("the table is locked"),
+        () = accounts.app.waiting("relation", 1) => {}
+    }
+    let second = accounts.enter(&half, recovery);
+    let (second, ()) = tokio::join!(second, async { locked.rollback().await.unwrap() });
+    let third = accounts.enter(&half, recovery).await;
+    let session = cookie_in(&second, "session").unwrap();
+    assert_eq!(cookie_in(&third, "session").as_ref(), Some(&session));
+    for response in [&second, &third] {
+        assert_eq!(location(response), "/formats");
+        assert_eq!(cookie_in(response, HALF_SESSION).as_deref(), Some(""));
+    }
+    assert!(accounts.is_signed_in(&session).await);
+    // Whoever knows only the code gets nothing.
+    let other = accounts.half_session(&ann.email).await;
+    for (half, status) in [(&*other, 422), ("invented", 403)] {
+        let refused = accounts.enter(half, recovery).await;
+        assert_eq!(refused.status(), status);
+        assert_eq!(cookie_in(&refused, "session"), None);
+    }
+}
+
 #[tokio::test]
 async fn an_admin_removes_a_lost_second_factor() {
     let accounts = Accounts::start().await;
