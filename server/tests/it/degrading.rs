@@ -310,8 +310,7 @@ async fn without_temporal_commands_change_nothing_and_can_be_repeated() {
     let jobs = [paused, cancelled];
 
     temporal.set(Line::Silent);
-    // These don't need Temporal.
-    let began = Instant::now();
+    // These succeed, because they don't need Temporal.
     let deletion = format!("/jobs/{deleted}");
     let (.., deletion) = tokio::join!(
         app.command(paused, "pause"),
@@ -319,7 +318,6 @@ async fn without_temporal_commands_change_nothing_and_can_be_repeated() {
         app.delete(&deletion)
     );
     assert_eq!(deletion.status(), StatusCode::NO_CONTENT);
-    assert!(began.elapsed() < Duration::from_secs(5));
     set_pace(&app, 0.0).await;
     let state = async |job_id: i64| {
         let job = app.get_json(&format!("/jobs/{job_id}")).await;

@@ -2,7 +2,7 @@
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect::Policy};
 
-use crate::harness::{Socket, TestApp, expect};
+use crate::harness::{Socket, TestApp, expect, unique};
 
 /// An installation where everybody has to sign in, with one admin.
 pub struct Accounts {
@@ -119,7 +119,9 @@ impl Accounts {
 
     /// Creates a token on the person's account page.
     pub async fn token(&self, person: &Person, scope: &str) -> String {
-        let fields = [("name", "nightly"), ("scope", scope), ("days", "7")];
+        // The same form, sent again at once, would get the same token.
+        let name = format!("nightly {}", unique());
+        let fields = [("name", &*name), ("scope", scope), ("days", "7")];
         let response = self
             .form("/account/tokens", &fields, &By::from(person))
             .await;
