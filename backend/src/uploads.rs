@@ -268,7 +268,7 @@ impl Arrived {
         let sha256 = &self.file.sha256;
         let first = query::uploaded_with(&backend.pool, self.user_id, key, sha256).await?;
         let sentence = "Another file was uploaded with this Idempotency-Key.";
-        first.ok_or_else(|| InvalidField::new("Idempotency-Key", sentence).into())
+        first.ok_or_else(|| Error::Conflict(sentence.to_owned()))
     }
 
     fn upload_key(&self) -> Option<&str> {

@@ -261,8 +261,9 @@ async fn list_page(
             allow it", body = Problem),
         (status = 404, body = Problem),
         (status = 413, description = "larger than MAX_UPLOAD_BYTES", body = Problem),
-        (status = 422, description = "no form field `file`, or one without a filename, or a format that can't be used, \
-            or an `Idempotency-Key` that was used for another file", body = Problem),
+        (status = 409, description = "another file was uploaded with this `Idempotency-Key`", body = Problem),
+        (status = 422, description = "no form field `file`, or one without a filename, or a format that can't be used",
+            body = Problem),
         (status = 507, description = "the file storage has too little room for a file of this `Content-Length`",
             body = Problem)))]
 pub async fn upload(

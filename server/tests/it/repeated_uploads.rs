@@ -46,7 +46,7 @@ async fn an_upload_that_is_sent_again_makes_no_second_job() {
     );
 
     let other = send(&app, &api(ann), ann, "another file", "one").await;
-    let other = problem(other, StatusCode::UNPROCESSABLE_ENTITY).await;
+    let other = problem(other, StatusCode::CONFLICT).await;
     assert_eq!(
         other,
         "Another file was uploaded with this Idempotency-Key."
