@@ -20,7 +20,7 @@
   // address.
   const reload = () => {
     const without = document.querySelector('head noscript')?.textContent;
-    const refresh = without?.match(/http-equiv="refresh" content="(\d+)(?:;url=([^"]*))?"/);
+    const refresh = without?.match(/http-equiv="refresh" content="(\d+)(?:;url=([^"]+))?/);
     if (refresh) setTimeout(() => (refresh[2] ? location.assign(refresh[2]) : location.reload()), refresh[1] * 1000);
   };
   let begun = false;
