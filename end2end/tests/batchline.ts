@@ -37,6 +37,13 @@ export function complaints(page: Page, counts = (message: ConsoleMessage) => mes
   };
 }
 
+// A promise, and what resolves it.
+export function signal() {
+  let send = () => {};
+  const sent = new Promise<void>((resolve) => (send = resolve));
+  return { send, sent };
+}
+
 // On the page for signing in.
 export async function signIn(page: Page, email: string, password: string) {
   await page.getByLabel('Email').fill(email);

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, completed, count, createUser, expectCounts, live, longFile, start, upload } from './batchline';
+import { SAMPLE, completed, count, createUser, expectCounts, live, longFile, signal, start, upload } from './batchline';
 import { proxy } from './proxy';
 
 test('a job is paused, resumed, cancelled and retried @large', async ({ page, javaScriptEnabled }) => {
@@ -68,8 +68,7 @@ test('a command shows its effect at once, and reverts it if it fails @javascript
   await createUser(page);
   await upload(page, 'small.csv', 'transaction_id,amount,date\nA,1,2024-01-01\n');
   await live(page);
-  let answer = () => {};
-  const asked = new Promise<void>((resolve) => (answer = resolve));
+  const { send: answer, sent: asked } = signal();
   await page.route('**/rpc/**', async (route) => {
     await asked;
     await route.abort();
@@ -96,8 +95,7 @@ test('a command is carried out although the user leaves the page at once @javasc
   await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);
   const job = page.url();
-  let left = () => {};
-  const isLeft = new Promise<void>((resolve) => (left = resolve));
+  const { send: left, sent: isLeft } = signal();
   const slow = await proxy(baseURL!, { before: async ({ method }) => (method === 'POST' ? isLeft : undefined) });
   await page.goto(slow.through(job));
   await live(page);
@@ -118,8 +116,7 @@ test('a command that gets no answer is not shown as done for long @javascript @o
   await page.clock.install();
   await page.reload();
   await live(page);
-  let answer = () => {};
-  const isAnswered = new Promise<void>((resolve) => (answer = resolve));
+  const { send: answer, sent: isAnswered } = signal();
   await page.route('**/rpc/**', async (route) => {
     await isAnswered;
     await route.continue();

@@ -1,5 +1,5 @@
 import { expect, test, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, live, somebody, upload } from './batchline';
+import { SAMPLE, completed, createUser, live, signal, somebody, upload } from './batchline';
 
 const palette = (page: Page) => page.getByRole('dialog', { name: 'Find' });
 const field = (page: Page) => palette(page).getByRole('searchbox');
@@ -57,8 +57,7 @@ test('closing the palette also takes back what was chosen in it @javascript @onc
   await createUser(page);
   await upload(page, 'payments.csv', SAMPLE);
   await live(page);
-  let answer = () => {};
-  const isAnswered = new Promise<void>((resolve) => (answer = resolve));
+  const { send: answer, sent: isAnswered } = signal();
   await page.route('**/find?q=start', async (route) => {
     await isAnswered;
     await route.continue();

@@ -1,5 +1,5 @@
 import { expect, test, type APIRequestContext, type Page } from '@playwright/test';
-import { SAMPLE, completed, createUser, listed, live, longFile, refreshed, start, upload } from './batchline';
+import { SAMPLE, completed, createUser, listed, live, longFile, refreshed, signal, start, upload } from './batchline';
 import { proxy } from './proxy';
 
 const MIXED = 'transaction_id,amount,date\nA,1,2024-01-01\nB,x,2024-01-01\nC,2,2024-01-01\n';
@@ -213,8 +213,7 @@ test('each command in a list is carried out, although others are pending @javasc
 }) => {
   await createUser(page);
   for (const name of ['one.csv', 'two.csv', 'three.csv']) await send(request, idOf(page), name, SAMPLE);
-  let answer = () => {};
-  const isAnswered = new Promise<void>((resolve) => (answer = resolve));
+  const { send: answer, sent: isAnswered } = signal();
   let posts = 0;
   const slow = await proxy(baseURL!, {
     before: async ({ method }) => {

@@ -1,5 +1,16 @@
 import { expect, test } from '@playwright/test';
-import { SAMPLE, completed, createUser, expectCounts, generated, listed, live, start, upload } from './batchline';
+import {
+  SAMPLE,
+  completed,
+  createUser,
+  expectCounts,
+  generated,
+  listed,
+  live,
+  signal,
+  start,
+  upload,
+} from './batchline';
 
 test('two tabs show the same progress @javascript', async ({ page, context }) => {
   await createUser(page);
@@ -143,8 +154,7 @@ test('a lost connection is shown, and restored by itself @javascript @once', asy
 
 test('what changes while a page becomes live is shown @javascript @once', async ({ page, context }) => {
   await createUser(page);
-  let loads = () => {};
-  const isLoaded = new Promise<void>((resolve) => (loads = resolve));
+  const { send: loads, sent: isLoaded } = signal();
   await page.route('**/*.wasm', async (route) => {
     await isLoaded;
     await route.continue();

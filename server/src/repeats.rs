@@ -61,9 +61,9 @@ type Answer = Shared<BoxFuture<'static, Option<(Parts, Bytes)>>>;
 
 /// Passes a form on. If it is answered once and was sent a moment ago, sends the same response again.
 ///
-/// Runs before the session is looked up, because its secret may have ended. Whoever sends all the same secrets, fields and
-/// codes again could have received the first response, too. Nobody else gets it: without the cookie of a session or of a
-/// half session, nothing identifies the sender, and every form is passed on.
+/// Runs before the session is looked up, because the form may have ended its secret. Only a sender with the same secrets,
+/// fields and codes, who could also have received the first response, gets it again. Without the cookie of a session or of
+/// a half session, nothing identifies the sender, and every form is passed on.
 pub async fn answer_once(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (headers, extensions) = (request.headers(), request.extensions());
     let session = auth::session_secret(headers, extensions).unwrap_or_default();
@@ -171,6 +171,6 @@ fn has_changed(response: &Parts) -> bool {
     let is_of_viewer = response.extensions.get::<By>().is_some();
     let is_done =
         response.status.is_redirection() && is_of_viewer && !has_failed(&response.headers);
-    // A confirmation gives the session a new secret, even if what follows it fails.
+    // A confirmation replaces the session's secret, even if the change after it fails.
     response.status == StatusCode::CREATED || is_done || auth::sets_session(&response.headers)
 }

@@ -12,8 +12,6 @@ use web_sys::{Url, js_sys::Reflect};
 
 use super::parts::announce;
 
-const BUTTON: &str = "button[data-copy]";
-
 const COPIED: &str = "Copied";
 const NOT_COPIED: &str = "Not copied";
 
@@ -23,7 +21,7 @@ const SAID: Duration = Duration::from_secs(2);
 pub fn listen() {
     let _ = window_event_listener(ev::click, |event| {
         let clicked = event.target().and_then(|at| at.dyn_into::<Element>().ok());
-        let button = clicked.and_then(|at| at.closest(BUTTON).ok().flatten());
+        let button = clicked.and_then(|at| at.closest("button[data-copy]").ok().flatten());
         let Some(button) = button else { return };
         leptos::task::spawn_local(async move {
             let text = button.get_attribute("data-copy").unwrap_or_default();
@@ -38,7 +36,7 @@ pub fn listen() {
             let name = button.text_content().unwrap_or_default();
             announce(said);
             button.set_text_content(Some(said));
-            // After a second click, the first one gives the button its name back.
+            // After a second click, the timer of the first one restores the name.
             if ![COPIED, NOT_COPIED].contains(&name.as_str()) {
                 set_timeout(move || button.set_text_content(Some(&name)), SAID);
             }

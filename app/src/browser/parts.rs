@@ -31,7 +31,7 @@ use crate::{
 type OnRefresh = (&'static str, Box<dyn Fn(&str)>);
 
 /// The maximum time for a response. A connection can be lost without either end noticing.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The same for a form. The server has a limit of its own, after which it says so.
 const FORM_PATIENCE: Duration = Duration::from_secs(70);
 /// The delays before a failed refresh is tried again, each twice as long as the one before.

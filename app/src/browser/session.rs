@@ -17,7 +17,7 @@ use web_sys::BroadcastChannel;
 
 use super::{
     forms::SENT,
-    parts::{here, within},
+    parts::{PATIENCE, here, within},
 };
 
 /// The interval in which a visible page asks.
@@ -27,8 +27,6 @@ const EVERY: Duration = Duration::from_secs(45);
 const SECOND: Duration = Duration::from_secs(1);
 /// The same if the form is on this page. Leaving the page would abort it.
 const SECOND_AFTER_FORM: Duration = Duration::from_secs(30);
-/// The maximum time for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Where a page for signing in says to other tabs that a session may have ended.
 const CHANNEL: &str = "session";
 
